@@ -1,0 +1,92 @@
+//! What placement costs: a look-up on the request path, and the rebuild of the slot map when seats change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use divan::{Bencher, black_box};
+use lb::name::Name;
+use lb::ring::{
+    HashPair, Incarnation, Layout, Probing, Replica, Ring, RingError, Scheme, SeatId, SlotCap, Weight,
+};
+
+/// A fleet of `seats` on `slots`, nine virtual nodes each.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    seats: u32,
+    slots: u32,
+}
+
+const SIZES: [Size; 2] = [Size { seats: 3, slots: 512 }, Size { seats: 1000, slots: 65_536 }];
+
+/// 36 bytes, as a UUID.
+const KEY: &[u8] = b"6f1ed002-ab5b-4d18-9c0e-3a7f5d2c8e41";
+
+fn main() {
+    divan::main();
+}
+
+impl Size {
+    fn layout(self, slot_cap: SlotCap) -> Result<Layout, RingError> {
+        let scheme = Scheme::Ring { virtual_nodes: 9, probing: Probing::Linear, slot_cap };
+        Layout::new(scheme, self.slots, HashPair::Xxh3)
+    }
+
+    fn seats(self) -> impl Iterator<Item = SeatId> {
+        (1..=self.seats).filter_map(SeatId::new)
+    }
+
+    fn ring(self) -> Result<Ring, RingError> {
+        let mut ring = Ring::new(self.layout(SlotCap::DEFAULT)?);
+        let occupied = |seat: SeatId| Replica {
+            seat,
+            name: Name::server(seat.get() as usize),
+            incarnation: Incarnation(u64::from(seat.get())),
+            address: ([127, 0, 0, 1], 5000).into(),
+        };
+        let seats = self.seats().map(|seat| (seat, Weight::DEFAULT, Some(Arc::new(occupied(seat)))));
+        ring.join(&seats.collect::<Vec<_>>())?;
+        Ok(ring)
+    }
+}
+
+/// Hash a key and find the first eight occupied seats from its slot.
+#[divan::bench(args = SIZES)]
+fn lookup(bencher: Bencher, size: Size) {
+    let ring = size.ring().expect("the sizes above fit");
+    bencher.bench_local(|| ring.lookup(ring.position(black_box(KEY)).slot, 0, 8));
+}
+
+/// Hash a key and find its slot.
+#[divan::bench(args = HashPair::ALL)]
+fn position(bencher: Bencher, hash: HashPair) {
+    let default = Layout::default();
+    let layout =
+        Layout::new(default.scheme(), default.slots(), hash).expect("the hash pair is free to choose");
+    bencher.bench_local(|| layout.position(black_box(KEY)));
+}
+
+/// Make the slot map of all seats, slot cap 1.10.
+#[divan::bench(args = SIZES)]
+fn rebuild(bencher: Bencher, size: Size) {
+    bench_rebuild(bencher, size, SlotCap::DEFAULT);
+}
+
+/// Make the slot map of all seats, no slot cap.
+#[divan::bench(args = SIZES)]
+fn rebuild_without_cap(bencher: Bencher, size: Size) {
+    bench_rebuild(bencher, size, SlotCap::OFF);
+}
+
+fn bench_rebuild(bencher: Bencher, size: Size, cap: SlotCap) {
+    let layout = size.layout(cap).expect("the sizes above are valid");
+    let seats: BTreeMap<_, _> = size.seats().map(|seat| (seat, Weight::DEFAULT)).collect();
+    bencher.bench_local(|| layout.slot_map(black_box(&seats)));
+}
+
+/// Make the slot map of other layouts, 65,537 slots.
+#[divan::bench(args = [(Layout::rendezvous(), 64), (Layout::rendezvous(), 1000), (Layout::maglev(), 64), (Layout::maglev(), 1000)])]
+fn rebuild_tables(bencher: Bencher, (layout, seats): (Layout, u32)) {
+    let seats: BTreeMap<_, _> =
+        (1..=seats).filter_map(SeatId::new).map(|seat| (seat, Weight::DEFAULT)).collect();
+    bencher.bench_local(|| layout.slot_map(black_box(&seats)));
+}

@@ -1,0 +1,12 @@
+//! The three actors: thin shells around the pure cores. All mutation goes through their mailboxes.
+//!
+//! - [`ring`]: one, on the main thread; owns the slot map
+//! - [`supervisor`]: one, on the main thread; owns the replicas' lifecycle
+//! - [`router`]: one per HTTP worker, on the worker's thread; forwards requests
+//!
+//! Nobody awaits a recall, a suspicion or an idle notice, so that no circle of waiting can form.
+
+pub mod guard;
+pub mod ring;
+pub mod router;
+pub mod supervisor;

@@ -1,0 +1,188 @@
+//! RouterActor: one per HTTP worker; asks the ring for the slot of a request and forwards it.
+
+mod forward;
+mod lease;
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix::prelude::*;
+use actix_http::Payload;
+use actix_http::header::HeaderMap;
+use awc::http::uri::PathAndQuery;
+use awc::http::{Method, StatusCode};
+use send_wrapper::SendWrapper;
+use tokio::sync::oneshot;
+
+use crate::fleet::RouterId;
+use crate::key::KeySources;
+use crate::ring::Incarnation;
+use crate::upstream::{self, Replay};
+
+use super::guard::{Guard, guarded};
+use super::ring::{Recalled, Register, RingActor};
+use super::supervisor::{Attach, SupervisorActor};
+
+pub use lease::InFlight;
+use lease::Router;
+
+/// What the routers go by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where a request's key comes from.
+    pub key: KeySources,
+    /// Further attempts after a failed one.
+    pub retries: u32,
+    /// Requests in flight of one router; more are refused.
+    pub max_in_flight: usize,
+    /// Towards the replicas.
+    pub upstream: upstream::Settings,
+}
+
+/// Forwards the requests of one HTTP worker.
+pub struct RouterActor {
+    router: Rc<Router>,
+    supervisor: Addr<SupervisorActor>,
+    _guard: Guard,
+}
+
+/// A request to forward. Lives on the worker's thread, as the actor does.
+#[derive(Message)]
+#[rtype(result = "Result<SendWrapper<Reply>, Error>")]
+pub struct Route {
+    /// What to forward.
+    pub request: SendWrapper<Request>,
+    /// Resolves when the client has left: actix would go on with an answer that nobody waits for.
+    pub gone: oneshot::Receiver<()>,
+}
+
+/// What is to reach a replica, free of hop-by-hop fields.
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// Path and query as received.
+    pub target: PathAndQuery,
+    /// End-to-end fields, `Host` among them if the client sent one.
+    pub headers: HeaderMap,
+    /// The client's address.
+    pub peer: Option<IpAddr>,
+    /// Its body.
+    pub body: Option<Replay>,
+}
+
+/// What a replica answered, as it came.
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields, without `Transfer-Encoding`.
+    pub headers: HeaderMap,
+    /// Its body; an error in it means that it was cut short.
+    pub payload: Payload,
+    /// To be dropped with the last byte of the body.
+    pub in_flight: InFlight,
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No seat is occupied.
+    #[error("no replica is ready")]
+    NoReplica,
+    /// `--max-in-flight`.
+    #[error("too many requests in flight")]
+    Overloaded,
+    /// The last attempt failed like this.
+    #[error("{0}")]
+    Upstream(upstream::Error),
+    /// The client left before there was a reply.
+    #[error("the client has left")]
+    ClientLeft,
+    /// The balancer is ending.
+    #[error("the balancer is stopping")]
+    Stopping,
+}
+
+/// Give back every lease: the ring has changed. Answered by [`Recalled`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Recall {
+    /// The ring's new epoch.
+    pub epoch: u64,
+    /// The replicas that get no new request from now on.
+    pub gone: Vec<Incarnation>,
+    /// They are dead: what waits for a reply head from them fails at once.
+    pub abort: bool,
+}
+
+/// Say what is in flight, per replica.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<LoadOf>")]
+pub struct Load;
+
+/// What a router knows of one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOf {
+    /// Which.
+    pub incarnation: Incarnation,
+    /// Requests in flight to it.
+    pub in_flight: usize,
+    /// When a reply head last came from it.
+    pub last_reply: Option<Instant>,
+}
+
+impl RouterActor {
+    /// The router of this thread. `id` is never used again, also not when the worker is restarted.
+    pub fn new(
+        id: RouterId,
+        settings: Settings,
+        ring: Addr<RingActor>,
+        supervisor: Addr<SupervisorActor>,
+    ) -> Self {
+        let router = Router::new(id, settings, ring, supervisor.clone().recipient());
+        Self { router: Rc::new(router), supervisor, _guard: Guard("router") }
+    }
+}
+
+impl Actor for RouterActor {
+    type Context = Context<Self>;
+
+    /// Look-ups begin after the ring's answer: from then on every recall reaches us.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+        let id = self.router.id;
+        self.supervisor.do_send(Attach { router: id, load: ctx.address().recipient() });
+        let register = Register { router: id, recall: ctx.address().recipient() };
+        let registered = self.router.ring.send(register).into_actor(self);
+        ctx.wait(registered.map(|registered, actor, ctx| match registered {
+            Ok(registered) => actor.router.registered(registered),
+            Err(_) => ctx.stop(), // the ring is gone: the process ends
+        }));
+    }
+}
+
+impl Handler<Route> for RouterActor {
+    type Result = ResponseFuture<Result<SendWrapper<Reply>, Error>>;
+
+    fn handle(&mut self, Route { request, gone }: Route, _: &mut Self::Context) -> Self::Result {
+        let forwarded = forward::forward(self.router.clone(), request.take(), gone);
+        Box::pin(guarded("router", async move { forwarded.await.map(SendWrapper::new) }))
+    }
+}
+
+impl Handler<Recall> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, Recall { epoch, gone, abort }: Recall, _: &mut Self::Context) {
+        let busy = self.router.recall(epoch, &gone, abort);
+        self.router.ring.do_send(Recalled { router: self.router.id, epoch, busy });
+    }
+}
+
+impl Handler<Load> for RouterActor {
+    type Result = Vec<LoadOf>;
+
+    fn handle(&mut self, _: Load, _: &mut Self::Context) -> Vec<LoadOf> {
+        self.router.loads()
+    }
+}

@@ -1,0 +1,254 @@
+//! SupervisorActor: does what the [`Fleet`] says, and tells it what came of it.
+
+mod act;
+mod message;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use futures::future::join_all;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use crate::fleet::{CallId, Event, Fleet, Loads, Refusal, RouterId, SeatView, Settings};
+use crate::name::Name;
+use crate::ring::Incarnation;
+use crate::runtime::{self, Found, Heartbeat, Runtime};
+
+use super::guard::Guard;
+use super::ring::{self, RingActor};
+use super::router;
+
+use act::report;
+pub use message::{Add, Attach, Close, Idle, Kill, List, Observe, Ready, Remove, State, Stop};
+
+/// How long a router may take to say its load.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Owns the fleet.
+pub struct SupervisorActor {
+    fleet: Fleet,
+    runtime: Rc<dyn Runtime>,
+    heartbeat: Heartbeat,
+    found: Vec<Found>,
+    ring: Addr<RingActor>,
+    routers: BTreeMap<RouterId, Recipient<router::Load>>,
+    callers: BTreeMap<CallId, oneshot::Sender<Result<Vec<Name>, Refusal>>>,
+    last_call: u64,
+    timer: Option<SpawnHandle>,
+    serving: Option<oneshot::Sender<()>>,
+    halted: Vec<oneshot::Sender<()>>,
+    _guard: Guard,
+}
+
+/// Something that we set off has happened.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Did(Event);
+
+impl SupervisorActor {
+    /// Adopts what was `found` of its cluster when it starts. `serving` is told when all replicas of the target are
+    /// ready for the first time.
+    pub fn new(
+        settings: Settings,
+        heartbeat: Heartbeat,
+        runtime: Rc<dyn Runtime>,
+        found: Vec<Found>,
+        ring: Addr<RingActor>,
+        serving: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            fleet: Fleet::new(settings, fastrand::Rng::new()),
+            runtime,
+            heartbeat,
+            found,
+            ring,
+            routers: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            last_call: 0,
+            timer: None,
+            serving: Some(serving),
+            halted: Vec::new(),
+            _guard: Guard("supervisor"),
+        }
+    }
+
+    fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        for action in self.fleet.on(event, now.into_std()) {
+            self.act(action, ctx);
+        }
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let wait = Instant::from_std(self.fleet.next_wake(now.into_std())).saturating_duration_since(now);
+        self.timer = Some(ctx.run_later(wait, |supervisor, ctx| supervisor.feed(Event::Tick, ctx)));
+    }
+
+    /// Asks every router for its load; one that is silent counts as idle.
+    fn loads(&self) -> impl Future<Output = Vec<router::LoadOf>> + use<> {
+        let asked: Vec<_> =
+            self.routers.values().map(|router| timeout(PATIENCE, router.send(router::Load))).collect();
+        async move { join_all(asked).await.into_iter().flatten().flatten().flatten().collect() }
+    }
+
+    /// Resolves when all replicas are gone.
+    fn end(&mut self, event: Event, ctx: &mut Context<Self>) -> ResponseFuture<()> {
+        let (halted, done) = oneshot::channel();
+        self.halted.push(halted);
+        self.feed(event, ctx);
+        Box::pin(async move { drop(done.await) })
+    }
+
+    fn call(&mut self) -> (CallId, oneshot::Receiver<Result<Vec<Name>, Refusal>>) {
+        self.last_call += 1;
+        let call = CallId(self.last_call);
+        let (caller, answer) = oneshot::channel();
+        self.callers.insert(call, caller);
+        (call, answer)
+    }
+}
+
+impl Actor for SupervisorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+        ctx.add_stream(self.runtime.events());
+        let found = std::mem::take(&mut self.found);
+        self.feed(Event::Listed(found), ctx);
+    }
+}
+
+impl StreamHandler<runtime::Event> for SupervisorActor {
+    fn handle(&mut self, event: runtime::Event, ctx: &mut Self::Context) {
+        let event = match event {
+            runtime::Event::Exited { incarnation, exit } => Event::Exited { incarnation, exit },
+            runtime::Event::Terminated { incarnation } => Event::Terminated { incarnation },
+            runtime::Event::Rival { container } => Event::Rival { container },
+        };
+        self.feed(event, ctx);
+    }
+
+    /// Heartbeats are the truth: the supervisor goes on without the engine's events.
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<Did> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Did(event): Did, ctx: &mut Self::Context) {
+        self.feed(event, ctx);
+    }
+}
+
+impl Handler<Attach> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Attach { router, load }: Attach, _: &mut Self::Context) {
+        self.routers.retain(|_, load| load.connected());
+        self.routers.insert(router, load);
+    }
+}
+
+impl Handler<Idle> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Idle { router, incarnation }: Idle, ctx: &mut Self::Context) {
+        self.feed(Event::Idle { router, incarnation }, ctx);
+    }
+}
+
+impl Handler<List> for SupervisorActor {
+    type Result = Vec<Name>;
+
+    fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
+        self.fleet.names()
+    }
+}
+
+impl Handler<Ready> for SupervisorActor {
+    type Result = bool;
+
+    fn handle(&mut self, _: Ready, _: &mut Self::Context) -> Self::Result {
+        self.fleet.is_ready()
+    }
+}
+
+impl Handler<Add> for SupervisorActor {
+    type Result = ResponseFuture<Result<Vec<Name>, Refusal>>;
+
+    fn handle(&mut self, Add { n, names }: Add, ctx: &mut Self::Context) -> Self::Result {
+        let (call, answer) = self.call();
+        self.feed(Event::Add { call, n, names }, ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(Refusal::Stopping)) })
+    }
+}
+
+impl Handler<Remove> for SupervisorActor {
+    type Result = ResponseFuture<Result<Vec<Name>, Refusal>>;
+
+    fn handle(&mut self, Remove { n, names }: Remove, ctx: &mut Self::Context) -> Self::Result {
+        let (call, answer) = self.call();
+        let seats = self.fleet.view().seats;
+        let loads = self.loads();
+        let slots = self.ring.send(ring::Snapshot);
+        report(ctx, async move {
+            let slots = slots.await.map(|snapshot| snapshot.slots).unwrap_or_default();
+            let in_flight = in_flight(loads.await);
+            let load = |SeatView { seat, replica, .. }: SeatView| {
+                let incarnation = replica.map(|replica| replica.incarnation);
+                let in_flight = incarnation.and_then(|incarnation| in_flight.get(&incarnation));
+                (seat, (in_flight.copied().unwrap_or(0), slots.get(&seat).copied().unwrap_or(0)))
+            };
+            let loads: Loads = seats.into_iter().map(load).collect();
+            Event::Remove { call, n, names, loads }
+        });
+        Box::pin(async move { answer.await.unwrap_or(Err(Refusal::Stopping)) })
+    }
+}
+
+impl Handler<Observe> for SupervisorActor {
+    type Result = ResponseFuture<State>;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
+        let view = self.fleet.view();
+        let loads = self.loads();
+        Box::pin(async move { State { view, in_flight: in_flight(loads.await) } })
+    }
+}
+
+impl Handler<Close> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        self.feed(Event::Close, ctx);
+    }
+}
+
+impl Handler<Stop> for SupervisorActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
+        self.end(Event::Stop, ctx)
+    }
+}
+
+impl Handler<Kill> for SupervisorActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Kill, ctx: &mut Self::Context) -> Self::Result {
+        self.end(Event::Kill, ctx)
+    }
+}
+
+/// Requests in flight by replica, over all routers.
+fn in_flight(loads: Vec<router::LoadOf>) -> BTreeMap<Incarnation, usize> {
+    loads.into_iter().fold(BTreeMap::new(), |mut sum, load| {
+        *sum.entry(load.incarnation).or_default() += load.in_flight;
+        sum
+    })
+}

@@ -1,0 +1,103 @@
+//! How each action of the fleet is carried out, and its outcome told.
+
+use std::future::Future;
+
+use actix::prelude::*;
+use futures::future::{LocalBoxFuture, join, join_all};
+
+use crate::fleet::{Action, Change, Event, Ticket};
+use crate::ring::RingError;
+
+use super::super::guard::guarded;
+use super::super::ring;
+use super::{Did, SupervisorActor};
+
+/// The ring's answer to a change.
+type Asked = Result<Result<ring::Changed, RingError>, MailboxError>;
+
+impl SupervisorActor {
+    pub(super) fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
+        match action {
+            Action::Launch(launch) => {
+                let incarnation = launch.incarnation;
+                let launched = self.runtime.launch(launch);
+                report(ctx, async move { Event::Launched { incarnation, result: launched.await } });
+            }
+            Action::Probe(replica) => {
+                let incarnation = replica.incarnation;
+                let beat = self.runtime.probe(&replica, &self.heartbeat);
+                report(ctx, async move { Event::Beat { incarnation, beat: beat.await } });
+            }
+            Action::Ring { ticket, change } => self.change(ticket, change, ctx),
+            Action::Ask(incarnation) => {
+                let loads = self.loads();
+                report(ctx, async move {
+                    let mine = loads.await.into_iter().filter(|load| load.incarnation == incarnation);
+                    let last_reply = mine.filter_map(|load| load.last_reply).max();
+                    Event::Answered { incarnation, last_reply }
+                });
+            }
+            Action::Inquire(incarnation) => {
+                let line = self.runtime.last_words(incarnation);
+                report(ctx, async move { Event::LastWords { incarnation, line: line.await } });
+            }
+            Action::Stop { incarnation, grace } => {
+                let stopped = self.runtime.stop(incarnation, grace);
+                report(ctx, async move {
+                    stopped.await;
+                    Event::Stopped { incarnation }
+                });
+            }
+            Action::Reply { call, result } => {
+                // A client that has left does not undo what it asked for.
+                let _ = self.callers.remove(&call).map(|caller| caller.send(result));
+            }
+            Action::Serving => {
+                let _ = self.serving.take().map(|serving| serving.send(()));
+            }
+            Action::Halted => {
+                for halted in self.halted.drain(..) {
+                    let _ = halted.send(());
+                }
+            }
+        }
+    }
+
+    /// Sends the change now, so that the ring sees changes in the fleet's order; its answer is one more event.
+    fn change(&mut self, ticket: Ticket, change: Change, ctx: &mut Context<Self>) {
+        let ring = &self.ring;
+        let mut leaving = Vec::new();
+        let asked: LocalBoxFuture<'static, Asked> = match change {
+            Change::Join(seats) => Box::pin(ring.send(ring::Join(seats))),
+            Change::Occupy(replica) => Box::pin(ring.send(ring::Occupy(replica))),
+            Change::Handover { to, from } => {
+                leaving.push(from);
+                Box::pin(ring.send(ring::Handover(to)))
+            }
+            Change::Vacate(seat) => Box::pin(ring.send(ring::Vacate(seat))),
+            Change::Leave { seats, occupants } => {
+                leaving = occupants;
+                Box::pin(ring.send(ring::Leave(seats)))
+            }
+        };
+        let retired = join_all(leaving.into_iter().map(|incarnation| self.runtime.retire(incarnation)));
+        report(ctx, async move {
+            let (asked, _) = join(asked, retired).await;
+            let busy = match asked {
+                Ok(Ok(changed)) => changed.busy,
+                Ok(Err(error)) => {
+                    log::error!("ring refused ticket={} error={error}", ticket.0);
+                    Vec::new()
+                }
+                Err(_) => Vec::new(), // the ring is gone: the process ends
+            };
+            Event::Ring { ticket, busy }
+        });
+    }
+}
+
+/// Runs beside the actor, not in its context: every future in a context is polled on every wake.
+pub(super) fn report(ctx: &Context<SupervisorActor>, event: impl Future<Output = Event> + 'static) {
+    let supervisor = ctx.address();
+    actix_rt::spawn(guarded("supervisor", async move { supervisor.do_send(Did(event.await)) }));
+}

@@ -1,0 +1,68 @@
+//! A balancer inside another program, on a thread and an actix system of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::config::Config;
+
+use super::{Running, StartError, runtime, start};
+
+/// A balancer that runs until it is dropped; its replicas end with it.
+///
+/// The program's `main` must call [`child::dispatch`](crate::child::dispatch) first.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Where the traffic listener is open.
+    pub traffic: SocketAddr,
+    /// Where the admin listener is open.
+    pub admin: Option<SocketAddr>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Starts a balancer and returns when all its replicas are ready. `executable` is this program.
+    ///
+    /// # Errors
+    /// As [`start`]; also when the replicas are not ready within `--start-timeout`.
+    pub fn start(config: Config, executable: PathBuf) -> Result<Self, StartError> {
+        let (opened, open) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async {
+                match serve(&config, executable).await {
+                    Err(error) => drop(opened.send(Err(error))),
+                    Ok(running) => {
+                        let _ = opened.send(Ok((running.traffic, running.admin)));
+                        let _ = stopped.await; // also when the handle is dropped
+                        running.stop().await;
+                    }
+                }
+            });
+        });
+        let (traffic, admin) = open.recv().unwrap_or(Err(StartError::NotReady))?;
+        Ok(Self { traffic, admin, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // A panic in there has been told on standard error.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+async fn serve(config: &Config, executable: PathBuf) -> Result<Running, StartError> {
+    let mut running = start(config, runtime(config, executable).await?).await?;
+    if timeout(config.start_timeout, running.serving()).await.is_ok() {
+        return Ok(running);
+    }
+    running.stop().await;
+    Err(StartError::NotReady)
+}

@@ -1,0 +1,80 @@
+//! What each part needs of the configuration.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::actors::router;
+use crate::config::{Config, Control, OnExit, RuntimeConfig};
+use crate::fleet::{self, Ownership};
+use crate::http::{control, front};
+use crate::runtime::docker::Docker;
+use crate::runtime::fixed::Fixed;
+use crate::runtime::process::{Process, Program};
+use crate::runtime::{self, Runtime};
+use crate::upstream;
+
+/// The runtime that was chosen. `executable` is what the process runtime starts: usually this one.
+///
+/// # Errors
+/// When the engine does not answer, or lacks what the replicas are made of.
+pub async fn runtime(config: &Config, executable: PathBuf) -> Result<Rc<dyn Runtime>, runtime::Error> {
+    Ok(match &config.runtime {
+        RuntimeConfig::Process { command } => {
+            let program = match command.as_deref() {
+                Some([program, arguments @ ..]) => {
+                    Program::Foreign { program: program.clone(), arguments: arguments.to_vec() }
+                }
+                _ => Program::BuiltIn,
+            };
+            Rc::new(Process::new(executable, program))
+        }
+        RuntimeConfig::Docker { socket, template } => {
+            Rc::new(Docker::connect(socket, config.cluster.as_str(), template.clone()).await?)
+        }
+        RuntimeConfig::Static { upstreams } => Rc::new(Fixed::new(upstreams.clone())),
+    })
+}
+
+pub(super) fn fleet(config: &Config) -> fleet::Settings {
+    fleet::Settings {
+        replicas: config.replicas,
+        max_replicas: config.max_replicas,
+        ownership: match config.runtime {
+            RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Ownership::Ours,
+            RuntimeConfig::Static { .. } => Ownership::Foreign,
+        },
+        heartbeat_interval: config.heartbeat.interval,
+        heartbeat_failures: config.heartbeat.failures,
+        replace_after: config.heartbeat.replace_after,
+        start_timeout: config.start_timeout,
+        drain: config.drain,
+        stop_timeout: config.stop_timeout,
+        strict_rm: config.strict_rm,
+        keep: config.on_exit == OnExit::Keep,
+    }
+}
+
+pub(super) fn heartbeat(config: &Config) -> runtime::Heartbeat {
+    runtime::Heartbeat { path: config.heartbeat.path.clone(), timeout: config.heartbeat.timeout }
+}
+
+pub(super) fn router(config: &Config) -> router::Settings {
+    router::Settings {
+        key: config.key.clone(),
+        retries: config.retries,
+        max_in_flight: config.max_in_flight,
+        upstream: upstream::Settings {
+            connect_timeout: config.connect_timeout,
+            head_timeout: Some(config.head_timeout),
+            idle_timeout: Some(config.idle_timeout),
+        },
+    }
+}
+
+pub(super) fn front(config: &Config) -> front::Settings {
+    front::Settings {
+        control: config.control == Control::Open,
+        control_body: control::Limits { size: config.max_control_body, time: config.client_head_timeout },
+        map_404: config.map_404,
+    }
+}

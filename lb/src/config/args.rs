@@ -1,0 +1,352 @@
+//! Every setting: its flag, its default and what it means. `LB_…` variables and TOML keys follow from the flag.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ArgAction::Set;
+
+use super::container::{Variables, capability, image, memory, network, socket, variables};
+use super::value::{OrOff, address, address_or_off, cluster, command, count, duration, path_or_off, size};
+use super::value::{one_of, switch};
+use super::{Cluster, Control, OnExit};
+use awc::http::uri::PathAndQuery;
+
+use crate::key::KeySources;
+use crate::ring::{HashPair, Layout, Probing, SlotCap};
+use crate::runtime::Upstream;
+
+/// All settings as the user gave them: each good by itself, not yet checked against the others.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub listeners: Listeners,
+    #[command(flatten)]
+    pub replicas: Replicas,
+    #[command(flatten)]
+    pub docker: Docker,
+    #[command(flatten)]
+    pub placement: Placement,
+    #[command(flatten)]
+    pub health: Health,
+    #[command(flatten)]
+    pub forwarding: Forwarding,
+    #[command(flatten)]
+    pub clients: Clients,
+    #[command(flatten)]
+    pub control: ControlCalls,
+}
+
+// From here on the doc comments are the help texts.
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Listeners")]
+pub(super) struct Listeners {
+    /// Where clients connect
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000", value_parser = address)]
+    pub listen: SocketAddr,
+
+    /// Where operators look (/livez, /readyz, /api/…), or off
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:5001", value_parser = address_or_off)]
+    pub admin_listen: OrOff<SocketAddr>,
+
+    /// Threads that serve clients [default: one per core]
+    #[arg(long, value_name = "N", value_parser = count::<usize, 1, 1024>)]
+    pub workers: Option<usize>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Replicas")]
+pub(super) struct Replicas {
+    /// Who runs the replicas: process (local child processes), docker (containers) or static (servers that somebody
+    /// else runs, see --upstream)
+    #[arg(long, value_name = "RUNTIME", default_value = "process", value_parser = runtime)]
+    pub runtime: Runtime,
+
+    /// Replicas at the start
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "3",
+        value_parser = count::<usize, 0, { Layout::MAX_SLOTS }>,
+    )]
+    pub replicas: usize,
+
+    /// The most replicas that there may be [default: what the layout seats, at most 64]
+    #[arg(long, value_name = "N", value_parser = count::<usize, 1, { Layout::MAX_SLOTS }>)]
+    pub max_replicas: Option<usize>,
+
+    /// process: any program that listens on $PORT; gets SERVER_ID; {port} and {name} are replaced in it [default:
+    /// the built-in replica]
+    #[arg(long, value_name = "COMMAND", value_parser = command)]
+    pub replica_command: Option<Words>,
+
+    /// static: a server to balance, [NAME=]HOST:PORT[*WEIGHT]; its weight 1 to 1000, 100 if not given; repeat the
+    /// flag, or separate several by commas
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub upstream: Vec<Upstream>,
+
+    /// Label that separates balancers on one engine
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = cluster)]
+    pub cluster: Cluster,
+
+    /// How long a replica may take from its launch until it is ready
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::<1>)]
+    pub start_timeout: Duration,
+
+    /// Before a replica or the balancer stops: the longest wait for what is in flight
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::<0>)]
+    pub drain: Duration,
+
+    /// From SIGTERM to SIGKILL
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::<0>)]
+    pub stop_timeout: Duration,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Replicas in containers (--runtime docker)")]
+pub(super) struct Docker {
+    /// What the containers are made of
+    #[arg(long, value_name = "IMAGE", default_value = "lb-replica", value_parser = image)]
+    pub image: String,
+
+    /// The bridge network that they are in; made if there is none
+    #[arg(long, value_name = "NETWORK", default_value = "net1", value_parser = network)]
+    pub network: String,
+
+    /// The engine's socket
+    #[arg(
+        long,
+        value_name = "unix://PATH",
+        default_value = "unix:///var/run/docker.sock",
+        value_parser = socket,
+    )]
+    pub docker_host: PathBuf,
+
+    /// Where the program in the image listens; given to it as PORT
+    #[arg(long, value_name = "PORT", default_value = "5000", value_parser = count::<u16, 1, 65535>)]
+    pub replica_port: u16,
+
+    /// A variable in the replicas' environment, beside PORT and SERVER_ID; repeat the flag, or separate several by
+    /// commas (what follows a comma and is no K=V belongs to the value before it)
+    #[arg(long, value_name = "K=V", value_parser = variables)]
+    pub replica_env: Vec<Variables>,
+
+    /// The memory of one replica
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
+    pub replica_memory: u64,
+
+    /// The processes and threads of one replica
+    #[arg(long, value_name = "N", default_value = "256", value_parser = count::<u32, 1, 4_194_304>)]
+    pub replica_pids: u32,
+
+    /// Whether replicas may write to their root file system
+    #[arg(
+        long,
+        action = Set,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_value = "off",
+        default_missing_value = "on",
+        value_parser = switch,
+    )]
+    pub replica_writable: bool,
+
+    /// A capability that replicas keep, such as NET_BIND_SERVICE; all others are dropped; repeat the flag, or
+    /// separate several by commas
+    #[arg(long, value_name = "CAP", value_delimiter = ',', value_parser = capability)]
+    pub replica_cap_add: Vec<String>,
+
+    /// What happens to the replicas when the balancer ends: stop, or keep (the next one adopts them)
+    #[arg(long, value_name = "stop|keep", default_value = "stop", value_parser = on_exit)]
+    pub on_exit: OnExit,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Placement")]
+pub(super) struct Placement {
+    /// assignment: the classic assignment's exact ring and random keys, for the seven settings below
+    #[arg(long, value_name = "PRESET", value_parser = preset)]
+    pub preset: Option<Preset>,
+
+    /// How slots are laid out over the seats: ring
+    #[arg(long, value_name = "LAYOUT", default_value = "ring", value_parser = scheme)]
+    pub layout: Scheme,
+
+    /// Slots of the map
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "512",
+        value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>,
+    )]
+    pub slots: u32,
+
+    /// Virtual nodes of a seat
+    #[arg(long, value_name = "N", default_value = "9", value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>)]
+    pub virtual_nodes: u32,
+
+    /// Where a virtual node goes whose slot is taken: linear or quadratic
+    #[arg(long, value_name = "PROBING", default_value = "linear")]
+    pub probing: Probing,
+
+    /// How keys and virtual nodes are hashed: polynomial, md5, sha256 or xxh3
+    #[arg(long, value_name = "HASH", default_value = "xxh3")]
+    pub hash: HashPair,
+
+    /// The most slots that a seat may own, as a multiple of its share; or off [default: 1.10, off with polynomial]
+    #[arg(long, value_name = "CAP|off")]
+    pub slot_cap: Option<SlotCap>,
+
+    /// Where a request's key comes from, the first present wins: header:NAME, query:NAME, path, path-segment:N,
+    /// cookie:NAME, client-ip, random
+    #[arg(
+        long,
+        value_name = "SOURCE,…",
+        default_value = "header:X-Request-Id,query:request_id,query:rid,query:id,random"
+    )]
+    pub key: KeySources,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Health")]
+pub(super) struct Health {
+    /// What is asked of a replica; off: only whether it accepts a connection
+    #[arg(long, value_name = "PATH|off", default_value = "/heartbeat", value_parser = path_or_off)]
+    pub heartbeat_path: OrOff<PathAndQuery>,
+
+    /// Time from one heartbeat to the next
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration::<10>)]
+    pub heartbeat_interval: Duration,
+
+    /// The longest wait for its answer
+    #[arg(long, value_name = "DURATION", default_value = "400ms", value_parser = duration::<1>)]
+    pub heartbeat_timeout: Duration,
+
+    /// Missed heartbeats in a row that make a replica suspect
+    #[arg(long, value_name = "N", default_value = "3", value_parser = count::<u32, 1, 100>)]
+    pub heartbeat_failures: u32,
+
+    /// Time without a good heartbeat, nor any reply, after which a replica is dead
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration::<10>)]
+    pub replace_after: Duration,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Towards replicas")]
+pub(super) struct Forwarding {
+    /// The longest wait for a connection to a replica
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::<1>)]
+    pub connect_timeout: Duration,
+
+    /// The longest wait for the head of a replica's reply
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::<1>)]
+    pub head_timeout: Duration,
+
+    /// The longest silence in the middle of a body
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::<1>)]
+    pub idle_timeout: Duration,
+
+    /// Further attempts of a request that failed, each at the next seat
+    #[arg(long, value_name = "N", default_value = "2", value_parser = count::<u32, 0, 20>)]
+    pub retries: u32,
+
+    /// Turn a replica's 404 into the 400 of the built-in replica
+    #[arg(
+        long,
+        action = Set,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_value = "off",
+        default_missing_value = "on",
+        value_parser = switch,
+    )]
+    pub map_404: bool,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Towards clients")]
+pub(super) struct Clients {
+    /// Connections of clients at one time
+    #[arg(long, value_name = "N", default_value = "25000", value_parser = count::<usize, 1, 1_000_000>)]
+    pub max_connections: usize,
+
+    /// Requests in flight in each worker
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = count::<usize, 1, 1_000_000>)]
+    pub max_in_flight: usize,
+
+    /// The longest wait for the whole head of a request, and for the whole body of /add and /rm
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::<1>)]
+    pub client_head_timeout: Duration,
+
+    /// How long a connection may stay idle
+    #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = duration::<1>)]
+    pub client_idle_timeout: Duration,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Control")]
+pub(super) struct ControlCalls {
+    /// /rep, /add and /rm: open (to whoever reaches the listener) or off (paths like any other)
+    #[arg(long, value_name = "open|off", default_value = "open", value_parser = control)]
+    pub control: Control,
+
+    /// /rm of more replicas than there are is an error instead of removing all
+    #[arg(
+        long,
+        action = Set,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_value = "off",
+        default_missing_value = "on",
+        value_parser = switch,
+    )]
+    pub strict_rm: bool,
+
+    /// The largest body of /add and /rm
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size)]
+    pub max_control_body: usize,
+}
+
+/// A command line, split.
+pub(super) type Words = Vec<String>;
+
+/// Who runs the replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runtime {
+    Process,
+    Docker,
+    Static,
+}
+
+/// Settings that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Preset {
+    Assignment,
+}
+
+/// How slots are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Ring,
+}
+
+fn runtime(text: &str) -> Result<Runtime, String> {
+    one_of(text, &[("process", Runtime::Process), ("docker", Runtime::Docker), ("static", Runtime::Static)])
+}
+
+fn on_exit(text: &str) -> Result<OnExit, String> {
+    one_of(text, &[("stop", OnExit::Stop), ("keep", OnExit::Keep)])
+}
+
+fn preset(text: &str) -> Result<Preset, String> {
+    one_of(text, &[("assignment", Preset::Assignment)])
+}
+
+fn scheme(text: &str) -> Result<Scheme, String> {
+    one_of(text, &[("ring", Scheme::Ring)])
+}
+
+fn control(text: &str) -> Result<Control, String> {
+    one_of(text, &[("open", Control::Open), ("off", Control::Off)])
+}

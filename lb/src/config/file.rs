@@ -1,0 +1,116 @@
+//! The TOML file: flat, one key for each setting.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::exit::Exit;
+use super::settings::{Origin, Setting};
+
+/// The settings that may be arrays; elsewhere an array is a mistake.
+const LISTS: [&str; 4] = ["upstream", "key", "replica-env", "replica-cap-add"];
+
+/// The settings of a file; every key is one of `names`.
+pub(super) fn read(path: &str, names: &[String]) -> Result<BTreeMap<String, Setting>, Exit> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Exit::bad(format!("{path}: not readable: {error}")))?;
+    parse(path, &text, names)
+}
+
+fn parse(path: &str, text: &str, names: &[String]) -> Result<BTreeMap<String, Setting>, Exit> {
+    let line = |at: usize| 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+    let bad = |at: usize, reason: &str| Exit::bad(format!("{path} line {}: {reason}", line(at)));
+
+    let table = DeTable::parse(text)
+        .map_err(|error| bad(error.span().map_or(0, |span| span.start), error.message()))?;
+    let mut settings = BTreeMap::new();
+    for (key, value) in table.get_ref() {
+        let (name, at) = (key.get_ref().as_ref(), key.span().start);
+        if !names.iter().any(|known| known == name) {
+            return Err(bad(at, &unknown(name, names)));
+        }
+        let text = one_text(name, value).map_err(|reason| bad(at, &format!("key '{name}': {reason}")))?;
+        let origin = Origin::File { path: path.to_owned(), line: line(at) };
+        settings.insert(name.to_owned(), Setting { text, origin });
+    }
+    Ok(settings)
+}
+
+fn one_text(name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, &'static str> {
+    match value.get_ref() {
+        DeValue::Array(items) if LISTS.contains(&name) => {
+            let texts = items.iter().map(scalar).collect::<Option<Vec<_>>>();
+            Ok(texts.ok_or("must be an array of strings")?.join(","))
+        }
+        DeValue::Array(_) => Err("must be one value, not an array"),
+        _ => scalar(value).ok_or("must be a string, a number or a boolean"),
+    }
+}
+
+fn scalar(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        DeValue::Boolean(on) => Some(on.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}
+
+fn unknown(name: &str, names: &[String]) -> String {
+    let alike = |known: &&String| strsim::jaro_winkler(name, known);
+    let nearest = names.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    match nearest.filter(|known| alike(known) > 0.8) {
+        Some(known) => format!("unknown key '{name}', did you mean '{known}'?"),
+        None => format!("unknown key '{name}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Vec<(String, String)>, String> {
+        let names = ["key", "upstream", "retries", "slot-cap", "strict-rm"].map(str::to_owned);
+        let settings = parse("lb.toml", text, &names).map_err(|exit| exit.text)?;
+        Ok(settings.into_iter().map(|(name, setting)| (name, setting.text)).collect())
+    }
+
+    #[test]
+    fn values_become_texts() {
+        let text = "retries = 1_0\nslot-cap = 1.10\nstrict-rm = true\nkey = ['path', 'random']\n\
+                    upstream = [\n  'a:1', # first\n  'b:2',\n]\n";
+        let expected = [
+            ("key", "path,random"),
+            ("retries", "10"),
+            ("slot-cap", "1.10"),
+            ("strict-rm", "true"),
+            ("upstream", "a:1,b:2"),
+        ];
+        assert_eq!(parsed(text), Ok(expected.map(|(name, text)| (name.into(), text.into())).to_vec()));
+    }
+
+    #[test]
+    fn an_error_names_line_and_key() {
+        for (text, error) in [
+            ("\nretrys = 2", "lb.toml line 2: unknown key 'retrys', did you mean 'retries'?"),
+            ("[table]\nx = 1", "lb.toml line 1: unknown key 'table'"),
+            ("retries = [1, 2]", "lb.toml line 1: key 'retries': must be one value, not an array"),
+            ("#\n\nretries.x = 1", "lb.toml line 3: key 'retries': must be a string, a number or a boolean"),
+            ("upstream = [[1]]", "lb.toml line 1: key 'upstream': must be an array of strings"),
+            (
+                "retries = 1979-05-27",
+                "lb.toml line 1: key 'retries': must be a string, a number or a boolean",
+            ),
+        ] {
+            assert_eq!(parsed(text), Err(error.into()), "{text:?}");
+        }
+        for (text, start) in
+            [("retries = 1\nretries = 2", "lb.toml line 2: "), ("retries = \nkey = ''", "lb.toml line 1: ")]
+        {
+            let error = parsed(text).unwrap_err();
+            assert!(error.starts_with(start) && error.lines().count() == 1, "{error}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The settings against each other: which exclude each other, and which must not exceed another.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Display};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+use super::args::{Args, Docker, Placement, Preset, Replicas, Runtime, Scheme};
+use super::exit::Exit;
+use super::settings::Settings;
+use super::{Config, Heartbeat, RuntimeConfig};
+use crate::key::KeySources;
+use crate::ring::{self, Layout, RingError, SeatId, SlotCap};
+use crate::runtime::{Upstream, docker};
+
+/// `--max-replicas` where nobody gives it, unless the layout seats fewer.
+const MAX_REPLICAS: usize = 64;
+
+/// What the preset `assignment` fixes, as it would be typed.
+const ASSIGNMENT: [(&str, &str); 7] = [
+    ("layout", "ring"),
+    ("slots", "512"),
+    ("virtual-nodes", "9"),
+    ("probing", "linear"),
+    ("hash", "polynomial"),
+    ("slot-cap", "off"),
+    ("key", "random"),
+];
+
+/// What only containers have.
+const DOCKER: [&str; 10] = [
+    "image",
+    "network",
+    "docker-host",
+    "replica-port",
+    "replica-env",
+    "replica-memory",
+    "replica-pids",
+    "replica-writable",
+    "replica-cap-add",
+    "on-exit",
+];
+
+/// What has no meaning for replicas that somebody else runs.
+const NOT_STATIC: [&str; 6] =
+    ["replica-command", "replicas", "max-replicas", "start-timeout", "stop-timeout", "strict-rm"];
+
+impl Config {
+    /// The configuration that the settings give, if they agree with each other.
+    pub(super) fn resolve(settings: &Settings) -> Result<Self, Exit> {
+        let Args { listeners, replicas, docker, placement, health, forwarding, clients, control } =
+            settings.args()?;
+        let given = Given(settings);
+
+        given.apart(listeners.listen, listeners.admin_listen)?;
+        let (layout, key) = given.placement(placement)?;
+        let (runtime, count, max) = given.runtime(&replicas, &docker, &layout)?;
+        let heartbeat = Heartbeat {
+            path: health.heartbeat_path,
+            interval: health.heartbeat_interval,
+            timeout: health.heartbeat_timeout,
+            failures: health.heartbeat_failures,
+            replace_after: health.replace_after,
+        };
+        given.at_most("heartbeat-interval", heartbeat.interval, "replace-after", heartbeat.replace_after)?;
+        given.at_most("heartbeat-timeout", heartbeat.timeout, "replace-after", heartbeat.replace_after)?;
+
+        Ok(Self {
+            listen: listeners.listen,
+            admin_listen: listeners.admin_listen,
+            runtime,
+            replicas: count,
+            max_replicas: max,
+            cluster: replicas.cluster,
+            layout,
+            key,
+            heartbeat,
+            connect_timeout: forwarding.connect_timeout,
+            head_timeout: forwarding.head_timeout,
+            idle_timeout: forwarding.idle_timeout,
+            retries: forwarding.retries,
+            start_timeout: replicas.start_timeout,
+            drain: replicas.drain,
+            stop_timeout: replicas.stop_timeout,
+            on_exit: docker.on_exit,
+            control: control.control,
+            strict_rm: control.strict_rm,
+            map_404: forwarding.map_404,
+            max_control_body: control.max_control_body,
+            max_connections: clients.max_connections,
+            max_in_flight: clients.max_in_flight,
+            client_head_timeout: clients.client_head_timeout,
+            client_idle_timeout: clients.client_idle_timeout,
+            workers: listeners
+                .workers
+                .unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get)),
+        })
+    }
+}
+
+/// The checks; each error begins with what the user wrote.
+struct Given<'a>(&'a Settings);
+
+impl Given<'_> {
+    fn error(&self, name: &str, reason: impl Display) -> Exit {
+        Exit::bad(format!("{}: {reason}", self.0.place(name)))
+    }
+
+    /// The first of some settings that was given has no meaning; says why.
+    fn refuse(&self, names: &[&str], reason: &str) -> Result<(), Exit> {
+        match names.iter().find(|name| self.0.text(name).is_some()) {
+            Some(name) => Err(self.error(name, reason)),
+            None => Ok(()),
+        }
+    }
+
+    fn at_most<T: PartialOrd + Debug>(&self, low: &str, a: T, high: &str, b: T) -> Result<(), Exit> {
+        match self.0.text(low) {
+            _ if a <= b => Ok(()),
+            Some(_) => Err(self.error(low, format!("must not be more than {high}, which is {b:?}"))),
+            None => Err(self.error(high, format!("must not be less than {low}, which is {a:?}"))),
+        }
+    }
+
+    /// Both listeners can be bound.
+    fn apart(&self, listen: SocketAddr, admin: Option<SocketAddr>) -> Result<(), Exit> {
+        let Some(admin) = admin.filter(|admin| admin.port() == listen.port() && admin.port() != 0) else {
+            return Ok(());
+        };
+        let (a, b) = (listen.ip(), admin.ip());
+        if a == b || a.is_unspecified() || b.is_unspecified() {
+            let name = if self.0.text("admin-listen").is_some() { "admin-listen" } else { "listen" };
+            return Err(self.error(name, "clients and operators need two addresses"));
+        }
+        Ok(())
+    }
+
+    fn placement(&self, placement: Placement) -> Result<(Layout, KeySources), Exit> {
+        if let Some(Preset::Assignment) = placement.preset {
+            for (name, value) in ASSIGNMENT {
+                if self.0.text(name).is_some_and(|text| text != value) {
+                    let preset = self.0.place("preset");
+                    return Err(self.error(name, format!("{preset} means {value}; give only one of the two")));
+                }
+            }
+            return Ok((Layout::assignment(), KeySources::random()));
+        }
+        let Placement { layout: Scheme::Ring, slots, virtual_nodes, probing, hash, .. } = placement;
+        let slot_cap = placement.slot_cap.unwrap_or(SlotCap::default_for(hash));
+        let scheme = ring::Scheme::Ring { virtual_nodes, probing, slot_cap };
+        let layout = Layout::new(scheme, slots, hash).map_err(|error| {
+            let name = match error {
+                RingError::Unreachable(_) => "probing",
+                RingError::VirtualNodes { .. } => "virtual-nodes",
+                _ => "slots",
+            };
+            self.error(name, error)
+        })?;
+        Ok((layout, placement.key))
+    }
+
+    /// Who runs the replicas, how many there are, and how many there may be.
+    fn runtime(
+        &self,
+        replicas: &Replicas,
+        docker: &Docker,
+        layout: &Layout,
+    ) -> Result<(RuntimeConfig, usize, usize), Exit> {
+        if replicas.runtime != Runtime::Docker {
+            self.refuse(&DOCKER, "only with --runtime docker")?;
+        }
+        if replicas.runtime != Runtime::Static {
+            self.refuse(&["upstream"], "only with --runtime static")?;
+        }
+        match replicas.runtime {
+            Runtime::Process => {
+                let (count, max) = self.counts(replicas, layout)?;
+                Ok((RuntimeConfig::Process { command: replicas.replica_command.clone() }, count, max))
+            }
+            Runtime::Docker => {
+                self.refuse(&["replica-command"], "only with --runtime process")?;
+                let (count, max) = self.counts(replicas, layout)?;
+                Ok((docker.config(), count, max))
+            }
+            Runtime::Static => {
+                self.refuse(&NOT_STATIC, "not with --runtime static, whose replicas somebody else runs")?;
+                let upstreams = replicas.upstream.clone();
+                self.upstreams(&upstreams, layout)?;
+                let count = upstreams.len();
+                Ok((RuntimeConfig::Static { upstreams }, count, count))
+            }
+        }
+    }
+
+    /// How many replicas we run, and how many there may be.
+    fn counts(&self, replicas: &Replicas, layout: &Layout) -> Result<(usize, usize), Exit> {
+        let seats = layout.max_seats();
+        let seated = format!("the layout seats {seats} ({layout})");
+        let max = match replicas.max_replicas {
+            Some(max) if max > seats => return Err(self.error("max-replicas", seated)),
+            Some(max) => max,
+            None => MAX_REPLICAS.min(seats),
+        };
+        if replicas.replicas > seats {
+            return Err(self.error("replicas", seated));
+        }
+        self.at_most("replicas", replicas.replicas, "max-replicas", max)?;
+        Ok((replicas.replicas, max))
+    }
+
+    /// There are some, they differ, and they fit the layout.
+    fn upstreams(&self, upstreams: &[Upstream], layout: &Layout) -> Result<(), Exit> {
+        if upstreams.is_empty() {
+            return Err(self.error("runtime", "needs an --upstream"));
+        }
+        for (i, upstream) in upstreams.iter().enumerate() {
+            for other in &upstreams[..i] {
+                if (&other.host, other.port) == (&upstream.host, upstream.port) {
+                    return Err(self.error("upstream", format!("{} is there twice", upstream.authority())));
+                }
+                if other.name.clashes(&upstream.name) {
+                    return Err(
+                        self.error("upstream", format!("the name '{}' is there twice", upstream.name))
+                    );
+                }
+            }
+        }
+        let weights = upstreams.iter().map(|upstream| upstream.weight);
+        let seats: BTreeMap<_, _> = (1..).filter_map(SeatId::new).zip(weights).collect();
+        layout.slot_map(&seats).map_err(|error| self.error("upstream", error))?;
+        Ok(())
+    }
+}
+
+impl Docker {
+    fn config(&self) -> RuntimeConfig {
+        let template = docker::Template {
+            image: self.image.clone(),
+            network: self.network.clone(),
+            port: self.replica_port,
+            env: self
+                .replica_env
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            memory: self.replica_memory,
+            pids: self.replica_pids,
+            writable: self.replica_writable,
+            capabilities: self.replica_cap_add.iter().cloned().collect(),
+        };
+        RuntimeConfig::Docker { socket: self.docker_host.clone(), template }
+    }
+}

@@ -1,0 +1,143 @@
+//! The layers, flags over environment over file: what was said, and by whom, so that an error can name it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as _, FromArgMatches};
+
+use super::args::Args;
+use super::exit::Exit;
+use super::file;
+
+/// What was said, by name of the setting; what nobody said is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settings(BTreeMap<String, Setting>);
+
+/// One setting, unparsed; several values are joined by commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub text: String,
+    pub origin: Origin,
+}
+
+/// Who said it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Flag,
+    Variable,
+    File { path: String, line: usize },
+}
+
+impl Settings {
+    /// All three layers.
+    pub fn gather(matches: &ArgMatches, env: &HashMap<String, String>) -> Result<Self, Exit> {
+        let names = names();
+        // An empty variable counts as absent, so that compose files can write `${LB_X-}`.
+        let variable = |name: &str| env.get(&variable(name)).filter(|text| !text.is_empty()).cloned();
+        let mut flags = flags(matches);
+        let path = flags.remove("config").map(|config| config.text).or_else(|| variable("config"));
+
+        let mut settings = path.map_or_else(|| Ok(BTreeMap::new()), |path| file::read(&path, &names))?;
+        settings.extend(names.into_iter().filter_map(|name| {
+            let text = variable(&name)?;
+            Some((name, Setting { text, origin: Origin::Variable }))
+        }));
+        settings.extend(flags);
+        Ok(Self(settings))
+    }
+
+    /// The settings with their types, the rest by default.
+    pub fn args(&self) -> Result<Args, Exit> {
+        let command = Args::augment_args(clap::Command::new("lb").no_binary_name(true));
+        let argv = self.0.iter().map(|(name, setting)| format!("--{name}={}", setting.text));
+        command
+            .try_get_matches_from(argv)
+            .and_then(|matches| Args::from_arg_matches(&matches))
+            .map_err(|error| self.refused(&error))
+    }
+
+    /// The text given for a setting.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|setting| setting.text.as_str())
+    }
+
+    /// The setting as the user wrote it, or as it is by default.
+    pub fn place(&self, name: &str) -> String {
+        if let Some(Setting { text, origin }) = self.0.get(name) {
+            return Place { name, text, origin }.to_string();
+        }
+        let command = Args::augment_args(clap::Command::new("lb"));
+        let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
+        let default = arg.and_then(|arg| arg.get_default_values().first());
+        format!("--{name} {} (by default)", default.and_then(|text| text.to_str()).unwrap_or_default())
+    }
+
+    /// The line for a value that its parser refused.
+    fn refused(&self, error: &clap::Error) -> Exit {
+        use std::error::Error as _;
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => text.as_str(),
+            _ => "",
+        };
+        // clap says `--slot-cap <CAP|off>` or `--strict-rm[=<on|off>]`.
+        let shown = text(ContextKind::InvalidArg).trim_start_matches('-');
+        let name = shown.split([' ', '[', '=']).next().unwrap_or(shown);
+        match (self.0.get(name), error.source()) {
+            (Some(Setting { origin, .. }), Some(reason)) => {
+                let text = text(ContextKind::InvalidValue);
+                Exit::bad(format!("{}: {reason}", Place { name, text, origin }))
+            }
+            (Some(Setting { text, origin }), None) => {
+                Exit::bad(format!("{}: needs a value", Place { name, text, origin }))
+            }
+            (None, _) => Exit::from(error),
+        }
+    }
+}
+
+/// A value where the user wrote it: `--retries x`, `LB_RETRIES=x` or `lb.toml line 3, retries = x`.
+struct Place<'a> {
+    name: &'a str,
+    text: &'a str,
+    origin: &'a Origin,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, text, origin } = self;
+        match origin {
+            Origin::Flag if text.is_empty() => write!(f, "--{name}="),
+            Origin::Flag => write!(f, "--{name} {text}"),
+            Origin::Variable => write!(f, "{}={text}", variable(name)),
+            Origin::File { path, line } => write!(f, "{path} line {line}, {name} = {text}"),
+        }
+    }
+}
+
+/// The environment variable of a setting: `LB_SLOT_CAP` for `slot-cap`.
+pub(super) fn variable(name: &str) -> String {
+    format!("LB_{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The names of all settings, as in `--name`.
+pub(super) fn names() -> Vec<String> {
+    let command = Args::augment_args(clap::Command::new("lb"));
+    command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
+}
+
+/// What stands on the command line.
+fn flags(matches: &ArgMatches) -> BTreeMap<String, Setting> {
+    matches
+        .ids()
+        .map(|id| id.as_str())
+        .filter(|id| matches.value_source(id) == Some(ValueSource::CommandLine))
+        // A flattened struct is a group, whose id is there too and has no text.
+        .filter_map(|id| Some((id, matches.try_get_many::<String>(id).ok()??)))
+        .map(|(id, texts)| {
+            let text = texts.map(String::as_str).collect::<Vec<_>>().join(",");
+            (id.replace('_', "-"), Setting { text, origin: Origin::Flag })
+        })
+        .collect()
+}

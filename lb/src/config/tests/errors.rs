@@ -1,0 +1,114 @@
+//! Each bad configuration and the line that it gives.
+
+use super::{error, run, with_file};
+
+#[test]
+fn a_bad_value_is_named_as_the_user_wrote_it() {
+    let expected = "must be a whole number from 0 to 20";
+    assert_eq!(error("--retries x", &[]), format!("--retries x: {expected}"));
+    assert_eq!(error("", &[("LB_RETRIES", "x")]), format!("LB_RETRIES=x: {expected}"));
+    assert_eq!(with_file("\n\nretries = 99", "", &[]), Err(format!("FILE line 3, retries = 99: {expected}")));
+    // The layer that is overridden is not looked at.
+    assert!(run("--retries 1", &[("LB_RETRIES", "x")]).is_ok());
+    let error = error("", &[("LB_CLUSTER", "a\nb")]);
+    assert!(error.starts_with("LB_CLUSTER=a b: must be"), "{error}");
+}
+
+#[test]
+fn bad_values() {
+    for (line, start) in [
+        ("--retries -1", "--retries -1: must be a whole number from 0 to 20"),
+        ("--slot-cap 0.5", "--slot-cap 0.5: slot cap '0.5' is not a number from 1.00"),
+        ("--slot-cap=", "--slot-cap=: slot cap '' is not a number"),
+        ("--hash md4", "--hash md4: unknown hash pair 'md4': use polynomial"),
+        ("--probing x", "--probing x: unknown probing 'x': use linear or quadratic"),
+        ("--layout maglev", "--layout maglev: must be 'ring'"),
+        ("--runtime swarm", "--runtime swarm: must be 'process' or 'docker' or 'static'"),
+        ("--docker-host tcp://a:1", "--docker-host tcp://a:1: must be a local socket"),
+        ("--replica-memory 1KiB", "--replica-memory 1KiB: must be a size such as 512MiB"),
+        ("--replica-env PORT=1", "--replica-env PORT=1: PORT is said by the balancer"),
+        ("--on-exit drop", "--on-exit drop: must be 'stop' or 'keep'"),
+        ("--preset x", "--preset x: must be 'assignment'"),
+        ("--control token", "--control token: must be 'open' or 'off'"),
+        ("--strict-rm=yes", "--strict-rm yes: must be 'on' or 'off'"),
+        ("--listen localhost:5000", "--listen localhost:5000: must be an IP address and a port"),
+        (
+            "--admin-listen on",
+            "--admin-listen on: must be an IP address and a port, such as 127.0.0.1:5000, or 'off'",
+        ),
+        ("--key heder:x", "--key heder:x: 'heder:x' is no key source: header:NAME, query:NAME"),
+        ("--drain 5", "--drain 5: must be a duration such as 500ms, 2s or 1m, from 0s to 1day"),
+        ("--head-timeout 0s", "--head-timeout 0s: must be a duration"),
+        ("--max-control-body 1kb", "--max-control-body 1kb: must be a size such as 512, 16KiB"),
+        ("--heartbeat-path x", "--heartbeat-path x: must be a path that starts with '/'"),
+        ("--cluster A", "--cluster A: must be 1 to 63 of a-z"),
+        ("--replica-command 'x", "--replica-command 'x: has a quote that is not closed"),
+        ("--workers 0", "--workers 0: must be a whole number from 1 to 1024"),
+        ("--max-connections 0", "--max-connections 0: must be a whole number from 1"),
+    ] {
+        let error = error(line, &[]);
+        assert!(error.starts_with(start), "{error}");
+    }
+}
+
+#[test]
+fn bad_command_lines() {
+    for (line, expected) in [
+        ("--retrys 1", "unexpected argument '--retrys' found; a similar argument exists: '--retries'"),
+        ("--retries", "a value is required for '--retries <N>' but none was supplied"),
+        ("--drain 1s --drain 2s", "the argument '--drain <DURATION>' cannot be used multiple times"),
+        ("chekc", "unrecognized subcommand 'chekc'; a similar subcommand exists: 'check'"),
+        ("replica --retries 1", "unexpected argument '--retries' found"),
+        (
+            "--config /nonexistent/lb.toml",
+            "/nonexistent/lb.toml: not readable: No such file or directory (os error 2)",
+        ),
+    ] {
+        assert_eq!(error(line, &[]), expected);
+    }
+    assert_eq!(
+        with_file("retrys = 1", "", &[]),
+        Err("FILE line 1: unknown key 'retrys', did you mean 'retries'?".into())
+    );
+    assert_eq!(with_file("config = 'x'", "", &[]), Err("FILE line 1: unknown key 'config'".into()));
+}
+
+#[test]
+fn settings_that_disagree() {
+    for (line, expected) in [
+        ("--listen 127.0.0.1:5001", "--listen 127.0.0.1:5001: clients and operators need two addresses"),
+        ("--admin-listen [::]:5000", "--admin-listen [::]:5000: clients and operators need two addresses"),
+        ("--replicas 4 --max-replicas 2", "--replicas 4: must not be more than max-replicas, which is 2"),
+        ("--max-replicas 2", "--max-replicas 2: must not be less than replicas, which is 3"),
+        ("--slots 1024 --replicas 65", "--replicas 65: must not be more than max-replicas, which is 64"),
+        (
+            "--heartbeat-timeout 4s",
+            "--heartbeat-timeout 4s: must not be more than replace-after, which is 3s",
+        ),
+        (
+            "--replace-after 450ms",
+            "--replace-after 450ms: must not be less than heartbeat-interval, which is 500ms",
+        ),
+        ("--upstream a:1", "--upstream a:1: only with --runtime static"),
+        ("--runtime docker --upstream a:1", "--upstream a:1: only with --runtime static"),
+        ("--on-exit keep", "--on-exit keep: only with --runtime docker"),
+        ("--image x", "--image x: only with --runtime docker"),
+        ("--runtime docker --replica-command x", "--replica-command x: only with --runtime process"),
+    ] {
+        assert_eq!(error(line, &[]), expected);
+    }
+    for (line, start) in [
+        ("--replicas 57", "--replicas 57: the layout seats 56 (ring slots=512"),
+        ("--max-replicas 57", "--max-replicas 57: the layout seats 56 (ring slots=512"),
+        ("--slots 18", "--replicas 3 (by default): the layout seats 2 (ring slots=18"),
+        ("--virtual-nodes 513", "--virtual-nodes 513: 513 virtual nodes a seat"),
+        ("--slots 500 --probing quadratic", "--probing quadratic: 500 slots: quadratic probing reaches"),
+    ] {
+        let error = error(line, &[]);
+        assert!(error.starts_with(start), "{error}");
+    }
+    for line in ["--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0", "--listen 127.0.0.2:5001", "--replicas 0"]
+    {
+        assert!(run(line, &[]).is_ok(), "{line}");
+    }
+}

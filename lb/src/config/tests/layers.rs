@@ -1,0 +1,131 @@
+//! The layers: every setting in each of them, and which one wins.
+
+use super::*;
+
+#[test]
+fn flags_win_over_the_environment_over_the_file_over_defaults() {
+    let text = "retries = 5\nslots = 1024\ncluster = 'file'\n";
+    let env =
+        [("LB_RETRIES", "6"), ("LB_SLOTS", "2048"), ("LB_DRAIN", ""), ("LB_NO_FLAG", "x"), ("HOME", "/")];
+    let Ok(Command::Run(config)) = with_file(text, "--retries 7", &env) else { panic!() };
+    assert_eq!((config.retries, config.layout.slots()), (7, 2048));
+    assert_eq!(config.cluster.as_str(), "file");
+    assert_eq!(config.drain, Config::default().drain);
+}
+
+#[test]
+fn the_file_can_be_named_by_the_environment() {
+    let file = file("retries = 9");
+    let Ok(Command::Run(config)) = run("", &[("LB_CONFIG", file.path().to_str().unwrap())]) else { panic!() };
+    assert_eq!(config.retries, 9);
+}
+
+/// A value other than the default for every setting of the process runtime.
+pub(super) const OTHER: [(&str, &str); 33] = [
+    ("listen", "0.0.0.0:1"),
+    ("admin-listen", "off"),
+    ("workers", "1023"),
+    ("runtime", "process"),
+    ("replicas", "4"),
+    ("max-replicas", "5"),
+    ("replica-command", "serve --port {port}"),
+    ("cluster", "blue"),
+    ("start-timeout", "1s"),
+    ("drain", "0s"),
+    ("stop-timeout", "2s"),
+    ("layout", "ring"),
+    ("slots", "256"),
+    ("virtual-nodes", "8"),
+    ("probing", "quadratic"),
+    ("hash", "md5"),
+    ("slot-cap", "1.25"),
+    ("key", "path,random"),
+    ("heartbeat-path", "off"),
+    ("heartbeat-interval", "100ms"),
+    ("heartbeat-timeout", "90ms"),
+    ("heartbeat-failures", "2"),
+    ("replace-after", "1s"),
+    ("connect-timeout", "3s"),
+    ("head-timeout", "4s"),
+    ("idle-timeout", "5s"),
+    ("retries", "0"),
+    ("map-404", "on"),
+    ("max-connections", "11"),
+    ("max-in-flight", "12"),
+    ("client-head-timeout", "6s"),
+    ("client-idle-timeout", "7s"),
+    ("control", "off"),
+];
+
+/// The same for what only containers have.
+const DOCKER: [(&str, &str); 10] = [
+    ("image", "my/server:1.2"),
+    ("network", "net2"),
+    ("docker-host", "unix:///run/other.sock"),
+    ("replica-port", "80"),
+    ("replica-env", "A=1,B=2"),
+    ("replica-memory", "1GiB"),
+    ("replica-pids", "100"),
+    ("replica-writable", "on"),
+    ("replica-cap-add", "NET_RAW,NET_BIND_SERVICE"),
+    ("on-exit", "keep"),
+];
+
+fn other() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OTHER.into_iter().chain([("strict-rm", "on"), ("max-control-body", "1KiB")])
+}
+
+#[test]
+fn every_flag_is_a_variable_and_a_key() {
+    let covered: Vec<_> = other().chain(DOCKER).map(|(name, _)| name).chain(["preset", "upstream"]).collect();
+    for name in names() {
+        assert!(covered.contains(&name.as_str()), "{name} is not tested");
+    }
+    let by_flag =
+        parse(["lb".to_owned()].into_iter().chain(other().map(|(k, v)| format!("--{k}={v}"))), [("", "")]);
+    let by_env = parse(["lb"], other().map(|(k, v)| (variable(k), v)));
+    let text: String = other().map(|(k, v)| format!("{k} = '{v}'\n")).collect();
+    let by_file = with_file(&text, "", &[]);
+    assert_eq!(by_env, by_flag);
+    assert_eq!(by_file.unwrap(), by_flag.unwrap());
+}
+
+#[test]
+fn what_only_containers_have() {
+    let default = config("--runtime docker");
+    let flags = |name, value| parse(["lb", "--runtime=docker", &format!("--{name}={value}")], [("", "")]);
+    for (name, value) in DOCKER {
+        let by_flag = flags(name, value);
+        assert_ne!(by_flag, Ok(Command::Run(default.clone())), "--{name} {value}");
+        let env = [("LB_RUNTIME", "docker"), (&variable(name), value)];
+        assert_eq!(parse(["lb"], env), by_flag);
+        let text = format!("runtime = 'docker'\n{name} = '{value}'");
+        assert_eq!(with_file(&text, "", &[]).unwrap(), by_flag.unwrap());
+    }
+    let line = "--runtime docker --replica-env A=1,2 --replica-env B=3 --replica-cap-add X,Y";
+    let RuntimeConfig::Docker { template, .. } = config(line).runtime else { panic!() };
+    let pairs: Vec<_> = template.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(pairs, [("A", "1,2"), ("B", "3")]);
+    assert_eq!(Vec::from_iter(template.capabilities), ["X", "Y"]);
+}
+
+#[test]
+fn every_flag_reaches_the_configuration() {
+    let default = config("--runtime process");
+    for (name, value) in other().filter(|(name, _)| !["runtime", "layout"].contains(name)) {
+        // Quadratic probing and the other values agree with the defaults one by one.
+        let Ok(Command::Run(config)) = parse(["lb", &format!("--{name}"), value], [("", "")]) else {
+            panic!("{name}")
+        };
+        assert_ne!(config, default, "--{name} {value}");
+    }
+}
+
+#[test]
+fn values_as_toml_types() {
+    let text = "slot-cap = 1.20\nreplicas = 2\nstrict-rm = true\nkey = ['path', 'random']\n";
+    let by_flags = config("--slot-cap 1.20 --replicas 2 --strict-rm --key path,random");
+    assert_eq!(with_file(text, "", &[]), Ok(Command::Run(by_flags.clone())));
+    assert_eq!(config("--slot-cap 1.20 --replicas 2 --strict-rm on --key path,random"), by_flags);
+    assert!(by_flags.strict_rm);
+}

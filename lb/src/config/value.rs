@@ -1,0 +1,190 @@
+//! What a single value may be: durations, sizes, numbers, words.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use awc::http::uri::PathAndQuery;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What can be turned `off`.
+pub(super) type OrOff<T> = Option<T>;
+
+/// The label that separates balancers on one engine: `[a-z0-9][a-z0-9_.-]*`, at most 63.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster(String);
+
+impl Cluster {
+    /// The label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A duration of `MIN` milliseconds to a day (longer ones overflow a timer, or are a slip of the pen).
+pub(super) fn duration<const MIN: u64>(text: &str) -> Result<Duration, String> {
+    let min = Duration::from_millis(MIN);
+    humantime::parse_duration(text).ok().filter(|given| (min..=DAY).contains(given)).ok_or_else(|| {
+        let (min, max) = (humantime::format_duration(min), humantime::format_duration(DAY));
+        format!("must be a duration such as 500ms, 2s or 1m, from {min} to {max}")
+    })
+}
+
+/// A whole number from `MIN` to `MAX`.
+pub(super) fn count<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (MIN..=MAX).contains(n))
+        .and_then(|n| T::try_from(n).ok())
+        .ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
+}
+
+/// A size in bytes, from 1 B to 64 MiB.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text[digits.len()..].trim() {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        _ => None,
+    };
+    unit.and_then(|unit| digits.parse::<usize>().ok()?.checked_mul(unit))
+        .filter(|size| (1..=64 << 20).contains(size))
+        .ok_or_else(|| "must be a size such as 512, 16KiB or 1MiB, from 1 to 64MiB".into())
+}
+
+/// An address to listen on.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:5000".into())
+}
+
+/// An address to listen on, or `off`.
+pub(super) fn address_or_off(text: &str) -> Result<OrOff<SocketAddr>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    address(text).map(Some).map_err(|error| format!("{error}, or 'off'"))
+}
+
+/// A request target in origin form (RFC 9112, 3.2.1), or `off`.
+pub(super) fn path_or_off(text: &str) -> Result<OrOff<PathAndQuery>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let target = text.starts_with('/') && !text.contains('#');
+    let path = text.parse().ok().filter(|_| target);
+    path.map(Some).ok_or_else(|| "must be a path that starts with '/', without spaces, or 'off'".into())
+}
+
+/// One of some words.
+pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| format!("'{word}'")).collect();
+        format!("must be {}", words.join(" or "))
+    })
+}
+
+/// `on` or `off`; TOML's `true` and `false` too.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("must be 'on' or 'off'".into()),
+    }
+}
+
+/// A command line, split into words as a shell does; no other shell syntax.
+pub(super) fn command(text: &str) -> Result<Vec<String>, String> {
+    let words = shlex::split(text).ok_or("has a quote that is not closed")?;
+    if words.first().is_none_or(String::is_empty) {
+        return Err("must name a program".into());
+    }
+    Ok(words)
+}
+
+/// A [`Cluster`].
+pub(super) fn cluster(text: &str) -> Result<Cluster, String> {
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let good = text.len() <= 63
+        && text.starts_with(lower)
+        && text.chars().all(|c| lower(c) || matches!(c, '_' | '.' | '-'));
+    if !good {
+        return Err("must be 1 to 63 of a-z, 0-9, '_', '.' and '-', starting with a letter or a digit".into());
+    }
+    Ok(Cluster(text.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration::<1>("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration::<1>("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration::<0>("0s"), Ok(Duration::ZERO));
+        assert_eq!(duration::<1>("24h"), Ok(DAY));
+        for bad in ["", "5", "0s", "-1s", "25h", "1.5s x", "1e30y", "soon"] {
+            let error = duration::<1>(bad).unwrap_err();
+            assert_eq!(error, "must be a duration such as 500ms, 2s or 1m, from 1ms to 1day", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("512"), Ok(512));
+        assert_eq!(size("512B"), Ok(512));
+        assert_eq!(size("16KiB"), Ok(16384));
+        assert_eq!(size("64 MiB"), Ok(64 << 20));
+        for bad in
+            ["", "0", "KiB", "-1", "1kb", "65MiB", "1GiB", "99999999999999999999", "9007199254740993MiB"]
+        {
+            assert!(size(bad).unwrap_err().contains("16KiB"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_words() {
+        assert_eq!(count::<u32, 0, 20>("20"), Ok(20));
+        for bad in ["", "-1", "21", "1.0", "x", "99999999999999999999"] {
+            assert_eq!(
+                count::<u32, 0, 20>(bad).unwrap_err(),
+                "must be a whole number from 0 to 20",
+                "{bad:?}"
+            );
+        }
+        assert_eq!(switch("true"), Ok(true));
+        assert_eq!(switch("off"), Ok(false));
+        assert!(switch("yes").is_err());
+        assert_eq!(path_or_off("off"), Ok(None));
+        assert_eq!(path_or_off("/health?full=1"), Ok(Some(PathAndQuery::from_static("/health?full=1"))));
+        for bad in ["", "health", "/a b", "/a#b", "/ä", "/a\r\nHost: x"] {
+            assert!(path_or_off(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(address_or_off("off"), Ok(None));
+        assert!(address_or_off("localhost:5001").unwrap_err().contains("'off'"));
+        for bad in ["", "-a", "A", "a/b", "a b"] {
+            assert!(cluster(bad).is_err(), "{bad:?}");
+        }
+        assert!(cluster(&"a".repeat(64)).is_err());
+        assert_eq!(cluster("team-1.x_y").unwrap().as_str(), "team-1.x_y");
+    }
+
+    #[test]
+    fn command_lines() {
+        assert_eq!(
+            command("python3 -m http.server '{port}' --dir \"a b\"").unwrap(),
+            ["python3", "-m", "http.server", "{port}", "--dir", "a b"]
+        );
+        for bad in ["", "  ", "''", "# comment", "echo 'x"] {
+            assert!(command(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The way out: drained, stopped, gone.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::ring::{Incarnation, SeatId};
+use crate::runtime::Launch;
+
+use super::event::{Action, After, CallId, RouterId};
+use super::member::Member;
+use super::{Fleet, Ownership, Phase, Refusal, Seat};
+
+impl Fleet {
+    /// No new request reaches it: what is in flight may end, then it is stopped.
+    pub(super) fn drain(&mut self, incarnation: Incarnation, busy: BTreeSet<RouterId>, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        if member.phase != Phase::Leaving {
+            return;
+        }
+        member.enter(Phase::Draining, &format_args!("busy_routers={}", busy.len()));
+        member.drain_deadline = Some(now + self.settings.drain);
+        member.busy = busy;
+    }
+
+    pub(super) fn idle(&mut self, router: RouterId, incarnation: Incarnation) {
+        if let Some(member) = self.members.get_mut(&incarnation) {
+            member.idle.insert(router);
+        }
+    }
+
+    /// Stops what has drained, or had its time to.
+    pub(super) fn end_drains(&mut self, now: Instant) {
+        let over = |m: &Member| m.drain_deadline.is_some_and(|at| at <= now);
+        let ended: Vec<(Incarnation, bool)> = self
+            .members
+            .values()
+            .filter(|member| member.drained() || over(member))
+            .map(|member| (member.launch.incarnation, member.drained()))
+            .collect();
+        for (incarnation, drained) in ended {
+            if !drained {
+                log::warn!("drain cut short incarnation={incarnation} why=deadline");
+            }
+            self.stop(incarnation, self.settings.stop_timeout);
+        }
+    }
+
+    /// Removes the dead that no request can reach, once they are not needed to remember their seat: it has gone, or a
+    /// younger replica was created for it.
+    pub(super) fn bury(&mut self) {
+        let younger = |dead: &Launch| {
+            let created = self.members.values().filter(|member| member.instance.is_some());
+            created.map(|m| &m.launch).any(|l| l.seat == dead.seat && l.incarnation > dead.incarnation)
+        };
+        let unneeded = |of: &Launch| !self.seats.contains_key(&of.seat) || younger(of);
+        let dead = self.members.values().filter(|member| member.phase == Phase::Dead && !member.routed);
+        let dead: Vec<Incarnation> =
+            dead.map(|m| &m.launch).filter(|of| unneeded(of)).map(|of| of.incarnation).collect();
+        for incarnation in dead {
+            self.stop(incarnation, Duration::ZERO);
+        }
+    }
+
+    /// SIGTERM, and SIGKILL after `grace`; a launch that the engine has not answered is stopped when it has. Somebody
+    /// else's is only forgotten.
+    pub(super) fn stop(&mut self, incarnation: Incarnation, grace: Duration) {
+        if self.settings.ownership == Ownership::Foreign {
+            self.members.remove(&incarnation);
+            return;
+        }
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        if member.phase == Phase::Stopping {
+            return;
+        }
+        member.enter(Phase::Stopping, &format_args!("grace_ms={}", grace.as_millis()));
+        if !member.launching {
+            self.actions.push(Action::Stop { incarnation, grace });
+        }
+    }
+
+    pub(super) fn gone(&mut self, incarnation: Incarnation) {
+        if let Some(member) = self.members.remove(&incarnation) {
+            log::info!("replica gone name={} incarnation={incarnation}", member.launch.name);
+        }
+    }
+
+    /// From now on nothing is launched, and nobody is to wait, during the drain, for replicas that would not serve.
+    pub(super) fn close(&mut self) {
+        self.frozen.get_or_insert(Refusal::Stopping);
+        let calls: BTreeSet<CallId> = self.seats.values().filter_map(|seat| seat.reserved_by).collect();
+        for call in calls {
+            self.add_failed(call, Refusal::Stopping);
+        }
+    }
+
+    /// Two balancers that replace each other's replicas would never come to rest: from now on this one only routes.
+    pub(super) fn rival(&mut self, container: &str) {
+        if self.frozen.is_none() {
+            log::error!("another balancer acts container={container} lifecycle=stopped routing=on");
+            self.frozen = Some(Refusal::Rival);
+        }
+    }
+
+    /// Ends all replicas, the youngest seats first; those that are to go on are forgotten.
+    pub(super) fn stop_all(&mut self) {
+        self.close();
+        self.stopping = true;
+        if self.settings.keep || self.frozen == Some(Refusal::Rival) {
+            self.let_go();
+        }
+        let mut members: Vec<(SeatId, Incarnation)> =
+            self.members.values().map(|member| (member.launch.seat, member.launch.incarnation)).collect();
+        members.sort_unstable();
+        for (_, incarnation) in members.into_iter().rev() {
+            self.stop(incarnation, self.settings.stop_timeout);
+        }
+        for seat in self.seats.values_mut() {
+            seat.restart.cancel();
+        }
+    }
+
+    /// Forgets the replicas of the seats, and the dead that keep one: the next balancer adopts them.
+    fn let_go(&mut self) {
+        let Self { members, seats, .. } = self;
+        members.retain(|_, member| {
+            let seated = seats.get(&member.launch.seat).is_some_and(Seat::joined);
+            let going = matches!(member.phase, Phase::Leaving | Phase::Draining | Phase::Stopping);
+            !seated || going || member.launching
+        });
+    }
+
+    /// Ends all replicas at once, also those that were given time.
+    pub(super) fn kill_all(&mut self) {
+        self.stop_all();
+        let killed = self.members.values().filter(|member| !member.launching);
+        self.actions.extend(
+            killed
+                .map(|member| Action::Stop { incarnation: member.launch.incarnation, grace: Duration::ZERO }),
+        );
+    }
+
+    /// Says once that all are gone, when nobody waits for an answer any more.
+    pub(super) fn halt(&mut self) {
+        let waits = |after: &After| matches!(after, After::Added(..) | After::Left(..));
+        if self.stopping && !self.halted && self.members.is_empty() && !self.tickets.values().any(waits) {
+            self.halted = true;
+            self.actions.push(Action::Halted);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Heartbeats: when a replica is ready, when it is suspect, when it is dead.
+
+use std::time::{Duration, Instant};
+
+use crate::ring::Incarnation;
+
+use super::event::{Action, Beat};
+use super::member::Member;
+use super::{Fleet, Ownership, Phase};
+
+/// After so many times `--replace-after` without a good heartbeat a replica is replaced although it answers requests.
+const PATIENCE: u32 = 10;
+
+impl Fleet {
+    /// An event that comes much later than we asked to be woken means a starved machine or a stepped clock: the
+    /// heartbeats of that time, and what the routers said in it, say nothing about the replicas.
+    pub(super) fn forgive_lateness(&mut self, now: Instant) {
+        let Some(late) = self.due.map(|due| now.saturating_duration_since(due)) else { return };
+        if late <= self.settings.heartbeat_interval / 2 {
+            return;
+        }
+        log::warn!("heartbeats void late_ms={} why=starved", late.as_millis());
+        for member in self.members.values_mut() {
+            member.beats.last_good += late;
+            member.beats.void = member.beats.sent.is_some();
+            member.beats.asked = false;
+            member.start_deadline = member.start_deadline.map(|deadline| deadline + late);
+        }
+    }
+
+    pub(super) fn probe_due(&mut self, now: Instant) {
+        for member in self.members.values_mut().filter(|member| member.watched()) {
+            if let (Some(replica), Some(_)) =
+                (member.replica(), member.beats.next.take_if(|next| *next <= now))
+            {
+                member.beats.sent = Some(now);
+                self.actions.push(Action::Probe(replica));
+            }
+        }
+    }
+
+    pub(super) fn beat(&mut self, incarnation: Incarnation, beat: Beat, now: Instant) {
+        let interval = self.settings.heartbeat_interval;
+        let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.watched()) else {
+            return;
+        };
+        let beats = &mut member.beats;
+        let sent = beats.sent.take().unwrap_or(now);
+        let void = std::mem::take(&mut beats.void);
+        let starting = !beats.good;
+        if starting && beat != Beat::Good {
+            beats.next = Some(now + beats.pause);
+            beats.pause = (beats.pause * 2).min(interval);
+        } else {
+            beats.next = Some((sent + interval).max(now));
+        }
+        match beat {
+            Beat::Good => {
+                beats.missed = 0;
+                beats.last_good = now;
+                beats.asked = false;
+                beats.good = true;
+                if member.phase == Phase::Suspect {
+                    member.enter(Phase::Ready, &"heartbeat");
+                }
+                if starting {
+                    self.first_good(incarnation, now);
+                }
+            }
+            Beat::Refused if !starting => self.die(incarnation, &"it refuses connections", now),
+            Beat::Refused => self.not_yet(incarnation, "it refuses connections".to_owned(), now),
+            Beat::Missed(why) if starting => self.not_yet(incarnation, why, now),
+            Beat::Missed(_) if void => {}
+            Beat::Missed(why) => {
+                beats.missed += 1;
+                if beats.missed >= self.settings.heartbeat_failures && member.phase == Phase::Ready {
+                    member.enter(Phase::Suspect, &why);
+                }
+                self.silent(incarnation, now);
+            }
+        }
+    }
+
+    /// A starting replica did not answer: that is normal for ours; a foreign one is looked up anew.
+    fn not_yet(&mut self, incarnation: Incarnation, why: String, now: Instant) {
+        match self.settings.ownership {
+            Ownership::Foreign => self.die(incarnation, &why, now),
+            Ownership::Ours => {
+                if let Some(member) = self.members.get_mut(&incarnation) {
+                    member.trouble = why;
+                }
+            }
+        }
+    }
+
+    /// A replica in the ring has missed one more heartbeat.
+    fn silent(&mut self, incarnation: Incarnation, now: Instant) {
+        let replace_after = self.settings.replace_after;
+        let suspect = |member: &&mut Member| member.phase == Phase::Suspect;
+        let Some(member) = self.members.get_mut(&incarnation).filter(suspect) else { return };
+        let silence = now.saturating_duration_since(member.beats.last_good);
+        if silence >= replace_after * PATIENCE {
+            self.hung(incarnation, silence, now);
+        } else if silence >= replace_after && !member.beats.asked {
+            member.beats.asked = true;
+            self.actions.push(Action::Ask(incarnation));
+        }
+    }
+
+    pub(super) fn answered(&mut self, incarnation: Incarnation, last_reply: Option<Instant>, now: Instant) {
+        let replace_after = self.settings.replace_after;
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        if !std::mem::take(&mut member.beats.asked) || member.phase != Phase::Suspect {
+            return;
+        }
+        let silence = now.saturating_duration_since(member.beats.last_good);
+        let quiet = last_reply.is_none_or(|reply| now.saturating_duration_since(reply) >= replace_after);
+        if quiet && silence >= replace_after {
+            self.hung(incarnation, silence, now);
+        }
+    }
+
+    /// If more than half of the fleet would be called hung at once the fault is likely ours (or the machine's): one
+    /// at a time. Somebody else's is not replaced, only passed over until its next good heartbeat: no need to wait.
+    fn hung(&mut self, incarnation: Incarnation, silence: Duration, now: Instant) {
+        let why = format!("no heartbeat for {} ms", silence.as_millis());
+        if self.settings.ownership == Ownership::Foreign {
+            return self.die(incarnation, &why, now);
+        }
+        let silent =
+            |m: &&Member| now.saturating_duration_since(m.beats.last_good) >= self.settings.replace_after;
+        let serving = self.seats.values().filter_map(|seat| self.serving(seat));
+        let marked = self.seats.values().filter(|seat| seat.hung).count();
+        let hung = serving.filter(silent).count() + marked;
+        if hung * 2 > self.target() {
+            if marked > 0 {
+                return log::debug!("replica spared incarnation={incarnation} hung={hung}");
+            }
+            log::warn!("most of the fleet hangs hung={hung} of={} replaced=one_at_a_time", self.target());
+        }
+        let Some(seat) = self.members.get(&incarnation).map(|member| member.launch.seat) else { return };
+        self.die(incarnation, &why, now);
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.hung = true;
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The life of a replica: launched, ready, dead, launched anew.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::name::Name;
+use crate::ring::{Incarnation, SeatId};
+use crate::runtime::{Error, Exit, Instance, Launch};
+
+use super::event::{Action, After, Busy, Change, Ticket};
+use super::member::{FIRST_PROBE, Member};
+use super::restart::STABLE;
+use super::{Fleet, Ownership, Phase, Refusal};
+
+/// A replica that somebody else told to end is not replaced before: whoever did may be about to end us too.
+const TERMINATED: Duration = Duration::from_secs(1);
+
+impl Fleet {
+    /// Starts a replica for a seat, under the given or a new random name.
+    pub(super) fn launch(&mut self, seat_id: SeatId, name: Option<Name>, now: Instant) {
+        let name = name.unwrap_or_else(|| self.random_name());
+        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        self.last_incarnation += 1;
+        let incarnation = Incarnation(self.last_incarnation);
+        let launch = Launch { seat: seat_id, name, incarnation };
+        let mut member = Member::new(launch.clone(), seat.weight, now);
+        if self.settings.ownership == Ownership::Ours {
+            member.start_deadline = Some(now + self.settings.start_timeout);
+            log::info!("replica launched name={} seat={seat_id} incarnation={incarnation}", launch.name);
+        }
+        seat.candidate = Some(incarnation);
+        seat.restart.launched(now);
+        self.members.insert(incarnation, member);
+        self.actions.push(Action::Launch(launch));
+    }
+
+    /// Launches what the seats are due for.
+    pub(super) fn refill(&mut self, now: Instant) {
+        let due: Vec<SeatId> = self
+            .seats
+            .iter_mut()
+            .filter_map(|(id, seat)| seat.restart.take_due(now).then_some(*id))
+            .collect();
+        for id in due {
+            let name = self.seats.get_mut(&id).and_then(|seat| seat.name.take());
+            self.launch(id, name, now);
+        }
+    }
+
+    pub(super) fn launched(
+        &mut self,
+        incarnation: Incarnation,
+        result: Result<Instance, Error>,
+        now: Instant,
+    ) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.launching = false;
+        match result {
+            Ok(instance) => {
+                member.instance = Some(instance);
+                member.beats.next = Some(now + FIRST_PROBE);
+                if member.phase == Phase::Stopping {
+                    self.actions.push(Action::Stop { incarnation, grace: Duration::ZERO });
+                }
+            }
+            Err(error) => {
+                let reserved_by = self.seats.get(&member.launch.seat).and_then(|seat| seat.reserved_by);
+                match (member.phase, reserved_by, &error) {
+                    (Phase::Starting, Some(call), Error::NameTaken(name)) => {
+                        self.bereave(incarnation, &error);
+                        self.add_failed(call, Refusal::Exists(name.clone()));
+                    }
+                    (Phase::Starting, ..) => self.die(incarnation, &error, now),
+                    _ => {}
+                }
+                self.members.remove(&incarnation);
+            }
+        }
+    }
+
+    pub(super) fn exited(&mut self, incarnation: Incarnation, exit: Exit, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.running = false;
+        match (member.phase, exit) {
+            (Phase::Starting, Exit::PortTaken) => self.move_port(incarnation, now),
+            (Phase::Starting | Phase::Ready | Phase::Suspect, exit) => self.die(incarnation, &exit, now),
+            (Phase::Dead | Phase::Leaving | Phase::Draining | Phase::Stopping, _) => {}
+        }
+    }
+
+    pub(super) fn terminated(&mut self, incarnation: Incarnation) {
+        if let Some(member) = self.members.get_mut(&incarnation) {
+            log::warn!("replica told to end name={} by=somebody_else", member.launch.name);
+            member.terminated = true;
+        }
+    }
+
+    /// The first good heartbeat: into the ring, alone, with all of its /add, or in the place of an outdated one.
+    pub(super) fn first_good(&mut self, incarnation: Incarnation, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.start_deadline = None;
+        let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
+        if let Some(call) = seat.reserved_by {
+            return self.added_one(call);
+        }
+        let Some(replica) = member.replica() else { return };
+        member.routed = true;
+        seat.candidate = None;
+        match seat.occupant.replace(incarnation) {
+            None => self.change_ring(Change::Occupy(replica), After::Occupied(incarnation)),
+            Some(outdated) => self.hand_over(outdated, replica, now),
+        }
+    }
+
+    pub(super) fn ring_answered(&mut self, ticket: Ticket, busy: Busy, now: Instant) {
+        match self.tickets.remove(&ticket) {
+            None | Some(After::Seated) => {}
+            Some(After::Occupied(incarnation)) => self.ready(incarnation, now),
+            Some(After::Added(call, incarnations)) => {
+                for incarnation in incarnations {
+                    self.ready(incarnation, now);
+                }
+                self.reply_list(call);
+            }
+            Some(After::HandedOver(incarnation)) => {
+                let routers = busy.iter().filter(|(_, of)| *of == incarnation).map(|(router, _)| *router);
+                self.drain(incarnation, routers.collect(), now);
+            }
+            Some(After::Vacated(incarnation)) => {
+                if let Some(member) = self.members.get_mut(&incarnation) {
+                    member.routed = false;
+                }
+            }
+            Some(After::Left(call, incarnations)) => {
+                for incarnation in incarnations {
+                    let routers = busy.iter().filter(|(_, of)| *of == incarnation).map(|(router, _)| *router);
+                    self.drain(incarnation, routers.collect(), now);
+                }
+                self.reply_list(call);
+            }
+        }
+    }
+
+    pub(super) fn ready(&mut self, incarnation: Incarnation, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        if member.phase != Phase::Starting {
+            return;
+        }
+        member.ready_since = Some(now);
+        member.enter(Phase::Ready, &"heartbeat");
+        if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
+            seat.hung = false;
+        }
+    }
+
+    /// A replica has ended, refuses, hangs or did not get ready: its seat is vacated at once and launched anew.
+    pub(super) fn die(&mut self, incarnation: Incarnation, why: &dyn fmt::Display, now: Instant) {
+        let member = self.members.get(&incarnation);
+        let stable = member.is_some_and(|member| member.stable(STABLE, now));
+        let least = if member.is_some_and(|m| m.terminated) { TERMINATED } else { Duration::ZERO };
+        let Some((seat_id, name)) = self.bereave(incarnation, why) else { return };
+        let lasting = self.lasting_name(&name);
+        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        if let Some(call) = seat.reserved_by {
+            return self.add_failed(call, Refusal::NotReady { name, reason: why.to_string() });
+        }
+        if seat.candidate.is_some() {
+            return; // its successor is under way already
+        }
+        seat.name = lasting;
+        match self.settings.ownership {
+            Ownership::Foreign => seat.restart.plan_unbounded(self.settings.heartbeat_interval, now),
+            Ownership::Ours => {
+                let delay = seat.restart.failed(stable, least, now);
+                if !delay.is_zero() {
+                    log::warn!("seat backs off seat={seat_id} delay_s={}", delay.as_secs());
+                }
+            }
+        }
+    }
+
+    /// Another process took the port: the same replica again, on another port; no crash.
+    fn move_port(&mut self, incarnation: Incarnation, now: Instant) {
+        let Some((seat_id, name)) = self.bereave(incarnation, &Exit::PortTaken) else { return };
+        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        let delay = seat.restart.plan(Duration::ZERO, now);
+        match seat.reserved_by {
+            Some(call) if !delay.is_zero() => {
+                let reason = "its port is taken again and again".to_owned();
+                self.add_failed(call, Refusal::NotReady { name, reason });
+            }
+            _ => seat.name = Some(name),
+        }
+    }
+
+    /// Takes a dead replica out of its seat, and the seat out of the ring's routes.
+    fn bereave(&mut self, incarnation: Incarnation, why: &dyn fmt::Display) -> Option<(SeatId, Name)> {
+        let member = self.members.get_mut(&incarnation)?;
+        let Launch { seat: seat_id, name, .. } = member.launch.clone();
+        let seat = self.seats.get_mut(&seat_id)?;
+        if member.routed {
+            member.enter(Phase::Dead, why);
+            seat.occupant = None;
+            self.change_ring(Change::Vacate(seat_id), After::Vacated(incarnation));
+        } else {
+            seat.candidate = None;
+            match self.settings.ownership {
+                Ownership::Ours => member.enter(Phase::Dead, why),
+                Ownership::Foreign => {
+                    if !seat.restart.launched_before() {
+                        log::warn!("replica not there yet name={name} seat={seat_id} why={why}");
+                    }
+                    self.members.remove(&incarnation);
+                }
+            }
+        }
+        Some((seat_id, name))
+    }
+
+    /// The name that a seat keeps when its replica dies: only if somebody else gave it.
+    pub(super) fn lasting_name(&self, name: &Name) -> Option<Name> {
+        (self.settings.ownership == Ownership::Foreign).then(|| name.clone())
+    }
+
+    /// What did not get ready in time: whoever waits for it wants to know what it wrote last.
+    pub(super) fn give_up_starting(&mut self, now: Instant) {
+        for member in self.members.values_mut() {
+            if member.start_deadline.take_if(|at| *at <= now).is_some() {
+                self.actions.push(Action::Inquire(member.launch.incarnation));
+            }
+        }
+    }
+
+    pub(super) fn last_words(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
+        let Some(member) = self.members.get(&incarnation) else { return };
+        if member.phase != Phase::Starting || member.beats.good {
+            return;
+        }
+        let mut why = format!("not ready within {:?}: {}", self.settings.start_timeout, member.trouble);
+        if let Some(line) = line {
+            why += &format!("; its last line: {line}");
+        }
+        self.die(incarnation, &why, now);
+    }
+}

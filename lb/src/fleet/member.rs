@@ -1,0 +1,173 @@
+//! One replica as the fleet knows it: its phase and its heartbeats.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ring::{Replica, Weight};
+use crate::runtime::{Instance, Launch};
+
+use super::event::RouterId;
+
+/// The first heartbeat after a launch; the pause doubles up to the interval.
+pub(super) const FIRST_PROBE: Duration = Duration::from_millis(5);
+
+/// Where a replica stands between its launch and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Launched; no good heartbeat yet, or not yet in the ring.
+    Starting,
+    /// In the ring and well.
+    Ready,
+    /// In the ring, but its heartbeats are missed.
+    Suspect,
+    /// Ended, refusing or hung; its seat is vacant or about to be.
+    Dead,
+    /// On its way out of the ring.
+    Leaving,
+    /// Out of the ring; requests are still in flight.
+    Draining,
+    /// SIGTERM was sent.
+    Stopping,
+}
+
+pub(super) struct Member {
+    pub launch: Launch,
+    pub weight: Weight,
+    pub phase: Phase,
+    /// Since when it is ready, suspect or not.
+    pub ready_since: Option<Instant>,
+    pub instance: Option<Instance>,
+    /// The engine has not answered the launch: it cannot be stopped yet.
+    pub launching: bool,
+    /// Whether a request may reach it: from `Join` or `Occupy` on, until `Vacate` is answered. (After a `Leave` its
+    /// phase tells.)
+    pub routed: bool,
+    /// Until when it has to be ready, while it starts.
+    pub start_deadline: Option<Instant>,
+    /// Until when it may finish what is in flight, while it drains.
+    pub drain_deadline: Option<Instant>,
+    /// Routers that had requests in flight to it when it left the ring.
+    pub busy: BTreeSet<RouterId>,
+    /// Routers that have none any more; a notice may overtake the ring's answer.
+    pub idle: BTreeSet<RouterId>,
+    pub beats: Beats,
+    /// Why it does not get ready, as its last heartbeat saw it.
+    pub trouble: String,
+    /// Whether its process may still exist.
+    pub running: bool,
+    /// Somebody else told it to end.
+    pub terminated: bool,
+    /// It was adopted, and today's replicas are made otherwise.
+    pub outdated: bool,
+}
+
+/// The heartbeats of one replica.
+pub(super) struct Beats {
+    /// The next one; `None` while one is under way or none is wanted.
+    pub next: Option<Instant>,
+    /// When the one under way was sent.
+    pub sent: Option<Instant>,
+    /// The machine was starved while it was under way: a miss says nothing.
+    pub void: bool,
+    /// The pause after the one under way while it starts.
+    pub pause: Duration,
+    pub missed: u32,
+    pub last_good: Instant,
+    /// The routers were asked whether they had a reply.
+    pub asked: bool,
+    /// First good one seen (it may wait for others of its /add).
+    pub good: bool,
+}
+
+impl Member {
+    pub fn new(launch: Launch, weight: Weight, now: Instant) -> Self {
+        Self {
+            launch,
+            weight,
+            phase: Phase::Starting,
+            ready_since: None,
+            instance: None,
+            launching: true,
+            routed: false,
+            start_deadline: None,
+            drain_deadline: None,
+            busy: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            beats: Beats {
+                next: None,
+                sent: None,
+                void: false,
+                pause: FIRST_PROBE * 2,
+                missed: 0,
+                last_good: now,
+                asked: false,
+                good: false,
+            },
+            trouble: "no heartbeat was tried".to_owned(),
+            running: true,
+            terminated: false,
+            outdated: false,
+        }
+    }
+
+    /// Changes the phase and says so: the one place where a transition is logged. A deadline belongs to a phase.
+    pub fn enter(&mut self, phase: Phase, why: &dyn fmt::Display) {
+        (self.start_deadline, self.drain_deadline) = (None, None);
+        let Launch { seat, name, incarnation } = &self.launch;
+        let was = self.phase;
+        self.phase = phase;
+        if phase == Phase::Dead || phase == Phase::Suspect {
+            log::warn!(
+                "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
+            );
+        } else {
+            log::info!(
+                "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
+            );
+        }
+    }
+
+    /// What the routers need to know of it; `None` before it has an address.
+    pub fn replica(&self) -> Option<Arc<Replica>> {
+        let Launch { seat, name, incarnation } = self.launch.clone();
+        let address = self.instance.as_ref()?.address;
+        Some(Arc::new(Replica { seat, name, incarnation, address }))
+    }
+
+    /// Whether nothing hinders that it is stopped: no request is in flight, or none can end well.
+    pub fn drained(&self) -> bool {
+        self.phase == Phase::Draining && (self.busy.is_subset(&self.idle) || !self.running)
+    }
+
+    /// Whether heartbeats are sent to it.
+    pub fn watched(&self) -> bool {
+        self.instance.is_some() && matches!(self.phase, Phase::Starting | Phase::Ready | Phase::Suspect)
+    }
+
+    /// Whether it was ready for so long that its death begins a new count.
+    pub fn stable(&self, ready_for: Duration, now: Instant) -> bool {
+        self.ready_since.is_some_and(|since| now >= since + ready_for)
+    }
+
+    pub fn next_wake(&self) -> Option<Instant> {
+        let beat = self.beats.next.filter(|_| self.watched());
+        [beat, self.start_deadline, self.drain_deadline].into_iter().flatten().min()
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Suspect => "suspect",
+            Self::Dead => "dead",
+            Self::Leaving => "leaving",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! How fast a seat may be refilled: restart intensity, after OTP's supervisors.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Never more launches of a seat that does not become stable than this …
+const MOST: usize = 5;
+/// … in any such time. One that does is refilled at once however often it dies: N is to be whole again within 5 s.
+const WINDOW: Duration = Duration::from_secs(60);
+/// The delays before the replacements that follow each other; after them one a minute.
+const DELAYS: [Duration; 4] =
+    [Duration::ZERO, Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
+/// So long in `ready`, and the count begins anew.
+pub(super) const STABLE: Duration = Duration::from_secs(10);
+
+/// The launches of one seat.
+#[derive(Debug, Default)]
+pub(super) struct Restart {
+    /// Replacements since the seat was last stable.
+    streak: usize,
+    /// The latest launches, at most [`MOST`].
+    launches: VecDeque<Instant>,
+    due: Option<Instant>,
+}
+
+impl Restart {
+    /// The next launch, if one is planned.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Takes the planned launch if its time has come.
+    pub fn take_due(&mut self, now: Instant) -> bool {
+        self.due.take_if(|due| *due <= now).is_some()
+    }
+
+    /// Whether anything was launched yet: not what was adopted.
+    pub fn launched_before(&self) -> bool {
+        !self.launches.is_empty()
+    }
+
+    /// Counts a launch.
+    pub fn launched(&mut self, now: Instant) {
+        self.due = None;
+        self.launches.push_back(now);
+        if self.launches.len() > MOST {
+            self.launches.pop_front();
+        }
+    }
+
+    /// Plans the launch after a death, not before `least`; `stable` says whether the dead had been ready for
+    /// [`STABLE`].
+    pub fn failed(&mut self, stable: bool, least: Duration, now: Instant) -> Duration {
+        if stable {
+            self.streak = 0;
+            self.launches.clear();
+        }
+        let delay = DELAYS.get(self.streak).copied().unwrap_or(WINDOW);
+        self.streak += 1;
+        self.plan(delay.max(least), now)
+    }
+
+    /// Plans the next launch `delay` from now, without counting a failure.
+    pub fn plan(&mut self, delay: Duration, now: Instant) -> Duration {
+        let earliest = match self.launches.front() {
+            Some(oldest) if self.launches.len() == MOST => *oldest + WINDOW,
+            _ => now,
+        };
+        let due = earliest.max(now + delay);
+        self.due = Some(due);
+        due.saturating_duration_since(now)
+    }
+
+    /// Plans a launch `delay` from now whatever came before: nothing is launched, only asked again.
+    pub fn plan_unbounded(&mut self, delay: Duration, now: Instant) {
+        self.due = Some(now + delay);
+    }
+
+    /// Forgets the planned launch.
+    pub fn cancel(&mut self) {
+        self.due = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_loop_follows_the_written_delays() {
+        let start = Instant::now();
+        let mut restart = Restart::default();
+        let mut now = start;
+        restart.launched(now);
+        let mut delays = Vec::new();
+        for _ in 0..7 {
+            let delay = restart.failed(false, Duration::ZERO, now);
+            delays.push(delay.as_secs());
+            now += delay;
+            assert!(restart.take_due(now));
+            restart.launched(now);
+        }
+        assert_eq!(delays, [0, 0, 1, 2, 60, 60, 60]);
+    }
+
+    #[test]
+    fn never_more_than_five_launches_in_sixty_seconds() {
+        let start = Instant::now();
+        let mut restart = Restart::default();
+        let mut now = start;
+        let mut launches = Vec::new();
+        for round in 0..200 {
+            launches.push(now);
+            restart.launched(now);
+            now += Duration::from_secs(round % 10);
+            now += restart.failed(false, Duration::ZERO, now);
+        }
+        for window in launches.windows(MOST + 1) {
+            assert!(window[MOST] - window[0] >= WINDOW);
+        }
+    }
+
+    #[test]
+    fn stability_resets_the_count() {
+        let now = Instant::now();
+        let mut restart = Restart::default();
+        for _ in 0..4 {
+            restart.failed(false, Duration::ZERO, now);
+        }
+        assert_eq!(restart.failed(true, Duration::ZERO, now), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_stable_seat_is_refilled_at_once_however_often_it_dies() {
+        let mut now = Instant::now();
+        let mut restart = Restart::default();
+        for _ in 0..20 {
+            restart.launched(now);
+            now += STABLE;
+            assert_eq!(restart.failed(true, Duration::ZERO, now), Duration::ZERO);
+        }
+    }
+}

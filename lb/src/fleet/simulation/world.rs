@@ -1,0 +1,173 @@
+//! A model world: processes, a ring and routers that do to the fleet whatever may happen to it.
+
+mod processes;
+mod routers;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::super::*;
+use crate::runtime::Exit;
+use processes::{Health, Process};
+use routers::{Recall, Router};
+
+const ROUTERS: usize = 3;
+/// The longest starvation, in milliseconds.
+const STARVED: u64 = 8000;
+/// No news is older.
+const LATE: Duration = Duration::from_secs(10);
+
+pub struct World {
+    pub now: Instant,
+    pub rng: fastrand::Rng,
+    /// Whether the replicas are somebody else's.
+    pub foreign: bool,
+    /// Whether things go wrong.
+    pub chaos: bool,
+    queue: BTreeMap<(Instant, u64), Happening>,
+    sequence: u64,
+    pub processes: BTreeMap<Incarnation, Process>,
+    /// Its replicas crash as soon as they listen.
+    cursed: Option<SeatId>,
+    pub ring: BTreeMap<SeatId, Option<Incarnation>>,
+    routers: Vec<Router>,
+    changes: BTreeMap<Ticket, Recall>,
+    /// When the fleet was told that all routers know that these are to be drained.
+    pub left: BTreeMap<Incarnation, Instant>,
+    /// When the last request to these ended.
+    ended: BTreeMap<Incarnation, Instant>,
+}
+
+/// Something that is going to happen.
+enum Happening {
+    /// The fleet is told.
+    Told(Event),
+    /// A router learns what has left the ring.
+    Recalled(usize, Ticket),
+    /// Requests begin.
+    Requests,
+    RequestEnds(usize, Incarnation),
+    /// Something happens to a process.
+    Mischief,
+    Exits(Incarnation, Exit),
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let cursed = if rng.u8(..4) == 0 { SeatId::new(rng.u32(1..4)) } else { None };
+        let mut world = Self {
+            now: Instant::now(),
+            foreign: rng.u8(..10) == 0,
+            rng,
+            chaos: true,
+            queue: BTreeMap::new(),
+            sequence: 0,
+            processes: BTreeMap::new(),
+            cursed,
+            ring: BTreeMap::new(),
+            routers: (0..ROUTERS).map(|_| Router::default()).collect(),
+            changes: BTreeMap::new(),
+            left: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        };
+        world.later(Duration::ZERO, Happening::Mischief);
+        world.later(Duration::ZERO, Happening::Requests);
+        world
+    }
+
+    /// When something happens next.
+    pub fn next(&self) -> Option<Instant> {
+        self.queue.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Lets the next thing happen; `Some`: the fleet is told.
+    pub fn step(&mut self) -> Option<Event> {
+        let ((..), happening) = self.queue.pop_first()?;
+        match happening {
+            Happening::Told(event) => return Some(self.told(event)),
+            Happening::Recalled(router, ticket) => self.recalled(router, ticket),
+            Happening::Requests => self.requests(),
+            Happening::RequestEnds(router, incarnation) => self.request_ends(router, incarnation),
+            Happening::Mischief => self.mischief(),
+            Happening::Exits(incarnation, exit) => self.exits(incarnation, exit),
+        }
+        None
+    }
+
+    pub fn act(&mut self, action: Action) {
+        match action {
+            Action::Launch(launch) => self.launch(launch),
+            Action::Probe(replica) => self.probe(&replica),
+            Action::Ring { ticket, change } => self.change(ticket, change),
+            Action::Ask(incarnation) => {
+                let answers = self.processes.get(&incarnation).is_some_and(Process::answers);
+                let last_reply = answers.then_some(self.now);
+                let delay = self.up_to(100);
+                self.later(delay, Happening::Told(Event::Answered { incarnation, last_reply }));
+            }
+            Action::Inquire(incarnation) => {
+                let delay = self.up_to(100);
+                self.later(delay, Happening::Told(Event::LastWords { incarnation, line: None }));
+            }
+            Action::Stop { incarnation, grace } => {
+                let hung =
+                    self.processes.get(&incarnation).is_some_and(|process| process.health == Health::Hung);
+                let grace = if hung { grace } else { self.up_to(grace.as_millis() as u64 + 1) };
+                if let Some(process) = self.processes.get_mut(&incarnation) {
+                    assert!(!process.stopping, "stopped twice");
+                    process.stopping = true;
+                }
+                self.later(grace, Happening::Told(Event::Stopped { incarnation }));
+            }
+            Action::Reply { .. } | Action::Serving | Action::Halted => {}
+        }
+    }
+
+    /// The balancer gets no time for a while: what is under way comes late, and heartbeats have timed out.
+    pub fn starve(&mut self) {
+        let starved = self.up_to(STARVED);
+        self.now += starved;
+        for happening in self.queue.range_mut(..(self.now, 0)).map(|(_, happening)| happening) {
+            if let Happening::Told(Event::Beat { beat, .. }) = happening {
+                *beat = Beat::Missed("timeout".to_owned());
+            }
+        }
+    }
+
+    fn told(&mut self, event: Event) -> Event {
+        match &event {
+            Event::Ring { ticket, .. } => {
+                if let Some(recall) = self.changes.remove(ticket).filter(|recall| recall.leaves) {
+                    self.left.extend(recall.gone.into_iter().map(|incarnation| (incarnation, self.now)));
+                }
+            }
+            Event::Stopped { incarnation } => drop(self.processes.remove(incarnation)),
+            Event::Beat { incarnation, beat: Beat::Good } => {
+                if let Some(process) = self.processes.get_mut(incarnation) {
+                    process.last_good = self.now;
+                }
+            }
+            _ => {}
+        }
+        event
+    }
+
+    fn later(&mut self, delay: Duration, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((self.now + delay, self.sequence), happening);
+    }
+
+    pub fn percent(&mut self, percent: u8) -> bool {
+        self.rng.u8(..100) < percent
+    }
+
+    /// So many times in a hundred, while things go wrong.
+    fn rare(&mut self, percent: u8) -> bool {
+        self.chaos && self.percent(percent)
+    }
+
+    pub fn up_to(&mut self, ms: u64) -> Duration {
+        Duration::from_millis(self.rng.u64(..ms.max(1)))
+    }
+}

@@ -1,0 +1,130 @@
+//! A ring and its routers: requests begin wherever a router believes that they may.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+#[derive(Default)]
+pub struct Router {
+    /// Where requests may go, as far as it knows.
+    pub(super) routes: BTreeSet<Incarnation>,
+    pub(super) in_flight: BTreeMap<Incarnation, usize>,
+    /// It said that it was busy with these, and owes an idle notice.
+    pub(super) owes: BTreeSet<Incarnation>,
+}
+
+pub struct Recall {
+    pub(super) gone: Vec<Incarnation>,
+    pub(super) leaves: bool,
+    pub(super) waits: usize,
+    pub(super) busy: Busy,
+}
+
+impl World {
+    pub(super) fn change(&mut self, ticket: Ticket, change: Change) {
+        let leaves = matches!(change, Change::Leave { .. } | Change::Handover { .. });
+        let mut gone = Vec::new();
+        match change {
+            Change::Join(seats) => {
+                for (seat, _, replica) in seats {
+                    let new = self.ring.insert(seat, replica.as_ref().map(|replica| replica.incarnation));
+                    assert!(new.is_none(), "seat {seat} joined twice");
+                    replica.into_iter().for_each(|replica| self.route(replica.incarnation));
+                }
+            }
+            Change::Occupy(replica) => {
+                let vacant = self.ring.insert(replica.seat, Some(replica.incarnation));
+                assert_eq!(vacant, Some(None), "seat {} was not vacant", replica.seat);
+                self.route(replica.incarnation);
+            }
+            Change::Vacate(seat) => {
+                let was = self.ring.insert(seat, None).expect("a seat in the ring");
+                gone.push(was.expect("an occupied seat"));
+            }
+            Change::Handover { to, from } => {
+                let was = self.ring.insert(to.seat, Some(to.incarnation));
+                assert_eq!(was, Some(Some(from)), "seat {} was not the other's", to.seat);
+                self.route(to.incarnation);
+                gone.push(from);
+            }
+            Change::Leave { seats, .. } => {
+                gone.extend(
+                    seats.iter().filter_map(|seat| self.ring.remove(seat).expect("a seat in the ring")),
+                );
+            }
+        }
+        self.changes.insert(ticket, Recall { gone, leaves, waits: ROUTERS, busy: Vec::new() });
+        for router in 0..ROUTERS {
+            let delay = if self.rare(2) { self.up_to(3000) } else { self.up_to(40) };
+            self.later(delay, Happening::Recalled(router, ticket));
+        }
+    }
+
+    pub(super) fn route(&mut self, incarnation: Incarnation) {
+        for router in &mut self.routers {
+            router.routes.insert(incarnation);
+        }
+    }
+
+    pub(super) fn recalled(&mut self, router: usize, ticket: Ticket) {
+        let Some(recall) = self.changes.get_mut(&ticket) else { return };
+        let Router { routes, in_flight, owes } = &mut self.routers[router];
+        for incarnation in &recall.gone {
+            routes.remove(incarnation);
+            if in_flight.contains_key(incarnation) {
+                recall.busy.push((RouterId(router as u64), *incarnation));
+                owes.insert(*incarnation);
+            }
+        }
+        recall.waits -= 1;
+        if recall.waits == 0 {
+            let busy = recall.busy.clone();
+            let delay = self.up_to(50);
+            self.later(delay, Happening::Told(Event::Ring { ticket, busy }));
+        }
+    }
+
+    pub(super) fn requests(&mut self) {
+        for router in 0..ROUTERS {
+            let routes: Vec<Incarnation> = self.routers[router].routes.iter().copied().collect();
+            let Some(incarnation) = self.rng.choice(routes) else { continue };
+            *self.routers[router].in_flight.entry(incarnation).or_default() += 1;
+            let takes = if self.rare(5) { self.up_to(90_000) } else { self.up_to(1500) };
+            self.later(takes, Happening::RequestEnds(router, incarnation));
+        }
+        let pause = self.up_to(1000);
+        self.later(pause, Happening::Requests);
+    }
+
+    pub(super) fn request_ends(&mut self, at: usize, incarnation: Incarnation) {
+        let router = &mut self.routers[at];
+        let in_flight = router.in_flight.get_mut(&incarnation).expect("a request in flight");
+        *in_flight -= 1;
+        if *in_flight > 0 {
+            return;
+        }
+        router.in_flight.remove(&incarnation);
+        self.ended.insert(incarnation, self.now);
+        if router.owes.remove(&incarnation) {
+            let delay = self.up_to(100);
+            self.later(delay, Happening::Told(Event::Idle { router: RouterId(at as u64), incarnation }));
+        }
+    }
+
+    /// Whether a request may still begin, as far as any router knows.
+    pub fn routed(&self, incarnation: Incarnation) -> bool {
+        self.routers.iter().any(|router| router.routes.contains(&incarnation))
+            || self.changes.values().any(|recall| recall.gone.contains(&incarnation))
+    }
+
+    pub fn in_flight(&self, incarnation: Incarnation) -> usize {
+        self.routers.iter().filter_map(|router| router.in_flight.get(&incarnation)).sum()
+    }
+
+    /// Whether the fleet must have heard that no request is in flight any more.
+    pub fn idle(&self, incarnation: Incarnation) -> bool {
+        let heard = |at: Option<&Instant>| at.is_none_or(|at| self.now > *at + LATE);
+        let times = [self.left.get(&incarnation), self.ended.get(&incarnation)];
+        self.in_flight(incarnation) == 0 && times.into_iter().all(heard)
+    }
+}

@@ -1,0 +1,265 @@
+//! Every rule of the fleet as a scene that can be read: what happens, and what must follow.
+
+mod add;
+mod adoption;
+mod crash_loop;
+mod foreign;
+mod health;
+mod rm;
+mod rollout;
+mod start;
+mod stop;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::name::Name;
+use crate::ring::Replica;
+use crate::runtime::{Error, Exit, Found, Instance, Launch, Standing};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+/// A world that does at once what the fleet asks for, except for what a test holds back or breaks.
+struct Stage {
+    fleet: Fleet,
+    start: Instant,
+    now: Instant,
+    /// What is not answered before [`Stage::release`].
+    hold: fn(&Action) -> bool,
+    held: Vec<Action>,
+    /// How heartbeats go, if not well.
+    beats: BTreeMap<Incarnation, Beat>,
+    /// Whose data path answers.
+    replying: BTreeSet<Incarnation>,
+    /// Routers with requests in flight to what leaves.
+    busy: Busy,
+    /// Why the engine launches nothing.
+    broken: Option<String>,
+    log: Vec<(Duration, Action)>,
+}
+
+impl Stage {
+    fn new(settings: Settings) -> Self {
+        let now = Instant::now();
+        Self {
+            fleet: Fleet::new(settings, fastrand::Rng::with_seed(3)),
+            start: now,
+            now,
+            hold: |_| false,
+            held: Vec::new(),
+            beats: BTreeMap::new(),
+            replying: BTreeSet::new(),
+            busy: Vec::new(),
+            broken: None,
+            log: Vec::new(),
+        }
+    }
+
+    /// A first start of `n` replicas, all ready.
+    fn ready(n: usize) -> Self {
+        let mut stage = Self::new(Settings { replicas: n, ..settings() });
+        stage.feed(Event::Listed(Vec::new()));
+        stage.pass(50 * MS);
+        assert_eq!(stage.names().len(), n);
+        stage
+    }
+
+    fn feed(&mut self, event: Event) {
+        let mut events = vec![event];
+        while !events.is_empty() {
+            let actions: Vec<Action> =
+                events.drain(..).flat_map(|event| self.fleet.on(event, self.now)).collect();
+            for action in actions {
+                self.log.push((self.now - self.start, action.clone()));
+                if (self.hold)(&action) {
+                    self.held.push(action);
+                } else {
+                    events.extend(self.answer(action));
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, action: Action) -> Option<Event> {
+        Some(match action {
+            Action::Launch(Launch { incarnation, .. }) => Event::Launched {
+                incarnation,
+                result: match &self.broken {
+                    Some(why) => Err(Error::Refused(why.clone())),
+                    None => Ok(instance(incarnation.0)),
+                },
+            },
+            Action::Probe(replica) => {
+                let incarnation = replica.incarnation;
+                Event::Beat { incarnation, beat: self.beats.get(&incarnation).cloned().unwrap_or(Beat::Good) }
+            }
+            Action::Ring { ticket, .. } => Event::Ring { ticket, busy: self.busy.clone() },
+            Action::Ask(incarnation) => {
+                let last_reply = self.replying.contains(&incarnation).then_some(self.now);
+                Event::Answered { incarnation, last_reply }
+            }
+            Action::Inquire(incarnation) => {
+                Event::LastWords { incarnation, line: Some("still thinking".into()) }
+            }
+            Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
+            Action::Reply { .. } | Action::Serving | Action::Halted => return None,
+        })
+    }
+
+    /// Answers what was held back, and holds nothing back any more.
+    fn release(&mut self) {
+        self.hold = |_| false;
+        for action in std::mem::take(&mut self.held) {
+            if let Some(event) = self.answer(action) {
+                self.feed(event);
+            }
+        }
+    }
+
+    /// Lets time pass, with a tick whenever the fleet wants one.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let wake = self.fleet.next_wake(self.now);
+            assert!(wake > self.now, "the fleet would tick for ever");
+            if wake > end {
+                break;
+            }
+            self.now = wake;
+            self.feed(Event::Tick);
+        }
+        self.now = end;
+    }
+
+    fn add(&mut self, call: u64, n: usize, names: &[&str]) {
+        self.feed(Event::Add { call: CallId(call), n, names: names.iter().map(|text| name(text)).collect() });
+    }
+
+    fn rm(&mut self, call: u64, n: usize, names: &[&str]) {
+        self.rm_by(call, n, names, Loads::new());
+    }
+
+    fn rm_by(&mut self, call: u64, n: usize, names: &[&str], loads: Loads) {
+        let names = names.iter().map(|text| name(text)).collect();
+        self.feed(Event::Remove { call: CallId(call), n, names, loads });
+    }
+
+    fn exit(&mut self, incarnation: u64) {
+        let exit = Exit::Ended("exit status: 1".to_owned());
+        self.feed(Event::Exited { incarnation: Incarnation(incarnation), exit });
+    }
+
+    fn hang(&mut self, incarnation: u64) {
+        self.beats.insert(Incarnation(incarnation), Beat::Missed("timeout".to_owned()));
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.fleet.names().iter().map(Name::to_string).collect()
+    }
+
+    /// Seat, incarnation and phase of whoever has a seat or starts for it.
+    fn seats(&self) -> Vec<(u32, Option<(u64, Phase)>)> {
+        let of = |member: MemberView| (member.incarnation.0, member.phase);
+        self.fleet.view().seats.into_iter().map(|seat| (seat.seat.get(), seat.replica.map(of))).collect()
+    }
+
+    fn reply(&self, call: u64) -> Option<Result<Vec<String>, Refusal>> {
+        let mut replies = self.log.iter().filter_map(|(_, action)| match action {
+            Action::Reply { call: of, result } if *of == CallId(call) => Some(result.clone()),
+            _ => None,
+        });
+        let reply = replies.next()?;
+        assert!(replies.next().is_none(), "call {call} was answered twice");
+        Some(reply.map(|names| names.iter().map(Name::to_string).collect()))
+    }
+
+    fn refusal(&self, call: u64) -> Refusal {
+        self.reply(call).expect("an answer").unwrap_err()
+    }
+
+    fn launches(&self) -> Vec<Launch> {
+        self.log
+            .iter()
+            .filter_map(|(_, action)| match action {
+                Action::Launch(launch) => Some(launch.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn stops(&self) -> Vec<(u64, Duration)> {
+        self.log
+            .iter()
+            .filter_map(|(_, action)| match action {
+                Action::Stop { incarnation, grace } => Some((incarnation.0, *grace)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        self.log
+            .iter()
+            .filter_map(|(_, action)| match action {
+                Action::Ring { change, .. } => Some(change.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn times(&self, is: fn(&Action) -> bool) -> Vec<Duration> {
+        self.log.iter().filter(|(_, action)| is(action)).map(|(at, _)| *at).collect()
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        replicas: 3,
+        max_replicas: 8,
+        ownership: Ownership::Ours,
+        heartbeat_interval: 500 * MS,
+        heartbeat_failures: 3,
+        replace_after: 3 * SECOND,
+        start_timeout: 30 * SECOND,
+        drain: 30 * SECOND,
+        stop_timeout: 10 * SECOND,
+        strict_rm: false,
+        keep: false,
+    }
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn seat(id: u32) -> SeatId {
+    SeatId::new(id).unwrap()
+}
+
+fn instance(n: u64) -> Instance {
+    Instance { id: format!("id{n}"), address: ([127, 0, 0, 1], 1000 + n as u16).into() }
+}
+
+fn found(id: u32, called: &str, incarnation: u64, runs: bool) -> Found {
+    let incarnation = Incarnation(incarnation);
+    Found {
+        launch: Launch { seat: seat(id), name: name(called), incarnation },
+        weight: Weight::DEFAULT,
+        instance: runs.then(|| instance(incarnation.0)),
+        standing: Standing::Current,
+    }
+}
+
+fn is_launch(action: &Action) -> bool {
+    matches!(action, Action::Launch(_))
+}
+
+fn is_ring(action: &Action) -> bool {
+    matches!(action, Action::Ring { .. })
+}
+
+fn is_random(name: &Name) -> bool {
+    name.as_str().len() == 7 && !name.as_str().starts_with("server")
+}

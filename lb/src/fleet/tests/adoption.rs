@@ -1,0 +1,86 @@
+//! What an earlier life left behind.
+
+use super::*;
+
+#[test]
+fn what_runs_is_adopted_at_its_first_good_heartbeat_and_sets_the_target() {
+    let mut stage = Stage::new(settings());
+    stage.hold = is_ring;
+    stage.feed(Event::Listed(vec![found(1, "server1", 4, true), found(3, "S5", 9, true)]));
+    let seats = vec![(seat(1), Weight::DEFAULT, None), (seat(3), Weight::DEFAULT, None)];
+    assert_eq!(stage.changes()[0], Change::Join(seats));
+    stage.release();
+    stage.pass(SECOND);
+    assert_eq!(stage.names(), ["server1", "S5"]);
+    assert_eq!((stage.launches(), stage.fleet.view().target), (Vec::new(), 2));
+    stage.add(1, 1, &[]);
+    let launch = &stage.launches()[0];
+    assert_eq!((launch.seat, launch.incarnation), (seat(2), Incarnation(10)));
+}
+
+#[test]
+fn the_running_one_of_the_highest_incarnation_wins_and_the_rest_are_strangers() {
+    let mut stage = Stage::new(settings());
+    let all = [(2, "old", 1, true), (2, "new", 3, true), (2, "ended", 5, false), (2, "older", 2, false)];
+    stage.feed(Event::Listed(all.map(|(id, name, n, runs)| found(id, name, n, runs)).to_vec()));
+    let stopped: BTreeSet<u64> = stage.stops().into_iter().map(|(incarnation, _)| incarnation).collect();
+    assert_eq!(stopped, BTreeSet::from([1, 2, 5]));
+    stage.pass(SECOND);
+    assert_eq!(stage.names(), ["new"]);
+    assert_eq!(stage.launches(), []);
+}
+
+#[test]
+fn an_ended_one_keeps_the_seat_until_its_replacement_exists() {
+    let mut stage = Stage::new(settings());
+    stage.hold = is_launch;
+    let all = [(1, "one", 1, true), (2, "first", 2, false), (2, "last", 3, false)];
+    stage.feed(Event::Listed(all.map(|(id, name, n, runs)| found(id, name, n, runs)).to_vec()));
+    stage.pass(SECOND);
+    assert_eq!(stage.stops().iter().map(|(n, _)| *n).collect::<Vec<_>>(), [2]);
+    let launch = stage.launches()[0].clone();
+    assert_eq!((launch.seat, launch.incarnation), (seat(2), Incarnation(4)));
+    assert!(is_random(&launch.name));
+    stage.release();
+    assert_eq!(stage.stops().last(), Some(&(3, Duration::ZERO)));
+    stage.pass(SECOND);
+    assert_eq!(stage.names(), ["one", launch.name.as_str()]);
+}
+
+#[test]
+fn an_adopted_one_that_never_answers_is_replaced() {
+    let mut stage = Stage::new(settings());
+    stage.hang(4);
+    stage.feed(Event::Listed(vec![found(1, "server1", 4, true)]));
+    stage.pass(32 * SECOND);
+    assert_eq!(stage.seats(), [(1, Some((5, Phase::Ready)))]);
+    assert_eq!(stage.stops(), [(4, Duration::ZERO)]);
+}
+
+#[test]
+fn what_was_leaving_is_stopped_and_its_seat_does_not_count() {
+    let mut stage = Stage::new(settings());
+    let leaving = |id, called, incarnation, runs| Found {
+        standing: Standing::Leaving,
+        ..found(id, called, incarnation, runs)
+    };
+    stage.feed(Event::Listed(vec![
+        leaving(1, "server1", 8, true),
+        found(1, "new", 3, true),
+        leaving(2, "server2", 2, true),
+        leaving(4, "server4", 4, false),
+    ]));
+    stage.pass(SECOND);
+    assert_eq!(stage.names(), ["new"]);
+    assert_eq!(stage.stops().iter().map(|(n, _)| *n).collect::<Vec<_>>(), [8, 2, 4]);
+    assert_eq!((stage.launches(), stage.fleet.members.len()), (Vec::new(), 1));
+}
+
+#[test]
+fn if_all_were_leaving_it_is_a_first_start() {
+    let mut stage = Stage::new(settings());
+    stage.feed(Event::Listed(vec![Found { standing: Standing::Leaving, ..found(2, "old", 7, true) }]));
+    stage.pass(SECOND);
+    assert_eq!(stage.names(), ["server1", "server2", "server3"]);
+    assert_eq!(stage.launches()[0].incarnation, Incarnation(8));
+}

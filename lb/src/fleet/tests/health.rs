@@ -1,0 +1,147 @@
+//! Suspect, hung, dead; and what only looks so.
+
+use super::*;
+
+#[test]
+fn three_missed_heartbeats_make_a_suspect_that_is_still_listed_and_a_good_one_clears_it() {
+    let mut stage = Stage::ready(2);
+    stage.hang(1);
+    stage.pass(SECOND);
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
+    stage.pass(SECOND / 2);
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
+    assert_eq!(stage.names().len(), 2);
+    stage.beats.clear();
+    stage.pass(SECOND / 2);
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
+}
+
+#[test]
+fn the_dead_are_replaced_in_their_seat_under_a_random_name() {
+    let mut stage = Stage::ready(3);
+    stage.exit(2);
+    assert_eq!(stage.changes().last(), Some(&Change::Vacate(seat(2))));
+    assert_eq!(stage.names(), ["server1", "server3"]);
+    stage.pass(SECOND);
+    let replacement = stage.launches()[3].clone();
+    assert_eq!((replacement.seat, replacement.incarnation), (seat(2), Incarnation(4)));
+    assert!(is_random(&replacement.name), "{}", replacement.name);
+    assert_eq!(stage.names(), ["server1", replacement.name.as_str(), "server3"]);
+    assert_eq!(stage.fleet.view().target, 3);
+}
+
+#[test]
+fn one_refused_connection_is_death() {
+    let mut stage = Stage::ready(2);
+    stage.beats.insert(Incarnation(1), Beat::Refused);
+    stage.pass(SECOND / 2);
+    assert_eq!(stage.changes()[3], Change::Vacate(seat(1)));
+    stage.pass(SECOND);
+    assert_eq!(stage.seats()[0], (1, Some((3, Phase::Ready))));
+    assert_eq!(stage.stops(), [(1, Duration::ZERO)]);
+}
+
+#[test]
+fn what_is_silent_on_both_paths_for_replace_after_is_replaced() {
+    let mut stage = Stage::ready(3);
+    let hung_since = stage.now;
+    stage.hang(3);
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.times(|action| matches!(action, Action::Ask(_))).len(), 0);
+    stage.pass(2 * SECOND);
+    let vacated = stage.times(|action| matches!(action, Action::Ring { change: Change::Vacate(_), .. }))[0];
+    let after = stage.start + vacated - hung_since;
+    assert!((2400 * MS..=3500 * MS).contains(&after), "{after:?}");
+    assert_eq!(stage.seats()[2], (3, Some((4, Phase::Ready))));
+}
+
+#[test]
+fn a_busy_replica_that_answers_requests_is_replaced_only_after_ten_times_as_long() {
+    let mut stage = Stage::ready(3);
+    stage.hang(3);
+    stage.replying.insert(Incarnation(3));
+    stage.pass(29 * SECOND);
+    assert_eq!(stage.seats()[2], (3, Some((3, Phase::Suspect))));
+    assert_eq!(stage.names().len(), 3);
+    assert!(stage.times(|action| matches!(action, Action::Ask(_))).len() > 10);
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.seats()[2], (3, Some((4, Phase::Ready))));
+}
+
+#[test]
+fn one_missed_heartbeat_is_no_death_however_long_the_interval() {
+    let mut stage = Stage::new(Settings { replicas: 1, heartbeat_interval: 60 * SECOND, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(SECOND);
+    stage.hang(1);
+    stage.pass(130 * SECOND);
+    assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
+}
+
+#[test]
+fn the_heartbeats_of_a_starved_machine_are_void() {
+    let mut stage = Stage::ready(2);
+    stage.hang(1);
+    stage.pass(900 * MS);
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
+    stage.hold = |action| matches!(action, Action::Probe(_));
+    stage.pass(SECOND / 2);
+    // Nobody woke the fleet for a minute, and the probes under way timed out.
+    stage.now += 60 * SECOND;
+    stage.release();
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
+    stage.beats.clear();
+    stage.pass(SECOND);
+    assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready))), (2, Some((2, Phase::Ready)))]);
+    assert_eq!(stage.launches().len(), 2);
+}
+
+#[test]
+fn what_the_routers_said_before_the_machine_was_starved_is_void_too() {
+    let mut stage = Stage::ready(3);
+    stage.hang(1);
+    stage.hold = |action| matches!(action, Action::Ask(_));
+    stage.pass(4 * SECOND);
+    assert_eq!(stage.held.len(), 1);
+    let before = stage.now;
+    stage.now += 10 * SECOND;
+    stage.feed(Event::Answered { incarnation: Incarnation(1), last_reply: Some(before) });
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
+}
+
+#[test]
+fn starvation_prolongs_the_time_to_start() {
+    let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
+    stage.beats.insert(Incarnation(1), Beat::Refused);
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(29 * SECOND);
+    stage.now += 20 * SECOND;
+    stage.feed(Event::Tick);
+    assert_eq!(stage.launches().len(), 1);
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.launches().len(), 2);
+}
+
+#[test]
+fn if_most_of_the_fleet_hangs_it_is_replaced_one_at_a_time() {
+    let mut stage = Stage::ready(3);
+    stage.hold = is_launch;
+    (1..=3).for_each(|incarnation| stage.hang(incarnation));
+    stage.pass(20 * SECOND);
+    assert_eq!(stage.names().len(), 2);
+    assert_eq!(stage.launches().len(), 4);
+    stage.release();
+    stage.pass(5 * SECOND);
+    assert_eq!(stage.launches().len(), 6);
+    assert!(stage.seats().iter().all(|(_, of)| of.is_some_and(|(_, phase)| phase == Phase::Ready)));
+}
+
+#[test]
+fn half_of_the_fleet_may_be_replaced_at_once() {
+    let mut stage = Stage::ready(4);
+    stage.hold = is_launch;
+    stage.hang(1);
+    stage.hang(2);
+    stage.pass(4 * SECOND);
+    assert_eq!(stage.launches().len(), 6);
+}

@@ -1,0 +1,145 @@
+//! /rm, and the drain that follows.
+
+use super::*;
+
+fn left(stage: &Stage) -> Vec<u32> {
+    match stage.changes().pop() {
+        Some(Change::Leave { seats, .. }) => seats.into_iter().map(SeatId::get).collect(),
+        other => panic!("{other:?} is no leave"),
+    }
+}
+
+#[test]
+fn the_named_go_first_then_vacant_seats_then_fewest_in_flight_fewest_slots_youngest() {
+    let mut stage = Stage::ready(7);
+    stage.hold = is_launch;
+    stage.exit(2);
+    let loads = [(1, (0, 9)), (2, (0, 99)), (3, (5, 1)), (4, (0, 8)), (5, (0, 9)), (6, (0, 9)), (7, (9, 9))];
+    let loads = Loads::from_iter(loads.map(|(id, load)| (seat(id), load)));
+    stage.rm_by(1, 6, &["server7"], loads);
+    assert_eq!(left(&stage), [7, 2, 4, 6, 5, 1]);
+    assert_eq!(stage.reply(1), Some(Ok(vec!["server3".to_owned()])));
+    assert_eq!(stage.fleet.view().target, 1);
+}
+
+#[test]
+fn more_than_there_are_removes_all_and_none_is_a_fleet_too() {
+    let mut stage = Stage::ready(2);
+    stage.rm(1, 9, &[]);
+    assert_eq!(stage.reply(1), Some(Ok(Vec::new())));
+    assert_eq!(stage.fleet.view().target, 0);
+    stage.pass(60 * SECOND);
+    assert_eq!(stage.fleet.members.len(), 0);
+    stage.add(2, 1, &["A"]);
+    stage.pass(SECOND);
+    assert_eq!(stage.reply(2), Some(Ok(vec!["A".to_owned()])));
+    assert_eq!(stage.seats()[0].0, 1);
+}
+
+#[test]
+fn strict_rm_refuses_more_than_there_are() {
+    let mut stage = Stage::new(Settings { replicas: 2, strict_rm: true, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(SECOND);
+    stage.rm(1, 3, &[]);
+    assert_eq!(stage.refusal(1).to_string(), "Cannot remove more instances than are present");
+    assert_eq!(stage.names().len(), 2);
+    stage.rm(2, 2, &[]);
+    assert_eq!(stage.reply(2), Some(Ok(Vec::new())));
+}
+
+#[test]
+fn refusals_change_nothing() {
+    let mut stage = Stage::ready(2);
+    stage.rm(1, 2, &["server1", "nobody"]);
+    assert_eq!(stage.refusal(1).to_string(), "Hostname 'nobody' is not a managed replica");
+    stage.rm(2, 2, &["server1", "server1"]);
+    assert_eq!(stage.refusal(2), Refusal::Duplicate(name("server1")));
+    assert_eq!(stage.names(), ["server1", "server2"]);
+    assert_eq!(stage.stops(), []);
+}
+
+#[test]
+fn it_is_answered_when_the_ring_was_left_and_the_name_is_free_then() {
+    let mut stage = Stage::ready(2);
+    stage.hold = is_ring;
+    stage.rm(1, 1, &["server2"]);
+    assert_eq!((stage.reply(1), stage.stops()), (None, Vec::new()));
+    assert_eq!(stage.names(), ["server1"]);
+    stage.add(2, 1, &["server2"]);
+    assert_eq!(stage.refusal(2), Refusal::Exists(name("server2")));
+    stage.busy = vec![(RouterId(0), Incarnation(2))];
+    stage.release();
+    assert_eq!(stage.reply(1), Some(Ok(vec!["server1".to_owned()])));
+    assert_eq!(stage.stops(), []);
+    stage.add(3, 1, &["server2"]);
+    stage.pass(SECOND);
+    assert_eq!(stage.reply(3), Some(Ok(vec!["server1".to_owned(), "server2".to_owned()])));
+    assert_eq!(stage.seats()[1], (2, Some((3, Phase::Ready))));
+    assert_eq!(stage.fleet.view().others.len(), 1);
+}
+
+#[test]
+fn a_replica_is_stopped_when_its_last_router_is_idle() {
+    let mut stage = Stage::ready(2);
+    stage.busy =
+        vec![(RouterId(0), Incarnation(2)), (RouterId(1), Incarnation(2)), (RouterId(1), Incarnation(9))];
+    stage.rm(1, 1, &["server2"]);
+    stage.pass(SECOND);
+    stage.feed(Event::Idle { router: RouterId(0), incarnation: Incarnation(2) });
+    assert_eq!(stage.stops(), []);
+    stage.feed(Event::Idle { router: RouterId(1), incarnation: Incarnation(2) });
+    assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
+}
+
+#[test]
+fn an_idle_notice_may_overtake_the_rings_answer() {
+    let mut stage = Stage::ready(2);
+    stage.hold = is_ring;
+    stage.rm(1, 1, &["server2"]);
+    stage.feed(Event::Idle { router: RouterId(0), incarnation: Incarnation(2) });
+    assert_eq!(stage.stops(), []);
+    stage.busy = vec![(RouterId(0), Incarnation(2))];
+    stage.release();
+    assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
+}
+
+#[test]
+fn the_drain_deadline_ends_what_is_still_in_flight() {
+    let mut stage = Stage::ready(2);
+    stage.busy = vec![(RouterId(0), Incarnation(2))];
+    stage.rm(1, 1, &["server2"]);
+    stage.pass(29 * SECOND);
+    assert_eq!(stage.stops(), []);
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
+    assert_eq!(stage.fleet.members.len(), 1);
+}
+
+#[test]
+fn a_replica_that_ends_while_it_leaves_is_not_replaced_and_nothing_waits_for_it() {
+    let mut stage = Stage::ready(2);
+    stage.hold = is_ring;
+    stage.rm(1, 1, &["server2"]);
+    stage.exit(2);
+    stage.busy = vec![(RouterId(0), Incarnation(2))];
+    stage.release();
+    stage.pass(SECOND);
+    assert_eq!((stage.fleet.members.len(), stage.launches().len()), (1, 2));
+}
+
+#[test]
+fn a_vacant_seat_takes_its_dead_and_its_starting_replica_with_it() {
+    let mut stage = Stage::ready(2);
+    stage.hold = |action| is_launch(action) || is_ring(action);
+    stage.exit(2);
+    stage.rm(1, 1, &[]);
+    assert_eq!(stage.stops(), []);
+    stage.release();
+    assert_eq!(stage.reply(1), Some(Ok(vec!["server1".to_owned()])));
+    let mut stops = stage.stops();
+    stops.sort_unstable();
+    assert_eq!(stops, [(2, Duration::ZERO), (3, Duration::ZERO)]);
+    stage.pass(SECOND);
+    assert_eq!(stage.fleet.members.len(), 1);
+}

@@ -1,0 +1,168 @@
+//! /rep, /add and /rm: the fleet, shown and changed.
+
+use std::time::Duration;
+
+use actix::Addr;
+use actix_http::{Payload, Response, StatusCode};
+use futures::StreamExt;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::actors::supervisor::{Add, List, Remove, SupervisorActor};
+use crate::fleet::Refusal;
+use crate::name::Name;
+
+use super::body::Body;
+use super::error::{Error, json_response};
+
+/// What the body of /add and /rm may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest, in bytes.
+    pub size: usize,
+    /// The longest that it may take to come, all of it.
+    pub time: Duration,
+}
+
+/// What /add and /rm ask for, once read.
+#[derive(Debug, PartialEq, Eq)]
+struct Wish {
+    n: usize,
+    names: Vec<Name>,
+}
+
+/// GET /rep.
+pub async fn rep(supervisor: &Addr<SupervisorActor>) -> Result<Response<Body>, Error> {
+    Ok(list(&supervisor.send(List).await.map_err(|_| Refusal::Stopping)?))
+}
+
+/// POST /add.
+pub async fn add(
+    supervisor: &Addr<SupervisorActor>,
+    body: Payload,
+    limits: Limits,
+) -> Result<Response<Body>, Error> {
+    let Wish { n, names } = parse(&read(body, limits).await?, || Error::MoreNamesThanAdded)?;
+    let asked = supervisor.send(Add { n, names });
+    Ok(list(&detached(asked).await?))
+}
+
+/// DELETE or POST /rm.
+pub async fn remove(
+    supervisor: &Addr<SupervisorActor>,
+    body: Payload,
+    limits: Limits,
+) -> Result<Response<Body>, Error> {
+    let Wish { n, names } = parse(&read(body, limits).await?, || Error::MoreNamesThanRemoved)?;
+    let asked = supervisor.send(Remove { n, names });
+    Ok(list(&detached(asked).await?))
+}
+
+/// A client that leaves does not cancel its call: a dropped `send` would, if the actor had not read it yet.
+async fn detached<F>(asked: F) -> Result<Vec<Name>, Error>
+where
+    F: Future<Output = Result<Result<Vec<Name>, Refusal>, actix::MailboxError>> + 'static,
+{
+    match actix_rt::spawn(asked).await {
+        Ok(Ok(answer)) => Ok(answer?),
+        _ => Err(Refusal::Stopping.into()),
+    }
+}
+
+fn list(names: &[Name]) -> Response<Body> {
+    let message = json!({ "N": names.len(), "replicas": names });
+    json_response(StatusCode::OK, &json!({ "message": message, "status": "successful" }))
+}
+
+async fn read(body: Payload, Limits { size, time }: Limits) -> Result<Vec<u8>, Error> {
+    timeout(time, read_up_to(body, size)).await.map_err(|_| Error::TooSlow(time))?
+}
+
+async fn read_up_to(mut body: Payload, limit: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| Error::BadBody(format!("The body broke off: {error}")))?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(Error::TooLarge(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Reads `{"n":4,"hostnames":["S5","S4"]}`. The length of the list is checked before any name in it.
+fn parse(body: &[u8], too_many: impl FnOnce() -> Error) -> Result<Wish, Error> {
+    let bad = |message: &str| Error::BadBody(message.to_owned());
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Error::BadBody(format!("The body is not JSON: {error}")))?;
+    let Value::Object(fields) = value else {
+        return Err(bad("The body is not a JSON object like {\"n\":1,\"hostnames\":[\"S1\"]}"));
+    };
+    let n = match fields.get("n") {
+        None | Some(Value::Null) => {
+            return Err(bad("'n' is missing: give the number of replicas, 1 or more"));
+        }
+        Some(n) => n.as_u64().filter(|n| *n >= 1).and_then(|n| usize::try_from(n).ok()),
+    };
+    let n = n.ok_or_else(|| bad("'n' is not an integer of 1 or more"))?;
+    let hostnames = match fields.get("hostnames") {
+        None | Some(Value::Null) => &Vec::new(),
+        Some(Value::Array(hostnames)) => hostnames,
+        Some(_) => return Err(bad("'hostnames' is not a list of names")),
+    };
+    if hostnames.len() > n {
+        return Err(too_many());
+    }
+    let name = |hostname: &Value| match hostname {
+        Value::String(name) => Ok(name.parse::<Name>()?),
+        _ => Err(bad("'hostnames' is not a list of names")),
+    };
+    Ok(Wish { n, names: hostnames.iter().map(name).collect::<Result<_, _>>()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(body: &str) -> String {
+        parse(body.as_bytes(), || Error::MoreNamesThanAdded).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_a_wish() {
+        let wish = |body: &str| parse(body.as_bytes(), || Error::MoreNamesThanAdded).unwrap();
+        assert_eq!(wish(r#"{"n":2}"#), Wish { n: 2, names: vec![] });
+        assert_eq!(wish(r#"{"n":2,"hostnames":null}"#), Wish { n: 2, names: vec![] });
+        let names = vec!["S5".parse().unwrap(), "S 4".parse().unwrap()];
+        assert_eq!(wish(r#"{"n":4,"hostnames":["S5","S 4"],"more":[]}"#), Wish { n: 4, names });
+    }
+
+    #[test]
+    fn every_error_names_its_field() {
+        for body in ["", "{", "[1]", "{\"n\":1} x", "\u{0}"] {
+            assert!(error(body).starts_with("The body is not"), "{body}: {}", error(body));
+        }
+        for body in [
+            r#"{}"#,
+            r#"{"n":null}"#,
+            r#"{"n":0}"#,
+            r#"{"n":-1}"#,
+            r#"{"n":1.5}"#,
+            r#"{"n":"1"}"#,
+            r#"{"n":99999999999999999999}"#,
+        ] {
+            assert!(error(body).starts_with("'n' is"), "{body}: {}", error(body));
+        }
+        for body in [r#"{"n":1,"hostnames":"S1"}"#, r#"{"n":1,"hostnames":[1]}"#, r#"{"n":1,"hostnames":{}}"#]
+        {
+            assert_eq!(error(body), "'hostnames' is not a list of names");
+        }
+    }
+
+    #[test]
+    fn the_length_is_checked_before_the_names() {
+        let long = r#"{"n":1,"hostnames":["../x","a"]}"#;
+        assert_eq!(error(long), "Length of hostname list is more than newly added instances");
+        assert!(error(r#"{"n":1,"hostnames":["../x"]}"#).starts_with("Hostname '../x' is not allowed"));
+    }
+}

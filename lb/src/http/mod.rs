@@ -1,0 +1,14 @@
+//! HTTP towards clients: the traffic listener and the admin listener.
+//!
+//! - [`front`]: the traffic listener: its own four paths, everything else to a replica
+//! - [`control`]: /rep, /add and /rm
+//! - [`admin`]: the admin listener
+//! - `headers`: what must not be passed on
+//! - `error`: what went wrong, as a status code: the only place that knows these
+
+pub mod admin;
+mod body;
+pub mod control;
+mod error;
+pub mod front;
+mod headers;

@@ -1,0 +1,309 @@
+//! Where a request's key comes from: an ordered list of sources, the first one present wins.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use actix_http::header::{self, HeaderMap, HeaderName};
+use percent_encoding::percent_decode_str;
+
+/// One place in a request that can hold its key. An empty value counts as absent; the first of repeated values
+/// that is not empty counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `header:NAME`: the value of a request header.
+    Header(HeaderName),
+    /// `query:NAME`: a query parameter, decoded as `application/x-www-form-urlencoded` (WHATWG URL, 5.1).
+    Query(String),
+    /// `path`: the path as requested, not decoded.
+    Path,
+    /// `path-segment:N`: the N-th segment of the path, from 1, not decoded.
+    PathSegment(NonZeroUsize),
+    /// `cookie:NAME`: a cookie, byte for byte (RFC 6265, 4.2).
+    Cookie(String),
+    /// `client-ip`: the text of the peer's address, an IPv4-mapped IPv6 address as IPv4.
+    ClientIp,
+    /// `random`: six decimal digits, uniform in 100000…999999.
+    Random,
+}
+
+/// The sources in the order in which they are asked (`--key`), never empty. Where none is present the key is random.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySources(Vec<Source>);
+
+/// What of a request can hold its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The path as requested.
+    pub path: &'a str,
+    /// The query without its `?`; empty if there is none.
+    pub query: &'a str,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+    /// The client's address, if the transport knows it.
+    pub peer: Option<IpAddr>,
+}
+
+/// A request's key and where it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key<'a> {
+    /// The bytes that are hashed.
+    pub bytes: Cow<'a, [u8]>,
+    /// The source that held them.
+    pub source: &'a Source,
+}
+
+/// Why a text is no [`KeySources`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotKeySources {
+    /// A source that there is not.
+    #[error(
+        "'{0}' is no key source: header:NAME, query:NAME, path, path-segment:N, cookie:NAME, client-ip or random"
+    )]
+    Unknown(String),
+    /// `header:` or `cookie:` with something that is no name, or `query:` without one.
+    #[error("'{0}' needs the name of a {1} after the colon")]
+    Name(String, &'static str),
+    /// `path-segment:` with something that is no position.
+    #[error("'{0}' needs the number of a segment, from 1, after the colon")]
+    Segment(String),
+    /// `random` is always present: what stands behind it would never be asked.
+    #[error("'random' must be the last source")]
+    AfterRandom,
+}
+
+impl KeySources {
+    /// `random` alone.
+    pub fn random() -> Self {
+        Self(vec![Source::Random])
+    }
+
+    /// The key of a request. Allocates only for an escaped query value, an address and a random key.
+    pub fn key<'a>(&'a self, parts: &Parts<'a>, rng: &mut fastrand::Rng) -> Key<'a> {
+        self.0
+            .iter()
+            .find_map(|source| Some(Key { bytes: source.value(parts, rng)?, source }))
+            .unwrap_or_else(|| Key { bytes: random(rng), source: &Source::Random })
+    }
+}
+
+impl Source {
+    fn value<'a>(&self, parts: &Parts<'a>, rng: &mut fastrand::Rng) -> Option<Cow<'a, [u8]>> {
+        match self {
+            Self::Header(name) => present(parts.headers.get_all(name).map(|value| value.as_bytes())),
+            Self::Query(name) => query(parts.query, name.as_bytes()),
+            Self::Path => present([parts.path.as_bytes()]),
+            Self::PathSegment(n) => present(parts.path.split('/').nth(n.get()).map(str::as_bytes)),
+            Self::Cookie(name) => present(cookies(parts.headers, name.as_bytes())),
+            Self::ClientIp => parts.peer.map(|ip| Cow::Owned(ip.to_canonical().to_string().into_bytes())),
+            Self::Random => Some(random(rng)),
+        }
+    }
+}
+
+impl FromStr for KeySources {
+    type Err = NotKeySources;
+
+    fn from_str(text: &str) -> Result<Self, NotKeySources> {
+        let sources = text.split(',').map(|item| item.trim().parse()).collect::<Result<Vec<Source>, _>>()?;
+        match sources.iter().position(|source| *source == Source::Random) {
+            Some(at) if at + 1 < sources.len() => Err(NotKeySources::AfterRandom),
+            _ => Ok(Self(sources)),
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = NotKeySources;
+
+    fn from_str(text: &str) -> Result<Self, NotKeySources> {
+        let (kind, name) = match text.split_once(':') {
+            Some((kind, name)) => (kind, Some(name.trim())),
+            None => (text, None),
+        };
+        match (kind, name) {
+            ("header", Some(name)) => {
+                name.parse().map(Self::Header).map_err(|_| NotKeySources::Name(text.into(), "header"))
+            }
+            ("query", Some("")) => Err(NotKeySources::Name(text.into(), "query parameter")),
+            ("query", Some(name)) => Ok(Self::Query(name.into())),
+            // A cookie's name is the same `token` as a header's, but keeps its case.
+            ("cookie", Some(name)) if name.parse::<HeaderName>().is_ok() => Ok(Self::Cookie(name.into())),
+            ("cookie", Some(_)) => Err(NotKeySources::Name(text.into(), "cookie")),
+            ("path-segment", Some(n)) => {
+                n.parse().map(Self::PathSegment).map_err(|_| NotKeySources::Segment(text.into()))
+            }
+            ("path", None) => Ok(Self::Path),
+            ("client-ip", None) => Ok(Self::ClientIp),
+            ("random", None) => Ok(Self::Random),
+            _ => Err(NotKeySources::Unknown(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for KeySources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, source) in self.0.iter().enumerate() {
+            write!(f, "{}{source}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Path => f.write_str("path"),
+            Self::PathSegment(n) => write!(f, "path-segment:{n}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+            Self::ClientIp => f.write_str("client-ip"),
+            Self::Random => f.write_str("random"),
+        }
+    }
+}
+
+fn random(rng: &mut fastrand::Rng) -> Cow<'static, [u8]> {
+    Cow::Owned(rng.u32(100_000..1_000_000).to_string().into_bytes())
+}
+
+/// The first value that is not empty.
+fn present<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]>> {
+    values.into_iter().find(|value| !value.is_empty()).map(Cow::Borrowed)
+}
+
+/// The first value of a query parameter that is not empty, decoded as `application/x-www-form-urlencoded`.
+pub fn query<'a>(query: &'a str, wanted: &[u8]) -> Option<Cow<'a, [u8]>> {
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, value)| !value.is_empty() && *decoded(name) == *wanted)
+        .map(|(_, value)| decoded(value))
+}
+
+fn decoded(text: &str) -> Cow<'_, [u8]> {
+    if !text.contains('+') {
+        return percent_decode_str(text).into();
+    }
+    Cow::Owned(percent_decode_str(&text.replace('+', " ")).collect())
+}
+
+fn cookies<'a>(headers: &'a HeaderMap, wanted: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .flat_map(|header| header.as_bytes().split(|&byte| byte == b';'))
+        .filter_map(|pair| pair.trim_ascii().strip_prefix(wanted)?.strip_prefix(b"="))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::header::HeaderValue;
+
+    use super::*;
+
+    const DEFAULT: &str = "header:X-Request-Id,query:request_id,query:rid,query:id,random";
+
+    /// The key and the source that `sources` find in a GET of `target` with `headers`.
+    fn found(sources: &str, target: &str, headers: &[(&'static str, &[u8])]) -> (Vec<u8>, String) {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+        }
+        let peer = Some("::ffff:192.0.2.7".parse().unwrap());
+        let sources: KeySources = sources.parse().unwrap();
+        let key = sources.key(&Parts { path, query, headers: &map, peer }, &mut fastrand::Rng::with_seed(1));
+        (key.bytes.into_owned(), key.source.to_string())
+    }
+
+    #[track_caller]
+    fn assert_key(
+        sources: &str,
+        target: &str,
+        headers: &[(&'static str, &[u8])],
+        key: impl AsRef<[u8]>,
+        source: &str,
+    ) {
+        assert_eq!(found(sources, target, headers), (key.as_ref().to_vec(), source.to_owned()));
+    }
+
+    #[test]
+    fn the_first_source_present_wins() {
+        assert_key(DEFAULT, "/home?id=3&rid=2", &[("x-request-id", b"1")], "1", "header:x-request-id");
+        assert_key(DEFAULT, "/home?id=3&rid=2", &[], "2", "query:rid");
+        assert_key(DEFAULT, "/home?id=3", &[("x-request-id", b"")], "3", "query:id");
+        assert_key(DEFAULT, "/home?request_id=&rid&id=3", &[], "3", "query:id");
+        assert_key(DEFAULT, "/home?request_id=1&request_id=2", &[], "1", "query:request_id");
+    }
+
+    #[test]
+    fn where_nothing_is_present_the_key_is_random() {
+        for sources in [DEFAULT, "cookie:absent", "random"] {
+            let (key, source) = found(sources, "/", &[]);
+            assert_eq!(source, "random");
+            assert!((100_000..1_000_000).contains(&String::from_utf8(key).unwrap().parse::<u32>().unwrap()));
+        }
+        let sources: KeySources = "random".parse().unwrap();
+        let parts = Parts { path: "/", query: "", headers: &HeaderMap::new(), peer: None };
+        let mut rng = fastrand::Rng::with_seed(2);
+        assert_ne!(sources.key(&parts, &mut rng), sources.key(&parts, &mut rng));
+    }
+
+    #[test]
+    fn query_values_are_decoded_like_a_form() {
+        assert_key("query:q", "/?q=a+b%2B%26c", &[], "a b+&c", "query:q");
+        assert_key("query:q", "/?q=%FF%00", &[], b"\xff\0", "query:q");
+        assert_key("query:q", "/?q=100%", &[], "100%", "query:q");
+        assert_key("query:q", "/?q=a=b", &[], "a=b", "query:q");
+        assert_key("query:user id", "/?user+id=1", &[], "1", "query:user id");
+        assert_key("query:id", "/?%69d=1&xid=2", &[], "1", "query:id");
+    }
+
+    #[test]
+    fn paths_are_taken_as_requested() {
+        assert_key("path", "/a%20b/c?q", &[], "/a%20b/c", "path");
+        assert_key("path-segment:2", "/a/b/c", &[], "b", "path-segment:2");
+        assert_key("path-segment:2,path-segment:1", "/a/", &[], "a", "path-segment:1");
+        assert_key("path-segment:9,path", "/", &[], "/", "path");
+    }
+
+    #[test]
+    fn cookies_are_found_over_repeated_headers() {
+        let cookies: &[(&str, &[u8])] =
+            &[("cookie", b"xid=0; ID=1;id=; a"), ("cookie", b"b=2;  id=\xffx=\"y\" ; id=3")];
+        assert_key("cookie:id", "/", cookies, b"\xffx=\"y\"", "cookie:id");
+        assert_key("cookie:a,cookie:b", "/", cookies, "2", "cookie:b");
+    }
+
+    #[test]
+    fn headers_are_bytes_and_the_client_is_its_address() {
+        assert_key("header:user", "/", &[("user", b""), ("user", b"\xff\xfe")], b"\xff\xfe", "header:user");
+        assert_key("header:user,client-ip", "/", &[], "192.0.2.7", "client-ip");
+    }
+
+    #[test]
+    fn the_list_round_trips() {
+        for text in [DEFAULT, "path, path-segment:3 ,cookie:SID,client-ip", "query:a b", "header:a,path"] {
+            let sources: KeySources = text.parse().unwrap();
+            assert_eq!(sources.to_string().parse(), Ok(sources));
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_sources() {
+        let error = |text: &str| text.parse::<KeySources>().unwrap_err().to_string();
+        for text in ["", "heder:x", "path,", "path:1", "header", "Random"] {
+            assert!(error(text).contains("header:NAME, query:NAME, path, path-segment:N"), "{text:?}");
+        }
+        assert_eq!(error("header:a b"), "'header:a b' needs the name of a header after the colon");
+        assert_eq!(error("query:"), "'query:' needs the name of a query parameter after the colon");
+        assert_eq!(error("cookie:a=b"), "'cookie:a=b' needs the name of a cookie after the colon");
+        for text in ["path-segment:0", "path-segment:x", "path-segment:-1"] {
+            assert!(error(text).contains("from 1"), "{text:?}");
+        }
+        assert_eq!(error("random,path"), "'random' must be the last source");
+    }
+}

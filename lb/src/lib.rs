@@ -1,0 +1,23 @@
+//! A load balancer that runs its own replicas and routes to them by consistent hashing.
+//!
+//! # Layout
+//! - [`ring`], [`fleet`]: the pure cores: where a key goes, what should run
+//! - [`runtime`]: the seam to whoever starts replicas; [`child`]: those that we start ourselves
+//! - [`upstream`]: the connection layer under awc
+//! - [`actors`]: the shells around them, and all that is mutable
+//! - [`http`]: the two listeners
+//! - [`config`], [`key`], [`name`]: what people say
+//! - [`app`]: the whole
+
+pub mod actors;
+pub mod app;
+pub mod child;
+pub mod config;
+pub mod fleet;
+pub mod healthcheck;
+pub mod http;
+pub mod key;
+pub mod name;
+pub mod ring;
+pub mod runtime;
+pub mod upstream;

@@ -1,0 +1,47 @@
+//! `lb`: the command line.
+
+use std::process::ExitCode;
+
+use lb::app::{self, StartError};
+use lb::config::{Command, Config};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    lb::child::dispatch();
+    match lb::config::parse(std::env::args_os(), std::env::vars_os()) {
+        Err(exit) => {
+            if exit.code == 0 {
+                println!("{exit}");
+            } else {
+                eprintln!("lb: {exit}");
+            }
+            ExitCode::from(exit.code)
+        }
+        Ok(Command::Run(config)) => run(&config),
+        Ok(Command::Replica) => replica::cli::main(),
+        Ok(Command::Healthcheck { admin }) => lb::healthcheck::run(admin),
+        Ok(Command::Check(config)) => {
+            println!("ok: {config}");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run(config: &Config) -> ExitCode {
+    env_logger::init_from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"));
+    replica::raise_file_limit();
+    let ended = actix_rt::System::new().block_on(async {
+        let executable = std::env::current_exe().map_err(StartError::Executable)?;
+        app::run(config, app::runtime(config, executable).await?).await
+    });
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lb: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

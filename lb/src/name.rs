@@ -1,0 +1,131 @@
+//! Names of replicas: what is allowed, and how a new one is drawn.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A replica's hostname: 1–63 of `[A-Za-z0-9 _.-]`, starting with a letter or a digit, without `.leaving.`.
+///
+/// Two names are *the same* ([`Name::clashes`]) when their container names are: `a b` and `a_b`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+/// Why a text is no [`Name`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Hostname '{0}' is not allowed: 1 to 63 of letters, digits, space, '_', '.' and '-', starting with a \
+     letter or a digit, without '.leaving.'"
+)]
+pub struct NotAName(String);
+
+impl Name {
+    /// The longest name, in bytes.
+    pub const MAX: usize = 63;
+
+    /// `server<n>`: the names of a first start.
+    pub fn server(n: usize) -> Self {
+        Self(format!("server{n}").into())
+    }
+
+    /// A new name `[a-z][a-z0-9]{6}`.
+    pub fn random(rng: &mut fastrand::Rng) -> Self {
+        let first = rng.lowercase();
+        let rest = std::iter::repeat_with(|| char::from_digit(rng.u32(0..36), 36).unwrap_or('0'));
+        Self(std::iter::once(first).chain(rest.take(6)).collect::<String>().into())
+    }
+
+    /// The name as given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as an engine takes it: spaces as `_`, and a `_` behind a single character, which Docker refuses.
+    pub fn container(&self) -> String {
+        let mut container = self.0.replace(' ', "_");
+        if container.len() == 1 {
+            container.push('_');
+        }
+        container
+    }
+
+    /// Whether both would get the same container name.
+    pub fn clashes(&self, other: &Self) -> bool {
+        self.container() == other.container()
+    }
+}
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '.' | '-');
+        let good = (1..=Self::MAX).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.chars().all(allowed)
+            && !text.contains(".leaving.");
+        if good { Ok(Self(text.into())) } else { Err(NotAName(shown(text))) }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A refused text as it can stand in an error: cut, so that a megabyte of name is not echoed.
+fn shown(text: &str) -> String {
+    if text.chars().count() <= 80 {
+        return text.to_owned();
+    }
+    text.chars().take(80).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_name() {
+        let longest = "a".repeat(63);
+        for good in ["server1", "S5", "3", "a b", "a_b.c-d", longest.as_str()] {
+            assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
+        }
+        let too_long = "a".repeat(64);
+        for bad in ["", " a", ".a", "_a", "a/b", "../a", "ä", "a\nb", "a.leaving.7", too_long.as_str()] {
+            assert!(bad.parse::<Name>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_never_echoes_a_megabyte() {
+        let error = "x".repeat(1 << 20).parse::<Name>().unwrap_err();
+        assert!(error.to_string().len() < 400);
+    }
+
+    #[test]
+    fn container_names() {
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        assert_eq!(name("3").container(), "3_");
+        assert_eq!(name("a b c").container(), "a_b_c");
+        assert!(name("a b").clashes(&name("a_b")));
+        assert!(!name("a").clashes(&name("b")));
+    }
+
+    #[test]
+    fn random_names_are_names() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..1000 {
+            let name = Name::random(&mut rng);
+            assert_eq!(name.as_str().len(), 7);
+            assert!(name.as_str().starts_with(|c: char| c.is_ascii_lowercase()));
+            assert!(name.as_str().parse::<Name>().is_ok());
+        }
+    }
+}

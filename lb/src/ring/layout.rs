@@ -1,0 +1,267 @@
+//! A layout: the pure function from seats and weights to a slot map.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::virtual_nodes::{self, VirtualNodes};
+use super::{HashPair, Probing, RingError, SeatId, Slot, SlotCap, SlotMap, Weight};
+use super::{maglev, rendezvous};
+
+/// How the slots are laid out over the seats. Equal layouts give equal slot maps for equal seats and weights,
+/// whatever happened before, in every process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    scheme: Scheme,
+    slots: u32,
+    hash: HashPair,
+}
+
+/// The rule by which seats come to own slots, with what only this rule needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Virtual nodes on a circle of slots (Karger et al., STOC 1997): a slot belongs to the nearest one clockwise.
+    Ring {
+        /// K, the virtual nodes of a seat of weight 100.
+        virtual_nodes: u32,
+        /// Where a virtual node goes whose slot is taken.
+        probing: Probing,
+        /// How many slots a seat may own.
+        slot_cap: SlotCap,
+    },
+    /// Each slot to the seat that scores highest there (Thaler and Ravishankar 1998): no needless move.
+    Rendezvous {
+        /// How many slots a seat may own.
+        slot_cap: SlotCap,
+    },
+    /// Seats take turns at filling a prime table (Eisenbud et al., NSDI 2016): the most even.
+    Maglev,
+}
+
+/// Where a key lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// H of the key, before it is taken mod M.
+    pub number: u128,
+    /// The slot.
+    pub slot: Slot,
+}
+
+impl Scheme {
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ring { .. } => "ring",
+            Self::Rendezvous { .. } => "rendezvous",
+            Self::Maglev => "maglev",
+        }
+    }
+
+    /// The slot cap; off where there is none.
+    pub const fn slot_cap(self) -> SlotCap {
+        match self {
+            Self::Ring { slot_cap, .. } | Self::Rendezvous { slot_cap } => slot_cap,
+            Self::Maglev => SlotCap::OFF,
+        }
+    }
+}
+
+impl Layout {
+    /// The most slots that a layout can have, 2²⁰.
+    pub const MAX_SLOTS: u32 = 1 << 20;
+
+    /// The layout, if it can seat anybody.
+    pub fn new(scheme: Scheme, slots: u32, hash: HashPair) -> Result<Self, RingError> {
+        if !(1..=Self::MAX_SLOTS).contains(&slots) {
+            return Err(RingError::Slots(slots));
+        }
+        match scheme {
+            Scheme::Ring { virtual_nodes, .. } if !(1..=slots).contains(&virtual_nodes) => {
+                return Err(RingError::VirtualNodes { virtual_nodes, slots });
+            }
+            Scheme::Ring { probing: Probing::Quadratic, .. } if !slots.is_power_of_two() => {
+                return Err(RingError::Unreachable(slots));
+            }
+            Scheme::Maglev if !is_prime(slots) => return Err(RingError::NotPrime(slots)),
+            _ => {}
+        }
+        Ok(Self { scheme, slots, hash })
+    }
+
+    /// The assignment's ring: 512 slots, 9 virtual nodes, linear probing, the polynomials, no cap.
+    pub const fn assignment() -> Self {
+        let scheme = Scheme::Ring { virtual_nodes: 9, probing: Probing::Linear, slot_cap: SlotCap::OFF };
+        Self { scheme, slots: 512, hash: HashPair::Polynomial }
+    }
+
+    /// Rendezvous with 65,537 slots, `xxh3`, slot cap 1.10.
+    pub const fn rendezvous() -> Self {
+        let scheme = Scheme::Rendezvous { slot_cap: SlotCap::DEFAULT };
+        Self { scheme, slots: 65_537, hash: HashPair::Xxh3 }
+    }
+
+    /// Maglev with 65,537 slots and `xxh3`.
+    pub const fn maglev() -> Self {
+        Self { scheme: Scheme::Maglev, slots: 65_537, hash: HashPair::Xxh3 }
+    }
+
+    /// The rule.
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// M, the number of slots.
+    pub const fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// The hash pair.
+    pub const fn hash(&self) -> HashPair {
+        self.hash
+    }
+
+    /// How many seats of weight 100 fit.
+    pub const fn max_seats(&self) -> usize {
+        match self.scheme {
+            Scheme::Ring { virtual_nodes, .. } => (self.slots / virtual_nodes) as usize,
+            Scheme::Rendezvous { .. } | Scheme::Maglev => self.slots as usize,
+        }
+    }
+
+    /// Where a key lies.
+    pub fn position(&self, key: &[u8]) -> Position {
+        let number = self.hash.key(key);
+        Position { number, slot: Slot((number % u128::from(self.slots)) as u32) }
+    }
+
+    /// Which seat owns each slot. [`RingError::Full`] if the seats do not fit.
+    pub fn slot_map(&self, seats: &BTreeMap<SeatId, Weight>) -> Result<SlotMap, RingError> {
+        self.check_room(seats)?;
+        Ok(self.place(seats))
+    }
+
+    /// The slot map of seats that fit.
+    pub(super) fn place(&self, seats: &BTreeMap<SeatId, Weight>) -> SlotMap {
+        let owners = match self.scheme {
+            Scheme::Ring { virtual_nodes, probing, .. } => {
+                let nodes =
+                    VirtualNodes { slots: self.slots, per_seat: virtual_nodes, hash: self.hash, probing };
+                virtual_nodes::owners(&nodes.place(seats), &self.rooms(seats))
+            }
+            Scheme::Rendezvous { .. } => rendezvous::owners(self.slots, self.hash, seats, &self.rooms(seats)),
+            Scheme::Maglev => maglev::owners(self.slots, self.hash, seats),
+        };
+        SlotMap::new(seats.keys().copied().collect(), owners)
+    }
+
+    pub(super) fn check_room(&self, seats: &BTreeMap<SeatId, Weight>) -> Result<(), RingError> {
+        let (slots, count) = (self.slots, seats.len());
+        match self.scheme {
+            Scheme::Ring { virtual_nodes: per_seat, .. } => {
+                let nodes = seats.values().map(|weight| u64::from(virtual_nodes::count(per_seat, *weight)));
+                let virtual_nodes = nodes.sum();
+                if virtual_nodes > u64::from(slots) {
+                    return Err(RingError::Full { seats: count, virtual_nodes, slots });
+                }
+            }
+            _ if count > self.max_seats() => return Err(RingError::TooManySeats { seats: count, slots }),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// How many slots each seat may own.
+    fn rooms(&self, seats: &BTreeMap<SeatId, Weight>) -> Vec<u32> {
+        let (cap, weights) =
+            (self.scheme.slot_cap(), seats.values().map(|weight| u64::from(weight.get())).sum());
+        seats.values().map(|weight| cap.slots(self.slots, weight.get(), weights)).collect()
+    }
+}
+
+impl Default for Layout {
+    /// Ring, 512 slots, 9 virtual nodes, linear probing, `xxh3`, slot cap 1.10.
+    fn default() -> Self {
+        let scheme = Scheme::Ring { virtual_nodes: 9, probing: Probing::Linear, slot_cap: SlotCap::DEFAULT };
+        Self { scheme, slots: 512, hash: HashPair::Xxh3 }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} slots={} hash={}", self.scheme.name(), self.slots, self.hash)?;
+        match self.scheme {
+            Scheme::Ring { virtual_nodes, probing, slot_cap } => {
+                write!(f, " virtual_nodes={virtual_nodes} probing={probing} slot_cap={slot_cap}")
+            }
+            Scheme::Rendezvous { slot_cap } => write!(f, " slot_cap={slot_cap}"),
+            Scheme::Maglev => Ok(()),
+        }
+    }
+}
+
+fn is_prime(n: u32) -> bool {
+    n > 1 && !(2..).take_while(|divisor| divisor * divisor <= n).any(|divisor| n.is_multiple_of(divisor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(slots: u32, virtual_nodes: u32, probing: Probing) -> Result<Layout, RingError> {
+        Layout::new(Scheme::Ring { virtual_nodes, probing, slot_cap: SlotCap::OFF }, slots, HashPair::Xxh3)
+    }
+
+    #[test]
+    fn what_cannot_be_a_layout_is_refused() {
+        assert_eq!(ring(0, 1, Probing::Linear), Err(RingError::Slots(0)));
+        assert_eq!(ring(1 << 21, 1, Probing::Linear), Err(RingError::Slots(1 << 21)));
+        for virtual_nodes in [0, 513] {
+            let error = RingError::VirtualNodes { virtual_nodes, slots: 512 };
+            assert_eq!(ring(512, virtual_nodes, Probing::Linear), Err(error));
+        }
+        assert_eq!(ring(500, 9, Probing::Quadratic), Err(RingError::Unreachable(500)));
+        assert!(ring(500, 9, Probing::Linear).is_ok());
+        assert!(ring(1, 1, Probing::Quadratic).is_ok());
+        for slots in [1, 4, 512, 65_535] {
+            let maglev = Layout::new(Scheme::Maglev, slots, HashPair::Xxh3);
+            assert_eq!(maglev, Err(RingError::NotPrime(slots)));
+        }
+        assert!(Layout::new(Scheme::Maglev, 2, HashPair::Xxh3).is_ok());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_that_names_the_numbers() {
+        let seats = |n| (1..=n).filter_map(SeatId::new).map(|seat| (seat, Weight::DEFAULT)).collect();
+        let layout = Layout::default();
+        assert_eq!(layout.max_seats(), 56);
+        assert!(layout.slot_map(&seats(56)).is_ok());
+        assert_eq!(
+            layout.slot_map(&seats(57)).unwrap_err().to_string(),
+            "57 seats with 513 virtual nodes together do not fit 512 slots"
+        );
+        let full = ring(512, 8, Probing::Quadratic).unwrap();
+        let table = Layout::new(Scheme::Maglev, 5, HashPair::Xxh3).unwrap();
+        assert!(table.slot_map(&seats(5)).is_ok());
+        assert_eq!(table.slot_map(&seats(6)).unwrap_err().to_string(), "6 seats do not fit 5 slots");
+        assert_eq!(full.slot_map(&seats(64)).unwrap().seats().map(|(_, owned)| owned).sum::<u32>(), 512);
+    }
+
+    #[test]
+    fn defaults_are_valid_and_say_what_they_are() {
+        let text = "ring slots=512 hash=xxh3 virtual_nodes=9 probing=linear slot_cap=1.10";
+        assert_eq!(Layout::default().to_string(), text);
+        let text = "ring slots=512 hash=polynomial virtual_nodes=9 probing=linear slot_cap=off";
+        assert_eq!(Layout::assignment().to_string(), text);
+        let text = "rendezvous slots=65537 hash=xxh3 slot_cap=1.10";
+        assert_eq!(Layout::rendezvous().to_string(), text);
+        assert_eq!(Layout::maglev().to_string(), "maglev slots=65537 hash=xxh3");
+        for layout in [Layout::default(), Layout::assignment(), Layout::rendezvous(), Layout::maglev()] {
+            assert_eq!(Layout::new(layout.scheme(), layout.slots(), layout.hash()), Ok(layout));
+        }
+    }
+
+    #[test]
+    fn a_key_lies_at_its_number_mod_m() {
+        let position = Layout::assignment().position(b"123456");
+        assert_eq!((position.number, position.slot.get()), (15_241_630_865, 145));
+    }
+}

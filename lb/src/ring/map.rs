@@ -1,0 +1,93 @@
+//! The slot map: which seat owns each slot.
+
+use std::fmt;
+
+use super::SeatId;
+use super::walk::Walk;
+
+/// No seat, among indices of seats.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// One of the M positions of a slot map, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct Slot(pub(super) u32);
+
+/// Which seat owns each slot. Only [`Layout::slot_map`](super::Layout::slot_map) makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotMap {
+    seats: Box<[SeatId]>,
+    /// Per slot the index of its seat in `seats`; no index is out of range unless there is no seat.
+    owners: Box<[u32]>,
+    owned: Box<[u32]>,
+}
+
+impl Slot {
+    /// The number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The number as a position in a table of all slots.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl SlotMap {
+    /// From the seats in ascending order, and per slot the index of its owner.
+    pub(super) fn new(seats: Box<[SeatId]>, owners: Vec<u32>) -> Self {
+        let mut owned = vec![0; seats.len()].into_boxed_slice();
+        for owner in &owners {
+            if let Some(owned) = owned.get_mut(*owner as usize) {
+                *owned += 1;
+            }
+        }
+        Self { seats, owners: owners.into(), owned }
+    }
+
+    /// The owner of a slot; `None` if there is no seat.
+    pub fn owner(&self, slot: Slot) -> Option<SeatId> {
+        let owner = *self.owners.get(slot.0 as usize)?;
+        self.seats.get(owner as usize).copied()
+    }
+
+    /// Every slot with its owner, in order; nothing if there is no seat.
+    pub fn owners(&self) -> impl Iterator<Item = (Slot, SeatId)> {
+        (0..)
+            .map(Slot)
+            .zip(&self.owners)
+            .filter_map(|(slot, owner)| Some((slot, *self.seats.get(*owner as usize)?)))
+    }
+
+    /// The seats in ascending order, each with the number of slots that it owns.
+    pub fn seats(&self) -> impl ExactSizeIterator<Item = (SeatId, u32)> {
+        self.seats.iter().copied().zip(self.owned.iter().copied())
+    }
+
+    /// Every seat once: those met from `slot` onward, own slot first, then the seats without a slot, ascending.
+    pub fn walk(&self, slot: Slot) -> impl Iterator<Item = SeatId> {
+        self.walk_indices(slot).map(|index| self.seat(index))
+    }
+
+    /// The walk as indices into [`seats`](Self::seats).
+    pub(super) fn walk_indices(&self, slot: Slot) -> Walk<'_> {
+        Walk::new(&self.owners, &self.owned, slot)
+    }
+
+    /// The seat of an index of [`walk_indices`](Self::walk_indices).
+    pub(super) fn seat(&self, index: usize) -> SeatId {
+        self.seats[index]
+    }
+
+    /// The index of a seat in [`seats`](Self::seats).
+    pub(super) fn index(&self, seat: SeatId) -> Option<usize> {
+        self.seats.binary_search(&seat).ok()
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

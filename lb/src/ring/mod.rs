@@ -1,0 +1,31 @@
+//! The ring: pure placement of keys on seats, without tasks, sockets or a clock.
+//!
+//! # Layout
+//! - [`seat`](SeatId): seats, weights, replicas
+//! - [`hash`](HashPair), [`Probing`], [`SlotCap`], [`Layout`]: how seats and weights become a slot map
+//! - [`SlotMap`]: which seat owns each slot; its walk: where a key goes first, second, third …
+//! - [`Ring`]: the seats, their occupants and the epoch, as the ring actor owns them
+
+mod cap;
+mod error;
+mod hash;
+mod layout;
+mod maglev;
+mod map;
+mod probing;
+mod rendezvous;
+mod seat;
+mod state;
+#[cfg(test)]
+mod tests;
+mod virtual_nodes;
+mod walk;
+
+pub use cap::SlotCap;
+pub use error::RingError;
+pub use hash::HashPair;
+pub use layout::{Layout, Position, Scheme};
+pub use map::{Slot, SlotMap};
+pub use probing::Probing;
+pub use seat::{Incarnation, Replica, SeatId, Weight};
+pub use state::{Ring, SeatState};

@@ -1,0 +1,248 @@
+//! The state of the ring: seats, their occupants, the slot map of the seats, and the epoch.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{Layout, Position, Replica, RingError, SeatId, Slot, SlotMap, Weight};
+
+/// The seats and who occupies them. Seats that join or leave change the slot map; occupants never do.
+#[derive(Clone, Debug)]
+pub struct Ring {
+    layout: Layout,
+    weights: BTreeMap<SeatId, Weight>,
+    map: SlotMap,
+    /// By the index that the seat has in `map`.
+    occupants: Vec<Option<Arc<Replica>>>,
+    epoch: u64,
+}
+
+/// One seat as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeatState<'a> {
+    /// Its number.
+    pub seat: SeatId,
+    /// Its weight.
+    pub weight: Weight,
+    /// How many slots it owns.
+    pub slots: u32,
+    /// The replica that occupies it; `None` if it is vacant.
+    pub occupant: Option<&'a Arc<Replica>>,
+}
+
+impl Ring {
+    /// No seat, epoch 0.
+    pub fn new(layout: Layout) -> Self {
+        let weights = BTreeMap::new();
+        Self { layout, map: layout.place(&weights), weights, occupants: Vec::new(), epoch: 0 }
+    }
+
+    /// Seats enter the slot map, vacant or occupied, all in one epoch.
+    ///
+    /// An error, and no change, if a seat exists or is named twice, if a replica belongs to another seat, or if the
+    /// seats do not fit the layout.
+    pub fn join(&mut self, seats: &[(SeatId, Weight, Option<Arc<Replica>>)]) -> Result<(), RingError> {
+        let mut weights = self.weights.clone();
+        for (seat, weight, replica) in seats {
+            if let Some(replica) = replica {
+                check_seat(*seat, replica)?;
+            }
+            if weights.insert(*seat, *weight).is_some() {
+                return Err(RingError::SeatExists(*seat));
+            }
+        }
+        self.layout.check_room(&weights)?;
+        if seats.is_empty() {
+            return Ok(());
+        }
+        self.reseat(weights);
+        for (seat, _, replica) in seats {
+            if let Some(index) = self.map.index(*seat) {
+                self.occupants[index].clone_from(replica);
+            }
+        }
+        Ok(())
+    }
+
+    /// A replica takes a vacant seat.
+    ///
+    /// An error, and no change, if the seat does not exist, is occupied, or is not the replica's.
+    pub fn occupy(&mut self, seat: SeatId, replica: Arc<Replica>) -> Result<(), RingError> {
+        check_seat(seat, &replica)?;
+        let index = self.map.index(seat).ok_or(RingError::NoSuchSeat(seat))?;
+        let occupant = &mut self.occupants[index];
+        if occupant.is_some() {
+            return Err(RingError::Occupied(seat));
+        }
+        *occupant = Some(replica);
+        self.epoch += 1;
+        Ok(())
+    }
+
+    /// The replica of a seat is gone, the seat stays: returns the replica, `None` (and nothing changes) if there
+    /// was none.
+    pub fn vacate(&mut self, seat: SeatId) -> Option<Arc<Replica>> {
+        let replica = self.occupants[self.map.index(seat)?].take()?;
+        self.epoch += 1;
+        Some(replica)
+    }
+
+    /// Seats leave the slot map, all in one epoch: returns their occupants. Unknown seats are passed over.
+    pub fn leave(&mut self, seats: &[SeatId]) -> Vec<Arc<Replica>> {
+        let mut weights = self.weights.clone();
+        weights.retain(|seat, _| !seats.contains(seat));
+        if weights.len() == self.weights.len() {
+            return Vec::new();
+        }
+        self.reseat(weights)
+    }
+
+    /// The number of this state: grows with every change of seats or occupants.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The hash (SHA-256, its first 16 bytes as hex) of layout, seats and weights: equal wherever these, and so the
+    /// slot maps, are equal. Occupants do not change it.
+    pub fn digest(&self) -> String {
+        let mut text = format!("{}\n", self.layout);
+        for (seat, weight) in &self.weights {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{seat}*{weight}");
+        }
+        Sha256::digest(text)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The layout.
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Which seat owns each slot.
+    pub const fn slot_map(&self) -> &SlotMap {
+        &self.map
+    }
+
+    /// The seats in ascending order.
+    pub fn seats(&self) -> impl ExactSizeIterator<Item = SeatState<'_>> {
+        let seats = self.map.seats().zip(self.weights.values()).zip(&self.occupants);
+        seats.map(|(((seat, slots), weight), occupant)| SeatState {
+            seat,
+            weight: *weight,
+            slots,
+            occupant: occupant.as_ref(),
+        })
+    }
+
+    /// Where a key lies.
+    pub fn position(&self, key: &[u8]) -> Position {
+        self.layout.position(key)
+    }
+
+    /// Every seat once in the order of the walk from `slot`, with its occupant.
+    pub fn walk(&self, slot: Slot) -> impl Iterator<Item = (SeatId, Option<&Arc<Replica>>)> {
+        self.map.walk_indices(slot).map(|index| (self.map.seat(index), self.occupants[index].as_ref()))
+    }
+
+    /// The occupied seats of the walk from `slot`: `limit` of them after the first `offset`.
+    pub fn lookup(&self, slot: Slot, offset: usize, limit: usize) -> Vec<Arc<Replica>> {
+        self.walk(slot).filter_map(|(_, occupant)| occupant).skip(offset).take(limit).cloned().collect()
+    }
+
+    /// The map of other seats, which fit; occupants keep theirs. Returns those whose seat is no more.
+    fn reseat(&mut self, weights: BTreeMap<SeatId, Weight>) -> Vec<Arc<Replica>> {
+        let map = self.layout.place(&weights);
+        let mut occupants = vec![None; weights.len()];
+        let mut left = Vec::new();
+        for replica in self.occupants.drain(..).flatten() {
+            match map.index(replica.seat) {
+                Some(index) => occupants[index] = Some(replica),
+                None => left.push(replica),
+            }
+        }
+        (self.weights, self.map, self.occupants) = (weights, map, occupants);
+        self.epoch += 1;
+        left
+    }
+}
+
+fn check_seat(seat: SeatId, replica: &Replica) -> Result<(), RingError> {
+    if replica.seat == seat { Ok(()) } else { Err(RingError::WrongSeat { seat, replica: replica.seat }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{replica, seat, weight};
+    use super::*;
+
+    /// Seats 1 and 2 occupied, 3 vacant; epoch 1.
+    fn ring() -> Ring {
+        let mut ring = Ring::new(Layout::default());
+        let seats = [(1, Some(replica(1, 1))), (2, Some(replica(2, 2))), (3, None)];
+        ring.join(&seats.map(|(n, replica)| (seat(n), Weight::DEFAULT, replica))).unwrap();
+        ring
+    }
+
+    #[test]
+    fn a_refused_change_changes_nothing() {
+        let mut ring = ring();
+        let before = (ring.epoch(), ring.digest(), ring.slot_map().clone(), ring.lookup(Slot(0), 0, 9));
+        let w = Weight::DEFAULT;
+        assert_eq!(ring.join(&[(seat(4), w, None), (seat(3), w, None)]), Err(RingError::SeatExists(seat(3))));
+        assert_eq!(ring.join(&[(seat(4), w, None), (seat(4), w, None)]), Err(RingError::SeatExists(seat(4))));
+        let full = RingError::Full { seats: 9, virtual_nodes: 27 + 6 * 90, slots: 512 };
+        assert_eq!(ring.join(&[4, 5, 6, 7, 8, 9].map(|n| (seat(n), weight(1000), None))), Err(full));
+        let wrong = RingError::WrongSeat { seat: seat(4), replica: seat(5) };
+        assert_eq!(ring.join(&[(seat(4), w, Some(replica(5, 5)))]), Err(wrong));
+        let wrong = RingError::WrongSeat { seat: seat(3), replica: seat(4) };
+        assert_eq!(ring.occupy(seat(3), replica(4, 4)), Err(wrong));
+        assert_eq!(ring.occupy(seat(1), replica(1, 4)), Err(RingError::Occupied(seat(1))));
+        assert_eq!(ring.occupy(seat(4), replica(4, 4)), Err(RingError::NoSuchSeat(seat(4))));
+        assert_eq!(ring.vacate(seat(3)), None);
+        assert_eq!(ring.vacate(seat(4)), None);
+        assert_eq!(ring.leave(&[seat(4)]), []);
+        assert_eq!(ring.join(&[]), Ok(()));
+        assert_eq!(
+            (ring.epoch(), ring.digest(), ring.slot_map().clone(), ring.lookup(Slot(0), 0, 9)),
+            before
+        );
+    }
+
+    #[test]
+    fn every_change_is_one_epoch() {
+        let mut ring = ring();
+        assert_eq!(ring.epoch(), 1);
+        ring.occupy(seat(3), replica(3, 3)).unwrap();
+        assert_eq!(ring.vacate(seat(1)), Some(replica(1, 1)));
+        assert_eq!(ring.epoch(), 3);
+        ring.join(&[(seat(9), weight(50), None), (seat(4), weight(200), Some(replica(4, 4)))]).unwrap();
+        assert_eq!(ring.epoch(), 4);
+        assert_eq!(ring.leave(&[seat(4), seat(1), seat(2), seat(7)]), [replica(2, 2), replica(4, 4)]);
+        assert_eq!(ring.epoch(), 5);
+        let states: Vec<_> =
+            ring.seats().map(|state| (state.seat, state.weight, state.occupant.cloned())).collect();
+        assert_eq!(states, [(seat(3), weight(100), Some(replica(3, 3))), (seat(9), weight(50), None)]);
+        assert_eq!(ring.seats().map(|state| state.slots).sum::<u32>(), 512);
+    }
+
+    #[test]
+    fn a_lookup_passes_vacant_seats_over() {
+        let mut ring = ring();
+        for slot in (0..512).map(Slot) {
+            let walk: Vec<_> = ring.walk(slot).collect();
+            assert_eq!(walk.len(), 3);
+            assert_eq!(Some(walk[0].0), ring.slot_map().owner(slot));
+            assert!(walk.contains(&(seat(3), None)));
+            let occupied: Vec<_> = walk.iter().filter_map(|(_, occupant)| occupant.cloned()).collect();
+            assert_eq!(ring.lookup(slot, 0, 8), occupied);
+            assert_eq!(ring.lookup(slot, 1, 8), occupied[1..]);
+            assert_eq!(ring.lookup(slot, 0, 1), occupied[..1]);
+        }
+        ring.vacate(seat(1));
+        ring.vacate(seat(2));
+        assert_eq!(ring.lookup(Slot(0), 0, 8), []);
+        assert_eq!(Ring::new(Layout::default()).lookup(Slot(0), 0, 8), []);
+    }
+}

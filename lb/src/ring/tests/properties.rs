@@ -1,0 +1,208 @@
+//! Properties that hold for every layout and every set of seats.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::{replica, weight};
+use crate::ring::virtual_nodes::count;
+use crate::ring::{HashPair, Layout, Probing, Ring, Scheme, SeatId, Slot, SlotCap, Weight};
+
+type Seats = BTreeMap<SeatId, Weight>;
+
+fn caps() -> impl Strategy<Value = SlotCap> {
+    select(vec!["off", "1", "1.10", "1.5"]).prop_map(|cap| cap.parse().unwrap())
+}
+
+fn rings() -> impl Strategy<Value = Layout> {
+    let sizes = (select(vec![500u32, 512, 1021, 4096]), 1..=20u32);
+    (sizes, hashes(), any::<bool>(), caps()).prop_map(
+        |((slots, virtual_nodes), hash, quadratic, slot_cap)| {
+            let quadratic = quadratic && slots.is_power_of_two();
+            let probing = if quadratic { Probing::Quadratic } else { Probing::Linear };
+            Layout::new(Scheme::Ring { virtual_nodes, probing, slot_cap }, slots, hash).unwrap()
+        },
+    )
+}
+
+fn tables() -> impl Strategy<Value = Layout> {
+    let scheme =
+        prop_oneof![caps().prop_map(|slot_cap| Scheme::Rendezvous { slot_cap }), Just(Scheme::Maglev),];
+    let sizes = select(vec![13, 509, 1021]);
+    (scheme, sizes, hashes()).prop_map(|(scheme, slots, hash)| Layout::new(scheme, slots, hash).unwrap())
+}
+
+fn hashes() -> impl Strategy<Value = HashPair> {
+    select(HashPair::ALL.to_vec())
+}
+
+fn layouts() -> impl Strategy<Value = Layout> {
+    prop_oneof![2 => rings(), 1 => tables()]
+}
+
+fn seats(most: usize) -> impl Strategy<Value = Seats> {
+    let seat = (1..200u32).prop_map(|n| SeatId::new(n).unwrap());
+    let weights = prop_oneof![3 => Just(100), 1 => 1..=300u32].prop_map(weight);
+    btree_map(seat, weights, 1..=most)
+}
+
+/// A layout and seats that fit it.
+fn placed() -> impl Strategy<Value = (Layout, Seats)> {
+    (layouts(), seats(12)).prop_filter("fits", |(layout, seats)| layout.slot_map(seats).is_ok())
+}
+
+fn slots(layout: &Layout) -> impl Iterator<Item = Slot> + use<> {
+    (0..layout.slots()).map(Slot)
+}
+
+proptest! {
+    #[test]
+    fn the_map_does_not_remember_how_it_came_about(
+        (layout, seats) in placed(),
+        visitors in vec((201..210u32, 0..4usize), 0..6),
+        order in any::<u64>(),
+    ) {
+        let mut ring = Ring::new(layout);
+        let mut joining: Vec<_> = seats.iter().map(|(seat, weight)| (*seat, *weight, None)).collect();
+        fastrand::Rng::with_seed(order).shuffle(&mut joining);
+        let mut visits = visitors.into_iter();
+        for seat in joining {
+            ring.join(&[seat]).unwrap();
+            // Another seat comes and goes, and a seat of the set goes and comes.
+            if let Some((visitor, back)) = visits.next() {
+                let visitor = SeatId::new(visitor).unwrap();
+                if ring.join(&[(visitor, Weight::DEFAULT, None)]).is_ok() {
+                    ring.leave(&[visitor]);
+                }
+                let again = ring.seats().nth(back).map(|state| (state.seat, state.weight, None));
+                if let Some(again) = again {
+                    ring.leave(&[again.0]);
+                    ring.join(&[again]).unwrap();
+                }
+            }
+        }
+        let mut at_once = Ring::new(layout);
+        at_once.join(&seats.iter().map(|(seat, weight)| (*seat, *weight, None)).collect::<Vec<_>>()).unwrap();
+        prop_assert_eq!(ring.slot_map(), at_once.slot_map());
+        prop_assert_eq!(ring.slot_map(), &layout.slot_map(&seats).unwrap());
+        prop_assert_eq!(ring.digest(), at_once.digest());
+    }
+
+    #[test]
+    fn no_seat_owns_more_than_its_cap((layout, seats) in placed()) {
+        let slot_cap = layout.scheme().slot_cap();
+        let weights: u64 = seats.values().map(|weight| u64::from(weight.get())).sum();
+        let map = layout.slot_map(&seats).unwrap();
+        prop_assert_eq!(map.seats().map(|(_, owned)| owned).sum::<u32>(), layout.slots());
+        if let Some(cap) = slot_cap.per_mille() {
+            for ((seat, owned), weight) in map.seats().zip(seats.values()) {
+                let share = u64::from(cap) * u64::from(layout.slots()) * u64::from(weight.get());
+                prop_assert!(u64::from(owned) <= share.div_ceil(1000 * weights), "seat {seat} owns {owned}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_meets_every_seat_once((layout, seats) in placed(), start in any::<u32>()) {
+        let map = layout.slot_map(&seats).unwrap();
+        let start = start % layout.slots();
+        let walk: Vec<_> = map.walk(Slot(start)).collect();
+        // The definition, slowly: owners clockwise, then who owns nothing, ascending.
+        let mut expected = Vec::new();
+        let clockwise = (0..layout.slots()).map(|step| map.owner(Slot((start + step) % layout.slots())).unwrap());
+        for seat in clockwise.chain(seats.keys().copied()) {
+            if !expected.contains(&seat) {
+                expected.push(seat);
+            }
+        }
+        prop_assert_eq!(walk.len(), seats.len());
+        prop_assert_eq!(walk, expected);
+    }
+
+    #[test]
+    fn vacate_and_occupy_move_nothing(
+        (layout, seats) in placed(), changes in subsequence((0..12usize).collect::<Vec<_>>(), 0..12),
+    ) {
+        let mut ring = Ring::new(layout);
+        let joining: Vec<_> = seats.iter().map(|(seat, weight)| (*seat, *weight, Some(replica(seat.get(), 1)))).collect();
+        ring.join(&joining).unwrap();
+        let (map, digest) = (ring.slot_map().clone(), ring.digest());
+        let vacant: BTreeSet<_> = changes.iter().filter_map(|nth| joining.get(*nth)).map(|(seat, ..)| *seat).collect();
+        for (seat, epoch) in vacant.iter().zip(2..) {
+            prop_assert_eq!(ring.vacate(*seat), Some(replica(seat.get(), 1)));
+            prop_assert_eq!(ring.epoch(), epoch);
+        }
+        prop_assert_eq!(ring.slot_map(), &map);
+        for slot in slots(&layout).step_by(37) {
+            // The others keep their order; nobody else's key goes elsewhere.
+            let occupied = map.walk(slot).filter(|seat| !vacant.contains(seat));
+            let found = ring.lookup(slot, 0, usize::MAX).into_iter().map(|replica| replica.seat);
+            prop_assert!(found.eq(occupied), "slot {}", slot);
+        }
+        for seat in &vacant {
+            ring.occupy(*seat, replica(seat.get(), 2)).unwrap();
+        }
+        prop_assert_eq!(ring.slot_map(), &map);
+        prop_assert_eq!(ring.digest(), digest);
+        for (state, (seat, ..)) in ring.seats().zip(&joining) {
+            let incarnation = if vacant.contains(seat) { 2 } else { 1 };
+            prop_assert_eq!(state.occupant, Some(&replica(seat.get(), incarnation)));
+        }
+    }
+
+    #[test]
+    fn equal_digests_mean_equal_maps(a in placed(), b in placed()) {
+        let ring = |(layout, seats): &(Layout, Seats)| {
+            let mut ring = Ring::new(*layout);
+            ring.join(&seats.iter().map(|(seat, weight)| (*seat, *weight, None)).collect::<Vec<_>>()).unwrap();
+            ring
+        };
+        prop_assert_eq!(ring(&a).digest() == ring(&b).digest(), a == b);
+    }
+}
+
+proptest! {
+    // Large maps, so fewer of them.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn without_probing_and_cap_only_the_leavers_keys_move(
+        seats in seats(12), leaver in any::<prop::sample::Index>(), hash in select(vec![HashPair::Md5, HashPair::Xxh3]),
+    ) {
+        let scheme = Scheme::Ring { virtual_nodes: 9, probing: Probing::Linear, slot_cap: SlotCap::OFF };
+        let layout = Layout::new(scheme, 1 << 14, hash).unwrap();
+        let nodes = seats.iter().flat_map(|(seat, weight)| (1..=count(9, *weight)).map(|j| (*seat, j)));
+        let homes: Vec<_> = nodes.map(|(seat, j)| hash.virtual_node(seat, j) % (1 << 14)).collect();
+        prop_assume!(homes.iter().collect::<BTreeSet<_>>().len() == homes.len());
+
+        let before = layout.slot_map(&seats).unwrap();
+        let leaver = *leaver.get(&seats.keys().copied().collect::<Vec<_>>());
+        let rest = seats.into_iter().filter(|(seat, _)| *seat != leaver).collect();
+        let after = layout.slot_map(&rest).unwrap();
+        for ((slot, from), (_, to)) in before.owners().zip(after.owners()) {
+            prop_assert!(from == to || from == leaver, "{slot}: {from} to {to}");
+            // What the leaver leaves goes to the next seat of the walk.
+            if from == leaver {
+                prop_assert_eq!(Some(to), before.walk(slot).nth(1));
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_share_the_slots() {
+    // Over twenty sets of four seats, one three times as heavy: half of all slots, give or take the hash's luck.
+    let scheme = Scheme::Ring { virtual_nodes: 40, probing: Probing::Linear, slot_cap: SlotCap::OFF };
+    let layout = Layout::new(scheme, 1 << 12, HashPair::Xxh3).unwrap();
+    let owned: u32 = (0..20)
+        .map(|n| {
+            let seats = [(1, 300), (2, 100), (3, 100), (4, 100)];
+            let seats = seats.map(|(seat, w)| (SeatId::new(4 * n + seat).unwrap(), weight(w))).into();
+            layout.slot_map(&seats).unwrap().seats().next().unwrap().1
+        })
+        .sum();
+    let share = f64::from(owned) / f64::from(20 << 12);
+    assert!((0.48..0.52).contains(&share), "{share}");
+}

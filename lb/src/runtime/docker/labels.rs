@@ -1,0 +1,98 @@
+//! What a container says of itself, so that the next balancer knows it.
+
+use std::collections::HashMap;
+
+use super::super::Launch;
+use crate::ring::{Incarnation, SeatId};
+
+/// Which cluster it belongs to.
+pub(super) const CLUSTER: &str = "lb.cluster";
+/// Which process made it.
+pub(super) const BALANCER: &str = "lb.balancer";
+const SEAT: &str = "lb.seat";
+const NAME: &str = "lb.name";
+const INCARNATION: &str = "lb.incarnation";
+const SPEC: &str = "lb.spec";
+
+/// The labels that all our containers have in common.
+pub(super) struct Labels {
+    cluster: String,
+    spec: String,
+    balancer: String,
+    /// What others want to see on it.
+    foreign: HashMap<String, String>,
+}
+
+impl Labels {
+    /// Of this process.
+    pub fn new(cluster: &str, spec: String, foreign: HashMap<String, String>) -> Self {
+        let balancer = format!("{:016x}", fastrand::u64(..));
+        Self { cluster: cluster.to_owned(), spec, balancer, foreign }
+    }
+
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// The labels of a container.
+    pub fn of(&self, launch: &Launch) -> HashMap<String, String> {
+        let labels = [
+            (CLUSTER, self.cluster.clone()),
+            (BALANCER, self.balancer.clone()),
+            (SPEC, self.spec.clone()),
+            (SEAT, launch.seat.to_string()),
+            (NAME, launch.name.to_string()),
+            (INCARNATION, launch.incarnation.to_string()),
+        ];
+        let ours = labels.into_iter().map(|(key, value)| (key.to_owned(), value));
+        ours.chain(self.foreign.clone()).collect()
+    }
+
+    /// Whether a container is made otherwise than today's.
+    pub fn outdated(&self, labels: &HashMap<String, String>) -> bool {
+        labels.get(SPEC) != Some(&self.spec)
+    }
+
+    /// Whether this process made a container.
+    pub fn made(&self, labels: &HashMap<String, String>) -> bool {
+        labels.get(BALANCER) == Some(&self.balancer)
+    }
+}
+
+/// What a container was launched as; `None`: not by a balancer.
+pub(super) fn launch(labels: &HashMap<String, String>) -> Option<Launch> {
+    let of = |key: &str| labels.get(key).map(String::as_str);
+    Some(Launch {
+        seat: SeatId::new(of(SEAT)?.parse().ok()?)?,
+        name: of(NAME)?.parse().ok()?,
+        incarnation: Incarnation(of(INCARNATION)?.parse().ok()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let labels = |spec: &str| Labels::new("c", spec.into(), HashMap::from([("x".into(), "y".into())]));
+        let (labels, twin, other) = (labels("s"), labels("s"), labels("t"));
+        let launch = Launch {
+            seat: SeatId::new(7).unwrap(),
+            name: "a b".parse().unwrap(),
+            incarnation: Incarnation(u64::MAX),
+        };
+        let written = labels.of(&launch);
+        assert_eq!(super::launch(&written), Some(launch));
+        assert!(labels.made(&written) && !twin.made(&written));
+        assert!(!twin.outdated(&written) && other.outdated(&written));
+        assert_eq!(written["x"], "y");
+        for (key, bad) in [(SEAT, "0"), (NAME, "a/b"), (INCARNATION, "-1")] {
+            let mut other = written.clone();
+            other.insert(key.to_owned(), bad.to_owned());
+            assert_eq!(super::launch(&other), None, "{key}");
+            other.remove(key);
+            assert_eq!(super::launch(&other), None, "{key}");
+        }
+    }
+}

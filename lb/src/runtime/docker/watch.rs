@@ -1,0 +1,129 @@
+//! The engine's events, for ever; after each break a full look around for what was missed.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bollard::models::{ContainerSummary, EventMessage};
+use futures::stream::StreamExt;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::sleep;
+
+use super::super::{Event, Exit};
+use super::engine::Trouble;
+use super::{Inner, State, engine, labels};
+use crate::ring::Incarnation;
+
+/// Until the engine is asked again after a break.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The signals that tell a process to end and leave it time: HUP may mean something else, KILL leaves none.
+const ENDING: [&str; 3] = ["2", "3", "15"];
+
+/// Watches until nobody listens any more.
+pub(super) async fn watch(docker: Rc<Inner>, events: UnboundedSender<Event>) {
+    tokio::select! {
+        () = events.closed() => {}
+        () = follow(&docker, &events) => {}
+    }
+}
+
+async fn follow(docker: &Rc<Inner>, events: &UnboundedSender<Event>) {
+    loop {
+        // What happens from here on the engine tells again, and what happened before is seen by the look around.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let Err(trouble) = docker.look_around(events).await {
+            log::warn!("engine silent why={trouble}");
+        } else {
+            let mut stream = Box::pin(docker.engine.events(docker.labels.cluster(), since));
+            while let Some(Ok(event)) = stream.next().await {
+                docker.happened(event, events);
+            }
+            log::warn!("engine events broke off retry_ms={}", PAUSE.as_millis());
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+impl Inner {
+    fn happened(self: &Rc<Self>, event: EventMessage, events: &UnboundedSender<Event>) {
+        let Some(actor) = event.actor else { return };
+        let (id, attributes) = (actor.id.unwrap_or_default(), actor.attributes.unwrap_or_default());
+        let attribute = |name: &str| attributes.get(name).map(String::as_str);
+        // Nobody listens to a runtime that is being dropped: then there is nothing to tell.
+        match (event.action.as_deref(), self.incarnation_of(&id)) {
+            (Some("start"), None) if self.is_a_rivals(&attributes) => {
+                let container = attribute("name").unwrap_or(&id).to_owned();
+                let _ = events.send(Event::Rival { container });
+            }
+            (Some("kill"), Some(incarnation)) => {
+                let told = attribute("signal").is_some_and(|signal| ENDING.contains(&signal));
+                if told && !self.is_stopping(incarnation) {
+                    let _ = events.send(Event::Terminated { incarnation });
+                }
+            }
+            (Some("die"), Some(incarnation)) if self.end(incarnation) => {
+                let code = attribute("exitCode").and_then(|code| code.parse().ok()).unwrap_or_default();
+                let (docker, events) = (self.clone(), events.clone());
+                actix_rt::spawn(async move {
+                    let exit = Exit::Ended(docker.ended(&id, code).await);
+                    let _ = events.send(Event::Exited { incarnation, exit });
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Compares what exists with what we know of.
+    async fn look_around(self: &Rc<Self>, events: &UnboundedSender<Event>) -> Result<(), Trouble> {
+        let running: Vec<(Incarnation, String)> = {
+            let containers = self.containers.borrow();
+            let running = containers.iter().filter(|(_, container)| container.state == State::Running);
+            running.map(|(incarnation, container)| (*incarnation, container.id.clone())).collect()
+        };
+        let summaries = self.engine.list(self.labels.cluster()).await?;
+        for (incarnation, id) in running {
+            let runs = summaries.iter().any(|s| s.id.as_ref() == Some(&id) && engine::runs(s));
+            if !runs && self.end(incarnation) {
+                let exit = Exit::Ended("it ended while the engine was away".to_owned());
+                let _ = events.send(Event::Exited { incarnation, exit });
+            }
+        }
+        let strange = |s: &&ContainerSummary| {
+            let known = s.id.as_ref().is_none_or(|id| self.incarnation_of(id).is_some());
+            engine::runs(s) && !known && s.labels.as_ref().is_some_and(|labels| self.is_a_rivals(labels))
+        };
+        if let Some(rival) = summaries.iter().find(strange) {
+            let container = rival.id.clone().unwrap_or_default();
+            let _ = events.send(Event::Rival { container });
+        }
+        Ok(())
+    }
+
+    /// Whether the labels of a container that we do not know are a replica's, and not of our making.
+    fn is_a_rivals(&self, labels: &HashMap<String, String>) -> bool {
+        labels::launch(labels).is_some() && !self.labels.made(labels)
+    }
+
+    /// Marks the end of a container; false if it is told already, or our own doing.
+    fn end(&self, incarnation: Incarnation) -> bool {
+        let mut ended = false;
+        self.update(incarnation, |container| {
+            ended = matches!(container.state, State::Starting | State::Running);
+            if ended {
+                container.state = State::Ended;
+            }
+        });
+        ended
+    }
+
+    fn is_stopping(&self, incarnation: Incarnation) -> bool {
+        let containers = self.containers.borrow();
+        containers.get(&incarnation).is_some_and(|container| container.state == State::Stopping)
+    }
+
+    fn incarnation_of(&self, id: &str) -> Option<Incarnation> {
+        let containers = self.containers.borrow();
+        containers.iter().find(|(_, container)| container.id == id).map(|(incarnation, _)| *incarnation)
+    }
+}

@@ -1,0 +1,249 @@
+//! A scripted runtime, for tests of everything above the seam. It starts nothing and works on a paused clock.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::future::{FutureExt, LocalBoxFuture, ready};
+use futures::stream::{self, LocalBoxStream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::{Error, Event, Exit, Found, Instance, Launch, Runtime};
+use crate::ring::Incarnation;
+
+/// A handle of the script; clones share it. A test keeps one and gives another to the supervisor.
+#[derive(Clone)]
+pub struct Fake(Rc<RefCell<Script>>);
+
+/// What was asked of the runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// [`Runtime::launch`].
+    Launch(Launch),
+    /// [`Runtime::stop`], with its grace.
+    Stop(Incarnation, Duration),
+}
+
+/// How a launch goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Started at once.
+    Started,
+    /// Started after this time.
+    StartedAfter(Duration),
+    /// Refused with this reason.
+    Refused(String),
+}
+
+/// How a replica answers its heartbeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// At once and well.
+    Good,
+    /// The connection is refused, as by one that has ended.
+    Refused,
+    /// Never, as by one that hangs.
+    Silent,
+}
+
+struct Script {
+    found: Vec<Found>,
+    outcomes: VecDeque<Outcome>,
+    health_at_start: Health,
+    stops_take: Duration,
+    calls: Vec<Call>,
+    running: BTreeMap<Incarnation, Health>,
+    exits: mpsc::UnboundedSender<Event>,
+    events: Option<mpsc::UnboundedReceiver<Event>>,
+}
+
+impl Fake {
+    /// A runtime that finds `found` at the start, the instances among them in good health.
+    pub fn new(found: Vec<Found>) -> Self {
+        let (exits, events) = mpsc::unbounded_channel();
+        let alive = found.iter().filter(|found| found.instance.is_some());
+        let running = alive.map(|found| (found.launch.incarnation, Health::Good)).collect();
+        Self(Rc::new(RefCell::new(Script {
+            found,
+            outcomes: VecDeque::new(),
+            health_at_start: Health::Good,
+            stops_take: Duration::ZERO,
+            calls: Vec::new(),
+            running,
+            exits,
+            events: Some(events),
+        })))
+    }
+
+    /// Adds how a launch to come goes. When all of these are used up: [`Outcome::Started`].
+    pub fn plan(&self, outcome: Outcome) {
+        self.0.borrow_mut().outcomes.push_back(outcome);
+    }
+
+    /// The health of replicas that start from now on; good unless told otherwise.
+    pub fn start_with(&self, health: Health) {
+        self.0.borrow_mut().health_at_start = health;
+    }
+
+    /// How long the stops to come take; no time unless told otherwise.
+    pub fn stops_take(&self, time: Duration) {
+        self.0.borrow_mut().stops_take = time;
+    }
+
+    /// The calls so far, in order.
+    pub fn calls(&self) -> Vec<Call> {
+        self.0.borrow().calls.clone()
+    }
+
+    /// The replicas that run, in ascending order.
+    pub fn running(&self) -> Vec<Incarnation> {
+        self.0.borrow().running.keys().copied().collect()
+    }
+
+    /// Sets the health of a replica that runs.
+    pub fn set_health(&self, incarnation: Incarnation, health: Health) {
+        if let Some(now) = self.0.borrow_mut().running.get_mut(&incarnation) {
+            *now = health;
+        }
+    }
+
+    /// How a replica answers now; one that does not run refuses.
+    pub fn health(&self, incarnation: Incarnation) -> Health {
+        self.0.borrow().running.get(&incarnation).copied().unwrap_or(Health::Refused)
+    }
+
+    /// Ends a replica that runs, and says so as an event.
+    pub fn exit(&self, incarnation: Incarnation, exit: Exit) {
+        let mut script = self.0.borrow_mut();
+        if script.running.remove(&incarnation).is_some() {
+            // A test that never asked for the events does not want them.
+            let _ = script.exits.send(Event::Exited { incarnation, exit });
+        }
+    }
+
+    /// The made-up address of a replica: 10.x.y.z:5000, of the incarnation's lowest 24 bits.
+    pub fn address(incarnation: Incarnation) -> SocketAddr {
+        let [.., x, y, z] = incarnation.0.to_be_bytes();
+        (Ipv4Addr::new(10, x, y, z), 5000).into()
+    }
+
+    fn started(&self, incarnation: Incarnation) -> Instance {
+        let mut script = self.0.borrow_mut();
+        let health = script.health_at_start;
+        script.running.insert(incarnation, health);
+        Instance { id: format!("fake-{incarnation}"), address: Self::address(incarnation) }
+    }
+}
+
+impl Runtime for Fake {
+    fn launch(&self, launch: Launch) -> LocalBoxFuture<'static, Result<Instance, Error>> {
+        let incarnation = launch.incarnation;
+        let mut script = self.0.borrow_mut();
+        script.calls.push(Call::Launch(launch));
+        let outcome = script.outcomes.pop_front().unwrap_or(Outcome::Started);
+        drop(script);
+        let fake = self.clone();
+        async move {
+            match outcome {
+                Outcome::Started => {}
+                Outcome::StartedAfter(time) => sleep(time).await,
+                Outcome::Refused(reason) => return Err(Error::Refused(reason)),
+            }
+            Ok(fake.started(incarnation))
+        }
+        .boxed_local()
+    }
+
+    fn stop(&self, incarnation: Incarnation, grace: Duration) -> LocalBoxFuture<'static, ()> {
+        let mut script = self.0.borrow_mut();
+        script.calls.push(Call::Stop(incarnation, grace));
+        let time = script.stops_take.min(grace);
+        drop(script);
+        let fake = self.clone();
+        async move {
+            if !time.is_zero() {
+                sleep(time).await;
+            }
+            fake.0.borrow_mut().running.remove(&incarnation);
+        }
+        .boxed_local()
+    }
+
+    fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
+        ready(Ok(self.0.borrow().found.clone())).boxed_local()
+    }
+
+    fn events(&self) -> LocalBoxStream<'static, Event> {
+        match self.0.borrow_mut().events.take() {
+            Some(mut events) => stream::poll_fn(move |cx| events.poll_recv(cx)).boxed_local(),
+            None => stream::pending().boxed_local(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use tokio::time::Instant;
+
+    use crate::ring::SeatId;
+
+    fn launch(incarnation: u64) -> Launch {
+        let name = "a".parse().unwrap();
+        Launch { seat: SeatId::new(1).unwrap(), name, incarnation: Incarnation(incarnation) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn launches_go_as_planned_and_then_well() {
+        let fake = Fake::new(Vec::new());
+        fake.plan(Outcome::Refused("no memory".into()));
+        fake.plan(Outcome::StartedAfter(Duration::from_secs(3)));
+        assert_eq!(fake.launch(launch(1)).await, Err(Error::Refused("no memory".into())));
+
+        let start = Instant::now();
+        fake.launch(launch(2)).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        assert_eq!(fake.launch(launch(258)).await.unwrap().address, "10.0.1.2:5000".parse().unwrap());
+        assert_eq!(fake.calls(), [1, 2, 258].map(|incarnation| Call::Launch(launch(incarnation))));
+        assert_eq!(fake.running(), [Incarnation(2), Incarnation(258)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn health_is_set_and_ends_with_the_replica() {
+        let found = Found {
+            launch: launch(1),
+            weight: crate::ring::Weight::DEFAULT,
+            instance: Some(Instance { id: "old".into(), address: Fake::address(Incarnation(1)) }),
+            standing: crate::runtime::Standing::Current,
+        };
+        let fake = Fake::new(vec![found.clone()]);
+        assert_eq!(fake.list().await, Ok(vec![found]));
+        assert_eq!(fake.health(Incarnation(1)), Health::Good);
+        fake.set_health(Incarnation(1), Health::Silent);
+        assert_eq!(fake.health(Incarnation(1)), Health::Silent);
+
+        fake.stops_take(Duration::from_secs(5));
+        let start = Instant::now();
+        fake.stop(Incarnation(1), Duration::from_secs(2)).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(2), "the grace ends every stop");
+        assert_eq!(fake.health(Incarnation(1)), Health::Refused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn exits_are_events_once() {
+        let fake = Fake::new(Vec::new());
+        let mut events = fake.events();
+        fake.start_with(Health::Silent);
+        fake.launch(launch(1)).await.unwrap();
+        assert_eq!(fake.health(Incarnation(1)), Health::Silent);
+        let exit = Exit::Ended("signal: 9 (SIGKILL)".into());
+        fake.exit(Incarnation(1), exit.clone());
+        fake.exit(Incarnation(1), Exit::PortTaken);
+        assert_eq!(events.next().await, Some(Event::Exited { incarnation: Incarnation(1), exit }));
+        assert_eq!(events.next().now_or_never(), None);
+    }
+}

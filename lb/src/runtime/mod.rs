@@ -1,0 +1,162 @@
+//! The one seam: whoever starts and ends replicas implements [`Runtime`].
+
+pub mod docker;
+pub mod fake;
+pub mod fixed;
+pub mod process;
+mod upstream;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use awc::http::uri::PathAndQuery;
+use futures::future::{LocalBoxFuture, ready};
+use futures::stream::LocalBoxStream;
+
+use crate::fleet::Beat;
+use crate::name::Name;
+use crate::ring::{Incarnation, Replica, SeatId, Weight};
+use crate::upstream::probe;
+
+pub use upstream::{NotAnUpstream, Upstream};
+
+/// What to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The seat that it is meant for.
+    pub seat: SeatId,
+    /// The hostname, given to the replica as `SERVER_ID`.
+    pub name: Name,
+    /// Its incarnation: the handle for everything that follows.
+    pub incarnation: Incarnation,
+}
+
+/// How a heartbeat is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// What is asked for; `None`: only a TCP connection.
+    pub path: Option<PathAndQuery>,
+    /// How long the answer may take.
+    pub timeout: Duration,
+}
+
+/// What was started (it need not listen yet).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// The container's or the process's id, for people.
+    pub id: String,
+    /// Where it is going to listen.
+    pub address: SocketAddr,
+}
+
+/// A replica that was there before us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its seat, name and incarnation.
+    pub launch: Launch,
+    /// Its seat's weight.
+    pub weight: Weight,
+    /// The instance, or `None` if it has ended and only keeps its seat.
+    pub instance: Option<Instance>,
+    /// What is to become of it.
+    pub standing: Standing,
+}
+
+/// What is to become of a replica that was there before us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is adopted.
+    Current,
+    /// It is adopted, and then replaced: today's replicas are made otherwise.
+    Outdated,
+    /// It was on its way out: it is stopped, and its seat does not count.
+    Leaving,
+}
+
+/// What the engine saw happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A replica ended, by whomever.
+    Exited {
+        /// Which one.
+        incarnation: Incarnation,
+        /// Why.
+        exit: Exit,
+    },
+    /// Somebody else told a replica to end. It has not ended yet.
+    Terminated {
+        /// Which one.
+        incarnation: Incarnation,
+    },
+    /// Another balancer acts on our cluster: a replica has started that we know nothing of.
+    Rival {
+        /// What the engine calls that replica.
+        container: String,
+    },
+}
+
+/// How a replica ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// On its own or by a signal; the text says how, with its last line of output.
+    Ended(String),
+    /// Somebody else took the port that was chosen for it: no fault of the replica, start it again.
+    PortTaken,
+}
+
+/// Why a replica could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The engine's own words.
+    #[error("{0}")]
+    Refused(String),
+    /// What the user configured cannot be; the text names the flag.
+    #[error("{0}")]
+    Configured(String),
+    /// Somebody else's container has the name.
+    #[error("Hostname '{0}' already exists")]
+    NameTaken(Name),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(why) => f.write_str(why),
+            Self::PortTaken => f.write_str("another process took its port"),
+        }
+    }
+}
+
+/// Starts, stops and watches replicas. All calls come from the main thread and none blocks it.
+pub trait Runtime {
+    /// Starts a replica and returns once it has an address.
+    fn launch(&self, launch: Launch) -> LocalBoxFuture<'static, Result<Instance, Error>>;
+
+    /// Ends a replica: SIGTERM, and SIGKILL after `grace` (zero: at once). Returns when it is gone; an unknown
+    /// incarnation is gone already.
+    fn stop(&self, incarnation: Incarnation, grace: Duration) -> LocalBoxFuture<'static, ()>;
+
+    /// A replica leaves its seat for ever: when this returns its name is free for another, and whoever lists the
+    /// replicas finds it [`Standing::Leaving`].
+    fn retire(&self, _: Incarnation) -> LocalBoxFuture<'static, ()> {
+        Box::pin(ready(()))
+    }
+
+    /// The replicas of this cluster that exist now.
+    fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>>;
+
+    /// What happens from now on; called once.
+    fn events(&self) -> LocalBoxStream<'static, Event>;
+
+    /// The last line that a replica wrote, if the runtime sees its output.
+    fn last_words(&self, _: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
+        Box::pin(ready(None))
+    }
+
+    /// Sends one heartbeat, over a fresh connection.
+    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, Beat> {
+        let (address, Heartbeat { path, timeout }) = (replica.address, heartbeat.clone());
+        Box::pin(async move { probe(address, path.as_ref(), timeout).await })
+    }
+}

@@ -1,0 +1,246 @@
+//! Replicas as child processes of the balancer: the default, which needs nothing installed.
+//!
+//! Each child leads its own process group, so that Ctrl-C in a terminal does not reach it before the drain, and so
+//! that a signal reaches its own children too. [`crate::child`] is what the child does first. Its parent death
+//! signal follows the *thread* that forked: a [`Process`] belongs on the main thread.
+
+mod output;
+mod watcher;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use futures::future::{FutureExt, LocalBoxFuture, ready};
+use futures::stream::{self, LocalBoxStream, StreamExt};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use self::output::Output;
+use self::watcher::Watcher;
+use super::{Error, Event, Exit, Found, Instance, Launch, Runtime};
+use crate::child;
+use crate::ring::Incarnation;
+
+/// What every replica runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The built-in replica. It inherits its bound listener, so its port cannot be lost to somebody else.
+    BuiltIn,
+    /// Any program that listens on `$PORT` of 127.0.0.1. It gets `SERVER_ID` too; `{port}` and `{name}` are
+    /// replaced in all of its words.
+    Foreign {
+        /// The program, looked up in `$PATH`.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+}
+
+/// Starts replicas as children of this process; they are killed when it is dropped.
+///
+/// An exit that [`Runtime::stop`] caused is no event: the caller of `stop` has its answer.
+pub struct Process {
+    executable: PathBuf,
+    program: Program,
+    children: Rc<RefCell<Children>>,
+    exits: mpsc::UnboundedSender<Event>,
+    events: RefCell<Option<mpsc::UnboundedReceiver<Event>>>,
+}
+
+struct Children {
+    running: BTreeMap<Incarnation, Running>,
+    watcher: Watcher,
+}
+
+struct Running {
+    group: Pid,
+    port: u16,
+    stopping: bool,
+    last_line: Rc<RefCell<String>>,
+    /// Closed as soon as the child is reaped.
+    reaped: watch::Receiver<()>,
+}
+
+impl Process {
+    /// A runtime that starts its children by way of `executable`, which calls [`child::dispatch`] first: as a rule
+    /// [`std::env::current_exe`], asked for at the start (it may be replaced by a new build later).
+    pub fn new(executable: PathBuf, program: Program) -> Self {
+        let (exits, events) = mpsc::unbounded_channel();
+        let watcher = Watcher::new(executable.clone());
+        let children = Rc::new(RefCell::new(Children { running: BTreeMap::new(), watcher }));
+        Self { executable, program, children, exits, events: RefCell::new(Some(events)) }
+    }
+
+    fn start(&self, launch: &Launch) -> io::Result<Instance> {
+        let listener = self.bind()?;
+        let address = listener.local_addr()?;
+        let (reader, writer) = io::pipe()?;
+        let mut command = self.command(launch, listener, address.port());
+        command.stdout(writer.try_clone()?).stderr(writer).process_group(0).kill_on_drop(true);
+        let child = command.spawn()?;
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let group = group.ok_or_else(|| io::Error::other("the child has no pid"))?;
+        let output = Output::log(reader, launch.name.clone())?;
+
+        let (alive, reaped) = watch::channel(());
+        let mut children = self.children.borrow_mut();
+        children.watcher.add(group);
+        let running =
+            Running { group, port: address.port(), stopping: false, last_line: output.last.clone(), reaped };
+        children.running.insert(launch.incarnation, running);
+        let follower = Follower {
+            incarnation: launch.incarnation,
+            group,
+            lost_port: (self.program != Program::BuiltIn).then_some(address),
+            children: Rc::downgrade(&self.children),
+            exits: self.exits.clone(),
+        };
+        actix_rt::spawn(follower.follow(child, alive, output));
+        Ok(Instance { id: group.to_string(), address })
+    }
+
+    /// A free port of 127.0.0.1, and none that a foreign command was given but does not listen on yet.
+    fn bind(&self) -> io::Result<TcpListener> {
+        loop {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let port = listener.local_addr()?.port();
+            if self.children.borrow().running.values().all(|running| running.port != port) {
+                return Ok(listener);
+            }
+        }
+    }
+
+    fn command(&self, launch: &Launch, listener: TcpListener, port: u16) -> Command {
+        let mut command = Command::new(&self.executable);
+        let parent = std::process::id().to_string();
+        let name = launch.name.as_str();
+        match &self.program {
+            Program::BuiltIn => {
+                command.args([child::REPLICA, &parent, name]).stdin(OwnedFd::from(listener));
+            }
+            Program::Foreign { program, arguments } => {
+                let port = port.to_string();
+                let filled = |word: &String| word.replace("{port}", &port).replace("{name}", name);
+                command.args([child::EXEC, &parent, &filled(program)]).args(arguments.iter().map(filled));
+                command.env("PORT", &port).env("SERVER_ID", name).stdin(Stdio::null());
+            }
+        }
+        command
+    }
+}
+
+impl Runtime for Process {
+    fn launch(&self, launch: Launch) -> LocalBoxFuture<'static, Result<Instance, Error>> {
+        let started = self.start(&launch).map_err(|error| {
+            Error::Refused(format!("cannot start '{}': {error}", self.executable.display()))
+        });
+        ready(started).boxed_local()
+    }
+
+    fn stop(&self, incarnation: Incarnation, grace: Duration) -> LocalBoxFuture<'static, ()> {
+        let mut children = self.children.borrow_mut();
+        let Some(running) = children.running.get_mut(&incarnation) else { return ready(()).boxed_local() };
+        running.stopping = true;
+        let (group, mut reaped) = (running.group, running.reaped.clone());
+        async move {
+            if !grace.is_zero() {
+                signal(group, Signal::TERM);
+                if timeout(grace, reaped.changed()).await.is_ok() {
+                    return;
+                }
+            }
+            signal(group, Signal::KILL);
+            // Nothing is ever sent: an error means closed, and that is what is waited for.
+            let _ = reaped.changed().await;
+        }
+        .boxed_local()
+    }
+
+    fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
+        // Children die with their balancer: there is never one from before.
+        ready(Ok(Vec::new())).boxed_local()
+    }
+
+    fn last_words(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
+        let children = self.children.borrow();
+        let line = children.running.get(&incarnation).map(|running| running.last_line.borrow().clone());
+        ready(line.filter(|line| !line.is_empty())).boxed_local()
+    }
+
+    fn events(&self) -> LocalBoxStream<'static, Event> {
+        match self.events.take() {
+            Some(mut events) => stream::poll_fn(move |cx| events.poll_recv(cx)).boxed_local(),
+            None => stream::pending().boxed_local(),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        for running in self.children.borrow().running.values() {
+            signal(running.group, Signal::KILL);
+        }
+    }
+}
+
+/// Waits for the end of one child.
+struct Follower {
+    incarnation: Incarnation,
+    group: Pid,
+    /// What a foreign command was told to listen on: somebody else may have been faster.
+    lost_port: Option<SocketAddr>,
+    children: Weak<RefCell<Children>>,
+    exits: mpsc::UnboundedSender<Event>,
+}
+
+impl Follower {
+    async fn follow(self, mut child: Child, alive: watch::Sender<()>, output: Output) {
+        let status = child.wait().await;
+        // A group keeps its number for as long as anybody is in it, so this meets only the child's own children.
+        signal(self.group, Signal::KILL);
+        let Some(children) = self.children.upgrade() else { return };
+        let ended = {
+            let mut children = children.borrow_mut();
+            children.watcher.remove(self.group);
+            children.running.remove(&self.incarnation)
+        };
+        drop((alive, children));
+        if ended.is_some_and(|running| running.stopping) {
+            return;
+        }
+        let last_line = output.last_line().await;
+        let exit = if self.lost_port.is_some_and(is_taken) {
+            Exit::PortTaken
+        } else {
+            Exit::Ended(describe(status, &last_line))
+        };
+        // Nobody listens to a runtime that is being dropped.
+        let _ = self.exits.send(Event::Exited { incarnation: self.incarnation, exit });
+    }
+}
+
+fn signal(group: Pid, signal: Signal) {
+    // An error means that the group has ended: that is what was wanted.
+    let _ = kill_process_group(group, signal);
+}
+
+fn is_taken(address: SocketAddr) -> bool {
+    TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
+fn describe(status: io::Result<ExitStatus>, last_line: &str) -> String {
+    let status = match status {
+        Ok(status) => status.to_string(),
+        Err(error) => format!("lost: {error}"),
+    };
+    if last_line.is_empty() { status } else { format!("{status}; its last line: {last_line}") }
+}

@@ -1,0 +1,149 @@
+//! A server that somebody else runs: `[NAME=]HOST:PORT[*WEIGHT]`.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use crate::name::Name;
+use crate::ring::Weight;
+
+/// A static replica, as given: its host is not resolved yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name; `HOST-PORT`, with `-` for what a name may not contain, unless one is given.
+    pub name: Name,
+    /// A host name in lower case or an IP address (IPv6 without brackets).
+    pub host: String,
+    /// Its port, never 0.
+    pub port: u16,
+    /// Its seat's weight.
+    pub weight: Weight,
+}
+
+/// Why a text is no [`Upstream`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnUpstream {
+    /// It lacks a host or a port.
+    #[error("must be [NAME=]HOST:PORT[*WEIGHT], without a scheme or a path")]
+    Shape,
+    /// The host is neither a name nor an address.
+    #[error("'{0}' is no host: a name, an IPv4 address or an IPv6 address in brackets")]
+    Host(String),
+    /// The port is not one of 1…65535.
+    #[error("'{0}' is no port: a number from 1 to 65535")]
+    Port(String),
+    /// The weight is not one of 1…1,000.
+    #[error("'{0}' is no weight: a number from 1 to 1000")]
+    Weight(String),
+    /// The name is none.
+    #[error(
+        "'{0}' is no name: 1 to 63 of letters, digits, space, '_', '.' and '-', first a letter or a digit"
+    )]
+    Name(String),
+    /// The name made of host and port is too long.
+    #[error("needs a name that is shorter: NAME=HOST:PORT")]
+    Nameless,
+}
+
+impl Upstream {
+    /// `HOST:PORT`, an IPv6 address in brackets.
+    pub fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
+impl FromStr for Upstream {
+    type Err = NotAnUpstream;
+
+    fn from_str(text: &str) -> Result<Self, NotAnUpstream> {
+        let (name, rest) = text.split_once('=').map_or((None, text), |(name, rest)| (Some(name), rest));
+        let (address, weight) = rest.split_once('*').map_or((rest, None), |(a, weight)| (a, Some(weight)));
+        let (host, port) = address.rsplit_once(':').ok_or(NotAnUpstream::Shape)?;
+        if address.contains('/') || host.is_empty() {
+            return Err(NotAnUpstream::Shape);
+        }
+        let host = parse_host(host).ok_or_else(|| NotAnUpstream::Host(host.into()))?;
+        let port = match port.parse() {
+            Ok(0) | Err(_) => return Err(NotAnUpstream::Port(port.into())),
+            Ok(port) => port,
+        };
+        let weight = match weight {
+            None => Weight::DEFAULT,
+            Some(text) => {
+                text.parse().ok().and_then(Weight::new).ok_or_else(|| NotAnUpstream::Weight(text.into()))?
+            }
+        };
+        let name = match name {
+            Some(name) => name.parse().map_err(|_| NotAnUpstream::Name(name.into()))?,
+            None => default_name(&host, port).ok_or(NotAnUpstream::Nameless)?,
+        };
+        Ok(Self { name, host, port, weight })
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}*{}", self.name, self.authority(), self.weight)
+    }
+}
+
+fn parse_host(text: &str) -> Option<String> {
+    if let Some(inner) = text.strip_prefix('[') {
+        return Some(inner.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.to_string());
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (text.len() <= 253 && text.chars().all(allowed)).then(|| text.to_ascii_lowercase())
+}
+
+fn default_name(host: &str, port: u16) -> Option<Name> {
+    let name = format!("{host}-{port}").replace(':', "-");
+    name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_upstream_is() {
+        for (text, shown) in [
+            ("localhost:8001", "localhost-8001=localhost:8001*100"),
+            ("a=Example.COM:80*50", "a=example.com:80*50"),
+            ("10.0.0.1:1", "10.0.0.1-1=10.0.0.1:1*100"),
+            ("my server=[::1]:80*1000", "my server=[::1]:80*1000"),
+            ("[2001:DB8:0::7]:443", "2001-db8--7-443=[2001:db8::7]:443*100"),
+            ("[::1]:80", "1-80=[::1]:80*100"),
+        ] {
+            let upstream: Upstream = text.parse().unwrap();
+            assert_eq!(upstream.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(upstream));
+        }
+    }
+
+    #[test]
+    fn what_it_is_not() {
+        let long = format!("{}.example:80", "a".repeat(63));
+        for (text, error) in [
+            ("", "must be [NAME=]HOST:PORT"),
+            ("localhost", "must be [NAME=]HOST:PORT"),
+            (":80", "must be [NAME=]HOST:PORT"),
+            ("http://localhost:80", "without a scheme"),
+            ("localhost:80/x", "without a scheme"),
+            ("::1:80", "'::1' is no host"),
+            ("[::g]:80", "'[::g]' is no host"),
+            ("a b:80", "'a b' is no host"),
+            ("a:0", "'0' is no port"),
+            ("a:65536", "'65536' is no port"),
+            ("a:", "'' is no port"),
+            ("a:80*0", "'0' is no weight"),
+            ("a:80*x", "'x' is no weight"),
+            ("a/b=a:80", "'a/b' is no name"),
+            ("=a:80", "'' is no name"),
+            (long.as_str(), "needs a name that is shorter"),
+        ] {
+            let message = text.parse::<Upstream>().unwrap_err().to_string();
+            assert!(message.contains(error), "{text:?}: {message}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The connections of one worker, per replica incarnation.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::ring::Incarnation;
+
+use super::client;
+use super::connection::Connection;
+use super::error::Phase;
+use super::sweep::{SWEEP, Watch, Watches};
+
+/// The most idle connections kept to one replica.
+const MAX_IDLE: usize = 256;
+/// How long a connection stays idle before it is closed.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
+
+/// How long to wait for a replica. A deadline may be noticed up to 250 ms late.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// For a connection; 1 s by default.
+    pub connect_timeout: Duration,
+    /// For a reply head, from the last byte of the request that moved; 30 s by default, `None` for ever.
+    pub head_timeout: Option<Duration>,
+    /// Between two chunks, of the request's body from the client and of the reply's from the replica; 60 s by
+    /// default, `None` for ever. Time in which the client takes no reply bytes does not count.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// The connections of one worker; a handle to share within its thread.
+#[derive(Clone)]
+pub struct Pool(Rc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    replicas: RefCell<HashMap<SocketAddr, Rc<Replica>>>,
+    watches: Watches,
+    sweeping: Cell<bool>,
+}
+
+/// One incarnation of a replica, as exchanges see it.
+pub(super) struct Replica {
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    incarnation: Incarnation,
+    idle: RefCell<Vec<Connection>>,
+    last_reply: Cell<Option<Instant>>,
+    state: Cell<State>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Admitted,
+    /// Its connections are not kept any more.
+    Retired,
+    /// And nobody waits for its replies any more.
+    Aborted,
+}
+
+impl Pool {
+    /// An empty pool. It lives on the thread that made it, within a `LocalSet` (actix gives one).
+    pub fn new(settings: Settings) -> Self {
+        Self(Rc::new(Inner {
+            settings,
+            replicas: RefCell::default(),
+            watches: Watches::default(),
+            sweeping: Cell::new(false),
+        }))
+    }
+
+    /// An awc client on this pool: it adds no headers, follows no redirect, has no time-out of its own, and
+    /// reaches admitted replicas only.
+    pub fn client(&self) -> awc::Client {
+        client::build(self)
+    }
+
+    /// From now on requests to `address` go to this incarnation. Whoever had the address is gone, so it is
+    /// retired as dead.
+    pub fn admit(&self, address: SocketAddr, incarnation: Incarnation) {
+        if self.0.replicas.borrow().get(&address).is_some_and(|old| old.incarnation == incarnation) {
+            return;
+        }
+        let old = self.0.replicas.borrow_mut().insert(address, Rc::new(Replica::new(address, incarnation)));
+        if let Some(old) = old {
+            self.end(&old, State::Aborted);
+        }
+    }
+
+    /// Forgets a replica: no new request reaches it, its idle connections close now, those in use when they
+    /// are done. `abort` when it is dead: whatever still waits for a reply head fails with
+    /// [`Kind::Aborted`](super::Kind::Aborted) at once; replies under way go on.
+    pub fn retire(&self, incarnation: Incarnation, abort: bool) {
+        let Some(replica) = self.0.find(incarnation) else { return };
+        self.0.replicas.borrow_mut().remove(&replica.address);
+        self.end(&replica, if abort { State::Aborted } else { State::Retired });
+    }
+
+    /// When a reply head last came from this incarnation; `None` if none did or it is not admitted.
+    pub fn last_reply(&self, incarnation: Incarnation) -> Option<std::time::Instant> {
+        self.0.find(incarnation)?.last_reply.get().map(Instant::into_std)
+    }
+
+    /// The replica at an address.
+    pub(super) fn at(&self, address: SocketAddr) -> Option<Rc<Replica>> {
+        self.0.replicas.borrow().get(&address).cloned()
+    }
+
+    /// How long to wait.
+    pub(super) fn settings(&self) -> Settings {
+        self.0.settings
+    }
+
+    /// A new watch; the sweep runs as long as there is any.
+    pub(super) fn watch(&self) -> Watch {
+        if !self.0.sweeping.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(&self.0)));
+        }
+        self.0.watches.add()
+    }
+
+    fn end(&self, replica: &Replica, state: State) {
+        replica.state.set(state);
+        replica.idle.take();
+        if state == State::Aborted {
+            self.0.watches.wake_all();
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            head_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(Duration::from_secs(60)),
+        }
+    }
+}
+
+impl Settings {
+    /// How long a phase may last without anything moving.
+    pub(super) fn timeout(&self, phase: Phase) -> Option<Duration> {
+        match phase {
+            Phase::Connect => Some(self.connect_timeout),
+            Phase::Head => self.head_timeout,
+            Phase::Upload | Phase::Body => self.idle_timeout,
+        }
+    }
+}
+
+impl Inner {
+    fn find(&self, incarnation: Incarnation) -> Option<Rc<Replica>> {
+        self.replicas.borrow().values().find(|replica| replica.incarnation == incarnation).cloned()
+    }
+}
+
+impl Replica {
+    fn new(address: SocketAddr, incarnation: Incarnation) -> Self {
+        Self {
+            address,
+            incarnation,
+            idle: RefCell::default(),
+            last_reply: Cell::new(None),
+            state: Cell::new(State::Admitted),
+        }
+    }
+
+    /// The idle connection that was used last, if it is still usable; those that are not are closed.
+    pub(super) fn take(&self) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        std::iter::from_fn(|| idle.pop()).find(Connection::is_quiet)
+    }
+
+    /// Keeps a connection for another request, if the replica is still admitted and there is room.
+    pub(super) fn put_back(&self, mut connection: Connection) {
+        let mut idle = self.idle.borrow_mut();
+        if self.state.get() == State::Admitted && idle.len() < MAX_IDLE {
+            connection.rest(Instant::now());
+            idle.push(connection);
+        }
+    }
+
+    /// A reply head came.
+    pub(super) fn replied(&self) {
+        self.last_reply.set(Some(Instant::now()));
+    }
+
+    /// Whether nobody is to wait for a reply any more.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.state.get() == State::Aborted
+    }
+
+    fn prune(&self, now: Instant) {
+        let young = |at: Instant| now.saturating_duration_since(at) < MAX_IDLE_AGE;
+        self.idle.borrow_mut().retain(|idle| idle.is_quiet() && idle.idle_since.is_some_and(young));
+    }
+}
+
+/// Checks deadlines and idle connections until there is no connection left.
+async fn sweep(pool: Weak<Inner>) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(pool) = pool.upgrade() else { return };
+        let now = Instant::now();
+        pool.replicas.borrow().values().for_each(|replica| replica.prune(now));
+        if !pool.watches.sweep(now) {
+            pool.sweeping.set(false);
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_rt::test]
+    async fn the_sweep_ends_with_the_last_watch_and_starts_again() {
+        tokio::time::pause();
+        let pool = Pool::new(Settings::default());
+        for _ in 0..2 {
+            let watch = pool.watch();
+            tokio::time::sleep(4 * SWEEP).await;
+            assert!(pool.0.sweeping.get());
+            drop(watch);
+            tokio::time::sleep(4 * SWEEP).await;
+            assert!(!pool.0.sweeping.get());
+        }
+    }
+}

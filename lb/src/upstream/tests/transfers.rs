@@ -1,0 +1,180 @@
+//! Bodies that arrive whole, in both directions, whatever their framing and their pieces.
+
+use std::rc::Rc;
+
+use actix_http::HttpMessage;
+use awc::error::WsClientError;
+use futures::stream;
+
+use super::replica::OK;
+use super::*;
+
+#[actix_rt::test]
+async fn replies_arrive_whole_at_any_split_and_leave_the_connection_clean() {
+    for text in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nx-t: 1\r\n\r\n",
+    ] {
+        let replica = Replica::new(move |mut peer, _| async move {
+            while let Some(head) = peer.head().await {
+                let at: usize = head[5..].split(' ').next().unwrap().parse().unwrap();
+                peer.say(&text[..at]).await;
+                tokio::task::yield_now().await;
+                peer.say(&text[at..]).await;
+            }
+        })
+        .await;
+        let rig = Rig::new(&replica);
+        for at in 0..=text.len() {
+            assert_eq!(rig.get_ok(&format!("/{at}")).await, "hello", "split at {at}");
+        }
+        assert_eq!(replica.connections(), 1);
+    }
+}
+
+#[actix_rt::test]
+async fn a_caller_can_tell_the_size_of_a_reply() {
+    for (method, text, stream, length) in [
+        (Method::GET, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok", true, Some("2")),
+        (
+            Method::GET,
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            true,
+            None,
+        ),
+        (Method::GET, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", false, Some("0")),
+        (Method::HEAD, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", false, Some("2")),
+        (Method::HEAD, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", false, None),
+        (Method::GET, "HTTP/1.1 204 No Content\r\ncontent-length: 9\r\n\r\n", false, None),
+        (Method::GET, "HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n", false, Some("9")),
+    ] {
+        let replica = Replica::saying(text).await;
+        let rig = Rig::new(&replica);
+        for _ in 0..2 {
+            let request = rig.request(method.clone(), "/").send_body(NoBody::new());
+            let mut reply = soon(request).await.unwrap();
+            let payload = reply.take_payload();
+            assert_eq!(!matches!(payload, Payload::None), stream, "{text:?}");
+            let lengths: Vec<_> = reply.headers().get_all("content-length").collect();
+            assert_eq!(lengths, Vec::from_iter(length), "{text:?}");
+            assert!(!reply.headers().contains_key("transfer-encoding"));
+        }
+        assert_eq!(replica.connections(), 1, "{text:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_complete_small_reply_frees_its_connection_before_it_is_read() {
+    let replica = Replica::saying(OK).await;
+    let rig = Rig::new(&replica);
+    let unread = soon(rig.request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
+    rig.get_ok("/").await;
+    assert_eq!(replica.connections(), 1);
+    assert_eq!(whole(unread).await.body.unwrap(), "ok");
+}
+
+#[actix_rt::test]
+async fn connections_are_not_kept_when_either_side_says_close() {
+    let replica =
+        Replica::saying("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await;
+    let rig = Rig::new(&replica);
+    rig.get_ok("/").await;
+    rig.get_ok("/").await;
+    assert_eq!(replica.connections(), 2);
+
+    let replica = Replica::saying(OK).await;
+    let rig = Rig::new(&replica);
+    let closing = rig.request(Method::GET, "/").insert_header(("connection", "close"));
+    soon(closing.send_body(NoBody::new())).await.unwrap();
+    rig.get_ok("/").await;
+    assert_eq!(replica.connections(), 2);
+    let old =
+        Replica::saying("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok").await;
+    let rig = Rig::new(&old);
+    rig.get_ok("/").await;
+    rig.get_ok("/").await;
+    assert_eq!(old.connections(), 2);
+}
+
+#[actix_rt::test]
+async fn a_large_body_passes_unchanged_both_ways_at_once() {
+    const CHUNKS: usize = 400;
+    let chunk = |i: usize| Bytes::from(vec![i as u8; 5000 + i]);
+    let total: usize = (0..CHUNKS).map(|i| chunk(i).len()).sum();
+    let replica = Replica::new(move |mut peer, _| async move {
+        peer.head().await;
+        peer.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {total}\r\n\r\n")).await;
+        let mut left = total;
+        while left > 0 {
+            let n = left.min(3000);
+            let echo = peer.body(n).await.unwrap();
+            peer.say(echo).await;
+            left -= n;
+        }
+        peer.say(OK).await;
+        peer.closed().await;
+    })
+    .await;
+    let rig = Rig::new(&replica);
+    let upload = body(BodySize::Sized(total as u64), stream::iter((0..CHUNKS).map(move |i| Ok(chunk(i)))));
+    let reply = soon(rig.request(Method::POST, "/").send_body(upload.attempt())).await.unwrap();
+    let echoed = whole(reply).await.body.unwrap();
+    assert!(echoed == (0..CHUNKS).map(chunk).collect::<Vec<_>>().concat(), "the echo differs");
+}
+
+#[actix_rt::test]
+async fn an_upload_goes_on_after_an_early_head() {
+    let gate = Rc::new(tokio::sync::Semaphore::new(0));
+    let opened = gate.clone();
+    let replica = Replica::new(|mut peer, number| async move {
+        if number > 0 {
+            return;
+        }
+        peer.head().await;
+        peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        let body = peer.body(8).await.unwrap();
+        assert_eq!(body, b"abcdefgh");
+        peer.say("2\r\nok\r\n0\r\n\r\n").await;
+        peer.head().await;
+        peer.say(OK).await;
+        peer.closed().await;
+    })
+    .await;
+    let rig = Rig::new(&replica);
+    let late = stream::once(async move {
+        opened.acquire().await.unwrap().forget();
+        Ok(Bytes::from_static(b"efgh"))
+    });
+    let upload = body(BodySize::Sized(8), stream::iter([Ok("abcd".into())]).chain(late));
+    let reply = soon(rig.request(Method::POST, "/").send_body(upload.attempt())).await.unwrap();
+    assert_eq!(reply.status(), 200);
+    gate.add_permits(1);
+    assert_eq!(whole(reply).await.body.unwrap(), "ok");
+    assert_eq!(rig.get_ok("/").await, "ok");
+}
+
+#[actix_rt::test]
+async fn head_and_first_body_bytes_leave_together() {
+    let replica = Replica::new(|mut peer, _| async move {
+        let first = peer.first().await;
+        assert!(first.ends_with(b"\r\n\r\nhello"), "{:?}", String::from_utf8_lossy(&first));
+        peer.say(OK).await;
+        peer.closed().await;
+    })
+    .await;
+    let rig = Rig::new(&replica);
+    let upload = body(BodySize::Sized(5), stream::iter([Ok("hello".into())]));
+    let reply = soon(rig.request(Method::POST, "/").send_body(upload.attempt())).await.unwrap();
+    assert_eq!(reply.status(), 200);
+}
+
+#[actix_rt::test]
+async fn nothing_reaches_awcs_own_connector() {
+    let replica = Replica::saying(OK).await;
+    let rig = Rig::new(&replica);
+    let result = soon(rig.client.get(format!("http://{}/", rig.address)).send()).await;
+    assert!(matches!(error(&result).kind, Kind::Request(_)));
+    let tunnel = soon(rig.client.ws(format!("ws://{}/", rig.address)).connect()).await;
+    assert!(matches!(tunnel, Err(WsClientError::SendRequest(_))));
+    assert_eq!(replica.connections(), 0);
+}

@@ -1,0 +1,138 @@
+//! The machine's Docker engine, and a cluster of its own for each test, gone when the test ends, however it ends.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::balancer::{Balancer, until};
+
+/// How often the remains are removed until none is left.
+const ROUNDS: usize = 20;
+
+static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+
+/// Names that nothing else on the engine has; all that bears them is removed when dropped.
+pub struct Cluster {
+    /// Of the cluster, the network and the image.
+    pub name: String,
+}
+
+impl Cluster {
+    /// `None`, and a line that says so: no engine answers.
+    pub fn new() -> Option<Self> {
+        if docker(&["version"]).is_none() {
+            eprintln!("skipped: no Docker engine answers");
+            return None;
+        }
+        let name = format!("lb-test-{}-{}", std::process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed));
+        let cluster = Self { name };
+        cluster.build("first");
+        Some(cluster)
+    }
+
+    /// Builds the image of replica and balancer, no other cluster's; another `edition` gives it another id.
+    pub fn build(&self, edition: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::copy(executable(), directory.path().join("lb")).unwrap();
+        let text = format!(
+            "FROM scratch\nCOPY lb /lb\nLABEL lb-test={} edition={edition}\nENTRYPOINT [\"/lb\", \"replica\"]\n",
+            self.name
+        );
+        std::fs::write(directory.path().join("Dockerfile"), text).unwrap();
+        build_image(&self.name, directory.path());
+    }
+
+    /// The arguments of a balancer of this cluster.
+    pub fn args<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let name = self.name.as_str();
+        [&["--runtime", "docker", "--cluster", name, "--network", name, "--image", name], more].concat()
+    }
+
+    /// A balancer of this cluster, ready.
+    pub fn start(&self, more: &[&str]) -> Balancer {
+        Balancer::start(&self.args(more))
+    }
+
+    /// The container name of a replica.
+    pub fn container(&self, name: &str) -> String {
+        format!("{}-{name}", self.name)
+    }
+
+    /// The names of the cluster's containers, ended ones too, without the cluster.
+    pub fn containers(&self) -> Vec<String> {
+        let listed = docker(&["ps", "-a", "--filter", &self.label(), "--format", "{{.Names}}"]).unwrap();
+        let mut names: Vec<String> =
+            listed.lines().map(|name| name.replacen(&self.container(""), "", 1)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Waits until the cluster has exactly these containers.
+    pub fn until_containers(&self, expected: &[&str]) {
+        let mut expected: Vec<&str> = expected.to_vec();
+        expected.sort_unstable();
+        until(&format!("the containers are {expected:?}"), || self.containers() == expected);
+    }
+
+    fn label(&self) -> String {
+        format!("label=lb.cluster={}", self.name)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let label = self.label();
+        let left = || docker(&["ps", "-aq", "--filter", &label]).unwrap_or_default();
+        let remove = |how: &[&str], what: &str| docker(&[how, &Vec::from_iter(what.lines())].concat());
+        // What a killed balancer asked for may come late. The network is compose's own sometimes, without our label.
+        for _ in 0..ROUNDS {
+            remove(&["rm", "-f"], &left());
+            docker(&["network", "rm", &self.name]);
+            if left().is_empty() && docker(&["network", "inspect", &self.name]).is_none() {
+                break;
+            }
+        }
+        let images = docker(&["images", "-q", "--filter", &format!("label=lb-test={}", self.name)]);
+        remove(&["rmi", "-f"], &images.unwrap_or_default());
+    }
+}
+
+/// Builds an image. Without the cache: another test that removes its image would take the layers that both share
+/// away from under this build.
+pub fn build_image(tag: &str, directory: &Path) {
+    let mut build = Command::new("docker");
+    build.args(["build", "-q", "--no-cache", "-t", tag]).arg(directory).env("DOCKER_BUILDKIT", "0");
+    let built = build.output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+}
+
+/// Runs a docker command; `None` if it fails.
+pub fn docker(args: &[&str]) -> Option<String> {
+    let output = Command::new("docker").args(args).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+/// One field of a container, as JSON.
+pub fn inspect(container: &str, field: &str) -> serde_json::Value {
+    let text = docker(&["inspect", "--format", &format!("{{{{json {field}}}}}"), container]).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// `lb` as a static executable, built once.
+fn executable() -> &'static Path {
+    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+    EXECUTABLE.get_or_init(|| {
+        const TARGET: &str = "x86_64-unknown-linux-gnu";
+        let ours = Path::new(env!("CARGO_BIN_EXE_lb")).ancestors().nth(2).unwrap();
+        let target = ours.join("docker-test");
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .args(["build", "--package", "lb", "--bin", "lb", "--target", TARGET, "--target-dir"])
+            .arg(&target);
+        build.env("RUSTFLAGS", "-C target-feature=+crt-static").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        build.env("CARGO_PROFILE_DEV_STRIP", "true").current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(build.status().unwrap().success(), "the static executable does not build");
+        target.join(TARGET).join("debug/lb")
+    })
+}

@@ -1,0 +1,72 @@
+//! Whatever happens to a container is noticed, and its seat refilled.
+
+use super::cluster::{Cluster, docker};
+use crate::balancer::until;
+use crate::load::Load;
+
+/// Ends server2 under load: it is replaced in its seat and no request fails.
+fn is_replaced(how: &[&str]) {
+    let Some(cluster) = Cluster::new() else { return };
+    let lb = cluster.start(&[]);
+    let digest = lb.state()["digest"].clone();
+    let load = Load::start(lb.traffic, 4);
+    until("the load runs", || load.answered() > 200);
+    docker(&[how, &[&cluster.container("server2")]].concat()).unwrap();
+    lb.until("server2 is replaced", |lb| {
+        let names = lb.names();
+        names.len() == 3 && names[1] != "server2"
+    });
+    let seen = load.answered();
+    until("the load goes on", || load.answered() > seen + 200);
+    let (answered, failed) = load.finish();
+    assert_eq!(failed, Vec::<String>::new(), "of {answered}");
+    assert_eq!(lb.state()["digest"], digest);
+    let heir = lb.names()[1].clone();
+    cluster.until_containers(&["server1", &heir, "server3"]);
+}
+
+#[test]
+fn docker_kill_is_noticed_and_no_request_fails() {
+    is_replaced(&["kill"]);
+}
+
+#[test]
+fn docker_rm_is_noticed_and_no_request_fails() {
+    is_replaced(&["rm", "-f"]);
+}
+
+#[test]
+fn docker_stop_is_noticed_and_no_request_fails() {
+    is_replaced(&["stop"]);
+}
+
+#[test]
+fn docker_pause_is_noticed_like_a_hang() {
+    is_replaced(&["pause"]);
+}
+
+/// Without heartbeats only the engine's events notice anything.
+#[test]
+fn an_exit_says_how_and_with_which_last_words() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut lb = cluster.start(&["--replicas", "1", "--heartbeat-interval", "1h", "--replace-after", "1h"]);
+    docker(&["kill", &cluster.container("server1")]).unwrap();
+    let dead = lb.wait_for("replica dead");
+    assert!(dead.contains("exit status: 137; its last line: ") && dead.contains("listening"), "{dead}");
+    lb.until("it is replaced", |lb| lb.names().len() == 1);
+}
+
+#[test]
+fn a_sigterm_of_somebody_else_is_told_from_ours() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut lb = cluster.start(&[]);
+    assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1,"hostnames":["server1"]}"#).0, 200);
+    cluster.until_containers(&["server2", "server3"]);
+    docker(&["kill", "-s", "WINCH", &cluster.container("server3")]).unwrap();
+    docker(&["kill", "-s", "TERM", &cluster.container("server2")]).unwrap();
+    lb.wait_for("told to end name=server2");
+    lb.until("server2 is replaced", |lb| lb.names().len() == 2 && !lb.names().contains(&"server2".into()));
+    assert_eq!(lb.names()[1], "server3");
+    let told = lb.log().iter().filter(|line| line.contains("told to end")).count();
+    assert_eq!(told, 1);
+}

@@ -1,0 +1,90 @@
+//! A socket between the balancer and the engine, which can go wrong.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+const ENGINE: &str = "/var/run/docker.sock";
+
+/// How often a connection looks whether it is to break off.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What happens to what comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mode {
+    /// It reaches the engine.
+    Passing,
+    /// It is taken and never answered.
+    Hanging,
+    /// It is answered with 500.
+    Failing,
+    /// The connection is closed, also one that is there already.
+    Refusing,
+}
+
+/// Removed when dropped.
+pub struct Proxy {
+    /// For `--docker-host`.
+    pub url: String,
+    mode: Arc<AtomicU8>,
+    _directory: tempfile::TempDir,
+}
+
+impl Proxy {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("docker.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mode = Arc::new(AtomicU8::new(Mode::Passing as u8));
+        let proxy = Self { url: format!("unix://{}", path.display()), mode, _directory: directory };
+        let mode = proxy.mode.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let mode = mode.clone();
+                std::thread::spawn(move || serve(client, &mode));
+            }
+        });
+        proxy
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Relaxed);
+    }
+}
+
+fn serve(mut client: UnixStream, mode: &AtomicU8) {
+    let is = |wanted: Mode| mode.load(Ordering::Relaxed) == wanted as u8;
+    if is(Mode::Failing) {
+        let _ = client.read(&mut [0; 65536]);
+        let body = r#"{"message":"out of order"}"#;
+        let head = format!(
+            "HTTP/1.1 500 x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let _ = client.write_all((head + body).as_bytes());
+        return;
+    }
+    if is(Mode::Passing) {
+        let engine = UnixStream::connect(ENGINE).unwrap();
+        let ends = [(&client, &engine), (&engine, &client)].map(|(from, to)| {
+            let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+                let _ = from.shutdown(Shutdown::Both);
+            })
+        });
+        while !is(Mode::Refusing) && !ends.iter().all(std::thread::JoinHandle::is_finished) {
+            std::thread::sleep(LOOK);
+        }
+        let _ = engine.shutdown(Shutdown::Both);
+    }
+    while is(Mode::Hanging) {
+        std::thread::sleep(LOOK);
+    }
+    let _ = client.shutdown(Shutdown::Both);
+}

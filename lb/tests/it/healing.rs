@@ -1,0 +1,161 @@
+//! The dead and the hung are replaced, the busy are not, and nothing outlives the balancer.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::balancer::{Balancer, children, runs, signal_pid, until};
+use crate::helper;
+use crate::load::Load;
+
+const KEYS: u32 = 60;
+
+fn owners(lb: &Balancer) -> BTreeMap<u32, String> {
+    (0..KEYS).map(|key| (key, lb.owner(&key.to_string()))).collect()
+}
+
+/// Sends a signal to a replica under load: it is replaced in its seat, only its keys answer differently, and all by
+/// one new name; no request fails.
+fn is_replaced_in_its_seat(signal: Signal) {
+    let lb = Balancer::start(&[]);
+    let before = owners(&lb);
+    let digest = lb.state()["digest"].clone();
+    let victim = lb.pid_of("server2");
+    let load = Load::start(lb.traffic, 4);
+    until("the load runs", || load.answered() > 200);
+
+    signal_pid(victim, signal);
+    lb.until("server2 is replaced", |lb| {
+        let names = lb.names();
+        names.len() == 3 && !names.iter().any(|name| name == "server2")
+    });
+    let seen = load.answered();
+    until("the load goes on", || load.answered() > seen + 200);
+    let (answered, failed) = load.finish();
+    assert_eq!(failed, Vec::<String>::new(), "of {answered}");
+
+    let after = owners(&lb);
+    let heir = lb.names()[1].clone();
+    for key in 0..KEYS {
+        let expected = if before[&key] == "server2" { &heir } else { &before[&key] };
+        assert_eq!(&after[&key], expected, "key {key}");
+    }
+    assert!(before.values().any(|name| name == "server2"), "the test needs a key of the victim");
+    assert_eq!(lb.state()["digest"], digest);
+    until("the victim is gone", || !runs(victim));
+}
+
+#[test]
+fn a_killed_replica_is_replaced_in_its_seat_and_no_request_fails() {
+    is_replaced_in_its_seat(Signal::KILL);
+}
+
+#[test]
+fn a_hung_replica_is_replaced_in_its_seat_and_no_request_fails() {
+    is_replaced_in_its_seat(Signal::STOP);
+}
+
+#[test]
+fn a_busy_replica_that_misses_heartbeats_is_not_killed_while_it_answers() {
+    let args = ["--replicas", "2", "--replica-command", &helper::command(), "--replace-after", "1s"];
+    let lb = Balancer::start(
+        &[&args[..], &["--heartbeat-interval", "100ms", "--heartbeat-timeout", "90ms"]].concat(),
+    );
+    let key = (0..).map(|key: u32| key.to_string()).find(|key| lb.owner(key) == "server1").unwrap();
+    assert_eq!(lb.call("GET", "/mute", &[("X-Request-Id", &key)], b"").status, 200);
+    lb.until("server1 is suspect", |lb| lb.replicas()[0]["phase"] == "suspect");
+
+    // Three times the silence that would be its end, filled with answers.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(3) {
+        assert_eq!(lb.owner(&key), "server1");
+    }
+    assert_eq!(lb.names(), ["server1", "server2"]);
+    lb.until("without answers it is replaced", |lb| {
+        let names = lb.names();
+        names.len() == 2 && names[0] != "server1" && names[1] == "server2"
+    });
+}
+
+#[test]
+fn a_crash_loop_backs_off_and_leaves_the_others_alone() {
+    let command = format!(
+        "sh -c 'case \"$SERVER_ID\" in server2|server3) exec {} replica;; *) echo no luck; exit 3;; esac'",
+        env!("CARGO_BIN_EXE_lb")
+    );
+    let mut lb = Balancer::launch(&["--replica-command", &command]);
+    lb.wait_for("replica ready name=server2");
+    lb.wait_for("replica ready name=server3");
+    let pids = [lb.pid_of("server2"), lb.pid_of("server3")];
+    let end = lb.wait_for("delay_s=60");
+    assert!(end.contains("seat=1"), "{end}");
+    let dead = lb.wait_for("replica dead");
+    assert!(dead.contains("no luck") && dead.contains('3'), "it says how it ended: {dead}");
+    let launches =
+        lb.log().iter().filter(|line| line.contains("launched") && line.contains("seat=1")).count();
+    assert_eq!(launches, 5);
+    assert_eq!(lb.names(), ["server2", "server3"]);
+    assert_eq!([lb.pid_of("server2"), lb.pid_of("server3")], pids);
+    assert_eq!(lb.get("/home").status, 200);
+}
+
+#[test]
+fn killed_with_9_the_balancer_leaves_no_process() {
+    let shell = format!("sh -c '{} replica; true'", env!("CARGO_BIN_EXE_lb"));
+    for args in [&["--replicas", "2"][..], &["--replicas", "2", "--replica-command", &shell]] {
+        let mut lb = Balancer::start(args);
+        let pids = [lb.pid_of("server1"), lb.pid_of("server2")];
+        let children: Vec<i32> = pids.iter().flat_map(|pid| children(*pid)).collect();
+        signal_pid(pids[0], Signal::STOP); // a stopped child dies too
+        lb.child.kill().unwrap();
+        lb.child.wait().unwrap();
+        until("all are gone", || !pids.iter().chain(&children).any(|pid| runs(*pid)));
+    }
+}
+
+#[test]
+fn a_fleet_that_dies_as_a_whole_is_whole_again_each_time() {
+    let lb = Balancer::start(&[]);
+    let digest = lb.state()["digest"].clone();
+    for _ in 0..3 {
+        let dead = lb.names();
+        let pids: Vec<i32> = dead.iter().map(|name| lb.pid_of(name)).collect();
+        pids.iter().for_each(|pid| signal_pid(*pid, Signal::KILL));
+        lb.until("all three are replaced", |lb| {
+            let names = lb.names();
+            names.len() == 3 && !names.iter().any(|name| dead.contains(name))
+        });
+    }
+    assert_eq!((lb.state()["digest"].clone(), lb.get("/home").status), (digest, 200));
+}
+
+#[test]
+fn a_replica_whose_heartbeat_is_an_error_is_replaced() {
+    let args = ["--replicas", "2", "--replica-command", &helper::command(), "--replace-after", "1s"];
+    let lb = Balancer::start(
+        &[&args[..], &["--heartbeat-interval", "100ms", "--heartbeat-timeout", "90ms"]].concat(),
+    );
+    let key = (0..).map(|key: u32| key.to_string()).find(|key| lb.owner(key) == "server1").unwrap();
+    assert_eq!(lb.call("GET", "/sick", &[("X-Request-Id", &key)], b"").status, 200);
+    lb.until("server1 is replaced", |lb| {
+        let names = lb.names();
+        names.len() == 2 && names[0] != "server1" && names[1] == "server2"
+    });
+}
+
+#[test]
+fn a_balancer_that_was_stopped_for_a_while_blames_nobody() {
+    let mut lb = Balancer::start(&["--replace-after", "1s", "--heartbeat-interval", "200ms"]);
+    let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
+    lb.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(4)); // what the test is about: time passes
+    lb.signal(Signal::CONT);
+    lb.wait_for("heartbeats void");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) {
+        assert_eq!(lb.names(), ["server1", "server2", "server3"]);
+    }
+    assert_eq!(pids, lb.names().iter().map(|name| lb.pid_of(name)).collect::<Vec<_>>());
+    assert!(!lb.log().iter().any(|line| line.contains("replica dead")), "{:#?}", lb.log());
+}

@@ -1,0 +1,22 @@
+//! The integration tests.
+#![allow(clippy::unwrap_used, reason = "a test may panic; clippy sees only #[test] functions as tests")]
+
+mod balancer;
+mod changes;
+mod contract;
+mod docker;
+mod forwarding;
+mod healing;
+mod helper;
+mod limits;
+mod load;
+mod origin;
+mod process;
+mod replies;
+mod retries;
+mod shutdown;
+mod start;
+mod storm;
+mod streams;
+mod upstreams;
+mod wire;

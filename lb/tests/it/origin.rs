@@ -1,0 +1,157 @@
+//! A replica on a raw socket, scripted per connection.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use crate::balancer::{Balancer, PATIENCE, until};
+use crate::wire::{Message, Wire};
+
+/// A complete reply that keeps the connection.
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A listening replica. Connections on which nothing is sent (heartbeats) are not counted.
+pub struct Origin {
+    pub address: SocketAddr,
+    state: Arc<State>,
+    seen: Receiver<Message>,
+    accept: Option<JoinHandle<()>>,
+}
+
+/// One connection to it.
+pub struct Peer {
+    pub wire: Wire,
+    /// How many connections came before.
+    pub number: usize,
+    seen: Sender<Message>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    connections: AtomicUsize,
+    open: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Origin {
+    /// Runs `script` on every connection.
+    pub fn new(script: impl Fn(&mut Peer) -> Option<()> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (state, script) = (Arc::new(State::default()), Arc::new(script));
+        let (tell, seen) = channel();
+        let shared = state.clone();
+        let accept = std::thread::spawn(move || {
+            for io in listener.incoming().map_while(Result::ok) {
+                if shared.stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (script, seen, state) = (script.clone(), tell.clone(), shared.clone());
+                std::thread::spawn(move || {
+                    if matches!(io.peek(&mut [0]), Ok(1)) {
+                        let number = state.connections.fetch_add(1, Ordering::SeqCst);
+                        state.open.fetch_add(1, Ordering::SeqCst);
+                        script(&mut Peer { wire: Wire::new(io), number, seen, state });
+                    }
+                });
+            }
+        });
+        Self { address, state, seen, accept: Some(accept) }
+    }
+
+    /// Gives `reply` to every request.
+    pub fn saying(reply: impl Into<Vec<u8>>) -> Self {
+        let reply = reply.into();
+        Self::new(move |peer| {
+            loop {
+                peer.request()?;
+                peer.wire.say(&reply);
+            }
+        })
+    }
+
+    /// Answers every request, and then closes.
+    pub fn saying_once(reply: impl Into<Vec<u8>>) -> Self {
+        let reply = reply.into();
+        Self::new(move |peer| {
+            peer.request()?;
+            peer.wire.say(&reply);
+            None
+        })
+    }
+
+    /// A balancer in front of these alone, all of them ready and not watched any more.
+    pub fn balanced(origins: &[&Self], args: &[&str]) -> Balancer {
+        let mut all: Vec<String> = vec!["--runtime".into(), "static".into()];
+        for (i, origin) in origins.iter().enumerate() {
+            all.extend(["--upstream".into(), format!("o{i}={}", origin.address)]);
+        }
+        for quiet in ["--heartbeat-path=off", "--heartbeat-interval=10m", "--replace-after=10m"] {
+            all.push(quiet.into());
+        }
+        all.extend(args.iter().map(|arg| (*arg).into()));
+        let lb = Balancer::start(&all.iter().map(String::as_str).collect::<Vec<_>>());
+        lb.until("all are ready", |lb| lb.replicas().iter().all(|replica| replica["phase"] == "ready"));
+        lb
+    }
+
+    /// The next request that came.
+    pub fn next(&self) -> Message {
+        self.seen.recv_timeout(PATIENCE).expect("a request reaches the replica")
+    }
+
+    /// The requests that came and were not asked for yet.
+    pub fn seen(&self) -> Vec<Message> {
+        self.seen.try_iter().collect()
+    }
+
+    /// How many connections were made.
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many connections are left.
+    pub fn until_open(&self, n: usize) {
+        until(&format!("{n} connections are open"), || self.state.open.load(Ordering::SeqCst) == n);
+    }
+
+    /// Listens no more; what is connected stays.
+    pub fn refuse(&mut self) {
+        if let Some(accept) = self.accept.take() {
+            self.state.stop.store(true, Ordering::SeqCst);
+            drop(TcpStream::connect(self.address));
+            accept.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.refuse();
+    }
+}
+
+impl Peer {
+    /// The next request, which the test sees too.
+    pub fn request(&mut self) -> Option<Message> {
+        let request = self.wire.request()?;
+        let _ = self.seen.send(request.clone());
+        Some(request)
+    }
+
+    /// The head of the next request, which the test sees too.
+    pub fn head(&mut self) -> Option<Message> {
+        let request = Message { head: self.wire.head()?, body: Vec::new(), chunks: Vec::new() };
+        let _ = self.seen.send(request.clone());
+        Some(request)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.state.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,183 @@
+//! What a client sees of a reply: all that is end to end, in the framing that it understands, and no more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::balancer::until;
+use crate::origin::{OK, Origin};
+use crate::wire::{Message, Wire};
+
+/// The reply that a client gets to GET / when the replica says `reply`.
+fn passed_on(reply: &str) -> Message {
+    let origin = Origin::saying(reply);
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.reply().unwrap()
+}
+
+#[test]
+fn a_reply_keeps_its_own_fields_and_nothing_of_its_connection() {
+    let reply = passed_on(
+        "HTTP/1.1 201 Whatever\r\nContent-Length: 2\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\n\
+         Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nSet-Cookie: a=1\r\nX-Kept: 1\r\n\
+         Set-Cookie: b=2; Path=/\r\nSet-Cookie: a=3\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nServer: s\r\n\r\nok",
+    );
+    assert_eq!(reply.status(), 201);
+    assert_eq!(reply.fields("set-cookie"), ["a=1", "b=2; Path=/", "a=3"]);
+    let mut head: Vec<_> = reply.head.lines().skip(1).collect();
+    head.sort_unstable();
+    assert_eq!(
+        head,
+        [
+            "content-length: 2",
+            "date: Mon, 01 Jan 2024 00:00:00 GMT",
+            "server: s",
+            "set-cookie: a=1",
+            "set-cookie: a=3",
+            "set-cookie: b=2; Path=/",
+            "x-kept: 1",
+        ]
+    );
+}
+
+#[test]
+fn what_looks_like_work_for_a_proxy_is_passed_on() {
+    let moved = passed_on("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!((moved.status(), moved.fields("location")), (302, vec!["http://127.0.0.1:1/"]));
+
+    let zipped = passed_on(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\nVary: Accept-Encoding\r\n\r\n\u{1}notgz",
+    );
+    assert_eq!((zipped.fields("content-encoding"), zipped.text()), (vec!["gzip"], "\u{1}notgz"));
+    let (length, vary) = (zipped.fields("content-length"), zipped.fields("vary"));
+    assert_eq!((length, vary), (vec!["6"], vec!["Accept-Encoding"]));
+
+    let late = passed_on(
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    );
+    assert_eq!((late.status(), late.text(), late.fields("link").len()), (200, "ok", 0));
+    for status in [400, 404, 429, 500, 503, 599] {
+        let reply = passed_on(&format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno"));
+        assert_eq!((reply.status(), reply.text()), (status, "no"));
+    }
+}
+
+#[test]
+fn bodiless_replies_leave_the_connection_clean() {
+    let origin = Origin::new(|peer| {
+        loop {
+            let reply = match peer.request()?.line().split(' ').nth(1)? {
+                "/204" => "HTTP/1.1 204 No Content\r\n\r\n",
+                "/304" => "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nETag: \"e\"\r\n\r\n",
+                "/head" => "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
+                "/head-chunked" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                _ => OK,
+            };
+            peer.wire.say(reply);
+        }
+    });
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    for (method, path, status, length) in [
+        ("GET", "/204", " 204 ", vec![]),
+        ("GET", "/304", " 304 ", vec!["99"]),
+        ("HEAD", "/304", " 304 ", vec!["99"]),
+        ("HEAD", "/head", " 200 ", vec!["1234"]),
+        ("HEAD", "/head-chunked", " 200 ", vec![]),
+    ] {
+        client.say(format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let reply = Message { head: client.head().unwrap(), body: Vec::new(), chunks: Vec::new() };
+        assert!(reply.line().contains(status), "{reply:?}");
+        assert_eq!(reply.fields("content-length"), length, "{reply:?}");
+        client.say("GET /after HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(client.reply().unwrap().text(), "ok");
+    }
+}
+
+#[test]
+fn a_reply_until_close_arrives_whole_for_every_kind_of_client() {
+    let bodies = ["HTTP/1.1 200 OK\r\n\r\nuntil close", "HTTP/1.0 200 OK\r\n\r\nuntil close"];
+    for reply in bodies {
+        let origin = Origin::saying_once(reply);
+        let lb = Origin::balanced(&[&origin], &[]);
+        let mut client = Wire::connect(lb.traffic);
+        for _ in 0..3 {
+            client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+            let reply = client.reply().unwrap();
+            assert_eq!((reply.text(), reply.fields("transfer-encoding")), ("until close", vec!["chunked"]));
+        }
+        for fields in ["", "Connection: keep-alive\r\n"] {
+            let mut old = Wire::connect(lb.traffic);
+            old.say(format!("GET / HTTP/1.0\r\n{fields}\r\n"));
+            let reply = old.reply().unwrap();
+            assert_eq!((reply.text(), reply.fields("transfer-encoding").len()), ("until close", 0));
+            assert!(!reply.fields("connection").contains(&"keep-alive"), "{reply:?}");
+            assert!(old.closed());
+        }
+    }
+}
+
+#[test]
+fn chunked_replies_reach_old_clients_without_chunks() {
+    let origin = Origin::saying(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-T: 1\r\n\r\n",
+    );
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    for _ in 0..2 {
+        client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        let reply = client.reply().unwrap();
+        assert_eq!((reply.text(), reply.fields("transfer-encoding")), ("abcde", vec!["chunked"]));
+    }
+    let mut old = Wire::connect(lb.traffic);
+    old.say("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    let reply = old.reply().unwrap();
+    assert_eq!((reply.text(), reply.fields("transfer-encoding").len()), ("abcde", 0));
+    assert!(!reply.fields("connection").contains(&"keep-alive"), "{reply:?}");
+}
+
+#[test]
+fn a_truncated_reply_is_a_break_for_the_client_too() {
+    for reply in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nX",
+    ] {
+        let heads = Arc::new(AtomicUsize::new(0));
+        let read = heads.clone();
+        let origin = Origin::new(move |peer| {
+            peer.request()?;
+            let (head, rest) = reply.split_once("half").unwrap();
+            peer.wire.say(format!("{head}half"));
+            until("the client has read the head", || read.load(Ordering::SeqCst) > peer.number);
+            peer.wire.say(rest);
+            None
+        });
+        let lb = Origin::balanced(&[&origin], &[]);
+        let mut client = Wire::connect(lb.traffic);
+        client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        let head = client.head().unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        heads.fetch_add(1, Ordering::SeqCst);
+        assert_eq!(client.body(head, true), None);
+    }
+}
+
+#[test]
+fn what_is_no_reply_is_502() {
+    for reply in [
+        "SSH-2.0-x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ] {
+        let bad = passed_on(reply);
+        assert_eq!(bad.status(), 502, "{reply:?}");
+        let json: serde_json::Value = serde_json::from_slice(&bad.body).unwrap();
+        assert_eq!(json["status"], "failure");
+        assert!(json["message"].as_str().unwrap().starts_with("<Error> "), "{json}");
+    }
+}

@@ -1,0 +1,183 @@
+//! Which failed attempts are repeated, where, and what the client gets when none is left.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+
+use crate::balancer::{Balancer, call};
+use crate::origin::{OK, Origin};
+use crate::wire::{Message, Wire};
+
+/// A balancer's replicas in the order of the walk of key `k`.
+fn walk(lb: &Balancer) -> Vec<usize> {
+    let explained = call(lb.admin, "GET", "/api/explain?key=k", &[], b"").json();
+    let walk = explained["walk"].as_array().unwrap().clone();
+    walk.iter().map(|place| place["seat"].as_u64().unwrap() as usize - 1).collect()
+}
+
+/// Sends a request with key `k` on a connection of its own.
+fn send(lb: &Balancer, method: &str, body: &[u8]) -> Message {
+    let mut client = Wire::connect(lb.traffic);
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    client.say(format!("{method} /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\n{length}\r\n"));
+    client.say(body);
+    client.reply().unwrap()
+}
+
+fn failure(reply: &Message) -> String {
+    let json: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(
+        (&json["status"], reply.fields("content-type")),
+        (&"failure".into(), vec!["application/json"])
+    );
+    let message = json["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("<Error> "), "{message}");
+    message
+}
+
+/// Closes each connection after it read a whole request.
+fn breaking(broken: &Arc<AtomicUsize>) -> Origin {
+    let broken = broken.clone();
+    Origin::new(move |peer| {
+        peer.request()?;
+        broken.fetch_add(1, Ordering::SeqCst);
+        None
+    })
+}
+
+#[test]
+fn where_nobody_listens_any_method_goes_to_the_next_seat() {
+    let mut origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let lb = Origin::balanced(&[&origins[0], &origins[1], &origins[2]], &[]);
+    let walk = walk(&lb);
+    origins[walk[0]].refuse();
+    origins[walk[1]].refuse();
+    for (method, body) in [("GET", vec![]), ("POST", b"hello".to_vec()), ("POST", vec![b'x'; 100_000])] {
+        let reply = send(&lb, method, &body);
+        assert_eq!((reply.status(), reply.text()), (200, "ok"), "{method}");
+        let seen = origins[walk[2]].next();
+        assert!(seen.body == body, "{method}");
+    }
+}
+
+#[test]
+fn all_refused_is_502_in_the_contracts_words() {
+    let mut origins = [Origin::saying(OK), Origin::saying(OK)];
+    let lb = Origin::balanced(&[&origins[0], &origins[1]], &[]);
+    origins.iter_mut().for_each(Origin::refuse);
+    for method in ["GET", "POST"] {
+        let reply = send(&lb, method, b"");
+        assert_eq!(reply.status(), 502);
+        assert!(failure(&reply).contains("refused"), "{reply:?}");
+    }
+}
+
+#[test]
+fn broken_after_sending_only_an_idempotent_request_is_repeated() {
+    for (method, size, repeated) in [
+        ("GET", 0, true),
+        ("DELETE", 0, true),
+        ("PUT", 64 * 1024, true),
+        ("PUT", 64 * 1024 + 1, false),
+        ("POST", 0, false),
+        ("POST", 5, false),
+        ("PATCH", 5, false),
+    ] {
+        let broken = Arc::new(AtomicUsize::new(0));
+        let origins = [breaking(&broken), breaking(&broken), breaking(&broken), breaking(&broken)];
+        let all: Vec<_> = origins.iter().collect();
+        let lb = Origin::balanced(&all, &["--retries", "2"]);
+        let body = vec![b'b'; size];
+        let reply = send(&lb, method, &body);
+        assert_eq!(reply.status(), 502, "{method} {size}");
+        failure(&reply);
+        let attempts = if repeated { 3 } else { 1 };
+        assert_eq!(broken.load(Ordering::SeqCst), attempts, "{method} {size}");
+        for seat in &walk(&lb)[..attempts] {
+            let seen = origins[*seat].seen();
+            assert_eq!(seen.len(), 1, "{method} {size}: each attempt at another replica");
+            assert!(seen[0].body == body, "{method} {size}: each attempt is whole");
+        }
+    }
+}
+
+#[test]
+fn a_repeated_request_is_the_same_request() {
+    let broken = Arc::new(AtomicUsize::new(0));
+    let origins = [breaking(&broken), breaking(&broken)];
+    let lb = Origin::balanced(&[&origins[0], &origins[1]], &["--retries", "20"]);
+    let mut client = Wire::connect(lb.traffic);
+    client.say(
+        "PUT /a%2fb?c HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\nCookie: a\r\nCookie: b\r\n\
+         Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    );
+    assert_eq!(client.reply().unwrap().status(), 502);
+    let (first, second) = (origins[0].seen(), origins[1].seen());
+    assert_eq!((first.len(), &first), (1, &second));
+    assert_eq!((first[0].line(), first[0].text()), ("PUT /a%2fb?c HTTP/1.1", "abc"));
+    assert_eq!(first[0].fields("cookie"), ["a", "b"]);
+}
+
+#[test]
+fn a_kept_connection_that_breaks_is_replaced_at_the_same_replica_first() {
+    // Each connection answers once and breaks at its second request.
+    let one_each = || {
+        Origin::new(|peer| {
+            peer.request()?;
+            peer.wire.say(OK);
+            peer.wire.head()?;
+            None
+        })
+    };
+    let origins = [one_each(), one_each()];
+    let lb = Origin::balanced(&[&origins[0], &origins[1]], &["--workers", "1", "--retries", "0"]);
+    let first = walk(&lb)[0];
+    for connections in 1..=4 {
+        assert_eq!(send(&lb, "GET", b"").status(), 200);
+        assert_eq!(origins[first].connections(), connections);
+    }
+    assert_eq!(origins[1 - first].connections(), 0);
+    // A POST that was sent may have been done.
+    assert_eq!(send(&lb, "POST", b"x").status(), 502);
+}
+
+#[test]
+fn nothing_is_repeated_once_a_reply_has_begun() {
+    let broken = Arc::new(AtomicUsize::new(0));
+    let count = broken.clone();
+    let half = move || {
+        let count = count.clone();
+        Origin::new(move |peer| {
+            peer.request()?;
+            count.fetch_add(1, Ordering::SeqCst);
+            peer.wire.say("HTTP/1.1 200 OK\r\nX-Half:");
+            None
+        })
+    };
+    let origins = [half(), half()];
+    let lb = Origin::balanced(&[&origins[0], &origins[1]], &[]);
+    assert_eq!(send(&lb, "GET", b"").status(), 502);
+    assert_eq!(broken.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_replica_that_does_not_answer_in_time_is_504() {
+    let silent = Origin::new(|peer| {
+        peer.request()?;
+        peer.wire.closed().then_some(())
+    });
+    let trickling = Origin::new(|peer| {
+        peer.request()?;
+        peer.wire.say("HTTP/1.1 200 OK\r\nX: ");
+        while peer.wire.silent(std::time::Duration::from_millis(10)) && peer.wire.say("x") {}
+        None
+    });
+    for origin in [&silent, &trickling] {
+        let lb = Origin::balanced(&[origin], &["--head-timeout", "300ms"]);
+        let reply = send(&lb, "GET", b"");
+        assert_eq!(reply.status(), 504);
+        failure(&reply);
+        origin.until_open(0);
+    }
+}

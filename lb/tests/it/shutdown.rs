@@ -1,0 +1,81 @@
+//! One signal ends the balancer gracefully, a second one at once.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::balancer::{Balancer, call, runs, until};
+use crate::helper;
+
+/// A request that takes `ms`, and is in flight when this returns.
+fn slow(lb: &Balancer, ms: u64) -> std::thread::JoinHandle<u16> {
+    let to = lb.traffic;
+    let request = std::thread::spawn(move || call(to, "GET", &format!("/slow?{ms}"), &[], b"").status);
+    lb.until("it is in flight", |lb| lb.replicas().iter().any(|replica| replica["in_flight"] == 1));
+    request
+}
+
+#[test]
+fn a_signal_lets_what_is_in_flight_finish_and_stops_the_replicas() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut lb = Balancer::start(&["--replica-command", &helper::command()]);
+        let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
+        let request = slow(&lb, 1500);
+        lb.signal(signal);
+        lb.until("it is not ready", |lb| call(lb.admin, "GET", "/readyz", &[], b"").status == 503);
+        assert_eq!(request.join().unwrap(), 200);
+        assert_eq!(lb.ended().code(), Some(0));
+        assert!(!pids.iter().any(|pid| runs(*pid)));
+    }
+}
+
+#[test]
+fn idle_connections_do_not_hold_up_the_end() {
+    let mut lb = Balancer::start(&["--drain", "1h"]);
+    let idle: Vec<_> = (0..5).map(|_| std::net::TcpStream::connect(lb.traffic).unwrap()).collect();
+    lb.signal(Signal::TERM);
+    assert_eq!(lb.ended().code(), Some(0));
+    drop(idle);
+}
+
+#[test]
+fn the_drain_has_an_end() {
+    let mut lb = Balancer::start(&["--replica-command", &helper::command(), "--drain", "500ms"]);
+    let request = slow(&lb, 3_600_000);
+    lb.signal(Signal::TERM);
+    assert_eq!(lb.ended().code(), Some(0));
+    let _ = request.join(); // cut off: that is the deadline's meaning
+}
+
+#[test]
+fn a_second_signal_kills_what_is_left_and_exits_with_1() {
+    let mut lb = Balancer::start(&["--replica-command", &helper::command()]);
+    let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
+    let request = slow(&lb, 3_600_000);
+    lb.signal(Signal::TERM);
+    lb.wait_for("stopping drain_ms");
+    std::thread::sleep(Duration::from_millis(300)); // two signals at once are one
+    lb.signal(Signal::TERM);
+    assert_eq!(lb.ended().code(), Some(1));
+    until("no replica is left", || !pids.iter().any(|pid| runs(*pid)));
+    let _ = request.join();
+}
+
+/// Ctrl-C goes to the whole foreground process group: the replicas are not in it.
+#[test]
+fn ctrl_c_in_a_terminal_reaches_the_balancer_only() {
+    let mut lb = Command::new(env!("CARGO_BIN_EXE_lb"));
+    lb.args(["--listen", "127.0.0.1:0", "--admin-listen", "off", "--replicas", "2"]);
+    let mut lb = lb.process_group(0).stderr(Stdio::piped()).spawn().unwrap();
+    let log = std::io::BufReader::new(lb.stderr.take().unwrap());
+    let mut lines = std::io::BufRead::lines(log).map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("] ready ")));
+    let group = rustix::process::Pid::from_child(&lb);
+    rustix::process::kill_process_group(group, Signal::INT).unwrap();
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(lb.wait().unwrap().code(), Some(0), "{rest:#?}");
+    assert!(!rest.iter().any(|line| line.contains("replica dead")), "{rest:#?}");
+    assert_eq!(rest.iter().filter(|line| line.contains("replica gone")).count(), 2, "{rest:#?}");
+}

@@ -1,0 +1,166 @@
+//! One end of an HTTP connection, a client's or a replica's: every byte as it is on the wire.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::balancer::PATIENCE;
+
+/// A connection.
+pub struct Wire {
+    io: BufReader<TcpStream>,
+}
+
+/// A request or a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// All lines of the head, without the empty one.
+    pub head: String,
+    /// The body, its chunks put together.
+    pub body: Vec<u8>,
+    /// How many bytes each chunk had, if it came in chunks.
+    pub chunks: Vec<usize>,
+}
+
+impl Wire {
+    pub fn connect(to: SocketAddr) -> Self {
+        Self::new(TcpStream::connect(to).unwrap())
+    }
+
+    pub fn new(io: TcpStream) -> Self {
+        io.set_read_timeout(Some(PATIENCE)).unwrap();
+        io.set_write_timeout(Some(PATIENCE)).unwrap();
+        io.set_nodelay(true).unwrap();
+        Self { io: BufReader::new(io) }
+    }
+
+    /// The same connection, for another thread; what was read ahead stays here.
+    pub fn twin(&self) -> Self {
+        Self { io: BufReader::new(self.io.get_ref().try_clone().unwrap()) }
+    }
+
+    /// Writes; whether the other side took it.
+    pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.io.get_mut().write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// The next head; `None` if the connection ends before it does.
+    pub fn head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let read = self.io.read_until(b'\n', &mut head).ok()?;
+            if read == 0 {
+                return None;
+            }
+        }
+        head.truncate(head.len() - 4);
+        Some(String::from_utf8_lossy(&head).into_owned())
+    }
+
+    /// The next request.
+    pub fn request(&mut self) -> Option<Message> {
+        let head = self.head()?;
+        self.body(head, false)
+    }
+
+    /// The next reply to anything but HEAD; `None` also if it is cut short. Its end may be the connection's.
+    pub fn reply(&mut self) -> Option<Message> {
+        let head = self.head()?;
+        self.body(head, true)
+    }
+
+    /// Exactly so many bytes.
+    pub fn bytes(&mut self, n: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; n];
+        self.io.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// One chunk; the last is empty.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let mut line = String::new();
+        self.io.read_line(&mut line).ok()?;
+        let chunk = self.bytes(usize::from_str_radix(line.strip_suffix("\r\n")?, 16).ok()?)?;
+        (self.bytes(2)? == b"\r\n").then_some(chunk)
+    }
+
+    /// What comes until the other side closes; an error if it does not end well.
+    pub fn rest(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut rest = Vec::new();
+        self.io.read_to_end(&mut rest).map(|_| rest)
+    }
+
+    /// Whether the other side has closed, in whatever way; waits for it.
+    pub fn closed(&mut self) -> bool {
+        self.rest().is_ok_and(|rest| rest.is_empty()) || self.reset_by_peer()
+    }
+
+    /// Whether nothing is to be read for a while.
+    pub fn silent(&mut self, time: Duration) -> bool {
+        self.io.get_ref().set_read_timeout(Some(time)).unwrap();
+        let read = self.io.fill_buf();
+        let silent = read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        self.io.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        silent
+    }
+
+    /// Closes at once, by a reset.
+    pub fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(self.io.get_ref(), Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Sends nothing more.
+    pub fn half_close(&self) {
+        let _ = self.io.get_ref().shutdown(Shutdown::Write);
+    }
+
+    fn reset_by_peer(&mut self) -> bool {
+        let read = self.io.fill_buf();
+        read.map_or_else(|error| error.kind() != std::io::ErrorKind::WouldBlock, <[u8]>::is_empty)
+    }
+
+    /// The message with this head; `to_the_end`: without other framing it goes on until the connection ends.
+    pub fn body(&mut self, head: String, to_the_end: bool) -> Option<Message> {
+        let mut message = Message { head, body: Vec::new(), chunks: Vec::new() };
+        let length = message.fields("content-length").first().map(|length| length.parse().unwrap());
+        if !message.fields("transfer-encoding").is_empty() {
+            assert_eq!((message.fields("transfer-encoding"), length), (vec!["chunked"], None), "{message:?}");
+            loop {
+                let chunk = self.chunk()?;
+                if chunk.is_empty() {
+                    break;
+                }
+                message.chunks.push(chunk.len());
+                message.body.extend(chunk);
+            }
+        } else if let Some(length) = length {
+            message.body = self.bytes(length)?;
+        } else if to_the_end && !matches!(message.status(), 204 | 304) {
+            message.body = self.rest().ok()?;
+        }
+        Some(message)
+    }
+}
+
+impl Message {
+    /// The first line.
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap()
+    }
+
+    /// A reply's status.
+    pub fn status(&self) -> u16 {
+        self.line().split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The values of a field, in order.
+    pub fn fields(&self, name: &str) -> Vec<&str> {
+        let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
