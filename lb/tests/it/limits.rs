@@ -63,6 +63,11 @@ fn more_connections_than_allowed_are_answered_503_and_closed() {
     clients[0].say(GET);
     assert_eq!(clients[0].reply().unwrap().status(), 200);
     let lingering = [Wire::connect(lb.traffic), Wire::connect(lb.traffic)];
+    // Workers take connections in turn and in order: once each has refused a later one, both of these
+    // have been counted out while the first two were still there.
+    for _ in 0..4 {
+        assert_eq!(get(&lb).status(), 503);
+    }
     drop(clients);
     until("there is room again", || get(&lb).status() == 200);
     drop(lingering);
