@@ -1,7 +1,7 @@
 //! The directory that results are written to. A file is there whole or not at all.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A directory that can be written to.
 #[derive(Debug)]
@@ -29,13 +29,13 @@ impl Output {
         Ok(Self(path))
     }
 
-    /// Has `make` write a file under another name, and returns its path once it has the right one.
+    /// Writes a file under another name first, and returns its path once it has the right one.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, name: &str, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<PathBuf, Error> {
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Error> {
         let (partial, path) = (self.0.join(format!(".partial-{name}")), self.0.join(name));
-        match make(&partial).and_then(|()| std::fs::rename(&partial, &path)) {
+        match std::fs::write(&partial, content).and_then(|()| std::fs::rename(&partial, &path)) {
             Ok(()) => Ok(path),
             Err(source) => {
                 // It may not even have been made.
@@ -54,16 +54,14 @@ mod tests {
     fn a_file_is_there_whole_or_not_at_all() {
         let directory = tempfile::tempdir().unwrap();
         let output = Output::open(directory.path().join("a/b")).unwrap();
-        let path = output.write("good.txt", |path| std::fs::write(path, "all")).unwrap();
+        let path = output.write("good.txt", b"all").unwrap();
         assert_eq!(std::fs::read_to_string(path).unwrap(), "all");
 
-        let half = |path: &Path| {
-            std::fs::write(path, "ha")?;
-            Err(io::Error::other("disk full"))
-        };
-        let error = output.write("bad.txt", half).unwrap_err().to_string();
-        assert!(error.ends_with("a/b/bad.txt: disk full"), "{error}");
-        assert_eq!(std::fs::read_dir(directory.path().join("a/b")).unwrap().count(), 1);
+        let taken = directory.path().join("a/b/taken/within");
+        std::fs::create_dir_all(&taken).unwrap();
+        let error = output.write("taken", b"all").unwrap_err().to_string();
+        assert!(error.contains("a/b/taken: "), "{error}");
+        assert_eq!(std::fs::read_dir(directory.path().join("a/b")).unwrap().count(), 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How far the load has come: a bar on a terminal, a line every tenth of it elsewhere.
+//! How far something has come: a bar on a terminal, a line every tenth of it elsewhere.
 
 use std::io::IsTerminal;
 
@@ -6,20 +6,22 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Counts up to a total; the bar goes away when it is dropped.
 pub struct Progress {
+    what: String,
     total: u32,
     done: u32,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Nothing of `total` is done yet.
-    pub fn new(total: u32) -> Self {
+    /// Nothing of `total` is done yet; `what` is said beside it: `A-1 requests`.
+    pub fn new(what: &str, total: u32) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style =
-                ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} requests, {eta} left");
-            ProgressBar::new(total.into()).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                ProgressStyle::with_template("{msg}: {bar:40} {human_pos} of {human_len}, {eta} left");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(total.into()).with_style(style).with_message(what.to_owned())
         });
-        Self { total, done: 0, bar }
+        Self { what: what.into(), total, done: 0, bar }
     }
 
     /// One more is done.
@@ -28,7 +30,7 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.inc(1),
             None if self.done.is_multiple_of(self.total.div_ceil(10)) || self.done == self.total => {
-                eprintln!("{} of {} requests", self.done, self.total);
+                eprintln!("{}: {} of {}", self.what, self.done, self.total);
             }
             None => {}
         }

@@ -1,52 +1,198 @@
-//! Tables of text that fit 100 columns.
+//! A table, and how it reads as text, CSV and JSON.
 
-/// Names are cut to this many characters.
-const NAME_WIDTH: usize = 32;
+use serde_json::{Map, Value};
 
-/// The longest bar, in characters.
-const BAR_WIDTH: f64 = 40.0;
+/// Rows under named columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// The stem of its files: `distribution`.
+    pub name: String,
+    /// What it shows, in a line.
+    pub caption: String,
+    /// The heads of the columns, with units: `share (%)`.
+    pub columns: Vec<String>,
+    /// As many cells each as there are columns.
+    pub rows: Vec<Vec<Cell>>,
+}
 
-/// A row for each replica: its name, its count, its share of the answered, a bar.
-pub fn of_counts(counts: &[(String, u32)]) -> String {
-    let total: f64 = counts.iter().map(|(_, count)| f64::from(*count)).sum();
-    let peak = counts.iter().map(|(_, count)| *count).max().unwrap_or_default();
-    let width = counts.iter().map(|(name, _)| cut(name).chars().count()).max().unwrap_or_default().max(7);
-    let mut table = format!("{:width$}  requests    share\n", "replica");
-    for (name, count) in counts {
-        let share = 100.0 * f64::from(*count) / total;
-        let bar = "█".repeat((BAR_WIDTH * f64::from(*count) / f64::from(peak)).round() as usize);
-        table += &format!("{:width$}  {:>8}  {share:5.1} %  {bar}\n", cut(name), grouped(*count));
+/// A value in a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Words; set to the left.
+    Text(String),
+    /// A whole number, with its thousands apart.
+    Count(u64),
+    /// A number and how many digits follow its point.
+    Number(f64, usize),
+    /// Nothing was measured.
+    None,
+}
+
+/// What a terminal shows in a line.
+const WIDTH: usize = 100;
+
+/// Words are cut to this many characters in text.
+const LONGEST: usize = 32;
+
+impl Table {
+    /// A table without rows.
+    pub fn new(name: impl Into<String>, caption: impl Into<String>, columns: &[&str]) -> Self {
+        let columns = columns.iter().map(|head| (*head).to_owned()).collect();
+        Self { name: name.into(), caption: caption.into(), columns, rows: Vec::new() }
     }
-    table
+
+    /// One more row.
+    pub fn row(&mut self, cells: impl Into<Vec<Cell>>) {
+        let cells = cells.into();
+        debug_assert_eq!(cells.len(), self.columns.len(), "a row of {}", self.name);
+        self.rows.push(cells);
+    }
+
+    /// For a terminal; what would go beyond 100 columns is cut.
+    pub fn text(&self) -> String {
+        let shown: Vec<Vec<String>> =
+            self.rows.iter().map(|row| row.iter().map(|cell| cut(&cell.to_string())).collect()).collect();
+        let left: Vec<bool> = (0..self.columns.len()).map(|at| self.is_text(at)).collect();
+        let widths: Vec<usize> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, head)| {
+                shown.iter().map(|row| length(&row[at])).chain([length(head)]).max().unwrap_or(0)
+            })
+            .collect();
+        let line = |cells: &[String]| {
+            let padded = cells.iter().zip(&widths).zip(&left).map(|((cell, width), left)| match left {
+                true => format!("{cell:width$}"),
+                false => format!("{cell:>width$}"),
+            });
+            let line = padded.collect::<Vec<_>>().join("  ");
+            line.trim_end().chars().take(WIDTH).chain(['\n']).collect::<String>()
+        };
+        let head = line(&self.columns);
+        let rule = "─".repeat(length(&head).saturating_sub(1)) + "\n";
+        shown.iter().fold(head + &rule, |text, row| text + &line(row))
+    }
+
+    /// Comma-separated values with a head (RFC 4180).
+    pub fn csv(&self) -> String {
+        let rows = self.rows.iter().map(|row| row.iter().map(Cell::plain).collect::<Vec<_>>());
+        let lines = [self.columns.clone()].into_iter().chain(rows);
+        lines
+            .map(|cells| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\r\n")
+            .collect()
+    }
+
+    /// An array with an object for each row.
+    pub fn json(&self) -> Value {
+        let object = |row: &Vec<Cell>| {
+            let fields = self.columns.iter().cloned().zip(row.iter().map(Cell::json));
+            Value::Object(fields.collect::<Map<_, _>>())
+        };
+        self.rows.iter().map(object).collect()
+    }
+
+    /// Whether a column holds words.
+    pub fn is_text(&self, column: usize) -> bool {
+        self.rows.iter().any(|row| matches!(row[column], Cell::Text(_)))
+    }
+}
+
+impl Cell {
+    /// Words.
+    pub fn text(words: impl Into<String>) -> Self {
+        Self::Text(words.into())
+    }
+
+    /// Without thousands apart, for machines.
+    fn plain(&self) -> String {
+        match self {
+            Self::Count(number) => number.to_string(),
+            Self::None => String::new(),
+            other => other.to_string(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Text(words) => words.clone().into(),
+            Self::Count(number) => (*number).into(),
+            // What the table shows is what was measured; more digits would only look exact.
+            Self::Number(..) => self.to_string().parse::<f64>().ok().into(),
+            Self::None => Value::Null,
+        }
+    }
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(words) => f.write_str(words),
+            Self::Count(number) => f.write_str(&grouped(*number)),
+            Self::Number(number, digits) => write!(f, "{number:.digits$}"),
+            Self::None => f.write_str("–"),
+        }
+    }
 }
 
 /// A number with its thousands apart: 10,000.
-pub fn grouped(number: u32) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
     groups.join(",")
 }
 
-/// A name that is not too long for a table or a chart.
-pub fn cut(name: &str) -> String {
-    if name.chars().count() <= NAME_WIDTH {
-        return name.to_owned();
+/// Words that are not too long for a table or a chart.
+pub fn cut(words: &str) -> String {
+    if length(words) <= LONGEST {
+        return words.to_owned();
     }
-    name.chars().take(NAME_WIDTH - 1).chain(['…']).collect()
+    words.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn quoted(cell: &str) -> String {
+    match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn table() -> Table {
+        let mut table = Table::new("t", "a table", &["replica", "requests", "share (%)"]);
+        table.row([Cell::text("x".repeat(63)), Cell::Count(3_000_000), Cell::Number(75.0, 1)]);
+        table.row([Cell::text("a \"b\", c"), Cell::Count(0), Cell::None]);
+        table
+    }
+
     #[test]
-    fn a_table_fits_100_columns() {
-        let counts = [("x".repeat(63), 3_000_000), ("S5".into(), 1_000_000), ("none".into(), 0)];
-        let table = of_counts(&counts);
-        assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
-        assert!(table.contains("3,000,000   75.0 %"), "{table}");
-        assert!(table.lines().last().unwrap().ends_with("0    0.0 %  "), "{table}");
+    fn text_fits_100_columns() {
+        let text = table().text();
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert!(text.contains("…  3,000,000       75.0\n"), "{text}");
+        assert!(text.ends_with("          0          –\n"), "{text}");
+        let wide = Table::new("w", "", &["c"; 60]).text();
+        assert!(wide.lines().all(|line| line.chars().count() == 100), "{wide}");
+    }
+
+    #[test]
+    fn machines_read_it_back() {
+        let csv = table().csv();
+        assert!(csv.starts_with("replica,requests,share (%)\r\n"), "{csv}");
+        assert!(csv.ends_with("\"a \"\"b\"\", c\",0,\r\n"), "{csv}");
+        assert_eq!(
+            table().json()[1],
+            serde_json::json!({"replica": "a \"b\", c", "requests": 0, "share (%)": null})
+        );
+        assert_eq!(table().json()[0]["share (%)"], 75.0);
     }
 
     #[test]
@@ -56,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut() {
+    fn long_words_are_cut() {
         assert_eq!(cut("server1"), "server1");
         assert_eq!(cut(&"é".repeat(33)), format!("{}…", "é".repeat(31)));
     }

@@ -1,23 +1,11 @@
-//! Charts as PNG, readable at half their size, with a font of our own: a machine may have none.
+//! Horizontal bars.
 
-use std::io;
-use std::path::Path;
-
+use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, letters, title_letters};
 use crate::table::{cut, grouped};
-
-/// Okabe and Ito's blue and vermilion: told apart by colour-blind readers, and in print.
-const BAR: RGBColor = RGBColor(0, 114, 178);
-const MEAN: RGBColor = RGBColor(213, 94, 0);
-const INK: RGBColor = RGBColor(40, 40, 40);
-const GRID: RGBColor = RGBColor(215, 215, 215);
-
-const FONT: &str = "sans-serif";
-const TEXT: i32 = 34;
-const WIDTH: u32 = 1600;
 
 /// Horizontal bars, so that long names can be read, with their mean as a dashed line.
 pub struct BarChart<'a> {
@@ -33,30 +21,18 @@ pub struct BarChart<'a> {
     pub mean: f64,
 }
 
-impl BarChart<'_> {
-    /// Draws it as a PNG file.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn draw(&self, path: &Path) -> io::Result<()> {
-        register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-            .map_err(|_| io::Error::other("the built-in font is damaged"))?;
-        self.draw_on(BitMapBackend::new(path, (WIDTH, self.height()))).map_err(io::Error::other)
-    }
-
+impl Chart for BarChart<'_> {
     fn height(&self) -> u32 {
         // Hundreds of bars still make a picture that can be opened.
         (300 + 90 * self.bars.len() as u32).clamp(600, 10_000)
     }
 
-    fn draw_on<B: DrawingBackend>(&self, backend: B) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
         let bars: Vec<_> = self.bars.iter().rev().collect();
         let peak = bars.iter().map(|(_, count)| *count).max().unwrap_or_default();
         let longest = bars.iter().map(|(name, _)| cut(name).chars().count()).max().unwrap_or_default() as i32;
-        let text = (FONT, TEXT).into_font().color(&INK);
-        let root = backend.into_drawing_area();
-        root.fill(&WHITE)?;
-        let plot = root.margin(20, 0, 0, 0).titled(&self.title, (FONT, 46).into_font().color(&INK))?;
+        let text = letters();
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
 
         // A bar takes 20 units of the axis, and lies around their middle.
         let middle = |at: usize| 20 * at as i32 + 10;
@@ -80,7 +56,7 @@ impl BarChart<'_> {
             .axis_style(INK)
             .label_style(text.clone())
             .x_labels(6)
-            .x_label_formatter(&|count| grouped(*count))
+            .x_label_formatter(&|count| grouped((*count).into()))
             .y_label_formatter(&|at| {
                 bars.get(*at as usize / 20).map(|(name, _)| cut(name)).unwrap_or_default()
             })
@@ -90,29 +66,29 @@ impl BarChart<'_> {
 
         let numbered = || bars.iter().enumerate().map(|(at, (_, count))| (middle(at), *count));
         chart.draw_series(
-            numbered().map(|(at, count)| Rectangle::new([(0, at - 7), (count, at + 7)], BAR.filled())),
+            numbered().map(|(at, count)| Rectangle::new([(0, at - 7), (count, at + 7)], PALETTE[0].filled())),
         )?;
         let column = text.pos(Pos::new(HPos::Left, VPos::Center));
         chart.draw_series(numbered().map(|(at, count)| {
-            EmptyElement::at((peak, at)) + Text::new(grouped(count), (20, 0), column.clone())
+            EmptyElement::at((peak, at)) + Text::new(grouped(count.into()), (20, 0), column.clone())
         }))?;
         let mean = self.mean.round() as u32;
-        let line = DashedLineSeries::new([(mean, bottom), (mean, top)], 16, 10, MEAN.stroke_width(5));
+        let line = DashedLineSeries::new([(mean, bottom), (mean, top)], 16, 10, PALETTE[1].stroke_width(5));
         chart.draw_series(line)?;
-        let above = (FONT, TEXT).into_font().color(&MEAN).pos(Pos::new(HPos::Center, VPos::Bottom));
-        let label = Text::new(format!("mean {}", grouped(mean)), (0, -12), above);
+        let above = (FONT, TEXT).into_font().color(&PALETTE[1]).pos(Pos::new(HPos::Center, VPos::Bottom));
+        let label = Text::new(format!("mean {}", grouped(mean.into())), (0, -12), above);
         chart.draw_series([EmptyElement::at((mean, top)) + label])?;
-        root.present()
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chart::{Picture, WIDTH};
 
     #[test]
     fn the_picture_grows_with_the_bars_within_bounds() {
-        let directory = tempfile::tempdir().unwrap();
         for (bars, height) in [(1, 600), (10, 1200), (300, 10_000)] {
             let bars: Vec<_> = (1..=bars).map(|i| (format!("server{i}"), i)).collect();
             let chart = BarChart {
@@ -122,10 +98,9 @@ mod tests {
                 bars: &bars,
                 mean: 1.0,
             };
-            let path = directory.path().join("bars.png");
-            chart.draw(&path).unwrap();
+            let picture = Picture::of("bars", "bars", &chart).unwrap();
             // PNG, section 11.2.1: width and height stand first in the first chunk.
-            let header = std::fs::read(&path).unwrap()[16..24].to_vec();
+            let header = picture.png[16..24].to_vec();
             assert_eq!(header, [WIDTH.to_be_bytes(), u32::to_be_bytes(height)].concat());
         }
     }

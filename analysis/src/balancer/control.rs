@@ -1,0 +1,143 @@
+//! The fleet: /rep, /add and /rm, and how it is left as it was found.
+
+use std::time::Duration;
+
+use awc::http::StatusCode;
+use awc::{Client, ClientRequest};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Balancer, MAX_BODY};
+
+/// How long a change of the fleet may take; an /add waits for its replicas.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Why the fleet cannot be asked or changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// There is no answer; the words of the HTTP client.
+    #[error("{path} is not answered: {reason}")]
+    NoReply {
+        /// What was asked.
+        path: String,
+        /// The words of the HTTP client.
+        reason: String,
+    },
+    /// The balancer says no; its own words.
+    #[error("{path} answers {status}: {message}")]
+    Refused {
+        /// What was asked.
+        path: String,
+        /// With which status.
+        status: StatusCode,
+        /// The message in the answer.
+        message: String,
+    },
+    /// Somebody else's server.
+    #[error("{path} is not answered as the contract says")]
+    NotTheContract {
+        /// What was asked.
+        path: String,
+    },
+    /// Nobody said where the admin listener is.
+    #[error("needs the admin listener (--admin URL)")]
+    NoAdmin,
+}
+
+/// The body of /rep, and of every good answer to a change.
+#[derive(Deserialize)]
+struct Rep {
+    message: Replicas,
+}
+
+#[derive(Deserialize)]
+struct Replicas {
+    replicas: Vec<String>,
+}
+
+impl Balancer {
+    /// The replicas that it lists, in seat order.
+    ///
+    /// # Errors
+    /// When it is no balancer of ours.
+    pub async fn replicas(&self) -> Result<Vec<String>, ControlError> {
+        self.change(self.control.get(self.path("/rep")), None).await
+    }
+
+    /// Adds replicas, the first of them with these names; returns the whole list.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn add(&self, n: usize, hostnames: &[String]) -> Result<Vec<String>, ControlError> {
+        let body = json!({ "n": n, "hostnames": hostnames });
+        self.change(self.control.post(self.path("/add")), Some(body)).await
+    }
+
+    /// Removes these replicas; returns the whole list.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn remove(&self, hostnames: &[String]) -> Result<Vec<String>, ControlError> {
+        let body = json!({ "n": hostnames.len(), "hostnames": hostnames });
+        self.change(self.control.delete(self.path("/rm")), Some(body)).await
+    }
+
+    /// Makes the fleet list these names again, one change at a time: a new replica takes the smallest free seat, so
+    /// a name that comes back while only its seat is free comes back to its seat.
+    ///
+    /// # Errors
+    /// When a change is refused.
+    pub async fn restore(&self, found: &[String]) -> Result<(), ControlError> {
+        let mut now = self.replicas().await?;
+        loop {
+            let surplus: Vec<_> = now.iter().filter(|name| !found.contains(name)).cloned().collect();
+            let missing = found.iter().find(|name| !now.contains(name));
+            now = match (surplus.first(), missing) {
+                (None, None) => return Ok(()),
+                (Some(one), Some(_)) if now.len() > 1 && now.len() >= found.len() => {
+                    self.remove(std::slice::from_ref(one)).await?
+                }
+                (_, Some(name)) => self.add(1, std::slice::from_ref(name)).await?,
+                (Some(_), None) => self.remove(&surplus).await?,
+            };
+        }
+    }
+
+    async fn change(&self, request: ClientRequest, body: Option<Value>) -> Result<Vec<String>, ControlError> {
+        let rep: Rep = self.ask(request, body).await?;
+        Ok(rep.message.replicas)
+    }
+
+    /// The JSON that a request is answered with.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        request: ClientRequest,
+        body: Option<Value>,
+    ) -> Result<T, ControlError> {
+        let path = request.get_uri().path().to_owned();
+        let no_reply = |reason: String| ControlError::NoReply { path: path.clone(), reason };
+        let sent = match body {
+            Some(body) => request.send_json(&body),
+            None => request.send(),
+        };
+        let mut reply = sent.await.map_err(|error| no_reply(error.to_string()))?;
+        let body = reply.body().limit(MAX_BODY).await.map_err(|error| no_reply(error.to_string()))?;
+        if reply.status() == StatusCode::OK {
+            return serde_json::from_slice(&body).map_err(|_| ControlError::NotTheContract { path });
+        }
+        let answer: Option<Value> = serde_json::from_slice(&body).ok();
+        match answer.as_ref().and_then(|answer| answer["message"].as_str()) {
+            Some(message) => {
+                Err(ControlError::Refused { path, status: reply.status(), message: message.into() })
+            }
+            None => Err(ControlError::NotTheContract { path }),
+        }
+    }
+}
+
+/// A client for changes. It keeps no connection: the next change may come after the balancer has closed it.
+pub(super) fn client() -> Client {
+    let connector = awc::Connector::new().conn_keep_alive(Duration::ZERO);
+    awc::ClientBuilder::new().connector(connector).timeout(TIMEOUT).disable_redirects().finish()
+}

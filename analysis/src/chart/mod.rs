@@ -1,0 +1,123 @@
+//! Charts as PNG and SVG, readable at half their size, with a font of our own: a machine may have none.
+
+mod bars;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::{TextStyle, register_font};
+
+pub use bars::BarChart;
+
+/// Okabe and Ito's colours: told apart by colour-blind readers, and in print. Blue and vermilion first.
+pub const PALETTE: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(230, 159, 0),
+    RGBColor(120, 110, 0),
+    RGBColor(0, 0, 0),
+];
+
+/// Letters and axes.
+pub const INK: RGBColor = RGBColor(40, 40, 40);
+
+/// The lines behind.
+pub const GRID: RGBColor = RGBColor(215, 215, 215);
+
+/// The only font.
+pub const FONT: &str = "sans-serif";
+
+/// The size of letters, in pixels of a picture that is 1,600 wide.
+pub const TEXT: i32 = 34;
+
+/// The size of letters in a title.
+pub const TITLE: i32 = 44;
+
+/// The width of every picture.
+pub const WIDTH: u32 = 1600;
+
+/// A drawing, and what may go wrong with it.
+pub type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+/// Something that can be drawn on a white sheet.
+pub trait Chart {
+    /// In pixels; [`WIDTH`] wide.
+    fn height(&self) -> u32;
+
+    /// Draws it.
+    fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B>;
+}
+
+/// A drawn chart.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The stem of its files.
+    pub name: String,
+    /// What it shows, in a line.
+    pub caption: String,
+    /// As text.
+    pub svg: String,
+    /// As bytes.
+    pub png: Vec<u8>,
+}
+
+/// A chart that cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("the chart '{name}' cannot be drawn: {reason}")]
+pub struct Error {
+    name: String,
+    reason: String,
+}
+
+impl Picture {
+    /// Draws a chart.
+    ///
+    /// # Errors
+    /// When its figures make no axes.
+    pub fn of(
+        name: impl Into<String>,
+        caption: impl Into<String>,
+        chart: &impl Chart,
+    ) -> Result<Self, Error> {
+        let (name, caption) = (name.into(), caption.into());
+        let error = |reason: String| Error { name: name.clone(), reason };
+        register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+            .map_err(|_| error("the built-in font is damaged".into()))?;
+        let size = (WIDTH, chart.height());
+        let mut svg = String::new();
+        on(SVGBackend::with_string(&mut svg, size), chart).map_err(error)?;
+        let mut pixels = vec![0; 3 * (size.0 * size.1) as usize];
+        on(BitMapBackend::with_buffer(&mut pixels, size), chart).map_err(error)?;
+        let png = png(&pixels, size).map_err(|reason| error(reason.to_string()))?;
+        Ok(Self { name, caption, svg, png })
+    }
+}
+
+/// Letters of the usual size.
+pub fn letters() -> TextStyle<'static> {
+    (FONT, TEXT).into_font().color(&INK)
+}
+
+/// Letters of a title.
+pub fn title_letters() -> TextStyle<'static> {
+    (FONT, TITLE).into_font().color(&INK)
+}
+
+fn on<B: DrawingBackend>(backend: B, chart: &impl Chart) -> Result<(), String> {
+    let sheet = backend.into_drawing_area();
+    let drawn = sheet.fill(&WHITE).and_then(|()| chart.draw(&sheet)).and_then(|()| sheet.present());
+    drawn.map_err(|error| error.to_string())
+}
+
+fn png(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(bytes)
+}

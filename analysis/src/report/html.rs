@@ -1,0 +1,92 @@
+//! `report.html`: one file with everything in it, pictures as well, that loads nothing from elsewhere.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::{Page, Section};
+use crate::table::Table;
+
+const STYLE: &str = include_str!("style.css");
+
+/// The whole document.
+pub fn of(page: &Page) -> String {
+    let settings: String = page
+        .settings
+        .iter()
+        .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>", escaped(name), escaped(value)))
+        .collect();
+    let contents: String = page
+        .sections
+        .iter()
+        .map(|section| format!("<li><a href=\"#{}\">{}</a></li>", section.name, escaped(&section.title)))
+        .collect();
+    let sections: String = page.sections.iter().map(section).collect();
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>Analysis of a consistent-hashing balancer</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <h1>Analysis of a consistent-hashing balancer</h1>\n<dl>{settings}</dl>\n<nav><ol>{contents}</ol></nav>\n\
+         {sections}</body>\n</html>\n"
+    )
+}
+
+fn section(section: &Section) -> String {
+    let text: String = section.text.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect();
+    // PNG rather than SVG: it brings its letters along, also to a machine without fonts.
+    let pictures: String = section
+        .pictures
+        .iter()
+        .map(|picture| {
+            let caption = escaped(&picture.caption);
+            let png = BASE64_STANDARD.encode(&picture.png);
+            format!(
+                "<figure><img alt=\"{caption}\" src=\"data:image/png;base64,{png}\">\
+                 <figcaption>{caption}</figcaption></figure>\n"
+            )
+        })
+        .collect();
+    let tables: String = section.tables.iter().map(table).collect();
+    let title = escaped(&section.title);
+    format!("<section id=\"{}\">\n<h2>{title}</h2>\n{text}{pictures}{tables}</section>\n", section.name)
+}
+
+fn table(table: &Table) -> String {
+    let class = |at: usize| if table.is_text(at) { "" } else { " class=\"number\"" };
+    let heads: String = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, head)| format!("<th{}>{}</th>", class(at), escaped(head)))
+        .collect();
+    let row = |row: &Vec<crate::table::Cell>| {
+        let cells = row.iter().enumerate();
+        let cells = cells.map(|(at, cell)| format!("<td{}>{}</td>", class(at), escaped(&cell.to_string())));
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let rows: String = table.rows.iter().map(row).collect();
+    format!(
+        "<div class=\"table\"><table>\n<caption>{}</caption>\n<thead><tr>{heads}</tr></thead>\n\
+         <tbody>\n{rows}</tbody>\n</table></div>\n",
+        escaped(&table.caption)
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Cell;
+
+    #[test]
+    fn names_are_no_markup_and_nothing_is_loaded() {
+        let mut names = Table::new("t", "names", &["replica"]);
+        names.row([Cell::text("<script src=\"x\">&")]);
+        let section = Section { tables: vec![names], ..Section::new("x", "A-1: x") };
+        let text = of(&Page { settings: Vec::new(), sections: vec![section] });
+        assert!(text.contains("<td>&lt;script src=&quot;x&quot;&gt;&amp;</td>"), "{text}");
+        assert!(!text.contains("http") && !text.contains("<script") && !text.contains("<link"), "{text}");
+    }
+}

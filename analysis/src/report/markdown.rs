@@ -1,0 +1,66 @@
+//! `REPORT.md`: the report beside its pictures.
+
+use super::Page;
+use crate::table::Table;
+
+/// The whole document.
+pub fn of(page: &Page) -> String {
+    let mut text = String::from("# Analysis of a consistent-hashing balancer\n\n");
+    for (name, value) in &page.settings {
+        text += &format!("- {name}: {}\n", escaped(value));
+    }
+    for section in &page.sections {
+        text += &format!("\n## {}\n\n", escaped(&section.title));
+        for paragraph in &section.text {
+            text += &format!("{}\n\n", escaped(paragraph));
+        }
+        for picture in &section.pictures {
+            let caption = escaped(&picture.caption);
+            text += &format!("![{caption}]({}.png)\n\n*{caption}*\n\n", picture.name);
+        }
+        for one in &section.tables {
+            text += &format!("{}\n\n{}\n", escaped(&one.caption), table(one));
+        }
+    }
+    text
+}
+
+fn table(table: &Table) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let heads: Vec<_> = table.columns.iter().map(|head| escaped(head)).collect();
+    let aligned = (0..heads.len()).map(|at| if table.is_text(at) { "---" } else { "---:" }.to_owned());
+    let rows = table.rows.iter().map(|row| {
+        let cells: Vec<_> = row.iter().map(|cell| escaped(&cell.to_string())).collect();
+        line(&cells)
+    });
+    line(&heads) + &line(&aligned.collect::<Vec<_>>()) + &rows.collect::<String>()
+}
+
+/// What would be markup is a character.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        if matches!(char, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#') {
+            escaped.push('\\');
+        }
+        escaped.push(if char == '\n' { ' ' } else { char });
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Section;
+    use crate::table::Cell;
+
+    #[test]
+    fn names_are_no_markup() {
+        let mut names = Table::new("t", "names", &["replica", "n"]);
+        names.row([Cell::text("a|b_<c>"), Cell::Count(1)]);
+        let section = Section { tables: vec![names], ..Section::new("x", "A-1: x") };
+        let text = of(&Page { settings: vec![("url", "http://a".into())], sections: vec![section] });
+        assert!(text.contains("- url: http://a\n"), "{text}");
+        assert!(text.contains("| replica | n |\n| --- | ---: |\n| a\\|b\\_\\<c\\> | 1 |\n"), "{text}");
+    }
+}

@@ -1,0 +1,119 @@
+//! A run: the experiments in their order, on a fleet that is left as it was found.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{Args, Command};
+use crate::balancer::{self, Balancer};
+use crate::distribution;
+use crate::error::Error;
+use crate::output::Output;
+use crate::report::{Page, Section, pretty};
+
+/// Every experiment, in the order of a whole run.
+fn all() -> Vec<Command> {
+    vec![Command::Distribution]
+}
+
+/// The name of an experiment, and what `--assert` can name of it.
+fn named(command: &Command) -> (&'static str, &'static [&'static str]) {
+    match command {
+        Command::Distribution => (distribution::NAME, distribution::FACTS),
+    }
+}
+
+/// Why these flags make no sense together.
+pub fn check(args: &Args) -> Result<(), String> {
+    let commands = commands(args);
+    for assertion in &args.assertions {
+        let figures = commands
+            .iter()
+            .map(named)
+            .flat_map(|(experiment, figures)| figures.iter().map(move |figure| (experiment, *figure)));
+        if !figures.clone().any(|(experiment, figure)| assertion.names(experiment, figure)) {
+            let known: Vec<_> =
+                figures.map(|(experiment, figure)| format!("{experiment}.{figure}")).collect();
+            return Err(format!("--assert '{assertion}': no such figure; there are {}", known.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// Runs what was asked for, prints and writes it.
+///
+/// # Errors
+/// When there is nothing to measure, nothing can be written, an assertion does not hold, or a signal came.
+pub async fn run(args: Args) -> Result<(), Error> {
+    let output = Output::open(args.out.clone().unwrap_or_else(directory))?;
+    let balancer = balancer::find_or_embed(args.url.clone(), args.admin.clone()).await?;
+    if balancer.is_embedded() {
+        eprintln!("no balancer answers: started one at {}", balancer.url());
+    }
+    // One that has no /rep is no balancer of ours; experiments that would change its fleet find out by themselves.
+    let found = balancer.replicas().await.unwrap_or_default();
+    let sections = tokio::select! {
+        sections = experiments(&args, &balancer) => sections,
+        () = interrupted() => Err(Error::Interrupted("nothing was written".into())),
+    };
+    if !balancer.is_embedded() && !found.is_empty() {
+        tokio::select! {
+            restored = balancer.restore(&found) => restored?,
+            () = interrupted() => return Err(Error::Interrupted("the fleet is not as it was found".into())),
+        }
+    }
+    let page = Page { settings: settings(&args, &balancer), sections: sections? };
+    let report = page.write(&output)?;
+    if args.json {
+        print!("{}", pretty(&page.json()));
+    } else {
+        println!("{}", report.display());
+    }
+    let broken: Vec<_> =
+        args.assertions.iter().flat_map(|assertion| assertion.broken(&page.sections)).collect();
+    if broken.is_empty() { Ok(()) } else { Err(Error::Assertion(broken)) }
+}
+
+async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, Error> {
+    let mut sections = Vec::new();
+    for command in commands(args) {
+        let section = match command {
+            Command::Distribution => distribution::run(balancer, args.load()).await?,
+        };
+        if !args.json {
+            print!("{}", section.terminal());
+        }
+        sections.push(section);
+    }
+    Ok(sections)
+}
+
+fn commands(args: &Args) -> Vec<Command> {
+    args.command.clone().map_or_else(all, |command| vec![command])
+}
+
+fn directory() -> PathBuf {
+    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    PathBuf::from("target/analysis").join(time.replace(':', "-"))
+}
+
+fn settings(args: &Args, balancer: &Balancer) -> Vec<(&'static str, String)> {
+    let embedded = if balancer.is_embedded() { " (started for this run)" } else { "" };
+    vec![
+        ("balancer", format!("{}{embedded}", balancer.url())),
+        ("requests a measurement", args.requests.to_string()),
+        ("connections", args.connections.to_string()),
+        ("seed", args.seed.to_string()),
+        ("time", humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
+    ]
+}
+
+/// Comes with Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! `analysis` as people run it: its flags, its files, its exit codes.
+
+mod program;
+
+use program::{Balancer, analysis};
+
+#[test]
+fn a_distribution_from_a_balancer_of_its_own_to_the_files() {
+    let balancer = Balancer::start();
+    let run = analysis(&["distribution", "--url", &balancer.url, "--requests", "300", "--json"]);
+    assert_eq!(run.code, Some(0), "{}", run.errors);
+    let report: serde_json::Value = serde_json::from_str(&run.printed).unwrap();
+    let rows = report["experiments"][0]["tables"]["distribution"].as_array().unwrap();
+    let answered = rows.iter().map(|row| row["requests"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((rows.len(), answered), (3, 300));
+    assert!(run.file("requests_per_server.txt").starts_with("server1: "));
+    let times: serde_json::Value = serde_json::from_str(&run.file("response_times.json")).unwrap();
+    assert_eq!(times["times"].as_array().unwrap().len(), 300);
+    assert!(run.file("distribution.csv").starts_with("replica,requests,"));
+    assert!(run.file("distribution.svg").starts_with("<svg"));
+    assert!(run.file("REPORT.md").contains("![Requests per replica, and their mean](distribution.png)"));
+    let page = run.file("report.html");
+    assert!(page.contains("src=\"data:image/png;base64,") && !page.contains("src=\"http"));
+}
+
+#[test]
+fn an_assertion_sets_the_exit_code() {
+    let balancer = Balancer::start();
+    let asserted = |assertion: &str| {
+        analysis(&["distribution", "--url", &balancer.url, "--requests", "90", "--assert", assertion])
+    };
+    assert_eq!(asserted("distribution.failed=0").code, Some(0));
+    let broken = asserted("peak_to_average<1");
+    assert_eq!(broken.code, Some(1));
+    assert!(broken.errors.contains("peak_to_average<1 does not hold: distribution.peak_to_average is 1."));
+    assert!(broken.file("report.html").contains("</html>"));
+    let unknown = asserted("beauty>9");
+    assert_eq!(unknown.code, Some(64));
+    assert!(
+        unknown.errors.contains("no such figure; there are distribution.peak_to_average,"),
+        "{}",
+        unknown.errors
+    );
+}
+
+#[test]
+fn a_bad_flag_is_one_line_and_nothing_is_written() {
+    for (args, says) in [
+        (["--url", "ftp://x"], "--url"),
+        (["--requests", "0"], "--requests"),
+        (["--assert", "x"], "expected [EXPERIMENT.]FIGURE"),
+        (["--out", ""], "--out"),
+    ] {
+        let run = analysis(&args);
+        assert_eq!(run.code, Some(64), "{args:?} {}", run.errors);
+        assert!(run.errors.contains(says) && run.errors.trim_end().lines().count() == 1, "{}", run.errors);
+        assert_eq!(run.files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_or_written_is_one_line() {
+    let nobody = analysis(&["--url", "http://127.0.0.1:1"]);
+    assert_eq!((nobody.code, nobody.files().len()), (Some(1), 0), "{}", nobody.errors);
+    assert!(
+        nobody.errors.starts_with("analysis: http://127.0.0.1:1 cannot be measured: "),
+        "{}",
+        nobody.errors
+    );
+    let unwritable = analysis(&["--out", "/proc/nowhere"]);
+    assert_eq!(unwritable.code, Some(1));
+    assert!(
+        unwritable.errors.starts_with("analysis: cannot write to /proc/nowhere"),
+        "{}",
+        unwritable.errors
+    );
+}

@@ -1,0 +1,84 @@
+//! Runs `analysis`, and a balancer for it to measure; both end with the test.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a run may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A run that ended.
+pub struct Run {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub printed: String,
+    /// Its standard error.
+    pub errors: String,
+    out: tempfile::TempDir,
+}
+
+/// A balancer to measure; its replicas are started by way of the executable of `analysis`.
+pub struct Balancer {
+    /// Where it listens.
+    pub url: String,
+    /// Where its admin listener is.
+    pub admin: String,
+    _embedded: lb::app::Embedded,
+}
+
+/// Runs it to its end, with `--out` into a directory of its own unless the arguments say where.
+pub fn analysis(args: &[&str]) -> Run {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_analysis"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if !args.contains(&"--out") {
+        command.arg("--out").arg(out.path());
+    }
+    let output = wait(command.spawn().unwrap());
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code(), printed: text(output.stdout), errors: text(output.stderr), out }
+}
+
+fn wait(child: Child) -> std::process::Output {
+    let pid = rustix::process::Pid::from_child(&child);
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if end.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    });
+    let start = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    watch.join().unwrap();
+    assert!(start.elapsed() < PATIENCE, "analysis does not end: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+impl Run {
+    /// A file that it wrote.
+    pub fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.out.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The names of the files that it wrote.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.out.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+impl Balancer {
+    /// Three built-in replicas, on free ports.
+    pub fn start() -> Self {
+        let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = lb::config::Config { listen: free, admin_listen: Some(free), ..Default::default() };
+        let embedded = lb::app::Embedded::start(config, env!("CARGO_BIN_EXE_analysis").into()).unwrap();
+        let admin = embedded.admin.unwrap();
+        Self {
+            url: format!("http://{}", embedded.traffic),
+            admin: format!("http://{admin}"),
+            _embedded: embedded,
+        }
+    }
+}
