@@ -1,19 +1,21 @@
 //! Every setting: its flag, its default and what it means. `LB_…` variables and TOML keys follow from the flag.
 
+mod docker;
+mod placement;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use awc::http::uri::PathAndQuery;
 use clap::ArgAction::Set;
 
-use super::container::{Variables, capability, image, memory, network, socket, variables};
 use super::value::{OrOff, address, address_or_off, cluster, command, count, duration, path_or_off, size};
 use super::value::{one_of, switch};
-use super::{Cluster, Control, OnExit};
-use awc::http::uri::PathAndQuery;
+use super::{Cluster, Control};
+pub(super) use docker::Docker;
+pub(super) use placement::{Placement, Preset, Scheme};
 
-use crate::key::KeySources;
-use crate::ring::{HashPair, Layout, Probing, SlotCap};
+use crate::ring::Layout;
 use crate::runtime::Upstream;
 
 /// All settings as the user gave them: each good by itself, not yet checked against the others.
@@ -101,111 +103,6 @@ pub(super) struct Replicas {
     /// From SIGTERM to SIGKILL
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::<0>)]
     pub stop_timeout: Duration,
-}
-
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Replicas in containers (--runtime docker)")]
-pub(super) struct Docker {
-    /// What the containers are made of
-    #[arg(long, value_name = "IMAGE", default_value = "lb-replica", value_parser = image)]
-    pub image: String,
-
-    /// The bridge network that they are in; made if there is none
-    #[arg(long, value_name = "NETWORK", default_value = "net1", value_parser = network)]
-    pub network: String,
-
-    /// The engine's socket
-    #[arg(
-        long,
-        value_name = "unix://PATH",
-        default_value = "unix:///var/run/docker.sock",
-        value_parser = socket,
-    )]
-    pub docker_host: PathBuf,
-
-    /// Where the program in the image listens; given to it as PORT
-    #[arg(long, value_name = "PORT", default_value = "5000", value_parser = count::<u16, 1, 65535>)]
-    pub replica_port: u16,
-
-    /// A variable in the replicas' environment, beside PORT and SERVER_ID; repeat the flag, or separate several by
-    /// commas (what follows a comma and is no K=V belongs to the value before it)
-    #[arg(long, value_name = "K=V", value_parser = variables)]
-    pub replica_env: Vec<Variables>,
-
-    /// The memory of one replica
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
-    pub replica_memory: u64,
-
-    /// The processes and threads of one replica
-    #[arg(long, value_name = "N", default_value = "256", value_parser = count::<u32, 1, 4_194_304>)]
-    pub replica_pids: u32,
-
-    /// Whether replicas may write to their root file system
-    #[arg(
-        long,
-        action = Set,
-        value_name = "on|off",
-        num_args = 0..=1,
-        default_value = "off",
-        default_missing_value = "on",
-        value_parser = switch,
-    )]
-    pub replica_writable: bool,
-
-    /// A capability that replicas keep, such as NET_BIND_SERVICE; all others are dropped; repeat the flag, or
-    /// separate several by commas
-    #[arg(long, value_name = "CAP", value_delimiter = ',', value_parser = capability)]
-    pub replica_cap_add: Vec<String>,
-
-    /// What happens to the replicas when the balancer ends: stop, or keep (the next one adopts them)
-    #[arg(long, value_name = "stop|keep", default_value = "stop", value_parser = on_exit)]
-    pub on_exit: OnExit,
-}
-
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Placement")]
-pub(super) struct Placement {
-    /// assignment: the classic assignment's exact ring and random keys, for the seven settings below
-    #[arg(long, value_name = "PRESET", value_parser = preset)]
-    pub preset: Option<Preset>,
-
-    /// How slots are laid out over the seats: ring
-    #[arg(long, value_name = "LAYOUT", default_value = "ring", value_parser = scheme)]
-    pub layout: Scheme,
-
-    /// Slots of the map
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "512",
-        value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>,
-    )]
-    pub slots: u32,
-
-    /// Virtual nodes of a seat
-    #[arg(long, value_name = "N", default_value = "9", value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>)]
-    pub virtual_nodes: u32,
-
-    /// Where a virtual node goes whose slot is taken: linear or quadratic
-    #[arg(long, value_name = "PROBING", default_value = "linear")]
-    pub probing: Probing,
-
-    /// How keys and virtual nodes are hashed: polynomial, md5, sha256 or xxh3
-    #[arg(long, value_name = "HASH", default_value = "xxh3")]
-    pub hash: HashPair,
-
-    /// The most slots that a seat may own, as a multiple of its share; or off [default: 1.10, off with polynomial]
-    #[arg(long, value_name = "CAP|off")]
-    pub slot_cap: Option<SlotCap>,
-
-    /// Where a request's key comes from, the first present wins: header:NAME, query:NAME, path, path-segment:N,
-    /// cookie:NAME, client-ip, random
-    #[arg(
-        long,
-        value_name = "SOURCE,…",
-        default_value = "header:X-Request-Id,query:request_id,query:rid,query:id,random"
-    )]
-    pub key: KeySources,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -319,32 +216,8 @@ pub(super) enum Runtime {
     Static,
 }
 
-/// Settings that belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Preset {
-    Assignment,
-}
-
-/// How slots are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
-    Ring,
-}
-
 fn runtime(text: &str) -> Result<Runtime, String> {
     one_of(text, &[("process", Runtime::Process), ("docker", Runtime::Docker), ("static", Runtime::Static)])
-}
-
-fn on_exit(text: &str) -> Result<OnExit, String> {
-    one_of(text, &[("stop", OnExit::Stop), ("keep", OnExit::Keep)])
-}
-
-fn preset(text: &str) -> Result<Preset, String> {
-    one_of(text, &[("assignment", Preset::Assignment)])
-}
-
-fn scheme(text: &str) -> Result<Scheme, String> {
-    one_of(text, &[("ring", Scheme::Ring)])
 }
 
 fn control(text: &str) -> Result<Control, String> {

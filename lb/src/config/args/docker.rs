@@ -1,0 +1,72 @@
+//! What the replicas in containers are made of.
+
+use std::path::PathBuf;
+
+use clap::ArgAction::Set;
+
+use super::super::OnExit;
+use super::super::container::{Variables, capability, image, memory, network, socket, variables};
+use super::super::value::{count, one_of, switch};
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Replicas in containers (--runtime docker)")]
+pub(in crate::config) struct Docker {
+    /// What the containers are made of
+    #[arg(long, value_name = "IMAGE", default_value = "lb-replica", value_parser = image)]
+    pub image: String,
+
+    /// The bridge network that they are in; made if there is none
+    #[arg(long, value_name = "NETWORK", default_value = "net1", value_parser = network)]
+    pub network: String,
+
+    /// The engine's socket
+    #[arg(
+        long,
+        value_name = "unix://PATH",
+        default_value = "unix:///var/run/docker.sock",
+        value_parser = socket,
+    )]
+    pub docker_host: PathBuf,
+
+    /// Where the program in the image listens; given to it as PORT
+    #[arg(long, value_name = "PORT", default_value = "5000", value_parser = count::<u16, 1, 65535>)]
+    pub replica_port: u16,
+
+    /// A variable in the replicas' environment, beside PORT and SERVER_ID; repeat the flag, or separate several by
+    /// commas (what follows a comma and is no K=V belongs to the value before it)
+    #[arg(long, value_name = "K=V", value_parser = variables)]
+    pub replica_env: Vec<Variables>,
+
+    /// The memory of one replica
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
+    pub replica_memory: u64,
+
+    /// The processes and threads of one replica
+    #[arg(long, value_name = "N", default_value = "256", value_parser = count::<u32, 1, 4_194_304>)]
+    pub replica_pids: u32,
+
+    /// Whether replicas may write to their root file system
+    #[arg(
+        long,
+        action = Set,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_value = "off",
+        default_missing_value = "on",
+        value_parser = switch,
+    )]
+    pub replica_writable: bool,
+
+    /// A capability that replicas keep, such as NET_BIND_SERVICE; all others are dropped; repeat the flag, or
+    /// separate several by commas
+    #[arg(long, value_name = "CAP", value_delimiter = ',', value_parser = capability)]
+    pub replica_cap_add: Vec<String>,
+
+    /// What happens to the replicas when the balancer ends: stop, or keep (the next one adopts them)
+    #[arg(long, value_name = "stop|keep", default_value = "stop", value_parser = on_exit)]
+    pub on_exit: OnExit,
+}
+
+fn on_exit(text: &str) -> Result<OnExit, String> {
+    one_of(text, &[("stop", OnExit::Stop), ("keep", OnExit::Keep)])
+}

@@ -1,0 +1,71 @@
+//! How keys are placed on seats.
+
+use super::super::value::{count, one_of};
+use crate::key::KeySources;
+use crate::ring::{HashPair, Layout, Probing, SlotCap};
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Placement")]
+pub(in crate::config) struct Placement {
+    /// assignment: the classic assignment's exact ring and random keys, for the seven settings below
+    #[arg(long, value_name = "PRESET", value_parser = preset)]
+    pub preset: Option<Preset>,
+
+    /// How slots are laid out over the seats: ring
+    #[arg(long, value_name = "LAYOUT", default_value = "ring", value_parser = scheme)]
+    pub layout: Scheme,
+
+    /// Slots of the map
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "512",
+        value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>,
+    )]
+    pub slots: u32,
+
+    /// Virtual nodes of a seat
+    #[arg(long, value_name = "N", default_value = "9", value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>)]
+    pub virtual_nodes: u32,
+
+    /// Where a virtual node goes whose slot is taken: linear or quadratic
+    #[arg(long, value_name = "PROBING", default_value = "linear")]
+    pub probing: Probing,
+
+    /// How keys and virtual nodes are hashed: polynomial, md5, sha256 or xxh3
+    #[arg(long, value_name = "HASH", default_value = "xxh3")]
+    pub hash: HashPair,
+
+    /// The most slots that a seat may own, as a multiple of its share; or off [default: 1.10, off with polynomial]
+    #[arg(long, value_name = "CAP|off")]
+    pub slot_cap: Option<SlotCap>,
+
+    /// Where a request's key comes from, the first present wins: header:NAME, query:NAME, path, path-segment:N,
+    /// cookie:NAME, client-ip, random
+    #[arg(
+        long,
+        value_name = "SOURCE,…",
+        default_value = "header:X-Request-Id,query:request_id,query:rid,query:id,random"
+    )]
+    pub key: KeySources,
+}
+
+/// Settings that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Preset {
+    Assignment,
+}
+
+/// How slots are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Scheme {
+    Ring,
+}
+
+fn preset(text: &str) -> Result<Preset, String> {
+    one_of(text, &[("assignment", Preset::Assignment)])
+}
+
+fn scheme(text: &str) -> Result<Scheme, String> {
+    one_of(text, &[("ring", Scheme::Ring)])
+}
