@@ -29,7 +29,7 @@ Any program that listens on $PORT can be a replica; or balance servers that run 
 
 Every flag can be an environment variable (--slot-cap: LB_SLOT_CAP) or a key of the TOML file (slot-cap = 1.2). \
 A flag wins over its variable, the variable over the file. Durations are written 500ms, 2s, 1m; sizes 512, \
-16KiB, 1MiB. A setting that the chosen runtime does not use is an error. Logs go to standard error; RUST_LOG \
+16KiB, 1MiB. A setting that the chosen runtime or layout does not use is an error. Logs go to standard error; RUST_LOG \
 sets their level.
 
 Exit codes: 0, 64 for a bad configuration, 1 for anything else.";

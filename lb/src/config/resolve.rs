@@ -146,10 +146,20 @@ impl Given<'_> {
             }
             return Ok((Layout::assignment(), KeySources::random()));
         }
-        let Placement { layout: Scheme::Ring, slots, virtual_nodes, probing, hash, .. } = placement;
-        let slot_cap = placement.slot_cap.unwrap_or(SlotCap::default_for(hash));
-        let scheme = ring::Scheme::Ring { virtual_nodes, probing, slot_cap };
-        let layout = Layout::new(scheme, slots, hash).map_err(|error| {
+        let Placement { layout, slots, virtual_nodes, probing, hash, slot_cap, key, .. } = placement;
+        if layout != Scheme::Ring {
+            self.refuse(&["virtual-nodes", "probing"], "only with --layout ring")?;
+        }
+        if layout == Scheme::Maglev {
+            self.refuse(&["slot-cap"], "not with --layout maglev, which is even without a cap")?;
+        }
+        let slot_cap = slot_cap.unwrap_or(SlotCap::default_for(hash));
+        let (scheme, default) = match layout {
+            Scheme::Ring => (ring::Scheme::Ring { virtual_nodes, probing, slot_cap }, Layout::default()),
+            Scheme::Rendezvous => (ring::Scheme::Rendezvous { slot_cap }, Layout::rendezvous()),
+            Scheme::Maglev => (ring::Scheme::Maglev, Layout::maglev()),
+        };
+        let layout = Layout::new(scheme, slots.unwrap_or(default.slots()), hash).map_err(|error| {
             let name = match error {
                 RingError::Unreachable(_) => "probing",
                 RingError::VirtualNodes { .. } => "virtual-nodes",
@@ -157,7 +167,7 @@ impl Given<'_> {
             };
             self.error(name, error)
         })?;
-        Ok((layout, placement.key))
+        Ok((layout, key))
     }
 
     /// Who runs the replicas, how many there are, and how many there may be.

@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a layout, or with a change of the seats.
 
+use super::layout::{Layout, is_prime};
 use super::{HashPair, SeatId};
 
 /// Why a layout, a value of it, or a change of the ring was refused. Nothing has changed then.
@@ -21,7 +22,7 @@ pub enum RingError {
     #[error("{0} slots: quadratic probing reaches every slot only if their number is a power of two")]
     Unreachable(u32),
     /// A table for maglev that is not of prime size.
-    #[error("{0} slots: maglev needs a prime number of them, such as 65537")]
+    #[error("{0} slots: maglev needs a prime number of them, such as {near}", near = primes_near(*.0))]
     NotPrime(u32),
     /// Not even one seat would fit, or it would have no virtual node.
     #[error("{virtual_nodes} virtual nodes a seat: with {slots} slots it can be 1 to {slots}")]
@@ -66,4 +67,25 @@ pub enum RingError {
         /// The seat that the replica was started for.
         replica: SeatId,
     },
+}
+
+/// The nearest primes below and above that a layout can have.
+fn primes_near(slots: u32) -> String {
+    let below = (1..slots).rev().find(|n| is_prime(*n));
+    let above = (slots..=Layout::MAX_SLOTS).find(|n| is_prime(*n));
+    below.into_iter().chain(above).map(|prime| prime.to_string()).collect::<Vec<_>>().join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_primes_are_those_that_a_layout_can_have() {
+        let near = [(1, "2"), (9, "7 or 11"), (65_536, "65521 or 65537"), (1 << 20, "1048573")];
+        for (slots, primes) in near {
+            let text = RingError::NotPrime(slots).to_string();
+            assert_eq!(text, format!("{slots} slots: maglev needs a prime number of them, such as {primes}"));
+        }
+    }
 }

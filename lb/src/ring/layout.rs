@@ -198,7 +198,7 @@ impl fmt::Display for Layout {
     }
 }
 
-fn is_prime(n: u32) -> bool {
+pub(super) fn is_prime(n: u32) -> bool {
     n > 1 && !(2..).take_while(|divisor| divisor * divisor <= n).any(|divisor| n.is_multiple_of(divisor))
 }
 

@@ -11,24 +11,20 @@ pub(in crate::config) struct Placement {
     #[arg(long, value_name = "PRESET", value_parser = preset)]
     pub preset: Option<Preset>,
 
-    /// How slots are laid out over the seats: ring
+    /// How slots are laid out over the seats: ring (virtual nodes on a circle), rendezvous (each slot to the seat that
+    /// scores highest: the fewest keys move) or maglev (the most even)
     #[arg(long, value_name = "LAYOUT", default_value = "ring", value_parser = scheme)]
     pub layout: Scheme,
 
-    /// Slots of the map
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "512",
-        value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>,
-    )]
-    pub slots: u32,
+    /// Slots of the map; for maglev a prime [default: 512 for ring, 65537 for the others]
+    #[arg(long, value_name = "N", value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>)]
+    pub slots: Option<u32>,
 
-    /// Virtual nodes of a seat
+    /// ring: virtual nodes of a seat
     #[arg(long, value_name = "N", default_value = "9", value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>)]
     pub virtual_nodes: u32,
 
-    /// Where a virtual node goes whose slot is taken: linear or quadratic
+    /// ring: where a virtual node goes whose slot is taken: linear or quadratic
     #[arg(long, value_name = "PROBING", default_value = "linear")]
     pub probing: Probing,
 
@@ -36,7 +32,8 @@ pub(in crate::config) struct Placement {
     #[arg(long, value_name = "HASH", default_value = "xxh3")]
     pub hash: HashPair,
 
-    /// The most slots that a seat may own, as a multiple of its share; or off [default: 1.10, off with polynomial]
+    /// ring, rendezvous: the most slots that a seat may own, as a multiple of its share; or off [default: 1.10, off
+    /// with polynomial]
     #[arg(long, value_name = "CAP|off")]
     pub slot_cap: Option<SlotCap>,
 
@@ -60,6 +57,8 @@ pub(in crate::config) enum Preset {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Scheme {
     Ring,
+    Rendezvous,
+    Maglev,
 }
 
 fn preset(text: &str) -> Result<Preset, String> {
@@ -67,5 +66,5 @@ fn preset(text: &str) -> Result<Preset, String> {
 }
 
 fn scheme(text: &str) -> Result<Scheme, String> {
-    one_of(text, &[("ring", Scheme::Ring)])
+    one_of(text, &[("ring", Scheme::Ring), ("rendezvous", Scheme::Rendezvous), ("maglev", Scheme::Maglev)])
 }

@@ -22,7 +22,7 @@ fn bad_values() {
         ("--slot-cap=", "--slot-cap=: slot cap '' is not a number"),
         ("--hash md4", "--hash md4: unknown hash pair 'md4': use polynomial"),
         ("--probing x", "--probing x: unknown probing 'x': use linear or quadratic"),
-        ("--layout maglev", "--layout maglev: must be 'ring'"),
+        ("--layout jump", "--layout jump: must be 'ring' or 'rendezvous' or 'maglev'"),
         ("--runtime swarm", "--runtime swarm: must be 'process' or 'docker' or 'static'"),
         ("--docker-host tcp://a:1", "--docker-host tcp://a:1: must be a local socket"),
         ("--replica-memory 1KiB", "--replica-memory 1KiB: must be a size such as 512MiB"),
@@ -94,6 +94,20 @@ fn settings_that_disagree() {
         ("--on-exit keep", "--on-exit keep: only with --runtime docker"),
         ("--image x", "--image x: only with --runtime docker"),
         ("--runtime docker --replica-command x", "--replica-command x: only with --runtime process"),
+        ("--layout rendezvous --virtual-nodes 9", "--virtual-nodes 9: only with --layout ring"),
+        ("--layout maglev --probing linear", "--probing linear: only with --layout ring"),
+        (
+            "--layout maglev --slot-cap 1.10",
+            "--slot-cap 1.10: not with --layout maglev, which is even without a cap",
+        ),
+        (
+            "--layout maglev --slots 65536",
+            "--slots 65536: 65536 slots: maglev needs a prime number of them, such as 65521 or 65537",
+        ),
+        (
+            "--preset assignment --layout maglev",
+            "--layout maglev: --preset assignment means ring; give only one of the two",
+        ),
     ] {
         assert_eq!(error(line, &[]), expected);
     }
@@ -102,6 +116,10 @@ fn settings_that_disagree() {
         ("--max-replicas 57", "--max-replicas 57: the layout seats 56 (ring slots=512"),
         ("--slots 18", "--replicas 3 (by default): the layout seats 2 (ring slots=18"),
         ("--virtual-nodes 513", "--virtual-nodes 513: 513 virtual nodes a seat"),
+        (
+            "--layout maglev --slots 2",
+            "--replicas 3 (by default): the layout seats 2 (maglev slots=2 hash=xxh3)",
+        ),
         ("--slots 500 --probing quadratic", "--probing quadratic: 500 slots: quadratic probing reaches"),
     ] {
         let error = error(line, &[]);

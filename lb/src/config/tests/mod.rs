@@ -207,6 +207,30 @@ fn the_slot_cap_is_off_by_default_with_polynomial() {
 }
 
 #[test]
+fn layouts_have_their_own_defaults() {
+    for (name, layout, most) in [
+        ("ring", Layout::default(), 56),
+        ("rendezvous", Layout::rendezvous(), 64),
+        ("maglev", Layout::maglev(), 64),
+    ] {
+        let by_flag = config(&format!("--layout {name}"));
+        assert_eq!((by_flag.layout, by_flag.max_replicas), (layout, most), "{name}");
+        assert_eq!(run("", &[("LB_LAYOUT", name)]), Ok(Command::Run(by_flag.clone())));
+        assert_eq!(with_file(&format!("layout = '{name}'"), "", &[]), Ok(Command::Run(by_flag)));
+    }
+    let shown = |line: &str| config(line).layout.to_string();
+    let rendezvous = shown("--layout rendezvous --slots 1000 --slot-cap 1.5 --hash md5");
+    assert_eq!(rendezvous, "rendezvous slots=1000 hash=md5 slot_cap=1.50");
+    assert_eq!(
+        shown("--layout rendezvous --hash polynomial"),
+        "rendezvous slots=65537 hash=polynomial slot_cap=off"
+    );
+    assert_eq!(shown("--layout maglev --slots 251"), "maglev slots=251 hash=xxh3");
+    assert_eq!(config("--layout maglev --max-replicas 1000").max_replicas, 1000);
+    assert_eq!(config("--runtime static --layout maglev --upstream a:1*1000,b:1").max_replicas, 2);
+}
+
+#[test]
 fn commands_are_split_into_words() {
     let RuntimeConfig::Process { command } = config("--replica-command python3_-m_'a_b'_{port}").runtime
     else {
