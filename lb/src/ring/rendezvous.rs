@@ -19,6 +19,9 @@ type Rank = (u64, u64, u32);
 /// mix(seed ⊕ mix(s)), the seed is Φ(i, 1) mod 2⁶⁴ and mix is the finalizer of SplitMix64 (Steele et al. 2014). So a
 /// seat that joins or leaves moves its own slots and no other. `ln` is that of `libm`, the same on every platform.
 ///
+/// Costs M·N hashes: with 65,537 slots 11 ms for 64 seats, 0.12 s for 1,000. (To keep the winners' scores and compute
+/// the newcomer's only would not do under a cap: one newcomer changes the room of every seat.)
+///
 /// A seat over its cap gives up the slots where it scores lowest, each to its next best seat: a stable matching, as
 /// in the scheme `ring`.
 pub(super) fn owners(
@@ -57,8 +60,10 @@ impl Contest {
     /// The best seat of a slot.
     fn best(&self, slot: u32) -> Option<Rank> {
         let slot = mix(slot.into());
-        let lowest =
-            |seats: &[(u64, u32)]| seats.iter().map(|(seed, index)| (mix(seed ^ slot), *index)).min();
+        // The first of equals, that is the lowest index.
+        let lowest = |seats: &[(u64, u32)]| {
+            seats.iter().map(|(seed, index)| (mix(seed ^ slot), *index)).min_by_key(|(hash, _)| *hash)
+        };
         self.0.iter().filter_map(|(weight, seats)| Some(rank(*weight, lowest(seats)?))).min()
     }
 

@@ -17,18 +17,17 @@ fn peak_to_average(map: &SlotMap) -> f64 {
     f64::from(most) * seats as f64 / map.owners().count() as f64
 }
 
-/// Peak-to-average over five sets of `n` seats.
-fn peaks(layout: Layout, n: u32) -> Vec<f64> {
-    let set = |start: u32| seats((1..=n).map(|seat| 1000 * start + seat));
-    (0..5).map(|start| peak_to_average(&layout.slot_map(&set(start)).unwrap())).collect()
+/// Peak-to-average over some sets of `n` seats.
+fn peaks(layout: Layout, n: u32, sets: u32) -> impl Iterator<Item = f64> {
+    let set = move |start: u32| seats((1..=n).map(|seat| 1000 * start + seat));
+    (0..sets).map(move |start| peak_to_average(&layout.slot_map(&set(start)).unwrap()))
 }
 
-/// The greatest excess in per cent of the slots when the first, a middle, or the last of seats 1..=`n` leaves.
-fn worst_excess(layout: Layout, n: u32) -> f64 {
-    let before = layout.slot_map(&seats(1..=n)).unwrap();
-    let without = |leaver| layout.slot_map(&seats((1..=n).filter(|seat| *seat != leaver))).unwrap();
-    let moved = [1, n / 2 + 1, n].map(|leaver| excess(&before, &without(leaver)));
-    100.0 * moved.into_iter().max().unwrap_or_default() as f64 / f64::from(layout.slots())
+/// The excess in per cent of the slots when one of some seats leaves.
+fn excess_without(leaver: u32, layout: Layout, mut seats: BTreeMap<SeatId, Weight>) -> f64 {
+    let before = layout.slot_map(&seats).unwrap();
+    seats.remove(&seat(leaver)).unwrap();
+    100.0 * excess(&before, &layout.slot_map(&seats).unwrap()) as f64 / f64::from(layout.slots())
 }
 
 fn uncapped_rendezvous(slots: u32) -> Layout {
@@ -37,12 +36,19 @@ fn uncapped_rendezvous(slots: u32) -> Layout {
 
 #[test]
 fn maglev_is_even_and_moves_little() {
-    for (n, _) in EXPECTED_MAXIMA {
-        for peak in peaks(Layout::maglev(), n) {
-            assert!(peak <= 1.001, "{n} seats: {peak}");
+    for n in 3..=100 {
+        for peak in peaks(Layout::maglev(), n, 1) {
+            assert!(peak <= 1.002, "{n} seats: {peak}");
         }
-        let excess = worst_excess(Layout::maglev(), n);
-        assert!(excess <= 0.6, "{n} seats: {excess} %");
+        // Measured over 1,351 leavers: 0.47 % on average, 0.66 % at worst; 0.75 % over random weights.
+        let excess = excess_without(n / 2 + 1, Layout::maglev(), seats(1..=n));
+        assert!(excess <= 0.7, "{n} seats: {excess} %");
+    }
+    for n in [3, 10, 30, 100] {
+        let weighted = (1..=n).zip([100, 50, 300, 1000, 7].into_iter().cycle());
+        let weighted = weighted.map(|(n, w)| (seat(n), weight(w))).collect();
+        let excess = excess_without(n / 2, Layout::maglev(), weighted);
+        assert!(excess <= 0.8, "{n} weighted seats: {excess} %");
     }
 }
 
@@ -51,8 +57,8 @@ fn rendezvous_is_as_even_as_chance() {
     for (n, maximum) in EXPECTED_MAXIMA {
         let layout = uncapped_rendezvous(65_537);
         let expected = 1.0 + maximum * (f64::from(n) / f64::from(layout.slots())).sqrt();
-        let peaks = peaks(layout, n);
-        let mean = peaks.iter().sum::<f64>() / peaks.len() as f64;
+        // The peak of one set is chance (100 seats: standard deviation 1.6 %), so the mean of twelve.
+        let mean = peaks(layout, n, 12).sum::<f64>() / 12.0;
         assert!((mean - expected).abs() <= 0.01 * expected, "{n} seats: {mean}, expected {expected}");
     }
 }
@@ -61,12 +67,14 @@ fn rendezvous_is_as_even_as_chance() {
 fn the_cap_of_rendezvous_holds_and_moves_next_to_nothing() {
     for (n, _) in EXPECTED_MAXIMA {
         let layout = Layout::rendezvous();
-        for peak in peaks(layout, n) {
+        for peak in peaks(layout, n, 3) {
             // The cap is rounded up to a whole slot.
             assert!(peak <= 1.10 + f64::from(n) / f64::from(layout.slots()), "{n} seats: {peak}");
         }
-        let excess = worst_excess(layout, n);
-        assert!(excess <= 0.01, "{n} seats: {excess} %");
+        for leaver in [1, n / 2 + 1, n] {
+            let excess = excess_without(leaver, layout, seats(1..=n));
+            assert!(excess <= 0.02, "{n} seats: {excess} %");
+        }
     }
 }
 
@@ -86,6 +94,18 @@ fn rendezvous_follows_the_weights() {
 }
 
 proptest! {
+    #[test]
+    fn maglev_gives_no_seat_two_slots_above_its_share(
+        weights in proptest::collection::vec(1..=1000u32, 1..60),
+    ) {
+        let layout = Layout::new(Scheme::Maglev, 1021, HashPair::Xxh3).unwrap();
+        let seats = (1..).zip(&weights).map(|(n, w)| (seat(n), weight(*w))).collect();
+        let all: u32 = weights.iter().sum();
+        for ((seat, owned), w) in layout.slot_map(&seats).unwrap().seats().zip(&weights) {
+            prop_assert!(owned * all < 1021 * w + 2 * all, "seat {} of weight {w} in {all}: {owned}", seat);
+        }
+    }
+
     #[test]
     fn rendezvous_moves_no_slot_needlessly(
         weights in proptest::collection::btree_map(1..100u32, 1..=1000u32, 1..12), newcomer in 100..200u32, w in 1..=1000u32,
