@@ -11,12 +11,13 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, getppid, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, kill_process_group, setrlimit};
 
 /// `__replica PARENT NAME`: the built-in replica, its bound listener as standard input.
 pub(crate) const REPLICA: &str = "__replica";
 
-/// `__exec PARENT PROGRAM [ARGUMENT …]`: becomes the program, with the same pid.
+/// `__exec PARENT FILES PROGRAM [ARGUMENT …]`: becomes the program, with the same pid; FILES is its soft limit of open
+/// files.
 pub(crate) const EXEC: &str = "__exec";
 
 /// `__watch`: reads `+GROUP` and `-GROUP` lines; at the end of input kills the groups that are left.
@@ -60,10 +61,14 @@ fn replica(args: Vec<OsString>) -> Result<(), String> {
 }
 
 fn exec(args: Vec<OsString>) -> Result<(), String> {
-    let [parent, program, arguments @ ..] = args.as_slice() else {
-        return Err("usage: __exec PARENT PROGRAM [ARGUMENT …]".into());
+    let [parent, files, program, arguments @ ..] = args.as_slice() else {
+        return Err("usage: __exec PARENT FILES PROGRAM [ARGUMENT …]".into());
     };
     die_with(parent)?;
+    // The balancer has raised its own; a program that uses select(2) breaks above 1,024.
+    let current = files.to_str().and_then(|files| files.parse().ok());
+    setrlimit(Resource::Nofile, Rlimit { current, ..getrlimit(Resource::Nofile) })
+        .map_err(|error| format!("cannot set the limit of open files: {error}"))?;
     let error = Command::new(program).args(arguments).exec();
     Err(format!("cannot run '{}': {error}", program.display()))
 }

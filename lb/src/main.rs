@@ -31,10 +31,12 @@ fn main() -> ExitCode {
 
 fn run(config: &Config) -> ExitCode {
     env_logger::init_from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"));
-    replica::raise_file_limit();
     let ended = actix_rt::System::new().block_on(async {
         let executable = std::env::current_exe().map_err(StartError::Executable)?;
-        app::run(config, app::runtime(config, executable).await?).await
+        let runtime = app::runtime(config, executable).await?;
+        // Not before: the runtime hands on the limit that it has found.
+        replica::raise_file_limit();
+        app::run(config, runtime).await
     });
     match ended {
         Ok(true) => ExitCode::SUCCESS,

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture, ready};
 use futures::stream::{self, LocalBoxStream, StreamExt};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -51,6 +51,8 @@ pub enum Program {
 pub struct Process {
     executable: PathBuf,
     program: Program,
+    /// The soft limit of open files that a command gets; a balancer raises its own.
+    files: Option<u64>,
     children: Rc<RefCell<Children>>,
     exits: mpsc::UnboundedSender<Event>,
     events: RefCell<Option<mpsc::UnboundedReceiver<Event>>>,
@@ -72,12 +74,14 @@ struct Running {
 
 impl Process {
     /// A runtime that starts its children by way of `executable`, which calls [`child::dispatch`] first: as a rule
-    /// [`std::env::current_exe`], asked for at the start (it may be replaced by a new build later).
+    /// [`std::env::current_exe`], asked for at the start (it may be replaced by a new build later). A command gets
+    /// the limit of open files that holds now.
     pub fn new(executable: PathBuf, program: Program) -> Self {
         let (exits, events) = mpsc::unbounded_channel();
         let watcher = Watcher::new(executable.clone());
         let children = Rc::new(RefCell::new(Children { running: BTreeMap::new(), watcher }));
-        Self { executable, program, children, exits, events: RefCell::new(Some(events)) }
+        let files = getrlimit(Resource::Nofile).current;
+        Self { executable, program, files, children, exits, events: RefCell::new(Some(events)) }
     }
 
     fn start(&self, launch: &Launch) -> io::Result<Instance> {
@@ -130,7 +134,9 @@ impl Process {
             Program::Foreign { program, arguments } => {
                 let port = port.to_string();
                 let filled = |word: &String| word.replace("{port}", &port).replace("{name}", name);
-                command.args([child::EXEC, &parent, &filled(program)]).args(arguments.iter().map(filled));
+                let files = self.files.map_or("unlimited".into(), |files| files.to_string());
+                command.args([child::EXEC, &parent, &files, &filled(program)]);
+                command.args(arguments.iter().map(filled));
                 command.env("PORT", &port).env("SERVER_ID", name).stdin(Stdio::null());
             }
         }

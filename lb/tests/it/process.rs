@@ -208,7 +208,7 @@ async fn a_replica_dies_with_the_thread_that_started_it_also_when_stopped() {
     let group = std::thread::spawn(move || {
         let script = ["sh", "-c", "echo up; exec sleep 1000"];
         let mut child = Command::new(LB)
-            .args(["__exec", &parent])
+            .args(["__exec", &parent, "1024"])
             .args(script)
             .stdout(Stdio::piped())
             .process_group(0)
@@ -227,8 +227,30 @@ async fn a_replica_dies_with_the_thread_that_started_it_also_when_stopped() {
 }
 
 #[test]
+fn a_command_gets_the_limit_of_open_files_that_the_balancer_was_started_with() {
+    let mut lb = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -Sn 300 && exec \"$0\" \"$@\"",
+            LB,
+            "--listen=127.0.0.1:0",
+            "--admin-listen=off",
+        ])
+        .env("RUST_LOG", "info")
+        .args(["--replicas=1", "--replica-command", "sh -c 'ulimit -Sn; exec sleep 1000'"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(lb.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let said = log.find(|line| line.contains("replica=server1"));
+    lb.kill().unwrap();
+    lb.wait().unwrap();
+    assert!(said.as_deref().is_some_and(|line| line.ends_with(" 300")), "{said:?}");
+}
+
+#[test]
 fn a_child_whose_balancer_is_gone_does_not_run() {
-    for mode in [["__exec", "1", "echo"], ["__replica", "1", "server1"]] {
+    for mode in [&["__exec", "1", "1024", "echo"][..], &["__replica", "1", "server1"]] {
         let output = Command::new(LB).args(mode).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(output.stdout, b"");
