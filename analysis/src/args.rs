@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::assertion::Assertion;
 use crate::balancer::Url;
+use crate::hashing;
 use crate::load::Load;
 
 /// Experiments on a consistent-hashing balancer: how evenly it spreads requests, what scaling moves,
@@ -54,6 +55,9 @@ pub struct Args {
 pub enum Command {
     /// how evenly requests spread over the replicas
     Distribution,
+    /// what other hash functions, slot caps, virtual nodes and layouts would do, for random ids or your own
+    /// keys; measured on the placement code, so that it needs no balancer
+    Hashing(hashing::Options),
 }
 
 impl Args {

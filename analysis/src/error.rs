@@ -1,7 +1,7 @@
 //! Why there is no result.
 
 use crate::balancer::{self, ControlError, Failure};
-use crate::{chart, output};
+use crate::{chart, hashing, output};
 
 /// Why a run ends without its results.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,12 @@ pub enum Error {
     /// The results cannot be drawn.
     #[error(transparent)]
     Chart(#[from] chart::Error),
+    /// The user's keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] hashing::KeysError),
+    /// Seats do not fit a layout.
+    #[error(transparent)]
+    Layout(#[from] lb::ring::RingError),
     /// A load without a single reply.
     #[error("not one of {requests} requests was answered; the first failed with: {reason}")]
     NothingAnswered {

@@ -9,6 +9,7 @@ mod balancer;
 mod chart;
 mod distribution;
 mod error;
+mod hashing;
 mod load;
 mod output;
 mod progress;

@@ -9,24 +9,31 @@ use crate::args::{Args, Command};
 use crate::balancer::{self, Balancer};
 use crate::distribution;
 use crate::error::Error;
+use crate::hashing;
 use crate::output::Output;
 use crate::report::{Page, Section, pretty};
 
 /// Every experiment, in the order of a whole run.
 fn all() -> Vec<Command> {
-    vec![Command::Distribution]
+    vec![Command::Distribution, Command::Hashing(hashing::Options::default())]
 }
 
 /// The name of an experiment, and what `--assert` can name of it.
 fn named(command: &Command) -> (&'static str, &'static [&'static str]) {
     match command {
         Command::Distribution => (distribution::NAME, distribution::FACTS),
+        Command::Hashing(_) => (hashing::NAME, hashing::FACTS),
     }
 }
 
 /// Why these flags make no sense together.
 pub fn check(args: &Args) -> Result<(), String> {
     let commands = commands(args);
+    for command in &commands {
+        if let Command::Hashing(options) = command {
+            options.check()?;
+        }
+    }
     for assertion in &args.assertions {
         let figures = commands
             .iter()
@@ -47,6 +54,9 @@ pub fn check(args: &Args) -> Result<(), String> {
 /// When there is nothing to measure, nothing can be written, an assertion does not hold, or a signal came.
 pub async fn run(args: Args) -> Result<(), Error> {
     let output = Output::open(args.out.clone().unwrap_or_else(directory))?;
+    if let (Some(Command::Hashing(options)), None) = (&args.command, &args.url) {
+        return without_balancer(&args, options, &output).await;
+    }
     let balancer = balancer::find_or_embed(args.url.clone(), args.admin.clone()).await?;
     if balancer.is_embedded() {
         eprintln!("no balancer answers: started one at {}", balancer.url());
@@ -63,8 +73,22 @@ pub async fn run(args: Args) -> Result<(), Error> {
             () = interrupted() => return Err(Error::Interrupted("the fleet is not as it was found".into())),
         }
     }
-    let page = Page { settings: settings(&args, &balancer), sections: sections? };
-    let report = page.write(&output)?;
+    finish(&args, Page { settings: settings(&args, Some(&balancer)), sections: sections? }, &output)
+}
+
+/// Placement alone needs no balancer, and none is started for it.
+async fn without_balancer(args: &Args, options: &hashing::Options, output: &Output) -> Result<(), Error> {
+    let section = tokio::select! {
+        section = hashing::run(options, args.load(), None) => section?,
+        () = interrupted() => return Err(Error::Interrupted("nothing was written".into())),
+    };
+    show(args, &section);
+    finish(args, Page { settings: settings(args, None), sections: vec![section] }, output)
+}
+
+/// Writes everything, and says where; then whether the assertions hold.
+fn finish(args: &Args, page: Page, output: &Output) -> Result<(), Error> {
+    let report = page.write(output)?;
     if args.json {
         print!("{}", pretty(&page.json()));
     } else {
@@ -80,13 +104,21 @@ async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, E
     for command in commands(args) {
         let section = match command {
             Command::Distribution => distribution::run(balancer, args.load()).await?,
+            Command::Hashing(options) => {
+                let fleet = balancer.replicas().await.map_or(0, |names| names.len());
+                hashing::run(&options, args.load(), u32::try_from(fleet).ok()).await?
+            }
         };
-        if !args.json {
-            print!("{}", section.terminal());
-        }
+        show(args, &section);
         sections.push(section);
     }
     Ok(sections)
+}
+
+fn show(args: &Args, section: &Section) {
+    if !args.json {
+        print!("{}", section.terminal());
+    }
 }
 
 fn commands(args: &Args) -> Vec<Command> {
@@ -98,10 +130,14 @@ fn directory() -> PathBuf {
     PathBuf::from("target/analysis").join(time.replace(':', "-"))
 }
 
-fn settings(args: &Args, balancer: &Balancer) -> Vec<(&'static str, String)> {
-    let embedded = if balancer.is_embedded() { " (started for this run)" } else { "" };
+fn settings(args: &Args, balancer: Option<&Balancer>) -> Vec<(&'static str, String)> {
+    let measured = match balancer {
+        Some(balancer) if balancer.is_embedded() => format!("{} (started for this run)", balancer.url()),
+        Some(balancer) => balancer.url().to_string(),
+        None => "none; the placement code alone".into(),
+    };
     vec![
-        ("balancer", format!("{}{embedded}", balancer.url())),
+        ("balancer", measured),
         ("requests a measurement", args.requests.to_string()),
         ("connections", args.connections.to_string()),
         ("seed", args.seed.to_string()),

@@ -1,12 +1,22 @@
 //! Charts as PNG and SVG, readable at half their size, with a font of our own: a machine may have none.
 
 mod bars;
+mod curves;
+mod ranges;
+mod ring_drawing;
+mod scatter;
+mod slot_strips;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{TextStyle, register_font};
 
 pub use bars::BarChart;
+pub use curves::{Curve, Curves, Panel};
+pub use ranges::{Range, RangeChart};
+pub use ring_drawing::{Ring, RingDrawing};
+pub use scatter::{Point, Scatter};
+pub use slot_strips::{SlotStrips, Strip};
 
 /// Okabe and Ito's colours: told apart by colour-blind readers, and in print. Blue and vermilion first.
 pub const PALETTE: [RGBColor; 8] = [

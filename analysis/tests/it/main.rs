@@ -1,5 +1,6 @@
 //! `analysis` as people run it: its flags, its files, its exit codes.
 
+mod hashing;
 mod program;
 
 use program::{Balancer, analysis};

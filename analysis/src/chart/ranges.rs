@@ -1,0 +1,112 @@
+//! Ranges with their medians, one below the other.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::{Chart, Drawn, GRID, INK, PALETTE, TEXT, letters, title_letters};
+use crate::table::cut;
+
+/// A row for each range: a line from low to high, a dot at the median.
+pub struct RangeChart {
+    /// Above the chart.
+    pub title: String,
+    /// What is measured, with its unit.
+    pub axis: String,
+    /// The lowest value of the axis.
+    pub origin: f64,
+    /// From the top.
+    pub ranges: Vec<Range>,
+    /// A vertical line and what it says.
+    pub guide: (f64, String),
+}
+
+/// One of them.
+pub struct Range {
+    /// Beside it.
+    pub name: String,
+    /// Where it begins, its median, and where it ends.
+    pub values: [f64; 3],
+    /// An index into [`PALETTE`]; ranges of one colour belong together.
+    pub colour: usize,
+}
+
+const ROW: u32 = 56;
+
+impl Chart for RangeChart {
+    fn height(&self) -> u32 {
+        300 + ROW * self.ranges.len() as u32
+    }
+
+    fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let ranges: Vec<_> = self.ranges.iter().rev().collect();
+        let greatest = ranges.iter().map(|range| range.values[2]).fold(self.origin + 1e-3, f64::max);
+        let longest = ranges.iter().map(|range| cut(&range.name).chars().count()).max().unwrap_or(0) as i32;
+        // A row takes 20 units of the axis, and lies around their middle.
+        let middle = |at: usize| 20 * at as i32 + 10;
+        let (bottom, top) = (0, 20 * ranges.len() as i32);
+        // Room for the medians, behind the longest line.
+        let end = greatest + (greatest - self.origin) * 0.12;
+        let mut chart = ChartBuilder::on(&plot)
+            .margin(30)
+            .margin_top(60)
+            .x_label_area_size(100)
+            .y_label_area_size(30 + longest * TEXT * 56 / 100)
+            .build_cartesian_2d(
+                self.origin..end,
+                (bottom..top).with_key_points((0..ranges.len()).map(middle).collect()),
+            )?;
+        chart
+            .configure_mesh()
+            .disable_y_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID)
+            .axis_style(INK)
+            .label_style(letters())
+            .x_labels(10)
+            .x_label_formatter(&|value| {
+                if end - self.origin < 0.5 { format!("{value:.2}") } else { format!("{value:.1}") }
+            })
+            .y_label_formatter(&|at| {
+                ranges.get(*at as usize / 20).map(|range| cut(&range.name)).unwrap_or_default()
+            })
+            .x_desc(&self.axis)
+            .draw()?;
+        let (value, words) = &self.guide;
+        let ends = [(*value, bottom), (*value, top)];
+        chart.draw_series(DashedLineSeries::new(ends, 12, 10, INK.stroke_width(3)))?;
+        let above = letters().pos(Pos::new(HPos::Left, VPos::Bottom));
+        chart.draw_series([EmptyElement::at(ends[1]) + Text::new(words.clone(), (-10, -8), above)])?;
+        for (at, Range { values: [low, median, high], colour, .. }) in ranges.iter().enumerate() {
+            let (y, colour) = (middle(at), PALETTE[*colour]);
+            chart
+                .draw_series([Rectangle::new([(*low, y - 2), (*high, y + 2)], colour.mix(0.55).filled())])?;
+            chart.draw_series([Circle::new((*median, y), 12, colour.filled())])?;
+            let right = letters().pos(Pos::new(HPos::Left, VPos::Center));
+            let words = Text::new(format!("{median:.2}"), (18, 0), right);
+            chart.draw_series([EmptyElement::at((high.max(*median), y)) + words])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::Picture;
+
+    #[test]
+    fn a_range_shows_its_name_and_its_median() {
+        let range = |values| Range { name: "some scheme".into(), values, colour: 2 };
+        let chart = RangeChart {
+            title: "ranges".into(),
+            axis: "value".into(),
+            origin: 1.0,
+            ranges: vec![range([1.0, 1.0, 1.0]), range([1.2, 1.377, 2.0])],
+            guide: (1.1, "perfect".into()),
+        };
+        let svg = Picture::of("ranges", "ranges", &chart).unwrap().svg;
+        assert!(["some scheme", "1.00", "1.38", "perfect"].iter().all(|words| svg.contains(words)), "{svg}");
+    }
+}

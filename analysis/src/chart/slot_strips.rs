@@ -1,0 +1,119 @@
+//! Slot maps unrolled: what falls on each slot, where the virtual nodes want to lie, and who owns it.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, WIDTH, letters, title_letters};
+
+/// Strips, one below the other, all of as many slots.
+pub struct SlotStrips {
+    /// Above the strips.
+    pub title: String,
+    /// Below the title: how to read them.
+    pub note: String,
+    /// From the top.
+    pub strips: Vec<Strip>,
+}
+
+/// One of them.
+pub struct Strip {
+    /// Above it.
+    pub name: String,
+    /// Per slot how many keys fall on it; bars show these relative to the most.
+    pub keys: Vec<u64>,
+    /// Virtual nodes: the slot and the index of the seat.
+    pub nodes: Vec<(usize, usize)>,
+    /// Per slot the index of its seat.
+    pub owners: Vec<usize>,
+    /// Per seat what is said of it, in its colour.
+    pub seats: Vec<String>,
+}
+
+const HEAD: i32 = 170;
+const STRIP: i32 = 390;
+/// So that each of 512 slots is three pixels wide.
+const LEFT: i32 = 32;
+const BARS: i32 = 120;
+const BAR: RGBColor = RGBColor(110, 110, 110);
+const NODES: i32 = 44;
+const BAND: i32 = 56;
+
+impl Chart for SlotStrips {
+    fn height(&self) -> u32 {
+        (HEAD + STRIP * self.strips.len() as i32) as u32
+    }
+
+    fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
+        let centred = title_letters().pos(Pos::new(HPos::Center, VPos::Center));
+        sheet.draw(&Text::new(self.title.clone(), (WIDTH as i32 / 2, 50), centred))?;
+        let small = (FONT, TEXT - 4).into_font().color(&INK);
+        let centred = small.pos(Pos::new(HPos::Center, VPos::Center));
+        sheet.draw(&Text::new(self.note.clone(), (WIDTH as i32 / 2, 104), centred))?;
+        for (at, strip) in (0..).zip(&self.strips) {
+            strip.draw(sheet, HEAD + STRIP * at)?;
+        }
+        Ok(())
+    }
+}
+
+impl Strip {
+    fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>, top: i32) -> Drawn<B> {
+        let (slots, most) = (self.owners.len().max(1), self.keys.iter().max().copied().unwrap_or(0).max(1));
+        let x = |slot: usize| LEFT + ((WIDTH as i32 - 2 * LEFT) as f64 * slot as f64 / slots as f64) as i32;
+        let fill = |from: (i32, i32), to: (i32, i32), colour: RGBColor| {
+            sheet.draw(&Rectangle::new([from, to], colour.filled()))
+        };
+        let left = Pos::new(HPos::Left, VPos::Center);
+        sheet.draw(&Text::new(self.name.clone(), (LEFT, top + 16), letters().pos(left)))?;
+
+        let floor = top + 46 + BARS;
+        fill((LEFT, floor), (x(slots), floor + 1), GRID)?;
+        for (slot, keys) in self.keys.iter().enumerate().filter(|(_, keys)| **keys > 0) {
+            let bar = (f64::from(BARS) * *keys as f64 / most as f64).ceil() as i32;
+            fill((x(slot), floor - bar), (x(slot + 1), floor), BAR)?;
+        }
+        let band = floor + 10 + NODES;
+        for (slot, seat) in self.owners.iter().enumerate() {
+            fill((x(slot), band), (x(slot + 1), band + BAND), colour(*seat))?;
+        }
+        for (slot, seat) in &self.nodes {
+            let tip = x(*slot) + 1;
+            let pin = vec![(tip - 8, band - NODES + 8), (tip + 8, band - NODES + 8), (tip, band - 4)];
+            sheet.draw(&Polygon::new(pin, colour(*seat)))?;
+        }
+        let mut at = LEFT;
+        for (seat, words) in self.seats.iter().enumerate() {
+            let style = (FONT, TEXT).into_font().color(&colour(seat)).pos(left);
+            sheet.draw(&Text::new(words.clone(), (at, band + BAND + 30), style.clone()))?;
+            at += sheet.estimate_text_size(words, &style)?.0 as i32 + 50;
+        }
+        Ok(())
+    }
+}
+
+fn colour(seat: usize) -> RGBColor {
+    PALETTE[seat % PALETTE.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::Picture;
+
+    #[test]
+    fn a_strip_has_a_bar_for_each_slot_with_keys() {
+        let strip = Strip {
+            name: "strip".into(),
+            keys: vec![0, 7, 1, 0],
+            nodes: vec![(1, 0), (3, 1)],
+            owners: vec![0, 0, 1, 1],
+            seats: vec!["one".into(), "two".into()],
+        };
+        let strips = SlotStrips { title: "strips".into(), note: "read".into(), strips: vec![strip] };
+        let svg = Picture::of("strips", "strips", &strips).unwrap().svg;
+        assert_eq!(svg.matches("fill=\"#6E6E6E\" stroke=\"none\"/>").count(), 2, "{svg}");
+        assert_eq!(svg.matches("<polygon").count(), 2, "{svg}");
+        assert!(["strip", "one", "two"].iter().all(|words| svg.contains(words)), "{svg}");
+    }
+}
