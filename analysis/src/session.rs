@@ -78,12 +78,12 @@ pub async fn run(args: Args) -> Result<(), Error> {
 
 /// Placement alone needs no balancer, and none is started for it.
 async fn without_balancer(args: &Args, options: &hashing::Options, output: &Output) -> Result<(), Error> {
-    let section = tokio::select! {
-        section = hashing::run(options, args.load(), None) => section?,
+    let sections = tokio::select! {
+        sections = hashing::run(options, args.load(), None) => sections?,
         () = interrupted() => return Err(Error::Interrupted("nothing was written".into())),
     };
-    show(args, &section);
-    finish(args, Page { settings: settings(args, None), sections: vec![section] }, output)
+    sections.iter().for_each(|section| show(args, section));
+    finish(args, Page { settings: settings(args, None), sections }, output)
 }
 
 /// Writes everything, and says where; then whether the assertions hold.
@@ -102,15 +102,15 @@ fn finish(args: &Args, page: Page, output: &Output) -> Result<(), Error> {
 async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, Error> {
     let mut sections = Vec::new();
     for command in commands(args) {
-        let section = match command {
-            Command::Distribution => distribution::run(balancer, args.load()).await?,
+        let found = match command {
+            Command::Distribution => vec![distribution::run(balancer, args.load()).await?],
             Command::Hashing(options) => {
                 let fleet = balancer.replicas().await.map_or(0, |names| names.len());
                 hashing::run(&options, args.load(), u32::try_from(fleet).ok()).await?
             }
         };
-        show(args, &section);
-        sections.push(section);
+        found.iter().for_each(|section| show(args, section));
+        sections.extend(found);
     }
     Ok(sections)
 }

@@ -7,6 +7,7 @@
 mod candidate;
 mod experiment;
 mod keys;
+mod live;
 mod measure;
 mod own;
 mod pictures;
@@ -20,6 +21,7 @@ mod words;
 
 use std::path::PathBuf;
 
+use lb::ring::HashPair;
 use tokio::sync::oneshot;
 
 use self::experiment::{Experiment, Findings};
@@ -66,6 +68,9 @@ pub struct Options {
     #[arg(long, value_name = "COUNT", default_value_t = Options::SEAT_SETS,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     seat_sets: u32,
+    /// Repeat A-1 live on an embedded balancer with this hash pair: polynomial, md5, sha256, xxh3
+    #[arg(long, value_name = "PAIR", num_args = 0..=1, default_missing_value = HashPair::Xxh3.name())]
+    live: Option<HashPair>,
 }
 
 impl Options {
@@ -90,15 +95,15 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { keys: None, field: None, seats: None, seat_sets: Self::SEAT_SETS }
+        Self { keys: None, field: None, seats: None, seat_sets: Self::SEAT_SETS, live: None }
     }
 }
 
 /// Runs it; `fleet` is the number of replicas of the balancer, if there is one.
 ///
 /// # Errors
-/// When the keys cannot be read, or a chart not be drawn.
-pub async fn run(options: &Options, load: Load, fleet: Option<u32>) -> Result<Section, Error> {
+/// When the keys cannot be read, a chart not be drawn, or a balancer not be started for `--live`.
+pub async fn run(options: &Options, load: Load, fleet: Option<u32>) -> Result<Vec<Section>, Error> {
     let seats = options.seats.or(fleet.filter(|n| *n > 0)).unwrap_or(3).min(MOST_SEATS);
     let experiment = Experiment {
         keys: options.keys.clone(),
@@ -115,7 +120,12 @@ pub async fn run(options: &Options, load: Load, fleet: Option<u32>) -> Result<Se
         // Nobody waits any more after Ctrl-C.
         let _ = done.send(experiment.run().and_then(|findings| section(&findings)));
     });
-    found.await.unwrap_or_else(|_| Err(Error::Interrupted("A-4 hashing ended early".into())))
+    let mut sections =
+        vec![found.await.unwrap_or_else(|_| Err(Error::Interrupted("A-4 hashing ended early".into())))?];
+    if let Some(hash) = options.live {
+        sections.extend(live::run(hash, load).await?);
+    }
+    Ok(sections)
 }
 
 fn section(findings: &Findings) -> Result<Section, Error> {

@@ -75,6 +75,18 @@ fn a_log_of_requests_names_its_hot_keys() {
 }
 
 #[test]
+fn the_polynomials_live() {
+    let run =
+        analysis(&["hashing", "--seat-sets", "1", "--requests", "300", "--live", "polynomial", "--json"]);
+    experiment(&run);
+    let report: Value = serde_json::from_str(&run.printed).unwrap();
+    let live = &report["experiments"][1];
+    assert!(live["title"].as_str().unwrap().starts_with("A-4 live, polynomial: A-1"), "{}", live["title"]);
+    let share = row(live, "distribution", "server1")["share (%)"].as_f64().unwrap();
+    assert!((75.0..92.0).contains(&share), "expected 83.6, four standard deviations are 8.5: {share}");
+}
+
+#[test]
 fn what_is_no_file_of_keys_is_one_line_and_nothing_is_written() {
     let (empty, keys) = (file(" \n\n"), file("a\nb\n"));
     let (empty, keys) = (empty.path().to_str().unwrap(), keys.path().to_str().unwrap());
@@ -84,6 +96,7 @@ fn what_is_no_file_of_keys_is_one_line_and_nothing_is_written() {
         (vec!["--keys", keys, "--field", "2"], 1, "--field: not one of the 2 lines"),
         (vec!["--keys", keys, "--field", "0"], 64, "the number of a column from 1"),
         (vec!["--field", "2"], 64, "--field needs --keys"),
+        (vec!["--live", "sha1"], 64, "unknown hash pair 'sha1'"),
         (vec!["--seats", "3"], 64, "--seats needs --keys"),
         (vec!["--keys", keys, "--seats", "56"], 64, "--seats"),
     ] {
