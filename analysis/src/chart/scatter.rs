@@ -137,7 +137,8 @@ impl Scatter {
     }
 }
 
-/// Where the numbers of points go: as near as they can within the frame without hiding a point or another number.
+/// Where the numbers of points go: as near as they can within the frame without hiding a point or another number, or
+/// being crossed by the line from another to its point.
 fn labels(points: &[(i32, i32)], (xs, ys): &(Range<i32>, Range<i32>)) -> Vec<(i32, i32)> {
     let inside = |(x, y): (i32, i32)| {
         let within =
@@ -146,20 +147,30 @@ fn labels(points: &[(i32, i32)], (xs, ys): &(Range<i32>, Range<i32>)) -> Vec<(i3
     };
     let half = (RADIUS, RADIUS);
     let mut taken: Vec<_> = points.iter().map(|middle| Area { middle: *middle, half }).collect();
+    let mut lines = Vec::new();
     let mut labels = Vec::new();
-    for (x, y) in points {
-        let around = (0..).flat_map(|ring| (0..16).map(move |turn| (34.0 + 22.0 * f64::from(ring), turn)));
+    for point @ (x, y) in points {
+        let around = (0..60).flat_map(|ring| (0..48).map(move |turn| (34.0 + 22.0 * f64::from(ring), turn)));
         let places = around.map(|(distance, turn)| {
-            let angle = std::f64::consts::TAU * (f64::from(turn) - 2.0) / 16.0;
+            let angle = std::f64::consts::TAU * (f64::from(turn) - 6.0) / 48.0;
             (x + (distance * angle.cos()) as i32, y + (distance * angle.sin()) as i32)
         });
-        // A frame so full that there is no room has the number on its point.
         let free = |middle: &(i32, i32)| {
             let label = Area { middle: *middle, half: LABEL };
             inside(*middle) && !taken.iter().any(|area| area.overlaps(label))
         };
-        let place = places.take(16 * 60).find(free).unwrap_or((*x, *y));
+        let uncrossed = |middle: &(i32, i32)| {
+            let label = Area { middle: *middle, half: LABEL };
+            let numbers = &taken[points.len()..];
+            !lines.iter().any(|line| label.is_crossed_by(*line))
+                && !numbers.iter().any(|number| number.is_crossed_by((*point, *middle)))
+        };
+        // Many numbers around one place let no further line through; a frame may even have no room at all.
+        let mut free_places = places.filter(free);
+        let nearest = free_places.clone().next();
+        let place = free_places.find(uncrossed).or(nearest).unwrap_or(*point);
         taken.push(Area { middle: place, half: LABEL });
+        lines.push((*point, place));
         labels.push(place);
     }
     labels
@@ -170,6 +181,15 @@ impl Area {
         let near = |a: i32, b: i32, reach: i32| (a - b).abs() < reach;
         near(self.middle.0, other.middle.0, self.half.0 + other.half.0)
             && near(self.middle.1, other.middle.1, self.half.1 + other.half.1)
+    }
+
+    /// To within a few pixels.
+    fn is_crossed_by(self, (from, to): ((i32, i32), (i32, i32))) -> bool {
+        let steps = ((to.0 - from.0).abs().max((to.1 - from.1).abs()) / 4).max(1);
+        (0..=steps).any(|step| {
+            let at = |from: i32, to: i32| from + (to - from) * step / steps;
+            self.overlaps(Self { middle: (at(from.0, to.0), at(from.1, to.1)), half: (2, 2) })
+        })
     }
 }
 
@@ -192,6 +212,17 @@ mod tests {
             assert!(others.into_iter().all(|other| !other.overlaps(area)), "{at}");
         }
         assert!((labels[20].0 - 100).abs() < 40, "a point alone has its number beside it");
+    }
+
+    #[test]
+    fn a_number_is_not_crossed_by_the_line_of_another() {
+        let points: Vec<_> = (0..6).map(|n| (400, 300 + 3 * n)).collect();
+        let labels = labels(&points, &(0..1000, 0..800));
+        for (at, label) in labels.iter().enumerate() {
+            let area = Area { middle: *label, half: LABEL };
+            let mut others = points.iter().zip(&labels).filter(|(_, other)| *other != label);
+            assert!(!others.any(|(point, label)| area.is_crossed_by((*point, *label))), "{at} {labels:?}");
+        }
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use lb::ring::{HashPair, Layout, Probing, RingError, SlotCap};
+use lb::ring::{Layout, SlotCap};
 
 use super::candidate::{self, Candidate};
 use super::keys::{self, Bounds, Counted, Field, Log, Tally};
 use super::own::{Own, most_hot};
-use super::reach::all_ids;
+use super::reach::{all_ids, polynomial_with_more_slots};
 use super::summary::Summary;
 use super::sweep::{self, Source};
 use super::traffic::Traffic;
@@ -162,12 +162,4 @@ impl Findings {
 impl OwnKeys {
     /// How many of the heaviest keys are shown.
     pub const SHOWN: usize = 10;
-}
-
-/// What people try first, and what does not help.
-///
-/// # Errors
-/// None: there can be such a ring.
-pub fn polynomial_with_more_slots() -> Result<Layout, RingError> {
-    candidate::ring(HashPair::Polynomial, Probing::Linear, SlotCap::OFF, 65_536, 9)
 }

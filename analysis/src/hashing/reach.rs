@@ -3,7 +3,6 @@
 use lb::ring::{HashPair, Layout, Probing, RingError, SeatId, SlotCap};
 
 use super::candidate::ring;
-use super::experiment::polynomial_with_more_slots;
 use super::measure::{longest_run, peak_to_average, seats, shares};
 use super::traffic::Traffic;
 
@@ -35,6 +34,14 @@ pub fn all_ids<'a>(layouts: impl IntoIterator<Item = &'a Layout>) -> Traffic {
     let mut traffic = Traffic::over(layouts);
     IDS.for_each(|id| traffic.add(id.to_string().as_bytes(), 1));
     traffic
+}
+
+/// What people try first, and what does not help.
+///
+/// # Errors
+/// None: there can be such a ring.
+pub fn polynomial_with_more_slots() -> Result<Layout, RingError> {
+    ring(HashPair::Polynomial, Probing::Linear, SlotCap::OFF, 65_536, 9)
 }
 
 /// The assignment's ring, with one thing changed and another.

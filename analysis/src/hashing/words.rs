@@ -88,8 +88,8 @@ fn counted(findings: &Findings, own: &OwnKeys) -> String {
     let distinct = match &counted.keys {
         Some(keys) => format!("{} distinct keys", grouped(keys.requests())),
         None => format!(
-            "more distinct keys than are counted singly (a million): balance and moves are exact, the counts of \
-             heavy keys may be up to {} too low",
+            "more distinct keys than are counted singly (a million, or 256 MiB): balance and moves are exact, the \
+             counts of heavy keys may be up to {} too low",
             grouped(counted.missed)
         ),
     };
