@@ -1,10 +1,12 @@
 //! What only the admin listener tells: the layout, which process or container a replica is, where a key goes.
 
+use awc::Client;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Balancer, ControlError};
+use super::{Balancer, ControlError, control};
 
 /// The answer of `/api/state`, as far as experiments need it.
 #[derive(Clone, Debug, Deserialize)]
@@ -44,15 +46,15 @@ pub struct Replica {
 pub struct Explained {
     /// Where the key lies.
     pub slot: u32,
-    /// Where it would go.
-    pub chosen: Option<Chosen>,
+    /// The seats in the order of the key's choice.
+    pub walk: Vec<Place>,
 }
 
-/// Where a key would go.
+/// A seat on the walk of a key.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Chosen {
-    /// The seat.
-    pub seat: u32,
+pub struct Place {
+    /// The hostname of who occupies it.
+    pub replica: Option<String>,
 }
 
 impl Balancer {
@@ -61,19 +63,26 @@ impl Balancer {
     /// # Errors
     /// When there is no admin listener, or it does not answer as the contract says.
     pub async fn state(&self) -> Result<State, ControlError> {
-        self.ask_admin("/api/state").await
+        self.ask_admin(&self.control, "/api/state").await
     }
 
-    /// Where a key goes now.
+    /// Where a key goes; `client` keeps its connections, for many keys.
     ///
     /// # Errors
     /// As [`state`](Self::state).
-    pub async fn explain(&self, key: &[u8]) -> Result<Explained, ControlError> {
-        self.ask_admin(&format!("/api/explain?key={}", percent_encode(key, NON_ALPHANUMERIC))).await
+    pub async fn explain(&self, client: &Client, key: &[u8]) -> Result<Explained, ControlError> {
+        self.ask_admin(client, &format!("/api/explain?key={}", percent_encode(key, NON_ALPHANUMERIC))).await
     }
 
-    async fn ask_admin<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, ControlError> {
+    async fn ask_admin<T: DeserializeOwned>(&self, client: &Client, path: &str) -> Result<T, ControlError> {
         let admin = self.admin().ok_or(ControlError::NoAdmin)?;
-        self.ask(self.control.get(format!("{admin}{path}")), None).await
+        control::ask(client.get(format!("{admin}{path}")), None).await
+    }
+}
+
+impl Explained {
+    /// The replica that the key belongs to, whatever load may do to it at the moment.
+    pub fn owner(self) -> Option<String> {
+        self.walk.into_iter().find_map(|place| place.replica)
     }
 }

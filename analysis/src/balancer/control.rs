@@ -7,6 +7,7 @@ use awc::{Client, ClientRequest};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::{Balancer, MAX_BODY};
 
@@ -62,7 +63,8 @@ impl Balancer {
     /// # Errors
     /// When it is no balancer of ours.
     pub async fn replicas(&self) -> Result<Vec<String>, ControlError> {
-        self.change(self.control.get(self.path("/rep")), None).await
+        let rep: Rep = ask(self.control.get(self.path("/rep")), None).await?;
+        Ok(rep.message.replicas)
     }
 
     /// Adds replicas, the first of them with these names; returns the whole list.
@@ -71,7 +73,7 @@ impl Balancer {
     /// When it is refused.
     pub async fn add(&self, n: usize, hostnames: &[String]) -> Result<Vec<String>, ControlError> {
         let body = json!({ "n": n, "hostnames": hostnames });
-        self.change(self.control.post(self.path("/add")), Some(body)).await
+        self.change(self.control.post(self.path("/add")), body).await
     }
 
     /// Removes these replicas; returns the whole list.
@@ -80,15 +82,19 @@ impl Balancer {
     /// When it is refused.
     pub async fn remove(&self, hostnames: &[String]) -> Result<Vec<String>, ControlError> {
         let body = json!({ "n": hostnames.len(), "hostnames": hostnames });
-        self.change(self.control.delete(self.path("/rm")), Some(body)).await
+        self.change(self.control.delete(self.path("/rm")), body).await
     }
 
-    /// Makes the fleet list these names again, one change at a time: a new replica takes the smallest free seat, so
+    /// Makes the fleet list these names again, after the change that is under way, one change at a time: a new replica takes the smallest free seat, so
     /// a name that comes back while only its seat is free comes back to its seat.
     ///
     /// # Errors
     /// When a change is refused.
     pub async fn restore(&self, found: &[String]) -> Result<(), ControlError> {
+        // A change that was under way when the experiment was interrupted ends first.
+        if let Some(change) = self.changing.take() {
+            let _ = change.await;
+        }
         let mut now = self.replicas().await?;
         loop {
             let surplus: Vec<_> = now.iter().filter(|name| !found.contains(name)).cloned().collect();
@@ -104,35 +110,40 @@ impl Balancer {
         }
     }
 
-    async fn change(&self, request: ClientRequest, body: Option<Value>) -> Result<Vec<String>, ControlError> {
-        let rep: Rep = self.ask(request, body).await?;
+    /// A change is seen through even if nobody waits for it any more: the balancer does not cancel it either, and what
+    /// it adds is not listed before it is ready.
+    async fn change(&self, request: ClientRequest, body: Value) -> Result<Vec<String>, ControlError> {
+        let (tell, told) = oneshot::channel();
+        let path = request.get_uri().path().to_owned();
+        let change = actix_rt::spawn(async move {
+            let _ = tell.send(ask::<Rep>(request, Some(body)).await);
+        });
+        self.changing.replace(Some(change));
+        let rep = told.await.map_err(|_| ControlError::NoReply { path, reason: "cancelled".into() })??;
         Ok(rep.message.replicas)
     }
+}
 
-    /// The JSON that a request is answered with.
-    pub(super) async fn ask<T: DeserializeOwned>(
-        &self,
-        request: ClientRequest,
-        body: Option<Value>,
-    ) -> Result<T, ControlError> {
-        let path = request.get_uri().path().to_owned();
-        let no_reply = |reason: String| ControlError::NoReply { path: path.clone(), reason };
-        let sent = match body {
-            Some(body) => request.send_json(&body),
-            None => request.send(),
-        };
-        let mut reply = sent.await.map_err(|error| no_reply(error.to_string()))?;
-        let body = reply.body().limit(MAX_BODY).await.map_err(|error| no_reply(error.to_string()))?;
-        if reply.status() == StatusCode::OK {
-            return serde_json::from_slice(&body).map_err(|_| ControlError::NotTheContract { path });
-        }
-        let answer: Option<Value> = serde_json::from_slice(&body).ok();
-        match answer.as_ref().and_then(|answer| answer["message"].as_str()) {
-            Some(message) => {
-                Err(ControlError::Refused { path, status: reply.status(), message: message.into() })
-            }
-            None => Err(ControlError::NotTheContract { path }),
-        }
+/// The JSON that a request is answered with.
+pub(super) async fn ask<T: DeserializeOwned>(
+    request: ClientRequest,
+    body: Option<Value>,
+) -> Result<T, ControlError> {
+    let path = request.get_uri().path().to_owned();
+    let no_reply = |reason: String| ControlError::NoReply { path: path.clone(), reason };
+    let sent = match body {
+        Some(body) => request.send_json(&body),
+        None => request.send(),
+    };
+    let mut reply = sent.await.map_err(|error| no_reply(error.to_string()))?;
+    let body = reply.body().limit(MAX_BODY).await.map_err(|error| no_reply(error.to_string()))?;
+    if reply.status() == StatusCode::OK {
+        return serde_json::from_slice(&body).map_err(|_| ControlError::NotTheContract { path });
+    }
+    let answer: Option<Value> = serde_json::from_slice(&body).ok();
+    match answer.as_ref().and_then(|answer| answer["message"].as_str()) {
+        Some(message) => Err(ControlError::Refused { path, status: reply.status(), message: message.into() }),
+        None => Err(ControlError::NotTheContract { path }),
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod control;
 mod url;
 
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use awc::Client;
 use awc::http::StatusCode;
 use lb::app::Embedded;
 use lb::config::Config;
+use tokio::task::JoinHandle;
 
 pub use control::ControlError;
 pub use url::Url;
@@ -65,6 +67,8 @@ pub struct Balancer {
     url: Url,
     admin: Option<Url>,
     control: Client,
+    /// The last change of the fleet, which may still be under way.
+    changing: RefCell<Option<JoinHandle<()>>>,
     /// The one that was started because none was there; it ends with this.
     embedded: Option<Embedded>,
 }
@@ -86,6 +90,7 @@ pub async fn find_or_embed(url: Option<Url>, admin: Option<Url>) -> Result<Balan
         url: url.unwrap_or_else(|| DEFAULT_URL.parse().expect("a URL")),
         admin,
         control: control::client(),
+        changing: RefCell::default(),
         embedded: None,
     };
     match balancer.home(&balancer.client(1), "100000").await {
@@ -110,6 +115,7 @@ pub fn embed(config: Config) -> Result<Balancer, Error> {
         url: embedded.traffic.into(),
         admin: embedded.admin.map(Url::from),
         control: control::client(),
+        changing: RefCell::default(),
         embedded: Some(embedded),
     })
 }
