@@ -6,7 +6,10 @@ mod ranges;
 mod ring_drawing;
 mod scatter;
 mod slot_strips;
+mod lines;
+mod outline;
 
+use ab_glyph::FontRef;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{TextStyle, register_font};
@@ -17,6 +20,7 @@ pub use ranges::{Range, RangeChart};
 pub use ring_drawing::{Ring, RingDrawing};
 pub use scatter::{Point, Scatter};
 pub use slot_strips::{SlotStrips, Strip};
+pub use lines::{Line, LineChart, LineStyle};
 
 /// Okabe and Ito's colours: told apart by colour-blind readers, and in print. Blue and vermilion first.
 pub const PALETTE: [RGBColor; 8] = [
@@ -93,11 +97,14 @@ impl Picture {
     ) -> Result<Self, Error> {
         let (name, caption) = (name.into(), caption.into());
         let error = |reason: String| Error { name: name.clone(), reason };
-        register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+        let bytes = dejavu::sans::regular();
+        let font = FontRef::try_from_slice(bytes).map_err(|reason| error(reason.to_string()))?;
+        register_font(FONT, FontStyle::Normal, bytes)
             .map_err(|_| error("the built-in font is damaged".into()))?;
         let size = (WIDTH, chart.height());
         let mut svg = String::new();
         on(SVGBackend::with_string(&mut svg, size), chart).map_err(error)?;
+        let svg = outline::outlined(&svg, &caption, &font);
         let mut pixels = vec![0; 3 * (size.0 * size.1) as usize];
         on(BitMapBackend::with_buffer(&mut pixels, size), chart).map_err(error)?;
         let png = png(&pixels, size).map_err(|reason| error(reason.to_string()))?;
