@@ -55,6 +55,8 @@ pub struct Args {
 pub enum Command {
     /// how evenly requests spread over the replicas
     Distribution,
+    /// what scaling from 2 to 6 replicas and back does to balance, and which keys it moves
+    Scaling,
     /// what other hash functions, slot caps, virtual nodes and layouts would do, for random ids or your own
     /// keys; measured on the placement code, so that it needs no balancer
     Hashing(hashing::Options),

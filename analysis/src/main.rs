@@ -1,6 +1,6 @@
 //! `analysis`: experiments on a consistent-hashing balancer, over HTTP.
 //!
-//! `main → session → distribution … → {load, stats} → report → {table, chart}`; `balancer` is what is measured,
+//! `main → session → distribution, scaling … → {load, stats} → report → {table, chart}`; `balancer` is what is measured,
 //! `output` where results go.
 
 mod args;
@@ -14,6 +14,7 @@ mod load;
 mod output;
 mod progress;
 mod report;
+mod scaling;
 mod session;
 mod stats;
 mod table;

@@ -12,16 +12,18 @@ use crate::error::Error;
 use crate::hashing;
 use crate::output::Output;
 use crate::report::{Page, Section, pretty};
+use crate::scaling;
 
 /// Every experiment, in the order of a whole run.
 fn all() -> Vec<Command> {
-    vec![Command::Distribution, Command::Hashing(hashing::Options::default())]
+    vec![Command::Distribution, Command::Scaling, Command::Hashing(hashing::Options::default())]
 }
 
 /// The name of an experiment, and what `--assert` can name of it.
 fn named(command: &Command) -> (&'static str, &'static [&'static str]) {
     match command {
         Command::Distribution => (distribution::NAME, distribution::FACTS),
+        Command::Scaling => (scaling::NAME, scaling::FACTS),
         Command::Hashing(_) => (hashing::NAME, hashing::FACTS),
     }
 }
@@ -104,6 +106,7 @@ async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, E
     for command in commands(args) {
         let found = match command {
             Command::Distribution => vec![distribution::run(balancer, args.load()).await?],
+            Command::Scaling => vec![scaling::run(balancer, args.load()).await?],
             Command::Hashing(options) => {
                 let fleet = balancer.replicas().await.map_or(0, |names| names.len());
                 hashing::run(&options, args.load(), u32::try_from(fleet).ok()).await?

@@ -1,5 +1,6 @@
 //! Runs `analysis`, and a balancer for it to measure; both end with the test.
 
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,17 +27,42 @@ pub struct Balancer {
     _embedded: lb::app::Embedded,
 }
 
+/// A run that has not ended.
+pub struct Running {
+    child: Child,
+    out: tempfile::TempDir,
+}
+
 /// Runs it to its end, with `--out` into a directory of its own unless the arguments say where.
 pub fn analysis(args: &[&str]) -> Run {
-    let out = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_analysis"));
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if !args.contains(&"--out") {
-        command.arg("--out").arg(out.path());
+    Running::start(args).end()
+}
+
+impl Running {
+    /// Starts it as [`analysis`] does.
+    pub fn start(args: &[&str]) -> Self {
+        let out = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_analysis"));
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if !args.contains(&"--out") {
+            command.arg("--out").arg(out.path());
+        }
+        Self { child: command.spawn().unwrap(), out }
     }
-    let output = wait(command.spawn().unwrap());
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Run { code: output.status.code(), printed: text(output.stdout), errors: text(output.stderr), out }
+
+    /// Ctrl-C.
+    pub fn interrupt(self) -> Run {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        self.end()
+    }
+
+    fn end(self) -> Run {
+        let output = wait(self.child);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (printed, errors) = (text(output.stdout), text(output.stderr));
+        Run { code: output.status.code(), printed, errors, out: self.out }
+    }
 }
 
 fn wait(child: Child) -> std::process::Output {
@@ -71,8 +97,13 @@ impl Run {
 impl Balancer {
     /// Three built-in replicas, on free ports.
     pub fn start() -> Self {
+        Self::with(lb::config::Config::default())
+    }
+
+    /// With all of this but the addresses.
+    pub fn with(config: lb::config::Config) -> Self {
         let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = lb::config::Config { listen: free, admin_listen: Some(free), ..Default::default() };
+        let config = lb::config::Config { listen: free, admin_listen: Some(free), ..config };
         let embedded = lb::app::Embedded::start(config, env!("CARGO_BIN_EXE_analysis").into()).unwrap();
         let admin = embedded.admin.unwrap();
         Self {
@@ -81,4 +112,25 @@ impl Balancer {
             _embedded: embedded,
         }
     }
+
+    /// What /rep lists.
+    pub fn replicas(&self) -> Vec<String> {
+        serde_json::from_value(get(&self.url, "/rep")["message"]["replicas"].clone()).unwrap()
+    }
+
+    /// Waits for a state of the fleet, as /api/state shows it.
+    pub fn until(&self, reached: impl Fn(&serde_json::Value) -> bool) {
+        let start = Instant::now();
+        while !reached(&get(&self.admin, "/api/state")) {
+            assert!(start.elapsed() < PATIENCE, "the fleet does not come to this state");
+        }
+    }
+}
+
+fn get(url: &str, path: &str) -> serde_json::Value {
+    let mut stream = std::net::TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: lb\r\nconnection: close\r\n\r\n").unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
 }

@@ -1,0 +1,231 @@
+//! What A-2 found, in words, tables and charts.
+
+use super::{FACTS, NAME, Scaling, Size, Step};
+use crate::chart::{Line, LineChart, LineStyle, Picture};
+use crate::error::Error;
+use crate::report::Section;
+use crate::stats::perfect_peak_to_average;
+use crate::table::{Cell, Table, grouped};
+
+impl Scaling {
+    /// The section of the report.
+    pub fn section(&self) -> Result<Section, Error> {
+        let (smallest, largest) = (self.sizes[0].replicas, self.sizes[self.sizes.len() - 1].replicas);
+        let title = format!(
+            "A-2 scaling: from {smallest} to {largest} replicas and back, {} requests each",
+            grouped(self.load.requests.into())
+        );
+        let mut section = Section::new(NAME, title);
+        section.text = self.words();
+        section.tables = vec![self.sizes_table(), self.steps_table()];
+        section.pictures = self.pictures()?;
+        section.files = vec![("scaling-per-replica.csv".into(), self.per_replica())];
+        let worst = |of: fn(&Size) -> f64| self.sizes.iter().map(of).fold(0.0, f64::max);
+        section.facts = vec![
+            ("peak_to_average", worst(|size| size.spread.peak_to_average)),
+            ("deviation", worst(|size| size.spread.deviation)),
+            ("failed", self.failed().into()),
+            (
+                "throughput",
+                self.sizes.iter().map(|size| size.answers.throughput()).fold(f64::INFINITY, f64::min),
+            ),
+            ("p99_ms", worst(|size| size.latency.p99)),
+            ("moved_worst_ratio", self.steps.iter().map(Step::ratio).fold(0.0, f64::max)),
+            ("needless_moves", self.needless().into()),
+        ];
+        debug_assert!(section.facts.iter().map(|(name, _)| name).eq(FACTS));
+        Ok(section)
+    }
+
+    fn failed(&self) -> u32 {
+        self.sizes.iter().map(|size| size.answers.failed).sum()
+    }
+
+    fn needless(&self) -> u32 {
+        self.steps.iter().map(|step| step.moved.needless).sum()
+    }
+
+    fn words(&self) -> Vec<String> {
+        let mut words = vec![
+            "The mean is requests / N, whatever the hash does: it falls like that for the best balancer and for the \
+             worst. What tells them apart is how far the replicas lie from it."
+                .into(),
+        ];
+        let worst = self
+            .sizes
+            .iter()
+            .max_by(|a, b| a.spread.peak_to_average.total_cmp(&b.spread.peak_to_average))
+            .map(|size| {
+                format!(
+                    "The busiest replica got at most {:.3} times the mean, with {} replicas, where a perfect mapping \
+                     of as many random keys would show {:.3}.",
+                    size.spread.peak_to_average,
+                    size.replicas,
+                    size.perfect(),
+                )
+            });
+        words.extend(worst);
+        words.push(self.moves_in_words());
+        if self.idle.moved > 0 {
+            words.push(format!(
+                "Between two looks at the same fleet, with no change at all, {:.1} % of the keys changed their replica: \
+                 the balancer does not route by key alone, and that share lies on top of every move.",
+                100.0 * self.idle.share(),
+            ));
+        }
+        if let Some(reason) = &self.stopped {
+            words.push(format!("The fleet did not become larger: {reason}."));
+        }
+        if let Some(reason) = self.sizes.iter().find_map(|size| size.answers.first_failure.as_ref()) {
+            words.push(format!("{} requests failed, the first with: {reason}.", self.failed()));
+        }
+        words
+    }
+
+    fn moves_in_words(&self) -> String {
+        let ratios = || self.steps.iter().map(Step::ratio);
+        let (least, most) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));
+        let keys = self.steps.iter().map(|step| step.moved.keys).max().unwrap_or_default();
+        let needless = match self.needless() {
+            0 => "no key moved between two replicas that were there all the time".into(),
+            some => format!(
+                "{} times a key moved between two replicas that were there all the time",
+                grouped(some.into())
+            ),
+        };
+        let asked = match self.explained {
+            true => {
+                "The admin listener was asked where each key goes (/api/explain), which does not depend on load."
+            }
+            false => "Each key was sent to /home as a request id, and the reply named its replica.",
+        };
+        format!(
+            "A replica that joins N others should take 1/(N+1) of the keys, and one that leaves should give back what \
+             it had. Of {} fixed keys {least:.2} to {most:.2} times that moved; {needless}. {asked}",
+            grouped(keys.into()),
+        )
+    }
+
+    fn sizes_table(&self) -> Table {
+        let columns =
+            ["N", "mean", "std. dev.", "peak/mean", "if perfect", "requests/s", "p99 (ms)", "failed"];
+        let mut table = Table::new(NAME, "Requests per replica at each size of the fleet", &columns);
+        for size in &self.sizes {
+            table.row([
+                Cell::Count(size.replicas as u64),
+                Cell::Number(size.spread.mean, 1),
+                Cell::Number(size.spread.deviation, 1),
+                Cell::Number(size.spread.peak_to_average, 3),
+                Cell::Number(size.perfect(), 3),
+                Cell::Count(size.answers.throughput() as u64),
+                Cell::Number(size.latency.p99, 2),
+                Cell::Count(size.answers.failed.into()),
+            ]);
+        }
+        table
+    }
+
+    fn steps_table(&self) -> Table {
+        let columns = ["replicas", "by", "keys moved", "share (%)", "ideal (%)", "of the ideal", "needless"];
+        let mut table = Table::new("scaling-moves", "Keys that moved at each step", &columns);
+        for step in &self.steps {
+            table.row([
+                Cell::text(format!("{} → {}", step.from, step.to)),
+                Cell::text(if step.grows() { "/add" } else { "/rm" }),
+                Cell::Count(step.moved.moved.into()),
+                Cell::Number(100.0 * step.moved.share(), 1),
+                Cell::Number(100.0 * step.ideal(), 1),
+                Cell::Number(step.ratio(), 2),
+                Cell::Count(step.moved.needless.into()),
+            ]);
+        }
+        table
+    }
+
+    fn per_replica(&self) -> String {
+        let mut table = Table::new("", "", &["N", "replica", "requests"]);
+        for size in &self.sizes {
+            for (name, count) in size.answers.in_natural_order() {
+                let replicas = Cell::Count(size.replicas as u64);
+                table.row([replicas, Cell::text(name), Cell::Count(count.into())]);
+            }
+        }
+        table.csv()
+    }
+
+    fn pictures(&self) -> Result<Vec<Picture>, Error> {
+        let sizes: Vec<_> = self.sizes.iter().map(|size| size.replicas.to_string()).collect();
+        let means: Vec<_> = self.sizes.iter().map(|size| size.spread.mean).collect();
+        let requests = grouped(self.load.requests.into());
+        let average = LineChart {
+            title: format!("A-2: the average per replica is {requests} / N"),
+            steps_axis: "Replicas (N)",
+            values_axis: "Requests per replica",
+            steps: &sizes,
+            band: None,
+            points: None,
+            lines: vec![Line { name: "mean", color: 0, style: LineStyle::Numbers, values: means.clone() }],
+        };
+        let bounds = |size: &Size| {
+            let counts = || size.answers.by_replica.values().copied();
+            (counts().min().unwrap_or_default().into(), counts().max().unwrap_or_default().into())
+        };
+        let points = self.sizes.iter().enumerate().flat_map(|(at, size)| {
+            size.answers.by_replica.values().map(move |count| (at, f64::from(*count)))
+        });
+        let band = LineChart {
+            title: format!("A-2: how far the replicas lie apart, {requests} requests"),
+            steps_axis: "Replicas (N)",
+            values_axis: "Requests per replica",
+            steps: &sizes,
+            band: Some(("least to most loaded", self.sizes.iter().map(bounds).collect())),
+            points: Some(("a replica", points.collect())),
+            lines: vec![Line { name: "mean", color: 0, style: LineStyle::Dashes, values: means }],
+        };
+        let up: Vec<_> = self.steps.iter().filter(|step| step.grows()).collect();
+        let mut down: Vec<_> = self.steps.iter().filter(|step| !step.grows()).collect();
+        down.reverse();
+        let percent =
+            |steps: &[&Step]| steps.iter().map(|step| 100.0 * step.moved.share()).collect::<Vec<_>>();
+        let ideal = up.iter().map(|step| 100.0 * step.ideal()).collect();
+        let between: Vec<_> = up.iter().map(|step| format!("{} ↔ {}", step.from, step.to)).collect();
+        let moves = LineChart {
+            title: "A-2: keys that move when one replica joins or leaves".into(),
+            steps_axis: "Replicas before and after",
+            values_axis: "Keys that moved (%)",
+            steps: &between,
+            band: None,
+            points: Some(("one removed", percent(&down).into_iter().enumerate().collect())),
+            lines: vec![
+                Line { name: "one added", color: 0, style: LineStyle::Dots, values: percent(&up) },
+                Line { name: "ideal: 1/(N+1)", color: 1, style: LineStyle::Dashes, values: ideal },
+            ],
+        };
+        Ok(vec![
+            Picture::of("scaling", "The mean per replica: requests / N", &average)?,
+            Picture::of("scaling-band", "From the least to the most loaded replica", &band)?,
+            Picture::of("scaling-moves", "The share of keys that moved, and the ideal", &moves)?,
+        ])
+    }
+}
+
+impl Size {
+    fn perfect(&self) -> f64 {
+        perfect_peak_to_average(self.answers.by_replica.len(), self.answers.times.len() as u32)
+    }
+}
+
+impl Step {
+    fn grows(&self) -> bool {
+        self.to > self.from
+    }
+
+    /// What the one that joined or left should have.
+    fn ideal(&self) -> f64 {
+        1.0 / self.from.max(self.to) as f64
+    }
+
+    fn ratio(&self) -> f64 {
+        self.moved.share() / self.ideal()
+    }
+}
