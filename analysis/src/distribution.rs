@@ -32,6 +32,16 @@ pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
     let requests = grouped(load.requests.into());
     let title = format!("A-1 distribution: {requests} requests over {} replicas", counts.len());
     let mut section = Section::new(NAME, title);
+    section.summary = format!(
+        "The busiest of {} replicas got {:.3} times the mean (a perfect mapping of random keys: {:.3}); {} requests/s, \
+         99 % within {:.1} ms, {} failed.",
+        counts.len(),
+        spread.peak_to_average,
+        perfect_peak_to_average(counts.len(), answers.times.len() as u32),
+        grouped(answers.throughput() as u64),
+        latency.p99,
+        answers.failed,
+    );
     section.text = words(&answers, spread, counts.len());
     section.tables =
         vec![per_replica(&counts, spread.mean), figures(&answers, spread, latency, counts.len())];
@@ -65,23 +75,20 @@ pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
 }
 
 fn words(answers: &Answers, spread: Spread, replicas: usize) -> Vec<String> {
-    let answered = answers.times.len() as u32;
-    let perfect = perfect_peak_to_average(replicas, answered);
-    let mut words = vec![format!(
-        "The busiest replica got {:.3} times the mean. Random keys never fall quite evenly: with {} keys a perfect \
-         mapping would still show {perfect:.3} on average.",
-        spread.peak_to_average,
-        grouped(answered.into()),
-    )];
+    let mut words = vec![
+        "Random keys never fall quite evenly: even a perfect mapping would leave one replica with more than the mean, \
+         and more so the fewer requests there are. What lies above that is the balancer's doing."
+            .to_owned(),
+    ];
     if let Some(p) = spread.p_value {
         words.push(format!(
             "Chi-square against an even split is {:.1} at {} degrees of freedom: {}.",
             spread.chi_square,
             replicas - 1,
             if p < 0.001 {
-                "chance alone does this less than once in a thousand times".into()
+                "an even mapping shows as much less than once in a thousand runs, so the replicas' shares differ".into()
             } else {
-                format!("chance alone exceeds this in {:.1} % of such runs", 100.0 * p)
+                format!("an even mapping exceeds it in {:.1} % of such runs", 100.0 * p)
             },
         ));
     }
@@ -92,19 +99,16 @@ fn words(answers: &Answers, spread: Spread, replicas: usize) -> Vec<String> {
 }
 
 fn per_replica(counts: &[(String, u32)], mean: f64) -> Table {
-    let columns = ["replica", "requests", "share (%)", "of the mean", ""];
+    let columns = ["replica", "requests", "share (%)", "of the mean"];
     let mut table = Table::new(NAME, "Requests that each replica answered", &columns);
     let total: f64 = counts.iter().map(|(_, count)| f64::from(*count)).sum();
     for (name, count) in counts {
         let requests = f64::from(*count);
-        // At most twelve marks a mean: a replica that gets it all is still told from one that gets twice its share.
-        let bar = "█".repeat((12.0 * requests / mean).round().min(36.0) as usize);
         table.row([
             Cell::text(name),
             Cell::Count((*count).into()),
             Cell::Number(100.0 * requests / total, 1),
             Cell::Number(requests / mean, 3),
-            Cell::text(bar),
         ]);
     }
     table
@@ -112,21 +116,22 @@ fn per_replica(counts: &[(String, u32)], mean: f64) -> Table {
 
 fn figures(answers: &Answers, spread: Spread, latency: Latency, replicas: usize) -> Table {
     let mut table = Table::new("distribution-figures", "Figures of the run", &["figure", "value", "unit"]);
-    let mut row = |name: &str, value: f64, digits: usize, unit: &str| {
-        table.row([Cell::text(name), Cell::Number(value, digits), Cell::text(unit)]);
+    let mut row = |name: &str, value: Cell, unit: &str| {
+        table.row([Cell::text(name), value, Cell::text(unit)]);
     };
-    row("mean", spread.mean, 1, "requests a replica");
-    row("standard deviation", spread.deviation, 1, "requests");
-    row("peak-to-average", spread.peak_to_average, 3, "");
     let perfect = perfect_peak_to_average(replicas, answers.times.len() as u32);
-    row("peak-to-average of a perfect mapping", perfect, 3, "");
-    row("chi-square", spread.chi_square, 2, "");
-    row("failed", answers.failed.into(), 0, "requests");
-    row("throughput", answers.throughput(), 0, "requests/s");
-    let times = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max];
-    for (name, time) in ["50 %", "90 %", "99 %", "99.9 %", "100 %"].into_iter().zip(times) {
-        row(&format!("{name} of the replies within"), time, 2, "ms");
-    }
+    row("mean", Cell::Number(spread.mean, 1), "requests a replica");
+    row("standard deviation", Cell::Number(spread.deviation, 1), "requests a replica");
+    row("peak-to-average", Cell::Number(spread.peak_to_average, 3), "");
+    row("peak-to-average if perfect", Cell::Number(perfect, 3), "");
+    row("chi-square", Cell::Number(spread.chi_square, 2), "");
+    row("failed", Cell::Count(answers.failed.into()), "requests");
+    row("throughput", Cell::Count(answers.throughput() as u64), "requests/s");
+    row("latency, median", Cell::Number(latency.p50, 2), "ms");
+    row("latency, 90th percentile", Cell::Number(latency.p90, 2), "ms");
+    row("latency, 99th percentile", Cell::Number(latency.p99, 2), "ms");
+    row("latency, 99.9th percentile", Cell::Number(latency.p999, 2), "ms");
+    row("latency, longest", Cell::Number(latency.max, 2), "ms");
     table
 }
 

@@ -13,6 +13,7 @@ use crate::hashing;
 use crate::output::Output;
 use crate::report::{Page, Section, pretty};
 use crate::scaling;
+use crate::table::grouped;
 
 /// Every experiment, in the order of a whole run.
 fn all() -> Vec<Command> {
@@ -141,7 +142,7 @@ fn settings(args: &Args, balancer: Option<&Balancer>) -> Vec<(&'static str, Stri
     };
     vec![
         ("balancer", measured),
-        ("requests a measurement", args.requests.to_string()),
+        ("requests a measurement", grouped(args.requests.into())),
         ("connections", args.connections.to_string()),
         ("seed", args.seed.to_string()),
         ("time", humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),

@@ -85,8 +85,8 @@ impl Balancer {
         self.change(self.control.delete(self.path("/rm")), body).await
     }
 
-    /// Makes the fleet list these names again, after the change that is under way, one change at a time: a new replica takes the smallest free seat, so
-    /// a name that comes back while only its seat is free comes back to its seat.
+    /// Makes the fleet list these names again, after the change that is under way. One change at a time: a new
+    /// replica takes the smallest free seat, so a name that comes back while only its seat is free comes back to it.
     ///
     /// # Errors
     /// When a change is refused.

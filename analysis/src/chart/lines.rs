@@ -49,6 +49,9 @@ pub enum LineStyle {
     Dashes,
 }
 
+/// plotters sets the words of a legend so much above their middle.
+const LIFT: i32 = 7;
+
 impl Chart for LineChart<'_> {
     fn height(&self) -> u32 {
         900
@@ -85,7 +88,9 @@ impl Chart for LineChart<'_> {
             chart
                 .draw_series([Polygon::new(most.chain(least).collect::<Vec<_>>(), light)])?
                 .label(*name)
-                .legend(move |(x, y)| Rectangle::new([(x, y - 14), (x + 60, y + 14)], light.filled()));
+                .legend(move |(x, y)| {
+                    Rectangle::new([(x, y - LIFT - 14), (x + 60, y - LIFT + 14)], light.filled())
+                });
         }
         for Line { name, color, style, values } in &self.lines {
             let color = PALETTE[*color];
@@ -95,13 +100,12 @@ impl Chart for LineChart<'_> {
                 chart
                     .draw_series(LineSeries::new(places(), line))?
                     .label(*name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 60, y)], line));
+                    .legend(move |(x, y)| PathElement::new([(x, y - LIFT), (x + 60, y - LIFT)], line));
                 chart.draw_series(places().map(|at| Circle::new(at, 7, color.filled())))?;
             } else {
-                chart
-                    .draw_series(DashedLineSeries::new(places(), 16, 10, line))?
-                    .label(*name)
-                    .legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 60, y)], 16, 10, line));
+                chart.draw_series(DashedLineSeries::new(places(), 16, 10, line))?.label(*name).legend(
+                    move |(x, y)| DashedPathElement::new([(x, y - LIFT), (x + 60, y - LIFT)], 16, 10, line),
+                );
             }
             if *style == LineStyle::Numbers {
                 let above = (FONT, TEXT).into_font().color(&color).pos(Pos::new(HPos::Left, VPos::Bottom));
@@ -113,8 +117,11 @@ impl Chart for LineChart<'_> {
         }
         if let Some((name, points)) = &self.points {
             let ring = INK.stroke_width(3);
-            let circles = points.iter().map(|(at, value)| Circle::new((place(*at), *value), 12, ring));
-            chart.draw_series(circles)?.label(*name).legend(move |(x, y)| Circle::new((x + 30, y), 12, ring));
+            let circles = points.iter().map(|(at, value)| Circle::new((place(*at), *value), 10, ring));
+            chart
+                .draw_series(circles)?
+                .label(*name)
+                .legend(move |(x, y)| Circle::new((x + 30, y - LIFT), 10, ring));
         }
         // A single line is named by its axis.
         if self.lines.len() > 1 || self.band.is_some() {

@@ -13,25 +13,28 @@ pub fn of(page: &Page) -> String {
     let settings: String = page
         .settings
         .iter()
-        .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>", escaped(name), escaped(value)))
+        .map(|(name, value)| format!("<div><dt>{}</dt> <dd>{}</dd></div>", escaped(name), escaped(value)))
         .collect();
     let contents: String = page
         .sections
         .iter()
-        .map(|section| format!("<li><a href=\"#{}\">{}</a></li>", section.name, escaped(&section.title)))
+        .map(|section| {
+            let (title, summary) = (escaped(&section.title), escaped(&section.summary));
+            format!("<li><a href=\"#{}\">{title}</a><br>{summary}</li>\n", section.name)
+        })
         .collect();
     let sections: String = page.sections.iter().map(section).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>Analysis of a consistent-hashing balancer</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>Analysis of a consistent-hashing balancer</h1>\n<dl>{settings}</dl>\n<nav><ol>{contents}</ol></nav>\n\
+         <h1>Analysis of a consistent-hashing balancer</h1>\n<nav><ul>{contents}</ul></nav>\n<dl>{settings}</dl>\n\
          {sections}</body>\n</html>\n"
     )
 }
 
 fn section(section: &Section) -> String {
-    let text: String = section.text.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect();
+    let text: String = section.paragraphs().map(|text| format!("<p>{}</p>\n", escaped(text))).collect();
     // PNG rather than SVG: it brings its letters along, also to a machine without fonts.
     let pictures: String = section
         .pictures
@@ -84,9 +87,11 @@ mod tests {
     fn names_are_no_markup_and_nothing_is_loaded() {
         let mut names = Table::new("t", "names", &["replica"]);
         names.row([Cell::text("<script src=\"x\">&")]);
-        let section = Section { tables: vec![names], ..Section::new("x", "A-1: x") };
+        let section = Section { tables: vec![names], ..Section::skipped("x", "A-1: x", "<b>") };
         let text = of(&Page { settings: Vec::new(), sections: vec![section] });
         assert!(text.contains("<td>&lt;script src=&quot;x&quot;&gt;&amp;</td>"), "{text}");
+        assert!(text.contains("<a href=\"#x\">A-1: x</a><br>Skipped: &lt;b&gt;.</li>"), "{text}");
+        assert!(text.contains("<p>Skipped: &lt;b&gt;.</p>"), "{text}");
         assert!(!text.contains("http") && !text.contains("<script") && !text.contains("<link"), "{text}");
     }
 }

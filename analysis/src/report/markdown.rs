@@ -9,9 +9,13 @@ pub fn of(page: &Page) -> String {
     for (name, value) in &page.settings {
         text += &format!("- {name}: {}\n", escaped(value));
     }
+    text += "\n";
+    for section in &page.sections {
+        text += &format!("- **{}**: {}\n", escaped(&section.title), escaped(&section.summary));
+    }
     for section in &page.sections {
         text += &format!("\n## {}\n\n", escaped(&section.title));
-        for paragraph in &section.text {
+        for paragraph in section.paragraphs() {
             text += &format!("{}\n\n", escaped(paragraph));
         }
         for picture in &section.pictures {

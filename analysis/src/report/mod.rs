@@ -18,6 +18,8 @@ pub struct Section {
     pub name: &'static str,
     /// Its heading: `A-1 distribution: …`.
     pub title: String,
+    /// What was found, in a sentence: it stands at the top of the report too.
+    pub summary: String,
     /// What was done and what the figures mean, a paragraph each.
     pub text: Vec<String>,
     /// In the order of reading.
@@ -38,13 +40,18 @@ impl Section {
 
     /// An experiment that could not be made here, and why.
     pub fn skipped(name: &'static str, title: impl Into<String>, reason: impl std::fmt::Display) -> Self {
-        Self { text: vec![format!("Skipped: {reason}.")], ..Self::new(name, title) }
+        Self { summary: format!("Skipped: {reason}."), ..Self::new(name, title) }
+    }
+
+    /// The summary, if there is one, and the text.
+    pub fn paragraphs(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.summary).chain(&self.text).filter(|paragraph| !paragraph.is_empty())
     }
 
     /// For a terminal.
     pub fn terminal(&self) -> String {
         let mut text = format!("{}\n\n", self.title);
-        for paragraph in &self.text {
+        for paragraph in self.paragraphs() {
             text += &format!("{}\n\n", textwrap::fill(paragraph, 100));
         }
         for table in &self.tables {
@@ -59,6 +66,13 @@ impl Section {
             self.facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         let tables: serde_json::Map<_, _> =
             self.tables.iter().map(|table| (table.name.clone(), table.json())).collect();
-        json!({ "name": self.name, "title": self.title, "text": self.text, "facts": facts, "tables": tables })
+        json!({
+            "name": self.name,
+            "title": self.title,
+            "summary": self.summary,
+            "text": self.text,
+            "facts": facts,
+            "tables": tables,
+        })
     }
 }

@@ -16,6 +16,7 @@ impl Scaling {
             grouped(self.load.requests.into())
         );
         let mut section = Section::new(NAME, title);
+        section.summary = self.summary();
         section.text = self.words();
         section.tables = vec![self.sizes_table(), self.steps_table()];
         section.pictures = self.pictures()?;
@@ -51,20 +52,6 @@ impl Scaling {
              worst. What tells them apart is how far the replicas lie from it."
                 .into(),
         ];
-        let worst = self
-            .sizes
-            .iter()
-            .max_by(|a, b| a.spread.peak_to_average.total_cmp(&b.spread.peak_to_average))
-            .map(|size| {
-                format!(
-                    "The busiest replica got at most {:.3} times the mean, with {} replicas, where a perfect mapping \
-                     of as many random keys would show {:.3}.",
-                    size.spread.peak_to_average,
-                    size.replicas,
-                    size.perfect(),
-                )
-            });
-        words.extend(worst);
         words.push(self.moves_in_words());
         if self.idle.moved > 0 {
             words.push(format!(
@@ -82,26 +69,52 @@ impl Scaling {
         words
     }
 
-    fn moves_in_words(&self) -> String {
+    fn summary(&self) -> String {
         let ratios = || self.steps.iter().map(Step::ratio);
         let (least, most) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));
+        let busiest = self
+            .sizes
+            .iter()
+            .max_by(|a, b| a.spread.peak_to_average.total_cmp(&b.spread.peak_to_average))
+            .map(|size| {
+                format!(
+                    "The busiest replica got at most {:.3} times the mean, with {} replicas (a perfect mapping of \
+                     random keys: {:.3}); ",
+                    size.spread.peak_to_average,
+                    size.replicas,
+                    size.perfect(),
+                )
+            });
+        format!(
+            "{}a step moved {least:.2} to {most:.2} times the ideal share of the keys; {} requests failed.",
+            busiest.unwrap_or_default(),
+            grouped(self.failed().into()),
+        )
+    }
+
+    fn moves_in_words(&self) -> String {
         let keys = self.steps.iter().map(|step| step.moved.keys).max().unwrap_or_default();
         let needless = match self.needless() {
-            0 => "no key moved between two replicas that were there all the time".into(),
+            0 => {
+                "No key moved needlessly, from one replica to another while both were there before and after."
+                    .into()
+            }
             some => format!(
-                "{} times a key moved between two replicas that were there all the time",
+                "In all {} moves were needless, from one replica to another while both were there before and after: \
+                 a cap on the share of a replica costs such moves, and so does everything that is not consistent \
+                 hashing.",
                 grouped(some.into())
             ),
         };
         let asked = match self.explained {
             true => {
-                "The admin listener was asked where each key goes (/api/explain), which does not depend on load."
+                "the admin listener was asked where each goes (/api/explain), which does not depend on load"
             }
-            false => "Each key was sent to /home as a request id, and the reply named its replica.",
+            false => "each was sent to /home as a request id, and the reply named its replica",
         };
         format!(
             "A replica that joins N others should take 1/(N+1) of the keys, and one that leaves should give back what \
-             it had. Of {} fixed keys {least:.2} to {most:.2} times that moved; {needless}. {asked}",
+             it had. {} fixed keys were followed: {asked}. {needless}",
             grouped(keys.into()),
         )
     }
