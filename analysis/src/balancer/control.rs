@@ -85,8 +85,9 @@ impl Balancer {
         self.change(self.control.delete(self.path("/rm")), body).await
     }
 
-    /// Makes the fleet list these names again, after the change that is under way. One change at a time: a new
-    /// replica takes the smallest free seat, so a name that comes back while only its seat is free comes back to it.
+    /// Makes the fleet list these names again, after the change that is under way. One change at a time: a
+    /// new replica takes the smallest free seat, so a name that comes back while only its seat is free comes
+    /// back to it.
     ///
     /// # Errors
     /// When a change is refused.
@@ -110,8 +111,8 @@ impl Balancer {
         }
     }
 
-    /// A change is seen through even if nobody waits for it any more: the balancer does not cancel it either, and what
-    /// it adds is not listed before it is ready.
+    /// A change is seen through even if nobody waits for it any more: the balancer does not cancel it either,
+    /// and what it adds is not listed before it is ready.
     async fn change(&self, request: ClientRequest, body: Value) -> Result<Vec<String>, ControlError> {
         let (tell, told) = oneshot::channel();
         let path = request.get_uri().path().to_owned();

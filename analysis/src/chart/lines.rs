@@ -8,7 +8,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, letters, title_letters};
 use crate::table::grouped;
 
-/// Lines from the left to the right; the values start at 0. The legend lies at the upper right: they should fall.
+/// Lines from the left to the right; the values start at 0. The legend lies at the upper right: they should
+/// fall.
 pub struct LineChart<'a> {
     /// Above the chart.
     pub title: String,
@@ -32,7 +33,7 @@ pub struct Line<'a> {
     pub name: &'a str,
     /// Its place in the [`PALETTE`].
     pub color: usize,
-    /// What is not measured is dashed.
+    /// Dots, numbers or dashes.
     pub style: LineStyle,
     /// At each step.
     pub values: Vec<f64>,

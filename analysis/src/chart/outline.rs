@@ -1,4 +1,5 @@
-//! Letters of an SVG as outlines: a `<text>` is drawn with whatever font a machine has, and not at all if it has none.
+//! Letters of an SVG as outlines: a `<text>` is drawn with whatever font a machine has, and not at all if it
+//! has none.
 
 use std::fmt::Write;
 
@@ -7,8 +8,8 @@ use ab_glyph::{Font, FontRef, OutlineCurve, Point, ScaleFont};
 /// plotters' ratio of the height of a font to the `font-size` that it writes.
 const HEIGHT: f32 = 1.24;
 
-/// The SVG of plotters with each `<text>` as a `<path>`, set as plotters sets it in a bitmap, and with a title for
-/// those who cannot see it. Whatever is not written as plotters writes it stays as it is.
+/// The SVG of plotters with each `<text>` as a `<path>`, set as plotters sets it in a bitmap, and with a
+/// title for those who cannot see it. Whatever is not written as plotters writes it stays as it is.
 pub fn outlined(svg: &str, title: &str, font: &FontRef<'_>) -> String {
     let mut result = String::with_capacity(4 * svg.len());
     let mut rest = svg;

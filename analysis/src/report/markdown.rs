@@ -6,13 +6,11 @@ use crate::table::Table;
 /// The whole document.
 pub fn of(page: &Page) -> String {
     let mut text = String::from("# Analysis of a consistent-hashing balancer\n\n");
-    for (name, value) in &page.settings {
-        text += &format!("- {name}: {}\n", escaped(value));
-    }
-    text += "\n";
     for section in &page.sections {
         text += &format!("- **{}**: {}\n", escaped(&section.title), escaped(&section.summary));
     }
+    let settings = page.settings.iter().map(|(name, value)| format!("{name}: {}", escaped(value)));
+    text += &format!("\n{}\n", settings.collect::<Vec<_>>().join(" · "));
     for section in &page.sections {
         text += &format!("\n## {}\n\n", escaped(&section.title));
         for paragraph in section.paragraphs() {
@@ -62,9 +60,12 @@ mod tests {
     fn names_are_no_markup() {
         let mut names = Table::new("t", "names", &["replica", "n"]);
         names.row([Cell::text("a|b_<c>"), Cell::Count(1)]);
-        let section = Section { tables: vec![names], ..Section::new("x", "A-1: x") };
-        let text = of(&Page { settings: vec![("url", "http://a".into())], sections: vec![section] });
-        assert!(text.contains("- url: http://a\n"), "{text}");
+        let section = Section { tables: vec![names], ..Section::skipped("x", "A-1: x", "a_b") };
+        let text = of(&Page {
+            settings: vec![("url", "http://a".into()), ("seed", "1".into())],
+            sections: vec![section],
+        });
+        assert!(text.contains("- **A-1: x**: Skipped: a\\_b.\n\nurl: http://a · seed: 1\n"), "{text}");
         assert!(text.contains("| replica | n |\n| --- | ---: |\n| a\\|b\\_\\<c\\> | 1 |\n"), "{text}");
     }
 }

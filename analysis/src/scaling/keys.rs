@@ -28,8 +28,8 @@ pub struct Moved {
 }
 
 impl Owners {
-    /// Asks the admin listener to explain each key, if there is one: that does not depend on load. Otherwise asks
-    /// /home, with the key as request id: who answers?
+    /// Asks the admin listener to explain each key, if there is one: that does not depend on load. Otherwise
+    /// asks /home, with the key as request id: who answers?
     ///
     /// # Errors
     /// When the replicas are not listed, or the admin listener does not explain.

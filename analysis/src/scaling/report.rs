@@ -53,13 +53,6 @@ impl Scaling {
                 .into(),
         ];
         words.push(self.moves_in_words());
-        if self.idle.moved > 0 {
-            words.push(format!(
-                "Between two looks at the same fleet, with no change at all, {:.1} % of the keys changed their replica: \
-                 the balancer does not route by key alone, and that share lies on top of every move.",
-                100.0 * self.idle.share(),
-            ));
-        }
         if let Some(reason) = &self.stopped {
             words.push(format!("The fleet did not become larger: {reason}."));
         }
@@ -94,18 +87,6 @@ impl Scaling {
 
     fn moves_in_words(&self) -> String {
         let keys = self.steps.iter().map(|step| step.moved.keys).max().unwrap_or_default();
-        let needless = match self.needless() {
-            0 => {
-                "No key moved needlessly, from one replica to another while both were there before and after."
-                    .into()
-            }
-            some => format!(
-                "In all {} moves were needless, from one replica to another while both were there before and after: \
-                 a cap on the share of a replica costs such moves, and so does everything that is not consistent \
-                 hashing.",
-                grouped(some.into())
-            ),
-        };
         let asked = match self.explained {
             true => {
                 "the admin listener was asked where each goes (/api/explain), which does not depend on load"
@@ -114,9 +95,31 @@ impl Scaling {
         };
         format!(
             "A replica that joins N others should take 1/(N+1) of the keys, and one that leaves should give back what \
-             it had. {} fixed keys were followed: {asked}. {needless}",
+             it had: less means that it has less than its share, more that keys move needlessly. {} fixed keys were \
+             followed: {asked}. {}",
             grouped(keys.into()),
+            self.needless_in_words(),
         )
+    }
+
+    fn needless_in_words(&self) -> String {
+        const NEEDLESS: &str = "from one replica to another while both were there before and after";
+        if self.idle.moved > 0 {
+            return format!(
+                "But {:.1} % of them changed their replica between two looks with nothing changed: the balancer does \
+                 not route by the request id alone, so these moves are not only those of its placement. With --admin \
+                 an lb is asked for the placement itself.",
+                100.0 * self.idle.share(),
+            );
+        }
+        match self.needless() {
+            0 => format!("No key moved needlessly, {NEEDLESS}."),
+            some => format!(
+                "In all {} moves were needless, {NEEDLESS}: a cap on the share of a replica costs such moves, and so \
+                 does everything that is not consistent hashing.",
+                grouped(some.into())
+            ),
+        }
     }
 
     fn sizes_table(&self) -> Table {

@@ -77,6 +77,15 @@ fn ctrl_c_leaves_the_fleet_as_it_was_found() {
 }
 
 #[test]
+fn keys_that_move_by_themselves_are_told_apart() {
+    let balancer = Balancer::with(Config { key: "random".parse().unwrap(), ..Config::default() });
+    let args = ["scaling", "--url", &balancer.url, "--requests", "200", "--json"];
+    assert!(experiment(&analysis(&args))["text"].to_string().contains("with nothing changed"));
+    let asked = [&args[..], &["--admin", &balancer.admin]].concat();
+    assert!(!experiment(&analysis(&asked))["text"].to_string().contains("with nothing changed"));
+}
+
+#[test]
 fn a_limit_ends_the_climb() {
     let balancer = Balancer::with(Config { max_replicas: 4, ..Config::default() });
     let found = experiment(&analysis(&["scaling", "--url", &balancer.url, "--requests", "200", "--json"]));
