@@ -8,6 +8,7 @@ use crate::assertion::Assertion;
 use crate::balancer::Url;
 use crate::hashing;
 use crate::load::Load;
+use crate::recovery;
 
 /// Experiments on a consistent-hashing balancer: how evenly it spreads requests, what scaling moves,
 /// how it recovers from failures, and what other hash functions and layouts would do.
@@ -57,6 +58,8 @@ pub enum Command {
     Distribution,
     /// what scaling from 2 to 6 replicas and back does to balance, and which keys it moves
     Scaling,
+    /// every endpoint; then replicas are killed under load: what fails, and when the fleet is whole again
+    Recovery(recovery::Options),
     /// what other hash functions, slot caps, virtual nodes and layouts would do, for random ids or your own
     /// keys; measured on the placement code, so that it needs no balancer
     Hashing(hashing::Options),

@@ -13,6 +13,7 @@ mod hashing;
 mod load;
 mod output;
 mod progress;
+mod recovery;
 mod report;
 mod scaling;
 mod session;

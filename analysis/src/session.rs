@@ -11,13 +11,19 @@ use crate::distribution;
 use crate::error::Error;
 use crate::hashing;
 use crate::output::Output;
+use crate::recovery;
 use crate::report::{Page, Section, pretty};
 use crate::scaling;
 use crate::table::grouped;
 
 /// Every experiment, in the order of a whole run.
 fn all() -> Vec<Command> {
-    vec![Command::Distribution, Command::Scaling, Command::Hashing(hashing::Options::default())]
+    vec![
+        Command::Distribution,
+        Command::Scaling,
+        Command::Recovery(recovery::Options::default()),
+        Command::Hashing(hashing::Options::default()),
+    ]
 }
 
 /// The name of an experiment, and what `--assert` can name of it.
@@ -25,6 +31,7 @@ fn named(command: &Command) -> (&'static str, &'static [&'static str]) {
     match command {
         Command::Distribution => (distribution::NAME, distribution::FACTS),
         Command::Scaling => (scaling::NAME, scaling::FACTS),
+        Command::Recovery(_) => (recovery::NAME, recovery::FACTS),
         Command::Hashing(_) => (hashing::NAME, hashing::FACTS),
     }
 }
@@ -66,17 +73,27 @@ pub async fn run(args: Args) -> Result<(), Error> {
     }
     // One that has no /rep is no balancer of ours; experiments that would change its fleet find out by themselves.
     let found = balancer.replicas().await.unwrap_or_default();
+    let layout = balancer.state().await.ok().map(|state| words(&state.layout));
     let sections = tokio::select! {
         sections = experiments(&args, &balancer) => sections,
         () = interrupted() => Err(Error::Interrupted("nothing was written".into())),
     };
     if !balancer.is_embedded() && !found.is_empty() {
+        let restored = async {
+            if sections.is_err() {
+                // What was killed a moment ago may not be missed yet.
+                balancer.settle(found.len()).await;
+            }
+            balancer.restore(&found).await
+        };
         tokio::select! {
-            restored = balancer.restore(&found) => restored?,
+            restored = restored => restored?,
             () = interrupted() => return Err(Error::Interrupted("the fleet is not as it was found".into())),
         }
     }
-    finish(&args, Page { settings: settings(&args, Some(&balancer)), sections: sections? }, &output)
+    let mut settings = settings(&args, Some(&balancer));
+    settings.extend(layout.map(|layout| ("layout", layout)));
+    finish(&args, Page { settings, sections: sections? }, &output)
 }
 
 /// Placement alone needs no balancer, and none is started for it.
@@ -108,6 +125,7 @@ async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, E
         let found = match command {
             Command::Distribution => vec![distribution::run(balancer, args.load()).await?],
             Command::Scaling => vec![scaling::run(balancer, args.load()).await?],
+            Command::Recovery(options) => vec![recovery::run(balancer, options, args.seed).await?],
             Command::Hashing(options) => {
                 let fleet = balancer.replicas().await.map_or(0, |names| names.len());
                 hashing::run(&options, args.load(), u32::try_from(fleet).ok()).await?
@@ -147,6 +165,16 @@ fn settings(args: &Args, balancer: Option<&Balancer>) -> Vec<(&'static str, Stri
         ("seed", args.seed.to_string()),
         ("time", humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
     ]
+}
+
+/// An object of /api/state: `name ring, slots 512, …`.
+fn words(layout: &serde_json::Value) -> String {
+    let fields = layout.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let words = fields.map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{} {value}", name.replace('_', " "))
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Comes with Ctrl-C or SIGTERM.

@@ -13,6 +13,8 @@ use super::{Balancer, ControlError, control};
 pub struct State {
     /// How the slots are laid out: `name`, `slots`, `virtual_nodes`, `hash`, `probing`, `slot_cap`.
     pub layout: Value,
+    /// How many seats there should be.
+    pub target: usize,
     /// In ascending order.
     pub seats: Vec<Seat>,
 }
@@ -20,10 +22,6 @@ pub struct State {
 /// One seat.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Seat {
-    /// Its number.
-    pub seat: u32,
-    /// 100 unless weighted.
-    pub weight: u32,
     /// Who occupies it.
     pub replica: Option<Replica>,
 }
@@ -35,8 +33,6 @@ pub struct Replica {
     pub name: String,
     /// Its container or process.
     pub id: Option<Value>,
-    /// Grows with every replica of its seat.
-    pub incarnation: u64,
     /// Where its life stands: `ready`, `suspect` …
     pub phase: String,
 }
@@ -44,8 +40,6 @@ pub struct Replica {
 /// The answer of `/api/explain`, as far as experiments need it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Explained {
-    /// Where the key lies.
-    pub slot: u32,
     /// The seats in the order of the key's choice.
     pub walk: Vec<Place>,
 }

@@ -1,8 +1,8 @@
 //! The fleet: /rep, /add and /rm, and how it is left as it was found.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use awc::http::StatusCode;
+use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -111,6 +111,33 @@ impl Balancer {
         }
     }
 
+    /// Any call, and whatever is answered.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<(StatusCode, Vec<u8>), ControlError> {
+        exchange(self.control.request(method, self.path(path)), body.map(str::to_owned)).await
+    }
+
+    /// Waits until as many replicas as there should be – without an admin listener `found` – have been listed for
+    /// a second: no death is unnoticed, no replacement under way. Gives up after 15 s.
+    pub async fn settle(&self, found: usize) {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        let mut whole_since = Instant::now();
+        while Instant::now() < deadline && whole_since.elapsed() < Duration::from_secs(1) {
+            let expected = self.state().await.map_or(found, |state| state.target);
+            if self.replicas().await.map_or(0, |names| names.len()) < expected {
+                whole_since = Instant::now();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// A change is seen through even if nobody waits for it any more: the balancer does not cancel it either,
     /// and what it adds is not listed before it is ready.
     async fn change(&self, request: ClientRequest, body: Value) -> Result<Vec<String>, ControlError> {
@@ -131,21 +158,30 @@ pub(super) async fn ask<T: DeserializeOwned>(
     body: Option<Value>,
 ) -> Result<T, ControlError> {
     let path = request.get_uri().path().to_owned();
-    let no_reply = |reason: String| ControlError::NoReply { path: path.clone(), reason };
-    let sent = match body {
-        Some(body) => request.send_json(&body),
-        None => request.send(),
-    };
-    let mut reply = sent.await.map_err(|error| no_reply(error.to_string()))?;
-    let body = reply.body().limit(MAX_BODY).await.map_err(|error| no_reply(error.to_string()))?;
-    if reply.status() == StatusCode::OK {
+    let (status, body) = exchange(request, body.map(|body| body.to_string())).await?;
+    if status == StatusCode::OK {
         return serde_json::from_slice(&body).map_err(|_| ControlError::NotTheContract { path });
     }
     let answer: Option<Value> = serde_json::from_slice(&body).ok();
     match answer.as_ref().and_then(|answer| answer["message"].as_str()) {
-        Some(message) => Err(ControlError::Refused { path, status: reply.status(), message: message.into() }),
+        Some(message) => Err(ControlError::Refused { path, status, message: message.into() }),
         None => Err(ControlError::NotTheContract { path }),
     }
+}
+
+async fn exchange(
+    request: ClientRequest,
+    body: Option<String>,
+) -> Result<(StatusCode, Vec<u8>), ControlError> {
+    let path = request.get_uri().path().to_owned();
+    let no_reply = |reason: String| ControlError::NoReply { path: path.clone(), reason };
+    let sent = match body {
+        Some(body) => request.content_type("application/json").send_body(body),
+        None => request.send(),
+    };
+    let mut reply = sent.await.map_err(|error| no_reply(error.to_string()))?;
+    let body = reply.body().limit(MAX_BODY).await.map_err(|error| no_reply(error.to_string()))?;
+    Ok((reply.status(), body.to_vec()))
 }
 
 /// A client for changes. It keeps no connection: the next change may come after the balancer has closed it.

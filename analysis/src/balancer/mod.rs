@@ -27,7 +27,7 @@ const DEFAULT_ADMIN: &str = "http://127.0.0.1:5001";
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the contract's message starts with.
-const HELLO: &str = "Hello from Server: ";
+pub const HELLO: &str = "Hello from Server: ";
 
 /// A reply of /home is a hundred bytes, and a thousand seats of /api/state are 200 kB; more is somebody else's.
 const MAX_BODY: usize = 1024 * 1024;

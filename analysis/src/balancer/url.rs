@@ -1,6 +1,7 @@
 //! Where a listener is.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use awc::http::Uri;
@@ -22,6 +23,25 @@ impl FromStr for Url {
         let authority = uri.authority().ok_or(NotAUrl)?;
         let good = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
         if good { Ok(Self(format!("http://{authority}"))) } else { Err(NotAUrl) }
+    }
+}
+
+impl Url {
+    /// Whether it is this machine's own address: one that no other machine can have.
+    pub fn is_loopback(&self) -> bool {
+        let uri = self.uri();
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
+    /// 80 unless it says so.
+    pub fn port(&self) -> u16 {
+        self.uri().and_then(|uri| uri.port_u16()).unwrap_or(80)
+    }
+
+    fn uri(&self) -> Option<Uri> {
+        self.0.parse().ok()
     }
 }
 
@@ -50,5 +70,17 @@ mod tests {
         {
             assert_eq!(shown(bad), Err(NotAUrl), "{bad}");
         }
+    }
+
+    #[test]
+    fn which_machine_and_port() {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        for own in ["http://localhost:5000", "http://127.0.0.1", "http://127.1.2.3:1", "http://[::1]:80"] {
+            assert!(url(own).is_loopback(), "{own}");
+        }
+        for other in ["http://10.0.0.1:5000", "http://balancer", "http://localhost.example:5000"] {
+            assert!(!url(other).is_loopback(), "{other}");
+        }
+        assert_eq!((url("http://[::1]:5000").port(), url("http://balancer").port()), (5000, 80));
     }
 }

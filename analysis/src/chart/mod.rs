@@ -2,12 +2,14 @@
 
 mod bars;
 mod curves;
+mod dots;
+mod lines;
+mod outline;
 mod ranges;
 mod ring_drawing;
 mod scatter;
 mod slot_strips;
-mod lines;
-mod outline;
+mod timeline;
 
 use ab_glyph::FontRef;
 use plotters::coord::Shift;
@@ -16,11 +18,13 @@ use plotters::style::{TextStyle, register_font};
 
 pub use bars::BarChart;
 pub use curves::{Curve, Curves, Panel};
+pub use dots::{DotChart, Dots};
+pub use lines::{Line, LineChart, LineStyle};
 pub use ranges::{Range, RangeChart};
 pub use ring_drawing::{Ring, RingDrawing};
 pub use scatter::{Point, Scatter};
 pub use slot_strips::{SlotStrips, Strip};
-pub use lines::{Line, LineChart, LineStyle};
+pub use timeline::{Band, TimeLine};
 
 /// Okabe and Ito's colours: told apart by colour-blind readers, and in print. Blue and vermilion first.
 pub const PALETTE: [RGBColor; 8] = [

@@ -11,6 +11,7 @@ use crate::distribution;
 use crate::error::Error;
 use crate::load::Load;
 use crate::report::Section;
+use crate::scaling;
 
 /// Runs them on an embedded balancer of 512 slots, 9 virtual nodes and the default slot cap of the pair.
 ///
@@ -23,7 +24,8 @@ pub async fn run(hash: HashPair, load: Load) -> Result<Vec<Section>, Error> {
     let balancer = balancer::embed(config)?;
     let mut distribution = distribution::run(&balancer, load).await?;
     distribution.text.insert(0, expected(&layout, replicas)?);
-    let sections = [("hashing-live-distribution", distribution)];
+    let scaling = scaling::run(&balancer, load).await?;
+    let sections = [("hashing-live-distribution", distribution), ("hashing-live-scaling", scaling)];
     let renamed = sections.into_iter().map(|(name, section)| {
         let title = format!("A-4 live, {hash}: {}", section.title);
         Section { name, title, ..section }

@@ -68,7 +68,7 @@ pub struct Options {
     #[arg(long, value_name = "COUNT", default_value_t = Options::SEAT_SETS,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     seat_sets: u32,
-    /// Repeat A-1 live on an embedded balancer with this hash pair: polynomial, md5, sha256, xxh3
+    /// Repeat live on an embedded balancer with this hash pair: polynomial, md5, sha256, xxh3
     #[arg(long, value_name = "PAIR", num_args = 0..=1, default_missing_value = HashPair::Xxh3.name())]
     live: Option<HashPair>,
 }

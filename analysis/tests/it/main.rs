@@ -3,6 +3,7 @@
 
 mod hashing;
 mod program;
+mod recovery;
 mod scaling;
 
 use program::{Balancer, analysis};

@@ -1,8 +1,12 @@
 //! Runs `analysis`, and a balancer for it to measure; both end with the test.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
 
 /// How long a run may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,6 +29,14 @@ pub struct Balancer {
     /// Where its admin listener is.
     pub admin: String,
     _embedded: lb::app::Embedded,
+}
+
+/// A server that answers `/home`, and is no balancer.
+pub struct Lone {
+    /// Where it listens.
+    pub url: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// A run that has not ended.
@@ -133,4 +145,26 @@ fn get(url: &str, path: &str) -> serde_json::Value {
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+impl Lone {
+    /// The built-in replica, on a free port.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let stop = async { _ = stopped.await };
+            let serving = replica::serve_until(listener, "lone".into(), stop);
+            actix_rt::System::new().block_on(serving).unwrap();
+        });
+        Self { url, stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Lone {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }

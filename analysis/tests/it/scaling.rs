@@ -1,11 +1,9 @@
 //! A-2 against live balancers, and against servers that cannot be scaled.
 
-use futures::FutureExt;
 use lb::config::{Config, RuntimeConfig};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
-use crate::program::{Balancer, Run, Running, analysis};
+use crate::program::{Balancer, Lone, Run, Running, analysis};
 
 const NAMES: [&str; 3] = ["server1", "server2", "server3"];
 
@@ -17,17 +15,6 @@ fn experiment(run: &Run) -> Value {
 fn column(found: &Value, table: &str, name: &str) -> Vec<f64> {
     let rows = found["tables"][table].as_array().unwrap();
     rows.iter().map(|row| row[name].as_f64().unwrap()).collect()
-}
-
-/// A server that answers /home and nothing else, until the sender is dropped.
-fn lone_replica() -> (String, oneshot::Sender<()>) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (running, stop) = oneshot::channel();
-    std::thread::spawn(|| {
-        actix_rt::System::new().block_on(replica::serve_until(listener, "1".into(), stop.map(drop)))
-    });
-    (url, running)
 }
 
 #[test]
@@ -103,8 +90,8 @@ fn what_cannot_be_scaled_is_skipped_with_the_reason() {
     let upstream = replicas.url.trim_start_matches("http://").parse().unwrap();
     let runtime = RuntimeConfig::Static { upstreams: vec![upstream] };
     let fixed = Balancer::with(Config { runtime, replicas: 1, max_replicas: 1, ..Config::default() });
-    let (lone, _running) = lone_replica();
-    let run = analysis(&["scaling", "--url", &lone, "--requests", "100"]);
+    let lone = Lone::start();
+    let run = analysis(&["scaling", "--url", &lone.url, "--requests", "100"]);
     assert_eq!(run.code, Some(0), "{}", run.errors);
     assert!(run.printed.contains("/rep answers 400"), "{}", run.printed);
 

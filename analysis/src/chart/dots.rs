@@ -1,0 +1,101 @@
+//! One dot for each time that something was measured, and the median of them.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, letters, title_letters};
+use crate::table::grouped;
+
+/// Figures of repeated measurements, in the order in which they were made.
+pub struct DotChart<'a> {
+    /// Above the chart.
+    pub title: String,
+    /// What is repeated.
+    pub runs_axis: &'a str,
+    /// What was measured, with its unit.
+    pub values_axis: &'a str,
+    /// The highest first. At most as many as there are colours; the dots of the first are the largest, so that none hides another.
+    pub series: Vec<Dots<'a>>,
+}
+
+/// One figure.
+pub struct Dots<'a> {
+    /// What was measured.
+    pub name: &'a str,
+    /// In the order of the runs; `None` where nothing was measured.
+    pub values: Vec<Option<f64>>,
+    /// Of all values.
+    pub median: f64,
+}
+
+impl Chart for DotChart<'_> {
+    fn height(&self) -> u32 {
+        800
+    }
+
+    fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
+        let runs = self.series.iter().map(|dots| dots.values.len()).max().unwrap_or_default() as f64;
+        let values = self.series.iter().flat_map(|dots| dots.values.iter().flatten().copied());
+        let top = 1.1 * values.fold(1.0, f64::max);
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let mut chart = ChartBuilder::on(&plot)
+            .margin(30)
+            // Room for the medians, behind the last run.
+            .margin_right(430)
+            .x_label_area_size(100)
+            .y_label_area_size(170)
+            .build_cartesian_2d(0.4..runs + 0.6, 0.0..top)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID)
+            .disable_x_mesh()
+            .axis_style(INK)
+            .label_style(letters())
+            .x_labels((runs as usize).min(10))
+            .y_labels(8)
+            .x_label_formatter(&|run| format!("{run:.0}"))
+            .y_label_formatter(&|value| grouped(*value as u64))
+            .x_desc(self.runs_axis)
+            .y_desc(self.values_axis)
+            .draw()?;
+        // The names of medians that lie close together stay apart.
+        let mut lowest = f64::INFINITY;
+        for ((dots, colour), size) in self.series.iter().zip(PALETTE).zip([16, 10, 6].into_iter().cycle()) {
+            let line = [(0.4, dots.median), (runs + 0.6, dots.median)];
+            chart.draw_series(DashedLineSeries::new(line, 16, 10, colour.stroke_width(3)))?;
+            let measured = dots.values.iter().enumerate().filter_map(|(run, value)| Some((run, (*value)?)));
+            chart.draw_series(
+                measured.map(|(run, value)| Circle::new((run as f64 + 1.0, value), size, colour.filled())),
+            )?;
+            let height = dots.median.min(lowest - 0.17 * top);
+            lowest = height;
+            let right = (FONT, TEXT).into_font().color(&colour).pos(Pos::new(HPos::Left, VPos::Center));
+            let name = Text::new(dots.name.to_owned(), (20, -18), right.clone());
+            let median = Text::new(format!("median {:.0}", dots.median), (20, 20), right);
+            chart.plotting_area().draw(&(EmptyElement::at((runs + 0.6, height)) + name + median))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::Picture;
+
+    #[test]
+    fn every_value_has_its_dot_and_every_series_its_median() {
+        let series = vec![
+            Dots { name: "ready", values: vec![Some(20.0), None, Some(40.0)], median: 30.0 },
+            Dots { name: "detected", values: vec![Some(10.0), Some(10.0), Some(40.0)], median: 10.0 },
+        ];
+        let chart = DotChart { title: "Dots".into(), runs_axis: "Run", values_axis: "Time (ms)", series };
+        let svg = Picture::of("dots", "dots", &chart).unwrap().svg;
+        assert_eq!(svg.matches("<circle").count(), 5);
+        for text in ["ready", "median 30", "detected", "median 10"] {
+            assert!(svg.contains(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A replica that is a container of the local engine.
+
+use bollard::Docker;
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::{KillContainerOptions, ListContainersOptions};
+
+/// What `lb` calls the replica in a label of its container.
+const NAME: &str = "lb.name";
+
+/// A container that runs.
+#[derive(Debug)]
+pub struct Container {
+    id: String,
+}
+
+impl Container {
+    /// The replica's container: the one with the id that the admin listener tells.
+    ///
+    /// # Errors
+    /// Why there is none that should be killed.
+    pub async fn with_id(id: &str, name: &str) -> Result<Self, String> {
+        let containers = list().await?;
+        let own = containers.iter().filter(|one| one.id.as_deref() == Some(id) && is_named(one, name));
+        only(own, || format!("no container {id:.12} runs {name} here"))
+    }
+
+    /// The replica's container: the one of its name on a network of the container that publishes the balancer's
+    /// port. So a fleet of another balancer on the same engine is left alone.
+    ///
+    /// # Errors
+    /// Why there is none that should be killed.
+    pub async fn beside(port: u16, name: &str) -> Result<Self, String> {
+        let containers = list().await?;
+        only(neighbours(&containers, port, name), || {
+            format!("no container named {name} is on a network of one that publishes port {port}")
+        })
+    }
+
+    /// `docker kill`.
+    ///
+    /// # Errors
+    /// The engine's words.
+    pub async fn kill(&self) -> Result<(), String> {
+        engine()?.kill_container(&self.id, None::<KillContainerOptions>).await.map_err(words)
+    }
+
+    /// `docker pause`.
+    ///
+    /// # Errors
+    /// The engine's words.
+    pub async fn pause(&self) -> Result<(), String> {
+        engine()?.pause_container(&self.id).await.map_err(words)
+    }
+
+    /// `docker unpause`, done when this returns: for a destructor.
+    pub fn unpause(&self) {
+        let id = self.id.clone();
+        // On a thread: a runtime cannot be blocked from within.
+        let done = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let (Ok(runtime), Ok(engine)) = (runtime, engine()) {
+                // An error means that it is not paused, or gone: that is what was wanted.
+                let _ = runtime.block_on(engine.unpause_container(&id));
+            }
+        });
+        let _ = done.join();
+    }
+}
+
+fn engine() -> Result<Docker, String> {
+    Docker::connect_with_unix_defaults().map_err(words)
+}
+
+/// All that run.
+async fn list() -> Result<Vec<ContainerSummary>, String> {
+    engine()?.list_containers(None::<ListContainersOptions>).await.map_err(words)
+}
+
+fn words(error: bollard::errors::Error) -> String {
+    format!("the Docker engine says: {error}")
+}
+
+/// One, and no other.
+fn only<'a>(
+    mut found: impl Iterator<Item = &'a ContainerSummary>,
+    none: impl FnOnce() -> String,
+) -> Result<Container, String> {
+    let Some(id) = found.next().and_then(|one| one.id.clone()) else { return Err(none()) };
+    match found.next() {
+        None => Ok(Container { id }),
+        Some(_) => Err("more than one container could be meant".into()),
+    }
+}
+
+fn neighbours<'a>(
+    containers: &'a [ContainerSummary],
+    port: u16,
+    name: &'a str,
+) -> impl Iterator<Item = &'a ContainerSummary> {
+    let publishes = move |one: &&ContainerSummary| {
+        one.ports.iter().flatten().any(|published| published.public_port == Some(port))
+    };
+    let near: Vec<&str> = containers.iter().filter(publishes).flat_map(networks).collect();
+    containers.iter().filter(move |one| is_named(one, name) && networks(one).any(|id| near.contains(&id)))
+}
+
+fn networks(one: &ContainerSummary) -> impl Iterator<Item = &str> {
+    let networks = one.network_settings.iter().flat_map(|settings| settings.networks.iter().flatten());
+    networks.filter_map(|(_, endpoint)| endpoint.network_id.as_deref())
+}
+
+/// By its label, or if it has none by its own name: the hostname with spaces as `_`.
+fn is_named(one: &ContainerSummary, name: &str) -> bool {
+    let called = |wanted: &str| one.names.iter().flatten().any(|own| own.trim_start_matches('/') == wanted);
+    let leaving = one.names.iter().flatten().any(|own| own.contains(".leaving."));
+    match one.labels.as_ref().and_then(|labels| labels.get(NAME)) {
+        Some(label) => label == name && !leaving,
+        None => name.parse::<lb::name::Name>().is_ok_and(|name| called(&name.container())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::{ContainerSummaryNetworkSettings, EndpointSettings, PortSummary};
+
+    use super::*;
+
+    fn container(id: &str, label: Option<&str>, network: &str, port: Option<u16>) -> ContainerSummary {
+        let endpoint = EndpointSettings { network_id: Some(network.into()), ..Default::default() };
+        let networks = Some([(network.to_owned(), endpoint)].into());
+        ContainerSummary {
+            id: Some(id.into()),
+            names: Some(vec![format!("/{id}")]),
+            labels: label.map(|name| [(NAME.to_owned(), name.to_owned())].into()),
+            network_settings: Some(ContainerSummaryNetworkSettings { networks }),
+            ports: Some(vec![PortSummary { public_port: port, ..Default::default() }]),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn only_the_own_fleet_is_found() {
+        let containers = [
+            container("balancer", None, "net1", Some(5000)),
+            container("other-balancer", None, "net2", Some(6000)),
+            container("server1", Some("server1"), "net1", None),
+            container("x-server1", Some("server1"), "net2", None),
+            container("server_2", None, "net1", None),
+            container("x.leaving.7", Some("x"), "net1", None),
+        ];
+        let id = |port, name| only(neighbours(&containers, port, name), String::new).map(|one| one.id);
+        assert_eq!(id(5000, "server1").unwrap(), "server1");
+        assert_eq!(id(6000, "server1").unwrap(), "x-server1");
+        assert_eq!(id(5000, "server 2").unwrap(), "server_2");
+        for (port, name) in [(7000, "server1"), (6000, "server 2"), (5000, "x"), (5000, "balance")] {
+            assert!(id(port, name).is_err(), "{port} {name}");
+        }
+    }
+
+    #[test]
+    fn of_two_none_is_taken() {
+        let containers = [
+            container("balancer", None, "net1", Some(5000)),
+            container("a-server1", Some("server1"), "net1", None),
+            container("b-server1", Some("server1"), "net1", None),
+        ];
+        assert!(only(neighbours(&containers, 5000, "server1"), String::new).is_err());
+    }
+}
