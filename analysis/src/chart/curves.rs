@@ -93,7 +93,7 @@ impl Panel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::Picture;
+    use crate::chart::svg;
 
     #[test]
     fn panels_show_their_curves() {
@@ -104,8 +104,8 @@ mod tests {
         };
         let chart =
             Curves { title: "curves".into(), x_axis: "x".into(), panels: vec![panel("one"), panel("two")] };
-        let svg = Picture::of("curves", "curves", &chart).unwrap().svg;
-        assert!(["one axis", "two axis"].iter().all(|words| svg.contains(words)), "{svg}");
-        assert_eq!(svg.matches("stroke-width=\"5\"").count(), 2, "a line each: {svg}");
+        let drawn = svg(&chart).unwrap();
+        assert!(["one axis", "two axis"].iter().all(|words| drawn.contains(words)), "{drawn}");
+        assert_eq!(drawn.matches("stroke-width=\"5\"").count(), 2, "a line each: {drawn}");
     }
 }

@@ -83,7 +83,7 @@ impl Chart for DotChart<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::Picture;
+    use crate::chart::svg;
 
     #[test]
     fn every_value_has_its_dot_and_every_series_its_median() {
@@ -92,10 +92,10 @@ mod tests {
             Dots { name: "detected", values: vec![Some(10.0), Some(10.0), Some(40.0)], median: 10.0 },
         ];
         let chart = DotChart { title: "Dots".into(), runs_axis: "Run", values_axis: "Time (ms)", series };
-        let svg = Picture::of("dots", "dots", &chart).unwrap().svg;
-        assert_eq!(svg.matches("<circle").count(), 5);
+        let drawn = svg(&chart).unwrap();
+        assert_eq!(drawn.matches("<circle").count(), 5);
         for text in ["ready", "median 30", "detected", "median 10"] {
-            assert!(svg.contains(text), "{text}");
+            assert!(drawn.contains(text), "{text}");
         }
     }
 }

@@ -103,12 +103,8 @@ impl Picture {
         let error = |reason: String| Error { name: name.clone(), reason };
         let bytes = dejavu::sans::regular();
         let font = FontRef::try_from_slice(bytes).map_err(|reason| error(reason.to_string()))?;
-        register_font(FONT, FontStyle::Normal, bytes)
-            .map_err(|_| error("the built-in font is damaged".into()))?;
+        let svg = outline::outlined(&svg(chart).map_err(error)?, &caption, &font);
         let size = (WIDTH, chart.height());
-        let mut svg = String::new();
-        on(SVGBackend::with_string(&mut svg, size), chart).map_err(error)?;
-        let svg = outline::outlined(&svg, &caption, &font);
         let mut pixels = vec![0; 3 * (size.0 * size.1) as usize];
         on(BitMapBackend::with_buffer(&mut pixels, size), chart).map_err(error)?;
         let png = png(&pixels, size).map_err(|reason| error(reason.to_string()))?;
@@ -124,6 +120,15 @@ pub fn letters() -> TextStyle<'static> {
 /// Letters of a title.
 pub fn title_letters() -> TextStyle<'static> {
     (FONT, TITLE).into_font().color(&INK)
+}
+
+/// The chart as SVG, its letters still text.
+fn svg(chart: &impl Chart) -> Result<String, String> {
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| "the built-in font is damaged".to_owned())?;
+    let mut svg = String::new();
+    on(SVGBackend::with_string(&mut svg, (WIDTH, chart.height())), chart)?;
+    Ok(svg)
 }
 
 fn on<B: DrawingBackend>(backend: B, chart: &impl Chart) -> Result<(), String> {

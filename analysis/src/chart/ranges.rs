@@ -94,7 +94,7 @@ impl Chart for RangeChart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::Picture;
+    use crate::chart::svg;
 
     #[test]
     fn a_range_shows_its_name_and_its_median() {
@@ -106,7 +106,10 @@ mod tests {
             ranges: vec![range([1.0, 1.0, 1.0]), range([1.2, 1.377, 2.0])],
             guide: (1.1, "perfect".into()),
         };
-        let svg = Picture::of("ranges", "ranges", &chart).unwrap().svg;
-        assert!(["some scheme", "1.00", "1.38", "perfect"].iter().all(|words| svg.contains(words)), "{svg}");
+        let drawn = svg(&chart).unwrap();
+        assert!(
+            ["some scheme", "1.00", "1.38", "perfect"].iter().all(|words| drawn.contains(words)),
+            "{drawn}"
+        );
     }
 }

@@ -116,7 +116,7 @@ fn colour(seat: usize) -> RGBColor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::Picture;
+    use crate::chart::svg;
 
     #[test]
     fn runs_cover_the_ring() {
@@ -138,8 +138,8 @@ mod tests {
             rings: (0..n).map(ring).collect(),
         };
         assert_eq!([1, 4, 5].map(|n| drawing(n).height()), [580, 580, 1000]);
-        let picture = Picture::of("rings", "rings", &drawing(5)).unwrap();
-        assert_eq!(picture.svg.matches("<polygon").count(), 15);
-        assert!(picture.svg.contains("ring 4") && picture.svg.contains("seat 3"));
+        let drawn = svg(&drawing(5)).unwrap();
+        assert_eq!(drawn.matches("<polygon").count(), 15);
+        assert!(drawn.contains("ring 4") && drawn.contains("seat 3"));
     }
 }

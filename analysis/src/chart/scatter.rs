@@ -196,7 +196,7 @@ impl Area {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::Picture;
+    use crate::chart::svg;
 
     #[test]
     fn numbers_hide_no_point_and_no_other_number() {
@@ -236,7 +236,7 @@ mod tests {
             points: points.into(),
             guide: (1.0, "even".into()),
         };
-        let picture = Picture::of("points", "points", &scatter).unwrap();
-        assert!(["one", "two", "even"].iter().all(|words| picture.svg.contains(words)), "{}", picture.svg);
+        let drawn = svg(&scatter).unwrap();
+        assert!(["one", "two", "even"].iter().all(|words| drawn.contains(words)), "{}", drawn);
     }
 }

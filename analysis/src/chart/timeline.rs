@@ -164,7 +164,7 @@ fn ticks(from: i32, to: i32, unit: i32) -> Vec<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::{PALETTE, Picture};
+    use crate::chart::{PALETTE, svg};
 
     #[test]
     fn ticks_are_round() {
@@ -190,12 +190,12 @@ mod tests {
             failed: vec![0, failed, 0],
             moments: vec![(0, "killed".into()), (50, "ready after 50 ms".into())],
         };
-        let picture = Picture::of("line", "line", &line(7)).unwrap();
+        let drawn = svg(&line(7)).unwrap();
         for text in ["A death", "server1", "server2", "7 failed", "killed", "ready after 50 ms"] {
-            assert!(picture.svg.contains(text), "{text}");
+            assert!(drawn.contains(text), "{text}");
         }
-        let svg = Picture::of("line", "line", &line(0)).unwrap().svg;
-        assert!(!svg.contains("failed") && !svg.contains('↑'));
+        let drawn = svg(&line(0)).unwrap();
+        assert!(!drawn.contains("failed") && !drawn.contains('↑'));
     }
 
     #[test]
@@ -212,7 +212,10 @@ mod tests {
             bands: vec![Band { name: "server1".into(), colour: PALETTE[0], counts }],
             moments: Vec::new(),
         };
-        let svg = Picture::of("line", "line", &line).unwrap().svg;
-        assert!(svg.contains("1,234 ↑") && svg.contains("\n200\n") && !svg.contains("\n500\n"), "{svg}");
+        let drawn = svg(&line).unwrap();
+        assert!(
+            drawn.contains("1,234 ↑") && drawn.contains("\n200\n") && !drawn.contains("\n500\n"),
+            "{drawn}"
+        );
     }
 }
