@@ -31,8 +31,14 @@ pub enum Cell {
 /// What a terminal shows in a line.
 const WIDTH: usize = 100;
 
-/// Words are cut to this many characters in text.
+/// Between two columns.
+const GAP: &str = "  ";
+
+/// Words are cut to this many characters in text and in charts.
 const LONGEST: usize = 32;
+
+/// Words are not cut further than this.
+const SHORTEST: usize = 8;
 
 impl Table {
     /// A table without rows.
@@ -48,30 +54,38 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// For a terminal; what would go beyond 100 columns is cut.
+    /// For a terminal: words are cut until 100 columns are enough.
     pub fn text(&self) -> String {
-        let shown: Vec<Vec<String>> =
-            self.rows.iter().map(|row| row.iter().map(|cell| cut(&cell.to_string())).collect()).collect();
-        let left: Vec<bool> = (0..self.columns.len()).map(|at| self.is_text(at)).collect();
-        let widths: Vec<usize> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(at, head)| {
-                shown.iter().map(|row| length(&row[at])).chain([length(head)]).max().unwrap_or(0)
-            })
-            .collect();
+        let cells: Vec<Vec<String>> =
+            self.rows.iter().map(|row| row.iter().map(Cell::to_string).collect()).collect();
+        let widths = self.widths(&cells);
         let line = |cells: &[String]| {
-            let padded = cells.iter().zip(&widths).zip(&left).map(|((cell, width), left)| match left {
-                true => format!("{cell:width$}"),
-                false => format!("{cell:>width$}"),
+            let padded = cells.iter().enumerate().map(|(at, cell)| {
+                let (cell, width) = (shortened(cell, widths[at]), widths[at]);
+                if self.is_text(at) { format!("{cell:width$}") } else { format!("{cell:>width$}") }
             });
-            let line = padded.collect::<Vec<_>>().join("  ");
+            let line = padded.collect::<Vec<_>>().join(GAP);
             line.trim_end().chars().take(WIDTH).chain(['\n']).collect::<String>()
         };
         let head = line(&self.columns);
         let rule = "─".repeat(length(&head).saturating_sub(1)) + "\n";
-        shown.iter().fold(head + &rule, |text, row| text + &line(row))
+        cells.iter().fold(head + &rule, |text, row| text + &line(row))
+    }
+
+    /// As wide as the widest cell of each column; the widest words give way until all fits.
+    fn widths(&self, cells: &[Vec<String>]) -> Vec<usize> {
+        let widest = |(at, head): (usize, &String)| {
+            cells.iter().map(|row| length(&row[at])).max().unwrap_or(0).min(LONGEST).max(length(head))
+        };
+        let mut widths: Vec<usize> = self.columns.iter().enumerate().map(widest).collect();
+        let gaps = GAP.len() * widths.len().saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > WIDTH {
+            let words =
+                widths.iter_mut().enumerate().filter(|(at, width)| self.is_text(*at) && **width > SHORTEST);
+            let Some((_, width)) = words.max_by_key(|(_, width)| **width) else { break };
+            *width -= 1;
+        }
+        widths
     }
 
     /// Comma-separated values with a head (RFC 4180).
@@ -145,10 +159,14 @@ pub fn grouped(number: u64) -> String {
 
 /// Words that are not too long for a table or a chart.
 pub fn cut(words: &str) -> String {
-    if length(words) <= LONGEST {
+    shortened(words, LONGEST)
+}
+
+fn shortened(words: &str, longest: usize) -> String {
+    if length(words) <= longest {
         return words.to_owned();
     }
-    words.chars().take(LONGEST - 1).chain(['…']).collect()
+    words.chars().take(longest - 1).chain(['…']).collect()
 }
 
 fn length(text: &str) -> usize {
@@ -179,6 +197,21 @@ mod tests {
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         assert!(text.contains("…  3,000,000       75.0\n"), "{text}");
         assert!(text.ends_with("          0          –\n"), "{text}");
+        let mut words = Table::new("w", "", &["a", "b", "c", "d", "n"]);
+        let long = "x".repeat(31);
+        words.row([
+            Cell::text("short"),
+            Cell::text(&long),
+            Cell::text(&long),
+            Cell::text(&long),
+            Cell::Count(7),
+        ]);
+        let text = words.text();
+        assert!(
+            text.contains("short") && text.matches("x…  ").count() == 3 && text.ends_with("  7\n"),
+            "{text}"
+        );
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         let wide = Table::new("w", "", &["c"; 60]).text();
         assert!(wide.lines().all(|line| line.chars().count() == 100), "{wide}");
     }

@@ -15,7 +15,8 @@ pub struct DotChart<'a> {
     pub runs_axis: &'a str,
     /// What was measured, with its unit.
     pub values_axis: &'a str,
-    /// The highest first. At most as many as there are colours; the dots of the first are the largest, so that none hides another.
+    /// The highest first. At most as many as there are colours; the dots of the first are the largest, so that
+    /// none hides another.
     pub series: Vec<Dots<'a>>,
 }
 
@@ -60,23 +61,36 @@ impl Chart for DotChart<'_> {
             .x_desc(self.runs_axis)
             .y_desc(self.values_axis)
             .draw()?;
-        // The names of medians that lie close together stay apart.
-        let mut lowest = f64::INFINITY;
-        for ((dots, colour), size) in self.series.iter().zip(PALETTE).zip([16, 10, 6].into_iter().cycle()) {
+        let heights = self.heights(top);
+        let looks = PALETTE.into_iter().zip([16, 10, 6].into_iter().cycle());
+        for ((dots, (colour, size)), height) in self.series.iter().zip(looks).zip(heights) {
             let line = [(0.4, dots.median), (runs + 0.6, dots.median)];
             chart.draw_series(DashedLineSeries::new(line, 16, 10, colour.stroke_width(3)))?;
             let measured = dots.values.iter().enumerate().filter_map(|(run, value)| Some((run, (*value)?)));
             chart.draw_series(
                 measured.map(|(run, value)| Circle::new((run as f64 + 1.0, value), size, colour.filled())),
             )?;
-            let height = dots.median.min(lowest - 0.17 * top);
-            lowest = height;
             let right = (FONT, TEXT).into_font().color(&colour).pos(Pos::new(HPos::Left, VPos::Center));
             let name = Text::new(dots.name.to_owned(), (20, -18), right.clone());
             let median = Text::new(format!("median {:.0}", dots.median), (20, 20), right);
             chart.plotting_area().draw(&(EmptyElement::at((runs + 0.6, height)) + name + median))?;
         }
         Ok(())
+    }
+}
+
+impl DotChart<'_> {
+    /// Where the name of each series stands: beside its median, and above the axis and the name below.
+    fn heights(&self, top: f64) -> Vec<f64> {
+        let mut free = 0.06 * top;
+        let upwards = self.series.iter().rev().map(|dots| {
+            let height = dots.median.max(free);
+            free = height + 0.17 * top;
+            height
+        });
+        let mut heights: Vec<_> = upwards.collect();
+        heights.reverse();
+        heights
     }
 }
 

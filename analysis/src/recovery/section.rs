@@ -183,7 +183,7 @@ impl Results {
             "detected (ms)",
             "launched (ms)",
             "ready (ms)",
-            "first reply (ms)",
+            "reply (ms)",
             "failed",
             "slowest (ms)",
         ];
