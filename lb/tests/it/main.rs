@@ -4,6 +4,7 @@
 mod balancer;
 mod changes;
 mod contract;
+mod corpus_replies;
 mod docker;
 mod embedded;
 mod forwarding;
@@ -20,5 +21,6 @@ mod shutdown;
 mod start;
 mod storm;
 mod streams;
+mod strict;
 mod upstreams;
 mod wire;
