@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::actors::router;
 use crate::config::{Config, Control, OnExit, RuntimeConfig};
 use crate::fleet::{self, Ownership};
+use crate::http::forwarded::TrustedProxies;
 use crate::http::{control, front};
 use crate::runtime::docker::Docker;
 use crate::runtime::fixed::Fixed;
@@ -76,5 +77,6 @@ pub(super) fn front(config: &Config) -> front::Settings {
         control: config.control == Control::Open,
         control_body: control::Limits { size: config.max_control_body, time: config.client_head_timeout },
         map_404: config.map_404,
+        trusted_proxies: TrustedProxies::default(),
     }
 }

@@ -1,19 +1,24 @@
 //! What went wrong, as a status code and a body: the only place that knows status codes.
 
+use std::io;
 use std::time::Duration;
 
-use actix_http::{Response, StatusCode, header};
+use actix_http::header::{self, HeaderName, HeaderValue};
+use actix_http::{Response, StatusCode};
 use serde_json::json;
 
 use crate::actors::router;
 use crate::fleet::Refusal;
 use crate::name::NotAName;
-use crate::upstream::{self, Kind};
+use crate::upstream::{self, Kind, Malformed, Phase};
 
 use super::body::Body;
 
 /// Seconds after which a client may try again when no replica is ready.
 const RETRY_AFTER: &str = "1";
+
+/// Says why a reply is not the replica's (RFC 9209).
+static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// Why a request is answered by us, and not as it wished.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +41,9 @@ pub enum Error {
     /// Not a path of the admin listener, or not with this method.
     #[error("There is no {0}")]
     NoSuchPath(String),
+    /// The request came through balancers like this one again and again.
+    #[error("The request goes round in circles (Via)")]
+    Loop,
     /// `--max-control-body`.
     #[error("The body is larger than {0} bytes (--max-control-body)")]
     TooLarge(usize),
@@ -63,6 +71,7 @@ impl Error {
             | Self::MoreNamesThanRemoved
             | Self::NoKey => StatusCode::BAD_REQUEST,
             Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
@@ -86,7 +95,7 @@ impl Error {
 
     fn of_upstream(error: &upstream::Error) -> StatusCode {
         match error.kind {
-            Kind::TimedOut(upstream::Phase::Upload) => StatusCode::REQUEST_TIMEOUT,
+            Kind::TimedOut(Phase::Upload) => StatusCode::REQUEST_TIMEOUT,
             Kind::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             Kind::Client(_) | Kind::Request(_) => StatusCode::BAD_REQUEST,
             Kind::Unknown(_) | Kind::Connect(_) | Kind::Broke(_) | Kind::Malformed(_) | Kind::Aborted => {
@@ -95,11 +104,59 @@ impl Error {
         }
     }
 
+    /// The error type of `Proxy-Status` (RFC 9209 §2.3) where a request was to be forwarded.
+    fn proxy_status(&self) -> Option<&'static str> {
+        match self {
+            Self::Router(error) => Self::proxy_status_of_router(error),
+            Self::Loop => Some("lb; error=proxy_loop_detected"),
+            Self::TooManyConnections => Some("lb; error=proxy_internal_response"),
+            _ => None,
+        }
+    }
+
+    fn proxy_status_of_router(error: &router::Error) -> Option<&'static str> {
+        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, Upstream};
+        match error {
+            NoReplica | Stopping => Some("lb; error=destination_unavailable"),
+            Overloaded => Some("lb; error=connection_limit_reached"),
+            ClientLeft => None,
+            Upstream(error) => Some(Self::proxy_status_of_upstream(error)),
+        }
+    }
+
+    fn proxy_status_of_upstream(error: &upstream::Error) -> &'static str {
+        match &error.kind {
+            Kind::Unknown(_) => "lb; error=destination_unavailable",
+            Kind::Connect(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => "lb; error=connection_refused",
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    "lb; error=destination_ip_unroutable"
+                }
+                _ => "lb; error=destination_unavailable",
+            },
+            Kind::TimedOut(Phase::Connect) => "lb; error=connection_timeout",
+            Kind::TimedOut(Phase::Head) => "lb; error=http_response_timeout",
+            Kind::TimedOut(Phase::Body) => "lb; error=connection_read_timeout",
+            Kind::Broke(_) | Kind::Aborted => "lb; error=connection_terminated",
+            Kind::Malformed(Malformed::TooLarge) => "lb; error=http_response_header_section_size",
+            Kind::Malformed(Malformed::TransferEncoding | Malformed::Chunk) => {
+                "lb; error=http_response_transfer_coding"
+            }
+            Kind::Malformed(_) => "lb; error=http_protocol_error",
+            Kind::TimedOut(Phase::Upload) | Kind::Client(_) | Kind::Request(_) => {
+                "lb; error=http_request_error"
+            }
+        }
+    }
+
     /// The answer: `{"message":"<Error> …","status":"failure"}`.
     pub fn response(&self) -> Response<Body> {
         let mut response = json_response(self.status(), &failure(&self.to_string()));
+        if let Some(status) = self.proxy_status() {
+            response.headers_mut().insert(PROXY_STATUS.clone(), HeaderValue::from_static(status));
+        }
         if let Self::Router(router::Error::NoReplica) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response
     }
@@ -123,7 +180,7 @@ pub fn failure(message: &str) -> serde_json::Value {
 /// A JSON answer.
 pub fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     let mut response = Response::with_body(status, Body::Own(value.to_string().into()));
-    let json = header::HeaderValue::from_static("application/json");
+    let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
 }

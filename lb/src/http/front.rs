@@ -24,7 +24,8 @@ use crate::upstream::Replay;
 use super::body::{Body, ClientBody};
 use super::control;
 use super::error::{Error, failure, json_response};
-use super::headers::strip_hop_by_hop;
+use super::forwarded::{self, Connected, Peer, TrustedProxies};
+use super::headers::{set_upgrade, strip_hop_by_hop, take_offer};
 
 /// What the traffic listener goes by.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Settings {
     pub control_body: control::Limits,
     /// Whether a replica's 404 becomes the contract's 400.
     pub map_404: bool,
+    /// Whose forwarding fields are believed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// Counts the connections of all workers; those beyond the limit are answered 503 and closed.
@@ -70,6 +73,7 @@ impl Connections {
         let one_more = |open| (open < self.limit).then_some(open + 1);
         let admitted = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         extensions.insert(Connection { admitted: admitted.ok().map(|_| self.open.clone()) });
+        extensions.insert(Connected::default());
     }
 }
 
@@ -119,7 +123,9 @@ impl Inner {
         let answer =
             if refused { Err(Error::TooManyConnections) } else { self.answer(request, payload).await };
         let mut response = answer.unwrap_or_else(|error| error.response());
-        if refused || upgrade {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            response.head_mut().set_connection_type(ConnectionType::Upgrade);
+        } else if refused || upgrade {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         if upgrade {
@@ -149,17 +155,27 @@ impl Inner {
     }
 
     async fn forward(&self, mut request: Request, payload: Payload) -> Result<Response<Body>, Error> {
+        let peer = self.peer(&request);
         let head = request.head_mut();
+        if forwarded::loops(&head.headers) {
+            return Err(Error::Loop);
+        }
         let (method, version) = (head.method.clone(), head.version);
         let target = match head.uri.path_and_query() {
             Some(target) => target.clone(),
             None => PathAndQuery::from_static("/"),
         };
+        let offer = take_offer(head);
         let mut headers = std::mem::take(&mut head.headers);
-        let body = request_body(&headers, payload);
+        let body =
+            if offer.is_empty() { request_body(&headers, payload) } else { Some(Replay::tunnel(payload)) };
         strip_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT); // actix has answered it
-        let peer = head.peer_addr.map(|peer| peer.ip());
+        let peer = peer.map(|peer| forwarded::rewrite(&mut headers, peer, &self.settings.trusted_proxies));
+        forwarded::sign(&mut headers);
+        if !offer.is_empty() {
+            set_upgrade(&mut headers, offer);
+        }
         let path = self.settings.map_404.then(|| target.path().to_owned());
         let forwarded = router::Request { method: method.clone(), target, headers, peer, body };
         // Dropped with this future, when the client leaves.
@@ -170,6 +186,15 @@ impl Inner {
             Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(unknown_path(&path)),
             _ => Ok(response(reply, &method, version)),
         }
+    }
+
+    /// Who sent a request; `None` if it left at once.
+    fn peer(&self, request: &Request) -> Option<Peer> {
+        let (address, trusted) = (request.peer_addr()?, &self.settings.trusted_proxies);
+        Some(match request.conn_data::<Connected>() {
+            Some(connected) => connected.peer(address, trusted),
+            None => Peer::new(address, trusted),
+        })
     }
 }
 
@@ -186,8 +211,16 @@ fn request_body(headers: &HeaderMap, payload: Payload) -> Option<Replay> {
 
 /// A replica's reply as the client gets it.
 fn response(reply: Reply, method: &Method, version: Version) -> Response<Body> {
-    let Reply { status, mut headers, payload, in_flight } = reply;
+    let Reply { status, reason, mut headers, payload, in_flight } = reply;
+    let protocols: Vec<_> = match status {
+        StatusCode::SWITCHING_PROTOCOLS => headers.get_all(header::UPGRADE).cloned().collect(),
+        _ => Vec::new(),
+    };
     strip_hop_by_hop(&mut headers);
+    forwarded::sign(&mut headers);
+    if !protocols.is_empty() {
+        set_upgrade(&mut headers, protocols);
+    }
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let size = match (content_length(&headers), &payload) {
         _ if bodiless => BodySize::None,
@@ -198,6 +231,7 @@ fn response(reply: Reply, method: &Method, version: Version) -> Response<Body> {
     };
     let mut response = Response::with_body(status, Body::Replica { payload, size, in_flight });
     *response.headers_mut() = headers;
+    response.head_mut().reason = reason;
     if version < Version::HTTP_11 && size == BodySize::Stream {
         // No chunks for an HTTP/1.0 client: the end of the connection is the end of the body.
         response.head_mut().no_chunking(true);

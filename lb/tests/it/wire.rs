@@ -39,6 +39,11 @@ impl Wire {
         Self { io: BufReader::new(self.io.get_ref().try_clone().unwrap()) }
     }
 
+    /// The socket, for somebody else who reads and writes; nothing must have been read ahead.
+    pub fn socket(&self) -> TcpStream {
+        self.io.get_ref().try_clone().unwrap()
+    }
+
     /// Writes; whether the other side took it.
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.io.get_mut().write_all(bytes.as_ref()).is_ok()

@@ -14,6 +14,7 @@ use crate::key::Parts;
 use crate::ring::Slot;
 use crate::upstream;
 
+use super::identify::identify;
 use super::lease::{InFlight, Router};
 use super::{Error, Reply, Request};
 
@@ -31,13 +32,17 @@ pub(super) async fn forward(
 
 async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Error> {
     let slot = slot(router, &request).ok_or(Error::Stopping)?;
+    identify(&mut request.headers, &mut router.rng.borrow_mut());
     let mut tried = Vec::new();
     let mut failure = Error::NoReplica;
     for left in (0..=router.settings.retries).rev() {
         let Some(in_flight) = router.enter(slot, &tried).await? else { break };
         tried.push(in_flight.upstream().incarnation);
         match attempt(router, &mut request, left == 0, &in_flight).await {
-            Ok((status, headers, payload)) => return Ok(Reply { status, headers, payload, in_flight }),
+            Ok((head, payload)) => {
+                let Head { status, reason, headers } = head;
+                return Ok(Reply { status, reason, headers, payload, in_flight });
+            }
             Err(error) => {
                 let replayable = request.body.as_ref().is_none_or(upstream::Replay::replayable);
                 let again = upstream::may_retry(&request.method, replayable, &error);
@@ -51,13 +56,20 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
     Err(failure)
 }
 
+/// A reply's head.
+struct Head {
+    status: StatusCode,
+    reason: Option<&'static str>,
+    headers: HeaderMap,
+}
+
 /// One attempt at one replica.
 async fn attempt(
     router: &Router,
     request: &mut Request,
     last: bool,
     in_flight: &InFlight,
-) -> Result<(StatusCode, HeaderMap, Payload), upstream::Error> {
+) -> Result<(Head, Payload), upstream::Error> {
     let upstream = in_flight.upstream();
     let mut parts = UriParts::default();
     parts.scheme = Some(Scheme::HTTP);
@@ -71,12 +83,12 @@ async fn attempt(
         None => call.send_body(body::None::new()).await,
         Some(body) => call.send_body(body.attempt()).await,
     };
-    let mut headers = HeaderMap::new();
+    let (mut reason, mut headers) = (None, HeaderMap::new());
     let mut reply = sent.map_err(upstream::Error::from_awc)?.map_body(|head, payload| {
-        headers = std::mem::take(&mut head.headers);
+        (reason, headers) = (head.reason, std::mem::take(&mut head.headers));
         payload
     });
-    Ok((reply.status(), headers, reply.take_payload()))
+    Ok((Head { status: reply.status(), reason, headers }, reply.take_payload()))
 }
 
 /// The slot of the request's key; `None` before the ring has registered us, when nothing is routed yet.

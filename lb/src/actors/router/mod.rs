@@ -1,6 +1,7 @@
 //! RouterActor: one per HTTP worker; asks the ring for the slot of a request and forwards it.
 
 mod forward;
+mod identify;
 mod lease;
 
 use std::net::IpAddr;
@@ -75,6 +76,8 @@ pub struct Request {
 pub struct Reply {
     /// Its status.
     pub status: StatusCode,
+    /// Its reason phrase, unless it is the usual one.
+    pub reason: Option<&'static str>,
     /// Its fields, without `Transfer-Encoding`.
     pub headers: HeaderMap,
     /// Its body; an error in it means that it was cut short.
