@@ -2,6 +2,7 @@
 
 mod act;
 mod message;
+mod start_time;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -24,6 +25,7 @@ use super::router;
 
 use act::report;
 pub use message::{Add, Attach, Close, Idle, Kill, List, Observe, Ready, Remove, State, Stop};
+pub use start_time::StartTime;
 
 /// How long a router may take to say its load.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,6 +40,7 @@ pub struct SupervisorActor {
     routers: BTreeMap<RouterId, Recipient<router::Load>>,
     callers: BTreeMap<CallId, oneshot::Sender<Result<Vec<Name>, Refusal>>>,
     last_call: u64,
+    start_time: StartTime,
     timer: Option<SpawnHandle>,
     serving: Option<oneshot::Sender<()>>,
     halted: Vec<oneshot::Sender<()>>,
@@ -69,6 +72,7 @@ impl SupervisorActor {
             routers: BTreeMap::new(),
             callers: BTreeMap::new(),
             last_call: 0,
+            start_time: StartTime::default(),
             timer: None,
             serving: Some(serving),
             halted: Vec::new(),
@@ -76,10 +80,18 @@ impl SupervisorActor {
         }
     }
 
+    /// How long replicas take to start, to be read by others.
+    pub fn start_time(&self) -> StartTime {
+        self.start_time.clone()
+    }
+
     fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = Instant::now();
         for action in self.fleet.on(event, now.into_std()) {
             self.act(action, ctx);
+        }
+        if let Some(measured) = self.fleet.start_time() {
+            self.start_time.set(measured);
         }
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);

@@ -104,11 +104,12 @@ pub async fn start(config: &Config, runtime: Rc<dyn Runtime>) -> Result<Running,
         found,
         ring.clone(),
         serving_now,
-    )
-    .start();
+    );
+    let front = parts::front(config, supervisor.start_time());
+    let supervisor = supervisor.start();
     let admin =
         Admin { cluster: config.cluster.to_string(), ring: ring.clone(), supervisor: supervisor.clone() };
-    let (traffic, traffic_server) = serve_traffic(config, traffic_listener, ring, supervisor.clone())?;
+    let (traffic, traffic_server) = serve_traffic(config, front, traffic_listener, ring, supervisor.clone())?;
     let admin_server = admin_listener.map(|listener| serve_admin(listener, admin)).transpose()?;
     let (admin, admin_server) = admin_server.unzip();
     let drain = config.drain;
@@ -200,6 +201,7 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
 
 fn serve_traffic(
     config: &Config,
+    settings: front::Settings,
     listener: TcpListener,
     ring: Addr<RingActor>,
     supervisor: Addr<SupervisorActor>,
@@ -207,7 +209,7 @@ fn serve_traffic(
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
     let connections = Connections::new(config.max_connections);
-    let (settings, routing) = (parts::front(config), parts::router(config));
+    let routing = parts::router(config);
     let ids = Arc::new(AtomicU64::new(0));
     let server = HttpServer::new(move || {
         let (ring, supervisor, routing) = (ring.clone(), supervisor.clone(), routing.clone());

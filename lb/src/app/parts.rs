@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::actors::router;
+use crate::actors::supervisor::StartTime;
 use crate::config::{Config, Control, OnExit, RuntimeConfig};
 use crate::fleet::{self, Ownership};
-use crate::http::forwarded::TrustedProxies;
 use crate::http::{control, front};
 use crate::runtime::docker::Docker;
 use crate::runtime::fixed::Fixed;
@@ -72,11 +72,12 @@ pub(super) fn router(config: &Config) -> router::Settings {
     }
 }
 
-pub(super) fn front(config: &Config) -> front::Settings {
+pub(super) fn front(config: &Config, start_time: StartTime) -> front::Settings {
     front::Settings {
         control: config.control == Control::Open,
         control_body: control::Limits { size: config.max_control_body, time: config.client_head_timeout },
         map_404: config.map_404,
-        trusted_proxies: TrustedProxies::default(),
+        start_time,
+        trusted_proxies: config.trusted_proxies.iter().copied().collect(),
     }
 }

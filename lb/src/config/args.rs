@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
 use clap::ArgAction::Set;
+use ipnet::IpNet;
 
-use super::value::{OrOff, address, address_or_off, cluster, command, count, duration, path_or_off, size};
+use super::value::{
+    OrOff, address, address_or_off, cidr, cluster, command, count, duration, path_or_off, size,
+};
 use super::value::{one_of, switch};
 use super::{Cluster, Control};
 pub(super) use docker::Docker;
@@ -147,6 +150,11 @@ pub(super) struct Forwarding {
     /// Further attempts of a request that failed, each at the next seat
     #[arg(long, value_name = "N", default_value = "2", value_parser = count::<u32, 0, 20>)]
     pub retries: u32,
+
+    /// Networks (10.0.0.0/8, fd00::/8) and addresses of proxies whose X-Forwarded-For, -Proto and -Host are believed;
+    /// what others say is replaced [default: none]
+    #[arg(long, value_name = "CIDR,…", value_delimiter = ',', value_parser = cidr)]
+    pub trusted_proxies: Vec<IpNet>,
 
     /// Turn a replica's 404 into the 400 of the built-in replica
     #[arg(

@@ -28,6 +28,7 @@ pub use exit::Exit;
 pub use value::Cluster;
 
 use awc::http::uri::PathAndQuery;
+use ipnet::IpNet;
 
 use crate::key::KeySources;
 use crate::ring::Layout;
@@ -76,6 +77,8 @@ pub struct Config {
     pub control: Control,
     /// Whether /rm of more than there are is an error.
     pub strict_rm: bool,
+    /// Networks of proxies whose forwarding fields are believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether a replica's 404 becomes the contract's 400.
     pub map_404: bool,
     /// The largest body of /add and /rm, in bytes.

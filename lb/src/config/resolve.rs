@@ -86,6 +86,7 @@ impl Config {
             on_exit: docker.on_exit,
             control: control.control,
             strict_rm: control.strict_rm,
+            trusted_proxies: forwarding.trusted_proxies,
             map_404: forwarding.map_404,
             max_control_body: control.max_control_body,
             max_connections: clients.max_connections,

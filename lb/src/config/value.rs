@@ -1,10 +1,11 @@
 //! What a single value may be: durations, sizes, numbers, words.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
+use ipnet::IpNet;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -71,6 +72,13 @@ pub(super) fn address_or_off(text: &str) -> Result<OrOff<SocketAddr>, String> {
         return Ok(None);
     }
     address(text).map(Some).map_err(|error| format!("{error}, or 'off'"))
+}
+
+/// A network such as `10.0.0.0/8` or `fd00::/8`, or a single address.
+pub(super) fn cidr(text: &str) -> Result<IpNet, String> {
+    let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let net = text.parse().ok().or_else(single);
+    net.ok_or_else(|| "must be networks or addresses, such as 10.0.0.0/8,192.0.2.1,fd00::/8".into())
 }
 
 /// A request target in origin form (RFC 9112, 3.2.1), or `off`.

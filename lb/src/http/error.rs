@@ -14,9 +14,6 @@ use crate::upstream::{self, Kind, Malformed, Phase};
 
 use super::body::Body;
 
-/// Seconds after which a client may try again when no replica is ready.
-const RETRY_AFTER: &str = "1";
-
 /// Says why a reply is not the replica's (RFC 9209).
 static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -154,9 +151,6 @@ impl Error {
         let mut response = json_response(self.status(), &failure(&self.to_string()));
         if let Some(status) = self.proxy_status() {
             response.headers_mut().insert(PROXY_STATUS.clone(), HeaderValue::from_static(status));
-        }
-        if let Self::Router(router::Error::NoReplica) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response
     }

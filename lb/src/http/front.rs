@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::Addr;
 use actix_http::body::BodySize;
-use actix_http::header::{self, HeaderMap};
+use actix_http::header::{self, HeaderMap, HeaderValue};
 use actix_http::{ConnectionType, Extensions, Method, Payload, Request, Response, StatusCode, Version};
 use actix_service::{Service, ServiceFactory, fn_factory};
 use actix_web::dev::AppConfig;
@@ -18,7 +18,7 @@ use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
 use crate::actors::router::{self, Reply, Route, RouterActor};
-use crate::actors::supervisor::SupervisorActor;
+use crate::actors::supervisor::{StartTime, SupervisorActor};
 use crate::upstream::Replay;
 
 use super::body::{Body, ClientBody};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub control_body: control::Limits,
     /// Whether a replica's 404 becomes the contract's 400.
     pub map_404: bool,
+    /// When a client may try again that found no replica.
+    pub start_time: StartTime,
     /// Whose forwarding fields are believed.
     pub trusted_proxies: TrustedProxies,
 }
@@ -122,7 +124,7 @@ impl Inner {
         let payload = body.as_ref().map_or(Payload::None, ClientBody::payload);
         let answer =
             if refused { Err(Error::TooManyConnections) } else { self.answer(request, payload).await };
-        let mut response = answer.unwrap_or_else(|error| error.response());
+        let mut response = answer.unwrap_or_else(|error| self.failure(&error));
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().set_connection_type(ConnectionType::Upgrade);
         } else if refused || upgrade {
@@ -186,6 +188,15 @@ impl Inner {
             Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(unknown_path(&path)),
             _ => Ok(response(reply, &method, version)),
         }
+    }
+
+    fn failure(&self, error: &Error) -> Response<Body> {
+        let mut response = error.response();
+        if let Error::Router(router::Error::NoReplica) = error {
+            let seconds = HeaderValue::from(self.settings.start_time.seconds());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
     }
 
     /// Who sent a request; `None` if it left at once.

@@ -243,6 +243,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_a_tunnel_nothing_is_kept() {
+        let chunks = [Ok(Bytes::from_static(b"a")), Ok(Bytes::from_static(b"b"))];
+        let replay = Replay::tunnel(Payload::Stream { payload: Box::pin(stream::iter(chunks)) });
+        drop(replay.attempt());
+        assert!(replay.replayable(), "nothing was read yet");
+        let mut attempt = replay.attempt();
+        assert!(matches!(next(&mut attempt).await, Some(Ok(1))));
+        assert!(!replay.replayable());
+        assert_eq!(rest(attempt).await, [1]);
+    }
+
+    #[tokio::test]
     async fn a_newer_attempt_ends_the_older() {
         let replay = replay(&[1, 2]);
         let mut old = replay.attempt();

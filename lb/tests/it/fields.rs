@@ -1,6 +1,6 @@
 //! What is said of the client to a replica, of the way to both, and of a failure to the client.
 
-use crate::balancer::call;
+use crate::balancer::{Balancer, call};
 use crate::origin::{OK, Origin};
 use crate::wire::{Message, Wire};
 
@@ -67,6 +67,42 @@ fn a_request_that_goes_in_circles_is_ended() {
         (508, vec!["lb; error=proxy_loop_detected"])
     );
     assert_eq!(call(lb.traffic, "GET", "/", &[("Via", &via[..via.len() - 1])], b"").status, 200);
+}
+
+#[test]
+fn a_trusted_proxy_is_believed_and_its_client_is_the_key() {
+    let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let all = [&origins[0], &origins[1], &origins[2]];
+    let lb = Origin::balanced(&all, &["--trusted-proxies", "127.0.0.1,10.0.0.0/8", "--key", "client-ip"]);
+    let mut client = Wire::connect(lb.traffic);
+    for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::1"] {
+        let explained = call(lb.admin, "GET", &format!("/api/explain?key={address}"), &[], b"").json();
+        let seat = explained["chosen"]["seat"].as_u64().unwrap() as usize;
+        let said = format!(
+            "X-Forwarded-For: 8.8.8.8, {address}, 10.1.1.1\r\nX-Forwarded-Proto: https\r\n\
+             X-Forwarded-Host: shop.example\r\nForwarded: for=x\r\n"
+        );
+        let request = seen(&origins[seat - 1], &mut client, &said);
+        let chain = format!("8.8.8.8, {address}, 10.1.1.1, 127.0.0.1");
+        assert_eq!(request.fields("x-forwarded-for"), [chain]);
+        assert_eq!(request.fields("x-forwarded-proto"), ["https"]);
+        assert_eq!(request.fields("x-forwarded-host"), ["shop.example"]);
+        assert_eq!(request.fields("forwarded"), ["for=x"]);
+    }
+}
+
+#[test]
+fn where_no_replica_is_a_client_comes_back_when_one_can_have_started() {
+    let slow = format!("sh -c 'sleep 1.2; exec {}'", crate::helper::command());
+    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &slow]);
+    assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1}"#).0, 200);
+    let refused = lb.get("/home");
+    assert_eq!(
+        (refused.status, refused.header("proxy-status")),
+        (503, vec!["lb; error=destination_unavailable"])
+    );
+    let seconds: u64 = refused.header("retry-after")[0].parse().unwrap();
+    assert!((2..40).contains(&seconds), "it took {seconds} s");
 }
 
 #[test]

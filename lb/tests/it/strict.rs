@@ -92,12 +92,11 @@ impl<'a> Rest<'a> {
 
 /// `HTTP/1.1 SP 3DIGIT SP [ reason ]`
 fn status(line: &[u8]) -> Result<u16, Stop> {
-    let refused = Stop::Refused("status line");
     match line.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.split_at_checked(3)) {
         Some((code, [b' ', reason @ ..])) if code.iter().all(u8::is_ascii_digit) && text(reason) => {
-            code.iter().fold(Ok(0), |n, digit| n.map(|n: u16| n * 10 + u16::from(digit - b'0')))
+            Ok(code.iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0')))
         }
-        _ => Err(refused),
+        _ => Err(Stop::Refused("status line")),
     }
 }
 

@@ -133,6 +133,7 @@ fn an_offer_goes_to_the_next_seat_where_the_first_refuses() {
 #[test]
 fn a_web_socket_keeps_its_protocol_and_its_messages() {
     let origin = Origin::new(|peer| {
+        #[expect(clippy::result_large_err, reason = "tungstenite's type")]
         let agree = |request: &Request, mut response: Response| {
             let protocol = request.headers()["sec-websocket-protocol"].clone();
             response.headers_mut().insert("sec-websocket-protocol", protocol);

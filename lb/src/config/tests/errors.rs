@@ -43,6 +43,11 @@ fn bad_values() {
         ("--heartbeat-path x", "--heartbeat-path x: must be a path that starts with '/'"),
         ("--cluster A", "--cluster A: must be 1 to 63 of a-z"),
         ("--replica-command 'x", "--replica-command 'x: has a quote that is not closed"),
+        (
+            "--trusted-proxies 10.0.0.0/8,x",
+            "--trusted-proxies x: must be networks or addresses, such as 10.0.0.0/8",
+        ),
+        ("--trusted-proxies 10.0.0.0/33", "--trusted-proxies 10.0.0.0/33: must be networks"),
         ("--workers 0", "--workers 0: must be a whole number from 1 to 1024"),
         ("--max-connections 0", "--max-connections 0: must be a whole number from 1"),
     ] {

@@ -21,7 +21,7 @@ fn the_file_can_be_named_by_the_environment() {
 }
 
 /// A value other than the default for every setting of the process runtime.
-pub(super) const OTHER: [(&str, &str); 33] = [
+pub(super) const OTHER: [(&str, &str); 34] = [
     ("listen", "0.0.0.0:1"),
     ("admin-listen", "off"),
     ("workers", "1023"),
@@ -49,6 +49,7 @@ pub(super) const OTHER: [(&str, &str); 33] = [
     ("head-timeout", "4s"),
     ("idle-timeout", "5s"),
     ("retries", "0"),
+    ("trusted-proxies", "10.0.0.0/8,::1"),
     ("map-404", "on"),
     ("max-connections", "11"),
     ("max-in-flight", "12"),

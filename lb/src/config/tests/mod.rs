@@ -76,6 +76,7 @@ fn the_defaults_are_the_contract() {
         on_exit: OnExit::Stop,
         control: Control::Open,
         strict_rm: false,
+        trusted_proxies: Vec::new(),
         map_404: false,
         max_control_body: 65_536,
         max_connections: 25_000,
