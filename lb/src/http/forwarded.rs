@@ -87,10 +87,9 @@ pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies) ->
     let mut client = peer.ip;
     let mut chain = peer.field;
     if peer.trusted && headers.contains_key(&FOR) {
-        let said: Vec<&[u8]> = headers.get_all(&FOR).map(HeaderValue::as_bytes).collect();
-        let said = said.join(&b", "[..]);
-        client = client_of(&said, peer.ip, trusted);
-        let whole = [&said[..], b", ", chain.as_bytes()].concat();
+        let said = headers.get_all(&FOR).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
+        let whole = said.chain([chain.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
+        client = client_of(&whole, peer.ip, trusted);
         chain = HeaderValue::from_maybe_shared(bytes::Bytes::from(whole)).unwrap_or(chain);
     }
     headers.insert(FOR.clone(), chain);

@@ -157,7 +157,7 @@ impl Inner {
     }
 
     async fn forward(&self, mut request: Request, payload: Payload) -> Result<Response<Body>, Error> {
-        let peer = self.peer(&request);
+        let peer = self.peer(&request).ok_or(router::Error::ClientLeft)?;
         let head = request.head_mut();
         if forwarded::loops(&head.headers) {
             return Err(Error::Loop);
@@ -173,13 +173,13 @@ impl Inner {
             if offer.is_empty() { request_body(&headers, payload) } else { Some(Replay::tunnel(payload)) };
         strip_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT); // actix has answered it
-        let peer = peer.map(|peer| forwarded::rewrite(&mut headers, peer, &self.settings.trusted_proxies));
+        let client = forwarded::rewrite(&mut headers, peer, &self.settings.trusted_proxies);
         forwarded::sign(&mut headers);
         if !offer.is_empty() {
             set_upgrade(&mut headers, offer);
         }
         let path = self.settings.map_404.then(|| target.path().to_owned());
-        let forwarded = router::Request { method: method.clone(), target, headers, peer, body };
+        let forwarded = router::Request { method: method.clone(), target, headers, client, body };
         // Dropped with this future, when the client leaves.
         let (_here, gone) = oneshot::channel();
         let route = Route { request: SendWrapper::new(forwarded), gone };
@@ -223,10 +223,10 @@ fn request_body(headers: &HeaderMap, payload: Payload) -> Option<Replay> {
 /// A replica's reply as the client gets it.
 fn response(reply: Reply, method: &Method, version: Version) -> Response<Body> {
     let Reply { status, reason, mut headers, payload, in_flight } = reply;
-    let protocols: Vec<_> = match status {
-        StatusCode::SWITCHING_PROTOCOLS => headers.get_all(header::UPGRADE).cloned().collect(),
-        _ => Vec::new(),
-    };
+    let mut protocols = Vec::new();
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        protocols.extend(headers.remove(header::UPGRADE));
+    }
     strip_hop_by_hop(&mut headers);
     forwarded::sign(&mut headers);
     if !protocols.is_empty() {

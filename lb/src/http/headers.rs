@@ -6,7 +6,7 @@ use actix_http::{RequestHead, Version};
 /// Removes the hop-by-hop fields, and what `Connection` names. `Transfer-Encoding` is among them: framing is rebuilt.
 /// Of `TE` only `trailers` stays: gRPC replicas ask for it.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let trailers = lists(headers, header::TE, "trailers");
+    let trailers = headers.remove(header::TE).any(|value| lists(&value, "trailers"));
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
@@ -14,7 +14,6 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
         header::CONNECTION,
         header::PROXY_AUTHENTICATE,
         header::PROXY_AUTHORIZATION,
-        header::TE,
         header::TRAILER,
         header::TRANSFER_ENCODING,
         header::UPGRADE,
@@ -32,13 +31,13 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 /// does not say so in `Connection` (RFC 9110 §7.8).
 pub fn take_offer(head: &mut RequestHead) -> Vec<HeaderValue> {
     let headers = &mut head.headers;
-    let offers = headers.contains_key(header::UPGRADE)
+    let protocols: Vec<_> = headers.remove(header::UPGRADE).collect();
+    let offers = !protocols.is_empty()
         && head.version == Version::HTTP_11
-        && lists(headers, header::CONNECTION, "upgrade")
+        && headers.get_all(header::CONNECTION).any(|value| lists(value, "upgrade"))
         && !headers.contains_key(header::TRANSFER_ENCODING)
         && !headers.contains_key(header::CONTENT_LENGTH);
-    let protocols = headers.remove(header::UPGRADE);
-    if offers { protocols.collect() } else { Vec::new() }
+    if offers { protocols } else { Vec::new() }
 }
 
 /// Says that the connection changes to one of these protocols.
@@ -49,10 +48,10 @@ pub fn set_upgrade(headers: &mut HeaderMap, protocols: Vec<HeaderValue>) {
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
 }
 
-/// Whether a field, which is a list, has this token.
-fn lists(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
+/// Whether a value, which is a list, has this token.
+fn lists(value: &HeaderValue, token: &str) -> bool {
+    let mut items = value.as_bytes().split(|byte| *byte == b',');
+    items.any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// `Connection: close` and `keep-alive` name no field. `Content-Length` and `Host` are never removed by a client's

@@ -97,7 +97,7 @@ fn slot(router: &Router, request: &Request) -> Option<Slot> {
         path: request.target.path(),
         query: request.target.query().unwrap_or_default(),
         headers: &request.headers,
-        peer: request.peer,
+        client: Some(request.client),
     };
     let key = router.settings.key.key(&parts, &mut router.rng.borrow_mut());
     Some(router.layout.get()?.position(&key.bytes).slot)

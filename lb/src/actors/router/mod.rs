@@ -66,8 +66,8 @@ pub struct Request {
     pub target: PathAndQuery,
     /// End-to-end fields, `Host` among them if the client sent one.
     pub headers: HeaderMap,
-    /// The client's address.
-    pub peer: Option<IpAddr>,
+    /// The client's address: the peer's, or what trusted proxies say.
+    pub client: IpAddr,
     /// Its body.
     pub body: Option<Replay>,
 }
