@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::actors::router;
 use crate::fleet::Refusal;
+use crate::inbound;
 use crate::name::NotAName;
 use crate::upstream::{self, Kind};
 
@@ -14,6 +15,9 @@ use super::body::Body;
 
 /// Seconds after which a client may try again when no replica is ready.
 const RETRY_AFTER: &str = "1";
+
+/// What a 405 must name (RFC 9110 §15.5.6); others are allowed too.
+const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
 
 /// Why a request is answered by us, and not as it wished.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +46,9 @@ pub enum Error {
     /// `--client-head-timeout`, which a control call's body must keep too.
     #[error("The body did not come within {0:?} (--client-head-timeout)")]
     TooSlow(Duration),
-    /// `--max-connections`.
-    #[error("Too many connections")]
-    TooManyConnections,
+    /// The request was none, or not one that we serve.
+    #[error(transparent)]
+    Inbound(#[from] inbound::Refusal),
     /// The fleet refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -65,12 +69,29 @@ impl Error {
             Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Inbound(refusal) => Self::of_inbound(refusal),
             Self::Refused(Refusal::NotReady { .. } | Refusal::Stopping | Refusal::Rival) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Refused(_) => StatusCode::BAD_REQUEST,
             Self::Router(error) => Self::of_router(error),
+        }
+    }
+
+    fn of_inbound(refusal: &inbound::Refusal) -> StatusCode {
+        use inbound::Refusal;
+        match refusal {
+            Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
+            Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::HeadTooSlow(_) | Refusal::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Refusal::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
+            Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
+            Refusal::HeaderTooLarge(_) | Refusal::TooManyFields(_) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Refusal::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
 
@@ -98,6 +119,9 @@ impl Error {
     /// The answer: `{"message":"<Error> …","status":"failure"}`.
     pub fn response(&self) -> Response<Body> {
         let mut response = json_response(self.status(), &failure(&self.to_string()));
+        if let Self::Inbound(inbound::Refusal::Connect) = self {
+            response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(ALLOWED));
+        }
         if let Self::Router(router::Error::NoReplica) = self {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
         }

@@ -25,14 +25,14 @@ mod client;
 mod connection;
 mod error;
 mod exchange;
-mod framing;
+pub(crate) mod framing;
 mod head;
 mod pool;
 mod probe;
 mod replay;
 mod reply;
 mod retry;
-mod sweep;
+pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
 mod upload;

@@ -9,6 +9,7 @@ mod embedded;
 mod forwarding;
 mod healing;
 mod helper;
+mod inbound;
 mod layouts;
 mod limits;
 mod load;
