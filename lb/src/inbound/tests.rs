@@ -1,5 +1,7 @@
 //! The guard hands exactly the requests on that were sent, whatever the splitting of reads.
 
+mod tunnel;
+
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
