@@ -5,6 +5,7 @@
 //! - [`runtime`]: the seam to whoever starts replicas; [`child`]: those that we start ourselves
 //! - [`upstream`]: the connection layer under awc
 //! - [`actors`]: the shells around them, and all that is mutable
+//! - [`inbound`]: the guard under the traffic listener
 //! - [`http`]: the two listeners
 //! - [`config`], [`key`], [`name`]: what people say
 //! - [`app`]: the whole
@@ -16,6 +17,7 @@ pub mod config;
 pub mod fleet;
 pub mod healthcheck;
 pub mod http;
+pub mod inbound;
 pub mod key;
 pub mod name;
 pub mod ring;

@@ -8,6 +8,7 @@ use crate::actors::supervisor::StartTime;
 use crate::config::{Config, Control, OnExit, RuntimeConfig};
 use crate::fleet::{self, Ownership};
 use crate::http::{control, front};
+use crate::inbound;
 use crate::runtime::docker::Docker;
 use crate::runtime::fixed::Fixed;
 use crate::runtime::process::{Process, Program};
@@ -70,6 +71,11 @@ pub(super) fn router(config: &Config) -> router::Settings {
             idle_timeout: Some(config.idle_timeout),
         },
     }
+}
+
+pub(super) fn inbound(config: &Config) -> inbound::Settings {
+    let sizes = (config.max_header_size, config.max_target, config.max_body);
+    inbound::Settings::new(sizes, (config.client_head_timeout, config.client_idle_timeout))
 }
 
 pub(super) fn front(config: &Config, start_time: StartTime) -> front::Settings {

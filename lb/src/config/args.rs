@@ -11,7 +11,7 @@ use clap::ArgAction::Set;
 use ipnet::IpNet;
 
 use super::value::{
-    OrOff, address, address_or_off, cidr, cluster, command, count, duration, path_or_off, size,
+    OrOff, address, address_or_off, body_or_off, cidr, cluster, command, count, duration, path_or_off, size,
 };
 use super::value::{one_of, switch};
 use super::{Cluster, Control};
@@ -180,11 +180,23 @@ pub(super) struct Clients {
     #[arg(long, value_name = "N", default_value = "10000", value_parser = count::<usize, 1, 1_000_000>)]
     pub max_in_flight: usize,
 
-    /// The longest wait for the whole head of a request, and for the whole body of /add and /rm
+    /// The largest header of a request, all its fields together; larger is 431, and so are more than 96 fields
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = size::<1024, { 1 << 20 }>)]
+    pub max_header_size: usize,
+
+    /// The longest target of a request (path and query); longer is 414
+    #[arg(long, value_name = "SIZE", default_value = "8KiB", value_parser = size::<128, { 63 << 10 }>)]
+    pub max_target: usize,
+
+    /// The largest body of a request, or off; larger is 413
+    #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = body_or_off)]
+    pub max_body: OrOff<u64>,
+
+    /// The longest wait for the whole head of a request, from its first byte, and for the whole body of /add and /rm
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::<1>)]
     pub client_head_timeout: Duration,
 
-    /// How long a connection may stay idle
+    /// How long a client may do nothing that it is waited for: send its next request, go on with a body, read a reply
     #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = duration::<1>)]
     pub client_idle_timeout: Duration,
 }
@@ -209,7 +221,7 @@ pub(super) struct ControlCalls {
     pub strict_rm: bool,
 
     /// The largest body of /add and /rm
-    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size::<1, { 64 << 20 }>)]
     pub max_control_body: usize,
 }
 

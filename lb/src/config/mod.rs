@@ -87,9 +87,15 @@ pub struct Config {
     pub max_connections: usize,
     /// Requests in flight in each worker.
     pub max_in_flight: usize,
+    /// The largest header of a request, all its fields together, in bytes.
+    pub max_header_size: usize,
+    /// The longest target of a request, in bytes.
+    pub max_target: usize,
+    /// The largest body of a request, in bytes; `None`: any.
+    pub max_body: Option<u64>,
     /// The longest wait for the whole head of a request.
     pub client_head_timeout: Duration,
-    /// How long a client's connection may stay idle.
+    /// How long a client may do nothing that it is waited for.
     pub client_idle_timeout: Duration,
     /// Threads that serve clients, at least one.
     pub workers: usize,

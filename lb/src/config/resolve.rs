@@ -91,6 +91,9 @@ impl Config {
             max_control_body: control.max_control_body,
             max_connections: clients.max_connections,
             max_in_flight: clients.max_in_flight,
+            max_header_size: clients.max_header_size,
+            max_target: clients.max_target,
+            max_body: clients.max_body,
             client_head_timeout: clients.client_head_timeout,
             client_idle_timeout: clients.client_idle_timeout,
             workers: listeners

@@ -47,18 +47,28 @@ pub(super) fn count<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str)
         .ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
 }
 
-/// A size in bytes, from 1 B to 64 MiB.
-pub(super) fn size(text: &str) -> Result<usize, String> {
+/// A size in bytes, from MIN to MAX.
+pub(super) fn size<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match text[digits.len()..].trim() {
         "" | "B" => Some(1),
         "KiB" => Some(1 << 10),
         "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
         _ => None,
     };
+    let range = || format!("must be a size such as 512, 16KiB or 1MiB, from {} to {}", Size(MIN), Size(MAX));
     unit.and_then(|unit| digits.parse::<usize>().ok()?.checked_mul(unit))
-        .filter(|size| (1..=64 << 20).contains(size))
-        .ok_or_else(|| "must be a size such as 512, 16KiB or 1MiB, from 1 to 64MiB".into())
+        .filter(|size| (MIN..=MAX).contains(size))
+        .ok_or_else(range)
+}
+
+/// The largest body of a request, from 1 B to 1 TiB, or `off`.
+pub(super) fn body_or_off(text: &str) -> Result<OrOff<u64>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    size::<1, { 1 << 40 }>(text).map(|size| Some(size as u64)).map_err(|error| format!("{error}, or 'off'"))
 }
 
 /// An address to listen on.
@@ -129,6 +139,20 @@ pub(super) fn cluster(text: &str) -> Result<Cluster, String> {
     Ok(Cluster(text.into()))
 }
 
+/// A size in the largest unit that gives a whole number.
+struct Size(usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (bits, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+            if self.0 >= 1 << bits && self.0.is_multiple_of(1 << bits) {
+                return write!(f, "{}{unit}", self.0 >> bits);
+            }
+        }
+        write!(f, "{}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +171,7 @@ mod tests {
 
     #[test]
     fn sizes() {
+        let size = size::<1, { 64 << 20 }>;
         assert_eq!(size("512"), Ok(512));
         assert_eq!(size("512B"), Ok(512));
         assert_eq!(size("16KiB"), Ok(16384));
@@ -154,8 +179,11 @@ mod tests {
         for bad in
             ["", "0", "KiB", "-1", "1kb", "65MiB", "1GiB", "99999999999999999999", "9007199254740993MiB"]
         {
-            assert!(size(bad).unwrap_err().contains("16KiB"), "{bad:?}");
+            assert!(size(bad).unwrap_err().ends_with("from 1 to 64MiB"), "{bad:?}");
         }
+        assert_eq!(body_or_off("off"), Ok(None));
+        assert_eq!(body_or_off("2GiB"), Ok(Some(2 << 30)));
+        assert!(body_or_off("no").unwrap_err().ends_with("from 1 to 1024GiB, or 'off'"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::actors::router;
 use crate::fleet::Refusal;
+use crate::inbound;
 use crate::name::NotAName;
 use crate::upstream::{self, Kind, Malformed, Phase};
 
@@ -16,6 +17,9 @@ use super::body::Body;
 
 /// Says why a reply is not the replica's (RFC 9209).
 static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// What a 405 must name (RFC 9110 §15.5.6); others are allowed too.
+const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
 
 /// Why a request is answered by us, and not as it wished.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +51,9 @@ pub enum Error {
     /// `--client-head-timeout`, which a control call's body must keep too.
     #[error("The body did not come within {0:?} (--client-head-timeout)")]
     TooSlow(Duration),
-    /// `--max-connections`.
-    #[error("Too many connections")]
-    TooManyConnections,
+    /// The request was none, or not one that we serve.
+    #[error(transparent)]
+    Inbound(#[from] inbound::Refusal),
     /// The fleet refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -71,12 +75,29 @@ impl Error {
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Inbound(refusal) => Self::of_inbound(refusal),
             Self::Refused(Refusal::NotReady { .. } | Refusal::Stopping | Refusal::Rival) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Refused(_) => StatusCode::BAD_REQUEST,
             Self::Router(error) => Self::of_router(error),
+        }
+    }
+
+    fn of_inbound(refusal: &inbound::Refusal) -> StatusCode {
+        use inbound::Refusal;
+        match refusal {
+            Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
+            Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::HeadTooSlow(_) | Refusal::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Refusal::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
+            Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
+            Refusal::HeaderTooLarge(_) | Refusal::TooManyFields(_) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Refusal::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
 
@@ -106,7 +127,8 @@ impl Error {
         match self {
             Self::Router(error) => Self::proxy_status_of_router(error),
             Self::Loop => Some("lb; error=proxy_loop_detected"),
-            Self::TooManyConnections => Some("lb; error=proxy_internal_response"),
+            Self::Inbound(inbound::Refusal::TooManyConnections) => Some("lb; error=proxy_internal_response"),
+            Self::Inbound(_) => Some("lb; error=http_request_error"),
             _ => None,
         }
     }
@@ -151,6 +173,9 @@ impl Error {
         let mut response = json_response(self.status(), &failure(&self.to_string()));
         if let Some(status) = self.proxy_status() {
             response.headers_mut().insert(PROXY_STATUS.clone(), HeaderValue::from_static(status));
+        }
+        if let Self::Inbound(inbound::Refusal::Connect) = self {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
         }
         response
     }

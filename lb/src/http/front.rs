@@ -1,17 +1,13 @@
 //! The traffic listener: four paths of its own, everything else goes to a replica.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::Addr;
 use actix_http::body::BodySize;
 use actix_http::header::{self, HeaderMap, HeaderValue};
-use actix_http::{ConnectionType, Extensions, Method, Payload, Request, Response, StatusCode, Version};
+use actix_http::{ConnectionType, Method, Payload, Request, Response, StatusCode, Version};
 use actix_service::{Service, ServiceFactory, fn_factory};
-use actix_web::dev::AppConfig;
 use awc::http::uri::PathAndQuery;
 use futures::future::LocalBoxFuture;
 use send_wrapper::SendWrapper;
@@ -19,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::actors::router::{self, Reply, Route, RouterActor};
 use crate::actors::supervisor::{StartTime, SupervisorActor};
+use crate::inbound::{self, Answer};
 use crate::upstream::Replay;
 
 use super::body::{Body, ClientBody};
@@ -42,49 +39,14 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
 }
 
-/// Counts the connections of all workers; those beyond the limit are answered 503 and closed.
-#[derive(Clone, Debug)]
-pub struct Connections {
-    open: Arc<AtomicUsize>,
-    limit: usize,
-}
-
-/// One open connection. A refused one is not counted: it keeps nobody else out while it lasts.
-struct Connection {
-    admitted: Option<Arc<AtomicUsize>>,
-}
-
 /// The service of one HTTP worker.
 #[derive(Clone)]
-struct Front(Rc<Inner>);
+pub struct Front(Rc<Inner>);
 
 struct Inner {
     settings: Settings,
     router: Addr<RouterActor>,
     supervisor: Addr<SupervisorActor>,
-}
-
-impl Connections {
-    /// None open, `limit` allowed.
-    pub fn new(limit: usize) -> Self {
-        Self { open: Arc::default(), limit }
-    }
-
-    /// To be called for every connection that is accepted.
-    pub fn opened(&self, _: &dyn Any, extensions: &mut Extensions) {
-        let one_more = |open| (open < self.limit).then_some(open + 1);
-        let admitted = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        extensions.insert(Connection { admitted: admitted.ok().map(|_| self.open.clone()) });
-        extensions.insert(Connected::default());
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(open) = &self.admitted {
-            open.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
 }
 
 /// The service as the HTTP server wants it, without actix-web's `App`: 0.4 µs less for each request. `router` starts
@@ -93,8 +55,15 @@ pub fn service(
     settings: Settings,
     supervisor: Addr<SupervisorActor>,
     router: impl Fn() -> Addr<RouterActor>,
-) -> impl ServiceFactory<Request, Config = AppConfig, Response = Response<Body>, Error = Infallible, InitError = ()>
-{
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = Response<Answer<Body>>,
+    Error = Infallible,
+    InitError = (),
+    Service = Front,
+    Future: 'static,
+> {
     fn_factory(move || {
         let front = Inner { settings: settings.clone(), router: router(), supervisor: supervisor.clone() };
         async move { Ok(Front(Rc::new(front))) }
@@ -102,32 +71,30 @@ pub fn service(
 }
 
 impl Service<Request> for Front {
-    type Response = Response<Body>;
+    type Response = Response<Answer<Body>>;
     type Error = Infallible;
-    type Future = LocalBoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Infallible>>;
 
     actix_service::always_ready!();
 
     fn call(&self, request: Request) -> Self::Future {
         let front = self.0.clone();
-        Box::pin(async move { Ok(front.serve(request).await) })
+        Box::pin(async move {
+            let refuse = |refusal| Error::Inbound(refusal).response();
+            Ok(inbound::answer(request, async |request| front.serve(request).await, refuse).await)
+        })
     }
 }
 
 impl Inner {
     async fn serve(&self, mut request: Request) -> Response<Body> {
-        let refused =
-            request.conn_data::<Connection>().is_some_and(|connection| connection.admitted.is_none());
         // actix takes what follows an offer to upgrade for a tunnel: no chunks, no further request.
         let upgrade = request.upgrade() || request.head().headers.contains_key(header::UPGRADE);
         let body = ClientBody::of(request.take_payload());
         let payload = body.as_ref().map_or(Payload::None, ClientBody::payload);
-        let answer =
-            if refused { Err(Error::TooManyConnections) } else { self.answer(request, payload).await };
+        let answer = self.answer(request, payload).await;
         let mut response = answer.unwrap_or_else(|error| self.failure(&error));
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            response.head_mut().set_connection_type(ConnectionType::Upgrade);
-        } else if refused || upgrade {
+        if upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         if upgrade {

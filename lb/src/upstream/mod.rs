@@ -26,7 +26,7 @@ mod client;
 mod connection;
 mod error;
 mod exchange;
-mod framing;
+pub(crate) mod framing;
 mod head;
 mod pool;
 mod probe;
@@ -34,7 +34,7 @@ mod reason;
 mod replay;
 mod reply;
 mod retry;
-mod sweep;
+pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
 mod tunnel;

@@ -11,6 +11,7 @@ mod fields;
 mod forwarding;
 mod healing;
 mod helper;
+mod inbound;
 mod layouts;
 mod limits;
 mod load;

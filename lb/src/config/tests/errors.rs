@@ -40,6 +40,15 @@ fn bad_values() {
         ("--drain 5", "--drain 5: must be a duration such as 500ms, 2s or 1m, from 0s to 1day"),
         ("--head-timeout 0s", "--head-timeout 0s: must be a duration"),
         ("--max-control-body 1kb", "--max-control-body 1kb: must be a size such as 512, 16KiB"),
+        (
+            "--max-header-size 1",
+            "--max-header-size 1: must be a size such as 512, 16KiB or 1MiB, from 1KiB to 1MiB",
+        ),
+        (
+            "--max-target 64KiB",
+            "--max-target 64KiB: must be a size such as 512, 16KiB or 1MiB, from 128 to 63KiB",
+        ),
+        ("--max-body no", "--max-body no: must be a size"),
         ("--heartbeat-path x", "--heartbeat-path x: must be a path that starts with '/'"),
         ("--cluster A", "--cluster A: must be 1 to 63 of a-z"),
         ("--replica-command 'x", "--replica-command 'x: has a quote that is not closed"),

@@ -21,7 +21,7 @@ fn the_file_can_be_named_by_the_environment() {
 }
 
 /// A value other than the default for every setting of the process runtime.
-pub(super) const OTHER: [(&str, &str); 34] = [
+pub(super) const OTHER: [(&str, &str); 37] = [
     ("listen", "0.0.0.0:1"),
     ("admin-listen", "off"),
     ("workers", "1023"),
@@ -53,6 +53,9 @@ pub(super) const OTHER: [(&str, &str); 34] = [
     ("map-404", "on"),
     ("max-connections", "11"),
     ("max-in-flight", "12"),
+    ("max-header-size", "8KiB"),
+    ("max-target", "1KiB"),
+    ("max-body", "1MiB"),
     ("client-head-timeout", "6s"),
     ("client-idle-timeout", "7s"),
     ("control", "off"),
