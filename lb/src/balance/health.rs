@@ -9,6 +9,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::Latency;
+
 /// Failures in a row that eject.
 const FAILURES: u32 = 3;
 /// Replies 5xx in a row that eject.
@@ -148,10 +150,10 @@ impl Health {
         }
     }
 
-    /// Since when it is silent, if by its own record that is a stall; `latency` is its peak in seconds.
-    pub fn silent_since(&self, latency: Option<f64>, now: Instant) -> Option<Instant> {
+    /// Since when it is silent, if by its own record that is a stall.
+    pub fn silent_since(&self, latency: &Latency, now: Instant) -> Option<Instant> {
         let quiet = self.quiet_since.filter(|_| self.waiting >= WAITING && self.state == State::Open)?;
-        (now.saturating_duration_since(quiet) > patience(latency)).then_some(quiet)
+        (now.saturating_duration_since(quiet) > patience(latency, now)).then_some(quiet)
     }
 
     /// Nobody new is sent there until a reply head comes.
@@ -188,10 +190,10 @@ impl Health {
     }
 }
 
-/// The longest silence of a replica of this peak latency (in seconds) that means nothing.
-pub fn patience(latency: Option<f64>) -> Duration {
-    let usual = Duration::try_from_secs_f64(latency.unwrap_or(0.0) * PEAKS).unwrap_or(Duration::MAX);
-    usual.max(SHORTEST_STALL)
+/// The longest silence of a replica of this latency that means nothing.
+pub fn patience(latency: &Latency, now: Instant) -> Duration {
+    let usual = Duration::try_from_secs_f64(latency.seconds(now).unwrap_or(0.0) * PEAKS);
+    usual.unwrap_or(Duration::MAX).max(SHORTEST_STALL)
 }
 
 #[cfg(test)]
@@ -288,21 +290,22 @@ mod tests {
     #[test]
     fn a_stall_needs_company_and_silence_and_ends_with_a_reply() {
         let now = Instant::now();
-        let mut health = Health::default();
+        let (mut health, fast, mut slow) = (Health::default(), Latency::default(), Latency::default());
+        slow.observe(10 * MS, now);
         health.sent(now);
         health.sent(now);
-        assert_eq!(health.silent_since(None, now + 1000 * MS), None, "two slow ones");
+        assert_eq!(health.silent_since(&fast, now + 1000 * MS), None, "two slow ones");
         health.sent(now + 5 * MS);
-        assert_eq!(health.silent_since(None, now + 30 * MS), None);
-        assert_eq!(health.silent_since(None, now + 31 * MS), Some(now));
-        assert_eq!(health.silent_since(Some(0.01), now + 40 * MS), None, "four times 10 ms");
-        assert_eq!(health.silent_since(Some(0.01), now + 41 * MS), Some(now));
+        assert_eq!(health.silent_since(&fast, now + 30 * MS), None);
+        assert_eq!(health.silent_since(&fast, now + 31 * MS), Some(now));
+        assert_eq!(health.silent_since(&slow, now + 39 * MS), None, "about four times 10 ms");
+        assert_eq!(health.silent_since(&slow, now + 41 * MS), Some(now));
         health.stall();
         assert!(health.is_passed_over() && !health.is_ejected());
-        assert_eq!(health.silent_since(None, now + 99 * MS), None, "it is known");
+        assert_eq!(health.silent_since(&fast, now + 99 * MS), None, "it is known");
         health.replied(false, now + 50 * MS);
         assert!(!health.is_passed_over());
-        assert_eq!(health.silent_since(None, now + 80 * MS), None, "the silence begins anew");
+        assert_eq!(health.silent_since(&fast, now + 80 * MS), None, "the silence begins anew");
     }
 
     #[test]
@@ -345,7 +348,7 @@ mod tests {
                     _ if health.wants_probe(now) => health.probed(Some(now)),
                     _ => {}
                 }
-                if health.silent_since(None, now).is_some() {
+                if health.silent_since(&Latency::default(), now).is_some() {
                     health.stall();
                 }
                 if health.is_sick() {

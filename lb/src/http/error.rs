@@ -75,11 +75,12 @@ impl Error {
     }
 
     fn of_router(error: &router::Error) -> StatusCode {
-        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, Upstream};
+        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
         match error {
             NoReplica | Overloaded | Stopping => StatusCode::SERVICE_UNAVAILABLE,
             // Nobody reads it.
             ClientLeft => StatusCode::BAD_REQUEST,
+            TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
             Upstream(error) => Self::of_upstream(error),
         }
     }
