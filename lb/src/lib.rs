@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`ring`], [`fleet`]: the pure cores: where a key goes, what should run
+//! - [`balance`]: pure too: which replica a request may go to, and how often it may be retried
 //! - [`runtime`]: the seam to whoever starts replicas; [`child`]: those that we start ourselves
 //! - [`upstream`]: the connection layer under awc
 //! - [`actors`]: the shells around them, and all that is mutable
@@ -12,6 +13,7 @@
 
 pub mod actors;
 pub mod app;
+pub mod balance;
 pub mod child;
 pub mod config;
 pub mod fleet;

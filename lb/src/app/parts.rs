@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::actors::router;
 use crate::actors::supervisor::StartTime;
+use crate::balance::Bound;
 use crate::config::{Config, Control, OnExit, RuntimeConfig};
 use crate::fleet::{self, Ownership};
 use crate::http::{control, front};
@@ -63,7 +64,11 @@ pub(super) fn heartbeat(config: &Config) -> runtime::Heartbeat {
 pub(super) fn router(config: &Config) -> router::Settings {
     router::Settings {
         key: config.key.clone(),
+        policy: config.policy,
+        bound: config.bounded_load.map(|load| Bound::new(load, config.bounded_load_floor, config.workers)),
         retries: config.retries,
+        retry_budget: config.retry_budget,
+        request_timeout: config.request_timeout,
         max_in_flight: config.max_in_flight,
         upstream: upstream::Settings {
             connect_timeout: config.connect_timeout,

@@ -1,5 +1,6 @@
 //! Every setting: its flag, its default and what it means. `LB_…` variables and TOML keys follow from the flag.
 
+mod balancing;
 mod docker;
 mod placement;
 
@@ -11,10 +12,11 @@ use clap::ArgAction::Set;
 use ipnet::IpNet;
 
 use super::value::{
-    OrOff, address, address_or_off, body_or_off, cidr, cluster, command, count, duration, path_or_off, size,
+    OrOff, address, address_or_off, body_or_off, cidr, cluster, command, count, duration, duration_or_off,
 };
-use super::value::{one_of, switch};
+use super::value::{one_of, path_or_off, percent, size, switch};
 use super::{Cluster, Control};
+pub(super) use balancing::Balancing;
 pub(super) use docker::Docker;
 pub(super) use placement::{Placement, Preset, Scheme};
 
@@ -32,6 +34,8 @@ pub(super) struct Args {
     pub docker: Docker,
     #[command(flatten)]
     pub placement: Placement,
+    #[command(flatten)]
+    pub balancing: Balancing,
     #[command(flatten)]
     pub health: Health,
     #[command(flatten)]
@@ -147,9 +151,17 @@ pub(super) struct Forwarding {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::<1>)]
     pub idle_timeout: Duration,
 
+    /// From the request to the last byte of its reply; or off
+    #[arg(long, value_name = "DURATION|off", default_value = "off", value_parser = duration_or_off::<1>)]
+    pub request_timeout: OrOff<Duration>,
+
     /// Further attempts of a request that failed, each at the next seat
     #[arg(long, value_name = "N", default_value = "2", value_parser = count::<u32, 0, 20>)]
     pub retries: u32,
+
+    /// Further attempts of all requests of the last seconds, in percent of these; 10 a second in each worker are free
+    #[arg(long, value_name = "PERCENT", default_value = "20%", value_parser = percent)]
+    pub retry_budget: u32,
 
     /// Networks (10.0.0.0/8, fd00::/8) and addresses of proxies whose X-Forwarded-For, -Proto and -Host are believed;
     /// what others say is replaced [default: none]

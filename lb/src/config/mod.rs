@@ -30,6 +30,7 @@ pub use value::Cluster;
 use awc::http::uri::PathAndQuery;
 use ipnet::IpNet;
 
+use crate::balance::Policy;
 use crate::key::KeySources;
 use crate::ring::Layout;
 use crate::runtime::{Upstream, docker};
@@ -55,6 +56,12 @@ pub struct Config {
     pub layout: Layout,
     /// Where a request's key comes from.
     pub key: KeySources,
+    /// Which replica is a request's first choice.
+    pub policy: Policy,
+    /// What a replica may have in flight, in thousandths of its share; `None`: any part of it.
+    pub bounded_load: Option<u32>,
+    /// Requests in flight to one replica that are never too many, over all workers.
+    pub bounded_load_floor: usize,
     /// How replicas are watched.
     pub heartbeat: Heartbeat,
     /// The longest wait for a connection to a replica.
@@ -63,8 +70,12 @@ pub struct Config {
     pub head_timeout: Duration,
     /// The longest silence in the middle of a body.
     pub idle_timeout: Duration,
+    /// From the request to the last byte of its reply.
+    pub request_timeout: Option<Duration>,
     /// Further attempts of a request that failed, at most 20.
     pub retries: u32,
+    /// Further attempts of all requests, in percent of these.
+    pub retry_budget: u32,
     /// How long a replica may take from its launch until it is ready.
     pub start_timeout: Duration,
     /// The longest wait for what is in flight; zero: none.

@@ -38,6 +38,30 @@ pub(super) fn duration<const MIN: u64>(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// Such a duration, or `off`.
+pub(super) fn duration_or_off<const MIN: u64>(text: &str) -> Result<OrOff<Duration>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    duration::<MIN>(text).map(Some).map_err(|error| format!("{error}, or 'off'"))
+}
+
+/// A percentage from 0 to 100, its sign optional.
+pub(super) fn percent(text: &str) -> Result<u32, String> {
+    count::<u32, 0, 100>(text.strip_suffix('%').unwrap_or(text).trim_end())
+        .map_err(|_| "must be a percentage such as 20%, from 0% to 100%".into())
+}
+
+/// A factor from 1 to 1,000 in thousandths, or `off`.
+pub(super) fn factor_or_off(text: &str) -> Result<OrOff<u32>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let factor = text.parse::<f64>().ok().filter(|factor| (1.0..=1000.0).contains(factor));
+    let per_mille = factor.map(|factor| (factor * 1000.0).round() as u32);
+    per_mille.map(Some).ok_or_else(|| "must be a number such as 1.25, from 1 to 1000, or 'off'".into())
+}
+
 /// A whole number from `MIN` to `MAX`.
 pub(super) fn count<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
     text.parse()
@@ -166,6 +190,22 @@ mod tests {
         for bad in ["", "5", "0s", "-1s", "25h", "1.5s x", "1e30y", "soon"] {
             let error = duration::<1>(bad).unwrap_err();
             assert_eq!(error, "must be a duration such as 500ms, 2s or 1m, from 1ms to 1day", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn shares() {
+        assert_eq!(percent("20%"), Ok(20));
+        assert_eq!(percent("0"), Ok(0));
+        assert_eq!(factor_or_off("1.25"), Ok(Some(1250)));
+        assert_eq!(factor_or_off("off"), Ok(None));
+        assert_eq!(duration_or_off::<1>("off"), Ok(None));
+        assert!(duration_or_off::<1>("0s").unwrap_err().ends_with(", or 'off'"));
+        for bad in ["", "101%", "-1", "0.2", "%", "NaN"] {
+            assert!(percent(bad).unwrap_err().contains("20%"), "{bad:?}");
+        }
+        for bad in ["", "0.99", "1001", "NaN", "inf", "-2", "on"] {
+            assert!(factor_or_off(bad).unwrap_err().contains("1.25"), "{bad:?}");
         }
     }
 

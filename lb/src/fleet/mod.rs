@@ -150,6 +150,7 @@ impl Fleet {
             Event::LastWords { incarnation, line } => self.last_words(incarnation, line, now),
             Event::Ring { ticket, busy } => self.ring_answered(ticket, busy, now),
             Event::Idle { router, incarnation } => self.idle(router, incarnation),
+            Event::Suspected { incarnation } => self.suspected(incarnation, now),
             Event::Stopped { incarnation } => self.gone(incarnation),
             Event::Add { call, n, names } => self.add(call, n, names, now),
             Event::Remove { call, n, names, loads } => self.remove(call, n, &names, &loads),

@@ -102,11 +102,12 @@ impl Error {
     }
 
     fn of_router(error: &router::Error) -> StatusCode {
-        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, Upstream};
+        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
         match error {
             NoReplica | Overloaded | Stopping => StatusCode::SERVICE_UNAVAILABLE,
             // Nobody reads it.
             ClientLeft => StatusCode::BAD_REQUEST,
+            TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
             Upstream(error) => Self::of_upstream(error),
         }
     }
@@ -134,10 +135,11 @@ impl Error {
     }
 
     fn proxy_status_of_router(error: &router::Error) -> Option<&'static str> {
-        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, Upstream};
+        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
         match error {
             NoReplica | Stopping => Some("lb; error=destination_unavailable"),
             Overloaded => Some("lb; error=connection_limit_reached"),
+            TooLong(_) => Some("lb; error=http_response_timeout"),
             ClientLeft => None,
             Upstream(error) => Some(Self::proxy_status_of_upstream(error)),
         }
