@@ -98,7 +98,8 @@ pub(super) fn read_reply(
     let mut reply = httparse::Response::new(&mut []);
     httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut reply, &bytes, &mut fields)?;
     let status = StatusCode::from_u16(reply.code.unwrap_or_default()).map_err(|_| httparse::Error::Status)?;
-    let mut headers = HeaderMap::with_capacity(reply.headers.len());
+    // Room for the `Via` that joins them.
+    let mut headers = HeaderMap::with_capacity(reply.headers.len() + 1);
     for field in reply.headers.iter() {
         let (name, value) = parse_field(&bytes, field)?;
         headers.append(name, value);
