@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) replied: bool,
     /// The reply broke off: the connection must end with it.
     pub(super) cut: bool,
+    /// It ends by a reset: a clean end would look like the reply's.
+    pub(super) reset: bool,
     /// The client sends nothing more, or is gone.
     pub(super) ended: bool,
     /// Whoever serves this connection (actix), and whoever reads the body.
@@ -178,6 +180,7 @@ impl State {
             interim: Interim::None,
             replied: false,
             cut: false,
+            reset: false,
             ended: false,
             task: None,
             reader: None,

@@ -19,6 +19,8 @@ use super::refusal::Refusal;
 pub struct Answer<B> {
     body: B,
     connection: Rc<Connection>,
+    /// The end of the connection is its own.
+    until_close: bool,
 }
 
 /// Serves the request behind a stand-in: by `serve`, or by `refuse` if it is none or its body turns out to be none.
@@ -27,7 +29,7 @@ pub struct Answer<B> {
 /// after an offer to upgrade (`Connection: upgrade` and `Upgrade`, no body) all that follows, byte for byte. A reply
 /// with 101 makes the connection a tunnel: the payload goes on until the client closes, and the reply's body goes to
 /// the client as it is if it is [`BodySize::Stream`] without chunking.
-pub async fn answer<B>(
+pub async fn answer<B: MessageBody>(
     mut request: Request,
     serve: impl AsyncFnOnce(Request) -> Response<B>,
     refuse: impl FnOnce(Refusal) -> Response<B>,
@@ -56,7 +58,7 @@ pub async fn answer<B>(
 
 impl Connection {
     /// The head of the reply is about to be written.
-    fn reply<B>(self: Rc<Self>, mut response: Response<B>) -> Response<Answer<B>> {
+    fn reply<B: MessageBody>(self: Rc<Self>, mut response: Response<B>) -> Response<Answer<B>> {
         let state = &mut *self.state.borrow_mut();
         state.drop_interim();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -66,7 +68,8 @@ impl Connection {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         let connection = self.clone();
-        response.map_body(|_, body| Answer { body, connection })
+        let until_close = response.body().size() == BodySize::Stream && !response.head().chunked();
+        response.map_body(|_, body| Answer { body, connection, until_close })
     }
 }
 
@@ -86,7 +89,8 @@ impl<B: MessageBody<Error = PayloadError> + Unpin> MessageBody for Answer<B> {
         }
         match Pin::new(&mut this.body).poll_next(cx) {
             Poll::Ready(Some(Err(_))) => {
-                this.connection.state.borrow_mut().cut = true;
+                let state = &mut *this.connection.state.borrow_mut();
+                (state.cut, state.reset) = (true, this.until_close);
                 Poll::Pending
             }
             next => next,

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::connection::{AHEAD, Connection, Stage, State, remember, wake};
 use super::head;
@@ -14,6 +15,12 @@ use super::refusal::Refusal;
 
 /// How long a client whose bytes we do not want may go on sending, so that it gets to read why.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// A socket that can be closed by a reset.
+pub trait Reset {
+    /// From now on dropping it is a reset, not a clean end.
+    fn reset(&self);
+}
 
 /// A client's socket under guard.
 ///
@@ -31,6 +38,13 @@ pub struct Guarded<T> {
     /// The end is said; what still comes is thrown away. A socket that is closed with unread bytes is reset, and the
     /// client might lose the reply.
     lingering: bool,
+}
+
+impl Reset for TcpStream {
+    fn reset(&self) {
+        // If this fails it is closed as usual: it is gone already.
+        let _ = self.set_zero_linger();
+    }
 }
 
 impl<T> Guarded<T> {
@@ -133,7 +147,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Guarded<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let Connection { settings, writing, state, .. } = &*this.connection;
@@ -159,6 +173,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         ready!(Pin::new(&mut this.io).poll_flush(cx))?;
         let state = &mut *this.connection.state.borrow_mut();
         if state.cut {
+            if state.reset {
+                this.io.reset();
+            }
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if state.replied && matches!(state.stage, Stage::Serving { .. }) {

@@ -20,7 +20,7 @@ use crate::upstream::sweep::Watches;
 use super::body::Body;
 use super::connection::Connection;
 use super::door::{Connections, Settings};
-use super::stream::Guarded;
+use super::stream::{Guarded, Reset};
 
 /// A client whose bytes come in pieces, with a pause after each; then it sends nothing more.
 struct Client {
@@ -48,6 +48,10 @@ impl AsyncRead for Client {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+impl Reset for Client {
+    fn reset(&self) {}
 }
 
 impl AsyncWrite for Client {

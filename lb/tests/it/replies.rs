@@ -183,6 +183,24 @@ fn a_truncated_reply_is_a_break_for_the_client_too() {
 }
 
 #[test]
+fn a_reply_that_only_the_connections_end_would_end_is_reset_when_it_is_truncated() {
+    let heads = Arc::new(AtomicUsize::new(0));
+    let read = heads.clone();
+    let origin = Origin::new(move |peer| {
+        peer.request()?;
+        peer.wire.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        until("the client has read the head", || read.load(Ordering::SeqCst) > 0);
+        None
+    });
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut old = Wire::connect(lb.traffic);
+    old.say("GET / HTTP/1.0\r\n\r\n");
+    assert!(old.head().unwrap().starts_with("HTTP/1.0 200 "));
+    heads.fetch_add(1, Ordering::SeqCst);
+    assert!(old.rest().is_err(), "a clean end would be the end of the reply");
+}
+
+#[test]
 fn what_is_no_reply_is_502() {
     for reply in [
         "SSH-2.0-x\r\n\r\n",

@@ -68,6 +68,27 @@ fn what_follows_a_101_passes_byte_for_byte() {
 }
 
 #[test]
+fn any_protocol_will_do_and_each_side_ends_by_itself() {
+    let origin = Origin::new(|peer| {
+        let offer = peer.head()?;
+        peer.wire.say(ACCEPT.replace("websocket", offer.fields("upgrade")[0]));
+        let all = peer.wire.rest().ok()?;
+        peer.wire.say(format!("{} bytes", all.len()));
+        None
+    });
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    // Not all wait for the 101.
+    client.say(OFFER.replace("websocket", "my/1"));
+    client.say("GET / HTTP/1.1\r\n\r\n");
+    let head = client.head().unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("\r\nupgrade: my/1\r\n"), "{head}");
+    client.say("more");
+    client.half_close();
+    assert_eq!(client.rest().unwrap(), b"22 bytes");
+}
+
+#[test]
 fn each_direction_goes_on_while_the_other_is_stuck() {
     const SIZE: usize = 8 << 20;
     let origin = Origin::new(|peer| {
