@@ -56,9 +56,8 @@ pub(super) async fn send(
     body: BoxBody,
 ) -> Result<Reply, Error> {
     if request.as_ref().headers.contains_key(header::UPGRADE) {
-        let connection = connect(&pool, &replica).await?;
-        let exchange = Exchange::new(&pool, &replica, connection, &request, BodySize::None, None)?;
-        return exchange.upgrade(&request, body).await;
+        // Boxed: it would make the future of every request larger, which is moved.
+        return Box::pin(offer(pool, replica, request, body)).await;
     }
     let size = body.size();
     let body = (!size.is_eof()).then(|| Replay::of(body));
@@ -78,6 +77,23 @@ pub(super) async fn send(
         exchange.reply(&request).await
     };
     attempt.await.map_err(|error| Error { sent: error.sent || sent, ..error })
+}
+
+/// Sends an offer to upgrade on a connection of its own; `client` is what the client sends after it.
+async fn offer(
+    pool: Pool,
+    replica: Rc<Replica>,
+    request: RequestHeadType,
+    client: BoxBody,
+) -> Result<Reply, Error> {
+    let connection = connect(&pool, &replica).await?;
+    let mut exchange = Exchange::new(&pool, &replica, connection, &request, BodySize::None, None)?;
+    let head = exchange.head(&request).await?;
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Reply::tunnel(head, Tunnel::new(exchange.connection, client)));
+    }
+    exchange.keep_alive = false;
+    Reply::new(head, exchange)
 }
 
 impl Exchange {
@@ -112,17 +128,6 @@ impl Exchange {
             return Err(self.error(Malformed::Interim.into()));
         }
         self.keep_alive &= head.keep_alive;
-        Reply::new(head, self)
-    }
-
-    /// The reply to an offer to upgrade: a tunnel, with `client` as its other side, or an ordinary one. Its
-    /// connection serves nothing else.
-    async fn upgrade(mut self, request: &RequestHeadType, client: BoxBody) -> Result<Reply, Error> {
-        let head = self.head(request).await?;
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Reply::tunnel(head, Tunnel::new(self.connection, client)));
-        }
-        self.keep_alive = false;
         Reply::new(head, self)
     }
 
