@@ -23,7 +23,8 @@ pub enum Source {
     PathSegment(NonZeroUsize),
     /// `cookie:NAME`: a cookie, byte for byte (RFC 6265, 4.2).
     Cookie(String),
-    /// `client-ip`: the text of the peer's address, an IPv4-mapped IPv6 address as IPv4.
+    /// `client-ip`: the text of the client's address, an IPv4-mapped IPv6 address as IPv4. It is the peer's, or what
+    /// trusted proxies say.
     ClientIp,
     /// `random`: six decimal digits, uniform in 100000…999999.
     Random,
@@ -42,8 +43,8 @@ pub struct Parts<'a> {
     pub query: &'a str,
     /// All headers.
     pub headers: &'a HeaderMap,
-    /// The client's address, if the transport knows it.
-    pub peer: Option<IpAddr>,
+    /// The client's address, if it is known.
+    pub client: Option<IpAddr>,
 }
 
 /// A request's key and where it was found.
@@ -97,7 +98,7 @@ impl Source {
             Self::Path => present([parts.path.as_bytes()]),
             Self::PathSegment(n) => present(parts.path.split('/').nth(n.get()).map(str::as_bytes)),
             Self::Cookie(name) => present(cookies(parts.headers, name.as_bytes())),
-            Self::ClientIp => parts.peer.map(|ip| Cow::Owned(ip.to_canonical().to_string().into_bytes())),
+            Self::ClientIp => parts.client.map(|ip| Cow::Owned(ip.to_canonical().to_string().into_bytes())),
             Self::Random => Some(random(rng)),
         }
     }
@@ -213,9 +214,10 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
         }
-        let peer = Some("::ffff:192.0.2.7".parse().unwrap());
+        let client = Some("::ffff:192.0.2.7".parse().unwrap());
         let sources: KeySources = sources.parse().unwrap();
-        let key = sources.key(&Parts { path, query, headers: &map, peer }, &mut fastrand::Rng::with_seed(1));
+        let key =
+            sources.key(&Parts { path, query, headers: &map, client }, &mut fastrand::Rng::with_seed(1));
         (key.bytes.into_owned(), key.source.to_string())
     }
 
@@ -247,7 +249,7 @@ mod tests {
             assert!((100_000..1_000_000).contains(&String::from_utf8(key).unwrap().parse::<u32>().unwrap()));
         }
         let sources: KeySources = "random".parse().unwrap();
-        let parts = Parts { path: "/", query: "", headers: &HeaderMap::new(), peer: None };
+        let parts = Parts { path: "/", query: "", headers: &HeaderMap::new(), client: None };
         let mut rng = fastrand::Rng::with_seed(2);
         assert_ne!(sources.key(&parts, &mut rng), sources.key(&parts, &mut rng));
     }

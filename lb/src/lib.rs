@@ -2,20 +2,24 @@
 //!
 //! # Layout
 //! - [`ring`], [`fleet`]: the pure cores: where a key goes, what should run
+//! - [`balance`]: pure too: which replica a request may go to, and how often it may be retried
 //! - [`runtime`]: the seam to whoever starts replicas; [`child`]: those that we start ourselves
 //! - [`upstream`]: the connection layer under awc
 //! - [`actors`]: the shells around them, and all that is mutable
+//! - [`inbound`]: the guard under the traffic listener
 //! - [`http`]: the two listeners
 //! - [`config`], [`key`], [`name`]: what people say
 //! - [`app`]: the whole
 
 pub mod actors;
 pub mod app;
+pub mod balance;
 pub mod child;
 pub mod config;
 pub mod fleet;
 pub mod healthcheck;
 pub mod http;
+pub mod inbound;
 pub mod key;
 pub mod name;
 pub mod ring;

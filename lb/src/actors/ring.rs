@@ -58,8 +58,8 @@ impl RingActor {
     fn recall(&mut self, gone: &[Arc<Replica>], abort: bool) -> ResponseFuture<Result<Changed, RingError>> {
         let epoch = self.ring.epoch();
         let gone: Vec<Incarnation> = gone.iter().map(|replica| replica.incarnation).collect();
-        self.routers
-            .retain(|_, recall| recall.try_send(router::Recall { epoch, gone: gone.clone(), abort }).is_ok());
+        let recall = router::Recall { epoch, seated: self.ring.occupied(), gone, abort };
+        self.routers.retain(|_, router| router.try_send(recall.clone()).is_ok());
         let (answer, answered) = oneshot::channel();
         self.pending.push(Pending {
             epoch,
@@ -162,7 +162,7 @@ impl Handler<Register> for RingActor {
 
     fn handle(&mut self, Register { router, recall }: Register, _: &mut Self::Context) -> Registered {
         self.routers.insert(router, recall);
-        Registered { epoch: self.ring.epoch(), layout: *self.ring.layout() }
+        Registered { epoch: self.ring.epoch(), layout: *self.ring.layout(), seated: self.ring.occupied() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod act;
 mod message;
+mod start_time;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,7 +24,8 @@ use super::ring::{self, RingActor};
 use super::router;
 
 use act::report;
-pub use message::{Add, Attach, Close, Idle, Kill, List, Observe, Ready, Remove, State, Stop};
+pub use message::{Add, Attach, Close, Idle, Kill, List, Observe, Ready, Remove, State, Stop, Suspicion};
+pub use start_time::StartTime;
 
 /// How long a router may take to say its load.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,6 +40,7 @@ pub struct SupervisorActor {
     routers: BTreeMap<RouterId, Recipient<router::Load>>,
     callers: BTreeMap<CallId, oneshot::Sender<Result<Vec<Name>, Refusal>>>,
     last_call: u64,
+    start_time: StartTime,
     timer: Option<SpawnHandle>,
     serving: Option<oneshot::Sender<()>>,
     halted: Vec<oneshot::Sender<()>>,
@@ -69,6 +72,7 @@ impl SupervisorActor {
             routers: BTreeMap::new(),
             callers: BTreeMap::new(),
             last_call: 0,
+            start_time: StartTime::default(),
             timer: None,
             serving: Some(serving),
             halted: Vec::new(),
@@ -76,10 +80,18 @@ impl SupervisorActor {
         }
     }
 
+    /// How long replicas take to start, to be read by others.
+    pub fn start_time(&self) -> StartTime {
+        self.start_time.clone()
+    }
+
     fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = Instant::now();
         for action in self.fleet.on(event, now.into_std()) {
             self.act(action, ctx);
+        }
+        if let Some(measured) = self.fleet.start_time() {
+            self.start_time.set(measured);
         }
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
@@ -89,10 +101,10 @@ impl SupervisorActor {
     }
 
     /// Asks every router for its load; one that is silent counts as idle.
-    fn loads(&self) -> impl Future<Output = Vec<router::LoadOf>> + use<> {
+    fn loads(&self) -> impl Future<Output = Vec<router::Loaded>> + use<> {
         let asked: Vec<_> =
             self.routers.values().map(|router| timeout(PATIENCE, router.send(router::Load))).collect();
-        async move { join_all(asked).await.into_iter().flatten().flatten().flatten().collect() }
+        async move { join_all(asked).await.into_iter().flatten().flatten().collect() }
     }
 
     /// Resolves when all replicas are gone.
@@ -162,6 +174,14 @@ impl Handler<Idle> for SupervisorActor {
     }
 }
 
+impl Handler<Suspicion> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Suspicion { incarnation }: Suspicion, ctx: &mut Self::Context) {
+        self.feed(Event::Suspected { incarnation }, ctx);
+    }
+}
+
 impl Handler<List> for SupervisorActor {
     type Result = Vec<Name>;
 
@@ -198,7 +218,7 @@ impl Handler<Remove> for SupervisorActor {
         let slots = self.ring.send(ring::Snapshot);
         report(ctx, async move {
             let slots = slots.await.map(|snapshot| snapshot.slots).unwrap_or_default();
-            let in_flight = in_flight(loads.await);
+            let in_flight = in_flight(&loads.await);
             let load = |SeatView { seat, replica, .. }: SeatView| {
                 let incarnation = replica.map(|replica| replica.incarnation);
                 let in_flight = incarnation.and_then(|incarnation| in_flight.get(&incarnation));
@@ -217,7 +237,17 @@ impl Handler<Observe> for SupervisorActor {
     fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
         let view = self.fleet.view();
         let loads = self.loads();
-        Box::pin(async move { State { view, in_flight: in_flight(loads.await) } })
+        Box::pin(async move {
+            let loads = loads.await;
+            let mut skips = BTreeMap::new();
+            for load in replicas(&loads) {
+                let worst = skips.entry(load.incarnation).or_insert(load.skip);
+                *worst = load.skip.max(*worst);
+            }
+            let mut counts = router::Counts::default();
+            loads.iter().for_each(|load| counts += load.counts);
+            State { view, in_flight: in_flight(&loads), skips, counts }
+        })
     }
 }
 
@@ -246,9 +276,13 @@ impl Handler<Kill> for SupervisorActor {
 }
 
 /// Requests in flight by replica, over all routers.
-fn in_flight(loads: Vec<router::LoadOf>) -> BTreeMap<Incarnation, usize> {
-    loads.into_iter().fold(BTreeMap::new(), |mut sum, load| {
+fn in_flight(loads: &[router::Loaded]) -> BTreeMap<Incarnation, usize> {
+    replicas(loads).fold(BTreeMap::new(), |mut sum, load| {
         *sum.entry(load.incarnation).or_default() += load.in_flight;
         sum
     })
+}
+
+fn replicas(loads: &[router::Loaded]) -> impl Iterator<Item = &router::LoadOf> {
+    loads.iter().flat_map(|load| &load.replicas)
 }

@@ -2,12 +2,11 @@
 
 mod embed;
 mod parts;
+mod traffic;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, Addr};
@@ -19,12 +18,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::actors::ring::RingActor;
-use crate::actors::router::RouterActor;
 use crate::actors::supervisor::{Close, Kill, Stop, SupervisorActor};
 use crate::config::{Config, Exit};
-use crate::fleet::RouterId;
 use crate::http::admin::{self, Admin};
-use crate::http::front::{self, Connections};
 use crate::runtime::{self, Runtime};
 
 pub use embed::Embedded;
@@ -35,12 +31,6 @@ const BACKLOG: u32 = 4096;
 
 /// Signals that come within this time are one.
 const ONE_SIGNAL: Duration = Duration::from_millis(100);
-
-/// How long a client may go on sending a body that was refused, so that it gets to read why.
-const LINGER: Duration = Duration::from_secs(5);
-
-/// Bytes that are gathered before they are written to a client: measured, a quarter less CPU at 1 MB.
-const WRITE_BUFFER: usize = 128 * 1024;
 
 /// Why the balancer did not start.
 #[derive(Debug, thiserror::Error)]
@@ -104,11 +94,13 @@ pub async fn start(config: &Config, runtime: Rc<dyn Runtime>) -> Result<Running,
         found,
         ring.clone(),
         serving_now,
-    )
-    .start();
+    );
+    let front = parts::front(config, supervisor.start_time());
+    let supervisor = supervisor.start();
     let admin =
         Admin { cluster: config.cluster.to_string(), ring: ring.clone(), supervisor: supervisor.clone() };
-    let (traffic, traffic_server) = serve_traffic(config, traffic_listener, ring, supervisor.clone())?;
+    let (traffic, traffic_server) =
+        traffic::serve(config, front, traffic_listener, ring, supervisor.clone())?;
     let admin_server = admin_listener.map(|listener| serve_admin(listener, admin)).transpose()?;
     let (admin, admin_server) = admin_server.unzip();
     let drain = config.drain;
@@ -196,43 +188,6 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
         socket.listen(BACKLOG)?.into_std()
     };
     bound().map_err(|error| StartError::Listen { flag, address, error })
-}
-
-fn serve_traffic(
-    config: &Config,
-    listener: TcpListener,
-    ring: Addr<RingActor>,
-    supervisor: Addr<SupervisorActor>,
-) -> Result<(SocketAddr, ServerHandle), StartError> {
-    let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
-    let address = listener.local_addr().map_err(failed)?;
-    let connections = Connections::new(config.max_connections);
-    let (settings, routing) = (parts::front(config), parts::router(config));
-    let ids = Arc::new(AtomicU64::new(0));
-    let server = HttpServer::new(move || {
-        let (ring, supervisor, routing) = (ring.clone(), supervisor.clone(), routing.clone());
-        let (ids, to_supervisor) = (ids.clone(), supervisor.clone());
-        front::service(settings.clone(), to_supervisor, move || {
-            let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
-            RouterActor::new(id, routing.clone(), ring.clone(), supervisor.clone()).start()
-        })
-    })
-    .workers(config.workers)
-    .on_connect(move |io, extensions| connections.opened(io, extensions))
-    // actix would stop accepting; we answer 503 before (`Connections`).
-    .max_connections(config.max_connections.saturating_add(1024))
-    .tcp_nodelay(true)
-    .h1_allow_half_closed(false)
-    .h1_write_buffer_size(WRITE_BUFFER)
-    .keep_alive(config.client_idle_timeout)
-    .client_request_timeout(config.client_head_timeout)
-    .client_disconnect_timeout(LINGER)
-    .shutdown_timeout(config.drain.as_secs().saturating_add(1))
-    .disable_signals()
-    .listen(listener)
-    .map_err(failed)?
-    .run();
-    Ok((address, spawn(server)))
 }
 
 fn serve_admin(listener: TcpListener, admin: Admin) -> Result<(SocketAddr, ServerHandle), StartError> {

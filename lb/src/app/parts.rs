@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::actors::router;
+use crate::actors::supervisor::StartTime;
+use crate::balance::Bound;
 use crate::config::{Config, Control, OnExit, RuntimeConfig};
 use crate::fleet::{self, Ownership};
 use crate::http::{control, front};
+use crate::inbound;
 use crate::runtime::docker::Docker;
 use crate::runtime::fixed::Fixed;
 use crate::runtime::process::{Process, Program};
@@ -61,7 +64,11 @@ pub(super) fn heartbeat(config: &Config) -> runtime::Heartbeat {
 pub(super) fn router(config: &Config) -> router::Settings {
     router::Settings {
         key: config.key.clone(),
+        policy: config.policy,
+        bound: config.bounded_load.map(|load| Bound::new(load, config.bounded_load_floor, config.workers)),
         retries: config.retries,
+        retry_budget: config.retry_budget,
+        request_timeout: config.request_timeout,
         max_in_flight: config.max_in_flight,
         upstream: upstream::Settings {
             connect_timeout: config.connect_timeout,
@@ -71,10 +78,17 @@ pub(super) fn router(config: &Config) -> router::Settings {
     }
 }
 
-pub(super) fn front(config: &Config) -> front::Settings {
+pub(super) fn inbound(config: &Config) -> inbound::Settings {
+    let sizes = (config.max_header_size, config.max_target, config.max_body);
+    inbound::Settings::new(sizes, (config.client_head_timeout, config.client_idle_timeout))
+}
+
+pub(super) fn front(config: &Config, start_time: StartTime) -> front::Settings {
     front::Settings {
         control: config.control == Control::Open,
         control_body: control::Limits { size: config.max_control_body, time: config.client_head_timeout },
         map_404: config.map_404,
+        start_time,
+        trusted_proxies: config.trusted_proxies.iter().copied().collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! Every setting: its flag, its default and what it means. `LB_…` variables and TOML keys follow from the flag.
 
+mod balancing;
 mod docker;
 mod placement;
 
@@ -8,10 +9,14 @@ use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
 use clap::ArgAction::Set;
+use ipnet::IpNet;
 
-use super::value::{OrOff, address, address_or_off, cluster, command, count, duration, path_or_off, size};
-use super::value::{one_of, switch};
+use super::value::{
+    OrOff, address, address_or_off, body_or_off, cidr, cluster, command, count, duration, duration_or_off,
+};
+use super::value::{one_of, path_or_off, percent, size, switch};
 use super::{Cluster, Control};
+pub(super) use balancing::Balancing;
 pub(super) use docker::Docker;
 pub(super) use placement::{Placement, Preset, Scheme};
 
@@ -29,6 +34,8 @@ pub(super) struct Args {
     pub docker: Docker,
     #[command(flatten)]
     pub placement: Placement,
+    #[command(flatten)]
+    pub balancing: Balancing,
     #[command(flatten)]
     pub health: Health,
     #[command(flatten)]
@@ -144,9 +151,22 @@ pub(super) struct Forwarding {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::<1>)]
     pub idle_timeout: Duration,
 
+    /// From the request to the last byte of its reply; or off
+    #[arg(long, value_name = "DURATION|off", default_value = "off", value_parser = duration_or_off::<1>)]
+    pub request_timeout: OrOff<Duration>,
+
     /// Further attempts of a request that failed, each at the next seat
     #[arg(long, value_name = "N", default_value = "2", value_parser = count::<u32, 0, 20>)]
     pub retries: u32,
+
+    /// Further attempts of all requests of the last seconds, in percent of these; 10 a second in each worker are free
+    #[arg(long, value_name = "PERCENT", default_value = "20%", value_parser = percent)]
+    pub retry_budget: u32,
+
+    /// Networks (10.0.0.0/8, fd00::/8) and addresses of proxies whose X-Forwarded-For, -Proto and -Host are believed;
+    /// what others say is replaced [default: none]
+    #[arg(long, value_name = "CIDR,…", value_delimiter = ',', value_parser = cidr)]
+    pub trusted_proxies: Vec<IpNet>,
 
     /// Turn a replica's 404 into the 400 of the built-in replica
     #[arg(
@@ -172,11 +192,23 @@ pub(super) struct Clients {
     #[arg(long, value_name = "N", default_value = "10000", value_parser = count::<usize, 1, 1_000_000>)]
     pub max_in_flight: usize,
 
-    /// The longest wait for the whole head of a request, and for the whole body of /add and /rm
+    /// The largest header of a request, all its fields together; larger is 431, and so are more than 96 fields
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = size::<1024, { 1 << 20 }>)]
+    pub max_header_size: usize,
+
+    /// The longest target of a request (path and query); longer is 414
+    #[arg(long, value_name = "SIZE", default_value = "8KiB", value_parser = size::<128, { 63 << 10 }>)]
+    pub max_target: usize,
+
+    /// The largest body of a request, or off; larger is 413
+    #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = body_or_off)]
+    pub max_body: OrOff<u64>,
+
+    /// The longest wait for the whole head of a request, from its first byte, and for the whole body of /add and /rm
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::<1>)]
     pub client_head_timeout: Duration,
 
-    /// How long a connection may stay idle
+    /// How long a client may do nothing that it is waited for: send its next request, go on with a body, read a reply
     #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = duration::<1>)]
     pub client_idle_timeout: Duration,
 }
@@ -201,7 +233,7 @@ pub(super) struct ControlCalls {
     pub strict_rm: bool,
 
     /// The largest body of /add and /rm
-    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size::<1, { 64 << 20 }>)]
     pub max_control_body: usize,
 }
 

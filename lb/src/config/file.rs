@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::settings::{Origin, Setting};
 
 /// The settings that may be arrays; elsewhere an array is a mistake.
-const LISTS: [&str; 4] = ["upstream", "key", "replica-env", "replica-cap-add"];
+const LISTS: [&str; 5] = ["upstream", "key", "replica-env", "replica-cap-add", "trusted-proxies"];
 
 /// The settings of a file; every key is one of `names`.
 pub(super) fn read(path: &str, names: &[String]) -> Result<BTreeMap<String, Setting>, Exit> {

@@ -28,7 +28,9 @@ pub use exit::Exit;
 pub use value::Cluster;
 
 use awc::http::uri::PathAndQuery;
+use ipnet::IpNet;
 
+use crate::balance::Policy;
 use crate::key::KeySources;
 use crate::ring::Layout;
 use crate::runtime::{Upstream, docker};
@@ -54,6 +56,12 @@ pub struct Config {
     pub layout: Layout,
     /// Where a request's key comes from.
     pub key: KeySources,
+    /// Which replica is a request's first choice.
+    pub policy: Policy,
+    /// What a replica may have in flight, in thousandths of its share; `None`: any part of it.
+    pub bounded_load: Option<u32>,
+    /// Requests in flight to one replica that are never too many, over all workers.
+    pub bounded_load_floor: usize,
     /// How replicas are watched.
     pub heartbeat: Heartbeat,
     /// The longest wait for a connection to a replica.
@@ -62,8 +70,12 @@ pub struct Config {
     pub head_timeout: Duration,
     /// The longest silence in the middle of a body.
     pub idle_timeout: Duration,
+    /// From the request to the last byte of its reply.
+    pub request_timeout: Option<Duration>,
     /// Further attempts of a request that failed, at most 20.
     pub retries: u32,
+    /// Further attempts of all requests, in percent of these.
+    pub retry_budget: u32,
     /// How long a replica may take from its launch until it is ready.
     pub start_timeout: Duration,
     /// The longest wait for what is in flight; zero: none.
@@ -76,6 +88,8 @@ pub struct Config {
     pub control: Control,
     /// Whether /rm of more than there are is an error.
     pub strict_rm: bool,
+    /// Networks of proxies whose forwarding fields are believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether a replica's 404 becomes the contract's 400.
     pub map_404: bool,
     /// The largest body of /add and /rm, in bytes.
@@ -84,9 +98,15 @@ pub struct Config {
     pub max_connections: usize,
     /// Requests in flight in each worker.
     pub max_in_flight: usize,
+    /// The largest header of a request, all its fields together, in bytes.
+    pub max_header_size: usize,
+    /// The longest target of a request, in bytes.
+    pub max_target: usize,
+    /// The largest body of a request, in bytes; `None`: any.
+    pub max_body: Option<u64>,
     /// The longest wait for the whole head of a request.
     pub client_head_timeout: Duration,
-    /// How long a client's connection may stay idle.
+    /// How long a client may do nothing that it is waited for.
     pub client_idle_timeout: Duration,
     /// Threads that serve clients, at least one.
     pub workers: usize,

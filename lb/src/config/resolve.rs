@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-use super::args::{Args, Docker, Placement, Preset, Replicas, Runtime, Scheme};
+use super::args::{Args, Balancing, Docker, Placement, Preset, Replicas, Runtime, Scheme};
 use super::exit::Exit;
 use super::settings::Settings;
 use super::{Config, Heartbeat, RuntimeConfig};
+use crate::balance::Policy;
 use crate::key::KeySources;
 use crate::ring::{self, Layout, RingError, SeatId, SlotCap};
 use crate::runtime::{Upstream, docker};
@@ -18,7 +19,7 @@ use crate::runtime::{Upstream, docker};
 const MAX_REPLICAS: usize = 64;
 
 /// What the preset `assignment` fixes, as it would be typed.
-const ASSIGNMENT: [(&str, &str); 7] = [
+const ASSIGNMENT: [(&str, &str); 9] = [
     ("layout", "ring"),
     ("slots", "512"),
     ("virtual-nodes", "9"),
@@ -26,6 +27,8 @@ const ASSIGNMENT: [(&str, &str); 7] = [
     ("hash", "polynomial"),
     ("slot-cap", "off"),
     ("key", "random"),
+    ("policy", "hash"),
+    ("bounded-load", "off"),
 ];
 
 /// What only containers have.
@@ -49,11 +52,12 @@ const NOT_STATIC: [&str; 6] =
 impl Config {
     /// The configuration that the settings give, if they agree with each other.
     pub(super) fn resolve(settings: &Settings) -> Result<Self, Exit> {
-        let Args { listeners, replicas, docker, placement, health, forwarding, clients, control } =
+        let Args { listeners, replicas, docker, placement, balancing, health, forwarding, clients, control } =
             settings.args()?;
         let given = Given(settings);
 
         given.apart(listeners.listen, listeners.admin_listen)?;
+        let bounded_load = given.bounded_load(&balancing, placement.preset)?;
         let (layout, key) = given.placement(placement)?;
         let (runtime, count, max) = given.runtime(&replicas, &docker, &layout)?;
         let heartbeat = Heartbeat {
@@ -75,21 +79,30 @@ impl Config {
             cluster: replicas.cluster,
             layout,
             key,
+            policy: balancing.policy,
+            bounded_load,
+            bounded_load_floor: balancing.bounded_load_floor,
             heartbeat,
             connect_timeout: forwarding.connect_timeout,
             head_timeout: forwarding.head_timeout,
             idle_timeout: forwarding.idle_timeout,
+            request_timeout: forwarding.request_timeout,
             retries: forwarding.retries,
+            retry_budget: forwarding.retry_budget,
             start_timeout: replicas.start_timeout,
             drain: replicas.drain,
             stop_timeout: replicas.stop_timeout,
             on_exit: docker.on_exit,
             control: control.control,
             strict_rm: control.strict_rm,
+            trusted_proxies: forwarding.trusted_proxies,
             map_404: forwarding.map_404,
             max_control_body: control.max_control_body,
             max_connections: clients.max_connections,
             max_in_flight: clients.max_in_flight,
+            max_header_size: clients.max_header_size,
+            max_target: clients.max_target,
+            max_body: clients.max_body,
             client_head_timeout: clients.client_head_timeout,
             client_idle_timeout: clients.client_idle_timeout,
             workers: listeners
@@ -168,6 +181,19 @@ impl Given<'_> {
             self.error(name, error)
         })?;
         Ok((layout, key))
+    }
+
+    /// The factor, if it has a meaning.
+    fn bounded_load(&self, balancing: &Balancing, preset: Option<Preset>) -> Result<Option<u32>, Exit> {
+        if balancing.policy != Policy::Hash {
+            self.refuse(&["bounded-load", "bounded-load-floor"], "only with --policy hash")?;
+            return Ok(None);
+        }
+        let bounded_load = balancing.bounded_load.filter(|_| preset.is_none());
+        if bounded_load.is_none() {
+            self.refuse(&["bounded-load-floor"], "only with a --bounded-load, which is off")?;
+        }
+        Ok(bounded_load)
     }
 
     /// Who runs the replicas, how many there are, and how many there may be.

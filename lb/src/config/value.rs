@@ -1,10 +1,11 @@
 //! What a single value may be: durations, sizes, numbers, words.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
+use ipnet::IpNet;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -37,6 +38,30 @@ pub(super) fn duration<const MIN: u64>(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// Such a duration, or `off`.
+pub(super) fn duration_or_off<const MIN: u64>(text: &str) -> Result<OrOff<Duration>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    duration::<MIN>(text).map(Some).map_err(|error| format!("{error}, or 'off'"))
+}
+
+/// A percentage from 0 to 100, its sign optional.
+pub(super) fn percent(text: &str) -> Result<u32, String> {
+    count::<u32, 0, 100>(text.strip_suffix('%').unwrap_or(text).trim_end())
+        .map_err(|_| "must be a percentage such as 20%, from 0% to 100%".into())
+}
+
+/// A factor from 1 to 1,000 in thousandths, or `off`.
+pub(super) fn factor_or_off(text: &str) -> Result<OrOff<u32>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let factor = text.parse::<f64>().ok().filter(|factor| (1.0..=1000.0).contains(factor));
+    let per_mille = factor.map(|factor| (factor * 1000.0).round() as u32);
+    per_mille.map(Some).ok_or_else(|| "must be a number such as 1.25, from 1 to 1000, or 'off'".into())
+}
+
 /// A whole number from `MIN` to `MAX`.
 pub(super) fn count<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
     text.parse()
@@ -46,18 +71,28 @@ pub(super) fn count<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str)
         .ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
 }
 
-/// A size in bytes, from 1 B to 64 MiB.
-pub(super) fn size(text: &str) -> Result<usize, String> {
+/// A size in bytes, from MIN to MAX.
+pub(super) fn size<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match text[digits.len()..].trim() {
         "" | "B" => Some(1),
         "KiB" => Some(1 << 10),
         "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
         _ => None,
     };
+    let range = || format!("must be a size such as 512, 16KiB or 1MiB, from {} to {}", Size(MIN), Size(MAX));
     unit.and_then(|unit| digits.parse::<usize>().ok()?.checked_mul(unit))
-        .filter(|size| (1..=64 << 20).contains(size))
-        .ok_or_else(|| "must be a size such as 512, 16KiB or 1MiB, from 1 to 64MiB".into())
+        .filter(|size| (MIN..=MAX).contains(size))
+        .ok_or_else(range)
+}
+
+/// The largest body of a request, from 1 B to 1 TiB, or `off`.
+pub(super) fn body_or_off(text: &str) -> Result<OrOff<u64>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    size::<1, { 1 << 40 }>(text).map(|size| Some(size as u64)).map_err(|error| format!("{error}, or 'off'"))
 }
 
 /// An address to listen on.
@@ -71,6 +106,13 @@ pub(super) fn address_or_off(text: &str) -> Result<OrOff<SocketAddr>, String> {
         return Ok(None);
     }
     address(text).map(Some).map_err(|error| format!("{error}, or 'off'"))
+}
+
+/// A network such as `10.0.0.0/8` or `fd00::/8`, or a single address.
+pub(super) fn cidr(text: &str) -> Result<IpNet, String> {
+    let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let net = text.parse().ok().or_else(single);
+    net.ok_or_else(|| "must be networks or addresses, such as 10.0.0.0/8,192.0.2.1,fd00::/8".into())
 }
 
 /// A request target in origin form (RFC 9112, 3.2.1), or `off`.
@@ -121,6 +163,20 @@ pub(super) fn cluster(text: &str) -> Result<Cluster, String> {
     Ok(Cluster(text.into()))
 }
 
+/// A size in the largest unit that gives a whole number.
+struct Size(usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (bits, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+            if self.0 >= 1 << bits && self.0.is_multiple_of(1 << bits) {
+                return write!(f, "{}{unit}", self.0 >> bits);
+            }
+        }
+        write!(f, "{}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +194,24 @@ mod tests {
     }
 
     #[test]
+    fn shares() {
+        assert_eq!(percent("20%"), Ok(20));
+        assert_eq!(percent("0"), Ok(0));
+        assert_eq!(factor_or_off("1.25"), Ok(Some(1250)));
+        assert_eq!(factor_or_off("off"), Ok(None));
+        assert_eq!(duration_or_off::<1>("off"), Ok(None));
+        assert!(duration_or_off::<1>("0s").unwrap_err().ends_with(", or 'off'"));
+        for bad in ["", "101%", "-1", "0.2", "%", "NaN"] {
+            assert!(percent(bad).unwrap_err().contains("20%"), "{bad:?}");
+        }
+        for bad in ["", "0.99", "1001", "NaN", "inf", "-2", "on"] {
+            assert!(factor_or_off(bad).unwrap_err().contains("1.25"), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn sizes() {
+        let size = size::<1, { 64 << 20 }>;
         assert_eq!(size("512"), Ok(512));
         assert_eq!(size("512B"), Ok(512));
         assert_eq!(size("16KiB"), Ok(16384));
@@ -146,8 +219,11 @@ mod tests {
         for bad in
             ["", "0", "KiB", "-1", "1kb", "65MiB", "1GiB", "99999999999999999999", "9007199254740993MiB"]
         {
-            assert!(size(bad).unwrap_err().contains("16KiB"), "{bad:?}");
+            assert!(size(bad).unwrap_err().ends_with("from 1 to 64MiB"), "{bad:?}");
         }
+        assert_eq!(body_or_off("off"), Ok(None));
+        assert_eq!(body_or_off("2GiB"), Ok(Some(2 << 30)));
+        assert!(body_or_off("no").unwrap_err().ends_with("from 1 to 1024GiB, or 'off'"));
     }
 
     #[test]

@@ -90,6 +90,11 @@ pub enum Event {
         /// To which replica.
         incarnation: Incarnation,
     },
+    /// A router has ejected a replica for what its traffic shows.
+    Suspected {
+        /// Which one.
+        incarnation: Incarnation,
+    },
     /// A replica that we stopped is gone.
     Stopped {
         /// Which one.

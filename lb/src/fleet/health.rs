@@ -39,6 +39,15 @@ impl Fleet {
         }
     }
 
+    /// Brings the next heartbeat forward; one that is under way will do.
+    pub(super) fn suspected(&mut self, incarnation: Incarnation, now: Instant) {
+        if let Some(member) = self.members.get_mut(&incarnation)
+            && let Some(next) = &mut member.beats.next
+        {
+            *next = now.min(*next);
+        }
+    }
+
     pub(super) fn beat(&mut self, incarnation: Incarnation, beat: Beat, now: Instant) {
         let interval = self.settings.heartbeat_interval;
         let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.watched()) else {

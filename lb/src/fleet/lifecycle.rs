@@ -25,6 +25,7 @@ impl Fleet {
         let launch = Launch { seat: seat_id, name, incarnation };
         let mut member = Member::new(launch.clone(), seat.weight, now);
         if self.settings.ownership == Ownership::Ours {
+            member.launched_at = Some(now);
             member.start_deadline = Some(now + self.settings.start_timeout);
             log::info!("replica launched name={} seat={seat_id} incarnation={incarnation}", launch.name);
         }
@@ -99,6 +100,8 @@ impl Fleet {
     pub(super) fn first_good(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.start_deadline = None;
+        let took = member.launched_at.map(|launched| now.saturating_duration_since(launched));
+        self.start_time = took.or(self.start_time);
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         if let Some(call) = seat.reserved_by {
             return self.added_one(call);

@@ -37,6 +37,8 @@ pub(super) struct Member {
     pub launch: Launch,
     pub weight: Weight,
     pub phase: Phase,
+    /// When we launched it; not known of what was adopted.
+    pub launched_at: Option<Instant>,
     /// Since when it is ready, suspect or not.
     pub ready_since: Option<Instant>,
     pub instance: Option<Instance>,
@@ -88,6 +90,7 @@ impl Member {
             launch,
             weight,
             phase: Phase::Starting,
+            launched_at: None,
             ready_since: None,
             instance: None,
             launching: true,

@@ -91,6 +91,8 @@ pub struct Fleet {
     /// When we asked to be woken: an event that comes much later voids the heartbeats.
     due: Option<Instant>,
     announced: bool,
+    /// How long the latest replica took from its launch to its first good heartbeat.
+    start_time: Option<Duration>,
     /// Why nothing is launched or cleared away any more, and no change accepted.
     frozen: Option<Refusal>,
     stopping: bool,
@@ -126,6 +128,7 @@ impl Fleet {
             last_incarnation: 0,
             due: None,
             announced: false,
+            start_time: None,
             frozen: None,
             stopping: false,
             halted: false,
@@ -147,6 +150,7 @@ impl Fleet {
             Event::LastWords { incarnation, line } => self.last_words(incarnation, line, now),
             Event::Ring { ticket, busy } => self.ring_answered(ticket, busy, now),
             Event::Idle { router, incarnation } => self.idle(router, incarnation),
+            Event::Suspected { incarnation } => self.suspected(incarnation, now),
             Event::Stopped { incarnation } => self.gone(incarnation),
             Event::Add { call, n, names } => self.add(call, n, names, now),
             Event::Remove { call, n, names, loads } => self.remove(call, n, &names, &loads),
@@ -160,6 +164,11 @@ impl Fleet {
         self.halt();
         self.due = Some(self.next_wake(now));
         std::mem::take(&mut self.actions)
+    }
+
+    /// How long a replica took to start, the last time one did.
+    pub fn start_time(&self) -> Option<Duration> {
+        self.start_time
     }
 
     /// When to send the next [`Event::Tick`], if nothing happens before: never later than a heartbeat interval,

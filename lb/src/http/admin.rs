@@ -1,15 +1,18 @@
 //! The admin listener: is it alive, is it ready, what does it run, where does a key go.
 
+use std::collections::BTreeMap;
+
 use actix::Addr;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::actors::ring::{Explain, Explained, RingActor, Snapshot};
+use crate::actors::router::Skip;
 use crate::actors::supervisor::{Observe, Ready, State, SupervisorActor};
 use crate::fleet::{MemberView, Refusal};
 use crate::key;
-use crate::ring::{Layout, Scheme, SeatId};
+use crate::ring::{Incarnation, Layout, Scheme, SeatId};
 
 use super::error::Error;
 
@@ -80,6 +83,7 @@ async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
         "target": fleet.view.target,
         "seats": seats.collect::<Vec<_>>(),
         "others": others.collect::<Vec<_>>(),
+        "routing": fleet.counts,
     })))
 }
 
@@ -107,6 +111,7 @@ fn member(member: &MemberView, fleet: &State) -> Value {
         "address": member.address.map(|address| address.to_string()),
         "phase": member.phase,
         "in_flight": fleet.in_flight.get(&member.incarnation).copied().unwrap_or(0),
+        "skip": skip(&fleet.skips, member.incarnation),
     })
 }
 
@@ -115,10 +120,14 @@ async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpRe
     let shown = String::from_utf8_lossy(&key).into_owned();
     let explained = admin.ring.send(Explain(key)).await.map_err(|_| Refusal::Stopping)?;
     let Explained { epoch, number, slot, walk } = explained;
+    let skips = admin.supervisor.send(Observe).await.map_err(|_| Refusal::Stopping)?.skips;
     let places = walk.iter().map(|(seat, replica)| Place {
         seat: *seat,
         replica: replica.as_ref().map(|replica| &replica.name),
-        skip: replica.is_none().then_some("vacant"),
+        skip: match replica {
+            None => Some("vacant"),
+            Some(replica) => skip(&skips, replica.incarnation),
+        },
     });
     let places: Vec<Place<'_>> = places.collect();
     let chosen = places.iter().find(|place| place.skip.is_none());
@@ -131,4 +140,9 @@ async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpRe
         "walk": places,
         "chosen": chosen.map(|place| json!({ "seat": place.seat, "replica": place.replica })),
     })))
+}
+
+/// Why a request would pass a replica over now.
+fn skip(skips: &BTreeMap<Incarnation, Option<Skip>>, replica: Incarnation) -> Option<&'static str> {
+    Some(skips.get(&replica).copied()??.as_str())
 }

@@ -67,7 +67,7 @@ impl MessageBody for Body {
         match self.get_mut() {
             Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Own(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            Self::Replica { payload, .. } => Pin::new(payload).poll_next(cx),
+            Self::Replica { payload, in_flight, .. } => in_flight.poll_body(Pin::new(payload), cx),
             Self::Early { answer, .. } => Pin::new(&mut **answer).poll_next(cx),
         }
     }

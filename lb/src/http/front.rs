@@ -1,30 +1,28 @@
 //! The traffic listener: four paths of its own, everything else goes to a replica.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::Addr;
 use actix_http::body::BodySize;
-use actix_http::header::{self, HeaderMap};
-use actix_http::{ConnectionType, Extensions, Method, Payload, Request, Response, StatusCode, Version};
+use actix_http::header::{self, HeaderMap, HeaderValue};
+use actix_http::{ConnectionType, Method, Payload, Request, Response, StatusCode, Version};
 use actix_service::{Service, ServiceFactory, fn_factory};
-use actix_web::dev::AppConfig;
 use awc::http::uri::PathAndQuery;
 use futures::future::LocalBoxFuture;
 use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
 use crate::actors::router::{self, Reply, Route, RouterActor};
-use crate::actors::supervisor::SupervisorActor;
+use crate::actors::supervisor::{StartTime, SupervisorActor};
+use crate::inbound::{self, Answer};
 use crate::upstream::Replay;
 
 use super::body::{Body, ClientBody};
 use super::control;
 use super::error::{Error, failure, json_response};
-use super::headers::strip_hop_by_hop;
+use super::forwarded::{self, Connected, Peer, TrustedProxies};
+use super::headers::{set_upgrade, strip_hop_by_hop, take_offer};
 
 /// What the traffic listener goes by.
 #[derive(Clone, Debug)]
@@ -35,50 +33,20 @@ pub struct Settings {
     pub control_body: control::Limits,
     /// Whether a replica's 404 becomes the contract's 400.
     pub map_404: bool,
-}
-
-/// Counts the connections of all workers; those beyond the limit are answered 503 and closed.
-#[derive(Clone, Debug)]
-pub struct Connections {
-    open: Arc<AtomicUsize>,
-    limit: usize,
-}
-
-/// One open connection. A refused one is not counted: it keeps nobody else out while it lasts.
-struct Connection {
-    admitted: Option<Arc<AtomicUsize>>,
+    /// When a client may try again that found no replica.
+    pub start_time: StartTime,
+    /// Whose forwarding fields are believed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// The service of one HTTP worker.
 #[derive(Clone)]
-struct Front(Rc<Inner>);
+pub struct Front(Rc<Inner>);
 
 struct Inner {
     settings: Settings,
     router: Addr<RouterActor>,
     supervisor: Addr<SupervisorActor>,
-}
-
-impl Connections {
-    /// None open, `limit` allowed.
-    pub fn new(limit: usize) -> Self {
-        Self { open: Arc::default(), limit }
-    }
-
-    /// To be called for every connection that is accepted.
-    pub fn opened(&self, _: &dyn Any, extensions: &mut Extensions) {
-        let one_more = |open| (open < self.limit).then_some(open + 1);
-        let admitted = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        extensions.insert(Connection { admitted: admitted.ok().map(|_| self.open.clone()) });
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(open) = &self.admitted {
-            open.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
 }
 
 /// The service as the HTTP server wants it, without actix-web's `App`: 0.4 µs less for each request. `router` starts
@@ -87,8 +55,15 @@ pub fn service(
     settings: Settings,
     supervisor: Addr<SupervisorActor>,
     router: impl Fn() -> Addr<RouterActor>,
-) -> impl ServiceFactory<Request, Config = AppConfig, Response = Response<Body>, Error = Infallible, InitError = ()>
-{
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = Response<Answer<Body>>,
+    Error = Infallible,
+    InitError = (),
+    Service = Front,
+    Future: 'static,
+> {
     fn_factory(move || {
         let front = Inner { settings: settings.clone(), router: router(), supervisor: supervisor.clone() };
         async move { Ok(Front(Rc::new(front))) }
@@ -96,30 +71,30 @@ pub fn service(
 }
 
 impl Service<Request> for Front {
-    type Response = Response<Body>;
+    type Response = Response<Answer<Body>>;
     type Error = Infallible;
-    type Future = LocalBoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Infallible>>;
 
     actix_service::always_ready!();
 
     fn call(&self, request: Request) -> Self::Future {
         let front = self.0.clone();
-        Box::pin(async move { Ok(front.serve(request).await) })
+        Box::pin(async move {
+            let refuse = |refusal| Error::Inbound(refusal).response();
+            Ok(inbound::answer(request, async |request| front.serve(request).await, refuse).await)
+        })
     }
 }
 
 impl Inner {
     async fn serve(&self, mut request: Request) -> Response<Body> {
-        let refused =
-            request.conn_data::<Connection>().is_some_and(|connection| connection.admitted.is_none());
         // actix takes what follows an offer to upgrade for a tunnel: no chunks, no further request.
         let upgrade = request.upgrade() || request.head().headers.contains_key(header::UPGRADE);
         let body = ClientBody::of(request.take_payload());
         let payload = body.as_ref().map_or(Payload::None, ClientBody::payload);
-        let answer =
-            if refused { Err(Error::TooManyConnections) } else { self.answer(request, payload).await };
-        let mut response = answer.unwrap_or_else(|error| error.response());
-        if refused || upgrade {
+        let answer = self.answer(request, payload).await;
+        let mut response = answer.unwrap_or_else(|error| self.failure(&error));
+        if upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         if upgrade {
@@ -149,19 +124,29 @@ impl Inner {
     }
 
     async fn forward(&self, mut request: Request, payload: Payload) -> Result<Response<Body>, Error> {
+        let peer = self.peer(&request).ok_or(router::Error::ClientLeft)?;
         let head = request.head_mut();
+        if forwarded::loops(&head.headers) {
+            return Err(Error::Loop);
+        }
         let (method, version) = (head.method.clone(), head.version);
         let target = match head.uri.path_and_query() {
             Some(target) => target.clone(),
             None => PathAndQuery::from_static("/"),
         };
+        let offer = take_offer(head);
         let mut headers = std::mem::take(&mut head.headers);
-        let body = request_body(&headers, payload);
+        let body =
+            if offer.is_empty() { request_body(&headers, payload) } else { Some(Replay::tunnel(payload)) };
         strip_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT); // actix has answered it
-        let peer = head.peer_addr.map(|peer| peer.ip());
+        let client = forwarded::rewrite(&mut headers, peer, &self.settings.trusted_proxies);
+        forwarded::sign(&mut headers);
+        if !offer.is_empty() {
+            set_upgrade(&mut headers, offer);
+        }
         let path = self.settings.map_404.then(|| target.path().to_owned());
-        let forwarded = router::Request { method: method.clone(), target, headers, peer, body };
+        let forwarded = router::Request { method: method.clone(), target, headers, client, body };
         // Dropped with this future, when the client leaves.
         let (_here, gone) = oneshot::channel();
         let route = Route { request: SendWrapper::new(forwarded), gone };
@@ -170,6 +155,24 @@ impl Inner {
             Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(unknown_path(&path)),
             _ => Ok(response(reply, &method, version)),
         }
+    }
+
+    fn failure(&self, error: &Error) -> Response<Body> {
+        let mut response = error.response();
+        if let Error::Router(router::Error::NoReplica) = error {
+            let seconds = HeaderValue::from(self.settings.start_time.seconds());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+
+    /// Who sent a request; `None` if it left at once.
+    fn peer(&self, request: &Request) -> Option<Peer> {
+        let (address, trusted) = (request.peer_addr()?, &self.settings.trusted_proxies);
+        Some(match request.conn_data::<Connected>() {
+            Some(connected) => connected.peer(address, trusted),
+            None => Peer::new(address, trusted),
+        })
     }
 }
 
@@ -186,8 +189,16 @@ fn request_body(headers: &HeaderMap, payload: Payload) -> Option<Replay> {
 
 /// A replica's reply as the client gets it.
 fn response(reply: Reply, method: &Method, version: Version) -> Response<Body> {
-    let Reply { status, mut headers, payload, in_flight } = reply;
+    let Reply { status, reason, mut headers, payload, in_flight } = reply;
+    let mut protocols = Vec::new();
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        protocols.extend(headers.remove(header::UPGRADE));
+    }
     strip_hop_by_hop(&mut headers);
+    forwarded::sign(&mut headers);
+    if !protocols.is_empty() {
+        set_upgrade(&mut headers, protocols);
+    }
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let size = match (content_length(&headers), &payload) {
         _ if bodiless => BodySize::None,
@@ -198,6 +209,7 @@ fn response(reply: Reply, method: &Method, version: Version) -> Response<Body> {
     };
     let mut response = Response::with_body(status, Body::Replica { payload, size, in_flight });
     *response.headers_mut() = headers;
+    response.head_mut().reason = reason;
     if version < Version::HTTP_11 && size == BodySize::Stream {
         // No chunks for an HTTP/1.0 client: the end of the connection is the end of the body.
         response.head_mut().no_chunking(true);

@@ -28,4 +28,4 @@ pub use layout::{Layout, Position, Scheme};
 pub use map::{Slot, SlotMap};
 pub use probing::Probing;
 pub use seat::{Incarnation, Replica, SeatId, Weight};
-pub use state::{Ring, SeatState};
+pub use state::{Ring, SeatState, Seated};

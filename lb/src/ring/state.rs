@@ -32,6 +32,15 @@ pub struct SeatState<'a> {
     pub occupant: Option<&'a Arc<Replica>>,
 }
 
+/// An occupied seat, as the routers need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seated {
+    /// Who occupies it.
+    pub replica: Arc<Replica>,
+    /// The seat's weight.
+    pub weight: Weight,
+}
+
 impl Ring {
     /// No seat, epoch 0.
     pub fn new(layout: Layout) -> Self {
@@ -134,6 +143,14 @@ impl Ring {
             slots,
             occupant: occupant.as_ref(),
         })
+    }
+
+    /// The occupied seats in ascending order.
+    pub fn occupied(&self) -> Arc<[Seated]> {
+        let seated = |state: SeatState<'_>| {
+            state.occupant.map(|replica| Seated { replica: replica.clone(), weight: state.weight })
+        };
+        self.seats().filter_map(seated).collect()
     }
 
     /// Where a key lies.

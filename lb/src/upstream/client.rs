@@ -60,11 +60,10 @@ impl Service<ConnectRequest> for Layer {
 
 /// awc has no public constructor of a [`ClientResponse`] but the one for tests, and awc's version is pinned for
 /// it; here is the only place that uses it.
-fn response(reply: Reply) -> ClientResponse {
-    let (status, headers, payload) = reply.into_parts();
+fn response(mut reply: Reply) -> ClientResponse {
     awc::test::TestResponse::default().finish().map_body(move |head, _| {
-        head.status = status;
-        head.headers = headers;
-        payload
+        (head.status, head.reason) = (reply.status, reply.reason);
+        head.headers = std::mem::take(&mut reply.headers);
+        reply.into_payload()
     })
 }

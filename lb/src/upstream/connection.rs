@@ -55,6 +55,11 @@ impl Connection {
         })
     }
 
+    /// The socket, and what came on it and was not taken.
+    pub(super) fn into_socket(self) -> (TcpStream, BytesMut) {
+        (self.io, self.input)
+    }
+
     /// Whether an idle connection can be used: open, and nothing came that nobody asked for. Costs no system
     /// call unless the reactor flagged the socket.
     pub(super) fn is_quiet(&self) -> bool {

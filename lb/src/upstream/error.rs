@@ -115,6 +115,14 @@ impl Error {
         }
     }
 
+    /// The layer's own error in a reply's body.
+    pub fn of_body(error: &PayloadError) -> Option<&Self> {
+        match error {
+            PayloadError::Incomplete(Some(error)) => error.get_ref()?.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// An error of an attempt that moved no byte.
     pub(super) fn untouched(kind: Kind) -> Self {
         Self { kind, sent: false, received: false }

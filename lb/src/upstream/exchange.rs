@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use actix_http::RequestHeadType;
 use awc::body::{BodySize, BoxBody, MessageBody};
-use awc::http::{Method, StatusCode};
+use awc::http::{Method, StatusCode, header};
 use tokio::net::TcpStream;
 
 use super::connection::Connection;
@@ -19,6 +19,7 @@ use super::pool::{Pool, Replica, Settings};
 use super::replay::Replay;
 use super::reply::Reply;
 use super::retry::may_retry;
+use super::tunnel::Tunnel;
 use super::upload::Upload;
 
 /// How many interim replies (1xx) may come before the final one.
@@ -54,6 +55,10 @@ pub(super) async fn send(
     request: RequestHeadType,
     body: BoxBody,
 ) -> Result<Reply, Error> {
+    if request.as_ref().headers.contains_key(header::UPGRADE) {
+        // Boxed: it would make the future of every request larger, which is moved.
+        return Box::pin(offer(pool, replica, request, body)).await;
+    }
     let size = body.size();
     let body = (!size.is_eof()).then(|| Replay::of(body));
     let mut sent = false;
@@ -72,6 +77,23 @@ pub(super) async fn send(
         exchange.reply(&request).await
     };
     attempt.await.map_err(|error| Error { sent: error.sent || sent, ..error })
+}
+
+/// Sends an offer to upgrade on a connection of its own; `client` is what the client sends after it.
+async fn offer(
+    pool: Pool,
+    replica: Rc<Replica>,
+    request: RequestHeadType,
+    client: BoxBody,
+) -> Result<Reply, Error> {
+    let connection = connect(&pool, &replica).await?;
+    let mut exchange = Exchange::new(&pool, &replica, connection, &request, BodySize::None, None)?;
+    let head = exchange.head(&request).await?;
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Reply::tunnel(head, Tunnel::new(exchange.connection, client)));
+    }
+    exchange.keep_alive = false;
+    Reply::new(head, exchange)
 }
 
 impl Exchange {
@@ -101,11 +123,20 @@ impl Exchange {
     }
 
     async fn reply(mut self, request: &RequestHeadType) -> Result<Reply, Error> {
+        let head = self.head(request).await?;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(self.error(Malformed::Interim.into()));
+        }
+        self.keep_alive &= head.keep_alive;
+        Reply::new(head, self)
+    }
+
+    /// The head of the reply; of interim ones only 101.
+    async fn head(&mut self, request: &RequestHeadType) -> Result<ReplyHead, Error> {
         let method = &request.as_ref().method;
         let head = poll_fn(|cx| self.poll_head(method, cx)).await?;
         self.replica.replied();
-        self.keep_alive &= head.keep_alive;
-        Reply::new(head.status, head.headers, head.decoder, self)
+        Ok(head)
     }
 
     fn poll_head(&mut self, method: &Method, cx: &mut Context<'_>) -> Poll<Result<ReplyHead, Error>> {
@@ -114,9 +145,10 @@ impl Exchange {
             let head = head::read_reply(&mut self.connection.input, &mut self.block, method)
                 .map_err(|malformed| self.error(malformed.into()))?;
             match head {
+                Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Ok(head)),
                 Some(head) if head.status.is_informational() => {
                     self.interim += 1;
-                    if self.interim > MAX_INTERIM || head.status == StatusCode::SWITCHING_PROTOCOLS {
+                    if self.interim > MAX_INTERIM {
                         return Poll::Ready(Err(self.error(Malformed::Interim.into())));
                     }
                 }

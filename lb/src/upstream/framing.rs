@@ -10,13 +10,13 @@ const MAX_CHUNK_LINE: usize = 4096;
 
 /// Finds the empty line that ends a head or a trailer section, however its bytes are split.
 #[derive(Default)]
-pub(super) struct Block {
+pub(crate) struct Block {
     scanned: usize,
     line: usize,
 }
 
 /// What is left of a body (RFC 9112 §6.3).
-pub(super) enum Decoder {
+pub(crate) enum Decoder {
     /// So many bytes; 0 is also the body of a reply that has none.
     Length(u64),
     /// Chunks (RFC 9112 §7.1).
@@ -27,7 +27,7 @@ pub(super) enum Decoder {
 
 /// Where in a chunked body the next byte stands.
 #[derive(Default)]
-pub(super) enum Chunked {
+pub(crate) enum Chunked {
     #[default]
     Size,
     Data(u64),
@@ -38,7 +38,7 @@ pub(super) enum Chunked {
 
 /// One step of a decoder.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decoded {
+pub(crate) enum Decoded {
     /// Bytes of the body, never none.
     Data(Bytes),
     /// More input is needed.
@@ -50,7 +50,7 @@ pub(super) enum Decoded {
 impl Block {
     /// The length of the block including its empty line, once that is there. Call it with the same bytes and
     /// whatever came behind them.
-    pub(super) fn find(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
+    pub(crate) fn find(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
         while let Some(at) = input[self.scanned..].iter().position(|byte| *byte == b'\n') {
             let end = self.scanned + at;
             if end == self.line || input[end - 1] != b'\r' {
@@ -69,7 +69,7 @@ impl Block {
 
 impl Decoder {
     /// Takes the next bytes of the body from `input`, without copying them.
-    pub(super) fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
+    pub(crate) fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
         match self {
             Self::Length(0) => Ok(Decoded::End),
             Self::Length(left) => Ok(take(left, input)),
@@ -80,7 +80,7 @@ impl Decoder {
     }
 
     /// Whether the end of the connection is the end of the body.
-    pub(super) fn ends_at_close(&self) -> bool {
+    pub(crate) fn ends_at_close(&self) -> bool {
         matches!(self, Self::UntilClose)
     }
 }

@@ -10,6 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::error::Malformed;
 use super::framing::{Block, Decoder};
+use super::reason;
 
 /// The longest reply head, or trailer section, in bytes.
 pub(super) const MAX: usize = 64 * 1024;
@@ -20,8 +21,10 @@ const MAX_TRAILERS: usize = 64;
 
 /// A reply's head, with at most one `Content-Length` and no `Transfer-Encoding` left in it.
 pub(super) struct ReplyHead {
-    /// The status; the reason phrase is not kept, it means nothing (RFC 9112 §4).
+    /// The status.
     pub(super) status: StatusCode,
+    /// The reason phrase, unless it is the usual one.
+    pub(super) reason: Option<&'static str>,
     /// The fields in the order they came, repeated ones too.
     pub(super) headers: HeaderMap,
     /// How the body is to be read.
@@ -95,7 +98,8 @@ pub(super) fn read_reply(
     let mut reply = httparse::Response::new(&mut []);
     httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut reply, &bytes, &mut fields)?;
     let status = StatusCode::from_u16(reply.code.unwrap_or_default()).map_err(|_| httparse::Error::Status)?;
-    let mut headers = HeaderMap::with_capacity(reply.headers.len());
+    // Room for the `Via` that joins them.
+    let mut headers = HeaderMap::with_capacity(reply.headers.len() + 1);
     for field in reply.headers.iter() {
         let (name, value) = parse_field(&bytes, field)?;
         headers.append(name, value);
@@ -103,7 +107,8 @@ pub(super) fn read_reply(
     let http_11 = reply.version == Some(1);
     let decoder = framing(method, status, http_11, &mut headers)?;
     let keep_alive = http_11 && !decoder.ends_at_close() && !says_close(&headers);
-    Ok(Some(ReplyHead { status, headers, decoder, keep_alive }))
+    let reason = reply.reason.and_then(|phrase| reason::kept(status, phrase));
+    Ok(Some(ReplyHead { status, reason, headers, decoder, keep_alive }))
 }
 
 /// Checks that a block is a sequence of fields.

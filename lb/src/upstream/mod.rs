@@ -7,7 +7,8 @@
 //! How a caller sends: `client.request(method, uri).address(replica).no_decompress()` (without the address the
 //! request is refused; without `no_decompress` awc adds an `accept-encoding`), headers complete and free of
 //! hop-by-hop fields, `host` among them; `content-length` and `transfer-encoding` are written from the body's
-//! size. No body is `body::None::new()`, any other a [`Replay`].
+//! size. No body is `body::None::new()`, any other a [`Replay`]. A request with an `upgrade` field is an offer: what
+//! follows a 101 goes both ways byte for byte, its body being the client's side ([`Replay::tunnel`]).
 //!
 //! How a caller reads the size of a reply: `Payload::None` means that no body follows (the headers may still
 //! announce one: HEAD, 304); else a `content-length`, of which at most one is left, is the exact size; else it
@@ -17,24 +18,26 @@
 //! # Layout
 //! - `client`: the layer as awc sees it; `exchange`: one request and its reply; `reply`: the reply's body
 //! - `pool`, `connection`, `sweep`: connections, the sockets under them, deadlines
-//! - `head`, `framing`: pure readers and writers of bytes
+//! - `head`, `framing`: pure readers and writers of bytes; `reason`: reason phrases
 //! - `upload`, `replay`: the request's body; `retry`, `error`: what a failure allows
-//! - `probe`: heartbeats
+//! - `tunnel`: what follows a 101; `probe`: heartbeats
 
 mod client;
 mod connection;
 mod error;
 mod exchange;
-mod framing;
+pub(crate) mod framing;
 mod head;
 mod pool;
 mod probe;
+mod reason;
 mod replay;
 mod reply;
 mod retry;
-mod sweep;
+pub(crate) mod sweep;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 mod upload;
 
 pub use error::{Error, Kind, Malformed, Phase};

@@ -105,6 +105,11 @@ impl Pool {
         self.0.find(incarnation)?.last_reply.get().map(Instant::into_std)
     }
 
+    /// Has everybody who waits for a replica look again at what is true of it.
+    pub fn wake_all(&self) {
+        self.0.watches.wake_all();
+    }
+
     /// The replica at an address.
     pub(super) fn at(&self, address: SocketAddr) -> Option<Rc<Replica>> {
         self.0.replicas.borrow().get(&address).cloned()
@@ -127,7 +132,7 @@ impl Pool {
         replica.state.set(state);
         replica.idle.take();
         if state == State::Aborted {
-            self.0.watches.wake_all();
+            self.wake_all();
         }
     }
 }

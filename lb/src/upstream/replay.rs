@@ -43,6 +43,7 @@ pub enum ReplayError {
 
 struct Source {
     body: BoxBody,
+    max_kept: usize,
     kept: Vec<Bytes>,
     kept_bytes: usize,
     attempts: usize,
@@ -73,10 +74,21 @@ impl Replay {
         Self::of(BoxBody::new(ClientBody { payload, size }))
     }
 
+    /// What a client sends after an offer to upgrade: read once a replica has accepted, and nothing of it kept.
+    pub fn tunnel(payload: Payload) -> Self {
+        let size = BodySize::Stream;
+        Self::keeping(0, BoxBody::new(ClientBody { payload, size }))
+    }
+
     /// Any body.
     pub(super) fn of(body: BoxBody) -> Self {
+        Self::keeping(MAX_KEPT, body)
+    }
+
+    fn keeping(max_kept: usize, body: BoxBody) -> Self {
         let size = body.size();
-        let source = Source { body, kept: Vec::new(), kept_bytes: 0, attempts: 0, state: State::Kept };
+        let source =
+            Source { body, max_kept, kept: Vec::new(), kept_bytes: 0, attempts: 0, state: State::Kept };
         Self { source: Rc::new(RefCell::new(source)), size }
     }
 
@@ -136,7 +148,7 @@ impl Source {
         Poll::Ready(match next {
             Some(Ok(chunk)) => {
                 self.kept_bytes += chunk.len();
-                if keeping && self.kept_bytes <= MAX_KEPT && self.kept.len() < MAX_PIECES {
+                if keeping && self.kept_bytes <= self.max_kept && self.kept.len() < MAX_PIECES {
                     self.kept.push(chunk.clone());
                 } else if keeping {
                     self.kept = Vec::new();
@@ -228,6 +240,18 @@ mod tests {
         let replay = replay(&[1; MAX_PIECES + 1]);
         assert_eq!(rest(replay.attempt()).await.len(), MAX_PIECES + 1);
         assert!(!replay.replayable());
+    }
+
+    #[tokio::test]
+    async fn of_a_tunnel_nothing_is_kept() {
+        let chunks = [Ok(Bytes::from_static(b"a")), Ok(Bytes::from_static(b"b"))];
+        let replay = Replay::tunnel(Payload::Stream { payload: Box::pin(stream::iter(chunks)) });
+        drop(replay.attempt());
+        assert!(replay.replayable(), "nothing was read yet");
+        let mut attempt = replay.attempt();
+        assert!(matches!(next(&mut attempt).await, Some(Ok(1))));
+        assert!(!replay.replayable());
+        assert_eq!(rest(attempt).await, [1]);
     }
 
     #[tokio::test]

@@ -14,14 +14,24 @@ use futures::Stream;
 use super::error::Error;
 use super::exchange::Exchange;
 use super::framing::{Decoded, Decoder};
+use super::head::ReplyHead;
+use super::tunnel::Tunnel;
 
 /// A reply whose head has come.
 pub(super) struct Reply {
     /// Its status.
     pub(super) status: StatusCode,
-    /// Its fields; see [`super::head::ReplyHead`].
+    /// Its reason phrase, unless it is the usual one.
+    pub(super) reason: Option<&'static str>,
+    /// Its fields; see [`ReplyHead`].
     pub(super) headers: HeaderMap,
-    body: Body,
+    rest: Rest,
+}
+
+/// What follows the head.
+enum Rest {
+    Body(Body),
+    Tunnel(Tunnel),
 }
 
 /// What came of the body with the head, and where the rest comes from.
@@ -35,12 +45,8 @@ impl Reply {
     ///
     /// # Errors
     /// Malformed chunks among it: nothing has reached the client yet, so the whole reply is malformed.
-    pub(super) fn new(
-        status: StatusCode,
-        headers: HeaderMap,
-        mut decoder: Decoder,
-        mut exchange: Exchange,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(head: ReplyHead, mut exchange: Exchange) -> Result<Self, Error> {
+        let ReplyHead { status, reason, headers, mut decoder, .. } = head;
         let mut ready = VecDeque::new();
         let rest = loop {
             match exchange.decode(&mut decoder)? {
@@ -52,15 +58,22 @@ impl Reply {
                 }
             }
         };
-        Ok(Self { status, headers, body: Body { ready, rest } })
+        Ok(Self { status, reason, headers, rest: Rest::Body(Body { ready, rest }) })
     }
 
-    /// The parts: status, fields, body.
-    pub(super) fn into_parts(self) -> (StatusCode, HeaderMap, Payload) {
-        let over = self.body.rest.is_none() && self.body.ready.is_empty();
-        let body: Payload =
-            if over { Payload::None } else { Payload::Stream { payload: Box::pin(self.body) } };
-        (self.status, self.headers, body)
+    /// 101, and the tunnel.
+    pub(super) fn tunnel(head: ReplyHead, tunnel: Tunnel) -> Self {
+        let ReplyHead { status, reason, headers, .. } = head;
+        Self { status, reason, headers, rest: Rest::Tunnel(tunnel) }
+    }
+
+    /// What follows the head.
+    pub(super) fn into_payload(self) -> Payload {
+        match self.rest {
+            Rest::Body(body) if body.rest.is_none() && body.ready.is_empty() => Payload::None,
+            Rest::Body(body) => Payload::Stream { payload: Box::pin(body) },
+            Rest::Tunnel(tunnel) => Payload::Stream { payload: Box::pin(tunnel) },
+        }
     }
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often deadlines are checked, hence by how much one may be late.
-pub(super) const SWEEP: Duration = Duration::from_millis(250);
+pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 
 /// Every watch of a worker.
 #[derive(Default)]
-pub(super) struct Watches(RefCell<Vec<Rc<State>>>);
+pub(crate) struct Watches(RefCell<Vec<Rc<State>>>);
 
 /// One connection's deadline; forgotten when dropped.
-pub(super) struct Watch(Rc<State>);
+pub(crate) struct Watch(Rc<State>);
 
 #[derive(Default)]
 struct State {
@@ -26,14 +26,14 @@ struct State {
 
 impl Watches {
     /// A new watch without a deadline.
-    pub(super) fn add(&self) -> Watch {
+    pub(crate) fn add(&self) -> Watch {
         let state = Rc::<State>::default();
         self.0.borrow_mut().push(state.clone());
         Watch(state)
     }
 
     /// Wakes whoever waits past its deadline and forgets dropped watches. `false` when none is left.
-    pub(super) fn sweep(&self, now: Instant) -> bool {
+    pub(crate) fn sweep(&self, now: Instant) -> bool {
         let mut watches = self.0.borrow_mut();
         watches.retain(|state| Rc::strong_count(state) > 1);
         for state in watches.iter().filter(|s| s.deadline.get().is_some_and(|at| at <= now)) {
@@ -44,20 +44,20 @@ impl Watches {
     }
 
     /// Wakes everybody, to look again at what is true of their replica.
-    pub(super) fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         self.0.borrow().iter().for_each(|state| state.wake());
     }
 }
 
 impl Watch {
     /// Sets the deadline, or none; an earlier one no longer counts.
-    pub(super) fn arm(&self, timeout: Option<Duration>) {
+    pub(crate) fn arm(&self, timeout: Option<Duration>) {
         self.0.expired.set(false);
         self.0.deadline.set(timeout.map(|timeout| Instant::now() + timeout));
     }
 
     /// Ready once the deadline has passed. The task is woken then and at [`Watches::wake_all`].
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.0.expired.get() {
             return Poll::Ready(());
         }

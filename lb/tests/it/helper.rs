@@ -13,7 +13,7 @@ pub fn command() -> String {
 
 /// A replica if `LB_TEST_REPLICA` is set, else an empty test. With `LB_TEST_ELSEWHERE` it ignores `$PORT`.
 ///
-/// `/home` answers; `/slow?MS` answers after that time; `/mute` has `/heartbeat` never answer again, `/sick` (or
+/// `/home` answers; `/tunnel` answers an offer to upgrade, and then every byte by itself; `/slow?MS` answers after that time; `/mute` has `/heartbeat` never answer again, `/sick` (or
 /// `LB_TEST_SICK`) has it answer 500.
 #[test]
 fn replica() {
@@ -48,6 +48,13 @@ fn serve(connection: TcpStream, mute: &AtomicBool, sick: &AtomicBool) -> Option<
             }
             ("/slow", ms) => std::thread::sleep(Duration::from_millis(ms.parse().ok()?)),
             ("/mute", _) => mute.store(true, Ordering::Relaxed),
+            ("/tunnel", _) => {
+                let accepted =
+                    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+                reader.get_mut().write_all(accepted).ok()?;
+                let mut writer = reader.get_ref().try_clone().ok()?;
+                return std::io::copy(&mut reader, &mut writer).ok().map(drop);
+            }
             ("/sick", _) => sick.store(true, Ordering::Relaxed),
             _ => {}
         }

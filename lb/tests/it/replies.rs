@@ -21,9 +21,10 @@ fn a_reply_keeps_its_own_fields_and_nothing_of_its_connection() {
     let reply = passed_on(
         "HTTP/1.1 201 Whatever\r\nContent-Length: 2\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\n\
          Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nSet-Cookie: a=1\r\nX-Kept: 1\r\n\
+         Via: 1.0 cache\r\n\
          Set-Cookie: b=2; Path=/\r\nSet-Cookie: a=3\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nServer: s\r\n\r\nok",
     );
-    assert_eq!(reply.status(), 201);
+    assert_eq!(reply.line(), "HTTP/1.1 201 Whatever");
     assert_eq!(reply.fields("set-cookie"), ["a=1", "b=2; Path=/", "a=3"]);
     let mut head: Vec<_> = reply.head.lines().skip(1).collect();
     head.sort_unstable();
@@ -36,9 +37,25 @@ fn a_reply_keeps_its_own_fields_and_nothing_of_its_connection() {
             "set-cookie: a=1",
             "set-cookie: a=3",
             "set-cookie: b=2; Path=/",
+            "via: 1.0 cache",
+            "via: 1.1 lb",
             "x-kept: 1",
         ]
     );
+}
+
+#[test]
+fn a_reason_phrase_is_the_replicas() {
+    for (line, passed) in [
+        ("HTTP/1.1 200 All's well: ok", "HTTP/1.1 200 All's well: ok"),
+        ("HTTP/1.1 200 ", "HTTP/1.1 200 "),
+        ("HTTP/1.1 200", "HTTP/1.1 200 "),
+        ("HTTP/1.0 404 Not Found", "HTTP/1.1 404 Not Found"),
+        ("HTTP/1.1 599 Odd", "HTTP/1.1 599 Odd"),
+        ("HTTP/1.1 599", "HTTP/1.1 599 "),
+    ] {
+        assert_eq!(passed_on(&format!("{line}\r\nContent-Length: 2\r\n\r\nok")).line(), passed);
+    }
 }
 
 #[test]
@@ -163,6 +180,24 @@ fn a_truncated_reply_is_a_break_for_the_client_too() {
         heads.fetch_add(1, Ordering::SeqCst);
         assert_eq!(client.body(head, true), None);
     }
+}
+
+#[test]
+fn a_reply_that_only_the_connections_end_would_end_is_reset_when_it_is_truncated() {
+    let heads = Arc::new(AtomicUsize::new(0));
+    let read = heads.clone();
+    let origin = Origin::new(move |peer| {
+        peer.request()?;
+        peer.wire.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        until("the client has read the head", || read.load(Ordering::SeqCst) > 0);
+        None
+    });
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut old = Wire::connect(lb.traffic);
+    old.say("GET / HTTP/1.0\r\n\r\n");
+    assert!(old.head().unwrap().starts_with("HTTP/1.0 200 "));
+    heads.fetch_add(1, Ordering::SeqCst);
+    assert!(old.rest().is_err(), "a clean end would be the end of the reply");
 }
 
 #[test]

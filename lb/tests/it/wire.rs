@@ -39,6 +39,11 @@ impl Wire {
         Self { io: BufReader::new(self.io.get_ref().try_clone().unwrap()) }
     }
 
+    /// The socket, for somebody else who reads and writes; nothing must have been read ahead.
+    pub fn socket(&self) -> TcpStream {
+        self.io.get_ref().try_clone().unwrap()
+    }
+
     /// Writes; whether the other side took it.
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.io.get_mut().write_all(bytes.as_ref()).is_ok()
@@ -90,6 +95,13 @@ impl Wire {
         self.io.read_to_end(&mut rest).map(|_| rest)
     }
 
+    /// All that comes until the connection ends, in whatever way.
+    pub fn until_the_end(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let _ = self.io.read_to_end(&mut all);
+        all
+    }
+
     /// Whether the other side has closed, in whatever way; waits for it.
     pub fn closed(&mut self) -> bool {
         self.rest().is_ok_and(|rest| rest.is_empty()) || self.reset_by_peer()
@@ -123,6 +135,9 @@ impl Wire {
     pub fn body(&mut self, head: String, to_the_end: bool) -> Option<Message> {
         let mut message = Message { head, body: Vec::new(), chunks: Vec::new() };
         let length = message.fields("content-length").first().map(|length| length.parse().unwrap());
+        if to_the_end && matches!(message.status(), 204 | 304) {
+            return Some(message);
+        }
         if !message.fields("transfer-encoding").is_empty() {
             assert_eq!((message.fields("transfer-encoding"), length), (vec!["chunked"], None), "{message:?}");
             loop {
@@ -135,7 +150,7 @@ impl Wire {
             }
         } else if let Some(length) = length {
             message.body = self.bytes(length)?;
-        } else if to_the_end && !matches!(message.status(), 204 | 304) {
+        } else if to_the_end {
             message.body = self.rest().ok()?;
         }
         Some(message)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 use crate::fleet::{Busy, RouterId};
-use crate::ring::{Incarnation, Layout, Replica, RingError, SeatId, Slot, Weight};
+use crate::ring::{Incarnation, Layout, Replica, RingError, SeatId, Seated, Slot, Weight};
 
 use super::super::router;
 #[cfg(doc)]
@@ -63,6 +63,8 @@ pub struct Registered {
     pub epoch: u64,
     /// How keys become slots.
     pub layout: Layout,
+    /// Every occupied seat.
+    pub seated: Arc<[Seated]>,
 }
 
 /// A router has given back its leases of all epochs before this one.

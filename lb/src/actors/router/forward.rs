@@ -2,20 +2,19 @@
 
 use std::rc::Rc;
 
-use actix_http::header::HeaderMap;
-use actix_http::{HttpMessage, Payload};
-use awc::body;
-use awc::http::uri::{Parts as UriParts, Scheme};
-use awc::http::{StatusCode, Uri};
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
 use crate::key::Parts;
-use crate::ring::Slot;
-use crate::upstream;
+use crate::ring::{Incarnation, Slot};
+use crate::upstream::{Replay, may_retry};
 
-use super::lease::{InFlight, Router};
-use super::{Error, Reply, Request};
+use super::attempt::{Attempts, Event};
+use super::choice::Wish;
+use super::identify::identify;
+use super::lease::Router;
+use super::upstream::InFlight;
+use super::{Error, Reply, Request, now};
 
 /// Forwards until there is a reply, no further attempt is allowed, or the client has left.
 pub(super) async fn forward(
@@ -31,52 +30,53 @@ pub(super) async fn forward(
 
 async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Error> {
     let slot = slot(router, &request).ok_or(Error::Stopping)?;
+    identify(&mut request.headers, &mut router.rng.borrow_mut());
+    let mut left = router.settings.retries;
+    let bodiless = request.body.is_none();
+    let impatient = bodiless && request.method.is_idempotent();
+    let wish = |left| Wish { probe: impatient && left > 0, waits: bodiless };
+    router.budget.borrow_mut().earn(now());
+    let mut attempts = Attempts::new(router);
     let mut tried = Vec::new();
-    let mut failure = Error::NoReplica;
-    for left in (0..=router.settings.retries).rev() {
-        let Some(in_flight) = router.enter(slot, &tried).await? else { break };
-        tried.push(in_flight.upstream().incarnation);
-        match attempt(router, &mut request, left == 0, &in_flight).await {
-            Ok((status, headers, payload)) => return Ok(Reply { status, headers, payload, in_flight }),
-            Err(error) => {
-                let replayable = request.body.as_ref().is_none_or(upstream::Replay::replayable);
-                let again = upstream::may_retry(&request.method, replayable, &error);
-                failure = Error::Upstream(error);
-                if !again {
-                    break;
-                }
+    let mut next = Some(router.enter(slot, &tried, wish(left)).await?.ok_or(Error::NoReplica)?);
+    loop {
+        if let Some(in_flight) = next.take() {
+            attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
+        }
+        let failure = match attempts.next(impatient && left > 0).await {
+            Event::Replied(reply) => return Ok(reply),
+            Event::TooLong => {
+                return Err(Error::TooLong(router.settings.request_timeout.unwrap_or_default()));
             }
+            Event::GivenUp(incarnation) => {
+                tried.push(incarnation);
+                None
+            }
+            Event::Failed(incarnation, error) => {
+                tried.push(incarnation);
+                Some(error)
+            }
+        };
+        let replayable = request.body.as_ref().is_none_or(Replay::replayable);
+        let may_repeat = |error| may_retry(&request.method, replayable, error);
+        if left > 0 && failure.as_ref().is_none_or(may_repeat) {
+            next = again(router, slot, &tried, wish(left - 1)).await;
+            left -= u32::from(next.is_some());
+        }
+        match failure {
+            Some(error) if next.is_none() && attempts.is_empty() => return Err(Error::Upstream(error)),
+            _ => {}
         }
     }
-    Err(failure)
 }
 
-/// One attempt at one replica.
-async fn attempt(
-    router: &Router,
-    request: &mut Request,
-    last: bool,
-    in_flight: &InFlight,
-) -> Result<(StatusCode, HeaderMap, Payload), upstream::Error> {
-    let upstream = in_flight.upstream();
-    let mut parts = UriParts::default();
-    parts.scheme = Some(Scheme::HTTP);
-    parts.authority = upstream.authority.clone();
-    parts.path_and_query = Some(request.target.clone());
-    let uri = Uri::from_parts(parts).map_err(|_| upstream::Error::request("the target is no path"))?;
-    let call = router.client.request(request.method.clone(), uri).address(upstream.address);
-    let mut call = call.no_decompress();
-    *call.headers_mut() = if last { std::mem::take(&mut request.headers) } else { request.headers.clone() };
-    let sent = match &request.body {
-        None => call.send_body(body::None::new()).await,
-        Some(body) => call.send_body(body.attempt()).await,
-    };
-    let mut headers = HeaderMap::new();
-    let mut reply = sent.map_err(upstream::Error::from_awc)?.map_body(|head, payload| {
-        headers = std::mem::take(&mut head.headers);
-        payload
-    });
-    Ok((reply.status(), headers, reply.take_payload()))
+/// A further attempt, if there is a replica for it and the budget allows it.
+async fn again(router: &Rc<Router>, slot: Slot, tried: &[Incarnation], wish: Wish) -> Option<InFlight> {
+    // With too much in flight the failure that we have says more than a second one.
+    let in_flight = router.enter(slot, tried, wish).await.ok().flatten()?;
+    let affordable = router.budget.borrow_mut().spend(now());
+    router.count(|counts| if affordable { counts.retries += 1 } else { counts.budget_exhausted += 1 });
+    affordable.then_some(in_flight)
 }
 
 /// The slot of the request's key; `None` before the ring has registered us, when nothing is routed yet.
@@ -85,7 +85,7 @@ fn slot(router: &Router, request: &Request) -> Option<Slot> {
         path: request.target.path(),
         query: request.target.query().unwrap_or_default(),
         headers: &request.headers,
-        peer: request.peer,
+        client: Some(request.client),
     };
     let key = router.settings.key.key(&parts, &mut router.rng.borrow_mut());
     Some(router.layout.get()?.position(&key.bytes).slot)

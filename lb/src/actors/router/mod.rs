@@ -1,11 +1,24 @@
 //! RouterActor: one per HTTP worker; asks the ring for the slot of a request and forwards it.
+//!
+//! # Layout
+//! - `forward`: one request, from its key to its reply; `attempt`: its attempts that wait for a reply head
+//! - `choice`: which replica an attempt goes to; `verdict`: which are passed over
+//! - `lease`: what the router knows of the ring; `upstream`: and of each replica
 
+mod attempt;
+mod choice;
 mod forward;
+mod identify;
 mod lease;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod verdict;
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_http::Payload;
@@ -15,29 +28,38 @@ use awc::http::{Method, StatusCode};
 use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
+use crate::balance::{Bound, Policy};
 use crate::fleet::RouterId;
 use crate::key::KeySources;
-use crate::ring::Incarnation;
-use crate::upstream::{self, Replay};
+use crate::ring::{Incarnation, Seated};
+use crate::upstream::Replay;
 
 use super::guard::{Guard, guarded};
 use super::ring::{Recalled, Register, RingActor};
 use super::supervisor::{Attach, SupervisorActor};
 
-pub use lease::InFlight;
-use lease::Router;
+use lease::{Notices, Router};
+pub use upstream::InFlight;
 
 /// What the routers go by.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where a request's key comes from.
     pub key: KeySources,
+    /// Which replica is the first choice.
+    pub policy: Policy,
+    /// How much one replica may have of what is in flight; `None`: any part of it.
+    pub bound: Option<Bound>,
     /// Further attempts after a failed one.
     pub retries: u32,
+    /// Further attempts of all requests, per hundred of them.
+    pub retry_budget: u32,
+    /// From the request to the last byte of its reply; `None`: any time.
+    pub request_timeout: Option<Duration>,
     /// Requests in flight of one router; more are refused.
     pub max_in_flight: usize,
     /// Towards the replicas.
-    pub upstream: upstream::Settings,
+    pub upstream: crate::upstream::Settings,
 }
 
 /// Forwards the requests of one HTTP worker.
@@ -65,8 +87,8 @@ pub struct Request {
     pub target: PathAndQuery,
     /// End-to-end fields, `Host` among them if the client sent one.
     pub headers: HeaderMap,
-    /// The client's address.
-    pub peer: Option<IpAddr>,
+    /// The client's address: the peer's, or what trusted proxies say.
+    pub client: IpAddr,
     /// Its body.
     pub body: Option<Replay>,
 }
@@ -75,6 +97,8 @@ pub struct Request {
 pub struct Reply {
     /// Its status.
     pub status: StatusCode,
+    /// Its reason phrase, unless it is the usual one.
+    pub reason: Option<&'static str>,
     /// Its fields, without `Transfer-Encoding`.
     pub headers: HeaderMap,
     /// Its body; an error in it means that it was cut short.
@@ -94,7 +118,10 @@ pub enum Error {
     Overloaded,
     /// The last attempt failed like this.
     #[error("{0}")]
-    Upstream(upstream::Error),
+    Upstream(crate::upstream::Error),
+    /// `--request-timeout` is up.
+    #[error("no reply within {0:?} (--request-timeout)")]
+    TooLong(Duration),
     /// The client left before there was a reply.
     #[error("the client has left")]
     ClientLeft,
@@ -109,16 +136,42 @@ pub enum Error {
 pub struct Recall {
     /// The ring's new epoch.
     pub epoch: u64,
+    /// Every occupied seat.
+    pub seated: Arc<[Seated]>,
     /// The replicas that get no new request from now on.
     pub gone: Vec<Incarnation>,
     /// They are dead: what waits for a reply head from them fails at once.
     pub abort: bool,
 }
 
-/// Say what is in flight, per replica.
+/// Say what is in flight, and what became of the rest.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Vec<LoadOf>")]
+#[rtype(result = "Loaded")]
 pub struct Load;
+
+/// The answer to [`Load`].
+#[derive(Clone, Debug, MessageResponse)]
+pub struct Loaded {
+    /// Per replica, those that have left and are not done among them.
+    pub replicas: Vec<LoadOf>,
+    /// Since the router started.
+    pub counts: Counts,
+}
+
+/// What a router has done beside forwarding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Attempts beyond the first of a request.
+    pub retries: u64,
+    /// Attempts that the retry budget did not allow.
+    pub budget_exhausted: u64,
+    /// Requests that passed a replica over because of the bounded load.
+    pub spills: u64,
+    /// Replicas ejected, probes that failed not among them.
+    pub ejections: u64,
+    /// Replicas that stalled.
+    pub stalls: u64,
+}
 
 /// What a router knows of one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +182,37 @@ pub struct LoadOf {
     pub in_flight: usize,
     /// When a reply head last came from it.
     pub last_reply: Option<Instant>,
+    /// Why a request would pass it over now.
+    pub skip: Option<Skip>,
+}
+
+/// Why a router passes an occupied seat over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Skip {
+    /// It has as much in flight as `--bounded-load` allows.
+    OverBound,
+    /// It is ejected, or stalls.
+    Ejected,
+}
+
+impl Skip {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OverBound => "over bound",
+            Self::Ejected => "ejected",
+        }
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.retries += other.retries;
+        self.budget_exhausted += other.budget_exhausted;
+        self.spills += other.spills;
+        self.ejections += other.ejections;
+        self.stalls += other.stalls;
+    }
 }
 
 impl RouterActor {
@@ -139,7 +223,9 @@ impl RouterActor {
         ring: Addr<RingActor>,
         supervisor: Addr<SupervisorActor>,
     ) -> Self {
-        let router = Router::new(id, settings, ring, supervisor.clone().recipient());
+        let notices =
+            Notices { idle: supervisor.clone().recipient(), suspicion: supervisor.clone().recipient() };
+        let router = Router::new(id, settings, ring, notices);
         Self { router: Rc::new(router), supervisor, _guard: Guard("router") }
     }
 }
@@ -173,16 +259,21 @@ impl Handler<Route> for RouterActor {
 impl Handler<Recall> for RouterActor {
     type Result = ();
 
-    fn handle(&mut self, Recall { epoch, gone, abort }: Recall, _: &mut Self::Context) {
-        let busy = self.router.recall(epoch, &gone, abort);
+    fn handle(&mut self, Recall { epoch, seated, gone, abort }: Recall, _: &mut Self::Context) {
+        let busy = self.router.recall(epoch, &seated, &gone, abort);
         self.router.ring.do_send(Recalled { router: self.router.id, epoch, busy });
     }
 }
 
 impl Handler<Load> for RouterActor {
-    type Result = Vec<LoadOf>;
+    type Result = Loaded;
 
-    fn handle(&mut self, _: Load, _: &mut Self::Context) -> Vec<LoadOf> {
-        self.router.loads()
+    fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
+        self.router.loaded()
     }
+}
+
+/// Tokio's time, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

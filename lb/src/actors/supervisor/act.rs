@@ -10,7 +10,7 @@ use crate::ring::RingError;
 
 use super::super::guard::guarded;
 use super::super::ring;
-use super::{Did, SupervisorActor};
+use super::{Did, SupervisorActor, replicas};
 
 /// The ring's answer to a change.
 type Asked = Result<Result<ring::Changed, RingError>, MailboxError>;
@@ -32,7 +32,8 @@ impl SupervisorActor {
             Action::Ask(incarnation) => {
                 let loads = self.loads();
                 report(ctx, async move {
-                    let mine = loads.await.into_iter().filter(|load| load.incarnation == incarnation);
+                    let loads = loads.await;
+                    let mine = replicas(&loads).filter(|load| load.incarnation == incarnation);
                     let last_reply = mine.filter_map(|load| load.last_reply).max();
                     Event::Answered { incarnation, last_reply }
                 });

@@ -29,6 +29,14 @@ pub struct Idle {
     pub incarnation: Incarnation,
 }
 
+/// A router has ejected a replica: its next heartbeat is sent now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Suspicion {
+    /// Which replica.
+    pub incarnation: Incarnation,
+}
+
 /// /rep: the names of the replicas that are ready or suspect, in seat order.
 #[derive(Message)]
 #[rtype(result = "Vec<Name>")]
@@ -66,6 +74,10 @@ pub struct State {
     pub view: View,
     /// Requests in flight over all routers.
     pub in_flight: BTreeMap<Incarnation, usize>,
+    /// Why some router passes a replica over now, if any does.
+    pub skips: BTreeMap<Incarnation, Option<router::Skip>>,
+    /// What the routers have done, together.
+    pub counts: router::Counts,
 }
 
 /// Whether a request can be served, and will be: at least one replica is ready and the balancer is not ending.

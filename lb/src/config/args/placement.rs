@@ -7,7 +7,7 @@ use crate::ring::{HashPair, Layout, Probing, SlotCap};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Placement")]
 pub(in crate::config) struct Placement {
-    /// assignment: the classic assignment's exact ring and random keys, for the seven settings below
+    /// assignment: the classic assignment's exact ring, random keys and no bounded load, for the nine settings below
     #[arg(long, value_name = "PRESET", value_parser = preset)]
     pub preset: Option<Preset>,
 

@@ -37,12 +37,30 @@ fn bad_values() {
             "--admin-listen on: must be an IP address and a port, such as 127.0.0.1:5000, or 'off'",
         ),
         ("--key heder:x", "--key heder:x: 'heder:x' is no key source: header:NAME, query:NAME"),
+        ("--policy random", "--policy random: must be 'hash' or 'round-robin' or 'least-requests'"),
+        ("--bounded-load 0.9", "--bounded-load 0.9: must be a number such as 1.25, from 1 to 1000"),
+        ("--retry-budget 200", "--retry-budget 200: must be a percentage such as 20%"),
+        ("--request-timeout 0", "--request-timeout 0: must be a duration such as 500ms"),
         ("--drain 5", "--drain 5: must be a duration such as 500ms, 2s or 1m, from 0s to 1day"),
         ("--head-timeout 0s", "--head-timeout 0s: must be a duration"),
         ("--max-control-body 1kb", "--max-control-body 1kb: must be a size such as 512, 16KiB"),
+        (
+            "--max-header-size 1",
+            "--max-header-size 1: must be a size such as 512, 16KiB or 1MiB, from 1KiB to 1MiB",
+        ),
+        (
+            "--max-target 64KiB",
+            "--max-target 64KiB: must be a size such as 512, 16KiB or 1MiB, from 128 to 63KiB",
+        ),
+        ("--max-body no", "--max-body no: must be a size"),
         ("--heartbeat-path x", "--heartbeat-path x: must be a path that starts with '/'"),
         ("--cluster A", "--cluster A: must be 1 to 63 of a-z"),
         ("--replica-command 'x", "--replica-command 'x: has a quote that is not closed"),
+        (
+            "--trusted-proxies 10.0.0.0/8,x",
+            "--trusted-proxies x: must be networks or addresses, such as 10.0.0.0/8",
+        ),
+        ("--trusted-proxies 10.0.0.0/33", "--trusted-proxies 10.0.0.0/33: must be networks"),
         ("--workers 0", "--workers 0: must be a whole number from 1 to 1024"),
         ("--max-connections 0", "--max-connections 0: must be a whole number from 1"),
     ] {
@@ -94,6 +112,15 @@ fn settings_that_disagree() {
         ("--on-exit keep", "--on-exit keep: only with --runtime docker"),
         ("--image x", "--image x: only with --runtime docker"),
         ("--runtime docker --replica-command x", "--replica-command x: only with --runtime process"),
+        ("--policy peak-ewma --bounded-load 2", "--bounded-load 2: only with --policy hash"),
+        (
+            "--bounded-load off --bounded-load-floor 4",
+            "--bounded-load-floor 4: only with a --bounded-load, which is off",
+        ),
+        (
+            "--preset assignment --bounded-load 2",
+            "--bounded-load 2: --preset assignment means off; give only one of the two",
+        ),
         ("--layout rendezvous --virtual-nodes 9", "--virtual-nodes 9: only with --layout ring"),
         ("--layout maglev --probing linear", "--probing linear: only with --layout ring"),
         (

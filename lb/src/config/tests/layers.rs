@@ -21,7 +21,7 @@ fn the_file_can_be_named_by_the_environment() {
 }
 
 /// A value other than the default for every setting of the process runtime.
-pub(super) const OTHER: [(&str, &str); 33] = [
+pub(super) const OTHER: [(&str, &str); 42] = [
     ("listen", "0.0.0.0:1"),
     ("admin-listen", "off"),
     ("workers", "1023"),
@@ -40,6 +40,9 @@ pub(super) const OTHER: [(&str, &str); 33] = [
     ("hash", "md5"),
     ("slot-cap", "1.25"),
     ("key", "path,random"),
+    ("policy", "hash"),
+    ("bounded-load", "1.5"),
+    ("bounded-load-floor", "8"),
     ("heartbeat-path", "off"),
     ("heartbeat-interval", "100ms"),
     ("heartbeat-timeout", "90ms"),
@@ -48,10 +51,16 @@ pub(super) const OTHER: [(&str, &str); 33] = [
     ("connect-timeout", "3s"),
     ("head-timeout", "4s"),
     ("idle-timeout", "5s"),
+    ("request-timeout", "8s"),
     ("retries", "0"),
+    ("trusted-proxies", "10.0.0.0/8,::1"),
+    ("retry-budget", "0%"),
     ("map-404", "on"),
     ("max-connections", "11"),
     ("max-in-flight", "12"),
+    ("max-header-size", "8KiB"),
+    ("max-target", "1KiB"),
+    ("max-body", "1MiB"),
     ("client-head-timeout", "6s"),
     ("client-idle-timeout", "7s"),
     ("control", "off"),
@@ -112,12 +121,25 @@ fn what_only_containers_have() {
 #[test]
 fn every_flag_reaches_the_configuration() {
     let default = config("--runtime process");
-    for (name, value) in other().filter(|(name, _)| !["runtime", "layout"].contains(name)) {
+    for (name, value) in other().filter(|(name, _)| !["runtime", "layout", "policy"].contains(name)) {
         // Quadratic probing and the other values agree with the defaults one by one.
         let Ok(Command::Run(config)) = parse(["lb", &format!("--{name}"), value], [("", "")]) else {
             panic!("{name}")
         };
         assert_ne!(config, default, "--{name} {value}");
+    }
+}
+
+#[test]
+fn every_policy() {
+    for (name, policy) in [
+        ("hash", Policy::Hash),
+        ("round-robin", Policy::RoundRobin),
+        ("least-requests", Policy::LeastRequests),
+        ("peak-ewma", Policy::PeakEwma),
+    ] {
+        let config = config(&format!("--policy {name}"));
+        assert_eq!((config.policy, config.bounded_load.is_some()), (policy, policy == Policy::Hash));
     }
 }
 

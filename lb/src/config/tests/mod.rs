@@ -59,6 +59,9 @@ fn the_defaults_are_the_contract() {
         cluster: value::cluster("default").unwrap(),
         layout: Layout::default(),
         key: "header:X-Request-Id,query:request_id,query:rid,query:id,random".parse().unwrap(),
+        policy: Policy::Hash,
+        bounded_load: Some(1250),
+        bounded_load_floor: 16,
         heartbeat: Heartbeat {
             path: Some(PathAndQuery::from_static("/heartbeat")),
             interval: ms(500),
@@ -69,17 +72,23 @@ fn the_defaults_are_the_contract() {
         connect_timeout: ms(1_000),
         head_timeout: ms(30_000),
         idle_timeout: ms(60_000),
+        request_timeout: None,
         retries: 2,
+        retry_budget: 20,
         start_timeout: ms(30_000),
         drain: ms(30_000),
         stop_timeout: ms(10_000),
         on_exit: OnExit::Stop,
         control: Control::Open,
         strict_rm: false,
+        trusted_proxies: Vec::new(),
         map_404: false,
         max_control_body: 65_536,
         max_connections: 25_000,
         max_in_flight: 10_000,
+        max_header_size: 16_384,
+        max_target: 8_192,
+        max_body: None,
         client_head_timeout: ms(10_000),
         client_idle_timeout: ms(75_000),
         workers: std::thread::available_parallelism().unwrap().get(),
@@ -182,8 +191,8 @@ fn static_upstreams() {
 fn the_preset_is_the_assignment() {
     let preset = config("--preset assignment");
     assert_eq!(preset.layout, Layout::assignment());
-    let typed =
-        "--slots 512 --virtual-nodes 9 --probing linear --hash polynomial --slot-cap off --key random";
+    let typed = "--slots 512 --virtual-nodes 9 --probing linear --hash polynomial --slot-cap off --key random \
+                 --bounded-load off";
     assert_eq!(config(typed), preset);
     assert_eq!(config(&format!("--preset assignment --layout ring {typed}")), preset);
     assert_eq!(

@@ -49,6 +49,19 @@ fn probes_begin_at_5_ms_and_double_up_to_the_interval() {
 }
 
 #[test]
+fn a_start_takes_from_the_launch_to_the_first_good_heartbeat() {
+    let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
+    stage.beats.insert(Incarnation(1), Beat::Refused);
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.fleet.start_time(), None);
+    stage.beats.clear();
+    stage.pass(SECOND);
+    let took = stage.fleet.start_time().unwrap();
+    assert!((2 * SECOND..3 * SECOND).contains(&took), "{took:?}");
+}
+
+#[test]
 fn serving_is_announced_once_when_the_whole_target_is_ready() {
     let mut stage = Stage::new(settings());
     let serving = |stage: &Stage| stage.times(|action| *action == Action::Serving).len();

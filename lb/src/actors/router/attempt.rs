@@ -1,0 +1,196 @@
+//! The attempts of one request that wait for a reply head: usually one; two when the first one's replica was given up.
+
+use std::future::poll_fn;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_http::header::HeaderMap;
+use actix_http::{HttpMessage, Payload};
+use awc::error::SendRequestError;
+use awc::http::uri::{Parts as UriParts, Scheme};
+use awc::http::{StatusCode, Uri};
+use awc::{ClientResponse, SendClientRequest, body};
+use tokio::time::{Sleep, sleep};
+
+use crate::balance::patience;
+use crate::ring::Incarnation;
+use crate::upstream;
+
+use super::super::guard::guarded;
+use super::lease::Router;
+use super::upstream::InFlight;
+use super::{Reply, Request, now};
+
+/// The attempts of one request.
+pub(super) struct Attempts {
+    newest: Option<Attempt>,
+    /// One whose replica was given up. Its reply may come first all the same.
+    older: Option<Attempt>,
+    cutoff: Option<Pin<Box<Sleep>>>,
+}
+
+/// What happens to them next.
+pub(super) enum Event {
+    /// A reply head has come.
+    Replied(Reply),
+    /// One has failed.
+    Failed(Incarnation, upstream::Error),
+    /// The newest one's replica was given up: another might be faster.
+    GivenUp(Incarnation),
+    /// `--request-timeout` is up.
+    TooLong,
+}
+
+/// What awc makes of a request.
+type Sent = Result<ClientResponse, SendRequestError>;
+
+struct Attempt {
+    in_flight: InFlight,
+    call: SendClientRequest,
+    /// For how long a probe may keep its client waiting.
+    patience: Option<Pin<Box<Sleep>>>,
+    /// It was said that its replica was given up.
+    told: bool,
+}
+
+impl Attempts {
+    /// None yet.
+    pub fn new(router: &Router) -> Self {
+        let cutoff = router.settings.request_timeout.map(|timeout| Box::pin(sleep(timeout)));
+        Self { newest: None, older: None, cutoff }
+    }
+
+    /// Sends the request. `last`: there will be no further attempt, so its fields need no copy.
+    pub fn start(
+        &mut self,
+        router: &Rc<Router>,
+        request: &mut Request,
+        last: bool,
+        in_flight: InFlight,
+    ) -> Result<(), upstream::Error> {
+        let attempt = Attempt::start(router, request, last, in_flight)?;
+        if let Some(newest) = self.newest.replace(attempt) {
+            self.older = Some(newest);
+        }
+        Ok(())
+    }
+
+    /// Whether no reply can come.
+    pub fn is_empty(&self) -> bool {
+        self.newest.is_none() && self.older.is_none()
+    }
+
+    /// Waits for what happens next. `impatient`: the request may be sent elsewhere while it waits.
+    pub async fn next(&mut self, impatient: bool) -> Event {
+        poll_fn(|cx| self.poll_next(impatient, cx)).await
+    }
+
+    fn poll_next(&mut self, impatient: bool, cx: &mut Context<'_>) -> Poll<Event> {
+        let ended = [&mut self.newest, &mut self.older].into_iter().find_map(|place| poll_end(place, cx));
+        if let Some((mut in_flight, result)) = ended {
+            return Poll::Ready(match result {
+                Ok(response) => {
+                    // A tunnel is no request that takes too long.
+                    let cutoff = self.cutoff.take();
+                    in_flight.cut_at(cutoff.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS));
+                    self.leave();
+                    Event::Replied(reply(in_flight, response))
+                }
+                Err(error) => {
+                    let error = upstream::Error::from_awc(error);
+                    in_flight.failed(&error);
+                    Event::Failed(in_flight.upstream().incarnation, error)
+                }
+            });
+        }
+        if let Some(newest) = &mut self.newest
+            && impatient
+            && newest.is_given_up(cx)
+        {
+            return Poll::Ready(Event::GivenUp(newest.in_flight.upstream().incarnation));
+        }
+        if self.cutoff.as_mut().is_some_and(|cutoff| cutoff.as_mut().poll(cx).is_ready()) {
+            let waiting = [&mut self.newest, &mut self.older].into_iter().flatten();
+            waiting.for_each(|attempt| attempt.in_flight.timed_out());
+            return Poll::Ready(Event::TooLong);
+        }
+        Poll::Pending
+    }
+
+    /// Another attempt has won. Whoever is the last to wait for its replica goes on, to see whether that comes back.
+    fn leave(&mut self) {
+        for attempt in [self.newest.take(), self.older.take()].into_iter().flatten() {
+            if attempt.in_flight.is_last() {
+                actix_rt::spawn(guarded("router", attempt.outlive()));
+            }
+        }
+    }
+}
+
+impl Attempt {
+    fn start(
+        router: &Rc<Router>,
+        request: &mut Request,
+        last: bool,
+        in_flight: InFlight,
+    ) -> Result<Self, upstream::Error> {
+        let upstream = in_flight.upstream();
+        let mut parts = UriParts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = upstream.authority.clone();
+        parts.path_and_query = Some(request.target.clone());
+        let uri = Uri::from_parts(parts).map_err(|_| upstream::Error::request("the target is no path"))?;
+        let call = router.client.request(request.method.clone(), uri).address(upstream.address);
+        let mut call = call.no_decompress();
+        *call.headers_mut() = if last { mem::take(&mut request.headers) } else { request.headers.clone() };
+        let call = match &request.body {
+            None => call.send_body(body::None::new()),
+            Some(body) => call.send_body(body.attempt()),
+        };
+        let patience =
+            in_flight.is_probe().then(|| Box::pin(sleep(patience(&upstream.latency.get(), now()))));
+        Ok(Self { in_flight, call, patience, told: false })
+    }
+
+    /// Whether nobody new is sent to its replica, or it is a probe and takes long; said once.
+    fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
+        let slow = self.patience.as_mut().is_some_and(|patience| patience.as_mut().poll(cx).is_ready());
+        let given_up = !self.told && (slow || self.in_flight.is_given_up());
+        self.told |= given_up;
+        given_up
+    }
+
+    async fn outlive(self) {
+        let Self { mut in_flight, call, .. } = self;
+        match call.await {
+            Ok(response) => {
+                in_flight.replied(response.status());
+                in_flight.completed();
+            }
+            Err(error) => in_flight.failed(&upstream::Error::from_awc(error)),
+        }
+    }
+}
+
+fn poll_end(place: &mut Option<Attempt>, cx: &mut Context<'_>) -> Option<(InFlight, Sent)> {
+    match Pin::new(&mut place.as_mut()?.call).poll(cx) {
+        Poll::Ready(result) => Some((place.take()?.in_flight, result)),
+        Poll::Pending => None,
+    }
+}
+
+fn reply(mut in_flight: InFlight, response: ClientResponse) -> Reply {
+    let (mut reason, mut headers) = (None, HeaderMap::new());
+    let mut response = response.map_body(|head, payload| {
+        (reason, headers) = (head.reason, mem::take(&mut head.headers));
+        payload
+    });
+    let (status, payload) = (response.status(), response.take_payload());
+    in_flight.replied(status);
+    if matches!(payload, Payload::None) {
+        in_flight.completed();
+    }
+    Reply { status, reason, headers, payload, in_flight }
+}

@@ -1,0 +1,35 @@
+//! X-Request-Id: kept, or made when the request's key has been read: a made one must not decide where it goes.
+
+use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+static NAME: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives a request that has no X-Request-Id, or an empty one, 128 random bits in hexadecimal.
+pub(super) fn identify(headers: &mut HeaderMap, rng: &mut fastrand::Rng) {
+    if headers.get(&NAME).is_some_and(|id| !id.is_empty()) {
+        return;
+    }
+    if let Ok(id) = HeaderValue::try_from(format!("{:032x}", rng.u128(..))) {
+        headers.insert(NAME.clone(), id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_kept_or_made() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut id = |given: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            given.map(|id| headers.insert(NAME.clone(), HeaderValue::from_static(id)));
+            identify(&mut headers, &mut rng);
+            headers.get(&NAME).unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(id(Some("mine")), "mine");
+        let made = [id(None), id(Some("")), id(None)];
+        assert!(made.iter().all(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
+        assert!(made[0] != made[1] && made[1] != made[2]);
+    }
+}

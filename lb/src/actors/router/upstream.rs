@@ -1,0 +1,241 @@
+//! A replica as one router sees it, and a request in flight to it: what became of it is told here.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use actix_http::Payload;
+use actix_http::error::PayloadError;
+use awc::http::StatusCode;
+use awc::http::uri::Authority;
+use bytes::Bytes;
+use futures::Stream;
+use rustix::io::Errno;
+use tokio::time::Sleep;
+
+use crate::balance::{Candidate, Health, Latency, Trouble};
+use crate::ring::{Incarnation, Seated, Weight};
+use crate::upstream::{Error, Kind, Phase};
+
+use super::lease::Router;
+
+/// A replica as one router sees it.
+pub(super) struct Upstream {
+    pub incarnation: Incarnation,
+    pub address: SocketAddr,
+    pub authority: Option<Authority>,
+    pub weight: Cell<Weight>,
+    pub health: RefCell<Health>,
+    pub latency: Cell<Latency>,
+    /// Its turn, for round robin.
+    pub credit: Cell<i64>,
+    pub in_flight: Cell<usize>,
+    /// It has left the ring; the supervisor waits for its last request.
+    pub gone: Cell<bool>,
+}
+
+/// A request in flight to a replica, from the choice to the last byte of the reply.
+pub struct InFlight {
+    router: Rc<Router>,
+    upstream: Rc<Upstream>,
+    sent: Instant,
+    /// Whether it counts among those that wait for a reply head. One with a body may wait for its client.
+    waits: bool,
+    /// Whether it is the one live request of an ejected replica, and has not yet shown anything.
+    probe: bool,
+    /// Whether the reply was 5xx.
+    error: bool,
+    /// The end of `--request-timeout`.
+    cutoff: Option<Pin<Box<Sleep>>>,
+}
+
+impl Upstream {
+    pub fn new(Seated { replica, weight }: &Seated) -> Self {
+        Self {
+            incarnation: replica.incarnation,
+            address: replica.address,
+            authority: replica.address.to_string().parse().ok(),
+            weight: Cell::new(*weight),
+            health: RefCell::default(),
+            latency: Cell::default(),
+            credit: Cell::new(0),
+            in_flight: Cell::new(0),
+            gone: Cell::new(false),
+        }
+    }
+
+    /// Whether no request but a probe is sent there.
+    pub fn is_passed_over(&self) -> bool {
+        self.health.borrow().is_passed_over()
+    }
+
+    pub fn candidate(&self, now: Instant) -> Candidate {
+        Candidate {
+            weight: self.weight.get().get(),
+            in_flight: self.in_flight.get(),
+            latency: self.latency.get().seconds(now),
+            credit: self.credit.get(),
+        }
+    }
+}
+
+impl InFlight {
+    /// `waits`: nothing but the replica can keep the reply head from coming. `probe`: the replica is ejected, and this is
+    /// its one live request.
+    pub(super) fn new(
+        router: &Rc<Router>,
+        upstream: &Rc<Upstream>,
+        waits: bool,
+        probe: bool,
+        now: Instant,
+    ) -> Self {
+        router.in_flight.update(|n| n + 1);
+        upstream.in_flight.update(|n| n + 1);
+        let mut health = upstream.health.borrow_mut();
+        if waits {
+            health.sent(now);
+        }
+        if probe {
+            health.probed(Some(now));
+        }
+        drop(health);
+        let (router, upstream) = (router.clone(), upstream.clone());
+        Self { router, upstream, sent: now, waits, probe, error: false, cutoff: None }
+    }
+
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Whether it is the one live request of an ejected replica.
+    pub(super) fn is_probe(&self) -> bool {
+        self.probe
+    }
+
+    /// Whether nobody new is sent to its replica any more, so that it should look for another.
+    pub(super) fn is_given_up(&self) -> bool {
+        !self.probe && self.upstream.is_passed_over()
+    }
+
+    /// Whether no other request waits for a reply head of this replica.
+    pub(super) fn is_last(&self) -> bool {
+        self.waits && self.upstream.health.borrow().waiting() == 1
+    }
+
+    /// The reply head came.
+    pub(super) fn replied(&mut self, status: StatusCode) {
+        let now = super::now();
+        self.error = status.is_server_error();
+        let mut latency = self.upstream.latency.get();
+        latency.observe(now.saturating_duration_since(self.sent), now);
+        self.upstream.latency.set(latency);
+        self.router.note(&self.upstream, |health| health.replied(self.error, now));
+        self.settle();
+        if self.error {
+            self.router.judge(&self.upstream);
+        }
+    }
+
+    /// The reply came to its end.
+    pub(super) fn completed(&mut self) {
+        self.upstream.health.borrow_mut().completed();
+        if std::mem::take(&mut self.probe) {
+            self.router.probed(&self.upstream, !self.error);
+        }
+    }
+
+    /// The attempt failed, or the reply was cut short.
+    pub(super) fn failed(&mut self, error: &Error) {
+        let Some(trouble) = trouble(error, self.sent) else { return };
+        self.blame(trouble);
+    }
+
+    /// `--request-timeout` is up, and there is no reply head.
+    pub(super) fn timed_out(&mut self) {
+        if self.waits {
+            self.blame(Trouble::TimedOut { sent: self.sent });
+        }
+    }
+
+    /// The reply's body ends no later than this.
+    pub(super) fn cut_at(&mut self, cutoff: Option<Pin<Box<Sleep>>>) {
+        self.cutoff = cutoff;
+    }
+
+    /// The next bytes of the reply's body.
+    pub fn poll_body(
+        &mut self,
+        payload: Pin<&mut Payload>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        if self.cutoff.as_mut().is_some_and(|cutoff| cutoff.as_mut().poll(cx).is_ready()) {
+            let late = io::Error::new(io::ErrorKind::TimedOut, "--request-timeout");
+            return Poll::Ready(Some(Err(PayloadError::Incomplete(Some(late)))));
+        }
+        let polled = payload.poll_next(cx);
+        match &polled {
+            Poll::Ready(None) => self.completed(),
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(error) = Error::of_body(error) {
+                    self.failed(error);
+                }
+            }
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn blame(&mut self, trouble: Trouble) {
+        self.upstream.health.borrow_mut().failed(trouble);
+        self.settle();
+        if std::mem::take(&mut self.probe) {
+            self.router.probed(&self.upstream, false);
+        }
+        self.router.judge(&self.upstream);
+    }
+
+    /// It waits for no reply head any more.
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.waits) {
+            self.router.note(&self.upstream, Health::settled);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.settle();
+        let Self { router, upstream, .. } = self;
+        if self.probe {
+            upstream.health.borrow_mut().probed(None);
+        }
+        router.in_flight.update(|n| n - 1);
+        upstream.in_flight.update(|n| n - 1);
+        if upstream.gone.get() && upstream.in_flight.get() == 0 {
+            router.forget(upstream.incarnation);
+        }
+    }
+}
+
+/// What a failure says of the replica; nothing if it is the client's, or our own.
+fn trouble(error: &Error, sent: Instant) -> Option<Trouble> {
+    match &error.kind {
+        Kind::Connect(error) if is_ours(error) => None,
+        Kind::Connect(_) | Kind::Broke(_) | Kind::Malformed(_) | Kind::TimedOut(Phase::Body) => {
+            Some(Trouble::Failed)
+        }
+        Kind::TimedOut(Phase::Connect | Phase::Head) => Some(Trouble::TimedOut { sent }),
+        Kind::TimedOut(Phase::Upload) | Kind::Client(_) | Kind::Request(_) => None,
+        Kind::Unknown(_) | Kind::Aborted => None,
+    }
+}
+
+/// We have run out of descriptors or of ports.
+fn is_ours(error: &io::Error) -> bool {
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|code| ours.iter().any(|errno| errno.raw_os_error() == code))
+}

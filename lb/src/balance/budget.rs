@@ -1,0 +1,99 @@
+//! The retry budget: how many attempts beyond the first a router may make.
+
+use std::time::{Duration, Instant};
+
+/// How long what was earned counts: it fades with this time constant.
+const MEMORY: Duration = Duration::from_secs(10);
+
+/// Retries a second that nobody has to earn, so that light traffic can retry too.
+const FLOOR: f64 = 10.0;
+
+/// A balance of retries. Every request earns a part of one, every retry costs one, and what is not spent fades, so that
+/// a quiet hour does not pay for a storm: retries are at most `percent` of the requests of the last seconds, plus 10 a
+/// second. The rule of Finagle and Linkerd, with their numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    per_request: f64,
+    balance: f64,
+    at: Instant,
+}
+
+impl Budget {
+    /// Retries allowed per hundred requests.
+    pub fn new(percent: u32, now: Instant) -> Self {
+        Self { per_request: f64::from(percent) / 100.0, balance: FLOOR * MEMORY.as_secs_f64(), at: now }
+    }
+
+    /// A request earns its part.
+    pub fn earn(&mut self, now: Instant) {
+        self.fade(now);
+        self.balance += self.per_request;
+    }
+
+    /// Pays for one retry; `false`, and nothing changes, if the budget is exhausted.
+    pub fn spend(&mut self, now: Instant) -> bool {
+        self.fade(now);
+        let affordable = self.balance >= 1.0;
+        if affordable {
+            self.balance -= 1.0;
+        }
+        affordable
+    }
+
+    /// Moves the balance towards what the floor alone gives.
+    fn fade(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
+        let kept = (-elapsed / MEMORY.as_secs_f64()).exp();
+        self.balance = self.balance * kept + FLOOR * MEMORY.as_secs_f64() * (1.0 - kept);
+        self.at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_idle_router_may_retry_and_an_outage_exhausts_it() {
+        let now = Instant::now();
+        let mut budget = Budget::new(20, now);
+        let burst = (0..1000).filter(|_| budget.spend(now)).count();
+        assert_eq!(burst, 100);
+        assert!(!budget.spend(now));
+        assert!(budget.spend(now + Duration::from_secs(1)), "the floor fills it again");
+    }
+
+    #[test]
+    fn a_quiet_time_does_not_pay_for_a_storm() {
+        let mut now = Instant::now();
+        let mut budget = Budget::new(20, now);
+        for _ in 0..60_000 {
+            now += Duration::from_millis(1);
+            budget.earn(now);
+        }
+        now += Duration::from_secs(300);
+        let burst = (0..10_000).filter(|_| budget.spend(now)).count();
+        assert!((99..=100).contains(&burst), "{burst}");
+    }
+
+    proptest! {
+        /// Whatever the traffic: with every request failing, retries stay within the share and the floor.
+        #[test]
+        fn retries_stay_within_the_share(percent in 0u32..=100, gaps in prop::collection::vec(0u64..20_000, 1..3000)) {
+            let start = Instant::now();
+            let (mut now, mut budget, mut retries) = (start, Budget::new(percent, start), 0u32);
+            for gap in &gaps {
+                now += Duration::from_micros(*gap);
+                budget.earn(now);
+                while budget.spend(now) {
+                    retries += 1;
+                }
+            }
+            let seconds = (now - start).as_secs_f64();
+            let most = gaps.len() as f64 * f64::from(percent) / 100.0 + FLOOR * (MEMORY.as_secs_f64() + seconds);
+            prop_assert!(f64::from(retries) <= most + 1.0, "{retries} of {most}");
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! What the traffic shows of one replica: when a router passes it over, and when it gets another chance.
+//!
+//! A replica is *open*, *stalled* or *ejected*.
+//! - Three failures in a row eject it, or five replies 5xx in a row, or one time-out without a reply head since the
+//!   request was sent. After 10 s, doubling up to 5 min, it gets one live request; if that succeeds it is open again.
+//! - It stalls when several requests wait for a reply head, none came for longer than its replies ever take, and others
+//!   answer. Nobody new is sent there; those that wait are its probes: a reply head opens it, a time-out ejects it. A
+//!   request that is slow by nature has fast ones beside it or is alone: neither stalls.
+
+use std::time::{Duration, Instant};
+
+use super::Latency;
+
+/// Failures in a row that eject.
+const FAILURES: u32 = 3;
+/// Replies 5xx in a row that eject.
+const ERRORS: u32 = 5;
+/// How long an ejection lasts, until one live request is let through; it doubles if that fails.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest that it grows to.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// Requests that wait together before a silence means anything.
+const WAITING: usize = 3;
+/// The shortest silence that is a stall: a collected heap or a busy core must not be one.
+const SHORTEST_STALL: Duration = Duration::from_millis(30);
+/// A silence of so many times its peak latency is a stall.
+const PEAKS: f64 = 4.0;
+
+/// The record of one replica.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Health {
+    state: State,
+    failures: u32,
+    errors: u32,
+    waiting: usize,
+    /// Since when some request waits and no reply head has come.
+    quiet_since: Option<Instant>,
+    last_reply: Option<Instant>,
+    pause: Duration,
+    readmitted: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    Stalled,
+    Ejected {
+        /// When it gets a live request.
+        until: Instant,
+        /// When one was sent that has not ended.
+        probed: Option<Instant>,
+    },
+}
+
+/// A failure that is the replica's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It refused the connection, broke it, or sent garbage.
+    Failed,
+    /// No reply head came in time for a request that was sent then.
+    TimedOut {
+        /// When.
+        sent: Instant,
+    },
+}
+
+/// Whether one more replica may be passed over: at most half of them are, for if most of the fleet looks bad the fault
+/// is likely elsewhere, and what is left would be overrun.
+pub fn room_to_pass_over(passed_over: usize, replicas: usize) -> bool {
+    (passed_over + 1) * 2 <= replicas
+}
+
+impl Health {
+    /// A request was sent and waits for its reply head.
+    pub fn sent(&mut self, now: Instant) {
+        if self.waiting == 0 {
+            self.quiet_since = Some(now);
+        }
+        self.waiting += 1;
+    }
+
+    /// A request waits no more, for whatever reason. Without any that waits a stalled replica is open: the next request
+    /// tries it.
+    pub fn settled(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+        if self.waiting == 0 && self.state == State::Stalled {
+            self.state = State::Open;
+        }
+    }
+
+    /// A reply head came. `error`: it was 5xx.
+    pub fn replied(&mut self, error: bool, now: Instant) {
+        (self.quiet_since, self.last_reply) = (Some(now), Some(now));
+        self.errors = if error { self.errors + 1 } else { 0 };
+        if self.state == State::Stalled {
+            self.state = State::Open;
+        }
+    }
+
+    /// A reply came to its end.
+    pub fn completed(&mut self) {
+        self.failures = 0;
+    }
+
+    /// An attempt failed.
+    pub fn failed(&mut self, trouble: Trouble) {
+        self.failures += 1;
+        if let Trouble::TimedOut { sent } = trouble
+            && self.last_reply.is_none_or(|reply| reply < sent)
+        {
+            self.failures = self.failures.max(FAILURES);
+        }
+    }
+
+    /// Whether its record calls for an ejection.
+    pub fn is_sick(&self) -> bool {
+        !self.is_ejected() && (self.failures >= FAILURES || self.errors >= ERRORS)
+    }
+
+    /// Ejects it; `spread`, from 0 to 1, keeps the routers from probing it together. The pause doubles if the replica
+    /// failed its probe, or did not stay well for as long as it was out.
+    pub fn eject(&mut self, spread: f64, now: Instant) {
+        let relapse = self.readmitted.is_some_and(|at| now.saturating_duration_since(at) <= self.pause);
+        let doubled = self.is_ejected() || relapse;
+        self.pause = if doubled { (self.pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
+        let until = now + self.pause.mul_f64(1.0 + spread / 10.0);
+        self.state = State::Ejected { until, probed: None };
+        (self.failures, self.errors) = (0, 0);
+    }
+
+    /// Opens it again: its probe succeeded, or too few others are left.
+    pub fn readmit(&mut self, now: Instant) {
+        (self.failures, self.errors) = (0, 0);
+        (self.state, self.readmitted) = (State::Open, Some(now));
+    }
+
+    /// Whether an ejected replica is due for one live request. One that has not ended after another pause (a stream)
+    /// does not keep the next out.
+    pub fn wants_probe(&self, now: Instant) -> bool {
+        let State::Ejected { until, probed } = self.state else { return false };
+        now >= until && probed.is_none_or(|at| now.saturating_duration_since(at) >= self.pause)
+    }
+
+    /// A probe was sent, or (`None`) ended without saying anything of the replica.
+    pub fn probed(&mut self, at: Option<Instant>) {
+        if let State::Ejected { probed, .. } = &mut self.state {
+            *probed = at;
+        }
+    }
+
+    /// Since when it is silent, if by its own record that is a stall.
+    pub fn silent_since(&self, latency: &Latency, now: Instant) -> Option<Instant> {
+        let quiet = self.quiet_since.filter(|_| self.waiting >= WAITING && self.state == State::Open)?;
+        (now.saturating_duration_since(quiet) > patience(latency, now)).then_some(quiet)
+    }
+
+    /// Nobody new is sent there until a reply head comes.
+    pub fn stall(&mut self) {
+        self.state = State::Stalled;
+    }
+
+    /// Whether no request but a probe is sent there.
+    pub fn is_passed_over(&self) -> bool {
+        self.state != State::Open
+    }
+
+    /// Whether it is ejected.
+    pub fn is_ejected(&self) -> bool {
+        matches!(self.state, State::Ejected { .. })
+    }
+
+    /// When its next probe is due; `None` while it is not ejected.
+    pub fn ejected_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Ejected { until, .. } => Some(until),
+            State::Open | State::Stalled => None,
+        }
+    }
+
+    /// When a reply head last came.
+    pub fn last_reply(&self) -> Option<Instant> {
+        self.last_reply
+    }
+
+    /// How many requests wait for a reply head.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+}
+
+/// The longest silence of a replica of this latency that means nothing.
+pub fn patience(latency: &Latency, now: Instant) -> Duration {
+    let usual = Duration::try_from_secs_f64(latency.seconds(now).unwrap_or(0.0) * PEAKS);
+    usual.unwrap_or(Duration::MAX).max(SHORTEST_STALL)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn ejected(now: Instant) -> Health {
+        let mut health = Health::default();
+        health.eject(0.0, now);
+        health
+    }
+
+    #[test]
+    fn three_failures_in_a_row_and_five_errors_in_a_row_are_sick() {
+        let now = Instant::now();
+        let mut health = Health::default();
+        for _ in 0..2 {
+            health.failed(Trouble::Failed);
+            health.failed(Trouble::Failed);
+            assert!(!health.is_sick());
+            health.completed();
+        }
+        (0..3).for_each(|_| health.failed(Trouble::Failed));
+        assert!(health.is_sick());
+
+        let mut health = Health::default();
+        for _ in 0..2 {
+            (0..4).for_each(|_| health.replied(true, now));
+            health.completed();
+            assert!(!health.is_sick(), "errors count apart");
+            health.replied(false, now);
+        }
+        (0..5).for_each(|_| health.replied(true, now));
+        assert!(health.is_sick());
+    }
+
+    #[test]
+    fn one_time_out_is_sick_unless_something_came_since() {
+        let now = Instant::now();
+        let mut health = Health::default();
+        health.replied(false, now);
+        health.failed(Trouble::TimedOut { sent: now + MS });
+        assert!(health.is_sick());
+        let mut health = Health::default();
+        health.replied(false, now + 2 * MS);
+        health.failed(Trouble::TimedOut { sent: now + MS });
+        assert!(!health.is_sick());
+    }
+
+    #[test]
+    fn an_ejected_replica_gets_one_request_and_its_success_readmits() {
+        let now = Instant::now();
+        let mut health = ejected(now);
+        health.replied(false, now);
+        health.completed();
+        assert!(health.is_ejected(), "what was under way does not readmit");
+        assert!(!health.wants_probe(now + FIRST_PAUSE - MS));
+        let due = now + FIRST_PAUSE;
+        assert!(health.wants_probe(due));
+        health.probed(Some(due));
+        assert!(!health.wants_probe(due + MS), "one");
+        health.probed(None);
+        assert!(health.wants_probe(due + MS), "the client left");
+        health.readmit(due);
+        assert!(!health.is_passed_over() && !health.is_sick());
+    }
+
+    #[test]
+    fn the_pause_doubles_up_to_five_minutes_and_starts_anew_after_a_good_time() {
+        let mut now = Instant::now();
+        let mut health = ejected(now);
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            let until = health.ejected_until().unwrap();
+            pauses.push((until - now).as_secs());
+            now = until;
+            health.eject(0.0, now);
+        }
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300]);
+        health.readmit(now);
+        now += Duration::from_secs(299);
+        health.eject(0.0, now);
+        assert_eq!(health.ejected_until(), Some(now + LONGEST_PAUSE), "a relapse");
+        health.readmit(now);
+        now += Duration::from_secs(301);
+        health.eject(1.0, now);
+        assert_eq!(health.ejected_until(), Some(now + FIRST_PAUSE.mul_f64(1.1)));
+    }
+
+    #[test]
+    fn a_stall_needs_company_and_silence_and_ends_with_a_reply() {
+        let now = Instant::now();
+        let (mut health, fast, mut slow) = (Health::default(), Latency::default(), Latency::default());
+        slow.observe(10 * MS, now);
+        health.sent(now);
+        health.sent(now);
+        assert_eq!(health.silent_since(&fast, now + 1000 * MS), None, "two slow ones");
+        health.sent(now + 5 * MS);
+        assert_eq!(health.silent_since(&fast, now + 30 * MS), None);
+        assert_eq!(health.silent_since(&fast, now + 31 * MS), Some(now));
+        assert_eq!(health.silent_since(&slow, now + 39 * MS), None, "about four times 10 ms");
+        assert_eq!(health.silent_since(&slow, now + 41 * MS), Some(now));
+        health.stall();
+        assert!(health.is_passed_over() && !health.is_ejected());
+        assert_eq!(health.silent_since(&fast, now + 99 * MS), None, "it is known");
+        health.replied(false, now + 50 * MS);
+        assert!(!health.is_passed_over());
+        assert_eq!(health.silent_since(&fast, now + 80 * MS), None, "the silence begins anew");
+    }
+
+    #[test]
+    fn a_stall_ends_with_the_last_that_waits() {
+        let now = Instant::now();
+        let mut health = Health::default();
+        (0..3).for_each(|_| health.sent(now));
+        health.stall();
+        health.settled();
+        health.settled();
+        assert!(health.is_passed_over());
+        health.settled();
+        assert!(!health.is_passed_over());
+    }
+
+    #[test]
+    fn at_most_half_is_passed_over() {
+        let most =
+            |replicas| (0..replicas).find(|over| !room_to_pass_over(*over, replicas)).unwrap_or(replicas);
+        assert_eq!([0, 1, 2, 3, 4, 5, 10].map(most), [0, 0, 1, 1, 2, 2, 5]);
+    }
+
+    proptest! {
+        /// A stalled replica always has somebody who waits, so it never stays out for ever; an ejected one always has a
+        /// time at which it is probed.
+        #[test]
+        fn nobody_is_forgotten(steps in prop::collection::vec(0u8..9, 1..300)) {
+            let mut now = Instant::now();
+            let mut health = Health::default();
+            for step in steps {
+                now += 7 * MS;
+                match step {
+                    0 | 1 => health.sent(now),
+                    2 => health.settled(),
+                    3 => health.replied(false, now),
+                    4 => health.replied(true, now),
+                    5 => health.completed(),
+                    6 => health.failed(Trouble::Failed),
+                    7 => health.failed(Trouble::TimedOut { sent: now - 40 * MS }),
+                    _ if health.wants_probe(now) => health.probed(Some(now)),
+                    _ => {}
+                }
+                if health.silent_since(&Latency::default(), now).is_some() {
+                    health.stall();
+                }
+                if health.is_sick() {
+                    health.eject(0.5, now);
+                }
+                match (health.is_passed_over(), health.ejected_until()) {
+                    (true, Some(until)) => {
+                        prop_assert!(until <= now + LONGEST_PAUSE.mul_f64(1.1));
+                        prop_assert!(health.wants_probe(until + LONGEST_PAUSE));
+                    }
+                    (true, None) => prop_assert!(health.waiting() > 0),
+                    (false, _) => prop_assert!(!health.is_sick()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! How long a replica's reply heads take: a moving average that jumps up to every peak and comes down slowly.
+
+use std::time::{Duration, Instant};
+
+/// The time constant with which a peak is forgotten.
+const DECAY: Duration = Duration::from_secs(10);
+
+/// Peak EWMA, as in Finagle: sensitive to trouble, cautious to believe that it is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Latency {
+    seconds: f64,
+    at: Option<Instant>,
+}
+
+impl Latency {
+    /// A reply head took so long.
+    pub fn observe(&mut self, took: Duration, now: Instant) {
+        let took = took.as_secs_f64();
+        let kept = self.kept(now);
+        self.seconds = took.max(self.seconds * kept + took * (1.0 - kept));
+        self.at = Some(now);
+    }
+
+    /// Its latency in seconds as of now; `None` if no reply came yet. What is not heard of for long seems fast again,
+    /// so that it is tried again.
+    pub fn seconds(&self, now: Instant) -> Option<f64> {
+        self.at.map(|_| self.seconds * self.kept(now))
+    }
+
+    fn kept(&self, now: Instant) -> f64 {
+        let elapsed = self.at.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
+        (-elapsed.as_secs_f64() / DECAY.as_secs_f64()).exp()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_counts_at_once_and_fades() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut latency = Latency::default();
+        assert_eq!(latency.seconds(start), None);
+        latency.observe(ms(10), start);
+        assert_eq!(latency.seconds(start), Some(0.01));
+        latency.observe(ms(500), start + ms(1));
+        assert_eq!(latency.seconds(start + ms(1)), Some(0.5));
+        latency.observe(ms(10), start + ms(2));
+        let after_one = latency.seconds(start + ms(2)).unwrap();
+        assert!((0.49..0.5).contains(&after_one), "{after_one}");
+        let mut now = start;
+        for _ in 0..6000 {
+            now += ms(10);
+            latency.observe(ms(10), now);
+        }
+        let settled = latency.seconds(now).unwrap();
+        assert!((0.0099..0.0125).contains(&settled), "{settled}");
+        assert!(latency.seconds(now + DECAY * 10).unwrap() < 1e-5);
+    }
+}

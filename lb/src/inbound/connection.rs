@@ -1,0 +1,267 @@
+//! One connection as the guarded stream and the service share it: which request is under way, and how far.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use actix_http::Version;
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use crate::upstream::framing::{Chunked, Decoder};
+use crate::upstream::sweep::Watch;
+
+use super::door::{Admission, Settings};
+use super::head::{Framing, Head, Scan};
+use super::refusal::Refusal;
+
+/// How much may wait behind the head that is being served, in bytes. The socket is not read beyond.
+pub(super) const AHEAD: usize = 64 * 1024;
+/// How much is read at once to begin with, in bytes: a head, or what goes before a body.
+const MIN_READ: usize = 4 * 1024;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A client's connection. It lives on its worker's thread.
+pub struct Connection {
+    pub(super) settings: Rc<Settings>,
+    /// For what the client is to send: a head, or more of a body.
+    pub(super) reading: Watch,
+    /// For what the client is to take.
+    pub(super) writing: Watch,
+    admission: Admission,
+    pub(super) state: RefCell<State>,
+}
+
+pub(super) struct State {
+    /// What came and was not yet taken.
+    pub(super) input: BytesMut,
+    read_size: usize,
+    pub(super) scan: Scan,
+    pub(super) stage: Stage,
+    /// The request that the service has not taken yet.
+    pub(super) arrived: Option<Result<Head, Refusal>>,
+    /// What is left of the request's body, or what follows an offer to upgrade.
+    pub(super) body: Decoder,
+    /// How much of the body may still come.
+    pub(super) room: u64,
+    /// What is wrong with the body.
+    pub(super) fault: Option<Refusal>,
+    /// Whether a 100 is owed before the body, and what is left of it to write.
+    pub(super) interim: Interim,
+    /// The reply has been handed to actix whole.
+    pub(super) replied: bool,
+    /// The reply broke off: the connection must end with it.
+    pub(super) cut: bool,
+    /// It ends by a reset: a clean end would look like the reply's.
+    pub(super) reset: bool,
+    /// The client sends nothing more, or is gone.
+    pub(super) ended: bool,
+    /// Whoever serves this connection (actix), and whoever reads the body.
+    pub(super) task: Option<Waker>,
+    pub(super) reader: Option<Waker>,
+}
+
+/// Where the connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The next request has not begun; the deadline is the idle one, on a fresh connection the head's.
+    Idle { fresh: bool },
+    /// Some of its head is here.
+    Head,
+    /// actix has it, and gets nothing else until its reply is wholly written.
+    Serving { refused: bool, tunnel: bool },
+    /// No further request is read.
+    Last,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interim {
+    /// Nothing is owed.
+    None,
+    /// The client waits for a word before it sends the body.
+    Owed,
+    /// The body is wanted: this much of the word is still to be written.
+    Wanted(&'static [u8]),
+}
+
+impl Connection {
+    pub(super) fn new(settings: Rc<Settings>, reading: Watch, writing: Watch, admission: Admission) -> Self {
+        reading.arm(Some(settings.head_timeout));
+        Self { settings, reading, writing, admission, state: RefCell::new(State::new()) }
+    }
+
+    /// What actix gets in place of the request that has arrived: all that it decides by, and nothing else. `head`:
+    /// whether it is HEAD, should it be refused.
+    pub(super) fn begin(
+        &self,
+        state: &mut State,
+        arrived: Result<Head, Refusal>,
+        head: bool,
+    ) -> &'static [u8] {
+        self.reading.arm(None);
+        let arrived = arrived.and_then(|head| self.admit(head));
+        let stand_in = match &arrived {
+            Ok(arrived) => stand_in(head, arrived.version, arrived.keep_alive),
+            Err(_) => stand_in(head, Version::HTTP_11, false),
+        };
+        (state.body, state.interim, state.fault) = (Decoder::Length(0), Interim::None, None);
+        if let Ok(head) = &arrived {
+            state.body = match head.framing {
+                Framing::None if head.upgrade => Decoder::UntilClose,
+                Framing::None => Decoder::Length(0),
+                Framing::Length(length) => Decoder::Length(length),
+                Framing::Chunked => Decoder::Chunked(Chunked::default()),
+            };
+            state.room = self.settings.max_body.unwrap_or(u64::MAX);
+            if head.expects_continue && head.framing != Framing::None {
+                state.interim = Interim::Owed;
+            }
+        }
+        state.stage = Stage::Serving { refused: arrived.is_err(), tunnel: false };
+        state.arrived = Some(arrived);
+        stand_in
+    }
+
+    /// The reply is wholly written: the next request may begin, unless this one is not at its end.
+    pub(super) fn finish(&self, state: &mut State, cx: &Context<'_>) {
+        state.replied = false;
+        if state.is_unread() || matches!(state.stage, Stage::Serving { refused: true, .. }) {
+            state.stage = Stage::Last;
+            return;
+        }
+        state.stage = Stage::Idle { fresh: false };
+        self.reading.arm(Some(self.settings.idle_timeout));
+        if !state.input.is_empty() {
+            // Nobody else would: the bytes came long ago.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether the client may be sending something that we shall not read.
+    pub(super) fn expects_more(&self) -> bool {
+        let state = self.state.borrow();
+        let refused = matches!(state.stage, Stage::Serving { refused: true, .. } | Stage::Last);
+        !state.ended && (refused || state.is_unread() || !state.input.is_empty())
+    }
+
+    /// The request is under way; the deadline of its head counts from its first byte.
+    pub(super) fn head_begins(&self, state: &mut State) {
+        if state.stage == (Stage::Idle { fresh: false }) {
+            self.reading.arm(Some(self.settings.head_timeout));
+        }
+        state.stage = Stage::Head;
+    }
+
+    fn admit(&self, head: Head) -> Result<Head, Refusal> {
+        if !self.admission.is_granted() {
+            return Err(Refusal::TooManyConnections);
+        }
+        match (head.framing, self.settings.max_body) {
+            (Framing::Length(length), Some(max)) if length > max => Err(Refusal::BodyTooLarge(max)),
+            _ => Ok(head),
+        }
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            input: BytesMut::new(),
+            read_size: MIN_READ,
+            scan: Scan::default(),
+            stage: Stage::Idle { fresh: true },
+            arrived: None,
+            body: Decoder::Length(0),
+            room: u64::MAX,
+            fault: None,
+            interim: Interim::None,
+            replied: false,
+            cut: false,
+            reset: false,
+            ended: false,
+            task: None,
+            reader: None,
+        }
+    }
+
+    /// Reads more into `input`. Ready also at the end of the connection (`ended`).
+    pub(super) fn poll_fill(&mut self, io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
+        if self.input.capacity() - self.input.len() < self.read_size / 2 {
+            self.input.reserve(self.read_size);
+        }
+        let spare = self.input.capacity() - self.input.len();
+        match pin!(io.read_buf(&mut self.input)).poll(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => self.ended = true,
+            Poll::Ready(Ok(n)) if n == spare => self.read_size = (self.read_size * 2).min(AHEAD),
+            Poll::Ready(Ok(_)) => {}
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes what is left of a 100 that is wanted.
+    pub(super) fn poll_interim(
+        &mut self,
+        io: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Interim::Wanted(left) = self.interim {
+            self.interim = match std::task::ready!(Pin::new(&mut *io).poll_write(cx, left))? {
+                n if n == left.len() => Interim::None,
+                n => Interim::Wanted(&left[n..]),
+            };
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The body is wanted.
+    pub(super) fn want_body(&mut self) {
+        if self.interim == Interim::Owed {
+            self.interim = Interim::Wanted(CONTINUE);
+            wake(&mut self.task);
+        }
+    }
+
+    /// A reply makes a 100 needless of which no byte was written.
+    pub(super) fn drop_interim(&mut self) {
+        if !matches!(self.interim, Interim::Wanted(left) if left.len() < CONTINUE.len()) {
+            self.interim = Interim::None;
+        }
+    }
+
+    /// Whether some of the request's body was not taken: no head can be found behind it.
+    pub(super) fn is_unread(&self) -> bool {
+        !matches!(self.body, Decoder::Length(0) | Decoder::Chunked(Chunked::End))
+    }
+}
+
+/// Wakes, once.
+pub(super) fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
+/// Remembers whom to wake.
+pub(super) fn remember(waker: &mut Option<Waker>, cx: &Context<'_>) {
+    if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        *waker = Some(cx.waker().clone());
+    }
+}
+
+/// actix encodes a reply by these three: whether it answers HEAD, the version, and whether the connection is kept.
+fn stand_in(head: bool, version: Version, keep_alive: bool) -> &'static [u8] {
+    match (head, version == Version::HTTP_11, keep_alive) {
+        (false, true, true) => b"GET / HTTP/1.1\r\nhost:h\r\n\r\n",
+        (false, true, false) => b"GET / HTTP/1.1\r\nhost:h\r\nconnection:close\r\n\r\n",
+        (false, false, true) => b"GET / HTTP/1.0\r\nconnection:keep-alive\r\n\r\n",
+        (false, false, false) => b"GET / HTTP/1.0\r\n\r\n",
+        (true, true, true) => b"HEAD / HTTP/1.1\r\nhost:h\r\n\r\n",
+        (true, true, false) => b"HEAD / HTTP/1.1\r\nhost:h\r\nconnection:close\r\n\r\n",
+        (true, false, true) => b"HEAD / HTTP/1.0\r\nconnection:keep-alive\r\n\r\n",
+        (true, false, false) => b"HEAD / HTTP/1.0\r\n\r\n",
+    }
+}

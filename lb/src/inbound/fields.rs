@@ -1,0 +1,136 @@
+//! The fields of a request: their grammar, and what they say about framing and the connection.
+
+use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_http::{Method, Version};
+use bytes::Bytes;
+
+use super::head::{Framing, MAX_FIELDS};
+use super::line::is_host;
+use super::refusal::Refusal::{self, Malformed};
+
+/// What fields say that is not passed on as they say it.
+pub(super) struct Meaning {
+    pub(super) framing: Framing,
+    pub(super) keep_alive: bool,
+    pub(super) upgrade: bool,
+    pub(super) expects_continue: bool,
+}
+
+/// Reads `*( field CRLF )`; values share the memory of `block`.
+pub(super) fn read(block: &Bytes) -> Result<HeaderMap, Refusal> {
+    let mut headers = HeaderMap::with_capacity(16);
+    let mut rest = &block[..];
+    while let Some(end) = memchr::memchr(b'\n', rest) {
+        let line =
+            rest[..end].strip_suffix(b"\r").ok_or(Malformed("a line ends without a carriage return"))?;
+        rest = &rest[end + 1..];
+        let colon = memchr::memchr(b':', line).ok_or(Malformed("a field has no colon"))?;
+        let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
+        // `HeaderName` takes a quote, which is no token.
+        let name = HeaderName::from_bytes(name).ok().filter(|_| !name.contains(&b'"'));
+        let name = name.ok_or(Malformed("a field's name is no token"))?;
+        if is_alias(name.as_str().as_bytes()) {
+            return Err(Malformed("a field's name can be taken for Content-Length or Transfer-Encoding"));
+        }
+        let value = HeaderValue::from_maybe_shared(block.slice_ref(value));
+        headers.append(name, value.map_err(|_| Malformed("a field's value has control bytes"))?);
+        if headers.len() > MAX_FIELDS {
+            return Err(Refusal::TooManyFields(MAX_FIELDS));
+        }
+    }
+    Ok(headers)
+}
+
+/// Judges them; leaves exactly one `Host` in an HTTP/1.1 request. A given `authority` is the target's.
+pub(super) fn judge(
+    headers: &mut HeaderMap,
+    method: &Method,
+    version: Version,
+    authority: Option<Bytes>,
+) -> Result<Meaning, Refusal> {
+    let http_11 = version == Version::HTTP_11;
+    judge_host(headers, http_11, authority)?;
+    let framing = framing(headers, http_11)?;
+    if *method == Method::TRACE && framing != Framing::None {
+        return Err(Malformed("TRACE has no body"));
+    }
+    let mut meaning = Meaning { framing, keep_alive: http_11, upgrade: false, expects_continue: false };
+    let mut close = false;
+    for token in headers.get_all(header::CONNECTION).flat_map(|value| value.as_bytes().split(|b| *b == b','))
+    {
+        let token = token.trim_ascii();
+        close |= token.eq_ignore_ascii_case(b"close");
+        meaning.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+        meaning.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
+    }
+    meaning.keep_alive &= !close;
+    // HTTP/1.0 knows neither (RFC 9110 §7.8, §10.1.1); what follows a body is no tunnel that anyone speaks.
+    meaning.upgrade &= http_11 && !close && framing == Framing::None && headers.contains_key(header::UPGRADE);
+    if !meaning.upgrade && headers.contains_key(header::UPGRADE) && (!http_11 || framing != Framing::None) {
+        headers.remove(header::UPGRADE);
+    }
+    if http_11 {
+        for value in headers.get_all(header::EXPECT) {
+            if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+                return Err(Refusal::Expectation);
+            }
+            meaning.expects_continue = true;
+        }
+    }
+    Ok(meaning)
+}
+
+fn judge_host(headers: &mut HeaderMap, http_11: bool, authority: Option<Bytes>) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(header::HOST);
+    match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Err(Malformed("there are several Host fields")),
+        (None, None) if http_11 => return Err(Malformed("there is no Host field")),
+        (Some(host), None) if !is_host(host.as_bytes()) => {
+            return Err(Malformed("the Host field is not host:port"));
+        }
+        _ => {}
+    }
+    if let Some(authority) = authority {
+        let host = HeaderValue::from_maybe_shared(authority);
+        headers.insert(header::HOST, host.map_err(|_| Malformed("the target's authority is not host:port"))?);
+    }
+    Ok(())
+}
+
+/// RFC 9112 §6.3, with every doubt resolved as malformed.
+fn framing(headers: &HeaderMap, http_11: bool) -> Result<Framing, Refusal> {
+    let only = |name: HeaderName| {
+        let mut values = headers.get_all(name);
+        (values.next().map(HeaderValue::as_bytes), values.next().is_some())
+    };
+    match (only(header::CONTENT_LENGTH), only(header::TRANSFER_ENCODING)) {
+        ((None, _), (None, _)) => Ok(Framing::None),
+        ((Some(_), _), (Some(_), _)) => Err(Malformed("there are both Content-Length and Transfer-Encoding")),
+        ((_, true), _) => Err(Malformed("there are several Content-Length fields")),
+        (_, (_, true)) => Err(Malformed("there are several Transfer-Encoding fields")),
+        ((Some(length), _), _) => {
+            let digits = Some(length).filter(|length| length.iter().all(u8::is_ascii_digit));
+            let length = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+            length.map(Framing::Length).ok_or(Malformed("Content-Length is no number of bytes"))
+        }
+        (_, (Some(_), _)) if !http_11 => Err(Malformed("Transfer-Encoding is not known in HTTP/1.0")),
+        (_, (Some(coding), _)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        _ => Err(Malformed("Transfer-Encoding is not 'chunked'")),
+    }
+}
+
+/// Without the white space around it (RFC 9110 §5.6.3); `trim_ascii` would take control bytes along.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Whether a name (in lower case) is `content-length` or `transfer-encoding` for a server that takes `_`, or any
+/// other separator, for `-` (CGI and its heirs), without being it.
+fn is_alias(name: &[u8]) -> bool {
+    let letters = || name.iter().copied().filter(u8::is_ascii_alphanumeric);
+    let alias_of = |plain: &[u8], exact: &[u8]| name != exact && letters().eq(plain.iter().copied());
+    alias_of(b"contentlength", b"content-length") || alias_of(b"transferencoding", b"transfer-encoding")
+}

@@ -1,0 +1,117 @@
+//! Bytes in, a request's head out: found whole, then judged by the strict grammar of RFC 9110 and 9112.
+
+use actix_http::header::HeaderMap;
+use actix_http::{Method, Uri, Version};
+use bytes::{Bytes, BytesMut};
+
+use super::refusal::Refusal::{self, Malformed};
+use super::{fields, line};
+
+/// The most fields of a request.
+pub(super) const MAX_FIELDS: usize = 96;
+
+/// How large a head may be, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// All fields together, as they are on the wire.
+    pub(super) fields: usize,
+    /// The target.
+    pub(super) target: usize,
+}
+
+/// A request's head that can be read in one way only.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) method: Method,
+    /// In origin form (or `*`), byte for byte.
+    pub(super) target: Uri,
+    pub(super) version: Version,
+    /// As they came, with exactly one `Host` in HTTP/1.1: the target's, if that is in absolute form.
+    pub(super) headers: HeaderMap,
+    pub(super) framing: Framing,
+    /// Whether the client keeps the connection.
+    pub(super) keep_alive: bool,
+    /// Whether the client offers to go on in another protocol.
+    pub(super) upgrade: bool,
+    /// Whether the client waits for a 100 before it sends the body.
+    pub(super) expects_continue: bool,
+}
+
+/// How a request's body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// There is none.
+    None,
+    /// By `Content-Length`.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+}
+
+/// How far a head was searched for its end.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    scanned: usize,
+    line: usize,
+    fields: usize,
+}
+
+/// Takes a head from the front of `input` once it is complete there; `scan` remembers between calls.
+///
+/// Empty lines before it are skipped (RFC 9112 §2.2).
+pub(super) fn read(input: &mut BytesMut, scan: &mut Scan, limits: Limits) -> Result<Option<Head>, Refusal> {
+    while scan.line == 0 && input.starts_with(b"\r\n") {
+        let _ = input.split_to(2);
+        scan.scanned = 0;
+    }
+    let Some(end) = scan.find(input, limits)? else { return Ok(None) };
+    let fields = std::mem::take(scan).fields;
+    let bytes = input.split_to(end).freeze();
+    judge(&bytes.slice(..fields - 2), &bytes.slice(fields..end - 2), limits).map(Some)
+}
+
+impl Scan {
+    /// The length of the head, its empty line included, once that is there.
+    fn find(&mut self, input: &[u8], limits: Limits) -> Result<Option<usize>, Refusal> {
+        while let Some(at) = memchr::memchr(b'\n', &input[self.scanned..]) {
+            let end = self.scanned + at;
+            if end == self.line || input[end - 1] != b'\r' {
+                return Err(Malformed("a line ends without a carriage return"));
+            }
+            let empty = end - self.line == 1;
+            (self.scanned, self.line) = (end + 1, end + 1);
+            if self.fields == 0 {
+                self.fields = self.line;
+            }
+            self.check(self.line, limits)?;
+            if empty {
+                return Ok(Some(self.line));
+            }
+        }
+        self.scanned = input.len();
+        self.check(input.len(), limits)?;
+        Ok(None)
+    }
+
+    /// Whether the first `n` bytes of a head may be that many.
+    fn check(&self, n: usize, limits: Limits) -> Result<(), Refusal> {
+        match self.fields {
+            // With the two spaces, the version and the line's end.
+            0 if n > line::MAX_METHOD + limits.target + 12 => Err(Refusal::TargetTooLong(limits.target)),
+            0 => Ok(()),
+            start if n - start > limits.fields => Err(Refusal::HeaderTooLarge(limits.fields)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn judge(first: &Bytes, block: &Bytes, limits: Limits) -> Result<Head, Refusal> {
+    let line::Line { method, target, authority, version } = line::read(first, limits.target)?;
+    let mut headers = fields::read(block)?;
+    let meaning = fields::judge(&mut headers, &method, version, authority)?;
+    let fields::Meaning { framing, keep_alive, upgrade, expects_continue } = meaning;
+    Ok(Head { method, target, version, headers, framing, keep_alive, upgrade, expects_continue })
+}
+
+#[cfg(test)]
+mod tests;

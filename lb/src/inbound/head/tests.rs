@@ -1,0 +1,248 @@
+//! What the judge lets through, what it refuses, and that no split of the bytes changes its mind.
+
+use actix_http::header;
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { fields: 16 * 1024, target: 8 * 1024 };
+
+/// What `text` is, the same at every split; what follows the head stays in the input.
+fn read(text: &str) -> Result<Option<Head>, Refusal> {
+    let bytes = text.as_bytes();
+    let whole = super::read(&mut BytesMut::from(bytes), &mut Scan::default(), LIMITS);
+    for at in (0..bytes.len()).filter(|at| *at < 300 || at % 97 == 0) {
+        let (mut input, mut scan) = (BytesMut::from(&bytes[..at]), Scan::default());
+        let mut split = super::read(&mut input, &mut scan, LIMITS);
+        if let Ok(None) = split {
+            input.extend_from_slice(&bytes[at..]);
+            split = super::read(&mut input, &mut scan, LIMITS);
+        }
+        assert_eq!(split.as_ref().err(), whole.as_ref().err(), "split at {at}: {text:?}");
+    }
+    whole
+}
+
+fn head(fields: &str) -> Result<Head, Refusal> {
+    read(&format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n")).map(Option::unwrap)
+}
+
+fn accepted(fields: &str) -> Head {
+    head(fields).unwrap_or_else(|refusal| panic!("{fields:?}: {refusal}"))
+}
+
+fn malformed(text: &str) {
+    assert!(matches!(read(text), Err(Malformed(_))), "{text:?}");
+}
+
+#[test]
+fn framing_follows_rfc_9112() {
+    for (fields, framing) in [
+        ("", Framing::None),
+        ("Content-Length: 5\r\n", Framing::Length(5)),
+        ("content-length:\t005 \r\n", Framing::Length(5)),
+        ("Content-Length: 0\r\n", Framing::Length(0)),
+        ("Transfer-Encoding: Chunked\r\n", Framing::Chunked),
+    ] {
+        assert_eq!(accepted(fields).framing, framing, "{fields:?}");
+    }
+}
+
+#[test]
+fn framing_in_doubt_is_malformed() {
+    for fields in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5\r\nContent-Length: 5\r\n",
+        "Content-Length: 5, 5\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: -5\r\n",
+        "Content-Length: 5 5\r\n",
+        "Content-Length: 0x5\r\n",
+        "Content-Length: 5;\r\n",
+        "Content-Length:\r\n",
+        "Content-Length: 18446744073709551616\r\n",
+        "Transfer-Encoding:\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked;q=1\r\n",
+        "Transfer-Encoding: \"chunked\"\r\n",
+        "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer_Encoding: chunked\r\n",
+        "Content_Length: 5\r\n",
+        "Content.Length: 5\r\n",
+        "ContentLength: 5\r\n",
+        "_Transfer--Encoding: chunked\r\n",
+    ] {
+        assert!(matches!(head(fields), Err(Malformed(_))), "{fields:?}");
+    }
+    malformed("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
+    malformed("TRACE / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n");
+    accepted("X-Content-Length: 5\r\nContent-Lengths: 7\r\nTransfer-Encodings: x\r\n");
+}
+
+#[test]
+fn fields_keep_to_the_grammar() {
+    for field in [
+        " X: folded start",
+        "X : y",
+        "X\t: y",
+        ": y",
+        "no colon",
+        "X\0: y",
+        "X(: y",
+        "X\": y",
+        "X\u{e9}: y",
+        "X: a\0b",
+        "X: a\rb",
+        "X: a\r",
+        "X: \u{c}a",
+        "X: a\u{7}b",
+        "X: a\u{7f}b",
+        "X: a\r\n folded",
+        "X: a\r\n\tfolded",
+        "X: a\nY: b",
+        "X: a\r\n\n",
+    ] {
+        assert!(matches!(head(&format!("{field}\r\n")), Err(Malformed(_))), "{field:?}");
+    }
+    let head = accepted("X:  a \"b\" \t\u{e9} \r\nX:\r\n!#$%&'*+-.^_`|~9z: 1\r\n");
+    let values: Vec<_> = head.headers.get_all("x").map(|value| value.as_bytes()).collect();
+    assert_eq!(values, ["a \"b\" \t\u{e9}".as_bytes(), b""]);
+    assert_eq!(head.headers.len(), 4);
+}
+
+#[test]
+fn lines_end_with_both_bytes() {
+    malformed("GET / HTTP/1.1\nHost: h\r\n\r\n");
+    malformed("GET / HTTP/1.1\r\nHost: h\n\r\n");
+    malformed("GET / HTTP/1.1\r\nHost: h\r\n\n");
+    malformed("\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    malformed("GET / HTTP/1.1\rHost: h\r\n\r\n");
+    assert!(read("\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap().is_some());
+    assert!(read("\r\n\r\n\r").unwrap().is_none());
+}
+
+#[test]
+fn there_is_one_host_and_the_target_decides() {
+    malformed("GET / HTTP/1.1\r\n\r\n");
+    for host in ["", "a b", "u@h", "a,b/", "h:x", "[::1", "h\u{e9}"] {
+        malformed(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        malformed(&format!("GET / HTTP/1.0\r\nHost: {host}\r\n\r\n"));
+    }
+    malformed("GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n");
+    malformed("GET http://a/ HTTP/1.1\r\n\r\n");
+    let host = |text: &str| {
+        let head = read(text).unwrap().unwrap();
+        let hosts: Vec<_> = head.headers.get_all(header::HOST).cloned().collect();
+        (hosts, head.target.to_string())
+    };
+    let (hosts, target) = host("GET http://a:1/x HTTP/1.1\r\nHost: b\r\n\r\n");
+    assert_eq!((hosts, target.as_str()), (vec![header::HeaderValue::from_static("a:1")], "/x"));
+    assert_eq!(host("GET / HTTP/1.0\r\n\r\n").0, [] as [header::HeaderValue; 0]);
+}
+
+#[test]
+fn the_connection_is_kept_as_the_client_says() {
+    for (version, connection, kept) in [
+        ("1.1", "", true),
+        ("1.1", "Connection: close\r\n", false),
+        ("1.1", "Connection: x, Close\r\n", false),
+        ("1.1", "Connection: keep-alive\r\nConnection: close\r\n", false),
+        ("1.0", "", false),
+        ("1.0", "Connection: Keep-Alive\r\n", true),
+        ("1.0", "Connection: keep-alive, close\r\n", false),
+    ] {
+        let head = read(&format!("GET / HTTP/{version}\r\nHost: h\r\n{connection}\r\n")).unwrap().unwrap();
+        assert_eq!(head.keep_alive, kept, "{version} {connection:?}");
+    }
+}
+
+#[test]
+fn an_upgrade_is_offered_only_where_it_can_be_taken() {
+    let offer = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n";
+    assert!(accepted(offer).upgrade);
+    for fields in [
+        "Upgrade: websocket\r\n".to_owned(),
+        "Connection: upgrade\r\n".to_owned(),
+        format!("{offer}Content-Length: 3\r\n"),
+        format!("{offer}Connection: close\r\n"),
+    ] {
+        assert!(!accepted(&fields).upgrade, "{fields:?}");
+    }
+    let old = read(&format!("GET / HTTP/1.0\r\n{offer}\r\n")).unwrap().unwrap();
+    assert!(!old.upgrade && !old.headers.contains_key(header::UPGRADE));
+}
+
+#[test]
+fn only_continue_can_be_expected() {
+    assert!(accepted("Expect: 100-Continue\r\n").expects_continue);
+    assert!(!accepted("").expects_continue);
+    for value in ["", "x", "100-continue, x", "100-continue;a"] {
+        assert_eq!(head(&format!("Expect: {value}\r\n")).err(), Some(Refusal::Expectation), "{value:?}");
+    }
+    assert!(!read("GET / HTTP/1.0\r\nExpect: x\r\n\r\n").unwrap().unwrap().expects_continue);
+}
+
+#[test]
+fn sizes_have_limits_to_the_byte() {
+    let padded = |n: usize| format!("X: {}\r\n", "x".repeat(n - "Host: h\r\nX: \r\n\r\n".len()));
+    accepted(&padded(LIMITS.fields));
+    let too_large = Refusal::HeaderTooLarge(LIMITS.fields);
+    assert_eq!(head(&padded(LIMITS.fields + 1)).err(), Some(too_large.clone()));
+    let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(LIMITS.fields));
+    assert_eq!(read(&endless).err(), Some(too_large));
+
+    accepted(&"X: y\r\n".repeat(MAX_FIELDS - 1));
+    assert_eq!(head(&"X: y\r\n".repeat(MAX_FIELDS)).err(), Some(Refusal::TooManyFields(MAX_FIELDS)));
+
+    let too_long = Some(Refusal::TargetTooLong(LIMITS.target));
+    let get = |n: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(n - 1));
+    assert!(read(&get(LIMITS.target)).is_ok());
+    assert_eq!(read(&get(LIMITS.target + 1)).err(), too_long);
+    assert_eq!(read(&format!("GET /{}", "x".repeat(LIMITS.target + 100))).err(), too_long);
+}
+
+#[test]
+fn a_name_of_64_kib_is_refused_whatever_the_limit() {
+    let limits = Limits { fields: 1 << 20, target: 100 };
+    for n in [65_535, 65_536, 100_000] {
+        let mut input =
+            BytesMut::from(&*format!("GET / HTTP/1.1\r\nHost: h\r\n{}: x\r\n\r\n", "n".repeat(n)));
+        assert!(super::read(&mut input, &mut Scan::default(), limits).is_err() || n == 65_535);
+    }
+}
+
+proptest! {
+    /// However odd the bytes: an answer, the same at every split, and never a field of another message.
+    #[test]
+    fn any_bytes_get_an_answer(
+        bytes in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "GET / HTTP/1.1\r\n", "Host: h\r\n", "\r\n", "Content-Length: 3\r\n", "\n", "\r", ":", " ", "\0",
+                "Transfer-Encoding: chunked\r\n", "\u{ff}", "a", "http://h", "/?#",
+            ]),
+            0..12,
+        ),
+        at in 0..200_usize,
+    ) {
+        let bytes = bytes.concat().into_bytes();
+        let mut input = BytesMut::from(&bytes[..]);
+        let whole = super::read(&mut input, &mut Scan::default(), LIMITS);
+        let at = at.min(bytes.len());
+        let (mut split, mut scan) = (BytesMut::from(&bytes[..at]), Scan::default());
+        match super::read(&mut split, &mut scan, LIMITS) {
+            Ok(None) => {
+                split.extend_from_slice(&bytes[at..]);
+                let late = super::read(&mut split, &mut scan, LIMITS);
+                prop_assert_eq!(late.as_ref().err(), whole.as_ref().err());
+                prop_assert_eq!(late.is_ok_and(|head| head.is_some()), whole.as_ref().is_ok_and(|head| head.is_some()));
+                if let Ok(Some(_)) = whole { prop_assert_eq!(split, input) }
+            }
+            early => prop_assert_eq!(early.err(), whole.err()),
+        }
+    }
+}

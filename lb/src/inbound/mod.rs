@@ -1,0 +1,27 @@
+//! What clients send, before and beside actix: every request judged, bounded and timed.
+//!
+//! actix-http keeps what it does well: it drives the connection's task and writes replies. It never sees a client's
+//! bytes, so no request can be read in another way than here.
+//!
+//! # Layout
+//! - `door`: where connections enter · `stream`: the guarded stream under actix · `service`: what is above it
+//! - `connection`: what these share · `body`: a request's body
+//! - `head`, `line`, `fields`: the pure judge of heads · `refusal`: its verdicts, and all others
+
+mod body;
+mod connection;
+mod door;
+mod fields;
+mod head;
+mod line;
+mod refusal;
+mod service;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use connection::Connection;
+pub use door::{Connections, Door, Settings};
+pub use refusal::Refusal;
+pub use service::{Answer, answer};
+pub use stream::Guarded;

@@ -1,0 +1,106 @@
+//! Between actix and the service: the request behind each stand-in, and word back when its reply is whole.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_http::body::{BodySize, MessageBody};
+use actix_http::error::PayloadError;
+use actix_http::{ConnectionType, Payload, Request, Response, StatusCode};
+use bytes::Bytes;
+
+use crate::upstream::framing::Decoder;
+
+use super::body::Body;
+use super::connection::{Connection, Stage};
+use super::refusal::Refusal;
+
+/// A reply's body whose end, good or bad, the connection is told.
+pub struct Answer<B> {
+    body: B,
+    connection: Rc<Connection>,
+    /// The end of the connection is its own.
+    until_close: bool,
+}
+
+/// Serves the request behind a stand-in: by `serve`, or by `refuse` if it is none or its body turns out to be none.
+///
+/// What `serve` gets is the request as the client sent it, its target in origin form; the payload is the body, or
+/// after an offer to upgrade (`Connection: upgrade` and `Upgrade`, no body) all that follows, byte for byte. A reply
+/// with 101 makes the connection a tunnel: the payload goes on until the client closes, and the reply's body goes to
+/// the client as it is if it is [`BodySize::Stream`] without chunking.
+pub async fn answer<B: MessageBody>(
+    mut request: Request,
+    serve: impl AsyncFnOnce(Request) -> Response<B>,
+    refuse: impl FnOnce(Refusal) -> Response<B>,
+) -> Response<Answer<B>> {
+    let connection = request.conn_data::<Rc<Connection>>().cloned();
+    let connection = connection.expect("every connection enters by the door");
+    let arrived = connection.state.borrow_mut().arrived.take().expect("a stand-in stands for a request");
+    let response = match arrived {
+        Err(refusal) => refuse(refusal),
+        Ok(arrived) => {
+            let has_payload = !matches!(connection.state.borrow().body, Decoder::Length(0));
+            let head = request.head_mut();
+            (head.method, head.uri, head.version) = (arrived.method, arrived.target, arrived.version);
+            head.headers = arrived.headers;
+            if has_payload {
+                let body = Box::pin(Body(connection.clone()));
+                *request.payload() = Payload::Stream { payload: body };
+            }
+            let response = serve(request).await;
+            let fault = connection.state.borrow_mut().fault.take();
+            fault.map_or(response, refuse)
+        }
+    };
+    connection.reply(response)
+}
+
+impl Connection {
+    /// The head of the reply is about to be written.
+    fn reply<B: MessageBody>(self: Rc<Self>, mut response: Response<B>) -> Response<Answer<B>> {
+        let state = &mut *self.state.borrow_mut();
+        state.drop_interim();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            state.stage = Stage::Serving { refused: false, tunnel: true };
+            response.head_mut().set_connection_type(ConnectionType::Upgrade);
+        } else if state.is_unread() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let connection = self.clone();
+        let until_close = response.body().size() == BodySize::Stream && !response.head().chunked();
+        response.map_body(|_, body| Answer { body, connection, until_close })
+    }
+}
+
+impl<B: MessageBody<Error = PayloadError> + Unpin> MessageBody for Answer<B> {
+    type Error = PayloadError;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    /// An error would make actix log it as one of ours and throw away what is not yet written: the stream ends the
+    /// connection itself, once the client has all that came.
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        let this = self.get_mut();
+        if this.connection.state.borrow().cut {
+            return Poll::Pending;
+        }
+        match Pin::new(&mut this.body).poll_next(cx) {
+            Poll::Ready(Some(Err(_))) => {
+                let state = &mut *this.connection.state.borrow_mut();
+                (state.cut, state.reset) = (true, this.until_close);
+                Poll::Pending
+            }
+            next => next,
+        }
+    }
+}
+
+impl<B> Drop for Answer<B> {
+    /// All of it is in actix's buffer, or the connection is gone.
+    fn drop(&mut self) {
+        self.connection.state.borrow_mut().replied = true;
+    }
+}

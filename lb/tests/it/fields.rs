@@ -1,0 +1,133 @@
+//! What is said of the client to a replica, of the way to both, and of a failure to the client.
+
+use crate::balancer::{Balancer, call};
+use crate::origin::{OK, Origin};
+use crate::wire::{Message, Wire};
+
+/// What the replica sees of a GET with these fields.
+fn seen(origin: &Origin, client: &mut Wire, fields: &str) -> Message {
+    client.say(format!("GET / HTTP/1.1\r\nHost: h:1\r\n{fields}\r\n"));
+    let seen = origin.next();
+    assert_eq!(client.reply().unwrap().status(), 200);
+    seen
+}
+
+#[test]
+fn a_replica_is_told_who_asks_and_strangers_are_not_believed() {
+    let origin = Origin::saying("HTTP/1.1 200 OK\r\nVia: 1.0 cache\r\nContent-Length: 2\r\n\r\nok");
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    let lies = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\nX-Forwarded-Proto: https\r\n\
+        X-Forwarded-Host: x\r\nForwarded: for=192.0.2.3\r\nConnection: X-Forwarded-For\r\n";
+    for fields in ["", lies] {
+        let request = seen(&origin, &mut client, fields);
+        assert_eq!(request.fields("x-forwarded-for"), ["127.0.0.1"]);
+        assert_eq!(request.fields("x-forwarded-proto"), ["http"]);
+        assert_eq!(request.fields("x-forwarded-host"), ["h:1"]);
+        assert!(request.fields("forwarded").is_empty());
+        assert_eq!(request.fields("via"), ["1.1 lb"]);
+    }
+    assert_eq!(seen(&origin, &mut client, "Via: 1.0 fred\r\n").fields("via"), ["1.0 fred", "1.1 lb"]);
+}
+
+#[test]
+fn a_request_id_is_kept_or_made_and_a_made_one_is_no_key() {
+    let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let lb = Origin::balanced(&[&origins[0], &origins[1], &origins[2]], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    let mut made = Vec::new();
+    for _ in 0..20 {
+        client.say("GET /?id=alice HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(client.reply().unwrap().status(), 200);
+        let seen: Vec<_> = origins.iter().map(Origin::seen).collect();
+        made.extend(seen.iter().enumerate().flat_map(|(seat, seen)| {
+            seen.iter().map(move |request| (seat, request.fields("x-request-id")[0].to_owned()))
+        }));
+    }
+    assert_eq!(made.len(), 20);
+    assert!(made.iter().all(|(seat, id)| *seat == made[0].0 && id.len() == 32));
+    made.sort();
+    made.dedup();
+    assert_eq!(made.len(), 20, "each has its own");
+
+    client.say("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: mine\r\n\r\n");
+    assert_eq!(client.reply().unwrap().status(), 200);
+    let seen: Vec<_> = origins.iter().flat_map(Origin::seen).collect();
+    assert_eq!(seen[0].fields("x-request-id"), ["mine"]);
+}
+
+#[test]
+fn a_request_that_goes_in_circles_is_ended() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &[]);
+    let via = ["1.1 lb"; 10].join(", ");
+    let looping = call(lb.traffic, "GET", "/", &[("Via", &via)], b"");
+    assert_eq!(
+        (looping.status, looping.header("proxy-status")),
+        (508, vec!["lb; error=proxy_loop_detected"])
+    );
+    assert_eq!(call(lb.traffic, "GET", "/", &[("Via", &via[..via.len() - 1])], b"").status, 200);
+}
+
+#[test]
+fn a_trusted_proxy_is_believed_and_its_client_is_the_key() {
+    let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let all = [&origins[0], &origins[1], &origins[2]];
+    let lb = Origin::balanced(&all, &["--trusted-proxies", "127.0.0.1,10.0.0.0/8", "--key", "client-ip"]);
+    let mut client = Wire::connect(lb.traffic);
+    for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::1"] {
+        let explained = call(lb.admin, "GET", &format!("/api/explain?key={address}"), &[], b"").json();
+        let seat = explained["chosen"]["seat"].as_u64().unwrap() as usize;
+        let said = format!(
+            "X-Forwarded-For: 8.8.8.8, {address}, 10.1.1.1\r\nX-Forwarded-Proto: https\r\n\
+             X-Forwarded-Host: shop.example\r\nForwarded: for=x\r\n"
+        );
+        let request = seen(&origins[seat - 1], &mut client, &said);
+        let chain = format!("8.8.8.8, {address}, 10.1.1.1, 127.0.0.1");
+        assert_eq!(request.fields("x-forwarded-for"), [chain]);
+        assert_eq!(request.fields("x-forwarded-proto"), ["https"]);
+        assert_eq!(request.fields("x-forwarded-host"), ["shop.example"]);
+        assert_eq!(request.fields("forwarded"), ["for=x"]);
+    }
+}
+
+#[test]
+fn where_no_replica_is_a_client_comes_back_when_one_can_have_started() {
+    let slow = format!("sh -c 'sleep 1.2; exec {}'", crate::helper::command());
+    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &slow]);
+    assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1}"#).0, 200);
+    let refused = lb.get("/home");
+    assert_eq!(
+        (refused.status, refused.header("proxy-status")),
+        (503, vec!["lb; error=destination_unavailable"])
+    );
+    let seconds: u64 = refused.header("retry-after")[0].parse().unwrap();
+    assert!((2..40).contains(&seconds), "it took {seconds} s");
+}
+
+#[test]
+fn a_reply_of_the_balancer_says_what_is_wrong() {
+    let mut refusing = Origin::saying(OK);
+    let closing = Origin::new(|peer| peer.request().map(drop));
+    let silent = Origin::new(|peer| {
+        peer.request()?;
+        peer.wire.closed().then_some(())
+    });
+    let garbage = Origin::saying_once("SSH-2.0-x\r\n\r\n");
+    let ambiguous = Origin::saying_once("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n");
+    let balancers = [&refusing, &closing, &silent, &garbage, &ambiguous]
+        .map(|origin| Origin::balanced(&[origin], &["--head-timeout", "300ms"]));
+    refusing.refuse();
+    for (lb, status, error) in [
+        (&balancers[0], 502, "connection_refused"),
+        (&balancers[1], 502, "connection_terminated"),
+        (&balancers[2], 504, "http_response_timeout"),
+        (&balancers[3], 502, "http_protocol_error"),
+        (&balancers[4], 502, "http_response_transfer_coding"),
+    ] {
+        let answer = lb.get("/x");
+        let said = format!("lb; error={error}");
+        assert_eq!((answer.status, answer.header("proxy-status")), (status, vec![&said[..]]));
+    }
+    assert!(balancers[0].get("/rep").header("proxy-status").is_empty(), "no request was to be forwarded");
+}

@@ -1,0 +1,424 @@
+//! How requests come in: what is refused and how, one at a time and in order, within sizes and deadlines.
+
+use std::time::{Duration, Instant};
+
+use crate::balancer::{Balancer, PATIENCE};
+use crate::origin::{OK, Origin};
+use crate::wire::{Message, Wire};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// What a client gets that says `bytes` on a connection of its own, which must end then.
+fn said(lb: &Balancer, bytes: impl AsRef<[u8]>) -> Message {
+    let mut client = Wire::connect(lb.traffic);
+    client.say(&bytes);
+    let shown = String::from_utf8_lossy(bytes.as_ref()).chars().take(200).collect::<String>();
+    let reply = client.reply().unwrap_or_else(|| panic!("no reply to {shown:?}"));
+    assert_eq!(reply.fields("connection"), ["close"], "{shown:?}: {reply:?}");
+    assert!(client.closed(), "{shown:?}");
+    reply
+}
+
+/// That this is our own answer, with this status.
+fn is_ours(reply: &Message, status: u16) {
+    assert_eq!(
+        (reply.status(), reply.fields("content-type")),
+        (status, vec!["application/json"]),
+        "{reply:?}"
+    );
+    let json: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(json["status"], "failure");
+    assert!(json["message"].as_str().unwrap().starts_with("<Error> "), "{json}");
+}
+
+/// A replica that answers every request with its own path and method.
+fn echo() -> Origin {
+    Origin::new(|peer| {
+        loop {
+            let line = peer.request()?.line().to_owned();
+            let (length, body) = (line.len(), if line.starts_with("HEAD") { "" } else { &line });
+            peer.wire.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"));
+        }
+    })
+}
+
+/// The balancer's memory in kB.
+fn memory(lb: &Balancer) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", lb.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_pipelined_head_does_not_eat_the_body_of_the_reply_before_it() {
+    let origin = echo();
+    let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
+    let mut client = Wire::connect(lb.traffic);
+    for _ in 0..20 {
+        client.say(
+            "GET /a HTTP/1.1\r\nHost: h\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h\r\n\r\n\
+             HEAD /c HTTP/1.1\r\nHost: h\r\n\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n",
+        );
+        assert_eq!(client.reply().unwrap().text(), "GET /a HTTP/1.1");
+        for path in ["b", "c"] {
+            let head = client.head().unwrap();
+            assert!(
+                head.contains(&format!("content-length: {}", "HEAD /b HTTP/1.1".len())),
+                "{path}: {head}"
+            );
+        }
+        assert_eq!(client.reply().unwrap().text(), "GET /d HTTP/1.1");
+    }
+    client.say("GET /old HTTP/1.1\r\nHost: h\r\n\r\nGET /last HTTP/1.0\r\n\r\nGET /never HTTP/1.1\r\n");
+    let old = client.reply().unwrap();
+    assert!(old.line().starts_with("HTTP/1.1 200") && old.fields("connection").is_empty(), "{old:?}");
+    assert_eq!(client.reply().unwrap().text(), "GET /last HTTP/1.1");
+    assert!(client.closed());
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_is_refused_and_nothing_of_it_reaches_a_replica() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
+    let smuggled = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
+    for fields in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5, 5\r\n",
+        "Content-Length: +5\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        "Transfer-Encoding:\u{b}chunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Transfer_Encoding: chunked\r\n",
+        "Content_Length: 5\r\n",
+        "X: a\r\n Transfer-Encoding: chunked\r\n",
+        "X: a\rTransfer-Encoding: chunked\r\n",
+        "X: a\nTransfer-Encoding: chunked\r\n",
+        "X: a\0b\r\n",
+        "X: a\u{7}b\r\n",
+        "Host: other\r\n",
+        "no colon\r\n",
+    ] {
+        is_ours(&said(&lb, format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n{smuggled}")), 400);
+    }
+    for head in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+        "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\nHost: h\n\n",
+        "GET / http/1.1\r\nHost: h\r\n\r\n",
+        "GET /\r\n\r\n",
+        "GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /< HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /\u{e9} HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET h:1 HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET * HTTP/1.1\r\nHost: h\r\n\r\n",
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\n",
+    ] {
+        is_ours(&said(&lb, head), 400);
+    }
+    assert!(origin.seen().is_empty());
+    for version in ["2.0", "0.9", "1.2", "3.0"] {
+        is_ours(&said(&lb, format!("GET / HTTP/{version}\r\nHost: h\r\n\r\n")), 505);
+    }
+    let connect = said(&lb, "CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n");
+    is_ours(&connect, 405);
+    assert_eq!(connect.fields("allow").len(), 1);
+    is_ours(&said(&lb, "GET / HTTP/1.1\r\nHost: h\r\nExpect: a-pony\r\n\r\n"), 417);
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_refused_head_request_has_no_body_and_what_came_before_it_is_answered() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    client.say(format!("{GET}HEAD / HTTP/1.1\r\n\r\n{GET}"));
+    assert_eq!(client.reply().unwrap().status(), 200);
+    let head = client.head().unwrap();
+    assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("connection: close"), "{head}");
+    assert!(client.closed());
+    assert_eq!(origin.seen().len(), 1);
+}
+
+#[test]
+fn the_target_decides_over_the_host_field() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    for (head, line, host) in [
+        ("GET http://a:1/x?y HTTP/1.1\r\nHost: b\r\n\r\n", "GET /x?y HTTP/1.1", "a:1"),
+        ("GET HTTP://a?y HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?y HTTP/1.1", "a"),
+        ("\r\n\r\nGET http://[::1] HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1", "[::1]"),
+    ] {
+        client.say(head);
+        assert_eq!(client.reply().unwrap().status(), 200);
+        let seen = origin.next();
+        assert_eq!((seen.line(), seen.fields("host")), (line, vec![host]));
+    }
+}
+
+#[test]
+fn sizes_have_limits_each_with_its_status() {
+    let origin = Origin::saying(OK);
+    let limits = ["--max-header-size", "2KiB", "--max-target", "256", "--max-body", "1KiB"];
+    let lb = Origin::balanced(&[&origin], &limits);
+    let target = |n: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n", "x".repeat(n - 1));
+    let header = |n: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(n - 16));
+    let fields = |n: usize| format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(n - 1));
+    let sized = |n: usize| format!("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: {n}\r\n\r\n");
+    let chunked = |n: usize| {
+        let chunks = format!("1\r\n{}\r\n", "x").repeat(n);
+        format!("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
+    };
+    let mut client = Wire::connect(lb.traffic);
+    for good in
+        [target(256) + "\r\n", header(2048), fields(96), sized(1024) + &"x".repeat(1024), chunked(1024)]
+    {
+        client.say(&good);
+        assert_eq!(client.reply().unwrap().status(), 200, "{good:?}");
+    }
+    for (bad, status) in [
+        (target(257) + "\r\n", 414),
+        (target(5000), 414),
+        (header(2049), 431),
+        (header(100_000), 431),
+        (fields(97), 431),
+        (sized(1025), 413),
+        (sized(usize::MAX), 413),
+        (chunked(1025), 413),
+    ] {
+        is_ours(&said(&lb, bad), status);
+    }
+}
+
+#[test]
+fn a_client_is_told_why_while_it_still_sends() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &["--max-body", "1KiB"]);
+    for framing in ["Content-Length: 50000000", "Transfer-Encoding: chunked"] {
+        let mut client = Wire::connect(lb.traffic);
+        client.say(format!("PUT / HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n"));
+        let mut sending = client.twin();
+        let sender = std::thread::spawn(move || {
+            let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
+            (0..200).take_while(|_| sending.say(&chunk)).count()
+        });
+        is_ours(&client.reply().unwrap(), 413);
+        sender.join().unwrap();
+    }
+}
+
+#[test]
+fn a_bad_chunk_is_400_if_there_is_no_reply_yet() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &[]);
+    for body in [
+        "x\r\n",
+        "-1\r\n",
+        "0x1\r\na\r\n",
+        "1\na\r\n",
+        "1\r\naX\r\n",
+        "11111111111111111\r\n",
+        "1;\u{1}\r\na\r\n",
+        "0\r\nno colon\r\n\r\n",
+        "0\r\n\n",
+    ] {
+        let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
+        is_ours(&said(&lb, format!("{head}{body}")), 400);
+    }
+    is_ours(
+        &said(
+            &lb,
+            format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(5000)),
+        ),
+        400,
+    );
+}
+
+#[test]
+fn a_hundred_is_said_only_when_the_body_is_wanted() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &["--max-body", "10"]);
+    let expecting = |length: usize| {
+        format!("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n")
+    };
+    is_ours(&said(&lb, expecting(11)), 413);
+    let mut client = Wire::connect(lb.traffic);
+    for _ in 0..2 {
+        client.say(expecting(5));
+        assert_eq!(client.head().unwrap(), "HTTP/1.1 100 Continue");
+        client.say("hello");
+        assert_eq!(client.reply().unwrap().status(), 200);
+        assert_eq!(origin.next().text(), "hello");
+    }
+    // Whoever does not wait needs no word.
+    client.say(expecting(5) + "hello");
+    assert_eq!(client.reply().unwrap().status(), 200);
+    let nobody = Balancer::launch(&["--replicas", "0"]);
+    is_ours(&said(&nobody, expecting(5)), 503);
+}
+
+#[test]
+fn every_head_of_a_connection_has_a_deadline() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &["--client-head-timeout", "400ms"]);
+    for slow in ["", "GET / HTT", "GET / HTTP/1.1\r\nHost: h\r\n"] {
+        is_ours(&said(&lb, slow), 408);
+    }
+    let mut client = Wire::connect(lb.traffic);
+    client.say(GET);
+    assert_eq!(client.reply().unwrap().status(), 200);
+    client.say("GET / HTTP/1.1\r\n");
+    is_ours(&client.reply().unwrap(), 408);
+    assert!(client.closed());
+    // Bytes that trickle in gain no time.
+    let (mut client, begun) = (Wire::connect(lb.traffic), Instant::now());
+    let mut trickling = client.twin();
+    let trickle = std::thread::spawn(move || {
+        while begun.elapsed() < PATIENCE && trickling.say("X") {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    is_ours(&client.reply().unwrap(), 408);
+    drop(client);
+    trickle.join().unwrap();
+}
+
+#[test]
+fn an_idle_connection_is_closed_without_a_word() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "300ms"]);
+    let mut client = Wire::connect(lb.traffic);
+    client.say(GET);
+    assert_eq!(client.reply().unwrap().status(), 200);
+    assert_eq!(client.rest().unwrap(), b"");
+}
+
+#[test]
+fn a_body_that_stalls_is_408() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "300ms"]);
+    for body in ["Content-Length: 9\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        is_ours(&said(&lb, format!("POST / HTTP/1.1\r\nHost: h\r\n{body}")), 408);
+    }
+    origin.until_open(0);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_dropped() {
+    let origin = Origin::new(|peer| {
+        peer.request()?;
+        peer.wire.say("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+        while peer.wire.say([b'x'; 0x10000]) {}
+        None
+    });
+    let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "300ms", "--idle-timeout", "10m"]);
+    let mut client = Wire::connect(lb.traffic);
+    client.say(GET);
+    assert!(client.head().unwrap().starts_with("HTTP/1.1 200 "));
+    origin.until_open(0);
+    lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
+}
+
+#[test]
+fn what_breaks_off_is_no_error_of_ours() {
+    let origin = Origin::new(|peer| {
+        peer.request()?;
+        peer.wire.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+        None
+    });
+    let mut lb = Origin::balanced(&[&origin], &[]);
+    let mut client = Wire::connect(lb.traffic);
+    client.say(GET);
+    let head = client.head().unwrap();
+    // What came before it broke is the client's.
+    assert!(client.rest().is_ok_and(|rest| rest == b"half"), "{head}");
+    for bytes in
+        ["GET / HTTP/1.1\r\nHos", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx", GET, "\0\n"]
+    {
+        let mut client = Wire::connect(lb.traffic);
+        client.say(bytes);
+        client.reset();
+    }
+    lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
+    assert!(!lb.log().iter().any(|line| line.contains("ERROR") || line.contains("WARN")), "{:#?}", lb.seen);
+}
+
+#[test]
+fn requests_that_come_byte_by_byte_and_all_at_once_are_the_same() {
+    let origin = Origin::saying(OK);
+    let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
+    let requests = "GET /1 HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc\
+        \r\nPUT /3 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;e=1\r\na\r\n2\r\nbc\r\n0\r\nT: 1\r\n\r\n";
+    let mut seen = Vec::new();
+    for piece in [1, 7, requests.len()] {
+        let mut client = Wire::connect(lb.traffic);
+        for piece in requests.as_bytes().chunks(piece) {
+            client.say(piece);
+        }
+        for _ in 0..3 {
+            assert_eq!(client.reply().unwrap().status(), 200);
+            let request = origin.next();
+            seen.push((request.line().to_owned(), request.text().to_owned()));
+        }
+    }
+    for three in seen.chunks(3) {
+        let expected = [("GET /1 HTTP/1.1", ""), ("POST /2 HTTP/1.1", "abc"), ("PUT /3 HTTP/1.1", "abc")];
+        assert_eq!(three, expected.map(|(line, body)| (line.to_owned(), body.to_owned())));
+    }
+}
+
+/// `LB_TEST_MUTATIONS=200000` for the whole run.
+#[test]
+fn mutated_requests_harm_nobody() {
+    let n: usize = std::env::var("LB_TEST_MUTATIONS").map_or(2_000, |n| n.parse().unwrap());
+    let origin = Origin::saying(OK);
+    let limits = ["--workers", "1", "--client-head-timeout", "300ms", "--client-idle-timeout", "300ms"];
+    let lb = Origin::balanced(&[&origin], &limits);
+    let good = [
+        "GET /a?b=c HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nCookie: a=b\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello",
+        "PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "HEAD http://h/ HTTP/1.0\r\nHost: h\r\nConnection: close\r\n\r\n",
+    ];
+    let mut rng = fastrand::Rng::with_seed(6);
+    let mutated = |rng: &mut fastrand::Rng| {
+        let mut bytes: Vec<u8> = (0..rng.usize(1..3)).flat_map(|_| good[rng.usize(..5)].bytes()).collect();
+        for _ in 0..rng.usize(0..6) {
+            let at = rng.usize(..bytes.len());
+            match rng.u8(..5) {
+                0 => bytes[at] = rng.u8(..),
+                1 if bytes.len() > 1 => drop(bytes.remove(at)),
+                2 => bytes.insert(at, b"\r\n :\0\t,;0f"[rng.usize(..10)]),
+                3 => bytes.splice(at..at, good[rng.usize(..5)].bytes().take(rng.usize(..60))).for_each(drop),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        bytes
+    };
+    let mut warm = 0;
+    for round in 0..n {
+        let mut client = Wire::connect(lb.traffic);
+        client.say(mutated(&mut rng));
+        client.half_close();
+        let _ = client.rest();
+        origin.seen();
+        if round == n / 10 {
+            warm = memory(&lb);
+        }
+        if round % 500 == 0 {
+            let mut other = Wire::connect(lb.traffic);
+            other.say(GET);
+            assert_eq!(other.reply().unwrap().status(), 200);
+        }
+    }
+    let grown = memory(&lb).saturating_sub(warm);
+    assert!(grown < 16_000, "the balancer grew by {grown} kB");
+    lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
+}
