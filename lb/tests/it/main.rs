@@ -9,6 +9,7 @@ mod embedded;
 mod forwarding;
 mod healing;
 mod helper;
+mod hostile;
 mod inbound;
 mod layouts;
 mod limits;
