@@ -49,7 +49,7 @@ fn a_pipelined_head_does_not_eat_the_body_of_the_reply_before_it() {
     let mut client = Wire::connect(lb.traffic);
     for _ in 0..20 {
         client.say(
-            "GET /a HTTP/1.1\r\nHost: h\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h\r\n\r\n\
+            "GET /a HTTP/1.1\r\nHost: h\r\n\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h\r\n\r\n\
              HEAD /c HTTP/1.1\r\nHost: h\r\n\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n",
         );
         assert_eq!(client.reply().unwrap().text(), "GET /a HTTP/1.1");
