@@ -1,8 +1,6 @@
-//! Bodies: an answer's, our own words or a replica's, streamed; and a client's that was not read to its end.
+//! An answer's body: our own words, or a replica's, streamed.
 
-use std::cell::RefCell;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_http::Payload;
@@ -26,30 +24,6 @@ pub enum Body {
         /// The request that it ends.
         in_flight: InFlight,
     },
-    /// The answer to a request whose body may not have been read to its end.
-    Early {
-        /// The answer's.
-        answer: Box<Self>,
-        /// The request's.
-        request: ClientBody,
-    },
-}
-
-/// A client's body that is still there when its reader has had enough. A chunked body that was dropped actix would
-/// read to its end, however long the client takes; the connection of one that was not, it closes.
-#[derive(Clone)]
-pub struct ClientBody(Rc<RefCell<Payload>>);
-
-impl ClientBody {
-    /// The body of a request; `None` if it has none.
-    pub fn of(payload: Payload) -> Option<Self> {
-        (!matches!(payload, Payload::None)).then(|| Self(Rc::new(RefCell::new(payload))))
-    }
-
-    /// The body, to be read.
-    pub fn payload(&self) -> Payload {
-        Payload::Stream { payload: Box::pin(self.clone()) }
-    }
 }
 
 impl MessageBody for Body {
@@ -59,7 +33,6 @@ impl MessageBody for Body {
         match self {
             Self::Own(bytes) => BodySize::Sized(bytes.len() as u64),
             Self::Replica { size, .. } => *size,
-            Self::Early { answer, .. } => answer.size(),
         }
     }
 
@@ -68,15 +41,6 @@ impl MessageBody for Body {
             Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Own(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
             Self::Replica { payload, in_flight, .. } => in_flight.poll_body(Pin::new(payload), cx),
-            Self::Early { answer, .. } => Pin::new(&mut **answer).poll_next(cx),
         }
-    }
-}
-
-impl Stream for ClientBody {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_next(cx)
     }
 }

@@ -18,7 +18,7 @@ use crate::actors::supervisor::{StartTime, SupervisorActor};
 use crate::inbound::{self, Answer};
 use crate::upstream::Replay;
 
-use super::body::{Body, ClientBody};
+use super::body::Body;
 use super::control;
 use super::error::{Error, failure, json_response};
 use super::forwarded::{self, Connected, Peer, TrustedProxies};
@@ -88,22 +88,17 @@ impl Service<Request> for Front {
 
 impl Inner {
     async fn serve(&self, mut request: Request) -> Response<Body> {
-        // actix takes what follows an offer to upgrade for a tunnel: no chunks, no further request.
+        // What follows an offer to upgrade may be meant for the other protocol.
         let upgrade = request.upgrade() || request.head().headers.contains_key(header::UPGRADE);
-        let body = ClientBody::of(request.take_payload());
-        let payload = body.as_ref().map_or(Payload::None, ClientBody::payload);
+        let payload = request.take_payload();
         let answer = self.answer(request, payload).await;
         let mut response = answer.unwrap_or_else(|error| self.failure(&error));
-        if upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        if upgrade && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            response.head_mut().no_chunking(true);
+        } else if upgrade {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
-        if upgrade {
-            response.head_mut().no_chunking(true);
-        }
-        match body {
-            Some(request) => response.map_body(|_, answer| Body::Early { answer: answer.into(), request }),
-            None => response,
-        }
+        response
     }
 
     async fn answer(&self, request: Request, payload: Payload) -> Result<Response<Body>, Error> {

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use actix_http::Version;
+use actix_http::{Method, Version};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
@@ -94,7 +94,7 @@ impl Connection {
     }
 
     /// What actix gets in place of the request that has arrived: all that it decides by, and nothing else. `head`:
-    /// whether it is HEAD, should it be refused.
+    /// whether what cannot be read seems to be a HEAD.
     pub(super) fn begin(
         &self,
         state: &mut State,
@@ -102,7 +102,8 @@ impl Connection {
         head: bool,
     ) -> &'static [u8] {
         self.reading.arm(None);
-        let arrived = arrived.and_then(|head| self.admit(head));
+        let head = arrived.as_ref().map_or(head, |arrived| arrived.method == Method::HEAD);
+        let arrived = arrived.and_then(|arrived| self.admit(arrived));
         let stand_in = match &arrived {
             Ok(arrived) => stand_in(head, arrived.version, arrived.keep_alive),
             Err(_) => stand_in(head, Version::HTTP_11, false),

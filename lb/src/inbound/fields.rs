@@ -16,9 +16,8 @@ pub(super) struct Meaning {
     pub(super) expects_continue: bool,
 }
 
-/// Reads `*( field CRLF )`; values share the memory of `block`.
-pub(super) fn read(block: &Bytes) -> Result<HeaderMap, Refusal> {
-    let mut headers = HeaderMap::with_capacity(16);
+/// Reads `*( field CRLF )` into an empty map; values share the memory of `block`.
+pub(super) fn read(block: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, Refusal> {
     let mut rest = &block[..];
     while let Some(end) = memchr::memchr(b'\n', rest) {
         let line =

@@ -43,7 +43,9 @@ pub async fn answer<B: MessageBody>(
             let has_payload = !matches!(connection.state.borrow().body, Decoder::Length(0));
             let head = request.head_mut();
             (head.method, head.uri, head.version) = (arrived.method, arrived.target, arrived.version);
-            head.headers = arrived.headers;
+            let mut spare = std::mem::replace(&mut head.headers, arrived.headers);
+            spare.clear();
+            connection.state.borrow_mut().scan.spare = spare;
             if has_payload {
                 let body = Box::pin(Body(connection.clone()));
                 *request.payload() = Payload::Stream { payload: body };

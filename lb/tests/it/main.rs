@@ -11,6 +11,7 @@ mod fields;
 mod forwarding;
 mod healing;
 mod helper;
+mod hostile;
 mod inbound;
 mod layouts;
 mod limits;
