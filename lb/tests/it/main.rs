@@ -3,8 +3,10 @@
 
 mod balancer;
 mod changes;
+mod choices;
 mod contract;
 mod docker;
+mod ejections;
 mod embedded;
 mod forwarding;
 mod healing;
