@@ -24,8 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 const WAITING: usize = 3;
 /// The shortest silence that is a stall: a collected heap or a busy core must not be one.
 const SHORTEST_STALL: Duration = Duration::from_millis(30);
-/// A silence of so many times its peak latency is a stall.
-const PEAKS: f64 = 4.0;
+/// A silence of so many times its peak latency is a stall: every request that waits is overdue by then.
+const PEAKS: f64 = 2.0;
 
 /// The record of one replica.
 #[derive(Clone, Copy, Debug, Default)]
@@ -291,14 +291,14 @@ mod tests {
     fn a_stall_needs_company_and_silence_and_ends_with_a_reply() {
         let now = Instant::now();
         let (mut health, fast, mut slow) = (Health::default(), Latency::default(), Latency::default());
-        slow.observe(10 * MS, now);
+        slow.observe(20 * MS, now);
         health.sent(now);
         health.sent(now);
         assert_eq!(health.silent_since(&fast, now + 1000 * MS), None, "two slow ones");
         health.sent(now + 5 * MS);
         assert_eq!(health.silent_since(&fast, now + 30 * MS), None);
         assert_eq!(health.silent_since(&fast, now + 31 * MS), Some(now));
-        assert_eq!(health.silent_since(&slow, now + 39 * MS), None, "about four times 10 ms");
+        assert_eq!(health.silent_since(&slow, now + 39 * MS), None, "about twice 20 ms");
         assert_eq!(health.silent_since(&slow, now + 41 * MS), Some(now));
         health.stall();
         assert!(health.is_passed_over() && !health.is_ejected());

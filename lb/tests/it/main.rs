@@ -3,9 +3,11 @@
 
 mod balancer;
 mod changes;
+mod choices;
 mod contract;
 mod corpus_replies;
 mod docker;
+mod ejections;
 mod embedded;
 mod fields;
 mod forwarding;

@@ -10,14 +10,14 @@ use crate::origin::{OK, Origin};
 use crate::wire::{Message, Wire};
 
 /// A balancer's replicas in the order of the walk of key `k`.
-fn walk(lb: &Balancer) -> Vec<usize> {
+pub fn walk(lb: &Balancer) -> Vec<usize> {
     let explained = call(lb.admin, "GET", "/api/explain?key=k", &[], b"").json();
     let walk = explained["walk"].as_array().unwrap().clone();
     walk.iter().map(|place| place["seat"].as_u64().unwrap() as usize - 1).collect()
 }
 
 /// Sends a request with key `k` on a connection of its own.
-fn send(lb: &Balancer, method: &str, body: &[u8]) -> Message {
+pub fn send(lb: &Balancer, method: &str, body: &[u8]) -> Message {
     let mut client = Wire::connect(lb.traffic);
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     client.say(format!("{method} /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\n{length}\r\n"));
@@ -25,7 +25,7 @@ fn send(lb: &Balancer, method: &str, body: &[u8]) -> Message {
     client.reply().unwrap()
 }
 
-fn failure(reply: &Message) -> String {
+pub fn failure(reply: &Message) -> String {
     let json: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(
         (&json["status"], reply.fields("content-type")),
@@ -37,7 +37,7 @@ fn failure(reply: &Message) -> String {
 }
 
 /// Closes each connection after it read a whole request.
-fn breaking(broken: &Arc<AtomicUsize>) -> Origin {
+pub fn breaking(broken: &Arc<AtomicUsize>) -> Origin {
     let broken = broken.clone();
     Origin::new(move |peer| {
         peer.request()?;

@@ -145,3 +145,18 @@ fn half_of_the_fleet_may_be_replaced_at_once() {
     stage.pass(4 * SECOND);
     assert_eq!(stage.launches().len(), 6);
 }
+
+#[test]
+fn a_suspicion_brings_the_next_heartbeat_forward_and_proves_nothing() {
+    let mut stage = Stage::ready(3);
+    let probes = |stage: &Stage| stage.times(|action| matches!(action, Action::Probe(_))).len();
+    stage.pass(100 * MS);
+    let before = probes(&stage);
+    stage.feed(Event::Suspected { incarnation: Incarnation(2) });
+    assert_eq!(probes(&stage), before + 1);
+    assert_eq!(stage.names().len(), 3);
+    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.feed(Event::Suspected { incarnation: Incarnation(2) });
+    assert_eq!(stage.changes().last(), Some(&Change::Vacate(seat(2))));
+    stage.feed(Event::Suspected { incarnation: Incarnation(99) });
+}

@@ -1,0 +1,114 @@
+//! Which replica a request goes to beside what its key says: bounded load, the other policies; and how long it may take.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::spawn;
+
+use crate::balancer::until;
+use crate::origin::{OK, Origin};
+use crate::retries::{failure, send, walk};
+use crate::wire::Wire;
+
+#[test]
+fn a_hot_key_spills_along_its_walk_and_light_traffic_never_does() {
+    let go_on = Arc::new(AtomicBool::new(false));
+    let holding = || {
+        let go_on = go_on.clone();
+        Origin::new(move |peer| {
+            loop {
+                peer.request()?;
+                until("the test lets it answer", || go_on.load(Ordering::SeqCst));
+                peer.wire.say(OK);
+            }
+        })
+    };
+    let origins = [holding(), holding(), holding()];
+    let args = ["--workers", "1", "--bounded-load", "1", "--bounded-load-floor", "4"];
+    let lb = Origin::balanced(&[&origins[0], &origins[1], &origins[2]], &args);
+    let order = walk(&lb);
+    let mut clients: Vec<Wire> = (0..12).map(|_| Wire::connect(lb.traffic)).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.say("GET /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\n\r\n");
+        origins[order[n / 4]].next();
+    }
+    let routing = lb.state()["routing"].clone();
+    assert_eq!(routing["spills"], 8, "{routing}");
+    go_on.store(true, Ordering::SeqCst);
+    for mut client in clients {
+        assert_eq!(client.reply().unwrap().status(), 200);
+    }
+    for _ in 0..5 {
+        assert_eq!(send(&lb, "GET", b"").status(), 200);
+        origins[order[0]].next();
+    }
+}
+
+#[test]
+fn every_policy_but_the_hash_spreads_one_key() {
+    for (policy, least) in [("hash", 0), ("round-robin", 20), ("least-requests", 8), ("peak-ewma", 1)] {
+        let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+        let lb = Origin::balanced(
+            &[&origins[0], &origins[1], &origins[2]],
+            &["--workers", "1", "--policy", policy],
+        );
+        for _ in 0..60 {
+            assert_eq!(send(&lb, "GET", b"").status(), 200);
+        }
+        let shares: Vec<_> = origins.iter().map(|origin| origin.seen().len()).collect();
+        assert_eq!(shares.iter().sum::<usize>(), 60);
+        assert!(shares.iter().all(|share| *share >= least), "{policy}: {shares:?}");
+        assert_eq!(shares[walk(&lb)[0]] == 60, policy == "hash", "{shares:?}");
+    }
+}
+
+#[test]
+fn a_weight_counts_in_every_policy() {
+    for policy in ["round-robin", "least-requests"] {
+        let origins = [Origin::saying(OK), Origin::saying(OK)];
+        let (light, heavy) = (origins[0].address.to_string(), format!("{}*900", origins[1].address));
+        let args = ["--runtime", "static", "--upstream", &light, "--upstream", &heavy];
+        let quiet = ["--workers", "1", "--policy", policy, "--heartbeat-path", "off"];
+        let lb = crate::balancer::Balancer::start(&[&args[..], &quiet].concat());
+        lb.until("both are ready", |lb| lb.replicas().iter().all(|replica| replica["phase"] == "ready"));
+        for _ in 0..100 {
+            assert_eq!(send(&lb, "GET", b"").status(), 200);
+        }
+        let light = origins[0].seen().len();
+        assert!((1..=30).contains(&light), "{policy}: {light} of 100, for a tenth of the weight");
+    }
+}
+
+#[test]
+fn the_total_time_out_is_504_before_the_head_and_the_end_of_the_connection_after_it() {
+    let endless = |before: &'static str| {
+        Origin::new(move |peer| {
+            peer.request()?;
+            peer.wire.say(before);
+            // Something keeps coming, so that no other deadline is reached.
+            while !before.is_empty() && peer.wire.say("1\r\nx\r\n") {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            peer.wire.closed().then_some(())
+        })
+    };
+    let args = ["--request-timeout", "400ms", "--retries", "0"];
+    let silent = endless("");
+    let lb = Origin::balanced(&[&silent], &args);
+    let reply = send(&lb, "GET", b"");
+    assert_eq!(reply.status(), 504);
+    assert!(failure(&reply).contains("--request-timeout"));
+    silent.until_open(0);
+
+    let endless = endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let lb = Origin::balanced(&[&endless], &args);
+    let to = lb.traffic;
+    let cut = spawn(move || {
+        let mut client = Wire::connect(to);
+        client.say("GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+        (client.head().unwrap(), client.rest())
+    });
+    let (head, rest) = cut.join().unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "));
+    assert!(!rest.unwrap_or_default().ends_with(b"0\r\n\r\n"), "cut short, not ended");
+    endless.until_open(0);
+}

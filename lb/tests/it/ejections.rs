@@ -1,0 +1,206 @@
+//! Replicas that go bad in place, while their heartbeats stay good: who finds out, at what cost, and until when.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{JoinHandle, spawn};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::balancer::{Balancer, call, signal_pid, until};
+use crate::origin::{OK, Origin};
+use crate::retries::{breaking, send, walk};
+use crate::wire::{Message, Wire};
+
+/// Why the seats of the walk of key `k` would be passed over now.
+fn skips(lb: &Balancer) -> Vec<Value> {
+    let explained = call(lb.admin, "GET", "/api/explain?key=k", &[], b"").json();
+    let walk = explained["walk"].as_array().unwrap().clone();
+    let first = walk.iter().find(|place| place["skip"].is_null());
+    assert_eq!(explained["chosen"]["seat"], first.unwrap()["seat"]);
+    walk.into_iter().map(|place| place["skip"].clone()).collect()
+}
+
+fn count(lb: &Balancer, what: &str) -> u64 {
+    lb.state()["routing"][what].as_u64().unwrap()
+}
+
+/// Takes requests and never answers.
+fn silent() -> Origin {
+    Origin::new(|peer| {
+        while peer.request().is_some() {}
+        None
+    })
+}
+
+/// A GET with some key on a thread of its own.
+fn get(lb: &Balancer, key: &str) -> JoinHandle<Option<Message>> {
+    let (to, key) = (lb.traffic, key.to_owned());
+    spawn(move || {
+        let mut client = Wire::connect(to);
+        client.say(format!("GET /home HTTP/1.1\r\nHost: h\r\nX-Request-Id: {key}\r\n\r\n"));
+        client.reply()
+    })
+}
+
+fn status(reply: JoinHandle<Option<Message>>) -> Option<u16> {
+    reply.join().unwrap().map(|reply| reply.status())
+}
+
+/// Three replicas that answer, but for the first of the walk of key `k`, which is bad.
+fn one_bad(bad: impl Fn() -> Origin, args: &[&str]) -> (Balancer, Vec<Origin>, Vec<usize>) {
+    let good = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let args = [&["--workers", "1"], args].concat();
+    // The walk depends on the seats alone.
+    let order = walk(&Origin::balanced(&good.iter().collect::<Vec<_>>(), &args));
+    let mut origins: Vec<_> = good.into_iter().collect();
+    origins[order[0]] = bad();
+    let lb = Origin::balanced(&origins.iter().collect::<Vec<_>>(), &args);
+    (lb, origins, order)
+}
+
+#[test]
+fn three_failures_in_a_row_eject_and_everybody_can_see_it() {
+    let broken = Arc::new(AtomicUsize::new(0));
+    let (mut lb, origins, order) = one_bad(|| breaking(&broken), &[]);
+    for _ in 0..9 {
+        assert_eq!(send(&lb, "GET", b"").status(), 200);
+    }
+    assert_eq!(broken.load(Ordering::SeqCst), 3);
+    assert_eq!(origins[order[1]].seen().len(), 9);
+    assert_eq!(skips(&lb), ["ejected".into(), Value::Null, Value::Null]);
+    assert_eq!(lb.replicas()[order[0]]["skip"], "ejected");
+    assert_eq!((count(&lb, "ejections"), count(&lb, "retries")), (1, 3));
+    assert_eq!(send(&lb, "POST", b"x").status(), 200, "it goes where it is safe");
+    lb.wait_for("replica ejected ");
+}
+
+#[test]
+fn garbage_fails_no_get() {
+    for garbage in
+        ["\0\x01\x02\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"]
+    {
+        let (lb, origins, order) = one_bad(|| Origin::saying_once(garbage), &[]);
+        assert_eq!(send(&lb, "POST", b"x").status(), 502, "it may have been done");
+        for _ in 0..5 {
+            assert_eq!(send(&lb, "GET", b"").status(), 200);
+        }
+        assert_eq!(origins[order[0]].seen().len(), 3);
+    }
+}
+
+#[test]
+fn bodies_cut_short_eject() {
+    let cut = || Origin::saying_once("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+    let (lb, origins, order) = one_bad(cut, &[]);
+    for _ in 0..3 {
+        let reply = get(&lb, "k").join().unwrap();
+        assert_eq!(reply, None, "nor does the client take it for whole");
+    }
+    for _ in 0..3 {
+        assert_eq!(send(&lb, "GET", b"").status(), 200);
+    }
+    assert_eq!(origins[order[0]].seen().len(), 3);
+}
+
+#[test]
+fn five_replies_5xx_in_a_row_eject_and_no_4xx_does() {
+    let failing = || Origin::saying("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+    let (lb, origins, order) = one_bad(failing, &[]);
+    let statuses: Vec<_> = (0..8).map(|_| send(&lb, "GET", b"").status()).collect();
+    assert_eq!(statuses, [500, 500, 500, 500, 500, 200, 200, 200]);
+    assert_eq!(origins[order[0]].seen().len(), 5);
+
+    let refusing = || Origin::saying("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    let (lb, _origins, _) = one_bad(refusing, &[]);
+    let statuses: Vec<_> = (0..20).map(|_| send(&lb, "GET", b"").status()).collect();
+    assert_eq!(statuses, [404; 20]);
+}
+
+#[test]
+fn a_hung_replica_costs_one_time_out_and_not_one_for_each_request() {
+    let (lb, origins, order) = one_bad(silent, &["--head-timeout", "1s"]);
+    // Two wait together, one of which may not be repeated.
+    let post = {
+        let to = lb.traffic;
+        spawn(move || {
+            let mut client = Wire::connect(to);
+            client.say("POST /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\nContent-Length: 1\r\n\r\nx");
+            client.reply()
+        })
+    };
+    origins[order[0]].next();
+    let waiting = get(&lb, "k");
+    origins[order[0]].next();
+    assert_eq!((status(post), status(waiting)), (Some(504), Some(200)));
+    for _ in 0..20 {
+        assert_eq!(send(&lb, "GET", b"").status(), 200);
+    }
+    assert!(origins[order[0]].seen().is_empty());
+    assert_eq!((count(&lb, "ejections"), skips(&lb)[0].clone()), (1, "ejected".into()));
+}
+
+#[test]
+fn several_that_wait_in_vain_go_elsewhere_long_before_the_time_is_up() {
+    let (lb, origins, order) = one_bad(silent, &["--head-timeout", "10m"]);
+    // A key of another seat, which shows that the others answer.
+    let explained = |key: &str| call(lb.admin, "GET", &format!("/api/explain?key={key}"), &[], b"").json();
+    let elsewhere = |key: &String| explained(key)["chosen"]["seat"] != order[0] as u64 + 1;
+    let other = (0..).map(|n| format!("other{n}")).find(elsewhere).unwrap();
+    let mut waiting: Vec<_> = (0..3).map(|_| get(&lb, "k")).collect();
+    (0..3).for_each(|_| drop(origins[order[0]].next()));
+    until("the replica is passed over", || {
+        assert_eq!(status(get(&lb, &other)), Some(200));
+        waiting.push(get(&lb, "k"));
+        count(&lb, "stalls") > 0
+    });
+    assert!(waiting.into_iter().all(|reply| status(reply) == Some(200)));
+    assert_eq!(send(&lb, "POST", b"x").status(), 200);
+    origins[order[0]].until_open(1); // Its probe: the last that waits.
+    assert_eq!(count(&lb, "ejections"), 0);
+}
+
+#[test]
+fn a_stopped_replica_fails_no_get_and_comes_back() {
+    let lb =
+        Balancer::start(&["--head-timeout", "1s", "--replace-after", "10m", "--heartbeat-failures", "100"]);
+    let name = lb.owner("k");
+    let pid = lb.pid_of(&name);
+    signal_pid(pid, Signal::STOP);
+    let load: Vec<_> = (0..40).map(|_| get(&lb, "k")).collect();
+    let failed: Vec<_> = load.into_iter().map(status).filter(|status| *status != Some(200)).collect();
+    signal_pid(pid, Signal::CONT);
+    assert!(failed.is_empty(), "{failed:?}");
+    lb.until("its key is home again", |lb| lb.owner("k") == name);
+}
+
+#[test]
+fn with_two_replicas_one_is_ejected_and_with_one_none() {
+    let broken = Arc::new(AtomicUsize::new(0));
+    let alone = breaking(&broken);
+    let lb = Origin::balanced(&[&alone], &["--workers", "1"]);
+    assert!((0..9).all(|_| send(&lb, "GET", b"").status() == 502));
+    assert_eq!((broken.load(Ordering::SeqCst), count(&lb, "ejections")), (9, 0));
+    drop(lb);
+
+    let both = [breaking(&broken), breaking(&broken)];
+    let lb = Origin::balanced(&[&both[0], &both[1]], &["--workers", "1"]);
+    assert!((0..9).all(|_| send(&lb, "GET", b"").status() == 502));
+    assert_eq!(skips(&lb).iter().filter(|skip| skip.is_null()).count(), 1);
+}
+
+#[test]
+fn an_exhausted_retry_budget_leaves_one_attempt() {
+    let broken = Arc::new(AtomicUsize::new(0));
+    let both = [breaking(&broken), breaking(&broken)];
+    let lb = Origin::balanced(&[&both[0], &both[1]], &["--workers", "1", "--retry-budget", "0%"]);
+    let mut sent = 0;
+    until("the budget is exhausted", || {
+        sent += 1;
+        assert_eq!(send(&lb, "GET", b"").status(), 502);
+        count(&lb, "budget_exhausted") > 0
+    });
+    let (retries, refused) = (count(&lb, "retries"), count(&lb, "budget_exhausted"));
+    assert_eq!((retries + refused, broken.load(Ordering::SeqCst) as u64), (sent, sent + retries));
+    assert!(retries >= 100, "{retries}: the reserve of ten seconds at ten a second");
+}
