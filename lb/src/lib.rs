@@ -14,6 +14,8 @@ pub mod app;
 pub mod child;
 pub mod config;
 pub mod fleet;
+#[cfg(test)]
+mod fuzz;
 pub mod healthcheck;
 pub mod http;
 pub mod key;

@@ -11,4 +11,4 @@ mod body;
 pub mod control;
 mod error;
 pub mod front;
-mod headers;
+pub(crate) mod headers;

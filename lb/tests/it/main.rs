@@ -4,6 +4,7 @@
 mod balancer;
 mod changes;
 mod contract;
+mod corpus;
 mod docker;
 mod embedded;
 mod forwarding;
@@ -12,6 +13,8 @@ mod helper;
 mod layouts;
 mod limits;
 mod load;
+mod mutate;
+mod mutations;
 mod origin;
 mod process;
 mod replies;
