@@ -17,6 +17,8 @@ pub mod balance;
 pub mod child;
 pub mod config;
 pub mod fleet;
+#[cfg(test)]
+mod fuzz;
 pub mod healthcheck;
 pub mod http;
 pub mod inbound;

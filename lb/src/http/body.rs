@@ -7,7 +7,6 @@ use actix_http::Payload;
 use actix_http::body::{BodySize, MessageBody};
 use actix_http::error::PayloadError;
 use bytes::Bytes;
-use futures::Stream;
 
 use crate::actors::router::InFlight;
 

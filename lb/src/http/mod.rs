@@ -12,4 +12,4 @@ pub mod control;
 mod error;
 pub mod forwarded;
 pub mod front;
-mod headers;
+pub(crate) mod headers;

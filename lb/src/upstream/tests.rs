@@ -2,6 +2,7 @@
 
 mod failures;
 mod faults;
+mod fuzz;
 mod probes;
 mod replica;
 mod transfers;

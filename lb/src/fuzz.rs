@@ -1,0 +1,41 @@
+//! Fuzzing on stable Rust: unit tests that try mutations of a corpus for a bounded time.
+//!
+//! `LB_FUZZ_SECONDS` bounds each run; `LB_FUZZ_SEED` is where it begins, so with 0 seconds it repeats one finding.
+
+#[path = "../tests/it/corpus.rs"]
+pub mod corpus;
+#[path = "../tests/it/mutate.rs"]
+mod mutate;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, Instant};
+
+use self::mutate::case;
+
+/// How long a run takes unless told otherwise.
+const SECONDS: u64 = 2;
+
+/// Tries `check` on the corpus as it stands, and then on mutations of it until the time is over.
+pub fn fuzz(corpus: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
+    let env = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
+    let end = Instant::now() + Duration::from_secs(env("LB_FUZZ_SECONDS").unwrap_or(SECONDS));
+    for seed in env("LB_FUZZ_SEED").unwrap_or(0).. {
+        let bytes = case(corpus, seed);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&bytes))) {
+            eprintln!("found with LB_FUZZ_SEED={seed} LB_FUZZ_SECONDS=0: \"{}\"", bytes.escape_ascii());
+            resume_unwind(panic);
+        }
+        if Instant::now() >= end {
+            break;
+        }
+    }
+}
+
+/// A few places to cut something into pieces.
+pub fn cuts(length: usize, seed: u64) -> Vec<usize> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut cuts: Vec<_> = (0..rng.usize(0..8)).map(|_| rng.usize(..=length)).collect();
+    cuts.extend([0, length]);
+    cuts.sort_unstable();
+    cuts
+}

@@ -1,0 +1,61 @@
+//! Mutated requests against a running balancer: it lives, its memory is flat, everybody else is served.
+//!
+//! `LB_FUZZ_REQUESTS=200000` for the whole run.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::balancer::Balancer;
+use crate::corpus;
+use crate::load::Load;
+use crate::mutate::case;
+use crate::wire::Wire;
+
+/// How many, unless told otherwise.
+const REQUESTS: u64 = 3_000;
+/// Connections at once.
+const CLIENTS: usize = 16;
+/// What the process may grow by after the first tenth, in kB: a leak of a few hundred bytes a request is seen.
+const GROWTH: u64 = 16_000;
+
+#[test]
+fn mutated_requests_harm_nobody() {
+    let all = std::env::var("LB_FUZZ_REQUESTS").map_or(REQUESTS, |n| n.parse().unwrap());
+    let corpus: Vec<_> = corpus::requests().into_iter().map(|(_, request)| request).collect();
+    let lb = Balancer::start(&["--client-head-timeout=500ms", "--idle-timeout=500ms", "--control=off"]);
+    let (next, load) = (AtomicU64::new(0), Load::start(lb.traffic, 2));
+    let send = |until: u64| {
+        std::thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| {
+                    while let Ok(n) = next
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < until).then_some(n + 1))
+                    {
+                        // Not the corpus itself, which is sent elsewhere.
+                        let request = case(&corpus, n + corpus.len() as u64);
+                        let mut client = Wire::connect(lb.traffic);
+                        client.say(request);
+                        client.half_close();
+                        let _ = client.rest();
+                    }
+                });
+            }
+        });
+    };
+    send(all / 10);
+    let (warm, answered) = (memory(&lb), load.answered());
+    send(all);
+    lb.until("others are served still", |_| load.answered() > answered + 100);
+    let grown = memory(&lb).saturating_sub(warm);
+    assert!(grown < GROWTH, "from {warm} kB the balancer grew by {grown} kB");
+    let (answered, failed) = load.finish();
+    assert!(failed.is_empty(), "of {answered} ordinary requests failed: {failed:?}");
+    lb.until("nothing is in flight", |lb| lb.replicas().iter().all(|replica| replica["in_flight"] == 0));
+    println!("{all} mutated and {answered} ordinary requests, {warm} kB and {grown} kB more");
+}
+
+/// The balancer's memory, in kB.
+fn memory(lb: &Balancer) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", lb.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
