@@ -25,9 +25,8 @@ use super::{Reply, Request, now};
 
 /// The attempts of one request.
 pub(super) struct Attempts {
-    newest: Option<Attempt>,
-    /// One whose replica was given up. Its reply may come first all the same.
-    older: Option<Attempt>,
+    /// The newest; and one whose replica was given up. Its reply may come first all the same.
+    waiting: [Option<Attempt>; 2],
     cutoff: Option<Pin<Box<Sleep>>>,
 }
 
@@ -59,7 +58,7 @@ impl Attempts {
     /// None yet.
     pub fn new(router: &Router) -> Self {
         let cutoff = router.settings.request_timeout.map(|timeout| Box::pin(sleep(timeout)));
-        Self { newest: None, older: None, cutoff }
+        Self { waiting: [None, None], cutoff }
     }
 
     /// Sends the request. `last`: there will be no further attempt, so its fields need no copy.
@@ -71,15 +70,15 @@ impl Attempts {
         in_flight: InFlight,
     ) -> Result<(), upstream::Error> {
         let attempt = Attempt::start(router, request, last, in_flight)?;
-        if let Some(newest) = self.newest.replace(attempt) {
-            self.older = Some(newest);
+        if let Some(newest) = self.waiting[0].replace(attempt) {
+            self.waiting[1] = Some(newest);
         }
         Ok(())
     }
 
     /// Whether no reply can come.
     pub fn is_empty(&self) -> bool {
-        self.newest.is_none() && self.older.is_none()
+        self.waiting.iter().all(Option::is_none)
     }
 
     /// Waits for what happens next. `impatient`: the request may be sent elsewhere while it waits.
@@ -88,31 +87,34 @@ impl Attempts {
     }
 
     fn poll_next(&mut self, impatient: bool, cx: &mut Context<'_>) -> Poll<Event> {
-        let ended = [&mut self.newest, &mut self.older].into_iter().find_map(|place| poll_end(place, cx));
-        if let Some((mut in_flight, result)) = ended {
-            return Poll::Ready(match result {
+        for at in 0..self.waiting.len() {
+            let Some((mut in_flight, result)) = poll_end(&mut self.waiting[at], cx) else { continue };
+            match result {
                 Ok(response) => {
                     // A tunnel is no request that takes too long.
                     let cutoff = self.cutoff.take();
                     in_flight.cut_at(cutoff.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS));
                     self.leave();
-                    Event::Replied(reply(in_flight, response))
+                    return Poll::Ready(Event::Replied(reply(in_flight, response)));
                 }
                 Err(error) => {
                     let error = upstream::Error::from_awc(error);
                     in_flight.failed(&error);
-                    Event::Failed(in_flight.upstream().incarnation, error)
+                    // That the older one has failed at last needs no third: the newest is there in its place.
+                    if self.waiting[0].is_none() {
+                        return Poll::Ready(Event::Failed(in_flight.upstream().incarnation, error));
+                    }
                 }
-            });
+            }
         }
-        if let Some(newest) = &mut self.newest
+        if let Some(newest) = &mut self.waiting[0]
             && impatient
             && newest.is_given_up(cx)
         {
             return Poll::Ready(Event::GivenUp(newest.in_flight.upstream().incarnation));
         }
         if self.cutoff.as_mut().is_some_and(|cutoff| cutoff.as_mut().poll(cx).is_ready()) {
-            let waiting = [&mut self.newest, &mut self.older].into_iter().flatten();
+            let waiting = self.waiting.iter_mut().flatten();
             waiting.for_each(|attempt| attempt.in_flight.timed_out());
             return Poll::Ready(Event::TooLong);
         }
@@ -121,7 +123,7 @@ impl Attempts {
 
     /// Another attempt has won. Whoever is the last to wait for its replica goes on, to see whether that comes back.
     fn leave(&mut self) {
-        for attempt in [self.newest.take(), self.older.take()].into_iter().flatten() {
+        for attempt in mem::take(&mut self.waiting).into_iter().flatten() {
             if attempt.in_flight.is_last() {
                 actix_rt::spawn(guarded("router", attempt.outlive()));
             }
