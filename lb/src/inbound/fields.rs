@@ -126,10 +126,26 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// Whether a name (in lower case) is `content-length` or `transfer-encoding` for a server that takes `_`, or any
-/// other separator, for `-` (CGI and its heirs), without being it.
+/// Whether a name (in lower case) is `content-length` or `transfer-encoding` for a server that takes any other byte
+/// for `-`, or none (CGI and its heirs take `_`), without being it; or the beginning of one, padded to its length.
 fn is_alias(name: &[u8]) -> bool {
-    let letters = || name.iter().copied().filter(u8::is_ascii_alphanumeric);
-    let alias_of = |plain: &[u8], exact: &[u8]| name != exact && letters().eq(plain.iter().copied());
-    alias_of(b"contentlength", b"content-length") || alias_of(b"transferencoding", b"transfer-encoding")
+    let alias_of = |first: &[u8], second: &[u8]| {
+        let padded = name.len() > first.len() + second.len();
+        let mut letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+        for letter in first {
+            match letters.next() {
+                None => return padded,
+                Some(other) if other != letter => return false,
+                Some(_) => {}
+            }
+        }
+        let ends = |skipped: usize| {
+            let n = letters.clone().skip(skipped).count();
+            let same = letters.clone().skip(skipped).zip(second).all(|(a, b)| a == b);
+            same && (n == second.len() || n < second.len() && padded)
+        };
+        ends(0) || ends(1)
+    };
+    name != b"content-length" && alias_of(b"content", b"length")
+        || name != b"transfer-encoding" && alias_of(b"transfer", b"encoding")
 }

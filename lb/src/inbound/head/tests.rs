@@ -75,6 +75,10 @@ fn framing_in_doubt_is_malformed() {
         "Content_Length: 5\r\n",
         "Content.Length: 5\r\n",
         "ContentLength: 5\r\n",
+        "Content8Length: 5\r\n",
+        "Content-Lengt!: 5\r\n",
+        "Transfer8Encodin%: chunked\r\n",
+        "Transfer8Encoding: chunked\r\n",
         "_Transfer--Encoding: chunked\r\n",
     ] {
         assert!(matches!(head(fields), Err(Malformed(_))), "{fields:?}");
@@ -82,6 +86,9 @@ fn framing_in_doubt_is_malformed() {
     malformed("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
     malformed("TRACE / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n");
     accepted("X-Content-Length: 5\r\nContent-Lengths: 7\r\nTransfer-Encodings: x\r\n");
+    accepted(
+        "Content-Type: a\r\nContent-Language: b\r\nContent-Location: c\r\nContent-L: d\r\nTE: trailers\r\n",
+    );
 }
 
 #[test]
