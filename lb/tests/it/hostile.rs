@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http_desync_guardian::RequestSafetyTier;
 use http_desync_guardian::request_analyzer::HttpRequestData;
-use http_desync_guardian::{ClassificationReason, RequestSafetyTier};
 
 use crate::balancer::Balancer;
 use crate::origin::{OK, Origin};
@@ -22,22 +22,11 @@ fn memory(lb: &Balancer) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// That a request which reached a replica is what the balancers of AWS would let through.
-///
-/// But for one thing: they call a body with GET or HEAD ambiguous. It is passed on, since Elasticsearch and others
-/// want it; its framing is exact.
+/// That a request which reached a replica is what the balancers of AWS let through without a doubt.
 fn is_safe(request: &Message) {
     let head = format!("{}\r\n\r\n", request.head);
     let judged = HttpRequestData::analyze_raw_request(head.as_bytes());
-    let safe = match judged.tier {
-        RequestSafetyTier::Compliant | RequestSafetyTier::Acceptable => true,
-        RequestSafetyTier::Ambiguous => matches!(
-            judged.reason,
-            ClassificationReason::UndefinedContentLengthSemantics
-                | ClassificationReason::UndefinedTransferEncodingSemantics
-        ),
-        RequestSafetyTier::Severe => false,
-    };
+    let safe = matches!(judged.tier, RequestSafetyTier::Compliant | RequestSafetyTier::Acceptable);
     assert!(safe, "{:?} {:?} {:?}: {head:?}", judged.tier, judged.reason, judged.message);
 }
 
