@@ -84,7 +84,10 @@ fn framing_in_doubt_is_malformed() {
         assert!(matches!(head(fields), Err(Malformed(_))), "{fields:?}");
     }
     malformed("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
-    malformed("TRACE / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n");
+    for method in ["GET", "HEAD", "TRACE"] {
+        malformed(&format!("{method} / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n"));
+        malformed(&format!("{method} / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    }
     accepted("X-Content-Length: 5\r\nContent-Lengths: 7\r\nTransfer-Encodings: x\r\n");
     accepted(
         "Content-Type: a\r\nContent-Language: b\r\nContent-Location: c\r\nContent-L: d\r\nTE: trailers\r\n",
