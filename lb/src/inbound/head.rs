@@ -117,4 +117,6 @@ fn judge(line: line::Line, mut headers: HeaderMap) -> Result<Head, Refusal> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

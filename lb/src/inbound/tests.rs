@@ -117,6 +117,7 @@ proptest! {
     ) {
         let (mut wire, mut expected) = (Vec::new(), Vec::new());
         for (i, (method, framing, size)) in bodies.into_iter().enumerate() {
+            let framing = if method == "POST" { framing } else { 0 };
             // A body that looks like a request must not become one.
             let body: Vec<u8> = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n".iter().copied().cycle().take(size).collect();
             let before = if i % 2 == 1 { "\r\n" } else { "" };

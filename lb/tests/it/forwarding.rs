@@ -121,8 +121,6 @@ fn bodies_keep_their_framing() {
     assert_eq!((empty.fields("transfer-encoding"), empty.text()), (vec!["chunked"], ""));
 
     // A server that passes over the body of a GET would take it for the next request.
-    let get = seen(&origin, &mut client, "GET /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
-    assert!(get.fields("content-length").is_empty());
     client.say("GET /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
     assert_eq!(client.reply().unwrap().status(), 400);
     assert!(client.closed());

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::balancer::Balancer;
 use crate::corpus;
+use crate::judged::Judged;
 use crate::load::Load;
 use crate::mutate::case;
+use crate::origin::Origin;
 use crate::wire::Wire;
 
 /// How many, unless told otherwise.
@@ -21,7 +23,8 @@ const GROWTH: u64 = 16_000;
 fn mutated_requests_harm_nobody() {
     let all = std::env::var("LB_FUZZ_REQUESTS").map_or(REQUESTS, |n| n.parse().unwrap());
     let corpus: Vec<_> = corpus::requests().into_iter().map(|(_, request)| request).collect();
-    let lb = Balancer::start(&["--client-head-timeout=500ms", "--idle-timeout=500ms", "--control=off"]);
+    let judged = Judged::new();
+    let lb = Origin::balanced(&[&judged.origin], &["--client-head-timeout=500ms", "--idle-timeout=500ms"]);
     let (next, load) = (AtomicU64::new(0), Load::start(lb.traffic, 2));
     let send = |until: u64| {
         std::thread::scope(|scope| {
@@ -49,7 +52,10 @@ fn mutated_requests_harm_nobody() {
     assert!(grown < GROWTH, "from {warm} kB the balancer grew by {grown} kB");
     let (answered, failed) = load.finish();
     assert!(failed.is_empty(), "of {answered} ordinary requests failed: {failed:?}");
-    lb.until("nothing is in flight", |lb| lb.replicas().iter().all(|replica| replica["in_flight"] == 0));
+    lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
+    judged.origin.until_open(0);
+    let bad = judged.bad();
+    assert!(bad.is_empty(), "{} of {} that reached the replica: {bad:?}", bad.len(), judged.seen());
     println!("{all} mutated and {answered} ordinary requests, {warm} kB and {grown} kB more");
 }
 

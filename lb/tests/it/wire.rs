@@ -81,6 +81,13 @@ impl Wire {
         Some(bytes)
     }
 
+    /// Some bytes, as soon as there are any; none at the end. `None` if that is not a good one.
+    pub fn some(&mut self) -> Option<Vec<u8>> {
+        let some = self.io.fill_buf().ok()?.to_vec();
+        self.io.consume(some.len());
+        Some(some)
+    }
+
     /// One chunk; the last is empty.
     pub fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut line = String::new();

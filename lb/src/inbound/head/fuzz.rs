@@ -1,0 +1,52 @@
+//! Mutated requests for the judge: the same verdict in any pieces, and what passes is no riddle to anybody.
+
+use actix_http::header::{HeaderName, HeaderValue};
+use http_desync_guardian::RequestSafetyTier;
+use http_desync_guardian::request_analyzer::HttpRequestData;
+
+use super::*;
+use crate::fuzz::{corpus, cuts, fuzz};
+
+const LIMITS: Limits = Limits { fields: 16 * 1024, target: 8 * 1024 };
+
+#[test]
+fn a_head_that_passes_can_be_read_in_one_way_only() {
+    let corpus: Vec<_> = corpus::requests().into_iter().map(|(_, request)| request).collect();
+    let mut passed = 0;
+    fuzz(&corpus, |bytes| {
+        let whole = read_in(&[bytes]);
+        let cuts = cuts(bytes.len(), bytes.len() as u64);
+        let pieces: Vec<_> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
+        match (&whole, read_in(&pieces)) {
+            (Ok(whole), Ok(in_pieces)) => assert_eq!(*whole, in_pieces),
+            // A later fault may be met first when all is there at once.
+            (Err(_), Err(_)) => {}
+            (whole, in_pieces) => panic!("{whole:?} is {in_pieces:?} in pieces"),
+        }
+        if let Ok(Some(head)) = whole {
+            let verdict = HttpRequestData::analyze_raw_request(&head);
+            let shown = head.escape_ascii();
+            assert!(verdict.tier <= RequestSafetyTier::Acceptable, "{:?} {shown}", verdict.reason);
+            passed += 1;
+        }
+    });
+    assert!(passed > 0 || std::env::var_os("LB_FUZZ_SEED").is_some());
+}
+
+/// The head as it was understood, written again; the fields in an order of its own.
+fn read_in(pieces: &[&[u8]]) -> Result<Option<Vec<u8>>, Refusal> {
+    let (mut input, mut scan) = (BytesMut::new(), Scan::default());
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        if let Some(head) = read(&mut input, &mut scan, LIMITS)? {
+            let field = |(name, value): (&HeaderName, &HeaderValue)| {
+                [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat()
+            };
+            let mut lines: Vec<_> = head.headers.iter().map(field).collect();
+            lines.sort_unstable();
+            let first = format!("{} {} {:?}\r\n", head.method, head.target, head.version);
+            return Ok(Some([first.as_bytes(), &lines.concat(), b"\r\n"].concat()));
+        }
+    }
+    Ok(None)
+}
