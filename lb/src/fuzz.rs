@@ -19,13 +19,19 @@ const SECONDS: u64 = 2;
 pub fn fuzz(corpus: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
     let env = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     let end = Instant::now() + Duration::from_secs(env("LB_FUZZ_SECONDS").unwrap_or(SECONDS));
-    for seed in env("LB_FUZZ_SEED").unwrap_or(0).. {
+    let first = env("LB_FUZZ_SEED").unwrap_or(0);
+    for seed in first.. {
         let bytes = case(corpus, seed);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&bytes))) {
             eprintln!("found with LB_FUZZ_SEED={seed} LB_FUZZ_SECONDS=0: \"{}\"", bytes.escape_ascii());
             resume_unwind(panic);
         }
         if Instant::now() >= end {
+            println!(
+                "{} cases, {} of them mutated",
+                seed - first + 1,
+                (seed + 1).saturating_sub(corpus.len() as u64)
+            );
             break;
         }
     }

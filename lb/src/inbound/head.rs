@@ -84,10 +84,10 @@ impl Scan {
             }
             let empty = end - self.line == 1;
             (self.scanned, self.line) = (end + 1, end + 1);
+            self.check(self.line, limits)?;
             if self.fields == 0 {
                 self.fields = self.line;
             }
-            self.check(self.line, limits)?;
             if empty {
                 return Ok(Some(self.line));
             }
