@@ -94,7 +94,7 @@ fn of_target(target: Cow<'_, str>, sources: &KeySources) -> Option<Vec<u8>> {
         _ => &target,
     };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let parts = Parts { path, query, headers: &HeaderMap::new(), peer: None };
+    let parts = Parts { path, query, headers: &HeaderMap::new(), client: None };
     let key = sources.key(&parts, &mut fastrand::Rng::with_seed(0));
     // Where the balancer would make up a key there is none to count.
     (*key.source != Source::Random).then(|| key.bytes.into_owned())
