@@ -3,25 +3,30 @@
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_http::{RequestHead, Version};
 
+/// Those of the standard, and those that are by custom.
+static HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
 /// Removes the hop-by-hop fields, and what `Connection` names. `Transfer-Encoding` is among them: framing is rebuilt.
 /// Of `TE` only `trailers` stays: gRPC replicas ask for it.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let trailers = headers.remove(header::TE).any(|value| lists(&value, "trailers"));
-    for name in named_by_connection(headers) {
-        headers.remove(name);
-    }
-    for name in [
-        header::CONNECTION,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-    ] {
-        headers.remove(name);
-    }
+    let named = named_by_connection(headers);
+    let mut trailers = false;
+    // One walk: a message has fewer fields than there are names to look up.
+    headers.retain(|name, value| {
+        if *name == header::TE {
+            trailers |= lists(value, "trailers");
+        }
+        *name != header::TE && !HOP_BY_HOP.contains(name) && !named.contains(name)
+    });
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
