@@ -1,12 +1,21 @@
 //! A panic inside an actor ends the process: its state can no longer be trusted, and the next start adopts the replicas.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{self, Poll};
 
-/// Lives in an actor, or beside one of its futures; dropped by a panic it ends the process with code 1.
+/// Lives in an actor, or while one of its futures is polled; dropped by a panic it ends the process with code 1.
 ///
 /// A panic hook would be wrong: a panic in actix-http's connection task must end that connection only.
 #[derive(Debug)]
 pub struct Guard(pub &'static str);
+
+/// A future of an actor, under a [`Guard`] while it is polled. No `async fn`, which would keep the future twice.
+#[derive(Debug)]
+pub struct Guarded<F> {
+    actor: &'static str,
+    future: F,
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -17,10 +26,18 @@ impl Drop for Guard {
     }
 }
 
-/// Runs a future of an actor under a [`Guard`].
-pub async fn guarded<F: Future>(actor: &'static str, future: F) -> F::Output {
-    let _guard = Guard(actor);
-    future.await
+impl<F: Future + Unpin> Future for Guarded<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let _guard = Guard(self.actor);
+        Pin::new(&mut self.future).poll(cx)
+    }
+}
+
+/// Puts a future of an actor, boxed unless it can be moved, under a [`Guard`].
+pub fn guarded<F: Future + Unpin>(actor: &'static str, future: F) -> Guarded<F> {
+    Guarded { actor, future }
 }
 
 #[cfg(test)]
@@ -50,7 +67,7 @@ mod tests {
         System::new().block_on(async {
             match what.as_str() {
                 "actor" => drop(Panicking { _guard: Guard("test") }.start()),
-                "future" => drop(actix_rt::spawn(guarded("test", async { panic!("in a future") }))),
+                "future" => drop(actix_rt::spawn(guarded("test", Box::pin(async { panic!("in a future") })))),
                 _ => drop(actix_rt::spawn(async { panic!("in somebody else's task") })),
             }
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;

@@ -125,7 +125,7 @@ impl Attempts {
     fn leave(&mut self) {
         for attempt in mem::take(&mut self.waiting).into_iter().flatten() {
             if attempt.in_flight.is_last() {
-                actix_rt::spawn(guarded("router", attempt.outlive()));
+                actix_rt::spawn(guarded("router", Box::pin(attempt.outlive())));
             }
         }
     }

@@ -25,6 +25,7 @@ use actix_http::Payload;
 use actix_http::header::HeaderMap;
 use awc::http::uri::PathAndQuery;
 use awc::http::{Method, StatusCode};
+use futures::TryFutureExt;
 use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
@@ -251,8 +252,8 @@ impl Handler<Route> for RouterActor {
     type Result = ResponseFuture<Result<SendWrapper<Reply>, Error>>;
 
     fn handle(&mut self, Route { request, gone }: Route, _: &mut Self::Context) -> Self::Result {
-        let forwarded = forward::forward(self.router.clone(), request.take(), gone);
-        Box::pin(guarded("router", async move { forwarded.await.map(SendWrapper::new) }))
+        let forwarded = Box::pin(forward::forward(self.router.clone(), request.take(), gone));
+        Box::pin(guarded("router", forwarded).map_ok(SendWrapper::new))
     }
 }
 

@@ -100,5 +100,5 @@ impl SupervisorActor {
 /// Runs beside the actor, not in its context: every future in a context is polled on every wake.
 pub(super) fn report(ctx: &Context<SupervisorActor>, event: impl Future<Output = Event> + 'static) {
     let supervisor = ctx.address();
-    actix_rt::spawn(guarded("supervisor", async move { supervisor.do_send(Did(event.await)) }));
+    actix_rt::spawn(guarded("supervisor", Box::pin(async move { supervisor.do_send(Did(event.await)) })));
 }
