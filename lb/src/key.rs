@@ -94,6 +94,7 @@ impl Source {
     fn value<'a>(&self, parts: &Parts<'a>, rng: &mut fastrand::Rng) -> Option<Cow<'a, [u8]>> {
         match self {
             Self::Header(name) => present(parts.headers.get_all(name).map(|value| value.as_bytes())),
+            Self::Query(_) if parts.query.is_empty() => None,
             Self::Query(name) => query(parts.query, name.as_bytes()),
             Self::Path => present([parts.path.as_bytes()]),
             Self::PathSegment(n) => present(parts.path.split('/').nth(n.get()).map(str::as_bytes)),

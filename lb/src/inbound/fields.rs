@@ -8,6 +8,10 @@ use super::head::{Framing, MAX_FIELDS};
 use super::line::is_host;
 use super::refusal::Refusal::{self, Malformed};
 
+/// The most fields that join a request's own on their way to a replica: X-Forwarded-For, -Proto and -Host, Via,
+/// X-Request-Id. Room for them is made at once.
+const JOINING: usize = 5;
+
 /// What fields say that is not passed on as they say it.
 pub(super) struct Meaning {
     pub(super) framing: Framing,
@@ -18,6 +22,7 @@ pub(super) struct Meaning {
 
 /// Reads `*( field CRLF )` into an empty map; values share the memory of `block`.
 pub(super) fn read(block: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, Refusal> {
+    headers.reserve(memchr::memchr_iter(b'\n', block).take(MAX_FIELDS).count() + JOINING);
     let mut rest = &block[..];
     while let Some(end) = memchr::memchr(b'\n', rest) {
         let line =

@@ -1,6 +1,7 @@
 //! Which replica a request goes to: the policy's choice or the walk's, past whoever is passed over or has too much.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::balance::{Candidate, Policy};
 use crate::ring::{Incarnation, Slot};
@@ -32,7 +33,7 @@ impl Router {
         if tried.is_empty()
             && let Some(picked) = self.pick(wish)
         {
-            return self.admit(Some(picked), wish);
+            return self.admit(Some(picked), wish, now());
         }
         let (mut offset, mut spilled) = (0, false);
         loop {
@@ -52,7 +53,7 @@ impl Router {
             });
             if chosen.is_some() || page.len() < PAGE {
                 self.count(|counts| counts.spills += u64::from(spilled));
-                return self.admit(chosen.cloned().or_else(|| self.last_resort(tried)), wish);
+                return self.admit(chosen.cloned().or_else(|| self.last_resort(tried)), wish, now);
             }
             offset += page.len();
         }
@@ -69,11 +70,15 @@ impl Router {
         (upstream.in_flight.get() >= limit).then_some(Skip::OverBound)
     }
 
-    fn admit(self: &Rc<Self>, chosen: Option<Rc<Upstream>>, wish: Wish) -> Result<Option<InFlight>, Error> {
+    fn admit(
+        self: &Rc<Self>,
+        chosen: Option<Rc<Upstream>>,
+        wish: Wish,
+        now: Instant,
+    ) -> Result<Option<InFlight>, Error> {
         if self.in_flight.get() >= self.settings.max_in_flight && chosen.is_some() {
             return Err(Error::Overloaded);
         }
-        let now = now();
         Ok(chosen.map(|upstream| {
             let probe = wish.probe && upstream.health.borrow().wants_probe(now);
             InFlight::new(self, &upstream, wish.waits, probe, now)

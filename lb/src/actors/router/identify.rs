@@ -9,7 +9,10 @@ pub(super) fn identify(headers: &mut HeaderMap, rng: &mut fastrand::Rng) {
     if headers.get(&NAME).is_some_and(|id| !id.is_empty()) {
         return;
     }
-    if let Ok(id) = HeaderValue::try_from(format!("{:032x}", rng.u128(..))) {
+    let bits = rng.u128(..);
+    // Not by `format!`: half of what a whole field costs, for every request.
+    let digits: [u8; 32] = std::array::from_fn(|at| b"0123456789abcdef"[(bits >> (4 * at)) as usize & 15]);
+    if let Ok(id) = HeaderValue::from_bytes(&digits) {
         headers.insert(NAME.clone(), id);
     }
 }
