@@ -26,7 +26,7 @@ pub struct Answer<B> {
 /// Serves the request behind a stand-in: by `serve`, or by `refuse` if it is none or its body turns out to be none.
 ///
 /// What `serve` gets is the request as the client sent it, its target in origin form; the payload is the body, or
-/// after an offer to upgrade (`Connection: upgrade` and `Upgrade`, no body) all that follows, byte for byte. A reply
+/// after an offer to upgrade (the head's type is [`ConnectionType::Upgrade`]) all that follows, byte for byte. A reply
 /// with 101 makes the connection a tunnel: the payload goes on until the client closes, and the reply's body goes to
 /// the client as it is if it is [`BodySize::Stream`] without chunking.
 pub async fn answer<B: MessageBody>(
@@ -43,6 +43,9 @@ pub async fn answer<B: MessageBody>(
             let has_payload = !matches!(connection.state.borrow().body, Decoder::Length(0));
             let head = request.head_mut();
             (head.method, head.uri, head.version) = (arrived.method, arrived.target, arrived.version);
+            if arrived.upgrade {
+                head.set_connection_type(ConnectionType::Upgrade);
+            }
             let mut spare = std::mem::replace(&mut head.headers, arrived.headers);
             spare.clear();
             connection.state.borrow_mut().scan.spare = spare;

@@ -64,7 +64,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
         let Connection { settings, reading, .. } = &*self.connection;
         let mut is_head;
         let arrived = loop {
-            is_head = state.input.starts_with(b"HEAD ");
+            is_head = state.input.trim_ascii_start().starts_with(b"HEAD ");
             match head::read(&mut state.input, &mut state.scan, settings.head) {
                 Ok(None) => {}
                 Ok(Some(head)) => break Ok(head),

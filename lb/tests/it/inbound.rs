@@ -130,7 +130,7 @@ fn a_refused_head_request_has_no_body_and_what_came_before_it_is_answered() {
     let origin = Origin::saying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
-    client.say(format!("{GET}HEAD / HTTP/1.1\r\n\r\n{GET}"));
+    client.say(format!("{GET}\r\nHEAD / HTTP/1.1\r\n\r\n{GET}"));
     assert_eq!(client.reply().unwrap().status(), 200);
     let head = client.head().unwrap();
     assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("connection: close"), "{head}");

@@ -141,6 +141,18 @@ fn an_old_client_offers_nothing_and_a_101_that_nobody_asked_for_is_no_reply() {
 }
 
 #[test]
+fn who_will_close_or_asks_for_a_head_offers_nothing() {
+    let origin = Origin::saying_once(OK);
+    let lb = Origin::balanced(&[&origin], &[]);
+    for offer in [OFFER.replace("keep-alive", "close"), OFFER.replace("GET", "HEAD")] {
+        let mut client = Wire::connect(lb.traffic);
+        client.say(&offer);
+        assert!(origin.next().fields("upgrade").is_empty(), "{offer}");
+        assert!(client.head().unwrap().starts_with("HTTP/1.1 200 "));
+    }
+}
+
+#[test]
 fn an_offer_goes_to_the_next_seat_where_the_first_refuses() {
     let mut origins = [echoing(), echoing()];
     let lb = Origin::balanced(&[&origins[0], &origins[1]], &[]);

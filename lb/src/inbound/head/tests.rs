@@ -179,10 +179,13 @@ fn an_upgrade_is_offered_only_where_it_can_be_taken() {
         "Upgrade: websocket\r\n".to_owned(),
         "Connection: upgrade\r\n".to_owned(),
         format!("{offer}Content-Length: 3\r\n"),
+        format!("{offer}Transfer-Encoding: chunked\r\n"),
         format!("{offer}Connection: close\r\n"),
     ] {
         assert!(!accepted(&fields).upgrade, "{fields:?}");
     }
+    let head = read(&format!("HEAD / HTTP/1.1\r\nHost: h\r\n{offer}\r\n")).unwrap().unwrap();
+    assert!(!head.upgrade);
     let old = read(&format!("GET / HTTP/1.0\r\n{offer}\r\n")).unwrap().unwrap();
     assert!(!old.upgrade && !old.headers.contains_key(header::UPGRADE));
 }
