@@ -7,7 +7,7 @@
 //! - [`upstream`]: the connection layer under awc
 //! - [`actors`]: the shells around them, and all that is mutable
 //! - [`inbound`]: the guard under the traffic listener
-//! - [`http`]: the two listeners
+//! - [`http`]: the two listeners; `socket`: what every connection is given
 //! - [`config`], [`key`], [`name`]: what people say
 //! - [`app`]: the whole
 
@@ -26,4 +26,5 @@ pub mod key;
 pub mod name;
 pub mod ring;
 pub mod runtime;
+mod socket;
 pub mod upstream;

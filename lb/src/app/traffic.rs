@@ -21,6 +21,7 @@ use crate::fleet::RouterId;
 use crate::http::forwarded::Connected;
 use crate::http::front;
 use crate::inbound::{Connections, Door, Guarded};
+use crate::socket;
 
 use super::{StartError, parts, spawn};
 
@@ -71,7 +72,7 @@ pub(super) fn serve(
             })
             .h1(front::service(settings.clone(), to_supervisor, router));
         fn_service(move |io: TcpStream| {
-            let opened = io.set_nodelay(true).and_then(|()| io.peer_addr());
+            let opened = socket::prepare(&io).and_then(|()| io.peer_addr());
             ready(opened.map(|peer| (door.guard(io), Some(peer))))
         })
         .map_err(actix_http::error::DispatchError::Io)

@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::socket;
+
 use super::sweep::Watch;
 
 /// How much is read at once to begin with, in bytes.
@@ -44,7 +46,7 @@ pub(super) struct Output {
 impl Connection {
     /// A connection just made.
     pub(super) fn new(io: TcpStream, watch: Watch) -> io::Result<Self> {
-        io.set_nodelay(true)?;
+        socket::prepare(&io)?;
         Ok(Self {
             io,
             read_size: MIN_READ,

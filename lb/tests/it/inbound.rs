@@ -318,6 +318,23 @@ fn a_client_that_does_not_read_is_dropped() {
     lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
 }
 
+/// The kernel takes megabytes for a client, and would tell us of room only when a third of them is gone.
+#[test]
+fn a_client_that_reads_slowly_is_served_to_the_end() {
+    const SIZE: usize = 32 << 20;
+    let reply = [b"HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n".to_vec(), vec![b'x'; SIZE]].concat();
+    let origin = Origin::saying(reply);
+    let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "1s"]);
+    let mut client = Wire::connect(lb.traffic);
+    client.say(GET);
+    client.head().unwrap();
+    for _ in 0..30 {
+        client.bytes(32 << 10).unwrap();
+        std::thread::sleep(Duration::from_millis(100)); // its pace: three times the limit in all
+    }
+    assert_eq!(client.bytes(SIZE - 30 * (32 << 10)).map(|rest| rest.len()), Some(SIZE - 30 * (32 << 10)));
+}
+
 #[test]
 fn what_breaks_off_is_no_error_of_ours() {
     let origin = Origin::new(|peer| {

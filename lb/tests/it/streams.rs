@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::balancer::until;
 use crate::origin::{OK, Origin};
@@ -112,6 +113,26 @@ fn bodies_that_come_byte_by_byte_arrive_whole() {
         }
         assert_eq!(client.reply().unwrap().text(), "one bytes");
     }
+}
+
+/// The kernel takes megabytes for a replica, and would tell us of room only when a third of them is gone.
+#[test]
+fn a_replica_that_reads_slowly_is_not_taken_for_a_hung_one() {
+    let origin = Origin::new(|peer| {
+        peer.head()?;
+        for _ in 0..30 {
+            peer.wire.bytes(32 << 10)?;
+            thread::sleep(Duration::from_millis(100)); // its pace: three times the limit in all
+        }
+        peer.wire.bytes(LARGE - 30 * (32 << 10))?;
+        peer.wire.say(OK);
+        None
+    });
+    let lb = Origin::balanced(&[&origin], &["--head-timeout", "1s"]);
+    let mut client = Wire::connect(lb.traffic);
+    client.say(format!("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: {LARGE}\r\n\r\n"));
+    client.say(vec![b'x'; LARGE]);
+    assert_eq!(client.reply().unwrap().status(), 200);
 }
 
 #[test]
