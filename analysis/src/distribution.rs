@@ -43,6 +43,7 @@ pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
         answers.failed,
     );
     section.text = words(&answers, spread, counts.len());
+    section.text.push(balancer.bounded_load().into());
     section.tables =
         vec![per_replica(&counts, spread.mean), figures(&answers, spread, latency, counts.len())];
     let chart = BarChart {

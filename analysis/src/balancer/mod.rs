@@ -101,14 +101,15 @@ pub async fn find_or_embed(url: Option<Url>, admin: Option<Url>) -> Result<Balan
     }
 }
 
-/// A balancer of our own on free ports.
+/// A balancer of our own on free ports; without bounded load, so that each request goes to the first choice of its key:
+/// it is placement that is measured.
 ///
 /// # Errors
 /// When it cannot be started.
 pub fn embed(config: Config) -> Result<Balancer, Error> {
     let executable = std::env::current_exe().map_err(|error| Error::NotEmbedded(error.to_string()))?;
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = Config { listen: free, admin_listen: Some(free), ..config };
+    let config = Config { listen: free, admin_listen: Some(free), bounded_load: None, ..config };
     let embedded =
         Embedded::start(config, executable).map_err(|error| Error::NotEmbedded(error.to_string()))?;
     Ok(Balancer {
@@ -134,6 +135,17 @@ impl Balancer {
     /// Whether it was started for this run.
     pub fn is_embedded(&self) -> bool {
         self.embedded.is_some()
+    }
+
+    /// What bounded load does to the shares that are measured, in a sentence.
+    pub fn bounded_load(&self) -> &'static str {
+        match self.is_embedded() {
+            true => "Measured with bounded load off: each request goes to the first choice of its key.",
+            false => {
+                "The balancer's own setting of bounded load counts: where it is on, as in an lb that was not told \
+                 otherwise, a request that finds its replica overloaded goes to the next choice of its key."
+            }
+        }
     }
 
     /// A client that opens at most so many connections and keeps them.

@@ -39,7 +39,7 @@ fn expected(layout: &Layout, replicas: u32) -> Result<String, Error> {
     let shares = shares(&layout.slot_map(&seats(1..=replicas))?, ids.on(layout));
     let percent = |(_, share): &(_, u64)| format!("{:.1} %", 100.0 * *share as f64 / ids.requests() as f64);
     Ok(format!(
-        "A balancer with the layout {layout}, without bounded load, is asked. The placement code expects these shares \
+        "A balancer with the layout {layout} is asked. The placement code expects these shares \
          of its servers, from server1 on: {}.",
         shares.iter().map(percent).collect::<Vec<_>>().join(", ")
     ))

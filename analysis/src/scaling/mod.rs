@@ -87,7 +87,11 @@ pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
     balancer.restore(&fleet.found).await?;
     match scaling.stopped {
         Some(reason) if scaling.steps.is_empty() => skipped(format!("the fleet cannot be scaled: {reason}")),
-        _ => scaling.section(),
+        _ => {
+            let mut section = scaling.section()?;
+            section.text.push(balancer.bounded_load().into());
+            Ok(section)
+        }
     }
 }
 
