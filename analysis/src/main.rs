@@ -19,6 +19,7 @@ mod scaling;
 mod session;
 mod stats;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
             return bad_flag(text.lines().next().unwrap_or_default().trim_start_matches("error: "));
         }
         Err(help) => {
-            print!("{help}");
+            terminal::print(&help.to_string());
             return ExitCode::SUCCESS;
         }
     };
@@ -49,13 +50,13 @@ fn main() -> ExitCode {
     match actix_rt::System::new().block_on(session::run(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("analysis: {error}");
+            terminal::note(format_args!("analysis: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn bad_flag(reason: &str) -> ExitCode {
-    eprintln!("analysis: {reason}");
+    terminal::note(format_args!("analysis: {reason}"));
     ExitCode::from(BAD_FLAG)
 }

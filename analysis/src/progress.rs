@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::terminal::note;
+
 /// Counts up to a total; the bar goes away when it is dropped.
 pub struct Progress {
     what: String,
@@ -30,7 +32,7 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.inc(1),
             None if self.done.is_multiple_of(self.total.div_ceil(10)) || self.done == self.total => {
-                eprintln!("{}: {} of {}", self.what, self.done, self.total);
+                note(format_args!("{}: {} of {}", self.what, self.done, self.total));
             }
             None => {}
         }

@@ -15,6 +15,7 @@ use crate::recovery;
 use crate::report::{Page, Section, pretty};
 use crate::scaling;
 use crate::table::grouped;
+use crate::terminal::{note, print};
 
 /// Every experiment, in the order of a whole run.
 fn all() -> Vec<Command> {
@@ -69,7 +70,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     }
     let balancer = balancer::find_or_embed(args.url.clone(), args.admin.clone()).await?;
     if balancer.is_embedded() {
-        eprintln!("no balancer answers: started one at {}", balancer.url());
+        note(format_args!("no balancer answers: started one at {}", balancer.url()));
     }
     // One that has no /rep is no balancer of ours; experiments that would change its fleet find out by themselves.
     let found = balancer.replicas().await.unwrap_or_default();
@@ -110,9 +111,9 @@ async fn without_balancer(args: &Args, options: &hashing::Options, output: &Outp
 fn finish(args: &Args, page: Page, output: &Output) -> Result<(), Error> {
     let report = page.write(output)?;
     if args.json {
-        print!("{}", pretty(&page.json()));
+        print(&pretty(&page.json()));
     } else {
-        println!("{}", report.display());
+        print(&format!("{}\n", report.display()));
     }
     let broken: Vec<_> =
         args.assertions.iter().flat_map(|assertion| assertion.broken(&page.sections)).collect();
@@ -139,7 +140,7 @@ async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, E
 
 fn show(args: &Args, section: &Section) {
     if !args.json {
-        print!("{}", section.terminal());
+        print(&section.terminal());
     }
 }
 

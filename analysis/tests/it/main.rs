@@ -6,7 +6,7 @@ mod program;
 mod recovery;
 mod scaling;
 
-use program::{Balancer, analysis};
+use program::{Balancer, Running, analysis};
 
 #[test]
 fn a_distribution_from_a_balancer_of_its_own_to_the_files() {
@@ -25,6 +25,14 @@ fn a_distribution_from_a_balancer_of_its_own_to_the_files() {
     assert!(run.file("REPORT.md").contains("![Requests per replica, and their mean](distribution.png)"));
     let page = run.file("report.html");
     assert!(page.contains("src=\"data:image/png;base64,") && !page.contains("src=\"http"));
+}
+
+#[test]
+fn what_nobody_reads_is_written_all_the_same() {
+    let balancer = Balancer::start();
+    let run = Running::start(&["distribution", "--url", &balancer.url, "--requests", "90"]).unread();
+    assert_eq!(run.code, Some(0));
+    assert!(run.file("report.html").contains("</html>"));
 }
 
 #[test]

@@ -69,6 +69,12 @@ impl Running {
         self.end()
     }
 
+    /// `| head`: nobody reads what it prints.
+    pub fn unread(mut self) -> Run {
+        drop((self.child.stdout.take(), self.child.stderr.take()));
+        self.end()
+    }
+
     fn end(self) -> Run {
         let output = wait(self.child);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
