@@ -27,13 +27,13 @@ fn all() -> Vec<Command> {
     ]
 }
 
-/// The name of an experiment, and what `--assert` can name of it.
-fn named(command: &Command) -> (&'static str, &'static [&'static str]) {
+/// The names of the sections of an experiment, and what `--assert` can name of each.
+fn named(command: &Command) -> Vec<(&'static str, &'static [&'static str])> {
     match command {
-        Command::Distribution => (distribution::NAME, distribution::FACTS),
-        Command::Scaling => (scaling::NAME, scaling::FACTS),
-        Command::Recovery(_) => (recovery::NAME, recovery::FACTS),
-        Command::Hashing(_) => (hashing::NAME, hashing::FACTS),
+        Command::Distribution => vec![(distribution::NAME, distribution::FACTS)],
+        Command::Scaling => vec![(scaling::NAME, scaling::FACTS)],
+        Command::Recovery(_) => vec![(recovery::NAME, recovery::FACTS)],
+        Command::Hashing(options) => options.named(),
     }
 }
 
@@ -48,7 +48,7 @@ pub fn check(args: &Args) -> Result<(), String> {
     for assertion in &args.assertions {
         let figures = commands
             .iter()
-            .map(named)
+            .flat_map(named)
             .flat_map(|(experiment, figures)| figures.iter().map(move |figure| (experiment, *figure)));
         if !figures.clone().any(|(experiment, figure)| assertion.names(experiment, figure)) {
             let known: Vec<_> =

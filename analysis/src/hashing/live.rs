@@ -13,6 +13,10 @@ use crate::load::Load;
 use crate::report::Section;
 use crate::scaling;
 
+/// The names of the sections, and what `--assert` can name of each.
+pub const NAMED: [(&str, &[&str]); 2] =
+    [("hashing-live-distribution", distribution::FACTS), ("hashing-live-scaling", scaling::FACTS)];
+
 /// Runs them on an embedded balancer of 512 slots, 9 virtual nodes and the default slot cap of the pair.
 ///
 /// # Errors
@@ -25,8 +29,7 @@ pub async fn run(hash: HashPair, load: Load) -> Result<Vec<Section>, Error> {
     let mut distribution = distribution::run(&balancer, load).await?;
     distribution.text.insert(0, expected(&layout, replicas)?);
     let scaling = scaling::run(&balancer, load).await?;
-    let sections = [("hashing-live-distribution", distribution), ("hashing-live-scaling", scaling)];
-    let renamed = sections.into_iter().map(|(name, section)| {
+    let renamed = NAMED.into_iter().zip([distribution, scaling]).map(|((name, _), section)| {
         let title = format!("A-4 live, {hash}: {}", section.title);
         Section { name, title, ..section }
     });

@@ -76,6 +76,12 @@ pub struct Options {
 impl Options {
     const SEAT_SETS: u32 = 200;
 
+    /// The names of the sections that they ask for, and what `--assert` can name of each.
+    pub fn named(&self) -> Vec<(&'static str, &'static [&'static str])> {
+        let live = self.live.iter().flat_map(|_| live::NAMED);
+        [(NAME, FACTS)].into_iter().chain(live).collect()
+    }
+
     /// Why these options make no sense together.
     ///
     /// # Errors

@@ -42,6 +42,8 @@ impl Victim {
         let state = balancer.state().await.map_err(|error| error.to_string())?;
         let replica = state.seats.into_iter().filter_map(|seat| seat.replica).find(|one| one.name == name);
         let id = replica.and_then(|replica| replica.id?.as_str().map(str::to_owned));
+        // Of a replica that the balancer does not run it is the address.
+        let id = id.filter(|id| !id.contains(':'));
         let id =
             id.ok_or_else(|| format!("{admin} tells no id of {name}: its replicas are somebody else's"))?;
         // The engine's ids have 64 hexadecimal digits: far more than any process id.

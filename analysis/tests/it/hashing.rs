@@ -76,8 +76,9 @@ fn a_log_of_requests_names_its_hot_keys() {
 
 #[test]
 fn the_polynomials_live() {
-    let run =
-        analysis(&["hashing", "--seat-sets", "1", "--requests", "300", "--live", "polynomial", "--json"]);
+    let gate = ["--assert", "failed=0", "--assert", "hashing-live-distribution.peak_to_average>2"];
+    let args = ["hashing", "--seat-sets", "1", "--requests", "300", "--live", "polynomial", "--json"];
+    let run = analysis(&[&args[..], &gate].concat());
     experiment(&run);
     let report: Value = serde_json::from_str(&run.printed).unwrap();
     let live = &report["experiments"][1];
