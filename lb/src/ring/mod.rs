@@ -5,6 +5,7 @@
 //! - [`hash`](HashPair), [`Probing`], [`SlotCap`], [`Layout`]: how seats and weights become a slot map
 //! - [`SlotMap`]: which seat owns each slot; its walk: where a key goes first, second, third …
 //! - [`Ring`]: the seats, their occupants and the epoch, as the ring actor owns them
+//! - [`Plan`]: what a change of the seats would do to the keys
 
 mod cap;
 mod error;
@@ -12,6 +13,7 @@ mod hash;
 mod layout;
 mod maglev;
 mod map;
+mod plan;
 mod probing;
 mod rendezvous;
 mod seat;
@@ -26,6 +28,7 @@ pub use error::RingError;
 pub use hash::HashPair;
 pub use layout::{Layout, Position, Scheme};
 pub use map::{Slot, SlotMap};
+pub use plan::{Balance, Fate, Move, Plan, Proposal, Share};
 pub use probing::Probing;
 pub use seat::{Incarnation, Replica, SeatId, Weight};
 pub use state::{Ring, SeatState, Seated};

@@ -8,7 +8,7 @@ use proptest::sample::{select, subsequence};
 
 use super::{replica, weight};
 use crate::ring::virtual_nodes::count;
-use crate::ring::{HashPair, Layout, Probing, Ring, Scheme, SeatId, Slot, SlotCap, Weight};
+use crate::ring::{HashPair, Layout, Plan, Probing, Proposal, Ring, Scheme, SeatId, Slot, SlotCap, Weight};
 
 type Seats = BTreeMap<SeatId, Weight>;
 
@@ -150,6 +150,42 @@ proptest! {
             let incarnation = if vacant.contains(seat) { 2 } else { 1 };
             prop_assert_eq!(state.occupant, Some(&replica(seat.get(), incarnation)));
         }
+    }
+
+    #[test]
+    fn the_keys_that_a_plan_moves_are_those_that_move(
+        (layout, seats) in placed(), join in btree_map(150..210u32, 1..=300u32, 0..4), leave in vec(1..210u32, 0..4),
+        keys in vec(any::<Vec<u8>>(), 100),
+    ) {
+        let mut ring = Ring::new(layout);
+        ring.join(&seats.iter().map(|(seat, weight)| (*seat, *weight, None)).collect::<Vec<_>>()).unwrap();
+        let id = |n| SeatId::new(n).unwrap();
+        let proposal = Proposal {
+            join: join.into_iter().map(|(n, w)| (id(n), weight(w))).collect(),
+            leave: leave.into_iter().map(id).collect(),
+        };
+        let (epoch, digest) = (ring.epoch(), ring.digest());
+        let plan = Plan::new(&ring, &proposal);
+        prop_assert_eq!((ring.epoch(), ring.digest()), (epoch, digest));
+
+        let owner = |ring: &Ring, key: &[u8]| ring.slot_map().owner(ring.position(key).slot);
+        let before: Vec<_> = keys.iter().map(|key| owner(&ring, key)).collect();
+        let old_map = ring.slot_map().clone();
+        ring.leave(&proposal.leave);
+        let joined = ring.join(&proposal.join.iter().map(|(seat, w)| (*seat, *w, None)).collect::<Vec<_>>());
+        prop_assert_eq!(plan.as_ref().err(), joined.as_ref().err());
+        let Ok(plan) = plan else { return Ok(()) };
+        for (key, from) in keys.iter().zip(before) {
+            let fate = plan.fate(key);
+            prop_assert_eq!((fate.slot, fate.from, fate.to), (ring.position(key).slot, from, owner(&ring, key)));
+        }
+        let moved = slots(&layout).filter(|slot| old_map.owner(*slot) != ring.slot_map().owner(*slot)).count();
+        prop_assert_eq!(plan.slots_moved as usize, moved);
+        prop_assert_eq!(plan.moves.iter().map(|one| one.slots).sum::<u32>(), plan.slots_moved);
+        prop_assert!(plan.moves.iter().all(|one| one.from != one.to));
+        prop_assert_eq!((plan.epoch, plan.digest), (epoch, ring.digest()));
+        let planned = plan.seats.iter().map(|share| (share.seat, share.slots));
+        prop_assert!(planned.eq(ring.slot_map().seats()));
     }
 
     #[test]
