@@ -14,13 +14,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::fleet::{Busy, RouterId};
-use crate::ring::{Incarnation, Layout, Replica, Ring, RingError};
+use crate::ring::{self, Incarnation, Layout, Replica, Ring, RingError};
 
 use super::guard::Guard;
 use super::router;
 
 pub use message::{
-    Changed, Explain, Explained, Found, Handover, Join, Leave, Lookup, Occupy, Recalled, Register,
+    Changed, Explain, Explained, Found, Handover, Join, Leave, Lookup, Occupy, Plan, Recalled, Register,
     Registered, Snapshot, Snapshotted, Vacate,
 };
 
@@ -197,6 +197,17 @@ impl Handler<Snapshot> for RingActor {
             layout: *self.ring.layout(),
             slots: self.ring.seats().map(|state| (state.seat, state.slots as usize)).collect(),
         }
+    }
+}
+
+impl Handler<Plan> for RingActor {
+    type Result = ResponseFuture<Result<ring::Plan, RingError>>;
+
+    /// On another thread: a map of many seats takes longer than a look-up may wait.
+    fn handle(&mut self, Plan(proposal): Plan, _: &mut Self::Context) -> Self::Result {
+        let ring = self.ring.clone();
+        let plan = actix_rt::task::spawn_blocking(move || ring::Plan::new(&ring, &proposal));
+        Box::pin(async { plan.await.expect("placement does not panic, and nobody cancels it") })
     }
 }
 

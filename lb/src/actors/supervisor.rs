@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::fleet::{CallId, Event, Fleet, Loads, Refusal, RouterId, SeatView, Settings};
 use crate::name::Name;
-use crate::ring::Incarnation;
+use crate::ring::{self as placement, Incarnation, Proposal};
 use crate::runtime::{self, Found, Heartbeat, Runtime};
 
 use super::guard::Guard;
@@ -24,7 +24,9 @@ use super::ring::{self, RingActor};
 use super::router;
 
 use act::report;
-pub use message::{Add, Attach, Close, Idle, Kill, List, Observe, Ready, Remove, State, Stop, Suspicion};
+pub use message::{
+    Add, Attach, Close, Idle, Kill, List, Observe, Plan, Ready, Remove, State, Stop, Suspicion,
+};
 pub use start_time::StartTime;
 
 /// How long a router may take to say its load.
@@ -51,6 +53,14 @@ pub struct SupervisorActor {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Did(Event);
+
+/// The plan of an /rm, once the loads are known that it chooses by.
+#[derive(Message)]
+#[rtype(result = "Result<placement::Plan, Refusal>")]
+struct Choose {
+    wish: Remove,
+    loads: Loads,
+}
 
 impl SupervisorActor {
     /// Adopts what was `found` of its cluster when it starts. `serving` is told when all replicas of the target are
@@ -105,6 +115,29 @@ impl SupervisorActor {
         let asked: Vec<_> =
             self.routers.values().map(|router| timeout(PATIENCE, router.send(router::Load))).collect();
         async move { join_all(asked).await.into_iter().flatten().flatten().collect() }
+    }
+
+    /// What /rm chooses by.
+    fn seat_loads(&self) -> impl Future<Output = Loads> + use<> {
+        let seats = self.fleet.view().seats;
+        let loads = self.loads();
+        let slots = self.ring.send(ring::Snapshot);
+        async move {
+            let slots = slots.await.map(|snapshot| snapshot.slots).unwrap_or_default();
+            let in_flight = in_flight(&loads.await);
+            let load = |SeatView { seat, replica, .. }: SeatView| {
+                let incarnation = replica.map(|replica| replica.incarnation);
+                let in_flight = incarnation.and_then(|incarnation| in_flight.get(&incarnation));
+                (seat, (in_flight.copied().unwrap_or(0), slots.get(&seat).copied().unwrap_or(0)))
+            };
+            seats.into_iter().map(load).collect()
+        }
+    }
+
+    /// Asks the ring now, so that it is in the state that the fleet has chosen by.
+    fn plan(&self, proposal: Result<Proposal, Refusal>) -> ResponseFuture<Result<placement::Plan, Refusal>> {
+        let asked = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
+        Box::pin(async move { Ok(asked?.await.map_err(|_| Refusal::Stopping)??) })
     }
 
     /// Resolves when all replicas are gone.
@@ -213,21 +246,38 @@ impl Handler<Remove> for SupervisorActor {
 
     fn handle(&mut self, Remove { n, names }: Remove, ctx: &mut Self::Context) -> Self::Result {
         let (call, answer) = self.call();
-        let seats = self.fleet.view().seats;
-        let loads = self.loads();
-        let slots = self.ring.send(ring::Snapshot);
-        report(ctx, async move {
-            let slots = slots.await.map(|snapshot| snapshot.slots).unwrap_or_default();
-            let in_flight = in_flight(&loads.await);
-            let load = |SeatView { seat, replica, .. }: SeatView| {
-                let incarnation = replica.map(|replica| replica.incarnation);
-                let in_flight = incarnation.and_then(|incarnation| in_flight.get(&incarnation));
-                (seat, (in_flight.copied().unwrap_or(0), slots.get(&seat).copied().unwrap_or(0)))
-            };
-            let loads: Loads = seats.into_iter().map(load).collect();
-            Event::Remove { call, n, names, loads }
-        });
+        let loads = self.seat_loads();
+        report(ctx, async move { Event::Remove { call, n, names, loads: loads.await } });
         Box::pin(async move { answer.await.unwrap_or(Err(Refusal::Stopping)) })
+    }
+}
+
+impl Handler<Plan> for SupervisorActor {
+    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
+
+    fn handle(&mut self, plan: Plan, ctx: &mut Self::Context) -> Self::Result {
+        match plan {
+            Plan::Add(Add { n, names }) => {
+                let join = self.fleet.choose_free(n, &names);
+                self.plan(join.map(|join| Proposal { join, leave: Vec::new() }))
+            }
+            Plan::Remove(wish) => {
+                let (loads, supervisor) = (self.seat_loads(), ctx.address());
+                Box::pin(async move {
+                    let choice = Choose { wish, loads: loads.await };
+                    supervisor.send(choice).await.unwrap_or(Err(Refusal::Stopping))
+                })
+            }
+        }
+    }
+}
+
+impl Handler<Choose> for SupervisorActor {
+    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
+
+    fn handle(&mut self, Choose { wish, loads }: Choose, _: &mut Self::Context) -> Self::Result {
+        let leave = self.fleet.choose(wish.n, &wish.names, &loads);
+        self.plan(leave.map(|leave| Proposal { join: Vec::new(), leave }))
     }
 }
 

@@ -97,8 +97,12 @@ pub async fn start(config: &Config, runtime: Rc<dyn Runtime>) -> Result<Running,
     );
     let front = parts::front(config, supervisor.start_time());
     let supervisor = supervisor.start();
-    let admin =
-        Admin { cluster: config.cluster.to_string(), ring: ring.clone(), supervisor: supervisor.clone() };
+    let admin = Admin {
+        cluster: config.cluster.to_string(),
+        ring: ring.clone(),
+        supervisor: supervisor.clone(),
+        limits: parts::control_body(config),
+    };
     let (traffic, traffic_server) =
         traffic::serve(config, front, traffic_listener, ring, supervisor.clone())?;
     let admin_server = admin_listener.map(|listener| serve_admin(listener, admin)).transpose()?;

@@ -83,10 +83,14 @@ pub(super) fn inbound(config: &Config) -> inbound::Settings {
     inbound::Settings::new(sizes, (config.client_head_timeout, config.client_idle_timeout))
 }
 
+pub(super) fn control_body(config: &Config) -> control::Limits {
+    control::Limits { size: config.max_control_body, time: config.client_head_timeout }
+}
+
 pub(super) fn front(config: &Config, start_time: StartTime) -> front::Settings {
     front::Settings {
         control: config.control == Control::Open,
-        control_body: control::Limits { size: config.max_control_body, time: config.client_head_timeout },
+        control_body: control_body(config),
         map_404: config.map_404,
         start_time,
         trusted_proxies: config.trusted_proxies.iter().copied().collect(),

@@ -12,25 +12,30 @@ use super::{Fleet, Ownership, Phase, Refusal, Seat};
 impl Fleet {
     /// Reserves names and seats at once, launches, and answers when all are ready and routed to.
     pub(super) fn add(&mut self, call: CallId, n: usize, names: Vec<Name>, now: Instant) {
-        if let Err(refusal) = self.may_add(n, &names) {
-            return self.reply(call, Err(refusal));
-        }
+        let seats = match self.choose_free(n, &names) {
+            Ok(seats) => seats,
+            Err(refusal) => return self.reply(call, Err(refusal)),
+        };
         let mut names = names.into_iter();
-        for _ in 0..n {
-            let Some(id) = self.free_seat() else { break };
-            self.seats.insert(id, Seat::new(Weight::DEFAULT, Some(call)));
+        for (id, weight) in seats {
+            self.seats.insert(id, Seat::new(weight, Some(call)));
             self.launch(id, names.next(), now);
         }
     }
 
-    fn may_add(&self, n: usize, names: &[Name]) -> Result<(), Refusal> {
+    /// The seats that an /add would get now: the smallest free numbers.
+    pub fn choose_free(&self, n: usize, names: &[Name]) -> Result<Vec<(SeatId, Weight)>, Refusal> {
         self.may_change(names)?;
         if let Some(name) = names.iter().find(|name| self.taken(name)) {
             return Err(Refusal::Exists((*name).clone()));
         }
         let max = self.settings.max_replicas;
         let free = max.saturating_sub(self.seats.len());
-        if n > free { Err(Refusal::TooMany { n, free, max }) } else { Ok(()) }
+        if n > free {
+            return Err(Refusal::TooMany { n, free, max });
+        }
+        let numbers = (1..).filter_map(SeatId::new).filter(|id| !self.seats.contains_key(id));
+        Ok(numbers.take(n).map(|id| (id, Weight::DEFAULT)).collect())
     }
 
     fn may_change(&self, names: &[Name]) -> Result<(), Refusal> {
@@ -96,8 +101,9 @@ impl Fleet {
         self.change_ring(Change::Leave { seats, occupants: leaving.clone() }, After::Left(call, leaving));
     }
 
-    /// The named seats; then vacant ones, those with the fewest requests in flight, the fewest slots, the youngest.
-    fn choose(&self, n: usize, names: &[Name], loads: &Loads) -> Result<Vec<SeatId>, Refusal> {
+    /// The seats that an /rm would take now: the named ones; then vacant ones, those with the fewest requests in
+    /// flight, the fewest slots, the youngest.
+    pub fn choose(&self, n: usize, names: &[Name], loads: &Loads) -> Result<Vec<SeatId>, Refusal> {
         self.may_change(names)?;
         let mut seats: Vec<(SeatId, &Seat)> =
             self.seats.iter().filter(|(_, seat)| seat.joined()).map(|(id, seat)| (*id, seat)).collect();
@@ -140,10 +146,6 @@ impl Fleet {
                 return name;
             }
         }
-    }
-
-    fn free_seat(&self) -> Option<SeatId> {
-        (1..).filter_map(SeatId::new).find(|id| !self.seats.contains_key(id))
     }
 
     pub(super) fn reply_list(&mut self, call: CallId) {

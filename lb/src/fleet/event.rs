@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::name::Name;
-use crate::ring::{Incarnation, Replica, SeatId, Weight};
+use crate::ring::{Incarnation, Replica, RingError, SeatId, Weight};
 use crate::runtime::{Error, Exit, Found, Instance, Launch};
 
 /// Which router (HTTP worker) speaks.
@@ -234,6 +234,9 @@ pub enum Refusal {
     /// `--runtime static`.
     #[error("The replicas are run by somebody else (--runtime static): /add and /rm are not possible")]
     Foreign,
+    /// The layout has no room for the seats.
+    #[error(transparent)]
+    Layout(#[from] RingError),
     /// A replica of this /add did not get ready; those that did were removed again.
     #[error("Replica '{name}' did not get ready: {reason}")]
     NotReady {

@@ -15,6 +15,7 @@ use crate::key;
 use crate::ring::{Incarnation, Layout, Scheme, SeatId};
 
 use super::error::Error;
+use super::{change, control};
 
 /// What the admin listener asks.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub struct Admin {
     pub ring: Addr<RingActor>,
     /// The fleet.
     pub supervisor: Addr<SupervisorActor>,
+    /// The body of a change.
+    pub limits: control::Limits,
 }
 
 #[derive(Serialize)]
@@ -43,6 +46,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) {
             .route("/readyz", read().to(readyz))
             .route("/api/state", read().to(state))
             .route("/api/explain", read().to(explain))
+            .configure(change::routes)
             .default_service(web::to(no_such_path));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use actix::Addr;
+use actix::{Addr, Handler, Message};
 use actix_http::{Payload, Response, StatusCode};
 use futures::StreamExt;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use crate::actors::supervisor::{Add, List, Remove, SupervisorActor};
@@ -42,9 +42,8 @@ pub async fn add(
     body: Payload,
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
-    let Wish { n, names } = parse(&read(body, limits).await?, || Error::MoreNamesThanAdded)?;
-    let asked = supervisor.send(Add { n, names });
-    Ok(list(&detached(asked).await?))
+    let body = read(body, limits).await?;
+    ask(supervisor, to_add(&body)?).await
 }
 
 /// DELETE or POST /rm.
@@ -53,18 +52,31 @@ pub async fn remove(
     body: Payload,
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
-    let Wish { n, names } = parse(&read(body, limits).await?, || Error::MoreNamesThanRemoved)?;
-    let asked = supervisor.send(Remove { n, names });
-    Ok(list(&detached(asked).await?))
+    let body = read(body, limits).await?;
+    ask(supervisor, to_remove(&body)?).await
 }
 
-/// A client that leaves does not cancel its call: a dropped `send` would, if the actor had not read it yet.
-async fn detached<F>(asked: F) -> Result<Vec<Name>, Error>
+/// What an /add asks for.
+pub(super) fn to_add(body: &Map<String, Value>) -> Result<Add, Error> {
+    let Wish { n, names } = wish(body, || Error::MoreNamesThanAdded)?;
+    Ok(Add { n, names })
+}
+
+/// What an /rm asks for.
+pub(super) fn to_remove(body: &Map<String, Value>) -> Result<Remove, Error> {
+    let Wish { n, names } = wish(body, || Error::MoreNamesThanRemoved)?;
+    Ok(Remove { n, names })
+}
+
+/// Changes the fleet. A client that leaves does not cancel its call: a dropped `send` would, if the actor had not read
+/// it yet.
+pub(super) async fn ask<M>(supervisor: &Addr<SupervisorActor>, call: M) -> Result<Response<Body>, Error>
 where
-    F: Future<Output = Result<Result<Vec<Name>, Refusal>, actix::MailboxError>> + 'static,
+    M: Message<Result = Result<Vec<Name>, Refusal>> + Send + 'static,
+    SupervisorActor: Handler<M>,
 {
-    match actix_rt::spawn(asked).await {
-        Ok(Ok(answer)) => Ok(answer?),
+    match actix_rt::spawn(supervisor.send(call)).await {
+        Ok(Ok(answer)) => Ok(list(&answer?)),
         _ => Err(Refusal::Stopping.into()),
     }
 }
@@ -74,8 +86,9 @@ fn list(names: &[Name]) -> Response<Body> {
     json_response(StatusCode::OK, &json!({ "message": message, "status": "successful" }))
 }
 
-async fn read(body: Payload, Limits { size, time }: Limits) -> Result<Vec<u8>, Error> {
-    timeout(time, read_up_to(body, size)).await.map_err(|_| Error::TooSlow(time))?
+/// The body's JSON object.
+pub(super) async fn read(body: Payload, Limits { size, time }: Limits) -> Result<Map<String, Value>, Error> {
+    object(&timeout(time, read_up_to(body, size)).await.map_err(|_| Error::TooSlow(time))??)
 }
 
 async fn read_up_to(mut body: Payload, limit: usize) -> Result<Vec<u8>, Error> {
@@ -90,14 +103,16 @@ async fn read_up_to(mut body: Payload, limit: usize) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+fn object(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(bad("The body is not a JSON object like {\"n\":1,\"hostnames\":[\"S1\"]}")),
+        Err(error) => Err(Error::BadBody(format!("The body is not JSON: {error}"))),
+    }
+}
+
 /// Reads `{"n":4,"hostnames":["S5","S4"]}`. The length of the list is checked before any name in it.
-fn parse(body: &[u8], too_many: impl FnOnce() -> Error) -> Result<Wish, Error> {
-    let bad = |message: &str| Error::BadBody(message.to_owned());
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| Error::BadBody(format!("The body is not JSON: {error}")))?;
-    let Value::Object(fields) = value else {
-        return Err(bad("The body is not a JSON object like {\"n\":1,\"hostnames\":[\"S1\"]}"));
-    };
+fn wish(fields: &Map<String, Value>, too_many: impl FnOnce() -> Error) -> Result<Wish, Error> {
     let n = match fields.get("n") {
         None | Some(Value::Null) => {
             return Err(bad("'n' is missing: give the number of replicas, 1 or more"));
@@ -107,22 +122,40 @@ fn parse(body: &[u8], too_many: impl FnOnce() -> Error) -> Result<Wish, Error> {
     let n = n.ok_or_else(|| bad("'n' is not an integer of 1 or more"))?;
     let hostnames = match fields.get("hostnames") {
         None | Some(Value::Null) => &Vec::new(),
-        Some(Value::Array(hostnames)) => hostnames,
-        Some(_) => return Err(bad("'hostnames' is not a list of names")),
+        Some(hostnames) => list_of(hostnames, "hostnames")?,
     };
     if hostnames.len() > n {
         return Err(too_many());
     }
-    let name = |hostname: &Value| match hostname {
-        Value::String(name) => Ok(name.parse::<Name>()?),
-        _ => Err(bad("'hostnames' is not a list of names")),
-    };
-    Ok(Wish { n, names: hostnames.iter().map(name).collect::<Result<_, _>>()? })
+    Ok(Wish { n, names: names(hostnames, "hostnames")? })
+}
+
+/// A field that is a list of names.
+pub(super) fn list_of<'a>(value: &'a Value, field: &str) -> Result<&'a Vec<Value>, Error> {
+    value.as_array().ok_or_else(|| not_names(field))
+}
+
+/// The names of such a list.
+pub(super) fn names(list: &[Value], field: &str) -> Result<Vec<Name>, Error> {
+    let name = |name: &Value| Ok(name.as_str().ok_or_else(|| not_names(field))?.parse()?);
+    list.iter().map(name).collect()
+}
+
+pub(super) fn bad(message: &str) -> Error {
+    Error::BadBody(message.to_owned())
+}
+
+fn not_names(field: &str) -> Error {
+    Error::BadBody(format!("'{field}' is not a list of names"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(body: &[u8], too_many: impl FnOnce() -> Error) -> Result<Wish, Error> {
+        wish(&object(body)?, too_many)
+    }
 
     fn error(body: &str) -> String {
         parse(body.as_bytes(), || Error::MoreNamesThanAdded).unwrap_err().to_string()

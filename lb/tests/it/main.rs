@@ -23,6 +23,7 @@ mod load;
 mod mutate;
 mod mutations;
 mod origin;
+mod plan;
 mod process;
 mod replies;
 mod retries;

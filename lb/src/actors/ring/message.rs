@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 use crate::fleet::{Busy, RouterId};
-use crate::ring::{Incarnation, Layout, Replica, RingError, SeatId, Seated, Slot, Weight};
+use crate::ring::{self, Incarnation, Layout, Proposal, Replica, RingError, SeatId, Seated, Slot, Weight};
 
 use super::super::router;
 #[cfg(doc)]
@@ -115,6 +115,11 @@ pub struct Snapshotted {
     /// Slots owned, by seat.
     pub slots: BTreeMap<SeatId, usize>,
 }
+
+/// What a change of the seats would do; nothing changes.
+#[derive(Message)]
+#[rtype(result = "Result<ring::Plan, RingError>")]
+pub struct Plan(pub Proposal);
 
 /// Where a key goes, and why.
 #[derive(Message)]

@@ -7,7 +7,7 @@ use actix::prelude::*;
 use crate::actors::router;
 use crate::fleet::{Refusal, RouterId, View};
 use crate::name::Name;
-use crate::ring::Incarnation;
+use crate::ring::{self, Incarnation};
 
 /// A router's first message: it can be asked for its load.
 #[derive(Message)]
@@ -60,6 +60,16 @@ pub struct Remove {
     pub n: usize,
     /// Some of those to remove; the rest are chosen.
     pub names: Vec<Name>,
+}
+
+/// What an /add or /rm would do to the ring now; nothing changes.
+#[derive(Message)]
+#[rtype(result = "Result<ring::Plan, Refusal>")]
+pub enum Plan {
+    /// Of this /add.
+    Add(Add),
+    /// Of this /rm.
+    Remove(Remove),
 }
 
 /// The whole fleet, for people.

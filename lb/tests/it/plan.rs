@@ -1,0 +1,165 @@
+//! Plans: what they say is what happens, key for key, and nothing happens before it is asked for.
+
+use serde_json::{Value, json};
+
+use crate::balancer::{Balancer, call};
+
+const KEYS: usize = 2_000;
+
+fn post(lb: &Balancer, path: &str, body: &Value) -> (u16, Value) {
+    let answer = call(lb.admin, "POST", path, &[], body.to_string().as_bytes());
+    (answer.status, answer.json())
+}
+
+fn planned(lb: &Balancer, path: &str, body: Value) -> Value {
+    let (status, plan) = post(lb, path, &body);
+    assert_eq!(status, 200, "{plan}");
+    plan
+}
+
+fn keys() -> Vec<String> {
+    (0..KEYS).map(|n| format!("key {n}")).collect()
+}
+
+/// The seat that each key goes to, as /api/explain has it.
+fn seats(lb: &Balancer) -> Vec<Value> {
+    let explain = |key: String| {
+        let path = format!("/api/explain?key={}", key.replace(' ', "+"));
+        let explained = call(lb.admin, "GET", &path, &[], b"").json();
+        assert_eq!(explained["key"], key);
+        explained["chosen"]["seat"].clone()
+    };
+    keys().into_iter().map(explain).collect()
+}
+
+/// A plan of some change, the change, and what came of it.
+fn comes_true(lb: &Balancer, plan: &Value, change: impl FnOnce()) {
+    let fates = plan["keys"].as_array().unwrap();
+    let side = |name| fates.iter().map(|fate| fate[name].clone()).collect::<Vec<_>>();
+    let before = lb.state();
+    assert_eq!(plan["epoch"], before["epoch"]);
+    assert_eq!(side("from"), seats(lb));
+    change();
+    let after = lb.state();
+    assert_eq!(side("to"), seats(lb));
+    assert_eq!(plan["digest"], after["digest"]);
+    let figures = |seats: &Value| -> Vec<Value> {
+        let seats = seats.as_array().unwrap().iter();
+        seats.map(|seat| json!([seat["seat"], seat["weight"], seat["slots"]])).collect()
+    };
+    assert_eq!(figures(&plan["seats"]), figures(&after["seats"]));
+    let moved: u64 = plan["moves"].as_array().unwrap().iter().map(|one| one["slots"].as_u64().unwrap()).sum();
+    assert!(moved > 0);
+    assert_eq!(plan["slots_moved"], moved);
+    assert_eq!(plan["moved_percent"], moved as f64 * 100.0 / 512.0);
+}
+
+#[test]
+fn what_a_plan_says_happens_key_for_key() {
+    let lb = Balancer::start(&[]);
+    let untouched = lb.state();
+    let plan = planned(&lb, "/api/plan", json!({ "add": 2, "keys": keys() }));
+    let dry = json!({ "n": 2, "hostnames": ["S5"], "dry_run": true, "keys": keys() });
+    assert_eq!(planned(&lb, "/api/add", dry), plan);
+    assert_eq!(plan["ideal_percent"], 40.0);
+    assert_eq!(lb.state(), untouched);
+    comes_true(&lb, &plan, || {
+        let added = lb.control("POST", "/add", r#"{"n":2,"hostnames":["S4","S5"]}"#);
+        assert_eq!(added.0, 200, "{}", added.1);
+    });
+
+    let untouched = lb.state();
+    let plan = planned(&lb, "/api/plan", json!({ "remove": ["server2"], "keys": keys() }));
+    let dry = json!({ "n": 1, "hostnames": ["server2"], "dry_run": true, "keys": keys() });
+    assert_eq!(planned(&lb, "/api/remove", dry), plan);
+    assert_eq!((&plan["ideal_percent"], lb.state()), (&json!(20.0), untouched));
+    comes_true(&lb, &plan, || {
+        let removed = post(&lb, "/api/remove", &json!({ "n": 1, "hostnames": ["server2"] }));
+        assert_eq!(removed.0, 200, "{}", removed.1);
+    });
+
+    // Seat 2 is free again: the plan of an /add begins there.
+    let plan = planned(&lb, "/api/plan", json!({ "add": 1, "keys": keys() }));
+    comes_true(&lb, &plan, || {
+        let added = post(&lb, "/api/add", &json!({ "n": 1, "hostnames": ["S6"] }));
+        let names = ["server1", "S6", "server3", "S4", "S5"];
+        let listed = json!({ "message": { "N": 5, "replicas": names }, "status": "successful" });
+        assert_eq!(added, (200, listed));
+    });
+}
+
+#[test]
+fn the_last_seats_can_go_and_come() {
+    let lb = Balancer::start(&["--replicas", "1", "--layout", "maglev"]);
+    let plan = planned(&lb, "/api/remove", json!({ "n": 9, "dry_run": true }));
+    assert_eq!(plan["moves"], json!([{ "from": 1, "to": null, "slots": 65_537 }]));
+    assert_eq!(plan["peak_to_average"], json!({ "before": 1.0, "after": null }));
+    assert_eq!(plan["seats"], json!([]));
+    let empty = json!({ "message": { "N": 0, "replicas": [] }, "status": "successful" });
+    assert_eq!(post(&lb, "/api/remove", &json!({ "n": 9, "dry_run": false })), (200, empty));
+    let plan = planned(&lb, "/api/plan", json!({ "add": 1 }));
+    assert_eq!(plan["moves"], json!([{ "from": null, "to": 1, "slots": 65_537 }]));
+    assert_eq!(plan.get("keys"), None);
+}
+
+#[test]
+fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
+    let lb = Balancer::start(&["--max-replicas", "4", "--max-control-body", "1KiB"]);
+    let untouched = lb.state();
+    let refused = |path: &str, body: &str| {
+        let answer = call(lb.admin, "POST", path, &[], body.as_bytes());
+        let json = answer.json();
+        assert_eq!(json["status"], "failure", "{path} {body}");
+        (answer.status, json["message"].as_str().unwrap().strip_prefix("<Error> ").unwrap().to_owned())
+    };
+    let plan = |body: &str| refused("/api/plan", body);
+    let either = r#"give either 'add' or 'remove': {"add":2} or {"remove":["server2"]}"#;
+    for body in ["{}", r#"{"add":1,"remove":["server1"]}"#, r#"{"add":null}"#] {
+        assert_eq!(plan(body), (400, either.to_owned()));
+    }
+    for (body, words) in [
+        (r#"{"add":0}"#, "'add' is not an integer of 1 or more"),
+        (r#"{"add":"2"}"#, "'add' is not an integer of 1 or more"),
+        (r#"{"add":2}"#, "n is 2: at most 1 more replicas are allowed (--max-replicas 4)"),
+        (r#"{"remove":"server1"}"#, "'remove' is not a list of names"),
+        (r#"{"remove":[1]}"#, "'remove' is not a list of names"),
+        (r#"{"remove":[]}"#, "'remove' is empty: name at least one replica"),
+        (r#"{"remove":["server9"]}"#, "Hostname 'server9' is not a managed replica"),
+        (r#"{"remove":["server1","server1"]}"#, "Duplicate hostname 'server1'"),
+        (r#"{"add":1,"keys":"a"}"#, "'keys' is not a list of strings"),
+        (r#"{"add":1,"keys":["a",2]}"#, "'keys' is not a list of strings"),
+    ] {
+        assert_eq!(plan(body), (400, words.to_owned()));
+    }
+    assert!(plan("add=2").1.starts_with("The body is not JSON: "));
+    assert_eq!(plan(&" ".repeat(2000)).0, 413);
+
+    // What /add and /rm refuse is refused with the same words here, as a dry run too.
+    for (traffic, admin, fields) in [
+        ("/add", "/api/add", r#""n":5"#),
+        ("/add", "/api/add", r#""n":1,"hostnames":["a","b"]"#),
+        ("/add", "/api/add", r#""n":1,"hostnames":["server1"]"#),
+        ("/add", "/api/add", r#""n":1,"hostnames":["../x"]"#),
+        ("/rm", "/api/remove", r#""n":1,"hostnames":["a","b"]"#),
+        ("/rm", "/api/remove", r#""n":1,"hostnames":["a"]"#),
+        ("/rm", "/api/remove", r#""n":0"#),
+    ] {
+        let (status, words) = lb.control("POST", traffic, &format!("{{{fields}}}"));
+        assert_eq!(status, 400);
+        let words = words["message"].as_str().unwrap().strip_prefix("<Error> ").unwrap().to_owned();
+        assert_eq!(refused(admin, &format!("{{{fields}}}")), (400, words.clone()));
+        assert_eq!(refused(admin, &format!(r#"{{{fields},"dry_run":true}}"#)), (400, words));
+    }
+    let not_bool = "'dry_run' is not true or false".to_owned();
+    assert_eq!(refused("/api/remove", r#"{"n":1,"dry_run":"yes"}"#), (400, not_bool));
+    assert_eq!(call(lb.admin, "GET", "/api/add", &[], b"").status, 404);
+    assert_eq!(lb.state(), untouched);
+}
+
+#[test]
+fn the_replicas_of_somebody_else_have_no_plan() {
+    let lb = Balancer::launch(&["--runtime", "static", "--upstream", "127.0.0.1:1"]);
+    let (status, words) = lb.control("POST", "/add", r#"{"n":1}"#);
+    assert_eq!((status, words), post(&lb, "/api/plan", &json!({ "add": 1 })));
+    assert_eq!(status, 400);
+}
