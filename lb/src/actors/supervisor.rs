@@ -20,6 +20,7 @@ use crate::ring::{self as placement, Incarnation, Proposal};
 use crate::runtime::{self, Found, Heartbeat, Runtime};
 
 use super::guard::Guard;
+use super::journal::JournalActor;
 use super::ring::{self, RingActor};
 use super::router;
 
@@ -39,6 +40,7 @@ pub struct SupervisorActor {
     heartbeat: Heartbeat,
     found: Vec<Found>,
     ring: Addr<RingActor>,
+    journal: Addr<JournalActor>,
     routers: BTreeMap<RouterId, Recipient<router::Load>>,
     callers: BTreeMap<CallId, oneshot::Sender<Result<Vec<Name>, Refusal>>>,
     last_call: u64,
@@ -70,7 +72,7 @@ impl SupervisorActor {
         heartbeat: Heartbeat,
         runtime: Rc<dyn Runtime>,
         found: Vec<Found>,
-        ring: Addr<RingActor>,
+        (ring, journal): (Addr<RingActor>, Addr<JournalActor>),
         serving: oneshot::Sender<()>,
     ) -> Self {
         Self {
@@ -79,6 +81,7 @@ impl SupervisorActor {
             heartbeat,
             found,
             ring,
+            journal,
             routers: BTreeMap::new(),
             callers: BTreeMap::new(),
             last_call: 0,

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::actors::journal::JournalActor;
 use crate::actors::ring::RingActor;
 use crate::actors::supervisor::{Close, Kill, Stop, SupervisorActor};
 use crate::config::{Config, Exit};
@@ -87,12 +88,13 @@ pub async fn start(config: &Config, runtime: Rc<dyn Runtime>) -> Result<Running,
 
     let (serving_now, serving) = oneshot::channel();
     let ring = RingActor::new(config.layout).start();
+    let journal = JournalActor::new().start();
     let supervisor = SupervisorActor::new(
         parts::fleet(config),
         parts::heartbeat(config),
         runtime,
         found,
-        ring.clone(),
+        (ring.clone(), journal.clone()),
         serving_now,
     );
     let front = parts::front(config, supervisor.start_time());
@@ -100,6 +102,7 @@ pub async fn start(config: &Config, runtime: Rc<dyn Runtime>) -> Result<Running,
     let admin = Admin {
         cluster: config.cluster.to_string(),
         ring: ring.clone(),
+        journal,
         supervisor: supervisor.clone(),
         limits: parts::control_body(config),
     };

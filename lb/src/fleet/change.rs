@@ -94,7 +94,7 @@ impl Fleet {
                 self.stop(candidate, Duration::ZERO);
             }
             if let Some(member) = seat.occupant.and_then(|occupant| self.members.get_mut(&occupant)) {
-                member.enter(Phase::Leaving, &"rm");
+                member.enter(Phase::Leaving, &"rm", &mut self.actions);
                 leaving.push(member.launch.incarnation);
             }
         }

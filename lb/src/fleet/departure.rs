@@ -17,7 +17,7 @@ impl Fleet {
         if member.phase != Phase::Leaving {
             return;
         }
-        member.enter(Phase::Draining, &format_args!("busy_routers={}", busy.len()));
+        member.enter(Phase::Draining, &format_args!("busy_routers={}", busy.len()), &mut self.actions);
         member.drain_deadline = Some(now + self.settings.drain);
         member.busy = busy;
     }
@@ -72,7 +72,7 @@ impl Fleet {
         if member.phase == Phase::Stopping {
             return;
         }
-        member.enter(Phase::Stopping, &format_args!("grace_ms={}", grace.as_millis()));
+        member.enter(Phase::Stopping, &format_args!("grace_ms={}", grace.as_millis()), &mut self.actions);
         if !member.launching {
             self.actions.push(Action::Stop { incarnation, grace });
         }
@@ -81,6 +81,7 @@ impl Fleet {
     pub(super) fn gone(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.remove(&incarnation) {
             log::info!("replica gone name={} incarnation={incarnation}", member.launch.name);
+            self.actions.push(member.tell("phase", Some(member.phase.as_str()), None, None));
         }
     }
 

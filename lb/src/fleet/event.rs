@@ -8,6 +8,8 @@ use crate::name::Name;
 use crate::ring::{Incarnation, Replica, RingError, SeatId, Weight};
 use crate::runtime::{Error, Exit, Found, Instance, Launch};
 
+use super::Transition;
+
 /// Which router (HTTP worker) speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouterId(pub u64);
@@ -174,6 +176,8 @@ pub enum Action {
         /// The names that /rep lists.
         result: Result<Vec<Name>, Refusal>,
     },
+    /// A transition, for whoever follows the events.
+    Tell(Transition),
     /// All replicas of the target are ready, for the first time.
     Serving,
     /// Every replica is gone; the process may end.

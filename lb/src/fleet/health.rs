@@ -41,9 +41,10 @@ impl Fleet {
 
     /// Brings the next heartbeat forward; one that is under way will do.
     pub(super) fn suspected(&mut self, incarnation: Incarnation, now: Instant) {
-        if let Some(member) = self.members.get_mut(&incarnation)
-            && let Some(next) = &mut member.beats.next
-        {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        let phase = Some(member.phase.as_str());
+        self.actions.push(member.tell("ejected", phase, phase, None));
+        if let Some(next) = &mut member.beats.next {
             *next = now.min(*next);
         }
     }
@@ -70,7 +71,7 @@ impl Fleet {
                 beats.asked = false;
                 beats.good = true;
                 if member.phase == Phase::Suspect {
-                    member.enter(Phase::Ready, &"heartbeat");
+                    member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
                 }
                 if starting {
                     self.first_good(incarnation, now);
@@ -83,7 +84,7 @@ impl Fleet {
             Beat::Missed(why) => {
                 beats.missed += 1;
                 if beats.missed >= self.settings.heartbeat_failures && member.phase == Phase::Ready {
-                    member.enter(Phase::Suspect, &why);
+                    member.enter(Phase::Suspect, &why, &mut self.actions);
                 }
                 self.silent(incarnation, now);
             }

@@ -28,6 +28,7 @@ impl Fleet {
             member.launched_at = Some(now);
             member.start_deadline = Some(now + self.settings.start_timeout);
             log::info!("replica launched name={} seat={seat_id} incarnation={incarnation}", launch.name);
+            self.actions.push(member.tell("phase", None, Some(member.phase.as_str()), None));
         }
         seat.candidate = Some(incarnation);
         seat.restart.launched(now);
@@ -150,7 +151,7 @@ impl Fleet {
             return;
         }
         member.ready_since = Some(now);
-        member.enter(Phase::Ready, &"heartbeat");
+        member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
         if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
             seat.hung = false;
         }
@@ -202,13 +203,13 @@ impl Fleet {
         let Launch { seat: seat_id, name, .. } = member.launch.clone();
         let seat = self.seats.get_mut(&seat_id)?;
         if member.routed {
-            member.enter(Phase::Dead, why);
+            member.enter(Phase::Dead, why, &mut self.actions);
             seat.occupant = None;
             self.change_ring(Change::Vacate(seat_id), After::Vacated(incarnation));
         } else {
             seat.candidate = None;
             match self.settings.ownership {
-                Ownership::Ours => member.enter(Phase::Dead, why),
+                Ownership::Ours => member.enter(Phase::Dead, why, &mut self.actions),
                 Ownership::Foreign => {
                     if !seat.restart.launched_before() {
                         log::warn!("replica not there yet name={name} seat={seat_id} why={why}");

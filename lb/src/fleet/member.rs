@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::ring::{Replica, Weight};
 use crate::runtime::{Instance, Launch};
 
-use super::event::RouterId;
+use super::event::{Action, RouterId};
 
 /// The first heartbeat after a launch; the pause doubles up to the interval.
 pub(super) const FIRST_PROBE: Duration = Duration::from_millis(5);
@@ -116,12 +116,14 @@ impl Member {
         }
     }
 
-    /// Changes the phase and says so: the one place where a transition is logged. A deadline belongs to a phase.
-    pub fn enter(&mut self, phase: Phase, why: &dyn fmt::Display) {
+    /// Changes the phase and says so: the one place where a transition is logged and `told`. A deadline belongs to a
+    /// phase.
+    pub fn enter(&mut self, phase: Phase, why: &dyn fmt::Display, told: &mut Vec<Action>) {
         (self.start_deadline, self.drain_deadline) = (None, None);
         let Launch { seat, name, incarnation } = &self.launch;
         let was = self.phase;
         self.phase = phase;
+        told.push(self.tell("phase", Some(was.as_str()), Some(phase.as_str()), Some(why.to_string())));
         if phase == Phase::Dead || phase == Phase::Suspect {
             log::warn!(
                 "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
@@ -161,9 +163,10 @@ impl Member {
     }
 }
 
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Phase {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Starting => "starting",
             Self::Ready => "ready",
             Self::Suspect => "suspect",
@@ -171,6 +174,12 @@ impl fmt::Display for Phase {
             Self::Leaving => "leaving",
             Self::Draining => "draining",
             Self::Stopping => "stopping",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -11,6 +11,7 @@
 //! - `adopt`: the first look around
 //! - `change`: /add and /rm
 //! - `view`: what people are shown
+//! - `transition`: what is told of all this
 
 mod adopt;
 mod change;
@@ -25,6 +26,7 @@ mod rollout;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod transition;
 mod view;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ use crate::ring::{Incarnation, SeatId, Weight};
 
 pub use event::{Action, Beat, Busy, CallId, Change, Event, Loads, Refusal, RouterId, Ticket};
 pub use member::Phase;
+pub use transition::Transition;
 pub use view::{MemberView, SeatView, View};
 
 use event::After;

@@ -32,7 +32,7 @@ impl Fleet {
     /// The successor takes the seat at once; the outdated one finishes what it has.
     pub(super) fn hand_over(&mut self, from: Incarnation, to: Arc<Replica>, now: Instant) {
         if let Some(member) = self.members.get_mut(&from) {
-            member.enter(Phase::Leaving, &"outdated");
+            member.enter(Phase::Leaving, &"outdated", &mut self.actions);
         }
         let successor = to.incarnation;
         self.change_ring(Change::Handover { to, from }, After::HandedOver(from));

@@ -104,7 +104,7 @@ impl Stage {
                 Event::LastWords { incarnation, line: Some("still thinking".into()) }
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
-            Action::Reply { .. } | Action::Serving | Action::Halted => return None,
+            Action::Reply { .. } | Action::Tell(_) | Action::Serving | Action::Halted => return None,
         })
     }
 

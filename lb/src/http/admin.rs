@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::actors::journal::{Count, JournalActor};
 use crate::actors::ring::{Explain, Explained, RingActor, Snapshot};
 use crate::actors::router::Skip;
 use crate::actors::supervisor::{Observe, Ready, State, SupervisorActor};
@@ -15,7 +16,7 @@ use crate::key;
 use crate::ring::{Incarnation, Layout, Scheme, SeatId};
 
 use super::error::Error;
-use super::{change, control};
+use super::{change, control, events};
 
 /// What the admin listener asks.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Admin {
     pub cluster: String,
     /// The ring.
     pub ring: Addr<RingActor>,
+    /// The events.
+    pub journal: Addr<JournalActor>,
     /// The fleet.
     pub supervisor: Addr<SupervisorActor>,
     /// The body of a change.
@@ -46,6 +49,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) {
             .route("/readyz", read().to(readyz))
             .route("/api/state", read().to(state))
             .route("/api/explain", read().to(explain))
+            .route("/api/events", web::get().to(events::events))
             .configure(change::routes)
             .default_service(web::to(no_such_path));
     }
@@ -68,8 +72,14 @@ async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
 }
 
 async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(snapshot(&admin).await?))
+}
+
+/// What /api/state answers.
+pub(super) async fn snapshot(admin: &Admin) -> Result<Value, Error> {
     let ring = admin.ring.send(Snapshot).await.map_err(|_| Refusal::Stopping)?;
     let fleet = admin.supervisor.send(Observe).await.map_err(|_| Refusal::Stopping)?;
+    let events = admin.journal.send(Count).await.map_err(|_| Refusal::Stopping)?;
     let seats = fleet.view.seats.iter().map(|seat| {
         json!({
             "seat": seat.seat,
@@ -79,7 +89,7 @@ async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
         })
     });
     let others = fleet.view.others.iter().map(|other| member(other, &fleet));
-    Ok(HttpResponse::Ok().json(json!({
+    Ok(json!({
         "cluster": admin.cluster,
         "epoch": ring.epoch,
         "digest": ring.digest,
@@ -88,7 +98,8 @@ async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
         "seats": seats.collect::<Vec<_>>(),
         "others": others.collect::<Vec<_>>(),
         "routing": fleet.counts,
-    })))
+        "events": events,
+    }))
 }
 
 fn layout(layout: &Layout) -> Value {

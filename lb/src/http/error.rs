@@ -39,6 +39,9 @@ pub enum Error {
     /// /api/explain without a key.
     #[error("'key' is missing: /api/explain?key=K")]
     NoKey,
+    /// /api/events has as many subscribers as it may.
+    #[error("There are too many subscribers to /api/events: try again later")]
+    TooManySubscribers,
     /// Not a path of the admin listener, or not with this method.
     #[error("There is no {0}")]
     NoSuchPath(String),
@@ -72,6 +75,7 @@ impl Error {
             | Self::MoreNamesThanRemoved
             | Self::NoKey => StatusCode::BAD_REQUEST,
             Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
+            Self::TooManySubscribers => StatusCode::SERVICE_UNAVAILABLE,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,

@@ -11,6 +11,7 @@ mod corpus_requests;
 mod docker;
 mod ejections;
 mod embedded;
+mod events;
 mod fields;
 mod forwarding;
 mod healing;

@@ -9,6 +9,7 @@ use crate::fleet::{Action, Change, Event, Ticket};
 use crate::ring::RingError;
 
 use super::super::guard::guarded;
+use super::super::journal::Tell;
 use super::super::ring;
 use super::{Did, SupervisorActor, replicas};
 
@@ -53,6 +54,9 @@ impl SupervisorActor {
                 // A client that has left does not undo what it asked for.
                 let _ = self.callers.remove(&call).map(|caller| caller.send(result));
             }
+            Action::Tell(transition) => {
+                self.journal.do_send(Tell { transitions: vec![transition], epoch: None });
+            }
             Action::Serving => {
                 let _ = self.serving.take().map(|serving| serving.send(()));
             }
@@ -66,7 +70,8 @@ impl SupervisorActor {
 
     /// Sends the change now, so that the ring sees changes in the fleet's order; its answer is one more event.
     fn change(&mut self, ticket: Ticket, change: Change, ctx: &mut Context<Self>) {
-        let ring = &self.ring;
+        let (ring, journal) = (&self.ring, self.journal.clone());
+        let transitions = change.transitions();
         let mut leaving = Vec::new();
         let asked: LocalBoxFuture<'static, Asked> = match change {
             Change::Join(seats) => Box::pin(ring.send(ring::Join(seats))),
@@ -85,7 +90,10 @@ impl SupervisorActor {
         report(ctx, async move {
             let (asked, _) = join(asked, retired).await;
             let busy = match asked {
-                Ok(Ok(changed)) => changed.busy,
+                Ok(Ok(changed)) => {
+                    journal.do_send(Tell { transitions, epoch: Some(changed.epoch) });
+                    changed.busy
+                }
                 Ok(Err(error)) => {
                     log::error!("ring refused ticket={} error={error}", ticket.0);
                     Vec::new()

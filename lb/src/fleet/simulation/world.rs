@@ -120,7 +120,7 @@ impl World {
                 }
                 self.later(grace, Happening::Told(Event::Stopped { incarnation }));
             }
-            Action::Reply { .. } | Action::Serving | Action::Halted => {}
+            Action::Reply { .. } | Action::Tell(_) | Action::Serving | Action::Halted => {}
         }
     }
 

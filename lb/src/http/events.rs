@@ -1,0 +1,38 @@
+//! /api/events: every transition as it happens, by server-sent events.
+
+use std::convert::Infallible;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures::stream::{self, StreamExt};
+use serde_json::json;
+
+use crate::actors::journal::{Subscribe, Subscribed, frame};
+use crate::fleet::Refusal;
+
+use super::admin::{self, Admin};
+use super::error::Error;
+
+/// What was missed since `Last-Event-ID`; without one, or when it is too old (then after a `reset`), the state as
+/// /api/state has it. A `Last-Event-ID` that is none counts as too old: a browser cannot mend it.
+pub async fn events(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    let seen = request.headers().get("last-event-id");
+    let after = seen.map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
+    let subscribed = admin.journal.send(Subscribe { after }).await.map_err(|_| Refusal::Stopping)?;
+    let Subscribed { last, missed, live } = subscribed.map_err(|_| Error::TooManySubscribers)?;
+    let first = match missed {
+        Some(missed) => missed,
+        None => {
+            // Asked after the subscription: it may contain what follows, and lacks nothing.
+            let state = frame(Some(last), "state", &admin::snapshot(&admin).await?);
+            let reset = after.map(|after| frame(None, "reset", &json!({ "last_event_id": after })));
+            reset.into_iter().chain([state]).collect()
+        }
+    };
+    let live = stream::unfold(live, |mut live| async { Some((live.recv().await?, live)) });
+    let stream = stream::iter(first).chain(live).map(Ok::<_, Infallible>);
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .streaming(stream))
+}

@@ -1,0 +1,162 @@
+//! /api/events: every transition in order, resumed where a reader left off.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::balancer::{Balancer, PATIENCE, signal_pid};
+
+struct Follower {
+    status: u16,
+    reader: BufReader<TcpStream>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Event {
+    id: Option<u64>,
+    name: String,
+    data: Value,
+}
+
+impl Follower {
+    fn new(admin: SocketAddr, last: Option<&str>) -> Self {
+        let mut connection = TcpStream::connect(admin).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+        write!(connection, "GET /api/events HTTP/1.1\r\nHost: test\r\n{last}\r\n").unwrap();
+        let mut follower = Self { status: 0, reader: BufReader::new(connection) };
+        let head: Vec<String> = std::iter::from_fn(|| follower.line().filter(|l| !l.is_empty())).collect();
+        follower.status = head[0].split(' ').nth(1).unwrap().parse().unwrap();
+        if follower.status == 200 {
+            assert!(head.iter().any(|field| field == "content-type: text/event-stream"), "{head:?}");
+        }
+        follower
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.reader.read_line(&mut line).expect("a line in time");
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// `None`: the stream has ended.
+    fn next(&mut self) -> Option<Event> {
+        let mut event = Event { id: None, name: String::new(), data: Value::Null };
+        loop {
+            let line = self.line()?;
+            match line.split_once(": ") {
+                Some(("id", id)) => event.id = Some(id.parse().unwrap()),
+                Some(("event", name)) => event.name = name.to_owned(),
+                Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
+                _ if line.starts_with(':') => {}
+                _ if line.is_empty() && !event.name.is_empty() => return Some(event),
+                // An event is a chunk: its size stands in between.
+                _ => assert!(line.is_empty() || u64::from_str_radix(&line, 16).is_ok(), "{line}"),
+            }
+            if line == "0" {
+                return None;
+            }
+        }
+    }
+
+    /// All until one of this name and data.
+    fn until(&mut self, name: &str, data: &[(&str, Value)]) -> Vec<Event> {
+        let mut events = Vec::new();
+        loop {
+            let event = self.next().unwrap_or_else(|| panic!("the end after {events:#?}"));
+            events.push(event.clone());
+            if event.name == name && data.iter().all(|(field, value)| event.data[*field] == *value) {
+                return events;
+            }
+        }
+    }
+}
+
+/// Name, seat, before and after of what is told of seats and of one replica's phases.
+fn told(events: &[Event], replica: Option<&str>) -> Vec<Value> {
+    let mine = events.iter().filter(|event| match replica {
+        Some(_) => event.name == "phase" && event.data["replica"].as_str() == replica,
+        None => event.name != "phase",
+    });
+    mine.map(|event| json!([event.name, event.data["seat"], event.data["was"], event.data["now"]])).collect()
+}
+
+#[test]
+fn every_transition_is_told_once_in_order_and_again_to_who_has_missed_it() {
+    let lb = Balancer::start(&[]);
+    let mut follower = Follower::new(lb.admin, None);
+    let state = follower.next().unwrap();
+    let start = state.id.unwrap();
+    assert_eq!((state.name.as_str(), &state.data["seats"]), ("state", &lb.state()["seats"]));
+
+    signal_pid(lb.pid_of("server2"), Signal::KILL);
+    let mut events = follower.until("phase", &[("seat", json!(2)), ("now", json!("ready"))]);
+    let died = told(&events, Some("server2"));
+    assert_eq!(died[0], json!(["phase", 2, "ready", "dead"]));
+    let healed = [json!(["vacate", 2, "occupied", "vacant"]), json!(["occupy", 2, "vacant", "occupied"])];
+    assert_eq!(told(&events, None), healed);
+    let successor = events.last().unwrap().data["replica"].as_str().unwrap().to_owned();
+    let born = [json!(["phase", 2, null, "starting"]), json!(["phase", 2, "starting", "ready"])];
+    assert_eq!(told(&events, Some(&successor)), born);
+
+    assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S4"]}"#).0, 200);
+    assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1,"hostnames":["S4"]}"#).0, 200);
+    events.extend(follower.until("phase", &[("replica", json!("S4")), ("now", Value::Null)]));
+    let seats = [json!(["join", 4, null, "occupied"]), json!(["leave", 4, null, null])];
+    assert_eq!(told(&events, None)[2..], seats);
+    let phases = ["starting", "ready", "leaving", "draining", "stopping"].map(|phase| json!(phase));
+    let way: Vec<Value> = told(&events, Some("S4")).into_iter().map(|one| one[2].clone()).collect();
+    assert_eq!((&way[0], &way[1..]), (&Value::Null, &phases[..]));
+
+    let ids: Vec<u64> = events.iter().map(|event| event.id.unwrap()).collect();
+    assert_eq!(ids, (start + 1..=start + events.len() as u64).collect::<Vec<_>>());
+    let epochs: Vec<u64> = events.iter().map(|event| event.data["epoch"].as_u64().unwrap()).collect();
+    assert!(epochs.is_sorted(), "{epochs:?}");
+    assert_eq!(lb.state()["epoch"], *epochs.last().unwrap());
+    for event in &events {
+        assert_eq!((&event.data["id"], &event.data["name"]), (&json!(event.id), &json!(event.name)));
+        let time = event.data["time"].as_str().unwrap();
+        assert!(time.ends_with('Z') && time.len() == "2026-11-21T18:00:00.000Z".len(), "{time}");
+    }
+
+    drop(follower);
+    let mut again = Follower::new(lb.admin, Some(&(start + 3).to_string()));
+    let missed: Vec<Event> = (3..events.len()).map(|_| again.next().unwrap()).collect();
+    assert_eq!(missed, events[3..]);
+}
+
+#[test]
+fn an_event_id_that_is_not_known_is_reset() {
+    let mut lb = Balancer::start(&["--replicas", "1"]);
+    for unknown in ["1", "18446744073709551615", "none", "-3"] {
+        let mut follower = Follower::new(lb.admin, Some(unknown));
+        assert_eq!(follower.next().unwrap().name, "reset");
+        let state = follower.next().unwrap();
+        assert_eq!((state.name.as_str(), &state.data["target"]), ("state", &json!(1)));
+        let mut resumed = Follower::new(lb.admin, Some(&state.id.unwrap().to_string()));
+        assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S2"]}"#).0, 200);
+        let first = follower.next().unwrap();
+        assert_eq!(resumed.next().unwrap(), first);
+        assert_eq!((first.id, first.data["was"].clone()), (Some(state.id.unwrap() + 1), Value::Null));
+        assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1,"hostnames":["S2"]}"#).0, 200);
+        follower.until("phase", &[("replica", json!("S2")), ("now", Value::Null)]);
+    }
+    let mut follower = Follower::new(lb.admin, None);
+    lb.signal(Signal::TERM);
+    assert_eq!(lb.ended().code(), Some(0), "a reader does not hold up the end");
+    while follower.reader.read_line(&mut String::new()).is_ok_and(|read| read > 0) {}
+}
+
+#[test]
+fn there_are_at_most_64_readers_and_room_again_when_they_leave() {
+    let lb = Balancer::start(&["--replicas", "1"]);
+    let readers: Vec<_> = (0..64).map(|_| Follower::new(lb.admin, None)).collect();
+    assert!(readers.iter().all(|reader| reader.status == 200));
+    assert_eq!(Follower::new(lb.admin, None).status, 503);
+    assert_eq!(lb.state()["events"], json!({ "subscribers": 64, "dropped": 0 }));
+    drop(readers);
+    lb.until("they are forgotten", |lb| lb.state()["events"]["subscribers"] == 0);
+    assert_eq!(Follower::new(lb.admin, None).status, 200);
+}
