@@ -203,6 +203,7 @@ fn serve_admin(listener: TcpListener, admin: Admin) -> Result<(SocketAddr, Serve
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
     let server = HttpServer::new(move || App::new().configure(admin::routes(admin.clone())))
         .workers(1)
+        .h1_allow_half_closed(false) // a reader that leaves is noticed at once
         .disable_signals()
         .shutdown_timeout(0)
         .listen(listener)

@@ -160,3 +160,12 @@ fn a_suspicion_brings_the_next_heartbeat_forward_and_proves_nothing() {
     assert_eq!(stage.changes().last(), Some(&Change::Vacate(seat(2))));
     stage.feed(Event::Suspected { incarnation: Incarnation(99) });
 }
+
+#[test]
+fn an_ejection_is_told() {
+    let mut stage = Stage::ready(2);
+    stage.feed(Event::Suspected { incarnation: Incarnation(2) });
+    let told =
+        |action: &Action| matches!(action, Action::Tell(of) if of.name == "ejected" && of.seat.get() == 2);
+    assert_eq!(stage.log.iter().filter(|(_, action)| told(action)).count(), 1);
+}
