@@ -8,7 +8,7 @@
 //! - [`actors`]: the shells around them, and all that is mutable
 //! - [`inbound`]: the guard under the traffic listener
 //! - [`http`]: the two listeners; `socket`: what every connection is given
-//! - [`config`], [`key`], [`name`]: what people say
+//! - [`config`], [`key`], [`name`], [`url`]: what people say
 //! - [`app`]: the whole
 
 pub mod actors;
@@ -28,3 +28,4 @@ pub mod ring;
 pub mod runtime;
 mod socket;
 pub mod upstream;
+pub mod url;

@@ -2,7 +2,6 @@
 
 mod admin;
 mod control;
-mod url;
 
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,7 +14,7 @@ use lb::config::Config;
 use tokio::task::JoinHandle;
 
 pub use control::ControlError;
-pub use url::Url;
+pub use lb::url::Url;
 
 /// Where `lb` listens unless told otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:5000";
