@@ -9,12 +9,14 @@
 //! - [`inbound`]: the guard under the traffic listener
 //! - [`http`]: the two listeners; `socket`: what every connection is given
 //! - [`config`], [`key`], [`name`], [`url`]: what people say
+//! - [`cli`], [`healthcheck`]: what a running balancer is asked from a terminal
 //! - [`app`]: the whole
 
 pub mod actors;
 pub mod app;
 pub mod balance;
 pub mod child;
+pub mod cli;
 pub mod config;
 pub mod fleet;
 #[cfg(test)]

@@ -22,6 +22,11 @@ fn main() -> ExitCode {
         Ok(Command::Run(config)) => run(&config),
         Ok(Command::Replica) => replica::cli::main(),
         Ok(Command::Healthcheck { admin }) => lb::healthcheck::run(admin),
+        Ok(Command::Ask(ask)) => lb::cli::run(&ask),
+        Ok(Command::Completions(shell)) => {
+            lb::cli::print(&lb::config::completions(shell));
+            ExitCode::SUCCESS
+        }
         Ok(Command::Check(config)) => {
             println!("ok: {config}");
             ExitCode::SUCCESS

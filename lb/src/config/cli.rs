@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use clap::{Arg, ArgMatches, Args as _};
+use clap::{Arg, ArgMatches, Args as _, FromArgMatches as _, Subcommand as _, ValueHint};
+use clap_complete::Shell;
 
 use super::Config;
 use super::args::Args;
 use super::exit::Exit;
 use super::settings::{Settings, variable};
+use crate::cli::{Ask, Call, Target};
+use crate::url::Url;
 
 const ABOUT: &str = "\
 An HTTP load balancer that runs its own replicas and routes to them by consistent hashing.
@@ -21,6 +24,8 @@ three replicas of the built-in server as child processes.
   lb                            run it
   curl localhost:5000/home      be served by one of the replicas
   curl localhost:5000/rep       list them
+  lb status                     see its seats and replicas
+  lb explain alice              see where a key goes
 
 Any program that listens on $PORT can be a replica; or balance servers that run somewhere already:
 
@@ -48,6 +53,10 @@ pub enum Command {
     },
     /// Print what would be run.
     Check(Config),
+    /// Ask a running balancer.
+    Ask(Ask),
+    /// Print a script by which a shell completes the command line.
+    Completions(Shell),
 }
 
 /// Makes a command of the arguments (the program's name first) and the environment. Reads the file that they name;
@@ -68,6 +77,11 @@ where
     match matches.subcommand() {
         Some(("replica", _)) => Ok(Command::Replica),
         Some(("healthcheck", matches)) => healthcheck(&Settings::gather(matches, &env)?),
+        Some(("completions", matches)) => {
+            let shell = matches.get_one::<Shell>("shell").copied();
+            Ok(Command::Completions(shell.expect("clap has refused a line without the required shell")))
+        }
+        Some((name, target)) if Call::has_subcommand(name) => ask(&matches, target, &env),
         Some((_, matches)) => config(matches).map(Command::Check),
         None => config(&matches).map(Command::Run),
     }
@@ -86,14 +100,41 @@ fn healthcheck(settings: &Settings) -> Result<Command, Exit> {
     Ok(Command::Healthcheck { admin })
 }
 
+fn ask(matches: &ArgMatches, target: &ArgMatches, env: &HashMap<String, String>) -> Result<Command, Exit> {
+    let call = Call::from_arg_matches(matches).map_err(|error| Exit::from(&error))?;
+    let Target { admin, json } = Target::from_arg_matches(target).map_err(|error| Exit::from(&error))?;
+    // Empty counts as absent, as for the settings.
+    let given = env.get(Target::VARIABLE).filter(|text| !text.is_empty());
+    let said = || {
+        let text = given.map_or(Target::DEFAULT, String::as_str);
+        text.parse::<Url>().map_err(|error| Exit::bad(format!("{}={text}: {error}", Target::VARIABLE)))
+    };
+    let admin = admin.map_or_else(said, Ok)?;
+    Ok(Command::Ask(Ask { admin, json, call }))
+}
+
+/// The script by which a shell completes the command line.
+pub fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "lb", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
 fn command() -> clap::Command {
     let new = |name: &'static str| clap::Command::new(name).max_term_width(100);
-    let file = || Arg::new("config").long("config").value_name("FILE").help("The TOML file");
+    let file = || {
+        let file = Arg::new("config").long("config").value_name("FILE").value_hint(ValueHint::FilePath);
+        file.help("The TOML file")
+    };
     // The title after the settings: a flattened struct brings its own.
     let settings =
         |command, about| raw(Args::augment_args(command).next_help_heading(None).arg(file())).about(about);
     let all = Args::augment_args(new("all"));
     let admin = all.get_arguments().filter(|arg| arg.get_long() == Some("admin-listen")).cloned();
+
+    let calls = Call::augment_subcommands(new("calls"));
+    let calls = calls.get_subcommands().cloned().map(|call| Target::augment_args(call).max_term_width(100));
+    let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(clap::value_parser!(Shell));
 
     settings(new("lb"), ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
@@ -107,6 +148,10 @@ fn command() -> clap::Command {
             new("check"),
             "Validate the flags, the environment and the file, and print what would be run",
         ))
+        .subcommands(calls)
+        .subcommand(
+            new("completions").arg(shell).about("Print a script by which a shell completes the command line"),
+        )
 }
 
 /// Takes every value as it is, since it may yet be overridden or override others, and names its variable.

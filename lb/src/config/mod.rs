@@ -23,9 +23,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use cli::{Command, parse};
+pub use cli::{Command, completions, parse};
 pub use exit::Exit;
 pub use value::Cluster;
+pub(crate) use value::count;
 
 use awc::http::uri::PathAndQuery;
 use ipnet::IpNet;

@@ -63,7 +63,7 @@ pub(super) fn factor_or_off(text: &str) -> Result<OrOff<u32>, String> {
 }
 
 /// A whole number from `MIN` to `MAX`.
-pub(super) fn count<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
+pub(crate) fn count<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
     text.parse()
         .ok()
         .filter(|n| (MIN..=MAX).contains(n))

@@ -4,6 +4,7 @@
 mod balancer;
 mod changes;
 mod choices;
+mod cli;
 mod contract;
 mod corpus;
 mod corpus_replies;

@@ -157,3 +157,34 @@ fn settings_that_disagree() {
         assert!(run(line, &[]).is_ok(), "{line}");
     }
 }
+
+#[test]
+fn bad_questions_to_a_running_balancer() {
+    for (line, expected) in [
+        ("add", "the following required arguments were not provided: <N>"),
+        (
+            "add 0",
+            "invalid value '0' for '<N>': must be a whole number from 1 to 1048576, the number of replicas",
+        ),
+        (
+            "rm server2",
+            "invalid value 'server2' for '<N>': must be a whole number from 1 to 1048576, the number of",
+        ),
+        ("add 1 ../x", "Hostname '../x' is not allowed"),
+        ("plan", "the following required arguments were not provided: <--add <N>|--remove <NAME>>"),
+        ("plan --add 1 --remove a", "' cannot be used with '--"),
+        ("plan --add -1", "invalid value '-1' for '--add <N>': must be a whole number"),
+        ("explain", "the following required arguments were not provided: <KEY>"),
+        ("explain ", "the following required arguments were not provided: <KEY>"),
+        (
+            "status --admin 127.0.0.1:5001",
+            "invalid value '127.0.0.1:5001' for '--admin <URL>': expected http://HOST",
+        ),
+        ("completions", "the following required arguments were not provided: <SHELL>"),
+    ] {
+        let error = error(line, &[]);
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+    let empty = super::parse(["lb", "explain", ""], [("LB_ADMIN", "")]).unwrap_err();
+    assert_eq!((empty.text.as_str(), empty.code), ("invalid value '' for '<KEY>': must not be empty", 64));
+}

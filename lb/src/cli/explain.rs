@@ -1,0 +1,114 @@
+//! `lb explain KEY`: the answer of `/api/explain`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use serde::Deserialize;
+
+use super::client::Request;
+use super::table::Column::{Number, Words};
+use super::table::{Table, or_dash, plain};
+
+/// So much of a walk is shown, and more only up to the seat that is chosen: retries do not go further.
+const SHOWN: usize = 8;
+
+#[derive(Deserialize)]
+struct Explained {
+    key: String,
+    number: String,
+    slot: u64,
+    epoch: u64,
+    walk: Vec<Place>,
+    chosen: Option<Chosen>,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    seat: u32,
+    replica: Option<String>,
+    skip: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    seat: u32,
+}
+
+/// The key byte for byte.
+pub fn request(key: &OsStr) -> Request {
+    Request::get(format!("/api/explain?key={}", percent_encode(key.as_bytes(), NON_ALPHANUMERIC)))
+}
+
+/// The key's slot, then a line for each seat in the order of the key's choice.
+pub fn read(answer: &str) -> serde_json::Result<String> {
+    let Explained { key, number, slot, epoch, walk, chosen } = serde_json::from_str(answer)?;
+    let chosen = chosen.map(|chosen| chosen.seat);
+    let mut table = Table::new([Number("choice"), Number("seat"), Words("replica"), Words("now")]);
+    let until = walk.iter().position(|place| Some(place.seat) == chosen).map_or(0, |at| at + 1).max(SHOWN);
+    for (choice, Place { seat, replica, skip }) in walk.iter().take(until).enumerate() {
+        let now = match skip {
+            Some(skip) => format!("passed over: {skip}"),
+            None if Some(*seat) == chosen => "chosen".to_owned(),
+            None => String::new(),
+        };
+        table.row([(choice + 1).to_string(), seat.to_string(), or_dash(replica.as_ref()), now]);
+    }
+    let head = format!("key {} → number {} → slot {slot} (epoch {epoch})", plain(&key), plain(&number));
+    let mut text = format!("{head}\n\n{}", table.text());
+    if walk.len() > until {
+        text += &format!("… and {} more; --json lists all\n", walk.len() - until);
+    }
+    if chosen.is_none() {
+        text += "No replica can take it now.\n";
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn answer(walk: &[(u32, Option<&str>)], chosen: Option<u32>) -> Value {
+        let walk: Vec<_> = walk
+            .iter()
+            .map(|(seat, skip)| json!({ "seat": seat, "replica": format!("server{seat}"), "skip": skip }))
+            .collect();
+        let chosen = chosen.map(|seat| json!({ "seat": seat, "replica": format!("server{seat}") }));
+        json!({
+            "key": "a\nb", "source": "given", "number": "18446744073709551615", "slot": 176, "epoch": 4,
+            "walk": walk, "chosen": chosen,
+        })
+    }
+
+    #[test]
+    fn the_walk_and_the_choice() {
+        let text = read(&answer(&[(3, Some("ejected")), (1, None), (2, None)], Some(1)).to_string()).unwrap();
+        let expected = "\
+key a\u{fffd}b → number 18446744073709551615 → slot 176 (epoch 4)
+
+choice  seat  replica  now
+     1     3  server3  passed over: ejected
+     2     1  server1  chosen
+     3     2  server2
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_long_walk_is_cut_behind_the_choice() {
+        let walk: Vec<_> = (1..=12).map(|seat| (seat, (seat < 10).then_some("vacant"))).collect();
+        let text = read(&answer(&walk, Some(10)).to_string()).unwrap();
+        assert!(text.contains("server10  chosen\n… and 2 more; --json lists all\n"), "{text}");
+        let text = read(&answer(&walk[..9], None).to_string()).unwrap();
+        assert!(text.ends_with("… and 1 more; --json lists all\nNo replica can take it now.\n"), "{text}");
+    }
+
+    #[test]
+    fn a_key_is_sent_byte_for_byte() {
+        let request = request(OsStr::from_bytes(b"a b&c=\xff%"));
+        assert_eq!(request.target, "/api/explain?key=a%20b%26c%3D%FF%25");
+    }
+}

@@ -1,0 +1,149 @@
+//! `lb status`: the answer of `/api/state`.
+
+use serde::Deserialize;
+
+use super::table::Column::{Number, Words};
+use super::table::{Table, or_dash, plain};
+
+/// As many characters as `docker ps` shows of an id.
+const ID: usize = 12;
+
+#[derive(Deserialize)]
+struct State {
+    cluster: String,
+    epoch: u64,
+    digest: String,
+    layout: Layout,
+    target: usize,
+    seats: Vec<Seat>,
+    others: Vec<Replica>,
+}
+
+#[derive(Deserialize)]
+struct Layout {
+    name: String,
+    slots: usize,
+    virtual_nodes: Option<u32>,
+    hash: String,
+    slot_cap: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Seat {
+    seat: u32,
+    weight: u32,
+    slots: usize,
+    replica: Option<Replica>,
+}
+
+#[derive(Deserialize)]
+struct Replica {
+    name: String,
+    id: Option<String>,
+    address: Option<String>,
+    phase: String,
+    in_flight: u64,
+    skip: Option<String>,
+}
+
+/// What the fleet is, then a line for each seat and for each replica that has none.
+pub fn read(answer: &str) -> serde_json::Result<String> {
+    let State { cluster, epoch, digest, layout, target, seats, others } = serde_json::from_str(answer)?;
+    let serving = seats.iter().filter_map(|seat| seat.replica.as_ref());
+    let serving = serving.filter(|replica| matches!(replica.phase.as_str(), "ready" | "suspect")).count();
+    let mut table = Table::new([
+        Number("seat"),
+        Words("replica"),
+        Words("phase"),
+        Number("in flight"),
+        Number("slots"),
+        Number("share"),
+        Number("weight"),
+        Words("id"),
+        Words("address"),
+    ]);
+    for Seat { seat, weight, slots, replica } in &seats {
+        let share = 100.0 * *slots as f64 / layout.slots.max(1) as f64;
+        let [name, phase, in_flight, id, address] = cells(replica.as_ref());
+        let [seat, slots, weight] = [seat.to_string(), slots.to_string(), weight.to_string()];
+        table.row([seat, name, phase, in_flight, slots, format!("{share:.1} %"), weight, id, address]);
+    }
+    for replica in &others {
+        let [name, phase, in_flight, id, address] = cells(Some(replica));
+        let none = || or_dash(None::<&str>);
+        table.row([none(), name, phase, in_flight, none(), none(), none(), id, address]);
+    }
+    let (cluster, digest) = (plain(&cluster), plain(&digest));
+    let head = format!("cluster {cluster}: {serving} of {target} replicas serve; {layout}");
+    Ok(format!("{head}\nepoch {epoch}, digest {digest}\n\n{}", table.text()))
+}
+
+fn cells(replica: Option<&Replica>) -> [String; 5] {
+    let Some(Replica { name, id, address, phase, in_flight, skip }) = replica else {
+        let none = || or_dash(None::<&str>);
+        return [none(), "vacant".into(), none(), none(), none()];
+    };
+    let phase =
+        skip.as_ref().filter(|skip| *skip != phase).map_or(phase.clone(), |skip| format!("{phase}, {skip}"));
+    let id = id.as_ref().map(|id| id.chars().take(ID).collect::<String>());
+    [name.clone(), phase, in_flight.to_string(), or_dash(id), or_dash(address.as_ref())]
+}
+
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} slots", plain(&self.name), self.slots)?;
+        if let Some(virtual_nodes) = self.virtual_nodes {
+            write!(f, " × {virtual_nodes} virtual nodes")?;
+        }
+        write!(f, ", {}", plain(&self.hash))?;
+        self.slot_cap.map_or(Ok(()), |cap| write!(f, ", cap {cap:.2}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn seats_vacant_ones_and_replicas_on_their_way_out() {
+        let replica = |name: &str, id: Option<&str>, skip: Option<&str>| {
+            json!({
+                "name": name, "id": id, "incarnation": 1, "address": "[fd00:1111:2222:3333:4444:5555:6666:7777]:5000",
+                "phase": "ready", "in_flight": 7, "skip": skip,
+            })
+        };
+        let state = json!({
+            "cluster": "default", "epoch": 4, "digest": "7451535ca6c03b765aae21947c171cd3", "target": 2,
+            "layout": {
+                "name": "ring", "slots": 512, "virtual_nodes": 9, "hash": "xxh3", "probing": "linear", "slot_cap": 1.1,
+            },
+            "seats": [
+                { "seat": 1, "weight": 100, "slots": 256, "replica": replica(&"x".repeat(63), Some(&"f".repeat(64)), Some("ejected")) },
+                { "seat": 2, "weight": 1000, "slots": 256, "replica": null },
+            ],
+            "others": [replica("server7", None, None)],
+        });
+        let text = read(&state.to_string()).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert!(
+            text.starts_with(
+                "cluster default: 1 of 2 replicas serve; ring: 512 slots × 9 virtual nodes, xxh3, cap 1.10\n\
+             epoch 4, digest 7451535ca6c03b765aae21947c171cd3\n\n"
+            ),
+            "{text}"
+        );
+        let rows: Vec<Vec<&str>> =
+            text.lines().skip(4).map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0][2..4], ["ready,", "ejected"]);
+        assert!(rows[0].contains(&"50.0") && rows[0].contains(&"ffffffffffff"), "{text}");
+        assert_eq!(rows[1], ["2", "–", "vacant", "–", "256", "50.0", "%", "1000", "–", "–"]);
+        assert_eq!(rows[2][..7], ["–", "server7", "ready", "7", "–", "–", "–"]);
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_an_error() {
+        assert!(read(r#"{"message":"hello"}"#).unwrap_err().to_string().starts_with("missing field"));
+    }
+}

@@ -1,0 +1,203 @@
+//! `lb status`, `explain`, `plan`, `add` and `rm`: against a real balancer, and against a server that says what it is
+//! told to.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+
+use super::balancer::{Balancer, Ended, call, lb};
+
+/// Runs `lb ARGS` against a balancer.
+fn ask(admin: SocketAddr, args: &[&str]) -> Ended {
+    lb(args, &[("LB_ADMIN", &format!("http://{admin}"))])
+}
+
+/// The line that a failure leaves on standard error, without `lb: `.
+#[track_caller]
+fn line(ended: &Ended, code: i32) -> &str {
+    assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    ended.stderr.trim_end().strip_prefix("lb: ").unwrap()
+}
+
+#[track_caller]
+fn good(ended: &Ended) -> &str {
+    assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""));
+    &ended.stdout
+}
+
+/// A server that answers one request, and what it was sent: the first line and the body.
+fn answering(status: &str, body: &str) -> (SocketAddr, JoinHandle<(String, Value)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let served = std::thread::spawn(move || {
+        let mut reader = BufReader::new(listener.accept().unwrap().0);
+        let (mut first, mut length) = (String::new(), 0);
+        reader.read_line(&mut first).unwrap();
+        loop {
+            let mut field = String::new();
+            reader.read_line(&mut field).unwrap();
+            let Some((name, value)) = field.split_once(':') else { break };
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        (first.trim_end().to_owned(), serde_json::from_slice(&body).unwrap_or_default())
+    });
+    (address, served)
+}
+
+const PLAN: &str = r#"{"epoch":4,"slots_moved":130,"moved_percent":25.39,"ideal_percent":25.0,
+    "moves":[{"from":1,"to":4,"slots":130}],"peak_to_average":{"before":1.101,"after":1.09},"seats":4,"digest":"0"}"#;
+
+const LIST: &str = r#"{"message":{"N":2,"replicas":["server1","S 5"]},"status":"successful"}"#;
+
+#[test]
+fn status_and_explain_tell_what_the_balancer_does() {
+    let balancer = Balancer::start(&["--replicas", "2"]);
+    let status = ask(balancer.admin, &["status"]);
+    let status = good(&status);
+    assert!(status.lines().all(|line| line.chars().count() <= 100), "{status}");
+    assert!(status.starts_with("cluster default: 2 of 2 replicas serve; ring: 512 slots"), "{status}");
+    let pid = balancer.pid_of("server2").to_string();
+    let rows: Vec<Vec<&str>> = status.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(rows.iter().any(|row| row.contains(&"server2") && row.contains(&pid.as_str())), "{status}");
+
+    for key in ["alice", "a b&c=%", "-1", "--x"] {
+        let owner = balancer.owner(key);
+        let explained = ask(balancer.admin, &["explain", key]);
+        let chosen = good(&explained).lines().find(|line| line.ends_with("  chosen")).unwrap();
+        assert_eq!(chosen.split_whitespace().nth(2), Some(owner.as_str()), "{chosen}");
+    }
+
+    let answer = call(balancer.admin, "GET", "/api/explain?key=alice", &[], b"").body;
+    let explained = ask(balancer.admin, &["explain", "alice", "--json"]);
+    assert_eq!(good(&explained).trim_end().as_bytes(), answer);
+}
+
+#[test]
+fn the_variable_names_the_balancer_and_the_flag_wins() {
+    let balancer = Balancer::start(&["--replicas", "1"]);
+    let url = format!("http://{}", balancer.admin);
+    good(&lb(&["status"], &[("LB_ADMIN", &url)]));
+    good(&lb(&["status", "--admin", &url], &[("LB_ADMIN", "http://127.0.0.1:1")]));
+    let by_name = format!("http://localhost:{}", balancer.admin.port());
+    good(&lb(&["status", "--admin", &by_name], &[]));
+    assert_eq!(line(&lb(&["status"], &[("LB_ADMIN", "x")]), 64), "LB_ADMIN=x: expected http://HOST[:PORT]");
+}
+
+#[test]
+fn a_plan_is_asked_for_and_shown() {
+    for (args, path, body) in [
+        (&["plan", "--add", "2"][..], "/api/plan", json!({ "add": 2 })),
+        (
+            &["plan", "--remove", "server2,S 5", "--remove", "a"],
+            "/api/plan",
+            json!({ "remove": ["server2", "S 5", "a"] }),
+        ),
+        (
+            &["add", "2", "S5", "--dry-run"],
+            "/api/add",
+            json!({ "n": 2, "hostnames": ["S5"], "dry_run": true }),
+        ),
+        (&["rm", "1", "--dry-run"], "/api/remove", json!({ "n": 1, "hostnames": [], "dry_run": true })),
+    ] {
+        let (admin, served) = answering("200 OK", PLAN);
+        let ended = ask(admin, args);
+        assert!(good(&ended).starts_with("130 slots would move, 25.4 % of all"), "{}", ended.stdout);
+        assert_eq!(served.join().unwrap(), (format!("POST {path} HTTP/1.1"), body));
+    }
+}
+
+#[test]
+fn a_change_is_made_and_its_list_shown() {
+    for (args, path, body) in [
+        (
+            &["add", "2", "S5", "S 4"][..],
+            "/api/add",
+            json!({ "n": 2, "hostnames": ["S5", "S 4"], "dry_run": false }),
+        ),
+        (
+            &["rm", "1", "server2"],
+            "/api/remove",
+            json!({ "n": 1, "hostnames": ["server2"], "dry_run": false }),
+        ),
+    ] {
+        let (admin, served) = answering("200 OK", LIST);
+        assert_eq!(good(&ask(admin, args)), "2 replicas: server1, S 5\n");
+        assert_eq!(served.join().unwrap(), (format!("POST {path} HTTP/1.1"), body));
+    }
+}
+
+#[test]
+fn a_refusal_is_one_line_in_the_balancers_words() {
+    let refusal = r#"{"message":"<Error> Hostname 'x' is not a managed replica","status":"failure"}"#;
+    let (admin, _) = answering("400 Bad Request", refusal);
+    let ended = ask(admin, &["rm", "1", "x"]);
+    assert_eq!((line(&ended, 1), ended.stdout.as_str()), ("Hostname 'x' is not a managed replica", ""));
+
+    let (admin, _) = answering("400 Bad Request", refusal);
+    let ended = ask(admin, &["rm", "1", "x", "--json"]);
+    assert_eq!(
+        (line(&ended, 1), ended.stdout.trim_end()),
+        ("Hostname 'x' is not a managed replica", refusal)
+    );
+}
+
+#[test]
+fn no_answer_is_one_line() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ended = ask(nobody, &["status"]);
+    assert!(
+        line(&ended, 1).starts_with(&format!("http://{nobody}: nothing listens there")),
+        "{}",
+        ended.stderr
+    );
+
+    for (status, body, expected) in [
+        (
+            "502 Bad Gateway",
+            "<html>",
+            "answered 502 Bad Gateway, and not as the admin listener of a balancer does",
+        ),
+        ("200 OK", "<html>", "answered 200 OK, and not as"),
+        ("200 OK", r#"{"a":1}"#, "the answer cannot be read: missing field"),
+    ] {
+        let (admin, _) = answering(status, body);
+        let ended = ask(admin, &["status"]);
+        let told = line(&ended, 1).strip_prefix(&format!("http://{admin}: ")).unwrap();
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn completions_are_a_script_that_knows_the_subcommands() {
+    let script = lb(&["completions", "bash"], &[]);
+    assert_eq!((script.status.code(), script.stderr.as_str()), (Some(0), ""));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &script.stdout).unwrap();
+    let shown = std::process::Command::new("bash")
+        .arg("-c")
+        .arg(r#"source "$0"; COMP_WORDS=(lb ex); COMP_CWORD=1; _lb lb ex lb; echo "${COMPREPLY[@]}""#)
+        .arg(file.path())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(shown.stdout).unwrap().trim(), "explain");
+    assert!(line(&lb(&["completions", "ksh"], &[]), 64).contains("invalid value 'ksh'"));
+}
+
+#[test]
+fn each_call_has_its_own_help() {
+    for (call, about) in
+        [("status", "Show the seats"), ("explain", "Show where"), ("plan", "Show what"), ("rm", "Remove N")]
+    {
+        let help = lb(&[call, "--help"], &[]);
+        assert!(good(&help).starts_with(about), "{}", help.stdout);
+    }
+}
