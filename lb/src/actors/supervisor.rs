@@ -2,6 +2,7 @@
 
 mod act;
 mod message;
+mod plan;
 mod start_time;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::fleet::{CallId, Event, Fleet, Loads, Refusal, RouterId, SeatView, Settings};
 use crate::name::Name;
-use crate::ring::{self as placement, Incarnation, Proposal};
+use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
 
 use super::guard::Guard;
@@ -55,14 +56,6 @@ pub struct SupervisorActor {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Did(Event);
-
-/// The plan of an /rm, once the loads are known that it chooses by.
-#[derive(Message)]
-#[rtype(result = "Result<placement::Plan, Refusal>")]
-struct Choose {
-    wish: Remove,
-    loads: Loads,
-}
 
 impl SupervisorActor {
     /// Adopts what was `found` of its cluster when it starts. `serving` is told when all replicas of the target are
@@ -135,12 +128,6 @@ impl SupervisorActor {
             };
             seats.into_iter().map(load).collect()
         }
-    }
-
-    /// Asks the ring now, so that it is in the state that the fleet has chosen by.
-    fn plan(&self, proposal: Result<Proposal, Refusal>) -> ResponseFuture<Result<placement::Plan, Refusal>> {
-        let asked = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
-        Box::pin(async move { Ok(asked?.await.map_err(|_| Refusal::Stopping)??) })
     }
 
     /// Resolves when all replicas are gone.
@@ -252,35 +239,6 @@ impl Handler<Remove> for SupervisorActor {
         let loads = self.seat_loads();
         report(ctx, async move { Event::Remove { call, n, names, loads: loads.await } });
         Box::pin(async move { answer.await.unwrap_or(Err(Refusal::Stopping)) })
-    }
-}
-
-impl Handler<Plan> for SupervisorActor {
-    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
-
-    fn handle(&mut self, plan: Plan, ctx: &mut Self::Context) -> Self::Result {
-        match plan {
-            Plan::Add(Add { n, names }) => {
-                let join = self.fleet.choose_free(n, &names);
-                self.plan(join.map(|join| Proposal { join, leave: Vec::new() }))
-            }
-            Plan::Remove(wish) => {
-                let (loads, supervisor) = (self.seat_loads(), ctx.address());
-                Box::pin(async move {
-                    let choice = Choose { wish, loads: loads.await };
-                    supervisor.send(choice).await.unwrap_or(Err(Refusal::Stopping))
-                })
-            }
-        }
-    }
-}
-
-impl Handler<Choose> for SupervisorActor {
-    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
-
-    fn handle(&mut self, Choose { wish, loads }: Choose, _: &mut Self::Context) -> Self::Result {
-        let leave = self.fleet.choose(wish.n, &wish.names, &loads);
-        self.plan(leave.map(|leave| Proposal { join: Vec::new(), leave }))
     }
 }
 

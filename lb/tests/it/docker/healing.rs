@@ -65,7 +65,10 @@ fn a_sigterm_of_somebody_else_is_told_from_ours() {
     docker(&["kill", "-s", "WINCH", &cluster.container("server3")]).unwrap();
     docker(&["kill", "-s", "TERM", &cluster.container("server2")]).unwrap();
     lb.wait_for("told to end name=server2");
-    lb.until("server2 is replaced", |lb| lb.names().len() == 2 && !lb.names().contains(&"server2".into()));
+    lb.until("server2 is replaced", |lb| {
+        let names = lb.names();
+        names.len() == 2 && !names.contains(&"server2".into())
+    });
     assert_eq!(lb.names()[1], "server3");
     let told = lb.log().iter().filter(|line| line.contains("told to end")).count();
     assert_eq!(told, 1);

@@ -87,12 +87,18 @@ fn the_events_go_on_after_a_break_and_what_was_missed_is_seen() {
     lb.wait_for("engine events broke off");
     docker(&["kill", &cluster.container("server2")]).unwrap();
     proxy.set(Mode::Passing);
-    lb.until("server2 is replaced", |lb| lb.names().len() == 3 && !lb.names().contains(&"server2".into()));
+    lb.until("server2 is replaced", |lb| {
+        let names = lb.names();
+        names.len() == 3 && !names.contains(&"server2".into())
+    });
     let dead = lb.wait_for("replica dead name=server2");
     assert!(dead.contains("while the engine was away"), "{dead}");
 
     docker(&["kill", &cluster.container("server3")]).unwrap();
-    lb.until("server3 is replaced", |lb| lb.names().len() == 3 && !lb.names().contains(&"server3".into()));
+    lb.until("server3 is replaced", |lb| {
+        let names = lb.names();
+        names.len() == 3 && !names.contains(&"server3".into())
+    });
 }
 
 /// Routing goes on under load while the engine is in this mode, and /add fails and changes nothing.

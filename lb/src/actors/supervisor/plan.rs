@@ -1,0 +1,54 @@
+//! What a change of the fleet would do, asked of the ring in the state that the fleet chooses by.
+
+use actix::prelude::*;
+
+use crate::fleet::{Loads, Refusal};
+use crate::ring::{self as placement, Proposal};
+
+use super::super::ring;
+use super::{Add, Plan, Remove, SupervisorActor};
+
+/// The plan of an /rm, once the loads are known that it chooses by.
+#[derive(Message)]
+#[rtype(result = "Result<placement::Plan, Refusal>")]
+struct Choose {
+    wish: Remove,
+    loads: Loads,
+}
+
+impl Handler<Plan> for SupervisorActor {
+    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
+
+    fn handle(&mut self, plan: Plan, ctx: &mut Self::Context) -> Self::Result {
+        match plan {
+            Plan::Add(Add { n, names }) => {
+                let join = self.fleet.choose_free(n, &names);
+                self.plan(join.map(|join| Proposal { join, leave: Vec::new() }))
+            }
+            Plan::Remove(wish) => {
+                let (loads, supervisor) = (self.seat_loads(), ctx.address());
+                Box::pin(async move {
+                    let choice = Choose { wish, loads: loads.await };
+                    supervisor.send(choice).await.unwrap_or(Err(Refusal::Stopping))
+                })
+            }
+        }
+    }
+}
+
+impl Handler<Choose> for SupervisorActor {
+    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
+
+    fn handle(&mut self, Choose { wish, loads }: Choose, _: &mut Self::Context) -> Self::Result {
+        let leave = self.fleet.choose(wish.n, &wish.names, &loads);
+        self.plan(leave.map(|leave| Proposal { join: Vec::new(), leave }))
+    }
+}
+
+impl SupervisorActor {
+    /// Asks the ring now, so that it is in the state that the fleet has chosen by.
+    fn plan(&self, proposal: Result<Proposal, Refusal>) -> ResponseFuture<Result<placement::Plan, Refusal>> {
+        let asked = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
+        Box::pin(async move { Ok(asked?.await.map_err(|_| Refusal::Stopping)??) })
+    }
+}
