@@ -79,22 +79,29 @@ pub async fn run(args: Args) -> Result<(), Error> {
         sections = experiments(&args, &balancer) => sections,
         () = interrupted() => Err(Error::Interrupted("nothing was written".into())),
     };
-    if !balancer.is_embedded() && !found.is_empty() {
-        let restored = async {
-            if sections.is_err() {
-                // What was killed a moment ago may not be missed yet.
-                balancer.settle(found.len()).await;
-            }
-            balancer.restore(&found).await
-        };
-        tokio::select! {
-            restored = restored => restored?,
-            () = interrupted() => return Err(Error::Interrupted("the fleet is not as it was found".into())),
-        }
-    }
+    let restored = match balancer.is_embedded() || found.is_empty() {
+        true => Ok(()),
+        false => restore(&balancer, &found, sections.is_err()).await,
+    };
     let mut settings = settings(&args, Some(&balancer));
     settings.extend(layout.map(|layout| ("layout", layout)));
-    finish(&args, Page { settings, sections: sections? }, &output)
+    // What was measured is written also when the fleet cannot be restored.
+    let finished = sections.and_then(|sections| finish(&args, Page { settings, sections }, &output));
+    restored.and(finished)
+}
+
+/// Leaves the fleet as it was found; after a run that was broken off a death may not have been missed yet.
+async fn restore(balancer: &Balancer, found: &[String], broken_off: bool) -> Result<(), Error> {
+    let restored = async {
+        if broken_off {
+            balancer.settle(found.len()).await;
+        }
+        balancer.restore(found).await
+    };
+    tokio::select! {
+        restored = restored => Ok(restored?),
+        () = interrupted() => Err(Error::Interrupted("the fleet is not as it was found".into())),
+    }
 }
 
 /// Placement alone needs no balancer, and none is started for it.
