@@ -134,7 +134,7 @@ impl Inner {
         let body =
             if offer.is_empty() { request_body(&headers, payload) } else { Some(Replay::tunnel(payload)) };
         strip_hop_by_hop(&mut headers);
-        headers.remove(header::EXPECT); // actix has answered it
+        headers.remove(header::EXPECT); // inbound answers it
         let client = forwarded::rewrite(&mut headers, peer, &self.settings.trusted_proxies);
         forwarded::sign(&mut headers);
         if !offer.is_empty() {
