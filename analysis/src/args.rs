@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use lb::token::Token;
 
 use crate::assertion::Assertion;
 use crate::balancer::Url;
@@ -28,6 +29,9 @@ pub struct Args {
     /// [default: http://127.0.0.1:5001 beside the default --url, if it answers]
     #[arg(long, global = true, value_name = "http://HOST[:PORT]")]
     pub admin: Option<Url>,
+    /// A file with the balancer's admin token; LB_ADMIN_TOKEN can be the token itself
+    #[arg(long = "admin-token-file", global = true, value_name = "FILE", value_parser = token)]
+    pub token: Option<Token>,
     /// How many requests are sent in each measurement
     #[arg(long, global = true, value_name = "COUNT", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -70,4 +74,9 @@ impl Args {
     pub fn load(&self) -> Load {
         Load { requests: self.requests, connections: self.connections, seed: self.seed }
     }
+}
+
+/// The token in a file.
+fn token(file: &str) -> Result<Token, String> {
+    Token::read(file.as_ref()).map_err(|error| error.to_string())
 }

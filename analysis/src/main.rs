@@ -21,9 +21,11 @@ mod stats;
 mod table;
 mod terminal;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::Parser;
+use lb::token::Token;
 
 use crate::args::Args;
 
@@ -33,7 +35,7 @@ const BAD_FLAG: u8 = 64;
 fn main() -> ExitCode {
     lb::child::dispatch();
     env_logger::init_from_env(env_logger::Env::default().default_filter_or("warn"));
-    let args = match Args::try_parse() {
+    let mut args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
@@ -44,6 +46,13 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    if let (None, Some(text)) = (&args.token, env::var(Token::VARIABLE).ok().filter(|text| !text.is_empty()))
+    {
+        match Token::new(&text) {
+            Ok(token) => args.token = Some(token),
+            Err(error) => return bad_flag(&format!("{}: {error}", Token::VARIABLE)),
+        }
+    }
     if let Err(reason) = session::check(&args) {
         return bad_flag(&reason);
     }

@@ -68,7 +68,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     if let (Some(Command::Hashing(options)), None) = (&args.command, &args.url) {
         return without_balancer(&args, options, &output).await;
     }
-    let balancer = balancer::find_or_embed(args.url.clone(), args.admin.clone()).await?;
+    let balancer = balancer::find_or_embed(args.url.clone(), args.admin.clone(), args.token.clone()).await?;
     if balancer.is_embedded() {
         note(format_args!("no balancer answers: started one at {}", balancer.url()));
     }

@@ -81,6 +81,11 @@ impl KeySources {
         Self(vec![Source::Random])
     }
 
+    /// The sources, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.0.iter()
+    }
+
     /// The key of a request. Allocates only for an escaped query value, an address and a random key.
     pub fn key<'a>(&'a self, parts: &Parts<'a>, rng: &mut fastrand::Rng) -> Key<'a> {
         self.0
@@ -186,14 +191,16 @@ pub fn query<'a>(query: &'a str, wanted: &[u8]) -> Option<Cow<'a, [u8]>> {
         .map(|(_, value)| decoded(value))
 }
 
-fn decoded(text: &str) -> Cow<'_, [u8]> {
+/// A name or a value of a query, decoded.
+pub(crate) fn decoded(text: &str) -> Cow<'_, [u8]> {
     if !text.contains('+') {
         return percent_decode_str(text).into();
     }
     Cow::Owned(percent_decode_str(&text.replace('+', " ")).collect())
 }
 
-fn cookies<'a>(headers: &'a HeaderMap, wanted: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+/// The values of a cookie, in order, as they are.
+pub fn cookies<'a>(headers: &'a HeaderMap, wanted: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     headers
         .get_all(header::COOKIE)
         .flat_map(|header| header.as_bytes().split(|&byte| byte == b';'))

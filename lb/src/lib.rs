@@ -3,15 +3,18 @@
 //! # Layout
 //! - [`ring`], [`fleet`]: the pure cores: where a key goes, what should run
 //! - [`balance`]: pure too: which replica a request may go to, and how often it may be retried
+//! - [`measure`]: pure too: what the traffic was like
 //! - [`runtime`]: the seam to whoever starts replicas; [`child`]: those that we start ourselves
 //! - [`upstream`]: the connection layer under awc
 //! - [`actors`]: the shells around them, and all that is mutable
 //! - [`inbound`]: the guard under the traffic listener
 //! - [`http`]: the two listeners; `socket`: what every connection is given
-//! - [`config`], [`key`], [`name`], [`url`]: what people say
+//! - [`access_log`]: a line for every request
+//! - [`config`], [`key`], [`name`], [`token`], [`url`]: what people say; [`log_key`]: what is shown to them of a key
 //! - [`cli`], [`healthcheck`]: what a running balancer is asked from a terminal
 //! - [`app`]: the whole
 
+pub mod access_log;
 pub mod actors;
 pub mod app;
 pub mod balance;
@@ -25,9 +28,12 @@ pub mod healthcheck;
 pub mod http;
 pub mod inbound;
 pub mod key;
+pub mod log_key;
+pub mod measure;
 pub mod name;
 pub mod ring;
 pub mod runtime;
 mod socket;
+pub mod token;
 pub mod upstream;
 pub mod url;

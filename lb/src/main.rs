@@ -3,23 +3,17 @@
 use std::process::ExitCode;
 
 use lb::app::{self, StartError};
-use lb::config::{Command, Config};
+use lb::config::{Command, Config, Exit, Source};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     lb::child::dispatch();
+    let source = || Source::new(std::env::args_os(), std::env::vars_os());
     match lb::config::parse(std::env::args_os(), std::env::vars_os()) {
-        Err(exit) => {
-            if exit.code == 0 {
-                println!("{exit}");
-            } else {
-                eprintln!("lb: {exit}");
-            }
-            ExitCode::from(exit.code)
-        }
-        Ok(Command::Run(config)) => run(&config),
+        Err(exit) => refuse(&exit),
+        Ok(Command::Run(config)) => source().map_or_else(|exit| refuse(&exit), |source| run(&config, source)),
         Ok(Command::Replica) => replica::cli::main(),
         Ok(Command::Healthcheck { admin }) => lb::healthcheck::run(admin),
         Ok(Command::Ask(ask)) => lb::cli::run(&ask),
@@ -34,14 +28,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> ExitCode {
+fn refuse(exit: &Exit) -> ExitCode {
+    if exit.code == 0 {
+        println!("{exit}");
+    } else {
+        eprintln!("lb: {exit}");
+    }
+    ExitCode::from(exit.code)
+}
+
+fn run(config: &Config, source: Source) -> ExitCode {
     env_logger::init_from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"));
     let ended = actix_rt::System::new().block_on(async {
         let executable = std::env::current_exe().map_err(StartError::Executable)?;
         let runtime = app::runtime(config, executable).await?;
         // Not before: the runtime hands on the limit that it has found.
         replica::raise_file_limit();
-        app::run(config, runtime).await
+        app::run(config, source, runtime).await
     });
     match ended {
         Ok(true) => ExitCode::SUCCESS,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 /// A replica's hostname: 1–63 of `[A-Za-z0-9 _.-]`, starting with a letter or a digit, without `.leaving.`.
 ///
 /// Two names are *the same* ([`Name::clashes`]) when their container names are: `a b` and `a_b`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9 _.-]{0,62}$", example = "server1")]
 pub struct Name(Arc<str>);
 
 /// Why a text is no [`Name`].

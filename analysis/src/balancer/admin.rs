@@ -70,7 +70,7 @@ impl Balancer {
 
     async fn ask_admin<T: DeserializeOwned>(&self, client: &Client, path: &str) -> Result<T, ControlError> {
         let admin = self.admin().ok_or(ControlError::NoAdmin)?;
-        control::ask(client.get(format!("{admin}{path}")), None).await
+        control::ask(self.signed(client.get(format!("{admin}{path}"))), None).await
     }
 }
 

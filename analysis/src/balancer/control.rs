@@ -63,7 +63,7 @@ impl Balancer {
     /// # Errors
     /// When it is no balancer of ours.
     pub async fn replicas(&self) -> Result<Vec<String>, ControlError> {
-        let rep: Rep = ask(self.control.get(self.path("/rep")), None).await?;
+        let rep: Rep = ask(self.signed(self.control.get(self.path("/rep"))), None).await?;
         Ok(rep.message.replicas)
     }
 
@@ -73,7 +73,7 @@ impl Balancer {
     /// When it is refused.
     pub async fn add(&self, n: usize, hostnames: &[String]) -> Result<Vec<String>, ControlError> {
         let body = json!({ "n": n, "hostnames": hostnames });
-        self.change(self.control.post(self.path("/add")), body).await
+        self.change(self.signed(self.control.post(self.path("/add"))), body).await
     }
 
     /// Removes these replicas; returns the whole list.
@@ -82,7 +82,7 @@ impl Balancer {
     /// When it is refused.
     pub async fn remove(&self, hostnames: &[String]) -> Result<Vec<String>, ControlError> {
         let body = json!({ "n": hostnames.len(), "hostnames": hostnames });
-        self.change(self.control.delete(self.path("/rm")), body).await
+        self.change(self.signed(self.control.delete(self.path("/rm"))), body).await
     }
 
     /// Makes the fleet list these names again, after the change that is under way. One change at a time: a
@@ -121,7 +121,19 @@ impl Balancer {
         path: &str,
         body: Option<&str>,
     ) -> Result<(StatusCode, Vec<u8>), ControlError> {
-        exchange(self.control.request(method, self.path(path)), body.map(str::to_owned)).await
+        let request = self.control.request(method, self.path(path));
+        // The token is no replica's business.
+        let ours = ["/rep", "/add", "/rm"].contains(&path);
+        exchange(if ours { self.signed(request) } else { request }, body.map(str::to_owned)).await
+    }
+
+    /// A call of the balancer itself: with the admin token, and the sign that no form of another site makes it.
+    pub(super) fn signed(&self, request: ClientRequest) -> ClientRequest {
+        let request = request.insert_header(("x-lb-admin", "1"));
+        match &self.token {
+            Some(token) => request.bearer_auth(token.reveal()),
+            None => request,
+        }
     }
 
     /// Waits until as many replicas as there should be – without an admin listener `found` – have been listed for

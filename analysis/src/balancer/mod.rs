@@ -11,6 +11,7 @@ use awc::Client;
 use awc::http::StatusCode;
 use lb::app::Embedded;
 use lb::config::Config;
+use lb::token::Token;
 use tokio::task::JoinHandle;
 
 pub use control::ControlError;
@@ -66,6 +67,8 @@ pub struct Balancer {
     url: Url,
     admin: Option<Url>,
     control: Client,
+    /// The admin token, if there is one.
+    token: Option<Token>,
     /// The last change of the fleet, which may still be under way.
     changing: RefCell<Option<JoinHandle<()>>>,
     /// The one that was started because none was there; it ends with this.
@@ -83,12 +86,17 @@ struct Reply {
 ///
 /// # Errors
 /// When nothing at `url` answers /home as a replica does, or no balancer can be started.
-pub async fn find_or_embed(url: Option<Url>, admin: Option<Url>) -> Result<Balancer, Error> {
+pub async fn find_or_embed(
+    url: Option<Url>,
+    admin: Option<Url>,
+    token: Option<Token>,
+) -> Result<Balancer, Error> {
     let given = url.is_some();
     let balancer = Balancer {
         url: url.unwrap_or_else(|| DEFAULT_URL.parse().expect("a URL")),
         admin,
         control: control::client(),
+        token,
         changing: RefCell::default(),
         embedded: None,
     };
@@ -115,6 +123,7 @@ pub fn embed(config: Config) -> Result<Balancer, Error> {
         url: embedded.traffic.into(),
         admin: embedded.admin.map(Url::from),
         control: control::client(),
+        token: None,
         changing: RefCell::default(),
         embedded: Some(embedded),
     })
@@ -191,7 +200,7 @@ mod tests {
     async fn where_nobody_listens() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url: Url = format!("http://127.0.0.1:{port}").parse().unwrap();
-        let error = find_or_embed(Some(url.clone()), None).await.err().unwrap().to_string();
+        let error = find_or_embed(Some(url.clone()), None, None).await.err().unwrap().to_string();
         assert!(error.starts_with(&format!("{url} cannot be measured: ")), "{error}");
         assert!(!error.contains('\n'), "{error}");
     }

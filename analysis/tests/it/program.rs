@@ -147,7 +147,7 @@ impl Balancer {
 
 fn get(url: &str, path: &str) -> serde_json::Value {
     let mut stream = std::net::TcpStream::connect(url.trim_start_matches("http://")).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: lb\r\nconnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()

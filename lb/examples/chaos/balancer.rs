@@ -143,7 +143,7 @@ impl Log {
 pub async fn call(to: SocketAddr, method: &str, path: &str, body: &str) -> Result<Value, String> {
     let length = body.len();
     let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: chaos\r\nContent-Length: {length}\r\n\r\n{body}");
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}");
     let asked = async {
         let mut connection = Connection::open(to).await.map_err(|error| error.to_string())?;
         connection.ask(request.as_bytes()).await.map_err(|broken| broken.how.to_owned())

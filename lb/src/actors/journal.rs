@@ -68,13 +68,21 @@ pub struct Subscribed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyReaders;
 
+/// What happened last?
+#[derive(Message)]
+#[rtype(result = "Vec<Bytes>")]
+pub struct Latest {
+    /// At most so many.
+    pub limit: usize,
+}
+
 /// Who follows?
 #[derive(Message)]
 #[rtype(result = "Audience")]
 pub struct Count;
 
 /// The answer to [`Count`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, MessageResponse)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, MessageResponse, utoipa::ToSchema)]
 pub struct Audience {
     /// Readers now.
     pub subscribers: usize,
@@ -180,6 +188,15 @@ impl Handler<Subscribe> for JournalActor {
     }
 }
 
+impl Handler<Latest> for JournalActor {
+    type Result = Vec<Bytes>;
+
+    fn handle(&mut self, Latest { limit }: Latest, _: &mut Self::Context) -> Vec<Bytes> {
+        let passed = self.kept.len().saturating_sub(limit);
+        self.kept.iter().skip(passed).cloned().collect()
+    }
+}
+
 impl Handler<Count> for JournalActor {
     type Result = Audience;
 
@@ -209,6 +226,7 @@ mod tests {
             was: None,
             now: None,
             why: Some("a\nb".to_owned()),
+            progress: None,
         };
         journal.do_send(Tell { transitions: vec![transition; times], epoch: Some(9) });
     }
@@ -263,6 +281,20 @@ mod tests {
             read += 1;
         }
         assert_eq!(read, LAG, "then its stream ends");
+    }
+
+    #[actix::test]
+    async fn the_latest_are_the_last_of_those_that_are_kept() {
+        let journal = JournalActor::new().start();
+        let mut reader = subscribe(&journal, None).await;
+        tell(&journal, 3);
+        let mut told = Vec::new();
+        while told.len() < 3 {
+            told.push(reader.live.recv().await.unwrap());
+        }
+        for (limit, passed) in [(0, 3), (2, 1), (3, 0), (usize::MAX, 0)] {
+            assert_eq!(journal.send(Latest { limit }).await.unwrap(), told[passed..]);
+        }
     }
 
     #[actix::test]

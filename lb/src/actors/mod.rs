@@ -4,12 +4,15 @@
 //! - [`supervisor`]: one, on the main thread; owns the replicas' lifecycle
 //! - [`router`]: one per HTTP worker, on the worker's thread; forwards requests
 //!
-//! Beside them [`journal`] keeps what they tell for whoever follows the events.
+//! Beside them [`journal`] keeps what they tell for whoever follows the events, [`meter`] what they measure, and [`gate`]
+//! compares admin tokens.
 //!
 //! Nobody awaits a recall, a suspicion or an idle notice, so that no circle of waiting can form.
 
+pub mod gate;
 pub mod guard;
 pub mod journal;
+pub mod meter;
 pub mod ring;
 pub mod router;
 pub mod supervisor;

@@ -20,8 +20,8 @@ use super::guard::Guard;
 use super::router;
 
 pub use message::{
-    Changed, Explain, Explained, Found, Handover, Join, Leave, Lookup, Occupy, Plan, Recalled, Register,
-    Registered, Snapshot, Snapshotted, Vacate,
+    Changed, Drain, Explain, Explained, Found, Handover, Join, Leave, Lookup, Map, Mapped, Occupy, Plan,
+    Recalled, Register, Registered, Snapshot, Snapshotted, Vacate, Weigh,
 };
 
 /// How many replicas a look-up answers; more by offset.
@@ -148,6 +148,26 @@ impl Handler<Vacate> for RingActor {
     }
 }
 
+impl Handler<Drain> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Drain(seat): Drain, _: &mut Self::Context) -> Self::Result {
+        let gone = self.ring.vacate(seat);
+        self.recall(gone.as_slice(), false)
+    }
+}
+
+impl Handler<Weigh> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Weigh(weights): Weigh, _: &mut Self::Context) -> Self::Result {
+        match self.ring.weigh(&weights) {
+            Ok(()) => self.recall(&[], false),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+}
+
 impl Handler<Leave> for RingActor {
     type Result = ResponseFuture<Result<Changed, RingError>>;
 
@@ -197,6 +217,15 @@ impl Handler<Snapshot> for RingActor {
             layout: *self.ring.layout(),
             slots: self.ring.seats().map(|state| (state.seat, state.slots as usize)).collect(),
         }
+    }
+}
+
+impl Handler<Map> for RingActor {
+    type Result = Mapped;
+
+    fn handle(&mut self, _: Map, _: &mut Self::Context) -> Mapped {
+        let map = self.ring.slot_map().clone();
+        Mapped { epoch: self.ring.epoch(), digest: self.ring.digest(), map }
     }
 }
 

@@ -1,9 +1,14 @@
 //! SupervisorActor: does what the [`Fleet`] says, and tells it what came of it.
 
 mod act;
+mod configure;
 mod message;
+mod notice;
+mod output;
 mod plan;
 mod start_time;
+mod steer;
+mod way;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,7 +20,7 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::fleet::{CallId, Event, Fleet, Loads, Refusal, RouterId, SeatView, Settings};
+use crate::fleet::{Answer, CallId, Event, Fleet, Loads, Refusal, RouterId, SeatView, Settings};
 use crate::name::Name;
 use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
@@ -27,7 +32,8 @@ use super::router;
 
 use act::report;
 pub use message::{
-    Add, Attach, Close, Idle, Kill, List, Observe, Plan, Ready, Remove, State, Stop, Suspicion,
+    Add, Attach, Close, Configure, Drain, Idle, Kill, List, NotRead, Observe, Plan, Read, Readmission, Ready,
+    Remove, Replace, RollingReplace, State, Stop, Suspicion, Undrain, Way, Ways, Weigh,
 };
 pub use start_time::StartTime;
 
@@ -42,13 +48,15 @@ pub struct SupervisorActor {
     found: Vec<Found>,
     ring: Addr<RingActor>,
     journal: Addr<JournalActor>,
-    routers: BTreeMap<RouterId, Recipient<router::Load>>,
-    callers: BTreeMap<CallId, oneshot::Sender<Result<Vec<Name>, Refusal>>>,
+    routers: BTreeMap<RouterId, Attach>,
+    callers: BTreeMap<CallId, oneshot::Sender<Result<Answer, Refusal>>>,
     last_call: u64,
     start_time: StartTime,
     timer: Option<SpawnHandle>,
     serving: Option<oneshot::Sender<()>>,
     halted: Vec<oneshot::Sender<()>>,
+    /// One more for each who reads a replica's output.
+    reading: Rc<()>,
     _guard: Guard,
 }
 
@@ -82,6 +90,7 @@ impl SupervisorActor {
             timer: None,
             serving: Some(serving),
             halted: Vec::new(),
+            reading: Rc::new(()),
             _guard: Guard("supervisor"),
         }
     }
@@ -109,7 +118,7 @@ impl SupervisorActor {
     /// Asks every router for its load; one that is silent counts as idle.
     fn loads(&self) -> impl Future<Output = Vec<router::Loaded>> + use<> {
         let asked: Vec<_> =
-            self.routers.values().map(|router| timeout(PATIENCE, router.send(router::Load))).collect();
+            self.routers.values().map(|router| timeout(PATIENCE, router.load.send(router::Load))).collect();
         async move { join_all(asked).await.into_iter().flatten().flatten().collect() }
     }
 
@@ -138,7 +147,7 @@ impl SupervisorActor {
         Box::pin(async move { drop(done.await) })
     }
 
-    fn call(&mut self) -> (CallId, oneshot::Receiver<Result<Vec<Name>, Refusal>>) {
+    fn call(&mut self) -> (CallId, oneshot::Receiver<Result<Answer, Refusal>>) {
         self.last_call += 1;
         let call = CallId(self.last_call);
         let (caller, answer) = oneshot::channel();
@@ -180,31 +189,6 @@ impl Handler<Did> for SupervisorActor {
     }
 }
 
-impl Handler<Attach> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, Attach { router, load }: Attach, _: &mut Self::Context) {
-        self.routers.retain(|_, load| load.connected());
-        self.routers.insert(router, load);
-    }
-}
-
-impl Handler<Idle> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, Idle { router, incarnation }: Idle, ctx: &mut Self::Context) {
-        self.feed(Event::Idle { router, incarnation }, ctx);
-    }
-}
-
-impl Handler<Suspicion> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, Suspicion { incarnation }: Suspicion, ctx: &mut Self::Context) {
-        self.feed(Event::Suspected { incarnation }, ctx);
-    }
-}
-
 impl Handler<List> for SupervisorActor {
     type Result = Vec<Name>;
 
@@ -227,7 +211,7 @@ impl Handler<Add> for SupervisorActor {
     fn handle(&mut self, Add { n, names }: Add, ctx: &mut Self::Context) -> Self::Result {
         let (call, answer) = self.call();
         self.feed(Event::Add { call, n, names }, ctx);
-        Box::pin(async move { answer.await.unwrap_or(Err(Refusal::Stopping)) })
+        Box::pin(listed(answer))
     }
 }
 
@@ -238,7 +222,7 @@ impl Handler<Remove> for SupervisorActor {
         let (call, answer) = self.call();
         let loads = self.seat_loads();
         report(ctx, async move { Event::Remove { call, n, names, loads: loads.await } });
-        Box::pin(async move { answer.await.unwrap_or(Err(Refusal::Stopping)) })
+        Box::pin(listed(answer))
     }
 }
 
@@ -246,7 +230,7 @@ impl Handler<Observe> for SupervisorActor {
     type Result = ResponseFuture<State>;
 
     fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
-        let view = self.fleet.view();
+        let (view, tally) = (self.fleet.view(), self.fleet.tally().clone());
         let loads = self.loads();
         Box::pin(async move {
             let loads = loads.await;
@@ -257,7 +241,7 @@ impl Handler<Observe> for SupervisorActor {
             }
             let mut counts = router::Counts::default();
             loads.iter().for_each(|load| counts += load.counts);
-            State { view, in_flight: in_flight(&loads), skips, counts }
+            State { view, in_flight: in_flight(&loads), skips, counts, tally }
         })
     }
 }
@@ -284,6 +268,11 @@ impl Handler<Kill> for SupervisorActor {
     fn handle(&mut self, _: Kill, ctx: &mut Self::Context) -> Self::Result {
         self.end(Event::Kill, ctx)
     }
+}
+
+/// What /rep lists once the call is carried out.
+async fn listed(answer: oneshot::Receiver<Result<Answer, Refusal>>) -> Result<Vec<Name>, Refusal> {
+    Ok(answer.await.unwrap_or(Err(Refusal::Stopping))?.replicas)
 }
 
 /// Requests in flight by replica, over all routers.

@@ -59,7 +59,7 @@ impl Drop for Embedded {
 }
 
 async fn serve(config: &Config, executable: PathBuf) -> Result<Running, StartError> {
-    let mut running = start(config, runtime(config, executable).await?).await?;
+    let mut running = start(config, None, runtime(config, executable).await?).await?;
     if timeout(config.start_timeout, running.serving()).await.is_ok() {
         return Ok(running);
     }

@@ -1,7 +1,9 @@
 //! Puts the balancer together, in the order in which its parts depend on each other, and takes it apart again.
 
 mod embed;
+mod entry;
 mod parts;
+mod reload;
 mod traffic;
 
 use std::io;
@@ -11,18 +13,28 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::access_log::AccessLog;
 use crate::actors::journal::JournalActor;
+use crate::actors::meter::MeterActor;
 use crate::actors::ring::RingActor;
 use crate::actors::supervisor::{Close, Kill, Stop, SupervisorActor};
-use crate::config::{Config, Exit};
-use crate::http::admin::{self, Admin};
+use crate::config::{Config, Exit, Source};
+use crate::http::admin::{self, Access, Admin, Clock, Reload};
+use crate::http::control::LiveLimits;
+use crate::log_key::KeyForm;
 use crate::runtime::{self, Runtime};
+use crate::socket;
+
+use entry::Entry;
+use reload::{InForce, ReloadActor};
+use traffic::Supplies;
 
 pub use embed::Embedded;
 pub use parts::runtime;
@@ -52,6 +64,12 @@ pub enum StartError {
     /// The executable that replicas are started from is unknown.
     #[error("this executable cannot be found: {0}")]
     Executable(io::Error),
+    /// The system gives no random bytes for a token.
+    #[error("no admin token can be made: {0}")]
+    Token(io::Error),
+    /// The access log cannot be opened.
+    #[error("--access-log {0}: {1}")]
+    AccessLog(String, io::Error),
     /// Some replica did not get ready in time; the log says why.
     #[error("the replicas are not ready within --start-timeout")]
     NotReady,
@@ -61,7 +79,7 @@ impl StartError {
     /// 64 for a bad configuration, 1 for anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Runtime(runtime::Error::Configured(_)) => Exit::BAD_CONFIGURATION,
+            Self::Runtime(runtime::Error::Configured(_)) | Self::AccessLog(..) => Exit::BAD_CONFIGURATION,
             _ => 1,
         }
     }
@@ -77,11 +95,19 @@ pub struct Running {
     supervisor: Addr<SupervisorActor>,
     traffic_server: ServerHandle,
     admin_server: Option<ServerHandle>,
-    drain: Duration,
+    access_log: AccessLog,
+    reload: Addr<ReloadActor>,
 }
 
-/// Starts the balancer on this thread's actix system: listeners first, then the actors, then the servers.
-pub async fn start(config: &Config, runtime: Rc<dyn Runtime>) -> Result<Running, StartError> {
+/// Starts the balancer on this thread's actix system: listeners first, then the actors, then the servers. `source` is
+/// where the configuration can be read again.
+pub async fn start(
+    config: &Config,
+    source: Option<Source>,
+    runtime: Rc<dyn Runtime>,
+) -> Result<Running, StartError> {
+    let key_form = KeyForm::new(config.log_key);
+    let access_log = parts::access_log(config, &key_form)?;
     let found = runtime.list().await?;
     let traffic_listener = listen("--listen", config.listen)?;
     let admin_listener = config.admin_listen.map(|address| listen("--admin-listen", address)).transpose()?;
@@ -89,6 +115,7 @@ pub async fn start(config: &Config, runtime: Rc<dyn Runtime>) -> Result<Running,
     let (serving_now, serving) = oneshot::channel();
     let ring = RingActor::new(config.layout).start();
     let journal = JournalActor::new().start();
+    let meter = MeterActor::new(ring.clone()).start();
     let supervisor = SupervisorActor::new(
         parts::fleet(config),
         parts::heartbeat(config),
@@ -97,34 +124,59 @@ pub async fn start(config: &Config, runtime: Rc<dyn Runtime>) -> Result<Running,
         (ring.clone(), journal.clone()),
         serving_now,
     );
-    let front = parts::front(config, supervisor.start_time());
+    let entry = Entry::open(config).map_err(StartError::Token)?;
+    let start_time = supervisor.start_time();
     let supervisor = supervisor.start();
+    let limits = LiveLimits::new(parts::control_body(config));
+    let told = reload::Told {
+        supervisor: supervisor.clone(),
+        limits: limits.clone(),
+        access_log: access_log.clone(),
+        key_form: key_form.clone(),
+    };
+    let reload = ReloadActor::new(config.clone(), source, told, entry.made.clone()).start();
     let admin = Admin {
         cluster: config.cluster.to_string(),
         ring: ring.clone(),
         journal,
+        meter: meter.clone(),
         supervisor: supervisor.clone(),
-        limits: parts::control_body(config),
+        clock: Clock::now(),
+        limits,
+        access_log: access_log.clone(),
+        reload: reload.clone().recipient(),
     };
-    let (traffic, traffic_server) =
-        traffic::serve(config, front, traffic_listener, ring, supervisor.clone())?;
-    let admin_server = admin_listener.map(|listener| serve_admin(listener, admin)).transpose()?;
+    let supplies = Supplies {
+        ring,
+        supervisor: supervisor.clone(),
+        meter,
+        reload: reload.clone(),
+        start_time,
+        gate: entry.gate.clone(),
+        key_form,
+        access_log: access_log.clone(),
+    };
+    let (traffic, traffic_server) = traffic::serve(config, traffic_listener, supplies)?;
+    let admin_server =
+        admin_listener.map(|listener| serve_admin(listener, admin, entry.access.clone())).transpose()?;
     let (admin, admin_server) = admin_server.unzip();
-    let drain = config.drain;
     match admin {
         Some(admin) => log::info!("listening traffic={traffic} admin={admin}"),
         None => log::info!("listening traffic={traffic} admin=off"),
     }
-    Ok(Running { traffic, admin, serving, supervisor, traffic_server, admin_server, drain })
+    entry.announce(admin);
+    Ok(Running { traffic, admin, serving, supervisor, traffic_server, admin_server, reload, access_log })
 }
 
-/// Runs the balancer until a signal ends it: SIGTERM or SIGINT gracefully, a second one at once. Returns whether it
-/// ended gracefully.
-pub async fn run(config: &Config, runtime: Rc<dyn Runtime>) -> Result<bool, StartError> {
+/// Runs the balancer until a signal ends it: SIGTERM or SIGINT gracefully, a second one at once. SIGHUP reads the
+/// configuration again. Returns whether it ended gracefully.
+pub async fn run(config: &Config, source: Source, runtime: Rc<dyn Runtime>) -> Result<bool, StartError> {
     let failed = |error| StartError::Listen { flag: "signals", address: config.listen, error };
     let mut term = signal(SignalKind::terminate()).map_err(failed)?;
     let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut running = start(config, runtime).await?;
+    let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
+    let mut renamed = signal(SignalKind::user_defined1()).map_err(failed)?;
+    let mut running = start(config, Some(source), runtime).await?;
     let mut announced = false;
     loop {
         tokio::select! {
@@ -132,11 +184,13 @@ pub async fn run(config: &Config, runtime: Rc<dyn Runtime>) -> Result<bool, Star
                 announced = true;
                 running.announce();
             }
+            _ = hup.recv() => running.reload.do_send(Reload),
+            _ = renamed.recv() => running.reopen(),
             _ = term.recv() => break,
             _ = int.recv() => break,
         }
     }
-    let supervisor = running.supervisor.clone();
+    let (supervisor, access_log) = (running.supervisor.clone(), running.access_log.clone());
     let again = async {
         // timeout(1) signals the process and its group: two signals at once are one.
         tokio::time::sleep(ONE_SIGNAL).await;
@@ -146,7 +200,7 @@ pub async fn run(config: &Config, runtime: Rc<dyn Runtime>) -> Result<bool, Star
     };
     tokio::select! {
         () = running.stop() => Ok(true),
-        _ = again => Ok(kill(&supervisor).await),
+        _ = again => Ok(kill(&supervisor, access_log).await),
     }
 }
 
@@ -158,6 +212,11 @@ impl Running {
         }
     }
 
+    /// The access log was renamed: goes on in a new file.
+    pub fn reopen(&self) {
+        self.access_log.reopen();
+    }
+
     fn announce(&self) {
         log::info!("ready url=http://{}", self.traffic);
     }
@@ -165,8 +224,10 @@ impl Running {
     /// Not ready; no new connection; what is in flight ends; the replicas are stopped.
     pub async fn stop(self) {
         self.supervisor.do_send(Close);
-        log::info!("stopping drain_ms={}", self.drain.as_millis());
-        if timeout(self.drain, self.traffic_server.stop(true)).await.is_err() {
+        // The answer only fails to come if the process ends already.
+        let drain = self.reload.send(InForce).await.map(|config| config.drain).unwrap_or_default();
+        log::info!("stopping drain_ms={}", drain.as_millis());
+        if timeout(drain, self.traffic_server.stop(true)).await.is_err() {
             log::warn!("drain cut short why=deadline");
         }
         // The supervisor is only gone if the process ends already.
@@ -174,16 +235,18 @@ impl Running {
         if let Some(admin) = self.admin_server {
             admin.stop(false).await;
         }
+        self.access_log.finish().await;
         log::info!("stopped");
     }
 }
 
 /// A second signal: kill what is left.
-async fn kill(supervisor: &Addr<SupervisorActor>) -> bool {
+async fn kill(supervisor: &Addr<SupervisorActor>, access_log: AccessLog) -> bool {
     log::warn!("killed why=second_signal");
     let patience = Duration::from_secs(5);
     // Whoever does not end within it is killed by the kernel when we do.
     let _ = timeout(patience, supervisor.send(Kill)).await;
+    access_log.finish().await;
     false
 }
 
@@ -197,12 +260,21 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
     bound().map_err(|error| StartError::Listen { flag, address, error })
 }
 
-fn serve_admin(listener: TcpListener, admin: Admin) -> Result<(SocketAddr, ServerHandle), StartError> {
+fn serve_admin(
+    listener: TcpListener,
+    admin: Admin,
+    access: Access,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
-    let server = HttpServer::new(move || App::new().configure(admin::routes(admin.clone())))
+    let app = move || {
+        let app = App::new().app_data(web::Data::new(access.clone())).wrap(from_fn(admin::admit));
+        app.configure(admin::routes(admin.clone()))
+    };
+    let server = HttpServer::new(app)
         .workers(1)
+        .on_connect(|io, _| io.downcast_ref().into_iter().for_each(socket::limit_stall))
         .h1_allow_half_closed(false) // a reader that leaves is noticed at once
         .disable_signals()
         .shutdown_timeout(0)

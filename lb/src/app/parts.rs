@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use actix::Addr;
+
+use crate::access_log::{AccessLog, Redactor};
+use crate::actors::gate::GateActor;
 use crate::actors::router;
 use crate::actors::supervisor::StartTime;
 use crate::balance::Bound;
@@ -10,11 +14,14 @@ use crate::config::{Config, Control, OnExit, RuntimeConfig};
 use crate::fleet::{self, Ownership};
 use crate::http::{control, front};
 use crate::inbound;
+use crate::log_key::KeyForm;
 use crate::runtime::docker::Docker;
 use crate::runtime::fixed::Fixed;
 use crate::runtime::process::{Process, Program};
 use crate::runtime::{self, Runtime};
 use crate::upstream;
+
+use super::StartError;
 
 /// The runtime that was chosen. `executable` is what the process runtime starts: usually this one.
 ///
@@ -42,6 +49,7 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
     fleet::Settings {
         replicas: config.replicas,
         max_replicas: config.max_replicas,
+        weights: config.weights.clone(),
         ownership: match config.runtime {
             RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Ownership::Ours,
             RuntimeConfig::Static { .. } => Ownership::Foreign,
@@ -52,6 +60,7 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
         start_timeout: config.start_timeout,
         drain: config.drain,
         stop_timeout: config.stop_timeout,
+        layout: config.layout,
         strict_rm: config.strict_rm,
         keep: config.on_exit == OnExit::Keep,
     }
@@ -61,9 +70,10 @@ pub(super) fn heartbeat(config: &Config) -> runtime::Heartbeat {
     runtime::Heartbeat { path: config.heartbeat.path.clone(), timeout: config.heartbeat.timeout }
 }
 
-pub(super) fn router(config: &Config) -> router::Settings {
+pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
     router::Settings {
         key: config.key.clone(),
+        key_form: key_form.with(config.log_key),
         policy: config.policy,
         bound: config.bounded_load.map(|load| Bound::new(load, config.bounded_load_floor, config.workers)),
         retries: config.retries,
@@ -78,6 +88,16 @@ pub(super) fn router(config: &Config) -> router::Settings {
     }
 }
 
+pub(super) fn access_log(config: &Config, form: &KeyForm) -> Result<AccessLog, StartError> {
+    let settings = config.access_log.as_ref();
+    let shown = settings.map_or("off".to_owned(), ToString::to_string);
+    AccessLog::start(settings, redactor(config, form)).map_err(|error| StartError::AccessLog(shown, error))
+}
+
+pub(super) fn redactor(config: &Config, form: &KeyForm) -> Redactor {
+    Redactor::new(config.key.clone(), form.with(config.log_key))
+}
+
 pub(super) fn inbound(config: &Config) -> inbound::Settings {
     let sizes = (config.max_header_size, config.max_target, config.max_body);
     inbound::Settings::new(sizes, (config.client_head_timeout, config.client_idle_timeout))
@@ -87,11 +107,16 @@ pub(super) fn control_body(config: &Config) -> control::Limits {
     control::Limits { size: config.max_control_body, time: config.client_head_timeout }
 }
 
-pub(super) fn front(config: &Config, start_time: StartTime) -> front::Settings {
+pub(super) fn front(config: &Config, start_time: StartTime, gate: Addr<GateActor>) -> front::Settings {
     front::Settings {
-        control: config.control == Control::Open,
+        control: match config.control {
+            Control::Open => front::Control::Open,
+            Control::Token => front::Control::Token(gate),
+            Control::Off => front::Control::Off,
+        },
         control_body: control_body(config),
         map_404: config.map_404,
+        debug_headers: config.debug_headers,
         start_time,
         trusted_proxies: config.trusted_proxies.iter().copied().collect(),
     }

@@ -1,5 +1,6 @@
 //! The traffic server: actix's accepting thread and workers, our guard, actix's HTTP/1 encoder, our service.
 
+use std::cell::RefCell;
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -13,48 +14,85 @@ use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt, fn_service};
 
+use crate::access_log::AccessLog;
+use crate::actors::gate::GateActor;
+use crate::actors::meter::{self, MeterActor};
 use crate::actors::ring::RingActor;
-use crate::actors::router::RouterActor;
-use crate::actors::supervisor::SupervisorActor;
+use crate::actors::router::{self, RouterActor, Trails, Witness};
+use crate::actors::supervisor::{StartTime, SupervisorActor};
 use crate::config::Config;
 use crate::fleet::RouterId;
 use crate::http::forwarded::Connected;
 use crate::http::front;
 use crate::inbound::{Connections, Door, Guarded};
+use crate::log_key::KeyForm;
 use crate::socket;
 
+use super::reload::{ReloadActor, follow};
 use super::{StartError, parts, spawn};
 
 /// Bytes that are gathered before they are written to a client: measured, a quarter less CPU at 1 MB.
 const WRITE_BUFFER: usize = 128 * 1024;
 
+/// Seconds that a worker may take to end, more than any `--drain`: that can change, and we wait for it ourselves.
+const LONGEST_DRAIN: u64 = 48 * 60 * 60;
+
+/// What every worker is given.
+#[derive(Clone)]
+pub(super) struct Supplies {
+    pub ring: Addr<RingActor>,
+    pub supervisor: Addr<SupervisorActor>,
+    pub meter: Addr<MeterActor>,
+    pub reload: Addr<ReloadActor>,
+    pub start_time: StartTime,
+    pub gate: Addr<GateActor>,
+    pub key_form: KeyForm,
+    pub access_log: AccessLog,
+}
+
 /// Serves clients on `listener`, by one router for each worker.
 pub(super) fn serve(
     config: &Config,
-    settings: front::Settings,
     listener: TcpListener,
-    ring: Addr<RingActor>,
-    supervisor: Addr<SupervisorActor>,
+    supplies: Supplies,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
     let connections = Connections::new(config.max_connections);
-    let (routing, limits) = (parts::router(config), parts::inbound(config));
+    let (routing, limits) = (parts::router(config, &supplies.key_form), parts::inbound(config));
+    let settings = parts::front(config, supplies.start_time.clone(), supplies.gate.clone());
     let ids = Arc::new(AtomicU64::new(0));
     let builder = Server::build()
         .workers(config.workers)
         // actix would stop accepting; we answer 503 before.
         .max_concurrent_connections(config.max_connections.saturating_add(1024))
-        .shutdown_timeout(config.drain.as_secs().saturating_add(1))
+        .shutdown_timeout(LONGEST_DRAIN)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let builder = builder.listen("traffic", listener, move || {
-        let (ring, supervisor, routing) = (ring.clone(), supervisor.clone(), routing.clone());
-        let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), supervisor.clone());
+        let (supplies, routing) = (supplies.clone(), routing.clone());
+        let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), supplies.supervisor.clone());
         let door = Rc::new(Door::new(limits, connections.clone()));
-        let router = move || {
+        let settings = Rc::new(RefCell::new(settings.clone()));
+        let (guarding, front) = (door.clone(), settings.clone());
+        let worker = move || {
             let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
-            RouterActor::new(id, routing.clone(), ring.clone(), supervisor.clone()).start()
+            let Supplies { ring, supervisor, meter, reload, start_time, gate, key_form, access_log } =
+                supplies.clone();
+            let router = RouterActor::new(id, routing.clone(), ring, supervisor);
+            let log: Rc<dyn Witness> = Rc::new(access_log.witness());
+            let trails = Trails::new([router.witness(), log]);
+            let router = router.start();
+            meter.do_send(meter::Attach { id, router: router.clone() });
+            let (door, front, to_router) = (guarding.clone(), front.clone(), router.clone());
+            let asking = trails.clone();
+            follow(reload, move |config| {
+                door.configure(parts::inbound(config));
+                *front.borrow_mut() = parts::front(config, start_time.clone(), gate.clone());
+                asking.ask(config.access_log.is_some());
+                to_router.do_send(router::Configure(parts::router(config, &key_form)));
+            });
+            (router, trails)
         };
         // Every deadline is the guard's.
         let http = HttpService::build()
@@ -70,7 +108,7 @@ pub(super) fn serve(
                 extensions.insert(io.connection());
                 extensions.insert(Connected::default());
             })
-            .h1(front::service(settings.clone(), to_supervisor, router));
+            .h1(front::service(settings, to_supervisor, worker));
         fn_service(move |io: TcpStream| {
             let opened = socket::prepare(&io).and_then(|()| io.peer_addr());
             ready(opened.map(|peer| (door.guard(io), Some(peer))))

@@ -24,6 +24,11 @@ impl Budget {
         Self { per_request: f64::from(percent) / 100.0, balance: FLOOR * MEMORY.as_secs_f64(), at: now }
     }
 
+    /// From now on so many per hundred; what was earned stays.
+    pub fn configure(&mut self, percent: u32) {
+        self.per_request = f64::from(percent) / 100.0;
+    }
+
     /// A request earns its part.
     pub fn earn(&mut self, now: Instant) {
         self.fade(now);
@@ -76,6 +81,20 @@ mod tests {
         now += Duration::from_secs(300);
         let burst = (0..10_000).filter(|_| budget.spend(now)).count();
         assert!((99..=100).contains(&burst), "{burst}");
+    }
+
+    #[test]
+    fn another_percentage_keeps_what_was_earned() {
+        let now = Instant::now();
+        let mut budget = Budget::new(20, now);
+        let spent = |budget: &mut Budget| (0..1000).filter(|_| budget.spend(now)).count();
+        (0..50).for_each(|_| budget.earn(now));
+        budget.configure(0);
+        (0..50).for_each(|_| budget.earn(now));
+        assert_eq!(spent(&mut budget), 110);
+        budget.configure(100);
+        (0..50).for_each(|_| budget.earn(now));
+        assert_eq!(spent(&mut budget), 50);
     }
 
     proptest! {

@@ -5,15 +5,18 @@
 //! - [`Budget`]: how many attempts beyond the first
 //! - [`Bound`]: how much of what is in flight one replica may have
 //! - [`Policy`]: which replica is the first choice; [`Latency`]: how long its reply heads take
+//! - [`SpaceSaving`]: the most frequent of many
 
 mod bound;
 mod budget;
 mod health;
 mod latency;
 mod policy;
+mod space_saving;
 
 pub use bound::Bound;
 pub use budget::Budget;
 pub use health::{Health, Trouble, patience, room_to_pass_over};
 pub use latency::Latency;
 pub use policy::{Candidate, Policy};
+pub use space_saving::{Counter, SpaceSaving, merge};

@@ -27,6 +27,16 @@ pub struct Candidate {
 }
 
 impl Policy {
+    /// The name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::RoundRobin => "round-robin",
+            Self::LeastRequests => "least-requests",
+            Self::PeakEwma => "peak-ewma",
+        }
+    }
+
     /// The index of the first choice; `None` if there is no candidate, or if the walk decides.
     pub fn pick(self, candidates: &mut [Candidate], rng: &mut fastrand::Rng) -> Option<usize> {
         match self {

@@ -20,6 +20,7 @@ struct Explained {
     slot: u64,
     epoch: u64,
     walk: Vec<Place>,
+    policy: String,
     chosen: Option<Chosen>,
 }
 
@@ -42,12 +43,13 @@ pub fn request(key: &OsStr) -> Request {
 
 /// The key's slot, then a line for each seat in the order of the key's choice.
 pub fn read(answer: &str) -> serde_json::Result<String> {
-    let Explained { key, number, slot, epoch, walk, chosen } = serde_json::from_str(answer)?;
+    let Explained { key, number, slot, epoch, walk, policy, chosen } = serde_json::from_str(answer)?;
     let chosen = chosen.map(|chosen| chosen.seat);
     let mut table = Table::new([Number("choice"), Number("seat"), Words("replica"), Words("now")]);
     let until = walk.iter().position(|place| Some(place.seat) == chosen).map_or(0, |at| at + 1).max(SHOWN);
     for (choice, Place { seat, replica, skip }) in walk.iter().take(until).enumerate() {
         let now = match skip {
+            Some(skip) if Some(*seat) == chosen => format!("chosen all the same: {skip}"),
             Some(skip) => format!("passed over: {skip}"),
             None if Some(*seat) == chosen => "chosen".to_owned(),
             None => String::new(),
@@ -59,7 +61,9 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
     if walk.len() > until {
         text += &format!("… and {} more; --json lists all\n", walk.len() - until);
     }
-    if chosen.is_none() {
+    if policy != "hash" {
+        text += &format!("The policy {} chooses the first replica; retries go this way.\n", plain(&policy));
+    } else if chosen.is_none() {
         text += "No replica can take it now.\n";
     }
     Ok(text)
@@ -79,7 +83,7 @@ mod tests {
         let chosen = chosen.map(|seat| json!({ "seat": seat, "replica": format!("server{seat}") }));
         json!({
             "key": "a\nb", "source": "given", "number": "18446744073709551615", "slot": 176, "epoch": 4,
-            "walk": walk, "chosen": chosen,
+            "walk": walk, "policy": "hash", "chosen": chosen,
         })
     }
 
@@ -104,6 +108,20 @@ choice  seat  replica  now
         assert!(text.contains("server10  chosen\n… and 2 more; --json lists all\n"), "{text}");
         let text = read(&answer(&walk[..9], None).to_string()).unwrap();
         assert!(text.ends_with("… and 1 more; --json lists all\nNo replica can take it now.\n"), "{text}");
+    }
+
+    #[test]
+    fn a_last_resort_and_another_policy() {
+        let walk = [(3, Some("ejected")), (1, Some("over bound"))];
+        let text = read(&answer(&walk, Some(1)).to_string()).unwrap();
+        assert!(text.ends_with("  server1  chosen all the same: over bound\n"), "{text}");
+        let mut other = answer(&[(3, None)], None);
+        other["policy"] = "round-robin".into();
+        let text = read(&other.to_string()).unwrap();
+        assert!(
+            text.ends_with("\nThe policy round-robin chooses the first replica; retries go this way.\n"),
+            "{text}"
+        );
     }
 
     #[test]

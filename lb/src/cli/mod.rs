@@ -2,23 +2,29 @@
 //!
 //! # Layout
 //! - `args`: the subcommands · `client`: the call · `table`: columns
-//! - `status`, `explain`, `plan`, `change`: what each sends, and how people read the answer
+//! - `status`, `explain`, `hot_keys`, `plan`, `change`, `steer`: what each sends, and how people read the answer
+//! - `events`, `logs`: streams, printed as they come
 
 mod args;
 mod change;
 mod client;
+mod events;
 mod explain;
+mod hot_keys;
+mod logs;
 mod plan;
 mod status;
+mod steer;
 mod table;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 pub(crate) use args::Target;
-pub use args::{Call, Change, Plan};
-use client::{Error, Request};
+pub use args::{Call, Change, Logs, Plan, Weigh};
+use client::{Asked, Error, Request};
 
+use crate::token::Token;
 use crate::url::Url;
 
 /// A call, and whom it goes to.
@@ -26,6 +32,8 @@ use crate::url::Url;
 pub struct Ask {
     /// The admin listener.
     pub admin: Url,
+    /// What it is shown, if it was given.
+    pub token: Option<Token>,
     /// Whether the answer is printed as it came.
     pub json: bool,
     /// What is asked.
@@ -34,8 +42,15 @@ pub struct Ask {
 
 /// Exits with 0 once the answer is printed; with 1 and a line that says why if there is none or it is a refusal.
 pub fn run(ask: &Ask) -> ExitCode {
-    let Ask { admin, json, call } = ask;
-    let answer = actix_rt::System::new().block_on(client::send(admin, &call.request()));
+    let Ask { admin, token, json, call } = ask;
+    let asked = Asked { admin, token: token.as_ref() };
+    let answer = actix_rt::System::new().block_on(async {
+        match call.request() {
+            Some(request) => client::send(&asked, &request).await.map(Some),
+            None => call.stream(&asked, *json).await.map(|()| None),
+        }
+    });
+    let Some(answer) = answer.transpose() else { return ExitCode::SUCCESS };
     let text = match answer {
         Ok(body) if *json => Ok(body),
         Ok(body) => call.read(&body).map_err(|error| Error::Unreadable(admin.clone(), error)),
@@ -63,14 +78,47 @@ pub fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
 }
 
+/// Whether standard output is still read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Open,
+    Closed,
+}
+
+/// Prints a text of a stream as it is.
+fn told(text: &str) -> Output {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Output::Open,
+        Err(_) => Output::Closed,
+    }
+}
+
 impl Call {
-    fn request(&self) -> Request {
-        match self {
+    /// What is sent; `None`: the answer is a stream.
+    fn request(&self) -> Option<Request> {
+        Some(match self {
+            Self::Events { .. } | Self::Logs(_) => return None,
             Self::Status => Request::get("/api/state"),
             Self::Explain { key } => explain::request(key),
+            Self::HotKeys { limit } => hot_keys::request(*limit),
             Self::Plan(plan) => plan::request(plan),
             Self::Add(change) => change::request("/api/add", change),
             Self::Rm(change) => change::request("/api/remove", change),
+            Self::Drain { name } => steer::replica(name, "drain"),
+            Self::Undrain { name } => steer::replica(name, "undrain"),
+            Self::Replace { name } => steer::replica(name, "replace"),
+            Self::Weight(weigh) => steer::weight(weigh),
+            Self::RollingReplace => Request::command("/api/rolling-replace"),
+        })
+    }
+
+    /// Prints an answer as it comes.
+    async fn stream(&self, asked: &Asked<'_>, json: bool) -> Result<(), Error> {
+        match self {
+            Self::Events { follow } => events::run(asked, json, *follow).await,
+            Self::Logs(part) => logs::run(asked, json, part).await,
+            _ => Ok(()),
         }
     }
 
@@ -79,9 +127,16 @@ impl Call {
         match self {
             Self::Status => status::read(answer),
             Self::Explain { .. } => explain::read(answer),
+            Self::HotKeys { .. } => hot_keys::read(answer),
             Self::Plan(_) => plan::read(answer),
             Self::Add(change) | Self::Rm(change) if change.dry_run => plan::read(answer),
             Self::Add(_) | Self::Rm(_) => change::read(answer),
+            Self::Events { .. } | Self::Logs(_) => Ok(answer.to_owned()),
+            Self::Drain { .. } => steer::drained(answer),
+            Self::Undrain { .. } | Self::Replace { .. } => steer::serves(answer),
+            Self::Weight(weigh) if weigh.dry_run => plan::read(answer),
+            Self::Weight(_) => steer::weighed(answer),
+            Self::RollingReplace => steer::rolling(answer),
         }
     }
 }

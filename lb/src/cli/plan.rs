@@ -33,10 +33,15 @@ struct PeakToAverage {
 }
 
 /// The change, as /api/plan takes it.
-pub fn request(Plan { add, remove }: &Plan) -> Request {
+pub fn request(Plan { add, remove, weight }: &Plan) -> Request {
     let body = match add {
         Some(n) => json!({ "add": n }),
-        None => json!({ "remove": remove }),
+        None if weight.is_empty() => json!({ "remove": remove }),
+        None => {
+            let weights: serde_json::Map<_, _> =
+                weight.iter().map(|(seat, weight)| (seat.to_string(), json!(weight))).collect();
+            json!({ "weights": weights })
+        }
     };
     Request::post("/api/plan", body)
 }
@@ -69,10 +74,12 @@ mod tests {
     fn what_is_asked() {
         let body = |add, remove: &[&str]| {
             let remove = remove.iter().map(|name| name.parse().unwrap()).collect();
-            request(&Plan { add, remove }).body.unwrap()
+            request(&Plan { add, remove, weight: vec![] }).body.unwrap()
         };
         assert_eq!(body(Some(2), &[]), json!({ "add": 2 }));
         assert_eq!(body(None, &["server2", "S 5"]), json!({ "remove": ["server2", "S 5"] }));
+        let weights = request(&Plan { add: None, remove: vec![], weight: vec![(1, 200), (12, 1)] });
+        assert_eq!(weights.body.unwrap(), json!({ "weights": { "1": 200, "12": 1 } }));
     }
 
     #[test]

@@ -17,6 +17,13 @@ struct State {
     target: usize,
     seats: Vec<Seat>,
     others: Vec<Replica>,
+    rolling: Option<Rolling>,
+}
+
+#[derive(Deserialize)]
+struct Rolling {
+    done: usize,
+    total: usize,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +41,7 @@ struct Seat {
     weight: u32,
     slots: usize,
     replica: Option<Replica>,
+    drained: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +56,8 @@ struct Replica {
 
 /// What the fleet is, then a line for each seat and for each replica that has none.
 pub fn read(answer: &str) -> serde_json::Result<String> {
-    let State { cluster, epoch, digest, layout, target, seats, others } = serde_json::from_str(answer)?;
+    let State { cluster, epoch, digest, layout, target, seats, others, rolling } =
+        serde_json::from_str(answer)?;
     let serving = seats.iter().filter_map(|seat| seat.replica.as_ref());
     let serving = serving.filter(|replica| matches!(replica.phase.as_str(), "ready" | "suspect")).count();
     let mut table = Table::new([
@@ -62,9 +71,12 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         Words("id"),
         Words("address"),
     ]);
-    for Seat { seat, weight, slots, replica } in &seats {
+    for Seat { seat, weight, slots, replica, drained } in &seats {
         let share = 100.0 * *slots as f64 / layout.slots.max(1) as f64;
-        let [name, phase, in_flight, id, address] = cells(replica.as_ref());
+        let [mut name, mut phase, in_flight, id, address] = cells(replica.as_ref());
+        if let (None, Some(drained)) = (replica, drained) {
+            (name, phase) = (drained.clone(), "drained, dead".to_owned());
+        }
         let [seat, slots, weight] = [seat.to_string(), slots.to_string(), weight.to_string()];
         table.row([seat, name, phase, in_flight, slots, format!("{share:.1} %"), weight, id, address]);
     }
@@ -75,7 +87,10 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
     }
     let (cluster, digest) = (plain(&cluster), plain(&digest));
     let head = format!("cluster {cluster}: {serving} of {target} replicas serve; {layout}");
-    Ok(format!("{head}\nepoch {epoch}, digest {digest}\n\n{}", table.text()))
+    let rolling = rolling.map_or_else(String::new, |Rolling { done, total }| {
+        format!("\nrolling replacement: {done} of {total} are done")
+    });
+    Ok(format!("{head}\nepoch {epoch}, digest {digest}{rolling}\n\n{}", table.text()))
 }
 
 fn cells(replica: Option<&Replica>) -> [String; 5] {
@@ -122,7 +137,9 @@ mod tests {
             "seats": [
                 { "seat": 1, "weight": 100, "slots": 256, "replica": replica(&"x".repeat(63), Some(&"f".repeat(64)), Some("ejected")) },
                 { "seat": 2, "weight": 1000, "slots": 256, "replica": null },
+                { "seat": 3, "weight": 1, "slots": 0, "replica": null, "drained": "server3" },
             ],
+            "rolling": { "done": 1, "total": 2 },
             "others": [replica("server7", None, None)],
         });
         let text = read(&state.to_string()).unwrap();
@@ -130,16 +147,17 @@ mod tests {
         assert!(
             text.starts_with(
                 "cluster default: 1 of 2 replicas serve; ring: 512 slots × 9 virtual nodes, xxh3, cap 1.10\n\
-             epoch 4, digest 7451535ca6c03b765aae21947c171cd3\n\n"
+             epoch 4, digest 7451535ca6c03b765aae21947c171cd3\nrolling replacement: 1 of 2 are done\n\n"
             ),
             "{text}"
         );
         let rows: Vec<Vec<&str>> =
-            text.lines().skip(4).map(|line| line.split_whitespace().collect()).collect();
+            text.lines().skip(5).map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[0][2..4], ["ready,", "ejected"]);
         assert!(rows[0].contains(&"50.0") && rows[0].contains(&"ffffffffffff"), "{text}");
         assert_eq!(rows[1], ["2", "–", "vacant", "–", "256", "50.0", "%", "1000", "–", "–"]);
-        assert_eq!(rows[2][..7], ["–", "server7", "ready", "7", "–", "–", "–"]);
+        assert_eq!(rows[2][..4], ["3", "server3", "drained,", "dead"]);
+        assert_eq!(rows[3][..7], ["–", "server7", "ready", "7", "–", "–", "–"]);
     }
 
     #[test]

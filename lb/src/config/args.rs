@@ -2,9 +2,11 @@
 
 mod balancing;
 mod docker;
+mod logging;
 mod placement;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
@@ -13,11 +15,13 @@ use ipnet::IpNet;
 
 use super::value::{
     OrOff, address, address_or_off, body_or_off, cidr, cluster, command, count, duration, duration_or_off,
+    host,
 };
-use super::value::{one_of, path_or_off, percent, size, switch};
+use super::value::{Weights, one_of, path_or_off, percent, size, switch, weights};
 use super::{Cluster, Control};
 pub(super) use balancing::Balancing;
 pub(super) use docker::Docker;
+pub(super) use logging::Logging;
 pub(super) use placement::{Placement, Preset, Scheme};
 
 use crate::ring::Layout;
@@ -44,6 +48,8 @@ pub(super) struct Args {
     pub clients: Clients,
     #[command(flatten)]
     pub control: ControlCalls,
+    #[command(flatten)]
+    pub logging: Logging,
 }
 
 // From here on the doc comments are the help texts.
@@ -58,6 +64,17 @@ pub(super) struct Listeners {
     /// Where operators look (/livez, /readyz, /api/…), or off
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:5001", value_parser = address_or_off)]
     pub admin_listen: OrOff<SocketAddr>,
+
+    /// A file with the token that operators show (Authorization: Bearer TOKEN). It is needed for /rep, /add and /rm by
+    /// --control token, and on the admin listener unless that has a loopback address and no token is given. LB_ADMIN_TOKEN
+    /// can be the token itself [default: one is made at the start where one is needed, and logged]
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+
+    /// Names of this machine that the admin listener can be asked by, beside localhost and IP addresses [default:
+    /// none]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = host)]
+    pub admin_host: Vec<String>,
 
     /// Threads that serve clients [default: one per core]
     #[arg(long, value_name = "N", value_parser = count::<usize, 1, 1024>)]
@@ -94,6 +111,10 @@ pub(super) struct Replicas {
     /// flag, or separate several by commas
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     pub upstream: Vec<Upstream>,
+
+    /// The weights of seats, from 1 to 1000; a seat of 200 gets twice the keys of one of 100 [default: 100 each]
+    #[arg(long, value_name = "SEAT=WEIGHT,…", value_parser = weights)]
+    pub weights: Option<Weights>,
 
     /// Label that separates balancers on one engine
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = cluster)]
@@ -216,8 +237,9 @@ pub(super) struct Clients {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Control")]
 pub(super) struct ControlCalls {
-    /// /rep, /add and /rm: open (to whoever reaches the listener) or off (paths like any other)
-    #[arg(long, value_name = "open|off", default_value = "open", value_parser = control)]
+    /// /rep, /add and /rm: open (to whoever reaches the listener), token (to who shows the admin token) or off (paths
+    /// like any other)
+    #[arg(long, value_name = "open|token|off", default_value = "open", value_parser = control)]
     pub control: Control,
 
     /// /rm of more replicas than there are is an error instead of removing all
@@ -253,5 +275,5 @@ fn runtime(text: &str) -> Result<Runtime, String> {
 }
 
 fn control(text: &str) -> Result<Control, String> {
-    one_of(text, &[("open", Control::Open), ("off", Control::Off)])
+    one_of(text, &[("open", Control::Open), ("token", Control::Token), ("off", Control::Off)])
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args as _, FromArgMatches as _, Subcommand as _, ValueHint};
 use clap_complete::Shell;
@@ -10,8 +11,10 @@ use clap_complete::Shell;
 use super::Config;
 use super::args::Args;
 use super::exit::Exit;
+use super::secret::{self, Secret};
 use super::settings::{Settings, variable};
 use crate::cli::{Ask, Call, Target};
+use crate::socket::reachable;
 use crate::url::Url;
 
 const ABOUT: &str = "\
@@ -70,9 +73,7 @@ where
     K: Into<OsString>,
     V: Into<OsString>,
 {
-    let text = |text: OsString| text.to_string_lossy().into_owned();
-    let env: HashMap<_, _> = env.into_iter().map(|(k, v)| (text(k.into()), text(v.into()))).collect();
-    let matches = command().try_get_matches_from(args).map_err(|error| Exit::from(&error))?;
+    let (matches, env) = layers(args, env)?;
     let config = |matches: &ArgMatches| Config::resolve(&Settings::gather(matches, &env)?);
     match matches.subcommand() {
         Some(("replica", _)) => Ok(Command::Replica),
@@ -87,30 +88,48 @@ where
     }
 }
 
+/// What was said beside the file.
+pub(super) fn layers<T, K, V>(
+    args: impl IntoIterator<Item = T>,
+    env: impl IntoIterator<Item = (K, V)>,
+) -> Result<(ArgMatches, HashMap<String, String>), Exit>
+where
+    T: Into<OsString> + Clone,
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let env = env.into_iter().map(|(k, v)| (text(k.into()), text(v.into()))).collect();
+    let matches = command().try_get_matches_from(args).map_err(|error| Exit::from(&error))?;
+    Ok((matches, env))
+}
+
 fn healthcheck(settings: &Settings) -> Result<Command, Exit> {
-    let Some(mut admin) = settings.args()?.listeners.admin_listen else {
+    let Some(admin) = settings.args()?.listeners.admin_listen else {
         let place = settings.place("admin-listen");
         return Err(Exit::bad(format!("{place}: there is no admin listener to ask")));
     };
-    match admin.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => admin.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => admin.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    Ok(Command::Healthcheck { admin })
+    Ok(Command::Healthcheck { admin: reachable(admin) })
 }
 
 fn ask(matches: &ArgMatches, target: &ArgMatches, env: &HashMap<String, String>) -> Result<Command, Exit> {
     let call = Call::from_arg_matches(matches).map_err(|error| Exit::from(&error))?;
-    let Target { admin, json } = Target::from_arg_matches(target).map_err(|error| Exit::from(&error))?;
+    let Target { admin, admin_token_file, json } =
+        Target::from_arg_matches(target).map_err(|error| Exit::from(&error))?;
     // Empty counts as absent, as for the settings.
-    let given = env.get(Target::VARIABLE).filter(|text| !text.is_empty());
+    let variable = |name: &str| env.get(name).filter(|text| !text.is_empty());
+    let given = variable(Target::VARIABLE);
     let said = || {
         let text = given.map_or(Target::DEFAULT, String::as_str);
         text.parse::<Url>().map_err(|error| Exit::bad(format!("{}={text}: {error}", Target::VARIABLE)))
     };
     let admin = admin.map_or_else(said, Ok)?;
-    Ok(Command::Ask(Ask { admin, json, call }))
+    let by_flag = |file: &PathBuf| format!("--admin-token-file {}", file.display());
+    let by_variable = |file: &String| (format!("{}={file}", Target::TOKEN_FILE), PathBuf::from(file));
+    let file = admin_token_file.map(|file| (by_flag(&file), file));
+    let file = file.or_else(|| variable(Target::TOKEN_FILE).map(by_variable));
+    let token = secret::token(file, Secret::of(env).as_ref())?;
+    Ok(Command::Ask(Ask { admin, token, json, call }))
 }
 
 /// The script by which a shell completes the command line.

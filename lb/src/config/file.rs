@@ -1,6 +1,8 @@
-//! The TOML file: flat, one key for each setting.
+//! The TOML file: flat, one key for each setting; only `weights` may be a table.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -9,13 +11,28 @@ use super::exit::Exit;
 use super::settings::{Origin, Setting};
 
 /// The settings that may be arrays; elsewhere an array is a mistake.
-const LISTS: [&str; 5] = ["upstream", "key", "replica-env", "replica-cap-add", "trusted-proxies"];
+const LISTS: [&str; 7] =
+    ["upstream", "key", "replica-env", "replica-cap-add", "trusted-proxies", "admin-host", "weights"];
+
+/// The settings that may be tables: `weights = { 1 = 200 }`.
+const TABLES: [&str; 1] = ["weights"];
+
+/// The largest file that is read.
+const MOST: u64 = 1 << 20;
 
 /// The settings of a file; every key is one of `names`.
 pub(super) fn read(path: &str, names: &[String]) -> Result<BTreeMap<String, Setting>, Exit> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Exit::bad(format!("{path}: not readable: {error}")))?;
+    let text = text(path).map_err(|error| Exit::bad(format!("{path}: not readable: {error}")))?;
     parse(path, &text, names)
+}
+
+fn text(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST {
+        return Err(io::Error::other(format!("it is larger than {MOST} bytes")));
+    }
+    Ok(text)
 }
 
 fn parse(path: &str, text: &str, names: &[String]) -> Result<BTreeMap<String, Setting>, Exit> {
@@ -44,6 +61,12 @@ fn one_text(name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, &'static
             Ok(texts.ok_or("must be an array of strings")?.join(","))
         }
         DeValue::Array(_) => Err("must be one value, not an array"),
+        DeValue::Table(entries) if TABLES.contains(&name) => {
+            let texts =
+                entries.iter().map(|(seat, weight)| Some(format!("{}={}", seat.get_ref(), scalar(weight)?)));
+            let texts = texts.collect::<Option<Vec<_>>>();
+            Ok(texts.ok_or("must be a table of numbers")?.join(","))
+        }
         _ => scalar(value).ok_or("must be a string, a number or a boolean"),
     }
 }
@@ -72,7 +95,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<(String, String)>, String> {
-        let names = ["key", "upstream", "retries", "slot-cap", "strict-rm"].map(str::to_owned);
+        let names = ["key", "upstream", "retries", "slot-cap", "strict-rm", "weights"].map(str::to_owned);
         let settings = parse("lb.toml", text, &names).map_err(|exit| exit.text)?;
         Ok(settings.into_iter().map(|(name, setting)| (name, setting.text)).collect())
     }
@@ -92,10 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn weights_are_a_table_or_a_list() {
+        let expected = Ok(vec![("weights".to_owned(), "1=200,3=50".to_owned())]);
+        for text in
+            ["weights = { 1 = 200, 3 = 50 }", "[weights]\n1 = 200\n3 = '50'", "weights = ['1=200', '3=50']"]
+        {
+            assert_eq!(parsed(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn an_error_names_line_and_key() {
         for (text, error) in [
             ("\nretrys = 2", "lb.toml line 2: unknown key 'retrys', did you mean 'retries'?"),
             ("[table]\nx = 1", "lb.toml line 1: unknown key 'table'"),
+            ("\nweights = { 1 = [2] }", "lb.toml line 2: key 'weights': must be a table of numbers"),
             ("retries = [1, 2]", "lb.toml line 1: key 'retries': must be one value, not an array"),
             ("#\n\nretries.x = 1", "lb.toml line 3: key 'retries': must be a string, a number or a boolean"),
             ("upstream = [[1]]", "lb.toml line 1: key 'upstream': must be an array of strings"),

@@ -5,36 +5,47 @@
 //! - `args`: every setting with its flag, default and help · `value`, `container`: what one value may be
 //! - `cli`: subcommands and help; [`parse`] makes a [`Command`], or an [`Exit`]
 //! - `settings`, `file`: the layers, and who said what
+//! - `secret`: the admin token
 //! - `resolve`: the settings against each other; makes a [`Config`]
+//! - `source`, `change`: the file read again, and what of it can change live
 
 mod args;
+mod change;
 mod cli;
 mod container;
 mod exit;
 mod file;
 mod resolve;
+mod secret;
 mod settings;
+mod source;
 #[cfg(test)]
 mod tests;
 mod value;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use change::Difference;
 pub use cli::{Command, completions, parse};
 pub use exit::Exit;
+pub use source::{NotReloaded, Source};
 pub use value::Cluster;
 pub(crate) use value::count;
 
 use awc::http::uri::PathAndQuery;
 use ipnet::IpNet;
 
+use crate::access_log;
 use crate::balance::Policy;
 use crate::key::KeySources;
-use crate::ring::Layout;
+use crate::log_key::LogKey;
+use crate::ring::{Layout, SeatId, Weight};
 use crate::runtime::{Upstream, docker};
+use crate::token::Token;
 use settings::Settings;
 
 /// All that a balancer has to know, validated. [`Config::default`] is what no flag at all gives; the meaning and the
@@ -45,12 +56,18 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where operators look, if anywhere.
     pub admin_listen: Option<SocketAddr>,
+    /// Names in `Host` for which the admin listener answers, beside `localhost` and IP addresses.
+    pub admin_hosts: Vec<String>,
+    /// What operators show; `None`: one is made at the start where one is needed.
+    pub admin_token: Option<Token>,
     /// Who runs the replicas.
     pub runtime: RuntimeConfig,
     /// N at the start, at most `max_replicas`; the number of upstreams if they are static.
     pub replicas: usize,
     /// The limit of N, at most what the layout seats; the number of upstreams if they are static.
     pub max_replicas: usize,
+    /// The weights of seats; 100 where none is said.
+    pub weights: BTreeMap<SeatId, Weight>,
     /// The label that separates balancers on one engine.
     pub cluster: Cluster,
     /// How keys are placed on seats.
@@ -109,6 +126,12 @@ pub struct Config {
     pub client_head_timeout: Duration,
     /// How long a client may do nothing that it is waited for.
     pub client_idle_timeout: Duration,
+    /// A line for every request of clients, if any.
+    pub access_log: Option<access_log::Settings>,
+    /// How keys are shown.
+    pub log_key: LogKey,
+    /// Whether replies tell the way of their requests.
+    pub debug_headers: bool,
     /// Threads that serve clients, at least one.
     pub workers: usize,
 }
@@ -155,6 +178,8 @@ pub struct Heartbeat {
 pub enum Control {
     /// Whoever reaches the listener.
     Open,
+    /// Who shows the admin token.
+    Token,
     /// Nobody: the paths are the replicas' own.
     Off,
 }

@@ -12,8 +12,8 @@ use super::settings::Settings;
 use super::{Config, Heartbeat, RuntimeConfig};
 use crate::balance::Policy;
 use crate::key::KeySources;
-use crate::ring::{self, Layout, RingError, SeatId, SlotCap};
-use crate::runtime::{Upstream, docker};
+use crate::ring::{self, Layout, RingError, SeatId, SlotCap, Weight};
+use crate::runtime::Upstream;
 
 /// `--max-replicas` where nobody gives it, unless the layout seats fewer.
 const MAX_REPLICAS: usize = 64;
@@ -49,14 +49,19 @@ const DOCKER: [&str; 10] = [
 const NOT_STATIC: [&str; 6] =
     ["replica-command", "replicas", "max-replicas", "start-timeout", "stop-timeout", "strict-rm"];
 
+/// The weights of no seats.
+static NO_WEIGHTS: BTreeMap<SeatId, Weight> = BTreeMap::new();
+
 impl Config {
     /// The configuration that the settings give, if they agree with each other.
     pub(super) fn resolve(settings: &Settings) -> Result<Self, Exit> {
-        let Args { listeners, replicas, docker, placement, balancing, health, forwarding, clients, control } =
-            settings.args()?;
+        let args = settings.args()?;
+        let Args { listeners, replicas, docker, placement, balancing, health, .. } = args;
+        let Args { forwarding, clients, control, logging, .. } = args;
         let given = Given(settings);
 
         given.apart(listeners.listen, listeners.admin_listen)?;
+        let admin_token = given.token(&listeners, control.control)?;
         let bounded_load = given.bounded_load(&balancing, placement.preset)?;
         let (layout, key) = given.placement(placement)?;
         let (runtime, count, max) = given.runtime(&replicas, &docker, &layout)?;
@@ -73,9 +78,12 @@ impl Config {
         Ok(Self {
             listen: listeners.listen,
             admin_listen: listeners.admin_listen,
+            admin_hosts: listeners.admin_host,
+            admin_token,
             runtime,
             replicas: count,
             max_replicas: max,
+            weights: replicas.weights.unwrap_or_default(),
             cluster: replicas.cluster,
             layout,
             key,
@@ -105,6 +113,9 @@ impl Config {
             max_body: clients.max_body,
             client_head_timeout: clients.client_head_timeout,
             client_idle_timeout: clients.client_idle_timeout,
+            access_log: logging.access_log,
+            log_key: logging.log_key,
+            debug_headers: logging.debug_headers,
             workers: listeners
                 .workers
                 .unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get)),
@@ -113,7 +124,7 @@ impl Config {
 }
 
 /// The checks; each error begins with what the user wrote.
-struct Given<'a>(&'a Settings);
+pub(super) struct Given<'a>(pub &'a Settings);
 
 impl Given<'_> {
     fn error(&self, name: &str, reason: impl Display) -> Exit {
@@ -121,7 +132,7 @@ impl Given<'_> {
     }
 
     /// The first of some settings that was given has no meaning; says why.
-    fn refuse(&self, names: &[&str], reason: &str) -> Result<(), Exit> {
+    pub fn refuse(&self, names: &[&str], reason: &str) -> Result<(), Exit> {
         match names.iter().find(|name| self.0.text(name).is_some()) {
             Some(name) => Err(self.error(name, reason)),
             None => Ok(()),
@@ -220,6 +231,10 @@ impl Given<'_> {
                 Ok((docker.config(), count, max))
             }
             Runtime::Static => {
+                self.refuse(
+                    &["weights"],
+                    "not with --runtime static: say it of the upstream, HOST:PORT*WEIGHT",
+                )?;
                 self.refuse(&NOT_STATIC, "not with --runtime static, whose replicas somebody else runs")?;
                 let upstreams = replicas.upstream.clone();
                 self.upstreams(&upstreams, layout)?;
@@ -231,8 +246,10 @@ impl Given<'_> {
 
     /// How many replicas we run, and how many there may be.
     fn counts(&self, replicas: &Replicas, layout: &Layout) -> Result<(usize, usize), Exit> {
-        let seats = layout.max_seats();
-        let seated = format!("the layout seats {seats} ({layout})");
+        let weights = replicas.weights.as_ref().unwrap_or(&NO_WEIGHTS);
+        let seats = layout.max_seats_of(weights);
+        let how = if weights.is_empty() { "" } else { " with these weights" };
+        let seated = format!("the layout seats {seats}{how} ({layout})");
         let max = match replicas.max_replicas {
             Some(max) if max > seats => return Err(self.error("max-replicas", seated)),
             Some(max) => max,
@@ -242,6 +259,11 @@ impl Given<'_> {
             return Err(self.error("replicas", seated));
         }
         self.at_most("replicas", replicas.replicas, "max-replicas", max)?;
+        if let Some((seat, _)) = weights.last_key_value()
+            && seat.get() as usize > max
+        {
+            return Err(self.error("weights", format!("there is no seat {seat}: max-replicas is {max}")));
+        }
         Ok((replicas.replicas, max))
     }
 
@@ -266,26 +288,5 @@ impl Given<'_> {
         let seats: BTreeMap<_, _> = (1..).filter_map(SeatId::new).zip(weights).collect();
         layout.slot_map(&seats).map_err(|error| self.error("upstream", error))?;
         Ok(())
-    }
-}
-
-impl Docker {
-    fn config(&self) -> RuntimeConfig {
-        let template = docker::Template {
-            image: self.image.clone(),
-            network: self.network.clone(),
-            port: self.replica_port,
-            env: self
-                .replica_env
-                .iter()
-                .flatten()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-            memory: self.replica_memory,
-            pids: self.replica_pids,
-            writable: self.replica_writable,
-            capabilities: self.replica_cap_add.iter().cloned().collect(),
-        };
-        RuntimeConfig::Docker { socket: self.docker_host.clone(), template }
     }
 }

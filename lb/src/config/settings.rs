@@ -10,10 +10,12 @@ use clap::{ArgMatches, Args as _, FromArgMatches};
 use super::args::Args;
 use super::exit::Exit;
 use super::file;
+use super::secret::Secret;
 
-/// What was said, by name of the setting; what nobody said is not there.
+/// What was said, by name of the setting; what nobody said is not there. The secret is no setting: none of these is
+/// hidden.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settings(BTreeMap<String, Setting>);
+pub(super) struct Settings(BTreeMap<String, Setting>, Option<Secret>);
 
 /// One setting, unparsed; several values are joined by commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,15 +39,15 @@ impl Settings {
         // An empty variable counts as absent, so that compose files can write `${LB_X-}`.
         let variable = |name: &str| env.get(&variable(name)).filter(|text| !text.is_empty()).cloned();
         let mut flags = flags(matches);
-        let path = flags.remove("config").map(|config| config.text).or_else(|| variable("config"));
-
-        let mut settings = path.map_or_else(|| Ok(BTreeMap::new()), |path| file::read(&path, &names))?;
+        flags.remove("config");
+        let mut settings =
+            path(matches, env).map_or_else(|| Ok(BTreeMap::new()), |path| file::read(&path, &names))?;
         settings.extend(names.into_iter().filter_map(|name| {
             let text = variable(&name)?;
             Some((name, Setting { text, origin: Origin::Variable }))
         }));
         settings.extend(flags);
-        Ok(Self(settings))
+        Ok(Self(settings, Secret::of(env)))
     }
 
     /// The settings with their types, the rest by default.
@@ -56,6 +58,11 @@ impl Settings {
             .try_get_matches_from(argv)
             .and_then(|matches| Args::from_arg_matches(&matches))
             .map_err(|error| self.refused(&error))
+    }
+
+    /// The text of `LB_ADMIN_TOKEN`.
+    pub fn secret(&self) -> Option<&Secret> {
+        self.1.as_ref()
     }
 
     /// The text given for a setting.
@@ -125,6 +132,12 @@ pub(super) fn variable(name: &str) -> String {
 pub(super) fn names() -> Vec<String> {
     let command = Args::augment_args(clap::Command::new("lb"));
     command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
+}
+
+/// The file that they name, if any.
+pub(super) fn path(matches: &ArgMatches, env: &HashMap<String, String>) -> Option<String> {
+    let flag = flags(matches).remove("config").map(|config| config.text);
+    flag.or_else(|| env.get(&variable("config")).filter(|text| !text.is_empty()).cloned())
 }
 
 /// What stands on the command line.

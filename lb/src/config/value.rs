@@ -1,11 +1,15 @@
 //! What a single value may be: durations, sizes, numbers, words.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
 use ipnet::IpNet;
+
+use crate::access_log;
+use crate::ring::{Layout, SeatId, Weight};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -95,6 +99,18 @@ pub(super) fn body_or_off(text: &str) -> Result<OrOff<u64>, String> {
     size::<1, { 1 << 40 }>(text).map(|size| Some(size as u64)).map_err(|error| format!("{error}, or 'off'"))
 }
 
+/// A host's name (RFC 1123 §2.1), without a port.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let good = |label: &str| {
+        let of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        !label.is_empty() && label.len() <= 63 && label.chars().all(of)
+    };
+    if text.len() > 253 || !text.split('.').all(good) {
+        return Err("must be names such as lb.example, without a port".into());
+    }
+    Ok(text.to_owned())
+}
+
 /// An address to listen on.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:5000".into())
@@ -106,6 +122,14 @@ pub(super) fn address_or_off(text: &str) -> Result<OrOff<SocketAddr>, String> {
         return Ok(None);
     }
     address(text).map(Some).map_err(|error| format!("{error}, or 'off'"))
+}
+
+/// The access log, or `off`.
+pub(super) fn access_log_or_off(text: &str) -> Result<OrOff<access_log::Settings>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(str::to_owned)
 }
 
 /// A network such as `10.0.0.0/8` or `fd00::/8`, or a single address.
@@ -161,6 +185,25 @@ pub(super) fn cluster(text: &str) -> Result<Cluster, String> {
         return Err("must be 1 to 63 of a-z, 0-9, '_', '.' and '-', starting with a letter or a digit".into());
     }
     Ok(Cluster(text.into()))
+}
+
+/// Weights by seat.
+pub(super) type Weights = BTreeMap<SeatId, Weight>;
+
+/// `SEAT=WEIGHT,…`, no seat twice; nothing at all for an empty table.
+pub(super) fn weights(text: &str) -> Result<Weights, String> {
+    let mut weights = Weights::new();
+    for part in text.split(',').filter(|_| !text.is_empty()) {
+        let seat = |text: &str| count::<u32, 1, { Layout::MAX_SLOTS }>(text).ok().and_then(SeatId::new);
+        let weight = |text: &str| text.parse().ok().and_then(Weight::new);
+        let pair = part.split_once('=').and_then(|(of, w)| Some((seat(of.trim())?, weight(w.trim())?)));
+        let (seat, weight) =
+            pair.ok_or("must be SEAT=WEIGHT, such as 1=200,2=50, with weights from 1 to 1000")?;
+        if weights.insert(seat, weight).is_some() {
+            return Err(format!("seat {seat} is there twice"));
+        }
+    }
+    Ok(weights)
 }
 
 /// A size in the largest unit that gives a whole number.
@@ -246,11 +289,28 @@ mod tests {
         }
         assert_eq!(address_or_off("off"), Ok(None));
         assert!(address_or_off("localhost:5001").unwrap_err().contains("'off'"));
+        assert_eq!(host("LB-1.example"), Ok("LB-1.example".into()));
+        for bad in ["", "a:80", "a..b", ".a", "a.", "*.a", "a b", "http://a", "[::1]", "ä", &"a.".repeat(130)]
+        {
+            assert!(host(bad).is_err(), "{bad:?}");
+        }
         for bad in ["", "-a", "A", "a/b", "a b"] {
             assert!(cluster(bad).is_err(), "{bad:?}");
         }
         assert!(cluster(&"a".repeat(64)).is_err());
         assert_eq!(cluster("team-1.x_y").unwrap().as_str(), "team-1.x_y");
+    }
+
+    #[test]
+    fn weights_of_seats() {
+        let parsed = weights("1=200, 3 = 1,2=1000").unwrap();
+        let shown: Vec<_> = parsed.iter().map(|(seat, weight)| (seat.get(), weight.get())).collect();
+        assert_eq!(shown, [(1, 200), (2, 1000), (3, 1)]);
+        assert_eq!(weights(""), Ok(Weights::new()));
+        for bad in ["1", "0=1", "1=0", "1=1001", "1=-1", "1=1.5", "a=1", "1=2=3", "1=2,", "1048577=1"] {
+            assert!(weights(bad).unwrap_err().starts_with("must be SEAT=WEIGHT"), "{bad:?}");
+        }
+        assert_eq!(weights("1=2,01=3").unwrap_err(), "seat 1 is there twice");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
 use crate::runtime::{Found, Standing};
 
-use super::event::{After, Change};
+use super::action::Change;
+use super::after::After;
 use super::member::Member;
 use super::{Fleet, Ownership, Phase, Seat};
 
@@ -31,7 +32,7 @@ impl Fleet {
 
     fn make_seats(&mut self, now: Instant) {
         for id in (1..).filter_map(SeatId::new).take(self.settings.replicas) {
-            let mut seat = Seat::new(Weight::DEFAULT, None);
+            let mut seat = Seat::new(self.weight_of(id).unwrap_or(Weight::DEFAULT), None);
             seat.name = Some(Name::server(id.get() as usize));
             seat.restart.plan(Duration::ZERO, now);
             self.seats.insert(id, seat);
@@ -55,7 +56,7 @@ impl Fleet {
                 self.stop_stranger(stranger, now);
             }
             let Some(chosen) = chosen else { continue };
-            let mut seat = Seat::new(chosen.weight, None);
+            let mut seat = Seat::new(self.weight_of(id).unwrap_or(chosen.weight), None);
             if chosen.instance.is_some() {
                 seat.candidate = Some(chosen.launch.incarnation);
             } else {
@@ -74,7 +75,7 @@ impl Fleet {
 
     fn take_in(&mut self, found: Found, now: Instant) -> Incarnation {
         let incarnation = found.launch.incarnation;
-        let mut member = Member::new(found.launch, found.weight, now);
+        let mut member = Member::new(found.launch, now);
         member.launching = false;
         member.running = found.instance.is_some();
         member.outdated = found.standing == Standing::Outdated;

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
 
-use super::event::{Action, After, CallId, Change, Loads};
+use super::action::{Action, Answer, Change};
+use super::after::After;
+use super::event::{CallId, Loads};
+use super::member::Member;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
 impl Fleet {
@@ -35,21 +38,27 @@ impl Fleet {
             return Err(Refusal::TooMany { n, free, max });
         }
         let numbers = (1..).filter_map(SeatId::new).filter(|id| !self.seats.contains_key(id));
-        Ok(numbers.take(n).map(|id| (id, Weight::DEFAULT)).collect())
+        let seats: Vec<_> =
+            numbers.take(n).map(|id| (id, self.weight_of(id).unwrap_or(Weight::DEFAULT))).collect();
+        self.check_room(&seats)?;
+        Ok(seats)
     }
 
     fn may_change(&self, names: &[Name]) -> Result<(), Refusal> {
         if self.settings.ownership == Ownership::Foreign {
             return Err(Refusal::Foreign);
         }
-        if let Some(refusal) = &self.frozen {
-            return Err(refusal.clone());
-        }
+        self.may_act()?;
         let twice = |(at, name): (usize, &Name)| names[..at].iter().any(|other| other.clashes(name));
         match names.iter().enumerate().find(|named| twice(*named)) {
             Some((_, name)) => Err(Refusal::Duplicate(name.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Whether any change is accepted.
+    pub(super) fn may_act(&self) -> Result<(), Refusal> {
+        self.frozen.clone().map_or(Ok(()), Err)
     }
 
     /// One replica of an /add had its first good heartbeat; with the last one all join, in one epoch.
@@ -65,7 +74,7 @@ impl Fleet {
             member.routed = true;
             seat.occupant = seat.candidate.take();
             seat.reserved_by = None;
-            join.push((member.launch.seat, member.weight, member.replica()));
+            join.push((member.launch.seat, seat.weight, member.replica()));
         }
         self.change_ring(Change::Join(join), After::Added(call, ready));
     }
@@ -94,8 +103,13 @@ impl Fleet {
                 self.stop(candidate, Duration::ZERO);
             }
             if let Some(member) = seat.occupant.and_then(|occupant| self.members.get_mut(&occupant)) {
+                member.unanswered += 1;
                 member.enter(Phase::Leaving, &"rm", &mut self.actions);
                 leaving.push(member.launch.incarnation);
+            }
+            leaving.extend(seat.drained.and_then(|drained| self.release(drained, "rm")));
+            if let Some(call) = seat.replacing {
+                self.reply(call, Err(Refusal::NoSeat(*id)));
             }
         }
         self.change_ring(Change::Leave { seats, occupants: leaving.clone() }, After::Left(call, leaving));
@@ -124,18 +138,23 @@ impl Fleet {
         Ok(chosen)
     }
 
-    /// Whether a seat's replica, or the one that is starting for it, has this name.
+    /// Whether a seat's replica, drained or not, or the one that is starting for it, has this name.
     fn holds(&self, seat: &Seat, name: &Name) -> bool {
-        let members = seat.occupant.iter().chain(&seat.candidate);
-        members.filter_map(|of| self.members.get(of)).any(|member| member.launch.name == *name)
+        self.held_by(seat, name).is_some()
+    }
+
+    /// Which of them has this name.
+    pub(super) fn held_by(&self, seat: &Seat, name: &Name) -> Option<&Member> {
+        let members = [seat.occupant, seat.drained, seat.candidate].into_iter().flatten();
+        members.filter_map(|of| self.members.get(&of)).find(|member| member.launch.name == *name)
     }
 
     /// A name is free again when /rm is answered, although its replica may still be draining. That of a dead one is
-    /// taken for as long as its remains keep the seat.
+    /// taken for as long as its remains keep the seat, that of one drained by hand until it leaves.
     fn taken(&self, name: &Name) -> bool {
         let holds = |phase| !matches!(phase, Phase::Draining | Phase::Stopping);
         let waiting = self.seats.values().filter_map(|seat| seat.name.as_ref());
-        let existing = self.members.values().filter(|m| holds(m.phase)).map(|m| &m.launch.name);
+        let existing = self.members.values().filter(|m| m.kept || holds(m.phase)).map(|m| &m.launch.name);
         waiting.chain(existing).any(|other| other.clashes(name))
     }
 
@@ -149,11 +168,15 @@ impl Fleet {
     }
 
     pub(super) fn reply_list(&mut self, call: CallId) {
-        let names = self.names();
-        self.reply(call, Ok(names));
+        self.reply_about(call, None);
     }
 
-    fn reply(&mut self, call: CallId, result: Result<Vec<Name>, Refusal>) {
+    pub(super) fn reply_about(&mut self, call: CallId, about: Option<(SeatId, Name)>) {
+        let replicas = self.names();
+        self.reply(call, Ok(Answer { replicas, about }));
+    }
+
+    pub(super) fn reply(&mut self, call: CallId, result: Result<Answer, Refusal>) {
         self.actions.push(Action::Reply { call, result });
     }
 }

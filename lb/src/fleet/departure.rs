@@ -6,20 +6,24 @@ use std::time::{Duration, Instant};
 use crate::ring::{Incarnation, SeatId};
 use crate::runtime::Launch;
 
-use super::event::{Action, After, CallId, RouterId};
+use super::action::Action;
+use super::after::After;
+use super::event::{CallId, RouterId};
 use super::member::Member;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
 impl Fleet {
-    /// No new request reaches it: what is in flight may end, then it is stopped.
+    /// No new request reaches it: what is in flight may end, then it is stopped, unless it is kept.
     pub(super) fn drain(&mut self, incarnation: Incarnation, busy: BTreeSet<RouterId>, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        if member.phase != Phase::Leaving {
+        member.unanswered = member.unanswered.saturating_sub(1);
+        member.busy.extend(busy); // it may have been drained before
+        if member.phase != Phase::Leaving || member.unanswered > 0 {
             return;
         }
-        member.enter(Phase::Draining, &format_args!("busy_routers={}", busy.len()), &mut self.actions);
-        member.drain_deadline = Some(now + self.settings.drain);
-        member.busy = busy;
+        let why = format!("busy_routers={}", member.busy.difference(&member.idle).count());
+        member.enter(Phase::Draining, &why, &mut self.actions);
+        member.drain_deadline = (!member.kept).then(|| now + self.settings.drain);
     }
 
     pub(super) fn idle(&mut self, router: RouterId, incarnation: Incarnation) {
@@ -45,14 +49,17 @@ impl Fleet {
         }
     }
 
-    /// Removes the dead that no request can reach, once they are not needed to remember their seat: it has gone, or a
-    /// younger replica was created for it.
+    /// Removes the dead that no request can reach, once they are not needed to remember their seat: it has gone, another
+    /// has it (and was to be replaced in vain), or a younger replica was created for it.
     pub(super) fn bury(&mut self) {
         let younger = |dead: &Launch| {
             let created = self.members.values().filter(|member| member.instance.is_some());
             created.map(|m| &m.launch).any(|l| l.seat == dead.seat && l.incarnation > dead.incarnation)
         };
-        let unneeded = |of: &Launch| !self.seats.contains_key(&of.seat) || younger(of);
+        let another = |seat: &Seat, of| seat.occupant.or(seat.drained).is_some_and(|has| has != of);
+        let unneeded = |of: &Launch| {
+            self.seats.get(&of.seat).is_none_or(|seat| another(seat, of.incarnation)) || younger(of)
+        };
         let dead = self.members.values().filter(|member| member.phase == Phase::Dead && !member.routed);
         let dead: Vec<Incarnation> =
             dead.map(|m| &m.launch).filter(|of| unneeded(of)).map(|of| of.incarnation).collect();
@@ -72,6 +79,7 @@ impl Fleet {
         if member.phase == Phase::Stopping {
             return;
         }
+        member.kept = false;
         member.enter(Phase::Stopping, &format_args!("grace_ms={}", grace.as_millis()), &mut self.actions);
         if !member.launching {
             self.actions.push(Action::Stop { incarnation, grace });
@@ -92,6 +100,8 @@ impl Fleet {
         for call in calls {
             self.add_failed(call, Refusal::Stopping);
         }
+        self.fail_replacing(|_| true, &Refusal::Stopping);
+        self.stop_rolling(&Refusal::Stopping);
     }
 
     /// Two balancers that replace each other's replicas would never come to rest: from now on this one only routes.
@@ -99,6 +109,8 @@ impl Fleet {
         if self.frozen.is_none() {
             log::error!("another balancer acts container={container} lifecycle=stopped routing=on");
             self.frozen = Some(Refusal::Rival);
+            self.fail_replacing(|seat| seat.candidate.is_none(), &Refusal::Rival);
+            self.stop_rolling(&Refusal::Rival);
         }
     }
 
@@ -126,7 +138,7 @@ impl Fleet {
         members.retain(|_, member| {
             let seated = seats.get(&member.launch.seat).is_some_and(Seat::joined);
             let going = matches!(member.phase, Phase::Leaving | Phase::Draining | Phase::Stopping);
-            !seated || going || member.launching
+            !seated || going && !member.kept || member.launching
         });
     }
 
@@ -142,7 +154,9 @@ impl Fleet {
 
     /// Says once that all are gone, when nobody waits for an answer any more.
     pub(super) fn halt(&mut self) {
-        let waits = |after: &After| matches!(after, After::Added(..) | After::Left(..));
+        let waits = |after: &After| {
+            matches!(after, After::Added(..) | After::Left(..) | After::Drained(..) | After::Weighed(_))
+        };
         if self.stopping && !self.halted && self.members.is_empty() && !self.tickets.values().any(waits) {
             self.halted = true;
             self.actions.push(Action::Halted);

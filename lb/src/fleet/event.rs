@@ -1,14 +1,13 @@
-//! What the fleet is told and what it asks for.
+//! What the fleet is told.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::name::Name;
-use crate::ring::{Incarnation, Replica, RingError, SeatId, Weight};
-use crate::runtime::{Error, Exit, Found, Instance, Launch};
+use crate::ring::{Incarnation, SeatId, Weight};
+use crate::runtime::{Error, Exit, Found, Instance};
 
-use super::Transition;
+use super::Settings;
 
 /// Which router (HTTP worker) speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,6 +93,15 @@ pub enum Event {
     },
     /// A router has ejected a replica for what its traffic shows.
     Suspected {
+        /// Who.
+        router: RouterId,
+        /// Which one.
+        incarnation: Incarnation,
+    },
+    /// A router sends requests to an ejected replica again.
+    Readmitted {
+        /// Who.
+        router: RouterId,
         /// Which one.
         incarnation: Incarnation,
     },
@@ -122,6 +130,52 @@ pub enum Event {
         /// What the choice goes by.
         loads: Loads,
     },
+    /// A replica is to get no new request, and to live on.
+    Drain {
+        /// Who waits.
+        call: CallId,
+        /// Which one.
+        name: Name,
+    },
+    /// A drained replica is to get requests again.
+    Undrain {
+        /// Who waits.
+        call: CallId,
+        /// Which one.
+        name: Name,
+    },
+    /// A replica is to give its seat to a new one.
+    Replace {
+        /// Who waits.
+        call: CallId,
+        /// Which one.
+        name: Name,
+    },
+    /// All replicas are to be replaced, one after the other.
+    RollingReplace {
+        /// Who waits, until it has begun.
+        call: CallId,
+    },
+    /// A seat is to weigh something else.
+    Weigh {
+        /// Who waits.
+        call: CallId,
+        /// Which one.
+        seat: SeatId,
+        /// How much.
+        weight: Weight,
+    },
+    /// From now on the rules depend on these.
+    Configure(Settings),
+    /// There is to be another number of seats.
+    Scale {
+        /// Who waits.
+        call: CallId,
+        /// How many.
+        target: usize,
+        /// What the choice goes by, if there are to be fewer.
+        loads: Loads,
+    },
     /// The balancer is about to end: the fleet is changed no more, what has not joined is taken back, and nothing is
     /// launched any more.
     Close,
@@ -142,136 +196,4 @@ pub enum Beat {
     Refused,
     /// No good answer in time; the text says why.
     Missed(String),
-}
-
-/// Something is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Start a replica; answer [`Event::Launched`].
-    Launch(Launch),
-    /// Send a heartbeat; answer [`Event::Beat`].
-    Probe(Arc<Replica>),
-    /// Change the ring; answer [`Event::Ring`].
-    Ring {
-        /// To be repeated in the answer.
-        ticket: Ticket,
-        /// What changes.
-        change: Change,
-    },
-    /// Ask all routers about a silent replica; answer [`Event::Answered`].
-    Ask(Incarnation),
-    /// Ask what a replica that did not get ready wrote last; answer [`Event::LastWords`].
-    Inquire(Incarnation),
-    /// SIGTERM, and SIGKILL after `grace`; answer [`Event::Stopped`].
-    Stop {
-        /// Which one.
-        incarnation: Incarnation,
-        /// Zero: kill at once.
-        grace: Duration,
-    },
-    /// Answer a caller with the list of replicas, or the reason why not.
-    Reply {
-        /// Who waits.
-        call: CallId,
-        /// The names that /rep lists.
-        result: Result<Vec<Name>, Refusal>,
-    },
-    /// A transition, for whoever follows the events.
-    Tell(Transition),
-    /// All replicas of the target are ready, for the first time.
-    Serving,
-    /// Every replica is gone; the process may end.
-    Halted,
-}
-
-/// A change of the ring.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Seats enter the map, all in one epoch.
-    Join(Vec<(SeatId, Weight, Option<Arc<Replica>>)>),
-    /// A replica takes a vacant seat.
-    Occupy(Arc<Replica>),
-    /// A replica takes over its seat from another, which may finish what it has; its name is free when this is
-    /// answered.
-    Handover {
-        /// The new one.
-        to: Arc<Replica>,
-        /// The old one.
-        from: Incarnation,
-    },
-    /// The replica is dead, the seat stays.
-    Vacate(SeatId),
-    /// Seats leave the map; the names of their occupants are free when this is answered.
-    Leave {
-        /// Which.
-        seats: Vec<SeatId>,
-        /// Who had them.
-        occupants: Vec<Incarnation>,
-    },
-}
-
-/// Why /add or /rm changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The same name twice in one call.
-    #[error("Duplicate hostname '{0}'")]
-    Duplicate(Name),
-    /// The name is taken.
-    #[error("Hostname '{0}' already exists")]
-    Exists(Name),
-    /// There is no such replica.
-    #[error("Hostname '{0}' is not a managed replica")]
-    Unknown(Name),
-    /// `--strict-rm`.
-    #[error("Cannot remove more instances than are present")]
-    TooFew,
-    /// `--max-replicas`.
-    #[error("n is {n}: at most {free} more replicas are allowed (--max-replicas {max})")]
-    TooMany {
-        /// Asked for.
-        n: usize,
-        /// Still possible.
-        free: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// `--runtime static`.
-    #[error("The replicas are run by somebody else (--runtime static): /add and /rm are not possible")]
-    Foreign,
-    /// The layout has no room for the seats.
-    #[error(transparent)]
-    Layout(#[from] RingError),
-    /// A replica of this /add did not get ready; those that did were removed again.
-    #[error("Replica '{name}' did not get ready: {reason}")]
-    NotReady {
-        /// Which one.
-        name: Name,
-        /// The engine's reason.
-        reason: String,
-    },
-    /// The balancer is ending.
-    #[error("The balancer is stopping")]
-    Stopping,
-    /// Two balancers would undo each other's changes.
-    #[error(
-        "Another balancer acts on this cluster: this one only routes until it is started again (--cluster)"
-    )]
-    Rival,
-}
-
-/// What to do when the ring has answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum After {
-    /// The first seats are in the map; nothing waits for it.
-    Seated,
-    /// An /add is complete: these replicas are routed to.
-    Added(CallId, Vec<Incarnation>),
-    /// The replica has its seat.
-    Occupied(Incarnation),
-    /// The replica has handed its seat over and begins to drain.
-    HandedOver(Incarnation),
-    /// The dead replica gets no request any more.
-    Vacated(Incarnation),
-    /// An /rm is complete; these replicas begin to drain.
-    Left(CallId, Vec<Incarnation>),
 }

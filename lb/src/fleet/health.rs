@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::ring::Incarnation;
 
-use super::event::{Action, Beat};
+use super::action::Action;
+use super::event::{Beat, RouterId};
 use super::member::Member;
 use super::{Fleet, Ownership, Phase};
 
@@ -40,13 +41,20 @@ impl Fleet {
     }
 
     /// Brings the next heartbeat forward; one that is under way will do.
-    pub(super) fn suspected(&mut self, incarnation: Incarnation, now: Instant) {
+    pub(super) fn suspected(&mut self, router: RouterId, incarnation: Incarnation, now: Instant) {
+        self.judged("ejected", router, incarnation);
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        let phase = Some(member.phase.as_str());
-        self.actions.push(member.tell("ejected", phase, phase, None));
         if let Some(next) = &mut member.beats.next {
             *next = now.min(*next);
         }
+    }
+
+    /// A router has ejected or readmitted a replica: that is told, and nothing follows from it here.
+    pub(super) fn judged(&mut self, verdict: &'static str, router: RouterId, incarnation: Incarnation) {
+        let Some(member) = self.members.get(&incarnation) else { return };
+        let phase = Some(member.phase.as_str());
+        let why = Some(format!("router={}", router.0));
+        self.actions.push(member.tell(verdict, phase, phase, why));
     }
 
     pub(super) fn beat(&mut self, incarnation: Incarnation, beat: Beat, now: Instant) {
@@ -58,6 +66,7 @@ impl Fleet {
         let sent = beats.sent.take().unwrap_or(now);
         let void = std::mem::take(&mut beats.void);
         let starting = !beats.good;
+        self.tally.heartbeat(&beat, starting, void);
         if starting && beat != Beat::Good {
             beats.next = Some(now + beats.pause);
             beats.pause = (beats.pause * 2).min(interval);

@@ -1,5 +1,6 @@
 //! The life of a replica: launched, ready, dead, launched anew.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,9 @@ use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
 use crate::runtime::{Error, Exit, Instance, Launch};
 
-use super::event::{Action, After, Busy, Change, Ticket};
+use super::action::{Action, Change};
+use super::after::After;
+use super::event::{Busy, RouterId, Ticket};
 use super::member::{FIRST_PROBE, Member};
 use super::restart::STABLE;
 use super::{Fleet, Ownership, Phase, Refusal};
@@ -23,9 +26,10 @@ impl Fleet {
         self.last_incarnation += 1;
         let incarnation = Incarnation(self.last_incarnation);
         let launch = Launch { seat: seat_id, name, incarnation };
-        let mut member = Member::new(launch.clone(), seat.weight, now);
+        let mut member = Member::new(launch.clone(), now);
         if self.settings.ownership == Ownership::Ours {
             member.launched_at = Some(now);
+            self.tally.start(seat);
             member.start_deadline = Some(now + self.settings.start_timeout);
             log::info!("replica launched name={} seat={seat_id} incarnation={incarnation}", launch.name);
             self.actions.push(member.tell("phase", None, Some(member.phase.as_str()), None));
@@ -84,6 +88,7 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.running = false;
         match (member.phase, exit) {
+            (_, exit) if member.kept => self.die(incarnation, &exit, now),
             (Phase::Starting, Exit::PortTaken) => self.move_port(incarnation, now),
             (Phase::Starting | Phase::Ready | Phase::Suspect, exit) => self.die(incarnation, &exit, now),
             (Phase::Dead | Phase::Leaving | Phase::Draining | Phase::Stopping, _) => {}
@@ -103,6 +108,7 @@ impl Fleet {
         member.start_deadline = None;
         let took = member.launched_at.map(|launched| now.saturating_duration_since(launched));
         self.start_time = took.or(self.start_time);
+        took.into_iter().for_each(|took| self.tally.ready(took));
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         if let Some(call) = seat.reserved_by {
             return self.added_one(call);
@@ -110,35 +116,44 @@ impl Fleet {
         let Some(replica) = member.replica() else { return };
         member.routed = true;
         seat.candidate = None;
-        match seat.occupant.replace(incarnation) {
-            None => self.change_ring(Change::Occupy(replica), After::Occupied(incarnation)),
-            Some(outdated) => self.hand_over(outdated, replica, now),
+        let before = (seat.occupant.replace(incarnation), seat.drained.take());
+        match before {
+            (None, None) => self.change_ring(Change::Occupy(replica), After::Occupied(incarnation)),
+            (Some(served), _) => self.hand_over(served, replica, now),
+            (None, Some(drained)) => self.succeed(drained, replica),
         }
     }
 
     pub(super) fn ring_answered(&mut self, ticket: Ticket, busy: Busy, now: Instant) {
         match self.tickets.remove(&ticket) {
             None | Some(After::Seated) => {}
-            Some(After::Occupied(incarnation)) => self.ready(incarnation, now),
+            Some(After::Occupied(incarnation)) => {
+                self.ready(incarnation, now);
+                self.replaced(incarnation);
+            }
             Some(After::Added(call, incarnations)) => {
                 for incarnation in incarnations {
                     self.ready(incarnation, now);
                 }
                 self.reply_list(call);
             }
-            Some(After::HandedOver(incarnation)) => {
-                let routers = busy.iter().filter(|(_, of)| *of == incarnation).map(|(router, _)| *router);
-                self.drain(incarnation, routers.collect(), now);
+            Some(After::HandedOver { from, to }) => {
+                self.drain(from, routers(&busy, from), now);
+                self.ready(to, now);
+                self.replaced(to);
+            }
+            Some(After::Drained(call, incarnation)) => {
+                self.drained_by_hand(call, incarnation, routers(&busy, incarnation), now);
             }
             Some(After::Vacated(incarnation)) => {
                 if let Some(member) = self.members.get_mut(&incarnation) {
                     member.routed = false;
                 }
             }
+            Some(After::Weighed(call)) => self.reply_list(call),
             Some(After::Left(call, incarnations)) => {
                 for incarnation in incarnations {
-                    let routers = busy.iter().filter(|(_, of)| *of == incarnation).map(|(router, _)| *router);
-                    self.drain(incarnation, routers.collect(), now);
+                    self.drain(incarnation, routers(&busy, incarnation), now);
                 }
                 self.reply_list(call);
             }
@@ -151,6 +166,7 @@ impl Fleet {
             return;
         }
         member.ready_since = Some(now);
+        (member.busy, member.idle) = (BTreeSet::new(), BTreeSet::new()); // of a drain that was taken back
         member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
         if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
             seat.hung = false;
@@ -162,15 +178,33 @@ impl Fleet {
         let member = self.members.get(&incarnation);
         let stable = member.is_some_and(|member| member.stable(STABLE, now));
         let least = if member.is_some_and(|m| m.terminated) { TERMINATED } else { Duration::ZERO };
+        let served = member.is_some_and(|member| member.routed);
+        if member.is_some_and(|member| member.kept) {
+            return self.die_drained(incarnation, why);
+        }
         let Some((seat_id, name)) = self.bereave(incarnation, why) else { return };
         let lasting = self.lasting_name(&name);
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        let (failed, kept) = (!served && seat.joined(), seat.occupant.or(seat.drained).is_some());
+        let outdated =
+            seat.occupant.and_then(|of| self.members.get(&of)).is_some_and(|served| served.outdated);
+        let refusal = Refusal::NotReady { name, reason: why.to_string() };
         if let Some(call) = seat.reserved_by {
-            return self.add_failed(call, Refusal::NotReady { name, reason: why.to_string() });
+            return self.add_failed(call, refusal);
         }
         if seat.candidate.is_some() {
             return; // its successor is under way already
         }
+        if failed {
+            if let Some(call) = seat.replacing.take() {
+                self.reply(call, Err(refusal.clone()));
+            }
+            self.stop_rolling(&refusal);
+            if kept && !outdated {
+                return; // whoever was to be replaced goes on as before
+            }
+        }
+        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         seat.name = lasting;
         match self.settings.ownership {
             Ownership::Foreign => seat.restart.plan_unbounded(self.settings.heartbeat_interval, now),
@@ -246,4 +280,9 @@ impl Fleet {
         }
         self.die(incarnation, &why, now);
     }
+}
+
+/// The routers that still have requests in flight to a replica.
+fn routers(busy: &Busy, of: Incarnation) -> BTreeSet<RouterId> {
+    busy.iter().filter(|(_, incarnation)| *incarnation == of).map(|(router, _)| *router).collect()
 }

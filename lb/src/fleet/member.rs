@@ -5,16 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ring::{Replica, Weight};
+use crate::ring::Replica;
 use crate::runtime::{Instance, Launch};
 
-use super::event::{Action, RouterId};
+use super::action::Action;
+use super::event::RouterId;
 
 /// The first heartbeat after a launch; the pause doubles up to the interval.
 pub(super) const FIRST_PROBE: Duration = Duration::from_millis(5);
 
 /// Where a replica stands between its launch and its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Launched; no good heartbeat yet, or not yet in the ring.
@@ -27,7 +28,7 @@ pub enum Phase {
     Dead,
     /// On its way out of the ring.
     Leaving,
-    /// Out of the ring; requests are still in flight.
+    /// Out of the ring; requests may still be in flight. One that was drained by hand stays so.
     Draining,
     /// SIGTERM was sent.
     Stopping,
@@ -35,7 +36,6 @@ pub enum Phase {
 
 pub(super) struct Member {
     pub launch: Launch,
-    pub weight: Weight,
     pub phase: Phase,
     /// When we launched it; not known of what was adopted.
     pub launched_at: Option<Instant>,
@@ -51,6 +51,10 @@ pub(super) struct Member {
     pub start_deadline: Option<Instant>,
     /// Until when it may finish what is in flight, while it drains.
     pub drain_deadline: Option<Instant>,
+    /// Out of the ring, or on its way out, and to live on: drained by hand.
+    pub kept: bool,
+    /// Changes of the ring that take it out, or give its seat away, and are not answered.
+    pub unanswered: u32,
     /// Routers that had requests in flight to it when it left the ring.
     pub busy: BTreeSet<RouterId>,
     /// Routers that have none any more; a notice may overtake the ring's answer.
@@ -85,10 +89,9 @@ pub(super) struct Beats {
 }
 
 impl Member {
-    pub fn new(launch: Launch, weight: Weight, now: Instant) -> Self {
+    pub fn new(launch: Launch, now: Instant) -> Self {
         Self {
             launch,
-            weight,
             phase: Phase::Starting,
             launched_at: None,
             ready_since: None,
@@ -97,6 +100,8 @@ impl Member {
             routed: false,
             start_deadline: None,
             drain_deadline: None,
+            kept: false,
+            unanswered: 0,
             busy: BTreeSet::new(),
             idle: BTreeSet::new(),
             beats: Beats {
@@ -142,14 +147,16 @@ impl Member {
         Some(Arc::new(Replica { seat, name, incarnation, address }))
     }
 
-    /// Whether nothing hinders that it is stopped: no request is in flight, or none can end well.
+    /// Whether it is on its way out and nothing hinders that it is stopped: no request is in flight, or none can end
+    /// well.
     pub fn drained(&self) -> bool {
-        self.phase == Phase::Draining && (self.busy.is_subset(&self.idle) || !self.running)
+        self.phase == Phase::Draining && !self.kept && (self.busy.is_subset(&self.idle) || !self.running)
     }
 
     /// Whether heartbeats are sent to it.
     pub fn watched(&self) -> bool {
-        self.instance.is_some() && matches!(self.phase, Phase::Starting | Phase::Ready | Phase::Suspect)
+        let alive = matches!(self.phase, Phase::Starting | Phase::Ready | Phase::Suspect);
+        self.instance.is_some() && (alive || self.kept)
     }
 
     /// Whether it was ready for so long that its death begins a new count.

@@ -1,47 +1,62 @@
 //! The fleet: what should run, what does run, and what to do about the difference. Pure: `on(event, now) -> actions`.
 //!
 //! # Layout
-//! - `event`: what the fleet is told and what it asks for
+//! - `event`: what the fleet is told · `action`: what it wants done
 //! - `member`: one replica: its phase and its heartbeats
 //! - `health`: when a replica is suspect, when it is dead
 //! - `restart`: how fast a seat may be refilled
 //! - `lifecycle`: launched, ready, dead, launched anew
-//! - `rollout`: what is outdated is replaced
+//! - `replace`: a replica gives its seat to a new one · `rollout`: because it is outdated · `rolling`: one after the other
 //! - `departure`: drained, stopped, gone
-//! - `adopt`: the first look around
-//! - `change`: /add and /rm
-//! - `view`: what people are shown
+//! - `drain`: out of the ring by hand, and back
+//! - `adopt`: the first look around · `after`: what follows the ring's answers
+//! - `change`: /add and /rm · `configure`: other settings, another target · `weight`: what a seat weighs
+//! - `refusal`: why something is not done
+//! - `view`: what people are shown · `tally`: what is counted
 //! - `transition`: what is told of all this
 
+mod action;
 mod adopt;
+mod after;
 mod change;
+mod configure;
 mod departure;
+mod drain;
 mod event;
 mod health;
 mod lifecycle;
 mod member;
+mod refusal;
+mod replace;
 mod restart;
+mod rolling;
 mod rollout;
 #[cfg(test)]
 mod simulation;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod transition;
 mod view;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::ring::{Incarnation, SeatId, Weight};
+use crate::ring::{Incarnation, Layout, SeatId, Weight};
 
-pub use event::{Action, Beat, Busy, CallId, Change, Event, Loads, Refusal, RouterId, Ticket};
+pub use action::{Action, Answer, Change};
+pub use event::{Beat, Busy, CallId, Event, Loads, RouterId, Ticket};
 pub use member::Phase;
-pub use transition::Transition;
+pub use refusal::Refusal;
+pub use tally::Tally;
+pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
-use event::After;
+use after::After;
 use member::Member;
 use restart::Restart;
+use rolling::Rolling;
 
 /// What the rules of the fleet depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +65,8 @@ pub struct Settings {
     pub replicas: usize,
     /// How many seats there may be.
     pub max_replicas: usize,
+    /// The weights of seats when they are made; of the others it is 100, or what the replica that is found says.
+    pub weights: BTreeMap<SeatId, Weight>,
     /// Whether we run the replicas, or somebody else does and we only watch.
     pub ownership: Ownership,
     /// Time between two heartbeats of a replica.
@@ -64,6 +81,8 @@ pub struct Settings {
     pub drain: Duration,
     /// Time from SIGTERM to SIGKILL.
     pub stop_timeout: Duration,
+    /// What the seats and their weights must fit.
+    pub layout: Layout,
     /// Whether /rm of more seats than there are is refused, instead of removing all.
     pub strict_rm: bool,
     /// Whether the replicas go on when the balancer ends.
@@ -96,6 +115,9 @@ pub struct Fleet {
     announced: bool,
     /// How long the latest replica took from its launch to its first good heartbeat.
     start_time: Option<Duration>,
+    /// Under way.
+    rolling: Option<Rolling>,
+    tally: Tally,
     /// Why nothing is launched or cleared away any more, and no change accepted.
     frozen: Option<Refusal>,
     stopping: bool,
@@ -114,6 +136,10 @@ struct Seat {
     /// The next replica's name, if it is not to be a random one.
     name: Option<crate::name::Name>,
     restart: Restart,
+    /// Whom its next replica answers, whether it gets ready or not: it was asked for.
+    replacing: Option<CallId>,
+    /// Vacant because this replica was drained by hand; it may have died since. Not refilled until that is taken back.
+    drained: Option<Incarnation>,
     /// Vacant because its replica hung: while it is, no second one is replaced in a mass hang.
     hung: bool,
 }
@@ -132,6 +158,8 @@ impl Fleet {
             due: None,
             announced: false,
             start_time: None,
+            rolling: None,
+            tally: Tally::default(),
             frozen: None,
             stopping: false,
             halted: false,
@@ -153,10 +181,18 @@ impl Fleet {
             Event::LastWords { incarnation, line } => self.last_words(incarnation, line, now),
             Event::Ring { ticket, busy } => self.ring_answered(ticket, busy, now),
             Event::Idle { router, incarnation } => self.idle(router, incarnation),
-            Event::Suspected { incarnation } => self.suspected(incarnation, now),
+            Event::Suspected { router, incarnation } => self.suspected(router, incarnation, now),
+            Event::Readmitted { router, incarnation } => self.judged("readmitted", router, incarnation),
             Event::Stopped { incarnation } => self.gone(incarnation),
             Event::Add { call, n, names } => self.add(call, n, names, now),
             Event::Remove { call, n, names, loads } => self.remove(call, n, &names, &loads),
+            Event::Drain { call, name } => self.drain_by_hand(call, name),
+            Event::Undrain { call, name } => self.undrain(call, name, now),
+            Event::Replace { call, name } => self.replace(call, name, now),
+            Event::RollingReplace { call } => self.roll(call),
+            Event::Weigh { call, seat, weight } => self.weigh(call, seat, weight),
+            Event::Configure(settings) => self.configure(settings, now),
+            Event::Scale { call, target, loads } => self.scale(call, target, &loads, now),
             Event::Close => self.close(),
             Event::Stop => self.stop_all(),
             Event::Kill => self.kill_all(),
@@ -172,6 +208,11 @@ impl Fleet {
     /// How long a replica took to start, the last time one did.
     pub fn start_time(&self) -> Option<Duration> {
         self.start_time
+    }
+
+    /// What was counted since the start.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// When to send the next [`Event::Tick`], if nothing happens before: never later than a heartbeat interval,
@@ -190,6 +231,7 @@ impl Fleet {
         self.end_drains(now);
         if self.frozen.is_none() {
             self.bury();
+            self.roll_on(now);
             self.roll_out(now);
             self.refill(now);
         }
@@ -201,7 +243,8 @@ impl Fleet {
         if self.announced || self.stopping {
             return;
         }
-        let ready = self.seats.values().filter(|seat| self.serving(seat).is_some()).count();
+        let rests = |seat: &&Seat| self.serving(seat).is_some() || seat.drained.is_some();
+        let ready = self.seats.values().filter(rests).count();
         let wanted = match self.settings.ownership {
             Ownership::Ours => self.target(),
             Ownership::Foreign => self.target().min(1),
@@ -240,6 +283,8 @@ impl Seat {
             candidate: None,
             name: None,
             restart: Restart::default(),
+            replacing: None,
+            drained: None,
             hung: false,
         }
     }

@@ -39,6 +39,11 @@ impl Restart {
         !self.launches.is_empty()
     }
 
+    /// Whether the next launch follows a death.
+    pub fn has_failed(&self) -> bool {
+        self.streak > 0
+    }
+
     /// Counts a launch.
     pub fn launched(&mut self, now: Instant) {
         self.due = None;

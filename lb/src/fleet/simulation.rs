@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::name::Name;
+use crate::ring::Layout;
 use world::World;
 
 const SEEDS: u64 = 300;
@@ -36,6 +37,8 @@ struct Simulation {
     calls: BTreeMap<CallId, Call>,
     /// Per seat, since it was made.
     launches: BTreeMap<SeatId, Vec<Instant>>,
+    /// All were replaced by hand, some time.
+    rolled: bool,
     serving: usize,
     halted: usize,
     trace: VecDeque<String>,
@@ -44,6 +47,11 @@ struct Simulation {
 enum Call {
     Add(usize),
     Remove(Vec<Name>),
+    Drain(Name),
+    Undrain,
+    Weigh,
+    Replace,
+    Roll,
 }
 
 impl Simulation {
@@ -52,6 +60,7 @@ impl Simulation {
         let settings = Settings {
             replicas: world.rng.usize(0..5),
             max_replicas: 8,
+            weights: BTreeMap::new(),
             ownership: if world.foreign { Ownership::Foreign } else { Ownership::Ours },
             heartbeat_interval: SECOND / 2,
             heartbeat_failures: 3,
@@ -59,6 +68,7 @@ impl Simulation {
             start_timeout: 30 * SECOND,
             drain: 30 * SECOND,
             stop_timeout: 10 * SECOND,
+            layout: Layout::default(),
             strict_rm: world.percent(20),
             keep: world.percent(20),
         };
@@ -71,6 +81,7 @@ impl Simulation {
             last_call: 0,
             calls: BTreeMap::new(),
             launches: BTreeMap::new(),
+            rolled: false,
             serving: 0,
             halted: 0,
             trace: VecDeque::new(),
@@ -84,6 +95,7 @@ impl Simulation {
         self.pass(chaos);
         if self.world.percent(70) {
             self.world.calm();
+            self.undrain_all();
             self.pass(LONG);
             self.assert_whole();
         }
@@ -126,16 +138,23 @@ impl Simulation {
             } else if let Some(event) = self.world.step() {
                 self.feed(event);
             }
-            if self.world.chaos && self.world.rng.u16(..800) == 0 {
+            if self.world.chaos && self.world.rng.u16(..400) == 0 {
                 self.call();
             }
         }
     }
 
-    /// Somebody calls /add or /rm.
+    /// Somebody calls.
     fn call(&mut self) {
-        self.last_call += 1;
-        let call = CallId(self.last_call);
+        match self.world.rng.u8(..10) {
+            0..6 => self.resize(),
+            _ => self.steer(),
+        }
+    }
+
+    /// /add or /rm.
+    fn resize(&mut self) {
+        let call = self.next_call();
         let n = self.world.rng.usize(1..4);
         let known: Vec<Name> = self.fleet.names();
         let mut names: Vec<Name> = Vec::new();
@@ -154,6 +173,62 @@ impl Simulation {
             let loads = seats.into_iter().map(|seat| (seat, load())).collect();
             self.feed(Event::Remove { call, n, names, loads });
         }
+    }
+
+    /// One replica or seat, mostly one that exists.
+    fn steer(&mut self) {
+        let call = self.next_call();
+        let drained = self.fleet.view().seats.into_iter().filter_map(|seat| seat.drained);
+        let (drained, listed): (Vec<Name>, Vec<Name>) = (drained.collect(), self.fleet.names());
+        let any = || NAMES[0].parse().expect("a name");
+        let of = |names: &[Name], rng: &mut fastrand::Rng| rng.choice(names).cloned().unwrap_or_else(any);
+        let rng = &mut self.world.rng;
+        match rng.u8(..8) {
+            0 => {
+                self.calls.insert(call, Call::Roll);
+                self.feed(Event::RollingReplace { call });
+            }
+            1 | 2 => {
+                let name = of(&[&listed[..], &listed[..], &drained[..]].concat(), rng);
+                self.calls.insert(call, Call::Replace);
+                self.feed(Event::Replace { call, name });
+            }
+            3 => {
+                let seat = SeatId::new(rng.u32(1..9)).expect("a seat");
+                let weight = Weight::new(rng.u32(1..1001)).expect("a weight");
+                self.calls.insert(call, Call::Weigh);
+                self.feed(Event::Weigh { call, seat, weight });
+            }
+            4 | 5 => {
+                let name = of(&[&listed[..], &drained[..]].concat(), rng);
+                self.calls.insert(call, Call::Drain(name.clone()));
+                self.feed(Event::Drain { call, name });
+            }
+            _ => {
+                let all = [&drained[..], &drained[..], &listed[..]].concat();
+                let name = of(&all, rng);
+                self.undrain(call, name);
+            }
+        }
+    }
+
+    fn undrain(&mut self, call: CallId, name: Name) {
+        self.calls.insert(call, Call::Undrain);
+        self.feed(Event::Undrain { call, name });
+    }
+
+    /// The operator puts everything back, when nothing else is under way.
+    fn undrain_all(&mut self) {
+        self.pass(LONG / 2);
+        for name in self.fleet.view().seats.into_iter().filter_map(|seat| seat.drained) {
+            let call = self.next_call();
+            self.undrain(call, name);
+        }
+    }
+
+    fn next_call(&mut self) -> CallId {
+        self.last_call += 1;
+        CallId(self.last_call)
     }
 
     fn feed(&mut self, event: Event) {

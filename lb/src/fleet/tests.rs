@@ -2,20 +2,25 @@
 
 mod add;
 mod adoption;
+mod configure;
 mod crash_loop;
+mod drain;
 mod foreign;
 mod health;
+mod replace;
 mod rm;
 mod rollout;
 mod start;
 mod stop;
+mod tally;
+mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::name::Name;
-use crate::ring::Replica;
+use crate::ring::{Layout, Replica};
 use crate::runtime::{Error, Exit, Found, Instance, Launch, Standing};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -146,6 +151,19 @@ impl Stage {
         self.feed(Event::Remove { call: CallId(call), n, names, loads });
     }
 
+    fn weigh(&mut self, call: u64, id: u32, weight: u32) {
+        let weight = Weight::new(weight).unwrap();
+        self.feed(Event::Weigh { call: CallId(call), seat: seat(id), weight });
+    }
+
+    fn drain(&mut self, call: u64, name: &str) {
+        self.feed(Event::Drain { call: CallId(call), name: name.parse().unwrap() });
+    }
+
+    fn undrain(&mut self, call: u64, name: &str) {
+        self.feed(Event::Undrain { call: CallId(call), name: name.parse().unwrap() });
+    }
+
     fn exit(&mut self, incarnation: u64) {
         let exit = Exit::Ended("exit status: 1".to_owned());
         self.feed(Event::Exited { incarnation: Incarnation(incarnation), exit });
@@ -166,13 +184,24 @@ impl Stage {
     }
 
     fn reply(&self, call: u64) -> Option<Result<Vec<String>, Refusal>> {
+        let names = |answer: Answer| answer.replicas.iter().map(Name::to_string).collect();
+        Some(self.answered(call)?.map(names))
+    }
+
+    /// The seat and the replica that a call was about.
+    fn about(&self, call: u64) -> Result<(u32, String), Refusal> {
+        let answer = self.answered(call).expect("an answer")?;
+        Ok(answer.about.map(|(seat, name)| (seat.get(), name.to_string())).expect("somebody"))
+    }
+
+    fn answered(&self, call: u64) -> Option<Result<Answer, Refusal>> {
         let mut replies = self.log.iter().filter_map(|(_, action)| match action {
             Action::Reply { call: of, result } if *of == CallId(call) => Some(result.clone()),
             _ => None,
         });
         let reply = replies.next()?;
         assert!(replies.next().is_none(), "call {call} was answered twice");
-        Some(reply.map(|names| names.iter().map(Name::to_string).collect()))
+        Some(reply)
     }
 
     fn refusal(&self, call: u64) -> Refusal {
@@ -218,6 +247,7 @@ fn settings() -> Settings {
     Settings {
         replicas: 3,
         max_replicas: 8,
+        weights: BTreeMap::new(),
         ownership: Ownership::Ours,
         heartbeat_interval: 500 * MS,
         heartbeat_failures: 3,
@@ -225,6 +255,7 @@ fn settings() -> Settings {
         start_timeout: 30 * SECOND,
         drain: 30 * SECOND,
         stop_timeout: 10 * SECOND,
+        layout: Layout::default(),
         strict_rm: false,
         keep: false,
     }

@@ -7,14 +7,14 @@ use serde::Serialize;
 use crate::name::Name;
 use crate::ring::{Incarnation, Replica, SeatId};
 
-use super::event::{Action, Change};
+use super::action::{Action, Change};
 use super::member::Member;
 
 /// Something that has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Transition {
-    /// `phase` (of a replica), `ejected` (by a router), or what the ring's seat did: `join`, `occupy`, `handover`,
-    /// `vacate`, `leave`.
+    /// `phase` (of a replica), `ejected` or `readmitted` (by a router), `rolling` (a replacement of all), or what the ring's seat did: `join`, `occupy`, `handover`,
+    /// `vacate`, `drain`, `weigh`, `leave`.
     pub name: &'static str,
     /// Of which seat.
     pub seat: SeatId,
@@ -28,6 +28,18 @@ pub struct Transition {
     pub now: Option<&'static str>,
     /// The cause, where there is more to say.
     pub why: Option<String>,
+    /// Of a rolling replacement.
+    #[serde(flatten)]
+    pub progress: Option<Progress>,
+}
+
+/// How far a rolling replacement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Progress {
+    /// Replicas that were replaced, or are gone otherwise.
+    pub done: usize,
+    /// Replicas at its beginning.
+    pub total: usize,
 }
 
 impl Member {
@@ -47,6 +59,7 @@ impl Member {
             was,
             now,
             why,
+            progress: None,
         })
     }
 }
@@ -62,12 +75,14 @@ impl Change {
             was,
             now,
             why: None,
+            progress: None,
         };
-        let taken = |name, seat, was, replica: &Replica| Transition {
+        let by = |transition, replica: &Replica| Transition {
             replica: Some(replica.name.clone()),
             incarnation: Some(replica.incarnation),
-            ..of(name, seat, was, Some("occupied"))
+            ..transition
         };
+        let taken = |name, seat, was, replica: &Replica| by(of(name, seat, was, Some("occupied")), replica);
         match self {
             Self::Join(seats) => {
                 let join = |seat, replica: &Option<Arc<Replica>>| match replica {
@@ -79,6 +94,13 @@ impl Change {
             Self::Occupy(replica) => vec![taken("occupy", replica.seat, Some("vacant"), replica)],
             Self::Handover { to, .. } => vec![taken("handover", to.seat, Some("occupied"), to)],
             Self::Vacate(seat) => vec![of("vacate", *seat, Some("occupied"), Some("vacant"))],
+            Self::Drain(replica) => {
+                vec![by(of("drain", replica.seat, Some("occupied"), Some("vacant")), replica)]
+            }
+            Self::Weigh { seat, weight, was } => {
+                let why = Some(format!("weight={weight} was={was}"));
+                vec![Transition { why, ..of("weigh", *seat, None, None) }]
+            }
             // An empty seat leaves too: the phases say whose was not.
             Self::Leave { seats, .. } => seats.iter().map(|seat| of("leave", *seat, None, None)).collect(),
         }

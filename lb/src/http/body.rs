@@ -1,6 +1,7 @@
 //! An answer's body: our own words, or a replica's, streamed.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_http::Payload;
@@ -8,7 +9,7 @@ use actix_http::body::{BodySize, MessageBody};
 use actix_http::error::PayloadError;
 use bytes::Bytes;
 
-use crate::actors::router::InFlight;
+use crate::actors::router::{self, InFlight, Trail};
 
 /// What follows the head.
 pub enum Body {
@@ -23,6 +24,22 @@ pub enum Body {
         /// The request that it ends.
         in_flight: InFlight,
     },
+}
+
+/// A body and the request that it answers, which ends with it.
+pub struct Followed {
+    body: Body,
+    trail: Rc<Trail>,
+    /// Nothing of it is still to be sent.
+    done: bool,
+}
+
+impl Followed {
+    /// The body of a request's answer.
+    pub fn new(body: Body, trail: Rc<Trail>) -> Self {
+        let done = matches!(body.size(), BodySize::None | BodySize::Sized(0));
+        Self { body, trail, done }
+    }
 }
 
 impl MessageBody for Body {
@@ -40,6 +57,37 @@ impl MessageBody for Body {
             Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Own(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
             Self::Replica { payload, in_flight, .. } => in_flight.poll_body(Pin::new(payload), cx),
+        }
+    }
+}
+
+impl MessageBody for Followed {
+    type Error = PayloadError;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        let Self { body, trail, done } = self.get_mut();
+        let next = Pin::new(body).poll_next(cx);
+        match &next {
+            Poll::Ready(Some(Ok(bytes))) => trail.facts().bytes += bytes.len() as u64,
+            Poll::Ready(Some(Err(error))) => {
+                trail.fail(error);
+                *done = true;
+            }
+            Poll::Ready(None) => *done = true,
+            Poll::Pending => {}
+        }
+        next
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        if !self.done {
+            self.trail.fail(&router::Error::ClientLeft);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! /rep, /add and /rm: the fleet, shown and changed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Addr, Handler, Message};
@@ -24,11 +26,39 @@ pub struct Limits {
     pub time: Duration,
 }
 
+/// The limits in force; a handle to share between threads.
+#[derive(Clone, Debug)]
+pub struct LiveLimits(Arc<(AtomicUsize, AtomicU64)>);
+
 /// What /add and /rm ask for, once read.
 #[derive(Debug, PartialEq, Eq)]
 struct Wish {
     n: usize,
     names: Vec<Name>,
+}
+
+impl LiveLimits {
+    /// These, from the start on.
+    pub fn new(limits: Limits) -> Self {
+        let live = Self(Arc::default());
+        live.set(limits);
+        live
+    }
+
+    /// From now on these.
+    pub fn set(&self, Limits { size, time }: Limits) {
+        self.0.0.store(size, Ordering::Relaxed);
+        self.0.1.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Those of now.
+    pub fn get(&self) -> Limits {
+        let (size, time) = (&self.0.0, &self.0.1);
+        Limits {
+            size: size.load(Ordering::Relaxed),
+            time: Duration::from_millis(time.load(Ordering::Relaxed)),
+        }
+    }
 }
 
 /// GET /rep.

@@ -8,9 +8,12 @@ use actix_http::{Response, StatusCode};
 use serde_json::json;
 
 use crate::actors::router;
+use crate::actors::supervisor::NotRead;
+use crate::config::NotReloaded;
 use crate::fleet::Refusal;
 use crate::inbound;
 use crate::name::NotAName;
+use crate::runtime::NoLogs;
 use crate::upstream::{self, Kind, Malformed, Phase};
 
 use super::body::Body;
@@ -39,12 +42,50 @@ pub enum Error {
     /// /api/explain without a key.
     #[error("'key' is missing: /api/explain?key=K")]
     NoKey,
+    /// /api/hot-keys?limit=N, with an N that there is not.
+    #[error("'limit' must be a whole number from 1 to {0}")]
+    Limit(usize),
     /// /api/events has as many subscribers as it may.
     #[error("There are too many subscribers to /api/events: try again later")]
     TooManySubscribers,
-    /// Not a path of the admin listener, or not with this method.
+    /// Not a path of the admin listener.
     #[error("There is no {0}")]
     NoSuchPath(String),
+    /// The admin token is needed, and none was shown.
+    #[error(
+        "The admin token is missing: send 'Authorization: Bearer TOKEN' (lb: --admin-token-file or LB_ADMIN_TOKEN), or \
+         log in at /login"
+    )]
+    NoToken,
+    /// A token was shown, and it is not ours.
+    #[error("The admin token is wrong")]
+    WrongToken,
+    /// An address has shown ten wrong tokens in a minute; what is left of it.
+    #[error("Too many wrong tokens came from this address: try again in {} s", in_seconds(*.0))]
+    TooManyWrongTokens(Duration),
+    /// A change without a token, or by cookie, as a form of another site could send it.
+    #[error(
+        "A change needs the header X-LB-Admin (any value) or 'Content-Type: application/json', or the admin token as \
+         'Authorization: Bearer TOKEN'"
+    )]
+    NoCustomHeader,
+    /// The admin listener was not told whom a request is for.
+    #[error("'Host' is missing, there twice, or no text")]
+    NoHost,
+    /// A request to the admin listener is for somebody else.
+    #[error("Host '{0}' is not this balancer: use its IP address or localhost, or name it by --admin-host")]
+    OtherHost(String),
+    /// The form of /login.
+    #[error("The form is larger than {0} bytes")]
+    FormTooLarge(usize),
+    /// A path of the admin listener, and not with this method.
+    #[error("There is no {what}: use {allowed}")]
+    NotAllowed {
+        /// Method and path.
+        what: String,
+        /// The path's methods, as `Allow` has them.
+        allowed: String,
+    },
     /// The request came through balancers like this one again and again.
     #[error("The request goes round in circles (Via)")]
     Loop,
@@ -57,9 +98,15 @@ pub enum Error {
     /// The request was none, or not one that we serve.
     #[error(transparent)]
     Inbound(#[from] inbound::Refusal),
+    /// The configuration stays as it is.
+    #[error(transparent)]
+    NotReloaded(#[from] NotReloaded),
     /// The fleet refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A replica's output is not to be had.
+    #[error(transparent)]
+    NotRead(#[from] NotRead),
     /// The request was not forwarded, or got no reply.
     #[error(transparent)]
     Router(#[from] router::Error),
@@ -73,17 +120,36 @@ impl Error {
             | Self::Name(_)
             | Self::MoreNamesThanAdded
             | Self::MoreNamesThanRemoved
-            | Self::NoKey => StatusCode::BAD_REQUEST,
+            | Self::NoKey
+            | Self::NoHost
+            | Self::Limit(_) => StatusCode::BAD_REQUEST,
+            Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::WrongToken | Self::NoCustomHeader => StatusCode::FORBIDDEN,
+            Self::TooManyWrongTokens(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::OtherHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
-            Self::TooManySubscribers => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManySubscribers | Self::NotRead(NotRead::TooMany) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotRead(NotRead::Unknown(_) | NotRead::NoLogs(NoLogs::Nothing)) => StatusCode::NOT_FOUND,
+            Self::NotRead(NotRead::NoLogs(NoLogs::Unseen)) => StatusCode::BAD_REQUEST,
+            Self::NotRead(NotRead::NoLogs(NoLogs::Engine(_))) => StatusCode::BAD_GATEWAY,
             Self::Loop => StatusCode::LOOP_DETECTED,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_) | Self::FormTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Inbound(refusal) => Self::of_inbound(refusal),
             Self::Refused(Refusal::NotReady { .. } | Refusal::Stopping | Refusal::Rival) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Refused(_) => StatusCode::BAD_REQUEST,
+            Self::NotReloaded(NotReloaded::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(Refusal::NoReplica(_) | Refusal::NoSeat(_)) => StatusCode::NOT_FOUND,
+            Self::Refused(
+                Refusal::NotNow { .. }
+                | Refusal::Drained(_)
+                | Refusal::NotDrained(_)
+                | Refusal::Replacing(_)
+                | Refusal::Rolling { .. },
+            ) => StatusCode::CONFLICT,
+            Self::Refused(_) | Self::NotReloaded(_) => StatusCode::BAD_REQUEST,
             Self::Router(error) => Self::of_router(error),
         }
     }
@@ -180,8 +246,19 @@ impl Error {
         if let Some(status) = self.proxy_status() {
             response.headers_mut().insert(PROXY_STATUS.clone(), HeaderValue::from_static(status));
         }
-        if let Self::Inbound(inbound::Refusal::Connect) = self {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+        let field = match self {
+            Self::Inbound(inbound::Refusal::Connect) => {
+                Some((header::ALLOW, HeaderValue::from_static(ALLOWED)))
+            }
+            Self::NotAllowed { allowed, .. } => {
+                HeaderValue::from_str(allowed).ok().map(|allowed| (header::ALLOW, allowed))
+            }
+            Self::NoToken => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::TooManyWrongTokens(left) => Some((header::RETRY_AFTER, in_seconds(*left).into())),
+            _ => None,
+        };
+        if let Some((name, value)) = field {
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -195,6 +272,11 @@ impl actix_web::ResponseError for Error {
     fn error_response(&self) -> actix_web::HttpResponse {
         self.response().map_into_boxed_body().into()
     }
+}
+
+/// Rounded up: whoever waits so long has waited long enough.
+fn in_seconds(time: Duration) -> u64 {
+    time.as_secs_f64().ceil() as u64
 }
 
 /// A failure as the contract words it.

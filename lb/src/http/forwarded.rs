@@ -85,15 +85,25 @@ pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies) ->
         }
     }
     let mut client = peer.ip;
-    let mut chain = peer.field;
-    if peer.trusted && headers.contains_key(&FOR) {
-        let said = headers.get_all(&FOR).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
-        let whole = said.chain([chain.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
+    let mut chain = peer.field.clone();
+    if let Some(whole) = whole(headers, &peer) {
         client = client_of(&whole, peer.ip, trusted);
         chain = HeaderValue::from_maybe_shared(bytes::Bytes::from(whole)).unwrap_or(chain);
     }
     headers.insert(FOR.clone(), chain);
     client
+}
+
+/// The client's address, as [`rewrite`] returns it.
+pub fn client(headers: &HeaderMap, peer: &Peer, trusted: &TrustedProxies) -> IpAddr {
+    whole(headers, peer).map_or(peer.ip, |whole| client_of(&whole, peer.ip, trusted))
+}
+
+/// The chain that a trusted proxy tells of, and the proxy at its end.
+fn whole(headers: &HeaderMap, peer: &Peer) -> Option<Vec<u8>> {
+    let said = headers.get_all(&FOR).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
+    let whole = || said.chain([peer.field.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
+    (peer.trusted && headers.contains_key(&FOR)).then(whole)
 }
 
 /// Says that the message came through us.

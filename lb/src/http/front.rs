@@ -1,42 +1,57 @@
 //! The traffic listener: four paths of its own, everything else goes to a replica.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
 use actix::Addr;
 use actix_http::body::BodySize;
 use actix_http::header::{self, HeaderMap, HeaderValue};
-use actix_http::{ConnectionType, Method, Payload, Request, Response, StatusCode, Version};
+use actix_http::{ConnectionType, Method, Payload, Request, Response, StatusCode};
 use actix_service::{Service, ServiceFactory, fn_factory};
 use awc::http::uri::PathAndQuery;
 use futures::future::LocalBoxFuture;
 use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
-use crate::actors::router::{self, Reply, Route, RouterActor};
+use crate::actors::gate::GateActor;
+use crate::actors::router::{self, Route, RouterActor, Trail, Trails};
 use crate::actors::supervisor::{StartTime, SupervisorActor};
 use crate::inbound::{self, Answer};
 use crate::upstream::Replay;
 
-use super::body::Body;
-use super::control;
-use super::error::{Error, failure, json_response};
+use super::body::{Body, Followed};
+use super::error::Error;
 use super::forwarded::{self, Connected, Peer, TrustedProxies};
-use super::headers::{set_upgrade, strip_hop_by_hop, take_offer};
+use super::headers::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
+use super::{control, credentials, debug_headers, reply};
 
 /// What the traffic listener goes by.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whether /rep, /add and /rm are ours, or a replica's like every other path.
-    pub control: bool,
+    /// Who may call /rep, /add and /rm.
+    pub control: Control,
     /// The body of /add and /rm.
     pub control_body: control::Limits,
     /// Whether a replica's 404 becomes the contract's 400.
     pub map_404: bool,
+    /// Whether a reply tells the way of its request.
+    pub debug_headers: bool,
     /// When a client may try again that found no replica.
     pub start_time: StartTime,
     /// Whose forwarding fields are believed.
     pub trusted_proxies: TrustedProxies,
+}
+
+/// Who may call /rep, /add and /rm.
+#[derive(Clone, Debug)]
+pub enum Control {
+    /// Whoever reaches the listener.
+    Open,
+    /// Who shows the admin token.
+    Token(Addr<GateActor>),
+    /// Nobody: they are a replica's like every other path.
+    Off,
 }
 
 /// The service of one HTTP worker.
@@ -44,34 +59,37 @@ pub struct Settings {
 pub struct Front(Rc<Inner>);
 
 struct Inner {
-    settings: Settings,
+    settings: Rc<RefCell<Settings>>,
     router: Addr<RouterActor>,
     supervisor: Addr<SupervisorActor>,
+    trails: Trails,
 }
 
-/// The service as the HTTP server wants it, without actix-web's `App`: 0.4 µs less for each request. `router` starts
-/// the router of the worker that calls it.
+/// The service as the HTTP server wants it, without actix-web's `App`: 0.4 µs less for each request. `worker` starts
+/// the router of the worker that calls it, and says who is told of its requests. Another value of `settings` counts for
+/// every request that comes after it.
 pub fn service(
-    settings: Settings,
+    settings: Rc<RefCell<Settings>>,
     supervisor: Addr<SupervisorActor>,
-    router: impl Fn() -> Addr<RouterActor>,
+    worker: impl Fn() -> (Addr<RouterActor>, Trails),
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = Response<Answer<Body>>,
+    Response = Response<Answer<Followed>>,
     Error = Infallible,
     InitError = (),
     Service = Front,
     Future: 'static,
 > {
     fn_factory(move || {
-        let front = Inner { settings: settings.clone(), router: router(), supervisor: supervisor.clone() };
+        let (router, trails) = worker();
+        let front = Inner { settings: settings.clone(), router, supervisor: supervisor.clone(), trails };
         async move { Ok(Front(Rc::new(front))) }
     })
 }
 
 impl Service<Request> for Front {
-    type Response = Response<Answer<Body>>;
+    type Response = Response<Answer<Followed>>;
     type Error = Infallible;
     type Future = LocalBoxFuture<'static, Result<Self::Response, Infallible>>;
 
@@ -79,20 +97,36 @@ impl Service<Request> for Front {
 
     fn call(&self, request: Request) -> Self::Future {
         let front = self.0.clone();
+        let trail = front.trails.begin();
+        let peer = request.peer_addr();
         Box::pin(async move {
-            let refuse = |refusal| Error::Inbound(refusal).response();
-            Ok(inbound::answer(request, async |request| front.serve(request).await, refuse).await)
+            let serve = async |request: Request| {
+                trail.asks(&request);
+                let response = front.serve(request, &trail).await;
+                front.follow(response, &trail)
+            };
+            let refuse = |refusal| {
+                let error = Error::Inbound(refusal);
+                trail.facts().error = None; // this is why there is any other
+                trail.fail(&error);
+                front.follow(error.response(), &trail)
+            };
+            trail.comes_from(peer);
+            Ok(inbound::answer(request, serve, refuse).await)
         })
     }
 }
 
 impl Inner {
-    async fn serve(&self, mut request: Request) -> Response<Body> {
+    async fn serve(&self, mut request: Request, trail: &Rc<Trail>) -> Response<Body> {
         // What follows an offer to upgrade may be meant for the other protocol.
         let upgrade = request.upgrade() || request.head().headers.contains_key(header::UPGRADE);
         let payload = request.take_payload();
-        let answer = self.answer(request, payload).await;
-        let mut response = answer.unwrap_or_else(|error| self.failure(&error));
+        let answer = self.answer(request, payload, trail).await;
+        let mut response = answer.unwrap_or_else(|error| {
+            trail.fail(&error);
+            self.failure(&error)
+        });
         if upgrade && response.status() == StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().no_chunking(true);
         } else if upgrade {
@@ -101,24 +135,55 @@ impl Inner {
         response
     }
 
-    async fn answer(&self, request: Request, payload: Payload) -> Result<Response<Body>, Error> {
-        let limits = self.settings.control_body;
+    async fn answer(
+        &self,
+        request: Request,
+        payload: Payload,
+        trail: &Rc<Trail>,
+    ) -> Result<Response<Body>, Error> {
+        let (ours, limits) = {
+            let settings = self.settings.borrow();
+            (!matches!(settings.control, Control::Off), settings.control_body)
+        };
         match (request.method(), request.path()) {
             (&Method::GET, "/heartbeat") => {
                 Ok(Response::with_body(StatusCode::OK, Body::Own(Default::default())))
             }
-            (&Method::GET, "/rep") if self.settings.control => control::rep(&self.supervisor).await,
-            (&Method::POST, "/add") if self.settings.control => {
+            (&Method::GET, "/rep") if ours => {
+                self.admit(&request).await?;
+                control::rep(&self.supervisor).await
+            }
+            (&Method::POST, "/add") if ours => {
+                self.admit(&request).await?;
                 control::add(&self.supervisor, payload, limits).await
             }
-            (&Method::POST | &Method::DELETE, "/rm") if self.settings.control => {
+            (&Method::POST | &Method::DELETE, "/rm") if ours => {
+                self.admit(&request).await?;
                 control::remove(&self.supervisor, payload, limits).await
             }
-            _ => self.forward(request, payload).await,
+            _ => self.forward(request, payload, trail).await,
         }
     }
 
-    async fn forward(&self, mut request: Request, payload: Payload) -> Result<Response<Body>, Error> {
+    /// Whether whoever sent a control call may.
+    async fn admit(&self, request: &Request) -> Result<(), Error> {
+        let gate = match &self.settings.borrow().control {
+            Control::Token(gate) => gate.clone(),
+            Control::Open | Control::Off => return Ok(()),
+        };
+        let headers = &request.head().headers;
+        let token = credentials::bearer(headers).ok_or(Error::NoToken)?;
+        let peer = self.peer(request).ok_or(router::Error::ClientLeft)?;
+        let client = forwarded::client(headers, &peer, &self.settings.borrow().trusted_proxies);
+        credentials::show(&gate, client, token).await
+    }
+
+    async fn forward(
+        &self,
+        mut request: Request,
+        payload: Payload,
+        trail: &Rc<Trail>,
+    ) -> Result<Response<Body>, Error> {
         let peer = self.peer(&request).ok_or(router::Error::ClientLeft)?;
         let head = request.head_mut();
         if forwarded::loops(&head.headers) {
@@ -135,27 +200,41 @@ impl Inner {
             if offer.is_empty() { request_body(&headers, payload) } else { Some(Replay::tunnel(payload)) };
         strip_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT); // inbound answers it
-        let client = forwarded::rewrite(&mut headers, peer, &self.settings.trusted_proxies);
+        if let (Control::Token(_), "/rep" | "/add" | "/rm") = (&self.settings.borrow().control, target.path())
+        {
+            headers.remove(header::AUTHORIZATION); // meant for us, though the method is not ours
+        }
+        let client = forwarded::rewrite(&mut headers, peer, &self.settings.borrow().trusted_proxies);
         forwarded::sign(&mut headers);
         if !offer.is_empty() {
             set_upgrade(&mut headers, offer);
         }
-        let path = self.settings.map_404.then(|| target.path().to_owned());
-        let forwarded = router::Request { method: method.clone(), target, headers, client, body };
+        let path = self.settings.borrow().map_404.then(|| target.path().to_owned());
+        let trail = trail.clone();
+        let forwarded = router::Request { method: method.clone(), target, headers, client, body, trail };
         // Dropped with this future, when the client leaves.
         let (_here, gone) = oneshot::channel();
         let route = Route { request: SendWrapper::new(forwarded), gone };
-        let reply = self.router.send(route).await.map_err(|_| router::Error::Stopping)??.take();
+        let answer = self.router.send(route).await.map_err(|_| router::Error::Stopping)??.take();
         match path {
-            Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(unknown_path(&path)),
-            _ => Ok(response(reply, &method, version)),
+            Some(path) if answer.status == StatusCode::NOT_FOUND => Ok(reply::unknown_path(&path)),
+            _ => Ok(reply::response(answer, &method, version)),
         }
+    }
+
+    /// The answer as it is sent, and the trail's end with it.
+    fn follow(&self, mut response: Response<Body>, trail: &Rc<Trail>) -> Response<Followed> {
+        trail.facts().status = Some(response.status());
+        if self.settings.borrow().debug_headers {
+            debug_headers::tell(response.headers_mut(), &trail.facts());
+        }
+        response.map_body(|_, body| Followed::new(body, trail.clone()))
     }
 
     fn failure(&self, error: &Error) -> Response<Body> {
         let mut response = error.response();
         if let Error::Router(router::Error::NoReplica) = error {
-            let seconds = HeaderValue::from(self.settings.start_time.seconds());
+            let seconds = HeaderValue::from(self.settings.borrow().start_time.seconds());
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response
@@ -163,7 +242,7 @@ impl Inner {
 
     /// Who sent a request; `None` if it left at once.
     fn peer(&self, request: &Request) -> Option<Peer> {
-        let (address, trusted) = (request.peer_addr()?, &self.settings.trusted_proxies);
+        let (address, trusted) = (request.peer_addr()?, &self.settings.borrow().trusted_proxies);
         Some(match request.conn_data::<Connected>() {
             Some(connected) => connected.peer(address, trusted),
             None => Peer::new(address, trusted),
@@ -180,45 +259,4 @@ fn request_body(headers: &HeaderMap, payload: Payload) -> Option<Replay> {
         None => return None,
     };
     Some(Replay::new(payload, size))
-}
-
-/// A replica's reply as the client gets it.
-fn response(reply: Reply, method: &Method, version: Version) -> Response<Body> {
-    let Reply { status, reason, mut headers, payload, in_flight } = reply;
-    let mut protocols = Vec::new();
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        protocols.extend(headers.remove(header::UPGRADE));
-    }
-    strip_hop_by_hop(&mut headers);
-    forwarded::sign(&mut headers);
-    if !protocols.is_empty() {
-        set_upgrade(&mut headers, protocols);
-    }
-    let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let size = match (content_length(&headers), &payload) {
-        _ if bodiless => BodySize::None,
-        (Some(length), _) => BodySize::Sized(length),
-        (None, Payload::None) if method == Method::HEAD => BodySize::None,
-        (None, Payload::None) => BodySize::Sized(0),
-        (None, _) => BodySize::Stream,
-    };
-    let mut response = Response::with_body(status, Body::Replica { payload, size, in_flight });
-    *response.headers_mut() = headers;
-    response.head_mut().reason = reason;
-    if version < Version::HTTP_11 && size == BodySize::Stream {
-        // No chunks for an HTTP/1.0 client: the end of the connection is the end of the body.
-        response.head_mut().no_chunking(true);
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
-    response
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// The contract's 400 (`--map-404`).
-fn unknown_path(path: &str) -> Response<Body> {
-    let message = format!("'{path}' endpoint does not exist in server replicas");
-    json_response(StatusCode::BAD_REQUEST, &failure(&message))
 }

@@ -1,4 +1,4 @@
-//! Fields that belong to one connection and are not passed on (RFC 9110 §7.6.1).
+//! Fields that belong to one connection and are not passed on (RFC 9110 §7.6.1), and how long a body is.
 
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_http::{ConnectionType, RequestHead};
@@ -44,6 +44,11 @@ pub fn set_upgrade(headers: &mut HeaderMap, protocols: Vec<HeaderValue>) {
         headers.append(header::UPGRADE, protocol);
     }
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+}
+
+/// How long the body is, if a field says so.
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// Whether a value, which is a list, has this token.

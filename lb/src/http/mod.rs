@@ -2,16 +2,20 @@
 //!
 //! - [`front`]: the traffic listener: its own four paths, everything else to a replica
 //! - [`control`]: /rep, /add and /rm
-//! - [`admin`]: the admin listener; `change`: what it changes, and plans; `events`: what happens
+//! - [`admin`]: the admin listener
+//! - `reply`: a replica's reply as the client gets it · `debug_headers`: what a reply tells of its request's way
 //! - `headers`: what must not be passed on; `forwarded`: what is said of the client
+//! - `credentials`: the admin token as a request shows it
 //! - `error`: what went wrong, as a status code: the only place that knows these
 
 pub mod admin;
 mod body;
-mod change;
 pub mod control;
+mod credentials;
+mod dashboard;
+mod debug_headers;
 mod error;
-mod events;
 pub mod forwarded;
 pub mod front;
 pub(crate) mod headers;
+mod reply;

@@ -1,6 +1,6 @@
 //! Where connections enter: counted over all workers, and each put under guard and under its worker's deadlines.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ pub(super) struct Admission(Option<Arc<AtomicUsize>>);
 
 /// The door of one worker.
 pub struct Door {
-    settings: Rc<Settings>,
+    settings: RefCell<Rc<Settings>>,
     connections: Connections,
     deadlines: Rc<Deadlines>,
 }
@@ -92,13 +92,19 @@ impl Drop for Admission {
 impl Door {
     /// The door of this thread; it needs a `LocalSet` (actix gives one).
     pub fn new(settings: Settings, connections: Connections) -> Self {
-        Self { settings: Rc::new(settings), connections, deadlines: Rc::default() }
+        Self { settings: RefCell::new(Rc::new(settings)), connections, deadlines: Rc::default() }
+    }
+
+    /// From now on connections that begin go by these.
+    pub fn configure(&self, settings: Settings) {
+        *self.settings.borrow_mut() = Rc::new(settings);
     }
 
     /// Puts a connection under guard.
     pub fn guard<T>(&self, io: T) -> Guarded<T> {
         let (reading, writing) = (self.watch(), self.watch());
-        let connection = Connection::new(self.settings.clone(), reading, writing, self.connections.admit());
+        let settings = self.settings.borrow().clone();
+        let connection = Connection::new(settings, reading, writing, self.connections.admit());
         Guarded::new(io, Rc::new(connection))
     }
 

@@ -135,6 +135,17 @@ impl Layout {
         }
     }
 
+    /// How many seats fit, from the first on, if some have these weights and the rest 100.
+    pub fn max_seats_of(&self, weights: &BTreeMap<SeatId, Weight>) -> usize {
+        let Scheme::Ring { virtual_nodes: per_seat, .. } = self.scheme else { return self.max_seats() };
+        let mut left = self.slots;
+        let weight = |seat| weights.get(&seat).copied().unwrap_or(Weight::DEFAULT);
+        let nodes =
+            (1..=self.slots).filter_map(SeatId::new).map(|seat| virtual_nodes::count(per_seat, weight(seat)));
+        let fits = |nodes: &u32| left.checked_sub(*nodes).inspect(|rest| left = *rest).is_some();
+        nodes.take_while(fits).count()
+    }
+
     /// Where a key lies.
     pub fn position(&self, key: &[u8]) -> Position {
         let number = self.hash.key(key);
@@ -161,7 +172,11 @@ impl Layout {
         SlotMap::new(seats.keys().copied().collect(), owners)
     }
 
-    pub(super) fn check_room(&self, seats: &BTreeMap<SeatId, Weight>) -> Result<(), RingError> {
+    /// Whether the seats fit.
+    ///
+    /// # Errors
+    /// [`RingError::Full`] or [`RingError::TooManySeats`], with the numbers.
+    pub fn check_room(&self, seats: &BTreeMap<SeatId, Weight>) -> Result<(), RingError> {
         let (slots, count) = (self.slots, seats.len());
         match self.scheme {
             Scheme::Ring { virtual_nodes: per_seat, .. } => {

@@ -9,8 +9,9 @@ use super::walk::Walk;
 pub(super) const NONE: u32 = u32::MAX;
 
 /// One of the M positions of a slot map, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = u32, maximum = 1_048_575, example = 42)]
 pub struct Slot(pub(super) u32);
 
 /// Which seat owns each slot. Only [`Layout::slot_map`](super::Layout::slot_map) makes one.
@@ -60,6 +61,13 @@ impl SlotMap {
             .filter_map(|(slot, owner)| Some((slot, *self.seats.get(*owner as usize)?)))
     }
 
+    /// The owners from slot 0 onward, each with how many slots in a row it has; together all slots. Nobody (`None`)
+    /// owns them if there is no seat.
+    pub fn runs(&self) -> Vec<(Option<SeatId>, u32)> {
+        let runs = self.owners.chunk_by(|one, next| one == next);
+        runs.map(|run| (self.seats.get(run[0] as usize).copied(), run.len() as u32)).collect()
+    }
+
     /// The seats in ascending order, each with the number of slots that it owns.
     pub fn seats(&self) -> impl ExactSizeIterator<Item = (SeatId, u32)> {
         self.seats.iter().copied().zip(self.owned.iter().copied())
@@ -89,5 +97,21 @@ impl SlotMap {
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::seat;
+    use super::*;
+
+    #[test]
+    fn runs_are_the_owners_in_order() {
+        let map = |seats: &[u32], owners: &[u32]| {
+            SlotMap::new(seats.iter().map(|n| seat(*n)).collect(), owners.to_vec())
+        };
+        let owned = map(&[3, 7], &[0, 0, 1, 0, 1, 1]).runs();
+        assert_eq!(owned, [(Some(seat(3)), 2), (Some(seat(7)), 1), (Some(seat(3)), 1), (Some(seat(7)), 2)]);
+        assert_eq!(map(&[], &[NONE; 4]).runs(), [(None, 4)]);
     }
 }

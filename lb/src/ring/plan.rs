@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Layout, Ring, RingError, SeatId, Slot, SlotMap, Weight};
 
-/// Seats that would join and seats that would leave, in one change.
+/// Seats that would leave, weigh something else and join, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proposal {
     /// New seats.
     pub join: Vec<(SeatId, Weight)>,
     /// Seats of the ring.
     pub leave: Vec<SeatId>,
+    /// Other weights of seats that stay.
+    pub weights: Vec<(SeatId, Weight)>,
 }
 
 /// What a [`Proposal`] does. Compares slot maps, so it is exact: a key moves if the owner of its slot changes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Plan {
     /// Of the ring that it was made for.
     pub epoch: u64,
@@ -34,6 +37,9 @@ pub struct Plan {
     pub seats: Vec<Share>,
     /// The ring's digest after the change.
     pub digest: String,
+    /// The ring's epoch once it has happened, if nothing else does.
+    #[serde(skip)]
+    pub epoch_after: u64,
     #[serde(skip)]
     layout: Layout,
     #[serde(skip)]
@@ -43,7 +49,7 @@ pub struct Plan {
 }
 
 /// Slots that go from one seat to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Move {
     /// Who owns them; `None` if there is no seat.
     pub from: Option<SeatId>,
@@ -54,7 +60,7 @@ pub struct Move {
 }
 
 /// The most slots that a seat owns against what its weight asks for; 1 is perfect, `None` without seats.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Balance {
     /// Now.
     pub before: Option<f64>,
@@ -63,7 +69,7 @@ pub struct Balance {
 }
 
 /// A seat that there would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Share {
     /// Its number.
     pub seat: SeatId,
@@ -74,7 +80,7 @@ pub struct Share {
 }
 
 /// Where one key is, and where it would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fate {
     /// Its slot.
     pub slot: Slot,
@@ -87,10 +93,11 @@ pub struct Fate {
 impl Plan {
     /// What `proposal` would do to `ring`.
     ///
-    /// An error where [`Ring::join`] has one. Seats that do not exist leave nothing.
+    /// An error where [`Ring::join`] or [`Ring::weigh`] has one. Seats that do not exist leave nothing.
     pub fn new(ring: &Ring, proposal: &Proposal) -> Result<Self, RingError> {
         let mut changed = ring.clone();
         changed.leave(&proposal.leave);
+        changed.weigh(&proposal.weights)?;
         let join: Vec<_> = proposal.join.iter().map(|(seat, weight)| (*seat, *weight, None)).collect();
         changed.join(&join)?;
 
@@ -106,11 +113,17 @@ impl Plan {
             moves,
             peak_to_average: Balance { before: peak_to_average(ring), after: peak_to_average(&changed) },
             seats: shares(&changed).collect(),
+            epoch_after: ring.epoch() + u64::from(changed.epoch() > ring.epoch()),
             digest: changed.digest(),
             layout,
             before,
             after,
         })
+    }
+
+    /// Who would own the slots: [`SlotMap::runs`] after the change.
+    pub fn owners(&self) -> Vec<(Option<SeatId>, u32)> {
+        self.after.runs()
     }
 
     /// What becomes of a key.
@@ -169,7 +182,8 @@ mod tests {
 
     fn plan(ring: &Ring, join: &[u32], leave: &[u32]) -> Plan {
         let join = join.iter().map(|n| (seat(*n), Weight::DEFAULT)).collect();
-        Plan::new(ring, &Proposal { join, leave: leave.iter().map(|n| seat(*n)).collect() }).unwrap()
+        let leave = leave.iter().map(|n| seat(*n)).collect();
+        Plan::new(ring, &Proposal { join, leave, weights: vec![] }).unwrap()
     }
 
     #[test]
@@ -201,7 +215,10 @@ mod tests {
     #[test]
     fn what_cannot_join_has_no_plan() {
         let join = vec![(seat(1), Weight::DEFAULT)];
-        let refused = Plan::new(&ring(&[100]), &Proposal { join, leave: vec![] });
+        let refused = Plan::new(&ring(&[100]), &Proposal { join, ..Proposal::default() });
         assert_eq!(refused, Err(RingError::SeatExists(seat(1))));
+        let weights = vec![(seat(2), Weight::DEFAULT)];
+        let refused = Plan::new(&ring(&[100]), &Proposal { weights, ..Proposal::default() });
+        assert_eq!(refused, Err(RingError::NoSuchSeat(seat(2))));
     }
 }

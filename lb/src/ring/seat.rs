@@ -4,21 +4,26 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
+use utoipa::ToSchema;
+
 use crate::name::Name;
 
 /// The number of a seat: 1, 2, 3 … A new seat gets the smallest free one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = u32, minimum = 1, maximum = 1_048_576, example = 1)]
 pub struct SeatId(NonZeroU32);
 
 /// A seat's weight, 1…1,000; 100 is the default and stands for K virtual nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = u32, minimum = 1, maximum = 1000, example = 100)]
 pub struct Weight(u16);
 
 /// Which start of a replica this is: grows with every launch in a cluster and is never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = u64, example = 7)]
 pub struct Incarnation(pub u64);
 
 /// The running instance that occupies a seat, as the routers need it.

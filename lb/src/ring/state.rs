@@ -98,6 +98,21 @@ impl Ring {
         Some(replica)
     }
 
+    /// Seats get other weights, all in one epoch; who has them stays.
+    ///
+    /// An error, and no change, if a seat does not exist, or if the seats would not fit the layout.
+    pub fn weigh(&mut self, changes: &[(SeatId, Weight)]) -> Result<(), RingError> {
+        let mut weights = self.weights.clone();
+        for (seat, weight) in changes {
+            *weights.get_mut(seat).ok_or(RingError::NoSuchSeat(*seat))? = *weight;
+        }
+        self.layout.check_room(&weights)?;
+        if weights != self.weights {
+            self.reseat(weights);
+        }
+        Ok(())
+    }
+
     /// Seats leave the slot map, all in one epoch: returns their occupants. Unknown seats are passed over.
     pub fn leave(&mut self, seats: &[SeatId]) -> Vec<Arc<Replica>> {
         let mut weights = self.weights.clone();
@@ -221,6 +236,10 @@ mod tests {
         assert_eq!(ring.vacate(seat(4)), None);
         assert_eq!(ring.leave(&[seat(4)]), []);
         assert_eq!(ring.join(&[]), Ok(()));
+        let unknown = RingError::NoSuchSeat(seat(4));
+        assert_eq!(ring.weigh(&[(seat(1), weight(7)), (seat(4), weight(7))]), Err(unknown));
+        assert_eq!(ring.weigh(&[]), Ok(()));
+        assert_eq!(ring.weigh(&[(seat(1), Weight::DEFAULT)]), Ok(()));
         assert_eq!(
             (ring.epoch(), ring.digest(), ring.slot_map().clone(), ring.lookup(Slot(0), 0, 9)),
             before
@@ -242,6 +261,23 @@ mod tests {
             ring.seats().map(|state| (state.seat, state.weight, state.occupant.cloned())).collect();
         assert_eq!(states, [(seat(3), weight(100), Some(replica(3, 3))), (seat(9), weight(50), None)]);
         assert_eq!(ring.seats().map(|state| state.slots).sum::<u32>(), 512);
+    }
+
+    #[test]
+    fn a_weight_changes_the_map_and_nobodys_seat() {
+        let mut ring = ring();
+        let before = ring.digest();
+        let owned = |ring: &Ring| ring.seats().map(|state| state.slots).collect::<Vec<_>>();
+        let old = owned(&ring);
+        ring.weigh(&[(seat(2), weight(300)), (seat(3), weight(50))]).unwrap();
+        assert_eq!(ring.epoch(), 2);
+        let new = owned(&ring);
+        assert!(new[1] > old[1] && new[2] < old[2], "{old:?} {new:?}");
+        let occupants: Vec<_> = ring.seats().map(|state| state.occupant.cloned()).collect();
+        assert_eq!(occupants, [Some(replica(1, 1)), Some(replica(2, 2)), None]);
+        assert_eq!(ring.occupied().iter().map(|seated| seated.weight.get()).collect::<Vec<_>>(), [100, 300]);
+        ring.weigh(&[(seat(2), weight(100)), (seat(3), weight(100))]).unwrap();
+        assert_eq!((ring.digest(), owned(&ring)), (before, old));
     }
 
     #[test]

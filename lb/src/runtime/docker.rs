@@ -6,12 +6,14 @@
 //! - `engine`: the calls, each bounded in time
 //! - `template`: what a container is made of · `labels`: what it says of itself
 //! - `launch`: a container is made and started · `compose`: as part of a compose project
+//! - `output`: what a container writes
 //! - `watch`: the engine's events, and a look around after each break
 
 mod compose;
 mod engine;
 mod labels;
 mod launch;
+mod output;
 mod template;
 mod watch;
 
@@ -31,7 +33,7 @@ use tokio::time::sleep;
 use self::engine::{Engine, Trouble};
 use self::labels::Labels;
 pub use self::template::Template;
-use super::{Error, Event, Found, Instance, Launch, Runtime, Standing};
+use super::{Error, Event, Found, Instance, Launch, NoLogs, Runtime, Standing, Tail, logs};
 use crate::name::Name;
 use crate::ring::{Incarnation, Weight};
 
@@ -135,6 +137,18 @@ impl Runtime for Docker {
         let id = self.0.containers.borrow().get(&incarnation).map(|container| container.id.clone());
         let docker = self.0.clone();
         async move { docker.engine.last_line(&id?).await }.boxed_local()
+    }
+
+    fn logs(
+        &self,
+        incarnation: Incarnation,
+        tail: Tail,
+    ) -> LocalBoxFuture<'static, Result<logs::Output, NoLogs>> {
+        let containers = self.0.containers.borrow();
+        let id = containers.get(&incarnation).map(|container| container.id.clone());
+        let id = id.filter(|id| !id.is_empty());
+        let docker = self.0.clone();
+        async move { output::of(&docker.engine, &id.ok_or(NoLogs::Nothing)?, tail).await }.boxed_local()
     }
 
     fn events(&self) -> LocalBoxStream<'static, Event> {

@@ -6,12 +6,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::{FutureExt, LocalBoxFuture, ready};
 use futures::stream::{self, LocalBoxStream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::{Error, Event, Exit, Found, Instance, Launch, Runtime};
+use super::{Error, Event, Exit, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
 use crate::ring::Incarnation;
 
 /// A handle of the script; clones share it. A test keeps one and gives another to the supervisor.
@@ -56,6 +57,7 @@ struct Script {
     stops_take: Duration,
     calls: Vec<Call>,
     running: BTreeMap<Incarnation, Health>,
+    written: BTreeMap<Incarnation, Vec<String>>,
     exits: mpsc::UnboundedSender<Event>,
     events: Option<mpsc::UnboundedReceiver<Event>>,
 }
@@ -73,6 +75,7 @@ impl Fake {
             stops_take: Duration::ZERO,
             calls: Vec::new(),
             running,
+            written: BTreeMap::new(),
             exits,
             events: Some(events),
         })))
@@ -122,6 +125,11 @@ impl Fake {
             // A test that never asked for the events does not want them.
             let _ = script.exits.send(Event::Exited { incarnation, exit });
         }
+    }
+
+    /// Adds a line to the output of a replica. A follower gets what was written before it asked, and no end.
+    pub fn write(&self, incarnation: Incarnation, line: &str) {
+        self.0.borrow_mut().written.entry(incarnation).or_default().push(format!("{line}\n"));
     }
 
     /// The made-up address of a replica: 10.x.y.z:5000, of the incarnation's lowest 24 bits.
@@ -174,6 +182,21 @@ impl Runtime for Fake {
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
         ready(Ok(self.0.borrow().found.clone())).boxed_local()
+    }
+
+    fn logs(
+        &self,
+        incarnation: Incarnation,
+        tail: Tail,
+    ) -> LocalBoxFuture<'static, Result<logs::Output, NoLogs>> {
+        let script = self.0.borrow();
+        let lines = script.written.get(&incarnation).ok_or(NoLogs::Nothing).map(|lines| {
+            let lines = lines[lines.len().saturating_sub(tail.lines)..].to_vec();
+            let rest =
+                if tail.follow { stream::pending().left_stream() } else { stream::empty().right_stream() };
+            stream::iter(lines).map(Bytes::from).chain(rest).boxed_local()
+        });
+        ready(lines).boxed_local()
     }
 
     fn events(&self) -> LocalBoxStream<'static, Event> {

@@ -3,6 +3,7 @@
 pub mod docker;
 pub mod fake;
 pub mod fixed;
+pub mod logs;
 pub mod process;
 mod upstream;
 
@@ -19,6 +20,7 @@ use crate::name::Name;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
 use crate::upstream::probe;
 
+pub use logs::{NoLogs, Tail};
 pub use upstream::{NotAnUpstream, Upstream};
 
 /// What to start.
@@ -152,6 +154,11 @@ pub trait Runtime {
     /// The last line that a replica wrote, if the runtime sees its output.
     fn last_words(&self, _: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         Box::pin(ready(None))
+    }
+
+    /// What a replica writes, if the runtime sees it.
+    fn logs(&self, _: Incarnation, _: Tail) -> LocalBoxFuture<'static, Result<logs::Output, NoLogs>> {
+        Box::pin(ready(Err(NoLogs::Unseen)))
     }
 
     /// Sends one heartbeat, over a fresh connection.

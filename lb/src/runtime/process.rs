@@ -4,6 +4,7 @@
 //! that a signal reaches its own children too. [`crate::child`] is what the child does first. Its parent death
 //! signal follows the *thread* that forked: a [`Process`] belongs on the main thread.
 
+mod kept;
 mod output;
 mod watcher;
 
@@ -24,11 +25,13 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use self::output::Output;
+use self::kept::Reader;
+use self::output::{LAST_WORDS, Output};
 use self::watcher::Watcher;
-use super::{Error, Event, Exit, Found, Instance, Launch, Runtime};
+use super::{Error, Event, Exit, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
 use crate::child;
 use crate::ring::Incarnation;
+use crate::token::Token;
 
 /// What every replica runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +70,7 @@ struct Running {
     group: Pid,
     port: u16,
     stopping: bool,
-    last_line: Rc<RefCell<String>>,
+    kept: Reader,
     /// Closed as soon as the child is reaped.
     reaped: watch::Receiver<()>,
 }
@@ -99,7 +102,7 @@ impl Process {
         let mut children = self.children.borrow_mut();
         children.watcher.add(group);
         let running =
-            Running { group, port: address.port(), stopping: false, last_line: output.last.clone(), reaped };
+            Running { group, port: address.port(), stopping: false, kept: output.kept.clone(), reaped };
         children.running.insert(launch.incarnation, running);
         let follower = Follower {
             incarnation: launch.incarnation,
@@ -125,6 +128,7 @@ impl Process {
 
     fn command(&self, launch: &Launch, listener: TcpListener, port: u16) -> Command {
         let mut command = Command::new(&self.executable);
+        command.env_remove(Token::VARIABLE); // no replica's business
         let parent = std::process::id().to_string();
         let name = launch.name.as_str();
         match &self.program {
@@ -178,8 +182,26 @@ impl Runtime for Process {
 
     fn last_words(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         let children = self.children.borrow();
-        let line = children.running.get(&incarnation).map(|running| running.last_line.borrow().clone());
+        let line = children.running.get(&incarnation).map(|running| running.kept.last());
         ready(line.filter(|line| !line.is_empty())).boxed_local()
+    }
+
+    fn logs(
+        &self,
+        incarnation: Incarnation,
+        tail: Tail,
+    ) -> LocalBoxFuture<'static, Result<logs::Output, NoLogs>> {
+        let children = self.children.borrow();
+        let output = children.running.get(&incarnation).map(|running| {
+            let mut reaped = running.reaped.clone();
+            // A descendant that left the process group may hold the pipe open for ever.
+            let over = async move {
+                let _ = reaped.changed().await;
+                tokio::time::sleep(LAST_WORDS).await;
+            };
+            running.kept.read(tail).take_until(Box::pin(over)).boxed_local()
+        });
+        ready(output.ok_or(NoLogs::Nothing)).boxed_local()
     }
 
     fn events(&self) -> LocalBoxStream<'static, Event> {

@@ -37,7 +37,7 @@ pub struct Settings {
 pub struct Pool(Rc<Inner>);
 
 struct Inner {
-    settings: Settings,
+    settings: Cell<Settings>,
     replicas: RefCell<HashMap<SocketAddr, Rc<Replica>>>,
     watches: Watches,
     sweeping: Cell<bool>,
@@ -66,11 +66,16 @@ impl Pool {
     /// An empty pool. It lives on the thread that made it, within a `LocalSet` (actix gives one).
     pub fn new(settings: Settings) -> Self {
         Self(Rc::new(Inner {
-            settings,
+            settings: Cell::new(settings),
             replicas: RefCell::default(),
             watches: Watches::default(),
             sweeping: Cell::new(false),
         }))
+    }
+
+    /// From now on every attempt that begins goes by these.
+    pub fn configure(&self, settings: Settings) {
+        self.0.settings.set(settings);
     }
 
     /// An awc client on this pool: it adds no headers, follows no redirect, has no time-out of its own, and
@@ -117,7 +122,7 @@ impl Pool {
 
     /// How long to wait.
     pub(super) fn settings(&self) -> Settings {
-        self.0.settings
+        self.0.settings.get()
     }
 
     /// A new watch; the sweep runs as long as there is any.

@@ -43,11 +43,24 @@ impl Balancer {
         balancer
     }
 
-    /// Starts `lb` on free ports and waits until its listeners are open.
+    /// Starts `lb` on free ports, unless they are given, and waits until its listeners are open.
     pub fn launch(args: &[&str]) -> Self {
+        Self::launch_with(args, &[])
+    }
+
+    /// The same, with these variables.
+    pub fn launch_with(args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
-        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args(args);
-        command.env("RUST_LOG", "info").stderr(Stdio::piped()).stdout(Stdio::null()).stdin(Stdio::null());
+        command.args(args);
+        for listener in ["--listen", "--admin-listen"].iter().filter(|listener| !args.contains(listener)) {
+            command.args([listener, "127.0.0.1:0"]);
+        }
+        command
+            .env("RUST_LOG", "info")
+            .envs(env.iter().copied())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .stdin(Stdio::null());
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (lines, log) = channel();
@@ -116,6 +129,11 @@ impl Balancer {
         call(self.admin, "GET", "/api/state", &[], b"").json()
     }
 
+    /// Where a key goes as /api/explain says it.
+    pub fn explain(&self, key: &str) -> Value {
+        call(self.admin, "GET", &format!("/api/explain?key={key}"), &[], b"").json()
+    }
+
     /// The replica of each seat as /api/state shows it.
     pub fn replicas(&self) -> Vec<Value> {
         self.state()["seats"].as_array().unwrap().iter().map(|seat| seat["replica"].clone()).collect()
@@ -182,7 +200,7 @@ impl Answer {
 
 /// One request on a connection of its own.
 pub fn call(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

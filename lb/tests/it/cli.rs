@@ -106,6 +106,7 @@ fn a_plan_is_asked_for_and_shown() {
             "/api/add",
             json!({ "n": 2, "hostnames": ["S5"], "dry_run": true }),
         ),
+        (&["plan", "--weight", "2=200,1=50"], "/api/plan", json!({ "weights": { "1": 50, "2": 200 } })),
         (&["rm", "1", "--dry-run"], "/api/remove", json!({ "n": 1, "hostnames": [], "dry_run": true })),
     ] {
         let (admin, served) = answering("200 OK", PLAN);
@@ -132,6 +133,45 @@ fn a_change_is_made_and_its_list_shown() {
         let (admin, served) = answering("200 OK", LIST);
         assert_eq!(good(&ask(admin, args)), "2 replicas: server1, S 5\n");
         assert_eq!(served.join().unwrap(), (format!("POST {path} HTTP/1.1"), body));
+    }
+}
+
+#[test]
+fn replicas_and_seats_are_steered() {
+    let balancer = Balancer::start(&["--replicas", "2"]);
+    let says = |args: &[&str], words: &str| {
+        let ended = ask(balancer.admin, args);
+        assert_eq!(good(&ended), format!("{words}\n"));
+    };
+    says(&["drain", "server2"], "server2 is drained, its seat 2 waits for it; 1 replica serves");
+    let status = ask(balancer.admin, &["status"]);
+    assert!(good(&status).contains("server2  draining"), "{}", status.stdout);
+    let again = ask(balancer.admin, &["drain", "server2"]);
+    assert_eq!(line(&again, 1), "Replica 'server2' is drained already");
+    says(&["undrain", "server2"], "server2 serves in seat 2; 2 replicas serve");
+    let replaced = ask(balancer.admin, &["replace", "server2"]);
+    assert!(good(&replaced).ends_with(" serves in seat 2; 2 replicas serve\n"), "{}", replaced.stdout);
+    let dry = ask(balancer.admin, &["weight", "1", "300", "--dry-run"]);
+    assert!(good(&dry).contains(" slots would move, "), "{}", dry.stdout);
+    let weighed = ask(balancer.admin, &["weight", "1", "300"]);
+    assert!(good(&weighed).starts_with("seat 1 weighs 300 until the process ends; "), "{}", weighed.stdout);
+    let json = ask(balancer.admin, &["weight", "1", "300", "--json"]);
+    let json: Value = serde_json::from_str(good(&json)).unwrap();
+    assert_eq!((&json["message"]["weight"], &json["message"]["slots_moved"]), (&json!(300), &json!(0)));
+    let rolling = ask(balancer.admin, &["rolling-replace"]);
+    assert!(good(&rolling).starts_with("2 replicas are replaced, one after the other"), "{}", rolling.stdout);
+    for (args, words) in [
+        (&["weight", "1", "0"][..], "must be a whole number from 1 to 1000, a weight"),
+        (&["weight", "1", "1001"], "must be a whole number from 1 to 1000, a weight"),
+        (&["weight", "0", "5"], "must be the number of a seat"),
+        (&["weight", "-1", "5"], "must be the number of a seat"),
+        (&["plan", "--weight", "2"], "must be SEAT=WEIGHT, such as 2=200"),
+        (&["plan", "--weight", "2=0"], "must be a whole number from 1 to 1000, a weight"),
+        (&["plan", "--weight", "2=1", "--add", "1"], "cannot be used with"),
+        (&["drain", "../x"], "is not allowed"),
+    ] {
+        let ended = ask(balancer.admin, args);
+        assert!(line(&ended, 64).contains(words), "{}", ended.stderr);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Replicas as containers of a real engine. Where none answers, each test says that it is skipped.
 
 mod adoption;
-mod cluster;
+pub mod cluster;
 mod compose;
+mod fleet;
 mod healing;
 mod proxy;
 mod trouble;

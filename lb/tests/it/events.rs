@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::balancer::{Balancer, PATIENCE, signal_pid};
+use crate::balancer::{Balancer, PATIENCE, call, signal_pid};
+use crate::fleet::{post, put};
 
 struct Follower {
     status: u16,
@@ -25,7 +26,7 @@ impl Follower {
         let mut connection = TcpStream::connect(admin).unwrap();
         connection.set_read_timeout(Some(PATIENCE)).unwrap();
         let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        write!(connection, "GET /api/events HTTP/1.1\r\nHost: test\r\n{last}\r\n").unwrap();
+        write!(connection, "GET /api/events HTTP/1.1\r\nHost: localhost\r\n{last}\r\n").unwrap();
         let mut follower = Self { status: 0, reader: BufReader::new(connection) };
         let head: Vec<String> = std::iter::from_fn(|| follower.line().filter(|l| !l.is_empty())).collect();
         follower.status = head[0].split(' ').nth(1).unwrap().parse().unwrap();
@@ -128,6 +129,49 @@ fn every_transition_is_told_once_in_order_and_again_to_who_has_missed_it() {
 }
 
 #[test]
+fn what_is_done_by_hand_is_told_too() {
+    let lb = Balancer::start(&["--replicas", "2"]);
+    let mut follower = Follower::new(lb.admin, None);
+    follower.next().unwrap();
+    let calls = ["/api/replicas/server2/drain", "/api/replicas/server2/undrain", "/api/rolling-replace"];
+    assert_eq!(post(&lb, calls[0]).0, 200);
+    let drained = follower.until("phase", &[("now", json!("draining"))]);
+    let steps = |events: &[Event]| -> Vec<Value> {
+        let step =
+            |event: &Event| json!([event.name, event.data["seat"], event.data["was"], event.data["now"]]);
+        events.iter().map(step).collect()
+    };
+    let expected = [
+        json!(["phase", 2, "ready", "leaving"]),
+        json!(["drain", 2, "occupied", "vacant"]),
+        json!(["phase", 2, "leaving", "draining"]),
+    ];
+    assert_eq!(steps(&drained), expected);
+    assert!(drained.iter().all(|event| event.data["replica"] == "server2"), "{drained:?}");
+    assert_eq!(post(&lb, calls[1]).0, 200);
+    let back = follower.until("phase", &[("now", json!("ready"))]);
+    let expected = [
+        json!(["phase", 2, "draining", "starting"]),
+        json!(["occupy", 2, "vacant", "occupied"]),
+        json!(["phase", 2, "starting", "ready"]),
+    ];
+    assert_eq!(steps(&back), expected);
+
+    assert_eq!(put(&lb, "/api/seats/1/weight", r#"{"weight":200}"#).0, 200);
+    let weighed = follower.until("weigh", &[("seat", json!(1))]);
+    assert_eq!(weighed.last().unwrap().data["why"], "weight=200 was=100");
+    assert_eq!(weighed.last().unwrap().data["epoch"], lb.state()["epoch"]);
+
+    assert_eq!(post(&lb, calls[2]).0, 202);
+    let rolled = follower.until("rolling", &[("now", json!("done"))]);
+    let rolling = rolled.iter().filter(|event| event.name == "rolling");
+    let rolling: Vec<Value> =
+        rolling.map(|event| json!([event.data["now"], event.data["done"], event.data["total"]])).collect();
+    assert_eq!(rolling, [json!(["running", 0, 2]), json!(["running", 1, 2]), json!(["done", 2, 2])]);
+    assert!(weighed[0].data.get("done").is_none(), "only these have a progress");
+}
+
+#[test]
 fn an_event_id_that_is_not_known_is_reset() {
     let mut lb = Balancer::start(&["--replicas", "1"]);
     for unknown in ["1", "18446744073709551615", "none", "-3"] {
@@ -159,4 +203,26 @@ fn there_are_at_most_64_readers_and_room_again_when_they_leave() {
     drop(readers);
     lb.until("they are forgotten", |lb| lb.state()["events"]["subscribers"] == 0);
     assert_eq!(Follower::new(lb.admin, None).status, 200);
+}
+
+#[test]
+fn who_comes_late_is_told_what_has_happened() {
+    let lb = Balancer::start(&[]);
+    let history = |query: &str| call(lb.admin, "GET", &format!("/api/history{query}"), &[], b"");
+    let mut follower = Follower::new(lb.admin, None);
+    follower.next();
+    assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S5"]}"#).0, 200);
+    let told = follower.until("phase", &[("replica", json!("S5")), ("now", json!("ready"))]);
+    let told: Vec<Value> = told.into_iter().map(|event| event.data).collect();
+    let latest = history(&format!("?limit={}", told.len())).json();
+    assert_eq!(latest, json!({ "events": told }));
+    let all = history("").json();
+    assert_eq!(all["events"][0]["now"], "starting");
+    assert!(all["events"].as_array().unwrap().ends_with(&told));
+    assert_eq!(history("?limit=0").json(), json!({ "events": [] }));
+    for wrong in ["-1", "x", "1.5", "99999999999999999999"] {
+        let answer = history(&format!("?limit={wrong}"));
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json()["message"], "<Error> 'limit' is not an integer of 0 or more");
+    }
 }

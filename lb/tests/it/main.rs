@@ -1,7 +1,10 @@
 //! The integration tests.
 #![allow(clippy::unwrap_used, reason = "a test may panic; clippy sees only #[test] functions as tests")]
 
+mod access_log;
+mod admin_auth;
 mod balancer;
+mod browser;
 mod changes;
 mod choices;
 mod cli;
@@ -9,26 +12,37 @@ mod contract;
 mod corpus;
 mod corpus_replies;
 mod corpus_requests;
+mod dashboard;
+mod debug_headers;
 mod docker;
 mod ejections;
 mod embedded;
 mod events;
+mod explain;
 mod fields;
+mod fleet;
+mod follow;
 mod forwarding;
 mod healing;
 mod helper;
+mod hot_keys;
 mod inbound;
 mod judged;
 mod layouts;
 mod limits;
 mod load;
+mod logs;
+mod metrics;
 mod mutate;
 mod mutations;
 mod origin;
 mod plan;
 mod process;
+mod prometheus;
+mod reload;
 mod replies;
 mod retries;
+mod schemathesis;
 mod shutdown;
 mod start;
 mod storm;

@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::balancer::{Balancer, call};
+use crate::explain::Asker;
+use crate::fleet::put;
 
-const KEYS: usize = 2_000;
+const KEYS: usize = 5_000;
 
 fn post(lb: &Balancer, path: &str, body: &Value) -> (u16, Value) {
-    let answer = call(lb.admin, "POST", path, &[], body.to_string().as_bytes());
+    let answer = call(lb.admin, "POST", path, &[("X-LB-Admin", "1")], body.to_string().as_bytes());
     (answer.status, answer.json())
 }
 
@@ -23,9 +25,9 @@ fn keys() -> Vec<String> {
 
 /// The seat that each key goes to, as /api/explain has it.
 fn seats(lb: &Balancer) -> Vec<Value> {
+    let mut asker = Asker::new(lb);
     let explain = |key: String| {
-        let path = format!("/api/explain?key={}", key.replace(' ', "+"));
-        let explained = call(lb.admin, "GET", &path, &[], b"").json();
+        let explained = asker.explain(&key);
         assert_eq!(explained["key"], key);
         explained["chosen"]["seat"].clone()
     };
@@ -51,7 +53,42 @@ fn comes_true(lb: &Balancer, plan: &Value, change: impl FnOnce()) {
     let moved: u64 = plan["moves"].as_array().unwrap().iter().map(|one| one["slots"].as_u64().unwrap()).sum();
     assert!(moved > 0);
     assert_eq!(plan["slots_moved"], moved);
-    assert_eq!(plan["moved_percent"], moved as f64 * 100.0 / 512.0);
+    let slots = after["layout"]["slots"].as_u64().unwrap() as f64;
+    assert_eq!(plan["moved_percent"], moved as f64 * 100.0 / slots);
+}
+
+fn owners(lb: &Balancer) -> Value {
+    let ring = call(lb.admin, "GET", "/api/ring", &[], b"").json();
+    let state = lb.state();
+    assert_eq!((&ring["epoch"], &ring["digest"]), (&state["epoch"], &state["digest"]));
+    let runs = ring["owners"].as_array().unwrap();
+    let slots = |seat: &Value| -> u64 {
+        let mine = runs.iter().filter(|run| run[0] == *seat);
+        mine.map(|run| run[1].as_u64().unwrap()).sum()
+    };
+    for seat in state["seats"].as_array().unwrap() {
+        assert_eq!(seat["slots"], slots(&seat["seat"]));
+    }
+    let all: u64 = runs.iter().map(|run| run[1].as_u64().unwrap()).sum();
+    assert_eq!((&ring["slots"], &state["layout"]["slots"]), (&json!(all), &json!(all)));
+    ring["owners"].clone()
+}
+
+#[test]
+fn the_owners_of_a_plan_are_those_after_the_change() {
+    let lb = Balancer::start(&[]);
+    let before = owners(&lb);
+    assert!(planned(&lb, "/api/plan", json!({ "add": 1 })).get("owners").is_none());
+    let plan = planned(&lb, "/api/plan", json!({ "add": 1, "owners": true }));
+    assert_ne!(plan["owners"], before);
+    assert_eq!(lb.control("POST", "/add", r#"{"n":1}"#).0, 200);
+    assert_eq!(owners(&lb), plan["owners"]);
+    let all = json!({ "n": 4, "dry_run": true, "owners": true });
+    assert_eq!(planned(&lb, "/api/remove", all)["owners"], json!([[null, 512]]));
+    assert_eq!(lb.control("POST", "/rm", r#"{"n":4}"#).0, 200);
+    assert_eq!(owners(&lb), json!([[null, 512]]));
+    let wrong = post(&lb, "/api/plan", &json!({ "add": 1, "owners": 1 }));
+    assert_eq!((wrong.0, &wrong.1["message"]), (400, &json!("<Error> 'owners' is not true or false")));
 }
 
 #[test]
@@ -89,6 +126,39 @@ fn what_a_plan_says_happens_key_for_key() {
 }
 
 #[test]
+fn what_a_plan_of_weights_says_happens_key_for_key_in_every_layout() {
+    for layout in ["ring", "rendezvous", "maglev"] {
+        let lb = Balancer::start(&["--layout", layout]);
+        let untouched = lb.state();
+        let plan = planned(&lb, "/api/plan", json!({ "weights": { "2": 250 }, "keys": keys() }));
+        let dry = json!({ "weight": 250, "dry_run": true, "keys": keys() });
+        assert_eq!(put(&lb, "/api/seats/2/weight", &dry.to_string()), (200, plan.clone()));
+        assert_eq!(lb.state(), untouched);
+        comes_true(&lb, &plan, || {
+            let (status, weighed) = put(&lb, "/api/seats/2/weight", r#"{"weight":250}"#);
+            assert_eq!(status, 200, "{weighed}");
+            let message = &weighed["message"];
+            let lasts = "until the process ends";
+            let expected = json!({
+                "seat": 2, "weight": 250, "epoch": plan["epoch"].as_u64().unwrap() + 1,
+                "slots_moved": plan["slots_moved"], "digest": plan["digest"], "lasts": lasts,
+            });
+            assert_eq!(*message, expected);
+        });
+        let several = json!({ "weights": { "1": 50, "2": 100, "3": 10 }, "keys": keys() });
+        let plan = planned(&lb, "/api/plan", several);
+        let seats: Vec<_> =
+            plan["seats"].as_array().unwrap().iter().map(|seat| seat["weight"].clone()).collect();
+        assert_eq!(seats, [50, 100, 10]);
+        for (seat, weight) in [(1, 50), (3, 10), (2, 100)] {
+            let body = format!(r#"{{"weight":{weight}}}"#);
+            assert_eq!(put(&lb, &format!("/api/seats/{seat}/weight"), &body).0, 200);
+        }
+        assert_eq!(lb.state()["digest"], plan["digest"], "in whatever order");
+    }
+}
+
+#[test]
 fn the_last_seats_can_go_and_come() {
     let lb = Balancer::start(&["--replicas", "1", "--layout", "maglev"]);
     let plan = planned(&lb, "/api/remove", json!({ "n": 9, "dry_run": true }));
@@ -107,14 +177,15 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
     let lb = Balancer::start(&["--max-replicas", "4", "--max-control-body", "1KiB"]);
     let untouched = lb.state();
     let refused = |path: &str, body: &str| {
-        let answer = call(lb.admin, "POST", path, &[], body.as_bytes());
+        let answer = call(lb.admin, "POST", path, &[("X-LB-Admin", "1")], body.as_bytes());
         let json = answer.json();
         assert_eq!(json["status"], "failure", "{path} {body}");
         (answer.status, json["message"].as_str().unwrap().strip_prefix("<Error> ").unwrap().to_owned())
     };
     let plan = |body: &str| refused("/api/plan", body);
-    let either = r#"give either 'add' or 'remove': {"add":2} or {"remove":["server2"]}"#;
-    for body in ["{}", r#"{"add":1,"remove":["server1"]}"#, r#"{"add":null}"#] {
+    let either = r#"give one of 'add', 'remove' and 'weights': {"add":2}, {"remove":["server2"]} or {"weights":{"1":200}}"#;
+    let both = [r#"{"add":1,"remove":["server1"]}"#, r#"{"add":1,"weights":{"1":1}}"#];
+    for body in ["{}", both[0], both[1], r#"{"add":null}"#] {
         assert_eq!(plan(body), (400, either.to_owned()));
     }
     for (body, words) in [
@@ -127,10 +198,16 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
         (r#"{"remove":["server9"]}"#, "Hostname 'server9' is not a managed replica"),
         (r#"{"remove":["server1","server1"]}"#, "Duplicate hostname 'server1'"),
         (r#"{"add":1,"keys":"a"}"#, "'keys' is not a list of strings"),
+        (r#"{"weights":{}}"#, r#"'weights' is not an object of seats and weights like {"1":200}"#),
+        (r#"{"weights":[200]}"#, r#"'weights' is not an object of seats and weights like {"1":200}"#),
+        (r#"{"weights":{"1":0}}"#, "'weight' is not an integer from 1 to 1000"),
+        (r#"{"weights":{"1":1001}}"#, "'weight' is not an integer from 1 to 1000"),
+        (r#"{"weights":{"0":100}}"#, "Seat '0' is not an integer of 1 or more"),
         (r#"{"add":1,"keys":["a",2]}"#, "'keys' is not a list of strings"),
     ] {
         assert_eq!(plan(body), (400, words.to_owned()));
     }
+    assert_eq!(refused("/api/plan", r#"{"weights":{"1":1,"9":1}}"#), (404, "There is no seat 9".to_owned()));
     assert!(plan("add=2").1.starts_with("The body is not JSON: "));
     assert_eq!(plan(&" ".repeat(2000)).0, 413);
 
@@ -152,7 +229,7 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
     }
     let not_bool = "'dry_run' is not true or false".to_owned();
     assert_eq!(refused("/api/remove", r#"{"n":1,"dry_run":"yes"}"#), (400, not_bool));
-    assert_eq!(call(lb.admin, "GET", "/api/add", &[], b"").status, 404);
+    assert_eq!(call(lb.admin, "GET", "/api/add", &[], b"").status, 405);
     assert_eq!(lb.state(), untouched);
 }
 

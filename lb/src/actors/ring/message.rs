@@ -6,7 +6,9 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 use crate::fleet::{Busy, RouterId};
-use crate::ring::{self, Incarnation, Layout, Proposal, Replica, RingError, SeatId, Seated, Slot, Weight};
+use crate::ring::{
+    self, Incarnation, Layout, Proposal, Replica, RingError, SeatId, Seated, Slot, SlotMap, Weight,
+};
 
 use super::super::router;
 #[cfg(doc)]
@@ -31,6 +33,17 @@ pub struct Handover(pub Arc<Replica>);
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Vacate(pub SeatId);
+
+/// The replica of a seat lives and gets no new request from now on; it may finish what it has. The seat stays. [`Occupy`]
+/// takes it back.
+#[derive(Message)]
+#[rtype(result = "Result<Changed, RingError>")]
+pub struct Drain(pub SeatId);
+
+/// Seats get other weights, all in one epoch.
+#[derive(Message)]
+#[rtype(result = "Result<Changed, RingError>")]
+pub struct Weigh(pub Vec<(SeatId, Weight)>);
 
 /// Seats leave the map.
 #[derive(Message)]
@@ -114,6 +127,22 @@ pub struct Snapshotted {
     pub layout: Layout,
     /// Slots owned, by seat.
     pub slots: BTreeMap<SeatId, usize>,
+}
+
+/// Who owns each slot, for people.
+#[derive(Message)]
+#[rtype(result = "Mapped")]
+pub struct Map;
+
+/// The answer to [`Map`].
+#[derive(Clone, Debug, MessageResponse)]
+pub struct Mapped {
+    /// The ring's epoch.
+    pub epoch: u64,
+    /// Equal wherever the slot map is equal.
+    pub digest: String,
+    /// The slot map.
+    pub map: SlotMap,
 }
 
 /// What a change of the seats would do; nothing changes.

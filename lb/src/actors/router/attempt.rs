@@ -5,6 +5,7 @@ use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_http::header::HeaderMap;
 use actix_http::{HttpMessage, Payload};
@@ -32,8 +33,8 @@ pub(super) struct Attempts {
 
 /// What happens to them next.
 pub(super) enum Event {
-    /// A reply head has come.
-    Replied(Reply),
+    /// A reply head has come, after so much time of the replica's.
+    Replied(Reply, Duration),
     /// One has failed.
     Failed(Incarnation, upstream::Error),
     /// The newest one's replica was given up: another might be faster.
@@ -55,9 +56,9 @@ struct Attempt {
 }
 
 impl Attempts {
-    /// None yet.
-    pub fn new(router: &Router) -> Self {
-        let cutoff = router.settings.request_timeout.map(|timeout| Box::pin(sleep(timeout)));
+    /// None yet; `request_timeout` begins now.
+    pub fn new(request_timeout: Option<Duration>) -> Self {
+        let cutoff = request_timeout.map(|timeout| Box::pin(sleep(timeout)));
         Self { waiting: [None, None], cutoff }
     }
 
@@ -95,7 +96,8 @@ impl Attempts {
                     let cutoff = self.cutoff.take();
                     in_flight.cut_at(cutoff.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS));
                     self.leave();
-                    return Poll::Ready(Event::Replied(reply(in_flight, response)));
+                    let (reply, took) = reply(in_flight, response);
+                    return Poll::Ready(Event::Replied(reply, took));
                 }
                 Err(error) => {
                     let error = upstream::Error::from_awc(error);
@@ -183,16 +185,16 @@ fn poll_end(place: &mut Option<Attempt>, cx: &mut Context<'_>) -> Option<(InFlig
     }
 }
 
-fn reply(mut in_flight: InFlight, response: ClientResponse) -> Reply {
+fn reply(mut in_flight: InFlight, response: ClientResponse) -> (Reply, Duration) {
     let (mut reason, mut headers) = (None, HeaderMap::new());
     let mut response = response.map_body(|head, payload| {
         (reason, headers) = (head.reason, mem::take(&mut head.headers));
         payload
     });
     let (status, payload) = (response.status(), response.take_payload());
-    in_flight.replied(status);
+    let took = in_flight.replied(status);
     if matches!(payload, Payload::None) {
         in_flight.completed();
     }
-    Reply { status, reason, headers, payload, in_flight }
+    (Reply { status, reason, headers, payload, in_flight }, took)
 }

@@ -11,6 +11,18 @@ use super::lease::Router;
 use super::upstream::{InFlight, Upstream};
 use super::{Error, Skip, now};
 
+/// Who comes next on a walk.
+pub(super) struct Choice {
+    /// `None`: nobody is left.
+    pub upstream: Option<Rc<Upstream>>,
+    /// Why it is not the first that was open to it.
+    instead: Option<Skip>,
+    /// Whether somebody was passed over because he has too much.
+    spilled: bool,
+    /// When it was made.
+    now: Instant,
+}
+
 /// What an attempt may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wish {
@@ -35,14 +47,25 @@ impl Router {
         {
             return self.admit(Some(picked), wish, now());
         }
+        let Choice { upstream, instead, spilled, now } = self.choose(slot, tried, wish).await?;
+        self.count(|counts| counts.spills += u64::from(spilled));
+        Ok(self.admit(upstream, wish, now)?.map(|in_flight| in_flight.instead(instead)))
+    }
+
+    /// Where the walk of a slot leads now: for every attempt, and for whoever asks why. Its last step and what the caller
+    /// does with it are one.
+    pub async fn choose(&self, slot: Slot, tried: &[Incarnation], wish: Wish) -> Result<Choice, Error> {
         let (mut offset, mut spilled) = (0, false);
+        let mut first = None;
         loop {
             let page = self.page(slot, offset).await?;
             let mut open = page.iter().filter(|upstream| !tried.contains(&upstream.incarnation));
             let now = now();
             let chosen = open.find(|upstream| {
                 self.notice_stall(upstream, now);
-                match self.skip(upstream) {
+                let skip = self.skip(upstream);
+                first.get_or_insert((upstream.incarnation, skip));
+                match skip {
                     None => true,
                     Some(Skip::Ejected) => wish.probe && upstream.health.borrow().wants_probe(now),
                     Some(Skip::OverBound) => {
@@ -52,8 +75,10 @@ impl Router {
                 }
             });
             if chosen.is_some() || page.len() < PAGE {
-                self.count(|counts| counts.spills += u64::from(spilled));
-                return self.admit(chosen.cloned().or_else(|| self.last_resort(tried)), wish, now);
+                let upstream = chosen.cloned().or_else(|| self.last_resort(tried));
+                let taken = upstream.as_ref().map(|upstream| upstream.incarnation);
+                let first = first.filter(|(first, _)| Some(*first) != taken);
+                return Ok(Choice { upstream, instead: first.and_then(|(_, skip)| skip), spilled, now });
             }
             offset += page.len();
         }
@@ -64,7 +89,7 @@ impl Router {
         if upstream.is_passed_over() {
             return Some(Skip::Ejected);
         }
-        let bound = self.settings.bound?;
+        let bound = self.settings.borrow().bound?;
         let weight = u64::from(upstream.weight.get().get());
         let limit = bound.limit(self.in_flight.get() + 1, weight, self.open_weight.get());
         (upstream.in_flight.get() >= limit).then_some(Skip::OverBound)
@@ -76,7 +101,7 @@ impl Router {
         wish: Wish,
         now: Instant,
     ) -> Result<Option<InFlight>, Error> {
-        if self.in_flight.get() >= self.settings.max_in_flight && chosen.is_some() {
+        if self.in_flight.get() >= self.settings.borrow().max_in_flight && chosen.is_some() {
             return Err(Error::Overloaded);
         }
         Ok(chosen.map(|upstream| {
@@ -87,7 +112,8 @@ impl Router {
 
     /// The first choice of a policy other than the hash; an ejected replica that is due for its one request comes first.
     fn pick(&self, wish: Wish) -> Option<Rc<Upstream>> {
-        if self.settings.policy == Policy::Hash {
+        let policy = self.settings.borrow().policy;
+        if policy == Policy::Hash {
             return None;
         }
         let (seated, now) = (self.seated.borrow(), now());
@@ -98,7 +124,7 @@ impl Router {
         }
         let open: Vec<_> = seated.iter().filter(|upstream| !upstream.is_passed_over()).collect();
         let mut candidates: Vec<Candidate> = open.iter().map(|upstream| upstream.candidate(now)).collect();
-        let picked = self.settings.policy.pick(&mut candidates, &mut self.rng.borrow_mut());
+        let picked = policy.pick(&mut candidates, &mut self.rng.borrow_mut());
         open.iter().zip(&candidates).for_each(|(upstream, candidate)| upstream.credit.set(candidate.credit));
         picked.map(|at| open[at].clone())
     }

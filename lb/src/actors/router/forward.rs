@@ -5,16 +5,16 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
-use crate::key::Parts;
+use crate::key::{Parts, Source};
 use crate::ring::{Incarnation, Slot};
 use crate::upstream::{Replay, may_retry};
 
 use super::attempt::{Attempts, Event};
 use super::choice::Wish;
-use super::identify::identify;
+use super::identify::{self, identify};
 use super::lease::Router;
 use super::upstream::InFlight;
-use super::{Error, Reply, Request, now};
+use super::{Error, PassedOver, Reply, Request, Settings, now};
 
 /// Forwards until there is a reply, no further attempt is allowed, or the client has left.
 pub(super) async fn forward(
@@ -29,24 +29,30 @@ pub(super) async fn forward(
 }
 
 async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Error> {
-    let slot = slot(router, &request).ok_or(Error::Stopping)?;
-    identify(&mut request.headers, &mut router.rng.borrow_mut());
-    let mut left = router.settings.retries;
+    let settings = router.settings();
+    let slot = slot(router, &settings, &request).ok_or(Error::Stopping)?;
+    let is_ours = identify(&mut request.headers, &mut router.rng.borrow_mut());
+    note(&request, slot, is_ours);
+    let mut left = settings.retries;
     let bodiless = request.body.is_none();
     let impatient = bodiless && request.method.is_idempotent();
     let wish = |left| Wish { probe: impatient && left > 0, waits: bodiless };
     router.budget.borrow_mut().earn(now());
-    let mut attempts = Attempts::new(router);
+    let mut attempts = Attempts::new(settings.request_timeout);
     let mut tried = Vec::new();
     let mut next = Some(router.enter(slot, &tried, wish(left)).await?.ok_or(Error::NoReplica)?);
     loop {
         if let Some(in_flight) = next.take() {
+            request.trail.chosen(&in_flight, router.epoch());
             attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
         }
         let failure = match attempts.next(impatient && left > 0).await {
-            Event::Replied(reply) => return Ok(reply),
+            Event::Replied(reply, took) => {
+                request.trail.replied(&reply.in_flight, took);
+                return Ok(reply);
+            }
             Event::TooLong => {
-                return Err(Error::TooLong(router.settings.request_timeout.unwrap_or_default()));
+                return Err(Error::TooLong(settings.request_timeout.unwrap_or_default()));
             }
             Event::GivenUp(incarnation) => {
                 tried.push(incarnation);
@@ -62,6 +68,12 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
         if left > 0 && failure.as_ref().is_none_or(may_repeat) {
             next = again(router, slot, &tried, wish(left - 1)).await;
             left -= u32::from(next.is_some());
+        }
+        if next.is_some() {
+            request.trail.passed_over(|| match &failure {
+                Some(error) => PassedOver::Failed(error.to_string()),
+                None => PassedOver::GivenUp,
+            });
         }
         match failure {
             Some(error) if next.is_none() && attempts.is_empty() => return Err(Error::Upstream(error)),
@@ -80,13 +92,32 @@ async fn again(router: &Rc<Router>, slot: Slot, tried: &[Incarnation], wish: Wis
 }
 
 /// The slot of the request's key; `None` before the ring has registered us, when nothing is routed yet.
-fn slot(router: &Router, request: &Request) -> Option<Slot> {
+fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot> {
     let parts = Parts {
         path: request.target.path(),
         query: request.target.query().unwrap_or_default(),
         headers: &request.headers,
         client: Some(request.client),
     };
-    let key = router.settings.key.key(&parts, &mut router.rng.borrow_mut());
-    Some(router.layout.get()?.position(&key.bytes).slot)
+    let key = settings.key.key(&parts, &mut router.rng.borrow_mut());
+    let layout = router.layout.get()?;
+    let slot = layout.position(&key.bytes).slot;
+    if *key.source != Source::Random {
+        router.hot.borrow_mut().count(&key.bytes, slot, layout.slots(), request.trail.started());
+        if let Some(asked) = &mut request.trail.facts().asked {
+            asked.key = Some(settings.key_form.show(&key.bytes));
+        }
+    }
+    Some(slot)
+}
+
+/// Notes the request as it is forwarded. `id_is_ours`: its X-Request-Id was made here.
+fn note(request: &Request, slot: Slot, id_is_ours: bool) {
+    let mut facts = request.trail.facts();
+    facts.slot = Some(slot);
+    if let Some(asked) = &mut facts.asked {
+        asked.client = Some(request.client);
+        asked.id = request.headers.get(&identify::NAME).cloned();
+        asked.id_is_ours = id_is_ours;
+    }
 }

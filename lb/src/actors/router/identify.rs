@@ -2,12 +2,12 @@
 
 use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-static NAME: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) static NAME: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives a request that has no X-Request-Id, or an empty one, 128 random bits in hexadecimal.
-pub(super) fn identify(headers: &mut HeaderMap, rng: &mut fastrand::Rng) {
+/// Gives a request that has no X-Request-Id, or an empty one, 128 random bits in hexadecimal; whether it did.
+pub(super) fn identify(headers: &mut HeaderMap, rng: &mut fastrand::Rng) -> bool {
     if headers.get(&NAME).is_some_and(|id| !id.is_empty()) {
-        return;
+        return false;
     }
     let bits = rng.u128(..);
     // Not by `format!`: half of what a whole field costs, for every request.
@@ -15,6 +15,7 @@ pub(super) fn identify(headers: &mut HeaderMap, rng: &mut fastrand::Rng) {
     if let Ok(id) = HeaderValue::from_bytes(&digits) {
         headers.insert(NAME.clone(), id);
     }
+    true
 }
 
 #[cfg(test)]

@@ -4,22 +4,23 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use actix::{Addr, Recipient};
+use actix::{Addr, MailboxError, Recipient};
 
 use crate::balance::Budget;
 use crate::fleet::RouterId;
+use crate::measure::tally::Tally;
 use crate::ring::{Incarnation, Layout, Seated, Slot};
 use crate::upstream::Pool;
 
 use super::super::ring::{Found, Lookup, Registered, RingActor};
-use super::super::supervisor::{Idle, Suspicion};
+use super::super::supervisor::{Idle, Readmission, Suspicion};
 use super::upstream::Upstream;
-use super::{Counts, Error, LoadOf, Loaded, Settings};
+use super::{Counts, Error, Hot, LoadOf, Loaded, Settings};
 
 /// The state of a router, shared with the requests it forwards. All on one thread.
 pub(super) struct Router {
     pub id: RouterId,
-    pub settings: Settings,
+    pub settings: RefCell<Rc<Settings>>,
     pub ring: Addr<RingActor>,
     pub layout: OnceCell<Layout>,
     pub client: awc::Client,
@@ -27,12 +28,18 @@ pub(super) struct Router {
     pub budget: RefCell<Budget>,
     pub counts: Cell<Counts>,
     pub in_flight: Cell<usize>,
+    pub hot: RefCell<Hot>,
     /// The replicas of the occupied seats, in seat order.
     pub seated: RefCell<Vec<Rc<Upstream>>>,
     /// The weight of those that are not passed over.
     pub open_weight: Cell<u64>,
     pub pool: Pool,
     pub notices: Notices,
+    pub tally: RefCell<Tally>,
+    /// How often it was measured.
+    pub turn: Cell<u64>,
+    /// Requests that wait for an answer of the ring.
+    pub lookups: Cell<u64>,
     /// Of the last recall: an answer of the ring from another is not believed.
     epoch: Cell<u64>,
     /// By slot. A lease is the first page of the walk.
@@ -48,29 +55,47 @@ pub(super) type Page = Rc<[Rc<Upstream>]>;
 pub(super) struct Notices {
     pub idle: Recipient<Idle>,
     pub suspicion: Recipient<Suspicion>,
+    pub readmission: Recipient<Readmission>,
 }
 
 impl Router {
     pub fn new(id: RouterId, settings: Settings, ring: Addr<RingActor>, notices: Notices) -> Self {
         let pool = Pool::new(settings.upstream);
+        let hot = Hot::new(settings.key_form.clone(), super::now());
         Self {
             id,
             budget: RefCell::new(Budget::new(settings.retry_budget, super::now())),
-            settings,
+            settings: RefCell::new(Rc::new(settings)),
             ring,
             layout: OnceCell::new(),
             client: pool.client(),
             rng: RefCell::new(fastrand::Rng::new()),
             counts: Cell::default(),
             in_flight: Cell::new(0),
+            hot: RefCell::new(hot),
             seated: RefCell::default(),
             open_weight: Cell::new(0),
             pool,
             notices,
+            tally: RefCell::default(),
+            turn: Cell::new(0),
+            lookups: Cell::new(0),
             epoch: Cell::new(0),
             leases: RefCell::default(),
             upstreams: RefCell::default(),
         }
+    }
+
+    /// What a request that begins now goes by, to its end.
+    pub fn settings(&self) -> Rc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    pub fn configure(&self, settings: Settings) {
+        self.budget.borrow_mut().configure(settings.retry_budget);
+        self.pool.configure(settings.upstream);
+        self.hot.borrow_mut().configure(&settings.key_form, super::now());
+        *self.settings.borrow_mut() = Rc::new(settings);
     }
 
     pub fn registered(&self, Registered { epoch, layout, seated }: Registered) {
@@ -87,7 +112,7 @@ impl Router {
             return Ok(lease);
         }
         loop {
-            let found = self.ring.send(Lookup { slot, offset }).await;
+            let found = self.look_up(slot, offset).await;
             let Found { epoch, walk } = found.map_err(|_| Error::Stopping)?;
             // The answer and a recall take different ways: one that is older than our last recall may name a replica
             // that has left since, a newer one a replica that we do not know yet.
@@ -106,8 +131,18 @@ impl Router {
         }
     }
 
+    async fn look_up(&self, slot: Slot, offset: usize) -> Result<Found, MailboxError> {
+        let _waiting = self.waiting();
+        self.ring.send(Lookup { slot, offset }).await
+    }
+
     fn lease(&self, slot: Slot) -> Option<Page> {
         self.leases.borrow().get(slot.index()).cloned().flatten()
+    }
+
+    /// Of the last recall.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.get()
     }
 
     /// Gives back every lease; returns the replicas that left and still have requests of ours in flight.
@@ -136,6 +171,11 @@ impl Router {
         busy
     }
 
+    /// A replica in the ring, or one that still has requests in flight.
+    pub fn upstream(&self, incarnation: Incarnation) -> Option<Rc<Upstream>> {
+        self.upstreams.borrow().get(&incarnation).cloned()
+    }
+
     /// The last request to a replica that has left has ended.
     pub fn forget(&self, incarnation: Incarnation) {
         self.upstreams.borrow_mut().remove(&incarnation);
@@ -162,6 +202,7 @@ impl Router {
             let known = upstreams.entry(replica.incarnation);
             let upstream = known.or_insert_with(|| Rc::new(Upstream::new(seated))).clone();
             upstream.weight.set(seated.weight);
+            upstream.gone.set(false); // it may have been drained, and is back
             upstream
         };
         *self.seated.borrow_mut() = seated.iter().map(upstream).collect();

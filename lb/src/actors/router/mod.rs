@@ -2,16 +2,22 @@
 //!
 //! # Layout
 //! - `forward`: one request, from its key to its reply; `attempt`: its attempts that wait for a reply head
-//! - `choice`: which replica an attempt goes to; `verdict`: which are passed over
+//! - `choice`: which replica an attempt goes to, `explain`: would go to; `verdict`: which are passed over
 //! - `lease`: what the router knows of the ring; `upstream`: and of each replica
+//! - `measure`: what it counts
+//! - `trail`: what befell a request; `hot`: which keys come most often
 
 mod attempt;
 mod choice;
+mod explain;
 mod forward;
+mod hot;
 mod identify;
 mod lease;
+mod measure;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod upstream;
 mod verdict;
 
@@ -32,6 +38,7 @@ use tokio::sync::oneshot;
 use crate::balance::{Bound, Policy};
 use crate::fleet::RouterId;
 use crate::key::KeySources;
+use crate::log_key::KeyForm;
 use crate::ring::{Incarnation, Seated};
 use crate::upstream::Replay;
 
@@ -39,7 +46,11 @@ use super::guard::{Guard, guarded};
 use super::ring::{Recalled, Register, RingActor};
 use super::supervisor::{Attach, SupervisorActor};
 
+pub use explain::{Explain, Explained};
+pub use hot::{COUNTERS, Generation, Heat, Hot, HotKeys, Label};
 use lease::{Notices, Router};
+pub use measure::{Answer, Measure};
+pub use trail::{Asked, Facts, PassedOver, Trail, Trails, Witness};
 pub use upstream::InFlight;
 
 /// What the routers go by.
@@ -47,6 +58,8 @@ pub use upstream::InFlight;
 pub struct Settings {
     /// Where a request's key comes from.
     pub key: KeySources,
+    /// How keys are shown to people.
+    pub key_form: KeyForm,
     /// Which replica is the first choice.
     pub policy: Policy,
     /// How much one replica may have of what is in flight; `None`: any part of it.
@@ -92,6 +105,8 @@ pub struct Request {
     pub client: IpAddr,
     /// Its body.
     pub body: Option<Replay>,
+    /// Where it is noted what befalls it.
+    pub trail: Rc<Trail>,
 }
 
 /// What a replica answered, as it came.
@@ -145,6 +160,11 @@ pub struct Recall {
     pub abort: bool,
 }
 
+/// From now on requests go by these; those in flight keep what they began with.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Configure(pub Settings);
+
 /// Say what is in flight, and what became of the rest.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Loaded")]
@@ -160,7 +180,8 @@ pub struct Loaded {
 }
 
 /// What a router has done beside forwarding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Routing)]
 pub struct Counts {
     /// Attempts beyond the first of a request.
     pub retries: u64,
@@ -172,6 +193,8 @@ pub struct Counts {
     pub ejections: u64,
     /// Replicas that stalled.
     pub stalls: u64,
+    /// Replicas readmitted.
+    pub readmissions: u64,
 }
 
 /// What a router knows of one replica.
@@ -213,6 +236,7 @@ impl std::ops::AddAssign for Counts {
         self.spills += other.spills;
         self.ejections += other.ejections;
         self.stalls += other.stalls;
+        self.readmissions += other.readmissions;
     }
 }
 
@@ -224,10 +248,18 @@ impl RouterActor {
         ring: Addr<RingActor>,
         supervisor: Addr<SupervisorActor>,
     ) -> Self {
-        let notices =
-            Notices { idle: supervisor.clone().recipient(), suspicion: supervisor.clone().recipient() };
+        let notices = Notices {
+            idle: supervisor.clone().recipient(),
+            suspicion: supervisor.clone().recipient(),
+            readmission: supervisor.clone().recipient(),
+        };
         let router = Router::new(id, settings, ring, notices);
         Self { router: Rc::new(router), supervisor, _guard: Guard("router") }
+    }
+
+    /// Who counts the requests of its worker.
+    pub fn witness(&self) -> Rc<dyn Witness> {
+        self.router.clone()
     }
 }
 
@@ -238,7 +270,8 @@ impl Actor for RouterActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
         let id = self.router.id;
-        self.supervisor.do_send(Attach { router: id, load: ctx.address().recipient() });
+        let (load, explain) = (ctx.address().recipient(), ctx.address().recipient());
+        self.supervisor.do_send(Attach { router: id, load, explain });
         let register = Register { router: id, recall: ctx.address().recipient() };
         let registered = self.router.ring.send(register).into_actor(self);
         ctx.wait(registered.map(|registered, actor, ctx| match registered {
@@ -266,11 +299,27 @@ impl Handler<Recall> for RouterActor {
     }
 }
 
+impl Handler<Configure> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, Configure(settings): Configure, _: &mut Self::Context) {
+        self.router.configure(settings);
+    }
+}
+
 impl Handler<Load> for RouterActor {
     type Result = Loaded;
 
     fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
         self.router.loaded()
+    }
+}
+
+impl Handler<HotKeys> for RouterActor {
+    type Result = Heat;
+
+    fn handle(&mut self, _: HotKeys, _: &mut Self::Context) -> Heat {
+        self.router.hot.borrow_mut().heat(now())
     }
 }
 

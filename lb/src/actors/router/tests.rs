@@ -10,7 +10,7 @@ use tokio::time::advance;
 use super::choice::Wish;
 use super::*;
 use crate::actors::ring::{Join, Registered, Snapshot, Vacate};
-use crate::actors::supervisor::{Idle, Suspicion};
+use crate::actors::supervisor::{Idle, Readmission, Suspicion};
 use crate::ring::{Layout, Replica, SeatId, Slot, Weight};
 use crate::upstream::{Error as Failure, Kind, Phase};
 
@@ -27,6 +27,7 @@ const POST: Wish = Wish { probe: false, waits: false };
 struct Told {
     idle: Rc<RefCell<Vec<Incarnation>>>,
     suspected: Rc<RefCell<Vec<Incarnation>>>,
+    readmitted: Rc<RefCell<Vec<Incarnation>>>,
 }
 
 impl Actor for Told {
@@ -49,6 +50,14 @@ impl Handler<Suspicion> for Told {
     }
 }
 
+impl Handler<Readmission> for Told {
+    type Result = ();
+
+    fn handle(&mut self, readmission: Readmission, _: &mut Self::Context) {
+        self.readmitted.borrow_mut().push(readmission.incarnation);
+    }
+}
+
 /// A ring of some seats, and a router that knows it.
 struct Scene {
     ring: Addr<RingActor>,
@@ -65,6 +74,7 @@ impl Scene {
         ring.send(Join(join)).await.unwrap().unwrap();
         let mut settings = Settings {
             key: KeySources::random(),
+            key_form: KeyForm::new(Default::default()),
             policy: Policy::Hash,
             bound: None,
             retries: 2,
@@ -76,7 +86,11 @@ impl Scene {
         change(&mut settings);
         let told = Told::default();
         let supervisor = told.clone().start();
-        let notices = Notices { idle: supervisor.clone().recipient(), suspicion: supervisor.recipient() };
+        let notices = Notices {
+            idle: supervisor.clone().recipient(),
+            suspicion: supervisor.clone().recipient(),
+            readmission: supervisor.recipient(),
+        };
         let router = Rc::new(Router::new(RouterId(1), settings, ring.clone(), notices));
         let epoch = ring.send(Snapshot).await.unwrap().epoch;
         router.registered(Registered { epoch, layout: Layout::default(), seated: seated(1..=seats) });
@@ -110,6 +124,11 @@ impl Scene {
         for _ in 0..10 {
             self.ring.send(Snapshot).await.unwrap();
         }
+    }
+
+    /// Who would be chosen, as an operator is told.
+    async fn explained(&self) -> Option<Incarnation> {
+        self.router.explain(self.slot).await.unwrap().chosen
     }
 
     fn skips(&self) -> Vec<Incarnation> {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_http::Payload;
 use actix_http::error::PayloadError;
@@ -18,14 +18,18 @@ use rustix::io::Errno;
 use tokio::time::Sleep;
 
 use crate::balance::{Candidate, Health, Latency, Trouble};
-use crate::ring::{Incarnation, Seated, Weight};
+use crate::measure::tally::ReplicaTally;
+use crate::ring::{Incarnation, Replica, Seated, Weight};
 use crate::upstream::{Error, Kind, Phase};
 
+use super::Skip;
 use super::lease::Router;
 
 /// A replica as one router sees it.
 pub(super) struct Upstream {
     pub incarnation: Incarnation,
+    /// Of this thread: its count of holders is shared with no other worker.
+    pub replica: Rc<Replica>,
     pub address: SocketAddr,
     pub authority: Option<Authority>,
     pub weight: Cell<Weight>,
@@ -36,6 +40,7 @@ pub(super) struct Upstream {
     pub in_flight: Cell<usize>,
     /// It has left the ring; the supervisor waits for its last request.
     pub gone: Cell<bool>,
+    pub tally: RefCell<ReplicaTally>,
 }
 
 /// A request in flight to a replica, from the choice to the last byte of the reply.
@@ -49,6 +54,8 @@ pub struct InFlight {
     probe: bool,
     /// Whether the reply was 5xx.
     error: bool,
+    /// Why the first choice was passed over.
+    passed_over: Option<Skip>,
     /// The end of `--request-timeout`.
     cutoff: Option<Pin<Box<Sleep>>>,
 }
@@ -57,6 +64,7 @@ impl Upstream {
     pub fn new(Seated { replica, weight }: &Seated) -> Self {
         Self {
             incarnation: replica.incarnation,
+            replica: Rc::new(Replica::clone(replica)),
             address: replica.address,
             authority: replica.address.to_string().parse().ok(),
             weight: Cell::new(*weight),
@@ -65,6 +73,7 @@ impl Upstream {
             credit: Cell::new(0),
             in_flight: Cell::new(0),
             gone: Cell::new(false),
+            tally: RefCell::default(),
         }
     }
 
@@ -95,6 +104,7 @@ impl InFlight {
     ) -> Self {
         router.in_flight.update(|n| n + 1);
         upstream.in_flight.update(|n| n + 1);
+        router.sent(upstream);
         let mut health = upstream.health.borrow_mut();
         if waits {
             health.sent(now);
@@ -104,7 +114,7 @@ impl InFlight {
         }
         drop(health);
         let (router, upstream) = (router.clone(), upstream.clone());
-        Self { router, upstream, sent: now, waits, probe, error: false, cutoff: None }
+        Self { router, upstream, sent: now, waits, probe, error: false, passed_over: None, cutoff: None }
     }
 
     pub(super) fn upstream(&self) -> &Upstream {
@@ -126,18 +136,37 @@ impl InFlight {
         self.waits && self.upstream.health.borrow().waiting() == 1
     }
 
-    /// The reply head came.
-    pub(super) fn replied(&mut self, status: StatusCode) {
+    /// Notes why the first choice was passed over.
+    pub(super) fn instead(mut self, passed_over: Option<Skip>) -> Self {
+        self.passed_over = passed_over;
+        self
+    }
+
+    /// Why the first choice was passed over.
+    pub(super) fn passed_over(&self) -> Option<Skip> {
+        self.passed_over
+    }
+
+    /// When its replica was chosen.
+    pub(super) fn since(&self) -> Instant {
+        self.sent
+    }
+
+    /// The reply head came; returns how long it took.
+    pub(super) fn replied(&mut self, status: StatusCode) -> Duration {
         let now = super::now();
+        let took = now.saturating_duration_since(self.sent);
         self.error = status.is_server_error();
         let mut latency = self.upstream.latency.get();
-        latency.observe(now.saturating_duration_since(self.sent), now);
+        latency.observe(took, now);
+        self.router.heard(&self.upstream, took);
         self.upstream.latency.set(latency);
         self.router.note(&self.upstream, |health| health.replied(self.error, now));
         self.settle();
         if self.error {
             self.router.judge(&self.upstream);
         }
+        took
     }
 
     /// The reply came to its end.
@@ -151,12 +180,14 @@ impl InFlight {
     /// The attempt failed, or the reply was cut short.
     pub(super) fn failed(&mut self, error: &Error) {
         let Some(trouble) = trouble(error, self.sent) else { return };
+        self.router.failed(&self.upstream);
         self.blame(trouble);
     }
 
     /// `--request-timeout` is up, and there is no reply head.
     pub(super) fn timed_out(&mut self) {
         if self.waits {
+            self.router.failed(&self.upstream);
             self.blame(Trouble::TimedOut { sent: self.sent });
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::balance::{Health, room_to_pass_over};
 
-use super::super::supervisor::Suspicion;
+use super::super::supervisor::{Readmission, Suspicion};
 use super::lease::Router;
 use super::upstream::Upstream;
 use super::{Counts, now};
@@ -32,7 +32,7 @@ impl Router {
         }
         self.eject(upstream);
         self.count(|counts| counts.ejections += 1);
-        self.notices.suspicion.do_send(Suspicion { incarnation });
+        self.notices.suspicion.do_send(Suspicion { router: self.id, incarnation });
         // Whoever waits for it may look for another.
         self.pool.wake_all();
     }
@@ -43,6 +43,8 @@ impl Router {
             return self.eject(upstream);
         }
         log::info!("replica readmitted router={} incarnation={}", self.id.0, upstream.incarnation);
+        self.notices.readmission.do_send(Readmission { router: self.id, incarnation: upstream.incarnation });
+        self.count(|counts| counts.readmissions += 1);
         self.note(upstream, |health| health.readmit(now()));
     }
 
@@ -75,7 +77,14 @@ impl Router {
                 break;
             };
             log::warn!("replica readmitted incarnation={} why=half_is_ejected", longest.incarnation);
+            let was_ejected = longest.health.borrow().is_ejected();
+            self.count(|counts| counts.readmissions += 1);
             longest.health.borrow_mut().readmit(now());
+            if was_ejected {
+                self.notices
+                    .readmission
+                    .do_send(Readmission { router: self.id, incarnation: longest.incarnation });
+            }
         }
         self.weigh();
     }

@@ -81,6 +81,8 @@ impl SupervisorActor {
                 Box::pin(ring.send(ring::Handover(to)))
             }
             Change::Vacate(seat) => Box::pin(ring.send(ring::Vacate(seat))),
+            Change::Drain(replica) => Box::pin(ring.send(ring::Drain(replica.seat))),
+            Change::Weigh { seat, weight, .. } => Box::pin(ring.send(ring::Weigh(vec![(seat, weight)]))),
             Change::Leave { seats, occupants } => {
                 leaving = occupants;
                 Box::pin(ring.send(ring::Leave(seats)))

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use actix::prelude::*;
+use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use crate::actors::router;
-use crate::fleet::{Refusal, RouterId, View};
+use crate::fleet::{self, Answer, Refusal, RouterId, Settings, View};
 use crate::name::Name;
-use crate::ring::{self, Incarnation};
+use crate::ring::{self, Incarnation, SeatId, Slot, Weight};
+use crate::runtime::{Heartbeat, NoLogs, Tail};
 
 /// A router's first message: it can be asked for its load.
 #[derive(Message)]
@@ -17,6 +20,8 @@ pub struct Attach {
     pub router: RouterId,
     /// Where to ask.
     pub load: Recipient<router::Load>,
+    /// Where to ask where a key would go.
+    pub explain: Recipient<router::Explain>,
 }
 
 /// A router's last request to a replica that has left the ring has ended.
@@ -33,6 +38,18 @@ pub struct Idle {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Suspicion {
+    /// Who.
+    pub router: RouterId,
+    /// Which replica.
+    pub incarnation: Incarnation,
+}
+
+/// A router sends requests to an ejected replica again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Readmission {
+    /// Who.
+    pub router: RouterId,
     /// Which replica.
     pub incarnation: Incarnation,
 }
@@ -62,7 +79,37 @@ pub struct Remove {
     pub names: Vec<Name>,
 }
 
-/// What an /add or /rm would do to the ring now; nothing changes.
+/// A replica gets no new request and lives on, its seat stays; answered when no request reaches it any more.
+#[derive(Message)]
+#[rtype(result = "Result<Answer, Refusal>")]
+pub struct Drain(pub Name);
+
+/// A drained replica gets requests again; answered when they reach it.
+#[derive(Message)]
+#[rtype(result = "Result<Answer, Refusal>")]
+pub struct Undrain(pub Name);
+
+/// A replica gives its seat to a new one; answered when that has taken over.
+#[derive(Message)]
+#[rtype(result = "Result<Answer, Refusal>")]
+pub struct Replace(pub Name);
+
+/// All replicas give their seats to new ones, one after the other; answered at once with how many.
+#[derive(Message)]
+#[rtype(result = "Result<usize, Refusal>")]
+pub struct RollingReplace;
+
+/// A seat weighs something else; answered, with what it has done to the keys, when every router goes by it.
+#[derive(Message)]
+#[rtype(result = "Result<ring::Plan, Refusal>")]
+pub struct Weigh {
+    /// Which seat.
+    pub seat: SeatId,
+    /// From now on.
+    pub weight: Weight,
+}
+
+/// What a change would do to the ring now; nothing changes.
 #[derive(Message)]
 #[rtype(result = "Result<ring::Plan, Refusal>")]
 pub enum Plan {
@@ -70,6 +117,8 @@ pub enum Plan {
     Add(Add),
     /// Of this /rm.
     Remove(Remove),
+    /// Of other weights, all at once.
+    Weigh(Vec<(SeatId, Weight)>),
 }
 
 /// The whole fleet, for people.
@@ -88,6 +137,58 @@ pub struct State {
     pub skips: BTreeMap<Incarnation, Option<router::Skip>>,
     /// What the routers have done, together.
     pub counts: router::Counts,
+    /// What was counted of the fleet.
+    pub tally: fleet::Tally,
+}
+
+/// Where would a request whose key lies here go? Every router is asked.
+#[derive(Message)]
+#[rtype(result = "Ways")]
+pub struct Way(pub Slot);
+
+/// The answer to [`Way`].
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// Seats and replicas.
+    pub view: View,
+    /// What each router says; one that is silent says nothing.
+    pub routers: Vec<router::Explained>,
+}
+
+/// From now on the fleet goes by these.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Configure {
+    /// The rules.
+    pub settings: Settings,
+    /// How heartbeats are sent.
+    pub heartbeat: Heartbeat,
+    /// Another number of seats, if there is to be one: reached as by /add or /rm, and logged when it is.
+    pub target: Option<usize>,
+}
+
+/// What a replica writes. Of two with the same name, the one in a seat.
+#[derive(Message)]
+#[rtype(result = "Result<mpsc::Receiver<Bytes>, NotRead>")]
+pub struct Read {
+    /// Which one.
+    pub name: Name,
+    /// Which part of it.
+    pub tail: Tail,
+}
+
+/// Why the output of a replica is not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRead {
+    /// There is no such replica.
+    #[error("There is no replica '{0}'")]
+    Unknown(Name),
+    /// As many read as may.
+    #[error("Too many read the replicas' output: try again later")]
+    TooMany,
+    /// There is no output.
+    #[error(transparent)]
+    NoLogs(#[from] NoLogs),
 }
 
 /// Whether a request can be served, and will be: at least one replica is ready and the balancer is not ending.

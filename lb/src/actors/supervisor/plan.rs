@@ -23,7 +23,11 @@ impl Handler<Plan> for SupervisorActor {
         match plan {
             Plan::Add(Add { n, names }) => {
                 let join = self.fleet.choose_free(n, &names);
-                self.plan(join.map(|join| Proposal { join, leave: Vec::new() }))
+                self.plan(join.map(|join| Proposal { join, ..Proposal::default() }))
+            }
+            Plan::Weigh(weights) => {
+                let allowed = self.fleet.check_weights(&weights);
+                self.plan(allowed.map(|()| Proposal { weights, ..Proposal::default() }))
             }
             Plan::Remove(wish) => {
                 let (loads, supervisor) = (self.seat_loads(), ctx.address());
@@ -41,13 +45,16 @@ impl Handler<Choose> for SupervisorActor {
 
     fn handle(&mut self, Choose { wish, loads }: Choose, _: &mut Self::Context) -> Self::Result {
         let leave = self.fleet.choose(wish.n, &wish.names, &loads);
-        self.plan(leave.map(|leave| Proposal { join: Vec::new(), leave }))
+        self.plan(leave.map(|leave| Proposal { leave, ..Proposal::default() }))
     }
 }
 
 impl SupervisorActor {
     /// Asks the ring now, so that it is in the state that the fleet has chosen by.
-    fn plan(&self, proposal: Result<Proposal, Refusal>) -> ResponseFuture<Result<placement::Plan, Refusal>> {
+    pub(super) fn plan(
+        &self,
+        proposal: Result<Proposal, Refusal>,
+    ) -> ResponseFuture<Result<placement::Plan, Refusal>> {
         let asked = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
         Box::pin(async move { Ok(asked?.await.map_err(|_| Refusal::Stopping)??) })
     }

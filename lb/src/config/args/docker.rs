@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::ArgAction::Set;
 
-use super::super::OnExit;
 use super::super::container::{Variables, capability, image, memory, network, socket, variables};
 use super::super::value::{count, one_of, switch};
+use super::super::{OnExit, RuntimeConfig};
+use crate::runtime::docker;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Replicas in containers (--runtime docker)")]
@@ -65,6 +66,28 @@ pub(in crate::config) struct Docker {
     /// What happens to the replicas when the balancer ends: stop, or keep (the next one adopts them)
     #[arg(long, value_name = "stop|keep", default_value = "stop", value_parser = on_exit)]
     pub on_exit: OnExit,
+}
+
+impl Docker {
+    /// The runtime that these make.
+    pub fn config(&self) -> RuntimeConfig {
+        let template = docker::Template {
+            image: self.image.clone(),
+            network: self.network.clone(),
+            port: self.replica_port,
+            env: self
+                .replica_env
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            memory: self.replica_memory,
+            pids: self.replica_pids,
+            writable: self.replica_writable,
+            capabilities: self.replica_cap_add.iter().cloned().collect(),
+        };
+        RuntimeConfig::Docker { socket: self.docker_host.clone(), template }
+    }
 }
 
 fn on_exit(text: &str) -> Result<OnExit, String> {

@@ -29,7 +29,10 @@ fn bad_values() {
         ("--replica-env PORT=1", "--replica-env PORT=1: PORT is said by the balancer"),
         ("--on-exit drop", "--on-exit drop: must be 'stop' or 'keep'"),
         ("--preset x", "--preset x: must be 'assignment'"),
-        ("--control token", "--control token: must be 'open' or 'off'"),
+        ("--control on", "--control on: must be 'open' or 'token' or 'off'"),
+        ("--admin-host a,b:80", "--admin-host b:80: must be names such as lb.example, without a port"),
+        ("--admin-token-file /nonexistent", "--admin-token-file /nonexistent: not readable: No such file"),
+        ("--admin-token-file /dev/null", "--admin-token-file /dev/null: a token is 16 to 512 visible"),
         ("--strict-rm=yes", "--strict-rm yes: must be 'on' or 'off'"),
         ("--listen localhost:5000", "--listen localhost:5000: must be an IP address and a port"),
         (
@@ -96,6 +99,11 @@ fn settings_that_disagree() {
     for (line, expected) in [
         ("--listen 127.0.0.1:5001", "--listen 127.0.0.1:5001: clients and operators need two addresses"),
         ("--admin-listen [::]:5000", "--admin-listen [::]:5000: clients and operators need two addresses"),
+        ("--weights 60=1", "--weights 60=1: there is no seat 60: max-replicas is 56"),
+        (
+            "--runtime static --upstream a:1 --weights 1=2",
+            "--weights 1=2: not with --runtime static: say it of the upstream, HOST:PORT*WEIGHT",
+        ),
         ("--replicas 4 --max-replicas 2", "--replicas 4: must not be more than max-replicas, which is 2"),
         ("--max-replicas 2", "--max-replicas 2: must not be less than replicas, which is 3"),
         ("--slots 1024 --replicas 65", "--replicas 65: must not be more than max-replicas, which is 64"),
@@ -110,6 +118,11 @@ fn settings_that_disagree() {
         ("--upstream a:1", "--upstream a:1: only with --runtime static"),
         ("--runtime docker --upstream a:1", "--upstream a:1: only with --runtime static"),
         ("--on-exit keep", "--on-exit keep: only with --runtime docker"),
+        ("--admin-listen off --admin-host a", "--admin-host a: only with an --admin-listen, which is off"),
+        (
+            "--admin-listen off --admin-token-file /x",
+            "--admin-token-file /x: only with an --admin-listen, which is off, or --control token",
+        ),
         ("--image x", "--image x: only with --runtime docker"),
         ("--runtime docker --replica-command x", "--replica-command x: only with --runtime process"),
         ("--policy peak-ewma --bounded-load 2", "--bounded-load 2: only with --policy hash"),
@@ -141,6 +154,10 @@ fn settings_that_disagree() {
     for (line, start) in [
         ("--replicas 57", "--replicas 57: the layout seats 56 (ring slots=512"),
         ("--max-replicas 57", "--max-replicas 57: the layout seats 56 (ring slots=512"),
+        (
+            "--max-replicas 56 --weights 1=200",
+            "--max-replicas 56: the layout seats 55 with these weights (ring slots=512",
+        ),
         ("--slots 18", "--replicas 3 (by default): the layout seats 2 (ring slots=18"),
         ("--virtual-nodes 513", "--virtual-nodes 513: 513 virtual nodes a seat"),
         (
@@ -171,7 +188,10 @@ fn bad_questions_to_a_running_balancer() {
             "invalid value 'server2' for '<N>': must be a whole number from 1 to 1048576, the number of",
         ),
         ("add 1 ../x", "Hostname '../x' is not allowed"),
-        ("plan", "the following required arguments were not provided: <--add <N>|--remove <NAME>>"),
+        (
+            "plan",
+            "the following required arguments were not provided: <--add <N>|--remove <NAME>|--weight <SEAT=WEIGHT>>",
+        ),
         ("plan --add 1 --remove a", "' cannot be used with '--"),
         ("plan --add -1", "invalid value '-1' for '--add <N>': must be a whole number"),
         ("explain", "the following required arguments were not provided: <KEY>"),
@@ -187,4 +207,17 @@ fn bad_questions_to_a_running_balancer() {
     }
     let empty = super::parse(["lb", "explain", ""], [("LB_ADMIN", "")]).unwrap_err();
     assert_eq!((empty.text.as_str(), empty.code), ("invalid value '' for '<KEY>': must not be empty", 64));
+}
+
+#[test]
+fn a_bad_token_is_not_repeated() {
+    let told = error("", &[("LB_ADMIN_TOKEN", "my secret token, with blanks")]);
+    assert_eq!(told, "LB_ADMIN_TOKEN: a token is 16 to 512 visible ASCII characters without blanks");
+    let (file, env) = (super::file("correct-horse-battery\n"), [("LB_ADMIN_TOKEN", "correct-horse-staple")]);
+    let line = format!("--admin-token-file {}", file.path().display());
+    assert_eq!(error(&line, &env), format!("{line}: LB_ADMIN_TOKEN is there too; give only one of the two"));
+    let shown = format!("{:?}", run(&line, &[("LB_ADMIN_TOKEN", "")]).unwrap());
+    assert!(shown.contains("admin_token: Some(") && !shown.contains("correct"), "{shown}");
+    let shown = format!("{:?}", run("", &env));
+    assert!(shown.contains("admin_token: Some(") && !shown.contains("correct"), "{shown}");
 }

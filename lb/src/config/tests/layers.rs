@@ -21,14 +21,17 @@ fn the_file_can_be_named_by_the_environment() {
 }
 
 /// A value other than the default for every setting of the process runtime.
-pub(super) const OTHER: [(&str, &str); 42] = [
+pub(super) const OTHER: [(&str, &str); 48] = [
     ("listen", "0.0.0.0:1"),
-    ("admin-listen", "off"),
+    ("admin-listen", "127.0.0.2:7"),
+    ("admin-token-file", concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/tests/token")),
+    ("admin-host", "lb.example,lb"),
     ("workers", "1023"),
     ("runtime", "process"),
     ("replicas", "4"),
     ("max-replicas", "5"),
     ("replica-command", "serve --port {port}"),
+    ("weights", "1=101"),
     ("cluster", "blue"),
     ("start-timeout", "1s"),
     ("drain", "0s"),
@@ -63,11 +66,14 @@ pub(super) const OTHER: [(&str, &str); 42] = [
     ("max-body", "1MiB"),
     ("client-head-timeout", "6s"),
     ("client-idle-timeout", "7s"),
-    ("control", "off"),
+    ("control", "token"),
+    ("access-log", "json:/tmp/access.log"),
+    ("log-key", "plain"),
+    ("debug-headers", "on"),
 ];
 
 /// The same for what only containers have.
-const DOCKER: [(&str, &str); 10] = [
+pub(super) const DOCKER: [(&str, &str); 10] = [
     ("image", "my/server:1.2"),
     ("network", "net2"),
     ("docker-host", "unix:///run/other.sock"),
@@ -80,7 +86,7 @@ const DOCKER: [(&str, &str); 10] = [
     ("on-exit", "keep"),
 ];
 
-fn other() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(super) fn other() -> impl Iterator<Item = (&'static str, &'static str)> {
     OTHER.into_iter().chain([("strict-rm", "on"), ("max-control-body", "1KiB")])
 }
 

@@ -1,5 +1,6 @@
 //! The configuration from end to end: arguments, environment and a file in, a [`Config`] or one line out.
 
+mod change;
 mod errors;
 mod layers;
 
@@ -53,9 +54,12 @@ fn the_defaults_are_the_contract() {
     let expected = Config {
         listen: "127.0.0.1:5000".parse().unwrap(),
         admin_listen: Some("127.0.0.1:5001".parse().unwrap()),
+        admin_hosts: Vec::new(),
+        admin_token: None,
         runtime: RuntimeConfig::Process { command: None },
         replicas: 3,
         max_replicas: 56,
+        weights: BTreeMap::new(),
         cluster: value::cluster("default").unwrap(),
         layout: Layout::default(),
         key: "header:X-Request-Id,query:request_id,query:rid,query:id,random".parse().unwrap(),
@@ -91,6 +95,9 @@ fn the_defaults_are_the_contract() {
         max_body: None,
         client_head_timeout: ms(10_000),
         client_idle_timeout: ms(75_000),
+        access_log: None,
+        log_key: LogKey::Hash,
+        debug_headers: false,
         workers: std::thread::available_parallelism().unwrap().get(),
     };
     assert_eq!(config(""), expected);

@@ -48,12 +48,25 @@ impl Simulation {
                 let asked = self.calls.remove(call).expect("a call that waits");
                 match (asked, result) {
                     (Call::Add(n), Ok(_)) => assert!(n <= self.settings.max_replicas),
-                    (Call::Remove(named), Ok(left)) => {
-                        let stays = named.iter().find(|name| left.contains(name));
+                    (Call::Remove(named), Ok(answer)) => {
+                        let stays = named.iter().find(|name| answer.replicas.contains(name));
                         assert_eq!(stays, None, "removed, but still listed");
+                    }
+                    (Call::Drain(name), Ok(answer)) => {
+                        assert!(!answer.replicas.contains(&name), "drained, but still listed");
+                    }
+                    (Call::Weigh | Call::Roll, Ok(_)) => {}
+                    (Call::Undrain | Call::Replace, Ok(answer)) => {
+                        let (_, name) = answer.about.as_ref().expect("somebody");
+                        assert!(answer.replicas.contains(name), "back, but not listed");
                     }
                     (_, Err(_)) => {}
                 }
+            }
+            Action::Tell(Transition { name: "rolling", progress, now: state, .. }) => {
+                self.rolled = true; // what it launched last may outlive it
+                let Progress { done, total } = progress.expect("progress");
+                assert!(done <= total && (*state != Some("done") || done == total), "{done} of {total}");
             }
             Action::Serving => {
                 self.serving += 1;
@@ -76,23 +89,43 @@ impl Simulation {
                 };
                 assert_eq!(member.launch.seat, *id, "in a seat that is not its own");
             }
+            if let Some(member) = seat.drained.and_then(|of| members.get(&of)) {
+                let drained = matches!(member.phase, Phase::Leaving | Phase::Draining) && member.kept;
+                let dead = member.phase == Phase::Dead;
+                assert!(drained || dead || self.fleet.stopping, "drained, but {}", member.phase);
+                assert_eq!(seat.occupant, None, "drained, but occupied");
+                assert!(seat.candidate.is_none() || seat.replacing.is_some(), "drained, but refilled");
+            }
+            assert!(
+                seat.drained.is_none_or(|of| members.contains_key(&of)) || self.fleet.stopping,
+                "forgotten"
+            );
             assert!(!seat.hung || self.fleet.serving(seat).is_none(), "the mark of a hang outlives it");
             let outdated = seat.occupant.and_then(|of| members.get(&of)).is_none_or(|member| member.outdated);
-            assert!(outdated || seat.candidate.is_none(), "a candidate for an occupied seat");
+            let wanted = outdated || self.rolled || self.fleet.frozen.is_some() || seat.replacing.is_some();
+            assert!(wanted || seat.candidate.is_none(), "a candidate for an occupied seat");
         }
         for member in members.values().filter(alive) {
             let seat = seats.get(&member.launch.seat).expect("a living replica has a seat");
             let incarnation = Some(member.launch.incarnation);
             assert!(seat.occupant == incarnation || seat.candidate == incarnation, "surplus {incarnation:?}");
         }
-        let draining = members.values().filter(|member| member.phase == Phase::Draining);
+        for member in members.values().filter(|member| member.kept) {
+            let of = member.launch.incarnation;
+            let seat = seats.get(&member.launch.seat);
+            assert!(seat.is_some_and(|seat| seat.drained == Some(of)), "kept for nobody {of:?}");
+            assert!(!self.world.stopping(of), "kept and stopped {of:?}");
+        }
+        let draining = members.values().filter(|member| member.phase == Phase::Draining && !member.kept);
         let idle = draining.map(|m| m.launch.incarnation).find(|of| self.world.idle(*of));
         assert_eq!(idle, None, "waits although no request is in flight");
-        let holds = |m: &&Member| alive(m) || m.phase == Phase::Leaving;
+        let holds = |m: &&Member| alive(m) || m.kept || m.phase == Phase::Leaving;
         let names = members.values().filter(holds).map(|member| member.launch.name.container());
         let mut seen = BTreeSet::new();
         names.for_each(|name| assert!(seen.insert(name.clone()), "two replicas are called {name}"));
 
+        let weights = seats.iter().map(|(id, seat)| (*id, seat.weight)).collect();
+        assert_eq!(self.settings.layout.check_room(&weights), Ok(()), "seats, the layout");
         let joined = seats.iter().filter(|(_, seat)| seat.joined());
         let occupants: BTreeMap<SeatId, Option<Incarnation>> =
             joined.map(|(id, seat)| (*id, seat.occupant)).collect();
@@ -119,6 +152,7 @@ impl Simulation {
         assert_eq!(self.serving, 1, "announced");
         assert!(members.values().all(|member| member.phase == Phase::Ready), "not all are ready");
         assert!(!members.values().any(|member| member.outdated), "outdated");
+        assert!(self.fleet.rolling.is_none(), "a rolling replacement that does not end");
         if !self.world.foreign {
             assert!(members.keys().eq(self.world.processes.keys()), "processes of no replica");
         }

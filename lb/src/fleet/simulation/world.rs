@@ -138,8 +138,8 @@ impl World {
     fn told(&mut self, event: Event) -> Event {
         match &event {
             Event::Ring { ticket, .. } => {
-                if let Some(recall) = self.changes.remove(ticket).filter(|recall| recall.leaves) {
-                    self.left.extend(recall.gone.into_iter().map(|incarnation| (incarnation, self.now)));
+                if let Some(recall) = self.changes.remove(ticket) {
+                    self.left.extend(recall.leaves.into_iter().map(|incarnation| (incarnation, self.now)));
                 }
             }
             Event::Stopped { incarnation } => drop(self.processes.remove(incarnation)),

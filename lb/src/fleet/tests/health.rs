@@ -152,20 +152,24 @@ fn a_suspicion_brings_the_next_heartbeat_forward_and_proves_nothing() {
     let probes = |stage: &Stage| stage.times(|action| matches!(action, Action::Probe(_))).len();
     stage.pass(100 * MS);
     let before = probes(&stage);
-    stage.feed(Event::Suspected { incarnation: Incarnation(2) });
+    stage.feed(suspected(2));
     assert_eq!(probes(&stage), before + 1);
     assert_eq!(stage.names().len(), 3);
     stage.beats.insert(Incarnation(2), Beat::Refused);
-    stage.feed(Event::Suspected { incarnation: Incarnation(2) });
+    stage.feed(suspected(2));
     assert_eq!(stage.changes().last(), Some(&Change::Vacate(seat(2))));
-    stage.feed(Event::Suspected { incarnation: Incarnation(99) });
+    stage.feed(suspected(99));
 }
 
 #[test]
 fn an_ejection_is_told() {
     let mut stage = Stage::ready(2);
-    stage.feed(Event::Suspected { incarnation: Incarnation(2) });
+    stage.feed(suspected(2));
     let told =
         |action: &Action| matches!(action, Action::Tell(of) if of.name == "ejected" && of.seat.get() == 2);
     assert_eq!(stage.log.iter().filter(|(_, action)| told(action)).count(), 1);
+}
+
+fn suspected(incarnation: u64) -> Event {
+    Event::Suspected { router: RouterId(0), incarnation: Incarnation(incarnation) }
 }

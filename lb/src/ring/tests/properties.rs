@@ -10,6 +10,9 @@ use super::{replica, weight};
 use crate::ring::virtual_nodes::count;
 use crate::ring::{HashPair, Layout, Plan, Probing, Proposal, Ring, Scheme, SeatId, Slot, SlotCap, Weight};
 
+/// Of each plan.
+const KEYS: usize = 5_000;
+
 type Seats = BTreeMap<SeatId, Weight>;
 
 fn caps() -> impl Strategy<Value = SlotCap> {
@@ -153,42 +156,6 @@ proptest! {
     }
 
     #[test]
-    fn the_keys_that_a_plan_moves_are_those_that_move(
-        (layout, seats) in placed(), join in btree_map(150..210u32, 1..=300u32, 0..4), leave in vec(1..210u32, 0..4),
-        keys in vec(any::<Vec<u8>>(), 100),
-    ) {
-        let mut ring = Ring::new(layout);
-        ring.join(&seats.iter().map(|(seat, weight)| (*seat, *weight, None)).collect::<Vec<_>>()).unwrap();
-        let id = |n| SeatId::new(n).unwrap();
-        let proposal = Proposal {
-            join: join.into_iter().map(|(n, w)| (id(n), weight(w))).collect(),
-            leave: leave.into_iter().map(id).collect(),
-        };
-        let (epoch, digest) = (ring.epoch(), ring.digest());
-        let plan = Plan::new(&ring, &proposal);
-        prop_assert_eq!((ring.epoch(), ring.digest()), (epoch, digest));
-
-        let owner = |ring: &Ring, key: &[u8]| ring.slot_map().owner(ring.position(key).slot);
-        let before: Vec<_> = keys.iter().map(|key| owner(&ring, key)).collect();
-        let old_map = ring.slot_map().clone();
-        ring.leave(&proposal.leave);
-        let joined = ring.join(&proposal.join.iter().map(|(seat, w)| (*seat, *w, None)).collect::<Vec<_>>());
-        prop_assert_eq!(plan.as_ref().err(), joined.as_ref().err());
-        let Ok(plan) = plan else { return Ok(()) };
-        for (key, from) in keys.iter().zip(before) {
-            let fate = plan.fate(key);
-            prop_assert_eq!((fate.slot, fate.from, fate.to), (ring.position(key).slot, from, owner(&ring, key)));
-        }
-        let moved = slots(&layout).filter(|slot| old_map.owner(*slot) != ring.slot_map().owner(*slot)).count();
-        prop_assert_eq!(plan.slots_moved as usize, moved);
-        prop_assert_eq!(plan.moves.iter().map(|one| one.slots).sum::<u32>(), plan.slots_moved);
-        prop_assert!(plan.moves.iter().all(|one| one.from != one.to));
-        prop_assert_eq!((plan.epoch, plan.digest), (epoch, ring.digest()));
-        let planned = plan.seats.iter().map(|share| (share.seat, share.slots));
-        prop_assert!(planned.eq(ring.slot_map().seats()));
-    }
-
-    #[test]
     fn equal_digests_mean_equal_maps(a in placed(), b in placed()) {
         let ring = |(layout, seats): &(Layout, Seats)| {
             let mut ring = Ring::new(*layout);
@@ -200,8 +167,52 @@ proptest! {
 }
 
 proptest! {
-    // Large maps, so fewer of them.
+    // Large maps or many keys, so fewer of them.
     #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn the_keys_that_a_plan_moves_are_those_that_move(
+        (layout, seats) in placed(), join in btree_map(150..210u32, 1..=300u32, 0..4), leave in vec(1..210u32, 0..4),
+        heavier in vec((any::<prop::sample::Index>(), 1..=1000u32), 0..3), keys in vec(any::<Vec<u8>>(), 20),
+    ) {
+        let mut ring = Ring::new(layout);
+        ring.join(&seats.iter().map(|(seat, weight)| (*seat, *weight, None)).collect::<Vec<_>>()).unwrap();
+        let id = |n| SeatId::new(n).unwrap();
+        let leave: Vec<_> = leave.into_iter().map(id).collect();
+        let stay: Vec<_> = seats.keys().filter(|seat| !leave.contains(seat)).copied().collect();
+        let heavier = heavier.into_iter().filter(|_| !stay.is_empty());
+        let proposal = Proposal {
+            join: join.into_iter().map(|(n, w)| (id(n), weight(w))).collect(),
+            weights: heavier.map(|(which, w)| (*which.get(&stay), weight(w))).collect(),
+            leave,
+        };
+        let keys = keys.into_iter().chain((0..KEYS).map(|n| format!("key {n}").into_bytes())).collect::<Vec<_>>();
+        let (epoch, digest) = (ring.epoch(), ring.digest());
+        let plan = Plan::new(&ring, &proposal);
+        prop_assert_eq!((ring.epoch(), ring.digest()), (epoch, digest));
+
+        let owner = |ring: &Ring, key: &[u8]| ring.slot_map().owner(ring.position(key).slot);
+        let before: Vec<_> = keys.iter().map(|key| owner(&ring, key)).collect();
+        let old_map = ring.slot_map().clone();
+        ring.leave(&proposal.leave);
+        let weighed = ring.weigh(&proposal.weights);
+        let joined = weighed.is_ok().then(|| ring.join(&proposal.join.iter().map(|(seat, w)| (*seat, *w, None)).collect::<Vec<_>>()));
+        let outcome = joined.unwrap_or(weighed);
+        prop_assert_eq!(plan.as_ref().err(), outcome.as_ref().err());
+        let Ok(plan) = plan else { return Ok(()) };
+        for (key, from) in keys.iter().zip(before) {
+            let fate = plan.fate(key);
+            prop_assert_eq!((fate.slot, fate.from, fate.to), (ring.position(key).slot, from, owner(&ring, key)));
+        }
+        let moved = slots(&layout).filter(|slot| old_map.owner(*slot) != ring.slot_map().owner(*slot)).count();
+        prop_assert_eq!(plan.slots_moved as usize, moved);
+        prop_assert_eq!(plan.moves.iter().map(|one| one.slots).sum::<u32>(), plan.slots_moved);
+        prop_assert!(plan.moves.iter().all(|one| one.from != one.to));
+        prop_assert_eq!((plan.epoch, plan.digest), (epoch, ring.digest()));
+        prop_assert!(plan.seats.iter().zip(ring.seats()).all(|(share, seat)| share.weight == seat.weight));
+        let planned = plan.seats.iter().map(|share| (share.seat, share.slots));
+        prop_assert!(planned.eq(ring.slot_map().seats()));
+    }
 
     #[test]
     fn without_probing_and_cap_only_the_leavers_keys_move(

@@ -17,11 +17,12 @@ use bollard::query_parameters::{
     RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
+use bytes::Bytes;
 use futures::stream::{Stream, StreamExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::super::Error;
+use super::super::{Error, Tail};
 use super::labels;
 
 /// How long the engine may take for one call.
@@ -174,6 +175,13 @@ impl Engine {
         let line = line.to_string();
         let line = line.trim();
         (!line.is_empty()).then(|| line.to_owned())
+    }
+
+    /// A container's output.
+    pub fn logs(&self, id: &str, tail: Tail) -> impl Stream<Item = Result<Bytes, Trouble>> + use<> {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true);
+        let options = options.tail(&tail.lines.to_string()).follow(tail.follow).build();
+        self.0.logs(id, Some(options)).map(|output| Ok(output?.into_bytes()))
     }
 
     /// What happens to the containers of a cluster since a moment of Unix time.

@@ -1,9 +1,7 @@
-//! What a child writes: logged line by line, the last line kept.
+//! What a child writes: logged line by line, and the latest lines kept.
 
-use std::cell::RefCell;
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
@@ -11,6 +9,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::kept::{Reader, kept};
 use crate::name::Name;
 
 /// A longer line is logged in pieces of this many bytes.
@@ -18,11 +17,11 @@ const LONGEST_LINE: u64 = 4096;
 
 /// How long after the end of the child its last words are waited for: a descendant that left the process group may
 /// hold the pipe open for ever.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The output of one child, standard output and error in the order written.
 pub(super) struct Output {
-    pub(super) last: Rc<RefCell<String>>,
+    pub(super) kept: Reader,
     reading: JoinHandle<()>,
 }
 
@@ -33,19 +32,18 @@ impl Output {
     /// When the pipe cannot be read asynchronously.
     pub(super) fn log(reader: PipeReader, name: Name) -> io::Result<Self> {
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader))?;
-        let last = Rc::new(RefCell::new(String::new()));
-        let keep = last.clone();
+        let (writer, kept) = kept();
         let reading = actix_rt::spawn(each_line(pipe, move |line| {
             log::info!(target: "replica", "replica={name} {line}");
-            *keep.borrow_mut() = line;
+            writer.write(&line);
         }));
-        Ok(Self { last, reading })
+        Ok(Self { kept, reading })
     }
 
     /// The last line that was not blank, once the output has ended.
     pub(super) async fn last_line(self) -> String {
         let _ = timeout(LAST_WORDS, self.reading).await;
-        self.last.take()
+        self.kept.last()
     }
 }
 

@@ -13,6 +13,7 @@ struct Project {
     cluster: Cluster,
     own_image: String,
     port: String,
+    admin_port: String,
 }
 
 impl Project {
@@ -27,14 +28,15 @@ impl Project {
         let directory = tempfile::tempdir().unwrap();
         // As Dockerfile.lb, of the binary that the tests have built.
         let text = format!(
-            "FROM {}\nENV LB_LISTEN=0.0.0.0:5000 LB_RUNTIME=docker\nUSER 0\nENTRYPOINT [\"/lb\"]\n",
+            "FROM {}\nENV LB_LISTEN=0.0.0.0:5000 LB_ADMIN_LISTEN=0.0.0.0:5001 LB_RUNTIME=docker\nUSER 0\nENTRYPOINT [\"/lb\"]\n",
             cluster.name
         );
         std::fs::write(directory.path().join("Dockerfile"), text).unwrap();
         build_image(&own_image, directory.path());
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port().to_string();
-        Some(Self { cluster, own_image, port })
+        let [port, admin_port] = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, admin_port] =
+            [&port, &admin_port].map(|free| free.local_addr().unwrap().port().to_string());
+        Some(Self { cluster, own_image, port, admin_port })
     }
 
     fn compose(&self, args: &[&str]) -> String {
@@ -46,7 +48,12 @@ impl Project {
         {
             compose.env(format!("LB_{variable}"), value);
         }
-        let output = compose.env("LB_PORT", &self.port).args(args).output().unwrap();
+        let output = compose
+            .env("LB_PORT", &self.port)
+            .env("LB_ADMIN_PORT", &self.admin_port)
+            .args(args)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
@@ -83,6 +90,12 @@ impl Project {
     }
 }
 
+/// What a container has written.
+fn docker_log(container: &str) -> String {
+    let output = Command::new("docker").args(["logs", container]).output().unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 impl Drop for Project {
     fn drop(&mut self) {
         let project = format!("label=com.docker.compose.project={}", self.cluster.name);
@@ -106,6 +119,17 @@ fn up_twice_ps_and_down() {
     project.compose(&["up", "-d"]);
     assert_eq!(project.names(), names);
     assert_eq!(containers(&names), before);
+
+    let log = docker_log(&project.balancer());
+    let (_, token) = log.split_once("login url=http://127.0.0.1:5001/login?token=").expect("a login link");
+    let token = token.split_whitespace().next().unwrap();
+    let admin: SocketAddr = format!("127.0.0.1:{}", project.admin_port).parse().unwrap();
+    let logged_in = call(admin, "GET", &format!("/login?token={token}"), &[], b"");
+    let cookie = logged_in.header("set-cookie")[0].split(';').next().unwrap().to_owned();
+    let state = call(admin, "GET", "/api/state", &[("Cookie", &cookie)], b"");
+    assert_eq!((state.status, &state.json()["target"]), (200, &serde_json::json!(3)));
+    assert_eq!(call(admin, "GET", "/api/state", &[], b"").status, 401);
+    docker(&["exec", &project.balancer(), "/lb", "healthcheck"]).expect("it is healthy");
     let listed = project.compose(&["ps"]);
     assert!(names.iter().all(|name| listed.contains(&project.cluster.container(name))), "{listed}");
 

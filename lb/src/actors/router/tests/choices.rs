@@ -33,6 +33,39 @@ async fn a_hot_key_spills_to_the_next_of_its_walk_and_nobody_is_refused() {
 }
 
 #[actix::test]
+async fn what_is_explained_is_what_happens_also_when_every_seat_has_a_reason_against_it() {
+    tokio::time::pause();
+    // Nobody may have anything: the least loaded takes it, and never an ejected one.
+    let scene = Scene::new(3, |settings| settings.bound = Some(Bound { load: 0, floor: 0 })).await;
+    let mut in_flight = Vec::new();
+    for n in 0..12 {
+        if n == 4 {
+            let mut sick = scene.get().await;
+            sick.failed(&late());
+        }
+        assert_eq!(scene.skips().len(), 3);
+        let told = scene.explained().await;
+        let entered = scene.get().await;
+        assert_eq!(told, Some(entered.upstream().incarnation), "request {n}");
+        in_flight.push(entered);
+    }
+    let before = scene.router.counts.get();
+    for pause in 0..30 {
+        advance(Duration::from_secs(pause)).await;
+        let told = scene.explained().await;
+        assert_eq!(told, Some(scene.first(GET).await), "a probe that is due among them");
+    }
+    assert_eq!(scene.router.in_flight.get(), in_flight.len(), "an explanation is no request");
+    assert!(scene.router.counts.get().spills > before.spills);
+    let spills = scene.router.counts.get().spills;
+    scene.explained().await;
+    assert_eq!(scene.router.counts.get().spills, spills);
+    assert_eq!(Scene::new(0, |_| {}).await.explained().await, None);
+    let scene = Scene::new(3, |settings| settings.policy = Policy::RoundRobin).await;
+    assert_eq!(scene.explained().await, None, "its turn decides");
+}
+
+#[actix::test]
 async fn a_policy_spreads_one_key_and_a_retry_follows_its_walk() {
     tokio::time::pause();
     for policy in [Policy::RoundRobin, Policy::LeastRequests, Policy::PeakEwma] {

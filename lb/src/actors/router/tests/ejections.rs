@@ -27,6 +27,20 @@ async fn three_failures_in_a_row_eject_and_one_get_after_ten_seconds_readmits() 
     probe.completed();
     assert_eq!(scene.first(POST).await, walk[0]);
     assert_eq!(scene.router.counts.get().ejections, 1);
+    scene.settle().await;
+    assert_eq!(*scene.told.readmitted.borrow(), [walk[0]]);
+}
+
+#[actix::test]
+async fn what_is_readmitted_because_too_few_are_left_is_told_too() {
+    let scene = Scene::new(2, |_| {}).await;
+    let walk = scene.walk().await;
+    scene.get().await.failed(&late());
+    assert_eq!(scene.skips(), [walk[0]]);
+    let alone = u32::try_from(walk[0].0).unwrap();
+    scene.router.recall(2, &seated([alone]), &[walk[1]], false);
+    scene.settle().await;
+    assert_eq!(*scene.told.readmitted.borrow(), [walk[0]]);
 }
 
 #[actix::test]

@@ -37,6 +37,20 @@ async fn a_recall_drops_the_lease_and_the_last_request_is_told() {
 }
 
 #[actix::test]
+async fn who_is_drained_and_comes_back_is_not_told_as_idle() {
+    let scene = Scene::new(2, |_| {}).await;
+    let one = scene.get().await;
+    let drained = one.upstream().incarnation;
+    let rest = seated((1..=2).filter(|n| u64::from(*n) != drained.0));
+    assert_eq!(scene.router.recall(2, &rest, &[drained], false), [drained]);
+    scene.router.recall(3, &seated(1..=2), &[], false);
+    drop(one);
+    scene.settle().await;
+    assert!(scene.told.idle.borrow().is_empty());
+    assert_eq!(scene.router.loaded().replicas.len(), 2, "it is known");
+}
+
+#[actix::test]
 async fn the_walk_goes_on_past_what_was_tried() {
     let scene = Scene::new(10, |_| {}).await;
     let all: std::collections::BTreeSet<_> = scene.walk().await.into_iter().collect();

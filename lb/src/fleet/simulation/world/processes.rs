@@ -177,6 +177,11 @@ impl World {
         (process.health == Health::Busy && settled).then_some(process.last_good)
     }
 
+    /// Whether the fleet has told it to end.
+    pub fn stopping(&self, incarnation: Incarnation) -> bool {
+        self.processes.get(&incarnation).is_some_and(|process| process.stopping)
+    }
+
     /// Whether it has answered everything for so long that no bad news can be under way.
     pub fn well(&self, incarnation: Incarnation) -> bool {
         let well = |p: &&Process| p.running && p.health == Health::Well && self.now > p.since + LATE;

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
+/// How long one may be under way.
+const IDLE_NOTICE: Duration = Duration::from_millis(100);
+
 #[derive(Default)]
 pub struct Router {
     /// Where requests may go, as far as it knows.
@@ -15,15 +18,22 @@ pub struct Router {
 
 pub struct Recall {
     pub(super) gone: Vec<Incarnation>,
-    pub(super) leaves: bool,
+    /// It may have been drained before.
+    pub(super) back: Option<Incarnation>,
+    /// Those that are on their way out from then on.
+    pub(super) leaves: Vec<Incarnation>,
     pub(super) waits: usize,
     pub(super) busy: Busy,
 }
 
 impl World {
     pub(super) fn change(&mut self, ticket: Ticket, change: Change) {
-        let leaves = matches!(change, Change::Leave { .. } | Change::Handover { .. });
-        let mut gone = Vec::new();
+        let leaves = match &change {
+            Change::Leave { occupants, .. } => occupants.clone(),
+            Change::Handover { from, .. } => vec![*from],
+            _ => Vec::new(),
+        };
+        let (mut gone, mut back) = (Vec::new(), None);
         match change {
             Change::Join(seats) => {
                 for (seat, _, replica) in seats {
@@ -36,6 +46,12 @@ impl World {
                 let vacant = self.ring.insert(replica.seat, Some(replica.incarnation));
                 assert_eq!(vacant, Some(None), "seat {} was not vacant", replica.seat);
                 self.route(replica.incarnation);
+                back = Some(replica.incarnation);
+            }
+            Change::Drain(replica) => {
+                let was = self.ring.insert(replica.seat, None);
+                assert_eq!(was, Some(Some(replica.incarnation)), "seat {} was not its own", replica.seat);
+                gone.push(replica.incarnation);
             }
             Change::Vacate(seat) => {
                 let was = self.ring.insert(seat, None).expect("a seat in the ring");
@@ -43,9 +59,14 @@ impl World {
             }
             Change::Handover { to, from } => {
                 let was = self.ring.insert(to.seat, Some(to.incarnation));
-                assert_eq!(was, Some(Some(from)), "seat {} was not the other's", to.seat);
+                let others = [Some(Some(from)), Some(None)]; // a drained one's is vacant
+                assert!(others.contains(&was), "seat {} was not the other's", to.seat);
                 self.route(to.incarnation);
-                gone.push(from);
+                gone.extend(was.flatten());
+            }
+            Change::Weigh { seat, weight, was } => {
+                assert!(self.ring.contains_key(&seat), "seat {seat} is not in the ring");
+                assert_ne!(weight, was, "nothing to change");
             }
             Change::Leave { seats, .. } => {
                 gone.extend(
@@ -53,7 +74,7 @@ impl World {
                 );
             }
         }
-        self.changes.insert(ticket, Recall { gone, leaves, waits: ROUTERS, busy: Vec::new() });
+        self.changes.insert(ticket, Recall { gone, back, leaves, waits: ROUTERS, busy: Vec::new() });
         for router in 0..ROUTERS {
             let delay = if self.rare(2) { self.up_to(3000) } else { self.up_to(40) };
             self.later(delay, Happening::Recalled(router, ticket));
@@ -76,10 +97,14 @@ impl World {
                 owes.insert(*incarnation);
             }
         }
+        if let Some(back) = recall.back {
+            owes.remove(&back);
+        }
         recall.waits -= 1;
         if recall.waits == 0 {
             let busy = recall.busy.clone();
-            let delay = self.up_to(50);
+            // An idle notice of before does not come after the answer: a router sends it first.
+            let delay = if recall.back.is_some() { IDLE_NOTICE } else { Duration::ZERO } + self.up_to(50);
             self.later(delay, Happening::Told(Event::Ring { ticket, busy }));
         }
     }
@@ -106,7 +131,7 @@ impl World {
         router.in_flight.remove(&incarnation);
         self.ended.insert(incarnation, self.now);
         if router.owes.remove(&incarnation) {
-            let delay = self.up_to(100);
+            let delay = self.up_to(IDLE_NOTICE.as_millis() as u64);
             self.later(delay, Happening::Told(Event::Idle { router: RouterId(at as u64), incarnation }));
         }
     }

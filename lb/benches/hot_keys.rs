@@ -1,0 +1,36 @@
+//! What it costs a request to be counted among the hot keys.
+
+use divan::{Bencher, black_box};
+use lb::balance::SpaceSaving;
+use lb::log_key::{KeyForm, LogKey};
+
+fn main() {
+    divan::main();
+}
+
+/// A key that is counted already: the usual case where any key is hot.
+#[divan::bench(args = [1, 256])]
+fn known(bencher: Bencher, keys: u64) {
+    let mut sketch = SpaceSaving::<Vec<u8>>::new(256);
+    let mut next = 0;
+    bencher.bench_local(|| {
+        next = (next + 1) % keys;
+        sketch.offer(black_box(next), |_| {});
+    });
+}
+
+/// A key that was never seen: the worst case, and the usual one where every request has a key of its own.
+#[divan::bench]
+fn new(bencher: Bencher) {
+    let form = KeyForm::new(LogKey::Plain);
+    let mut sketch = SpaceSaving::<Vec<u8>>::new(256);
+    let mut next = 0u64;
+    bencher.bench_local(|| {
+        next += 1;
+        let key = next.to_be_bytes();
+        sketch.offer(form.identify(black_box(&key)), |label| {
+            label.clear();
+            label.extend_from_slice(&key);
+        });
+    });
+}

@@ -1,0 +1,116 @@
+//! `lb drain`, `undrain`, `replace`, `weight` and `rolling-replace`: one seat, or all of them in turn.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::name::Name;
+
+use super::args::Weigh;
+use super::client::Request;
+use super::table::plain;
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    message: T,
+}
+
+#[derive(Deserialize)]
+struct Steered {
+    #[serde(rename = "N")]
+    n: usize,
+    seat: u32,
+    replica: String,
+}
+
+#[derive(Deserialize)]
+struct Weighed {
+    seat: u32,
+    weight: u32,
+    epoch: u64,
+    slots_moved: u64,
+    lasts: String,
+}
+
+#[derive(Deserialize)]
+struct Rolling {
+    total: usize,
+}
+
+/// What is to be done with one replica; a new one may take its time.
+pub fn replica(name: &Name, what: &str) -> Request {
+    let name = utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC);
+    Request::command(format!("/api/replicas/{name}/{what}")).patient()
+}
+
+/// The weight, as /api/seats takes it.
+pub fn weight(Weigh { seat, weight, dry_run }: &Weigh) -> Request {
+    Request::put(format!("/api/seats/{seat}/weight"), json!({ "weight": weight, "dry_run": dry_run }))
+}
+
+/// Who is out of the ring now.
+pub fn drained(answer: &str) -> serde_json::Result<String> {
+    let Answer { message: Steered { n, seat, replica } } = serde_json::from_str(answer)?;
+    let replica = plain(&replica);
+    Ok(format!("{replica} is drained, its seat {seat} waits for it; {}\n", serve(n)))
+}
+
+/// Who has a seat now.
+pub fn serves(answer: &str) -> serde_json::Result<String> {
+    let Answer { message: Steered { n, seat, replica } } = serde_json::from_str(answer)?;
+    Ok(format!("{} serves in seat {seat}; {}\n", plain(&replica), serve(n)))
+}
+
+/// What a seat weighs now, and what that has moved.
+pub fn weighed(answer: &str) -> serde_json::Result<String> {
+    let Answer { message } = serde_json::from_str(answer)?;
+    let Weighed { seat, weight, epoch, slots_moved, lasts } = message;
+    let lasts = plain(&lasts);
+    Ok(format!("seat {seat} weighs {weight} {lasts}; {slots_moved} slots moved, epoch {epoch}\n"))
+}
+
+/// How many will be replaced.
+pub fn rolling(answer: &str) -> serde_json::Result<String> {
+    let Answer { message: Rolling { total } } = serde_json::from_str(answer)?;
+    Ok(format!("{total} replicas are replaced, one after the other; the events tell how far it is\n"))
+}
+
+fn serve(n: usize) -> String {
+    format!("{n} {}", if n == 1 { "replica serves" } else { "replicas serve" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked() {
+        let sent = replica(&"S 5".parse().unwrap(), "drain");
+        assert_eq!((sent.target.as_str(), sent.method.as_str()), ("/api/replicas/S%205/drain", "POST"));
+        assert_eq!((sent.body, sent.patience), (None, None));
+        let sent = weight(&Weigh { seat: 12, weight: 200, dry_run: true });
+        assert_eq!((sent.target.as_str(), sent.method.as_str()), ("/api/seats/12/weight", "PUT"));
+        assert_eq!(sent.body, Some(json!({ "weight": 200, "dry_run": true })));
+    }
+
+    #[test]
+    fn what_was_done() {
+        let steered =
+            json!({ "message": { "N": 1, "replicas": ["a"], "seat": 2, "replica": "b\n" } }).to_string();
+        assert_eq!(
+            drained(&steered).unwrap(),
+            "b\u{fffd} is drained, its seat 2 waits for it; 1 replica serves\n"
+        );
+        assert_eq!(serves(&steered).unwrap(), "b\u{fffd} serves in seat 2; 1 replica serves\n");
+        let answer = json!({ "message": {
+            "seat": 2, "weight": 200, "epoch": 9, "slots_moved": 87, "digest": "0", "lasts": "until the process ends",
+        } });
+        let expected = "seat 2 weighs 200 until the process ends; 87 slots moved, epoch 9\n";
+        assert_eq!(weighed(&answer.to_string()).unwrap(), expected);
+        let text = rolling(r#"{"message":{"total":3},"status":"successful"}"#).unwrap();
+        assert!(
+            text.starts_with("3 replicas are replaced, one after the other") && text.len() < 100,
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! What is noted of requests, and told to clients.
+
+use clap::ArgAction::Set;
+
+use super::super::value::{OrOff, access_log_or_off, one_of, switch};
+use crate::access_log;
+use crate::log_key::LogKey;
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Logging")]
+pub(in crate::config) struct Logging {
+    /// A line for every request: combined or json, to standard output or, as json:FILE, appended to a file, which is
+    /// reopened on SIGUSR1; or off
+    #[arg(long, value_name = "FORMAT[:FILE]|off", default_value = "off", value_parser = access_log_or_off)]
+    pub access_log: OrOff<access_log::Settings>,
+
+    /// How a request's key is shown in the access log, wherever it stands there, and in the hot keys: plain, hash (the
+    /// same until the balancer ends, and not to be guessed) or off
+    #[arg(long, value_name = "FORM", default_value = "hash", value_parser = log_key)]
+    pub log_key: LogKey,
+
+    /// Tell clients the way of each request: X-LB-Replica, -Slot, -Attempts, -Epoch and Server-Timing in its reply
+    #[arg(
+        long,
+        action = Set,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_value = "off",
+        default_missing_value = "on",
+        value_parser = switch,
+    )]
+    pub debug_headers: bool,
+}
+
+fn log_key(text: &str) -> Result<LogKey, String> {
+    one_of(text, &[("plain", LogKey::Plain), ("hash", LogKey::Hash), ("off", LogKey::Off)])
+}

@@ -1,0 +1,159 @@
+//! What differs between the configuration in force and one that was read again: what can change live, and what cannot.
+
+use crate::balance::Policy;
+
+use super::{Config, RuntimeConfig};
+
+/// The settings that differ, by their names, in alphabetical order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Difference {
+    /// These have changed.
+    pub changed: Vec<&'static str>,
+    /// These would need a restart, and stay as they are.
+    pub restart: Vec<&'static str>,
+}
+
+/// A setting, and how to tell and take its value.
+struct Setting {
+    name: &'static str,
+    differs: fn(&Config, &Config) -> bool,
+    /// What a new value needs to count while we run.
+    class: Class,
+}
+
+enum Class {
+    /// Nothing.
+    Live(fn(&mut Config, &Config)),
+    /// The same layout and the same replicas, which it was checked against.
+    Fleet(fn(&mut Config, &Config)),
+    /// A restart.
+    Restart,
+}
+
+macro_rules! setting {
+    ($class:ident, $name:literal, $($field:ident).+) => {
+        Setting {
+            name: $name,
+            differs: |a, b| a.$($field).+ != b.$($field).+,
+            class: Class::$class(|a, b| a.$($field).+.clone_from(&b.$($field).+)),
+        }
+    };
+    ($name:literal, $of:expr) => {
+        Setting { name: $name, differs: |a, b| { let of = $of; of(a) != of(b) }, class: Class::Restart }
+    };
+}
+
+/// Every setting is in exactly one class (a test compares this with the flags).
+const SETTINGS: &[Setting] = &[
+    setting!(Live, "access-log", access_log),
+    setting!("admin-host", |c: &Config| c.admin_hosts.clone()),
+    setting!("admin-listen", |c: &Config| c.admin_listen),
+    setting!("admin-token-file", |c: &Config| c.admin_token.clone()),
+    Setting {
+        // Only with the hash: another policy has none, whatever is said.
+        differs: |a, b| [a, b].iter().all(|c| c.policy == Policy::Hash) && a.bounded_load != b.bounded_load,
+        ..setting!(Live, "bounded-load", bounded_load)
+    },
+    setting!(Live, "bounded-load-floor", bounded_load_floor),
+    setting!(Live, "client-head-timeout", client_head_timeout),
+    setting!(Live, "client-idle-timeout", client_idle_timeout),
+    setting!("cluster", |c: &Config| c.cluster.to_string()),
+    setting!(Live, "connect-timeout", connect_timeout),
+    setting!(Live, "control", control),
+    setting!(Live, "debug-headers", debug_headers),
+    setting!("docker-host", |c: &Config| docker(c).map(|(socket, _)| socket.to_owned())),
+    setting!(Live, "drain", drain),
+    setting!("hash", |c: &Config| c.layout.hash()),
+    setting!(Live, "head-timeout", head_timeout),
+    setting!(Live, "heartbeat-failures", heartbeat.failures),
+    setting!(Live, "heartbeat-interval", heartbeat.interval),
+    setting!(Live, "heartbeat-path", heartbeat.path),
+    setting!(Live, "heartbeat-timeout", heartbeat.timeout),
+    setting!(Live, "idle-timeout", idle_timeout),
+    setting!("image", |c: &Config| docker(c).map(|(_, template)| template.image.clone())),
+    setting!(Live, "key", key),
+    setting!("layout", |c: &Config| c.layout.scheme().name()),
+    setting!("listen", |c: &Config| c.listen),
+    setting!(Live, "log-key", log_key),
+    setting!(Live, "map-404", map_404),
+    setting!(Live, "max-body", max_body),
+    setting!("max-connections", |c: &Config| c.max_connections),
+    setting!(Live, "max-control-body", max_control_body),
+    setting!(Live, "max-header-size", max_header_size),
+    setting!(Live, "max-in-flight", max_in_flight),
+    setting!(Fleet, "max-replicas", max_replicas),
+    setting!(Live, "max-target", max_target),
+    setting!("network", |c: &Config| docker(c).map(|(_, template)| template.network.clone())),
+    setting!(Live, "on-exit", on_exit),
+    setting!(Live, "policy", policy),
+    setting!("probing", |c: &Config| ring(c).map(|(_, probing)| probing)),
+    setting!(Live, "replace-after", heartbeat.replace_after),
+    setting!("replica-cap-add", |c: &Config| docker(c).map(|(_, template)| template.capabilities.clone())),
+    setting!("replica-command", |c: &Config| match &c.runtime {
+        RuntimeConfig::Process { command } => command.clone(),
+        RuntimeConfig::Docker { .. } | RuntimeConfig::Static { .. } => None,
+    }),
+    setting!("replica-env", |c: &Config| docker(c).map(|(_, template)| template.env.clone())),
+    setting!("replica-memory", |c: &Config| docker(c).map(|(_, template)| template.memory)),
+    setting!("replica-pids", |c: &Config| docker(c).map(|(_, template)| template.pids)),
+    setting!("replica-port", |c: &Config| docker(c).map(|(_, template)| template.port)),
+    setting!("replica-writable", |c: &Config| docker(c).map(|(_, template)| template.writable)),
+    setting!(Fleet, "replicas", replicas),
+    setting!(Live, "request-timeout", request_timeout),
+    setting!(Live, "retries", retries),
+    setting!(Live, "retry-budget", retry_budget),
+    setting!("runtime", |c: &Config| std::mem::discriminant(&c.runtime)),
+    setting!("slot-cap", |c: &Config| c.layout.scheme().slot_cap()),
+    setting!("slots", |c: &Config| c.layout.slots()),
+    setting!(Live, "start-timeout", start_timeout),
+    setting!(Live, "stop-timeout", stop_timeout),
+    setting!(Live, "strict-rm", strict_rm),
+    setting!(Live, "trusted-proxies", trusted_proxies),
+    setting!("upstream", |c: &Config| match &c.runtime {
+        RuntimeConfig::Static { upstreams } => upstreams.clone(),
+        RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Vec::new(),
+    }),
+    setting!("virtual-nodes", |c: &Config| ring(c).map(|(virtual_nodes, _)| virtual_nodes)),
+    setting!(Fleet, "weights", weights),
+    setting!("workers", |c: &Config| c.workers),
+];
+
+impl Config {
+    /// Takes over what can change live, and says what differs.
+    pub fn change_to(&mut self, new: &Self) -> Difference {
+        let same_fleet = self.layout == new.layout && self.runtime == new.runtime;
+        let mut difference = Difference::default();
+        let differ = SETTINGS.iter().filter(|setting| (setting.differs)(self, new)).collect::<Vec<_>>();
+        for setting in differ {
+            match setting.class {
+                Class::Live(_) => difference.changed.push(setting.name),
+                Class::Fleet(_) if same_fleet => difference.changed.push(setting.name),
+                // The number of upstreams is nobody's to say.
+                Class::Fleet(_) if matches!(new.runtime, RuntimeConfig::Static { .. }) => {}
+                Class::Fleet(_) | Class::Restart => difference.restart.push(setting.name),
+            }
+        }
+        for setting in SETTINGS {
+            match setting.class {
+                Class::Live(take) => take(self, new),
+                Class::Fleet(take) if same_fleet => take(self, new),
+                Class::Fleet(_) | Class::Restart => {}
+            }
+        }
+        difference
+    }
+}
+
+fn docker(config: &Config) -> Option<(&std::path::Path, &crate::runtime::docker::Template)> {
+    match &config.runtime {
+        RuntimeConfig::Docker { socket, template } => Some((socket, template)),
+        RuntimeConfig::Process { .. } | RuntimeConfig::Static { .. } => None,
+    }
+}
+
+fn ring(config: &Config) -> Option<(u32, crate::ring::Probing)> {
+    match config.layout.scheme() {
+        crate::ring::Scheme::Ring { virtual_nodes, probing, .. } => Some((virtual_nodes, probing)),
+        crate::ring::Scheme::Rendezvous { .. } | crate::ring::Scheme::Maglev => None,
+    }
+}

@@ -1,0 +1,58 @@
+//! The admin token as it is given: in a file, or in a variable. Nothing here shows it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Control;
+use super::args::Listeners;
+use super::exit::Exit;
+use super::resolve::Given;
+use crate::token::Token;
+
+/// The text of [`Token::VARIABLE`].
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    /// What the environment has; empty counts as absent, as for the settings.
+    pub fn of(env: &HashMap<String, String>) -> Option<Self> {
+        env.get(Token::VARIABLE).filter(|text| !text.is_empty()).cloned().map(Self)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+impl Given<'_> {
+    /// The token, if the settings about it have a meaning.
+    pub fn token(&self, listeners: &Listeners, control: Control) -> Result<Option<Token>, Exit> {
+        if listeners.admin_listen.is_none() {
+            let off = "only with an --admin-listen, which is off";
+            self.refuse(&["admin-host"], off)?;
+            if control != Control::Token {
+                self.refuse(&["admin-token-file"], &format!("{off}, or --control token"))?;
+            }
+        }
+        let Self(settings) = self;
+        let file = listeners.admin_token_file.clone();
+        token(file.map(|file| (settings.place("admin-token-file"), file)), settings.secret())
+    }
+}
+
+/// The token from a file, which comes with the place that names it, or from the secret: one of both.
+pub(super) fn token(file: Option<(String, PathBuf)>, secret: Option<&Secret>) -> Result<Option<Token>, Exit> {
+    let variable = Token::VARIABLE;
+    let bad = |place: &str, why: &dyn fmt::Display| Exit::bad(format!("{place}: {why}"));
+    match (file, secret) {
+        (Some((place, _)), Some(_)) => {
+            Err(bad(&place, &format_args!("{variable} is there too; give only one of the two")))
+        }
+        (Some((place, file)), None) => Token::read(&file).map(Some).map_err(|error| bad(&place, &error)),
+        (None, Some(Secret(text))) => Token::new(text).map(Some).map_err(|error| bad(variable, &error)),
+        (None, None) => Ok(None),
+    }
+}

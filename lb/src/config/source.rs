@@ -1,0 +1,72 @@
+//! The configuration read again: flags and environment as they were at the start, the file as it is now.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+
+use clap::ArgMatches;
+
+use super::settings::{Settings, path};
+use super::{Config, Exit, cli};
+
+/// Where the configuration comes from.
+#[derive(Clone)]
+pub struct Source {
+    matches: ArgMatches,
+    env: HashMap<String, String>,
+}
+
+/// Why nothing was read again; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReloaded {
+    /// `--config` was not given at the start.
+    #[error("There is no file to read again: start lb with --config FILE")]
+    NoFile,
+    /// What came out of a pipe is gone.
+    #[error("{0} is not a regular file: it cannot be read again")]
+    NotRegular(String),
+    /// It is bad; the text names the line.
+    #[error("{0}")]
+    Bad(#[from] Exit),
+    /// The balancer is ending.
+    #[error("The balancer is stopping")]
+    Stopping,
+}
+
+impl fmt::Debug for Source {
+    /// Not the environment: the admin token may be in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+impl Source {
+    /// The same arguments and environment as [`parse`](super::parse) gets.
+    ///
+    /// # Errors
+    /// As [`parse`](super::parse), if the command line is bad; the file is not read.
+    pub fn new<T, K, V>(
+        args: impl IntoIterator<Item = T>,
+        env: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, Exit>
+    where
+        T: Into<OsString> + Clone,
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let (matches, env) = cli::layers(args, env)?;
+        Ok(Self { matches, env })
+    }
+
+    /// The configuration as a start would have it now.
+    ///
+    /// # Errors
+    /// When there is no file, or what it says is bad.
+    pub fn read(&self) -> Result<Config, NotReloaded> {
+        let path = path(&self.matches, &self.env).ok_or(NotReloaded::NoFile)?;
+        if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(NotReloaded::NotRegular(path));
+        }
+        Ok(Config::resolve(&Settings::gather(&self.matches, &self.env)?)?)
+    }
+}

@@ -1,0 +1,98 @@
+//! The file read again: what counts while we run, and what would need a restart.
+
+use super::layers::{DOCKER, other};
+use super::*;
+
+fn difference(running: &str, read: &str) -> (Vec<&'static str>, Vec<&'static str>) {
+    let mut running = config(running);
+    let Difference { changed, restart } = running.change_to(&config(read));
+    (changed, restart)
+}
+
+/// So that no setting can be forgotten.
+#[test]
+fn every_setting_is_in_exactly_one_class() {
+    let docker =
+        DOCKER.map(|(name, value)| (name, format!("--runtime=docker --{name}={}", value.replace('_', ""))));
+    let others = other().map(|(name, value)| (name, format!("--{name}={}", value.replace(' ', "_"))));
+    let mut more = vec![
+        ("runtime", "--runtime=docker".to_owned()),
+        ("layout", "--layout=rendezvous --slots=512".to_owned()),
+        ("policy", "--policy=round-robin".to_owned()),
+        ("upstream", "--runtime=static --upstream=a:1 --upstream=b:2*50".to_owned()),
+    ];
+    more.extend(
+        docker.into_iter().chain(others.filter(|(name, _)| !["runtime", "layout", "policy"].contains(name))),
+    );
+    for name in names().into_iter().filter(|name| name != "preset") {
+        let (_, line) = more.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name}"));
+        let before = match name.as_str() {
+            "upstream" => "--runtime=static --upstream=a:1",
+            _ if line.starts_with("--runtime=docker ") => "--runtime=docker",
+            _ => "",
+        };
+        let (mut running, read) = (config(before), config(line));
+        let Difference { changed, restart } = running.change_to(&read);
+        let mut named: Vec<_> = changed.iter().chain(&restart).copied().collect();
+        // A layout brings its own defaults, and settings of its own.
+        named.retain(|of| *of == name || !["layout", "runtime"].contains(&name.as_str()));
+        let derived = ["max-replicas", "virtual-nodes", "probing"];
+        named.retain(|of| *of == name || !derived.contains(of) || restart.is_empty());
+        assert_eq!(named, [name.as_str()], "{line}");
+        let live = running != config(before);
+        assert_eq!(live, !changed.is_empty(), "{name} is said to have changed, and has not; or the reverse");
+        assert_eq!(running.change_to(&read).changed, Vec::<&str>::new(), "{name} has changed already");
+        assert_eq!(running.change_to(&read).restart, restart, "{name} still needs a restart");
+    }
+}
+
+#[test]
+fn names_are_in_order_and_equal_values_are_no_change() {
+    assert_eq!(difference("", ""), (vec![], vec![]));
+    assert_eq!(difference("--drain 1m", "--drain 60s"), (vec![], vec![]));
+    let (changed, restart) =
+        difference("", "--retries 1 --listen 127.0.0.1:1 --head-timeout 1s --workers 1000");
+    assert_eq!((changed, restart), (vec!["head-timeout", "retries"], vec!["listen", "workers"]));
+}
+
+#[test]
+fn the_bound_goes_with_its_policy_unsaid() {
+    let mut running = config("--bounded-load 2");
+    let changed = |changed: &[&'static str]| Difference { changed: changed.to_vec(), restart: vec![] };
+    assert_eq!(running.change_to(&config("--policy round-robin")), changed(&["policy"]));
+    assert_eq!((running.policy, running.bounded_load), (Policy::RoundRobin, None));
+    assert_eq!(running.change_to(&config("")), changed(&["policy"]));
+    assert_eq!(running.bounded_load, Some(1250));
+    assert_eq!(running.change_to(&config("--bounded-load 2")), changed(&["bounded-load"]));
+}
+
+#[test]
+fn what_was_checked_against_another_layout_waits_for_it() {
+    let mut running = config("");
+    let read = config("--slots 1024 --max-replicas 60 --replicas 58 --weights 60=2");
+    let restart = vec!["max-replicas", "replicas", "slots", "weights"];
+    assert_eq!(running.change_to(&read), Difference { changed: vec![], restart });
+    assert_eq!(running, config(""));
+}
+
+#[test]
+fn the_file_is_read_again_under_the_same_flags() {
+    let file = file("retries = 5\ndrain = '5s'\n");
+    let path = file.path().to_str().unwrap();
+    let source = Source::new(["lb", "--config", path, "--retries", "3"], [("LB_DRAIN", "")]).unwrap();
+    let read = source.read().unwrap();
+    assert_eq!((read.retries, read.drain), (3, Duration::from_secs(5)));
+    std::fs::write(path, "drain = '6s'").unwrap();
+    assert_eq!(source.read().unwrap().drain, Duration::from_secs(6));
+    std::fs::write(path, "\ndrain = 'soon'").unwrap();
+    let error = source.read().unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{path} line 2, drain = soon: must be a duration")), "{error}");
+    std::fs::write(path, "#".repeat(1 << 20) + "\n").unwrap();
+    assert!(source.read().unwrap_err().to_string().contains("larger than 1048576 bytes"));
+    drop(file);
+    assert!(source.read().unwrap_err().to_string().contains("not readable"));
+
+    assert_eq!(Source::new(["lb"], [("LB_CONFIG", "")]).unwrap().read(), Err(NotReloaded::NoFile));
+    let pipe = Source::new(["lb"], [("LB_CONFIG", "/dev/null")]).unwrap().read();
+    assert_eq!(pipe, Err(NotReloaded::NotRegular("/dev/null".into())));
+}

@@ -1,0 +1,99 @@
+//! What the fleet wants done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::name::Name;
+use crate::ring::{Incarnation, Replica, SeatId, Weight};
+use crate::runtime::Launch;
+
+#[cfg(doc)]
+use super::Event;
+use super::event::{CallId, Ticket};
+use super::{Refusal, Transition};
+
+/// Something is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Start a replica; answer [`Event::Launched`].
+    Launch(Launch),
+    /// Send a heartbeat; answer [`Event::Beat`].
+    Probe(Arc<Replica>),
+    /// Change the ring; answer [`Event::Ring`].
+    Ring {
+        /// To be repeated in the answer.
+        ticket: Ticket,
+        /// What changes.
+        change: Change,
+    },
+    /// Ask all routers about a silent replica; answer [`Event::Answered`].
+    Ask(Incarnation),
+    /// Ask what a replica that did not get ready wrote last; answer [`Event::LastWords`].
+    Inquire(Incarnation),
+    /// SIGTERM, and SIGKILL after `grace`; answer [`Event::Stopped`].
+    Stop {
+        /// Which one.
+        incarnation: Incarnation,
+        /// Zero: kill at once.
+        grace: Duration,
+    },
+    /// Answer a caller.
+    Reply {
+        /// Who waits.
+        call: CallId,
+        /// What has come of it.
+        result: Result<Answer, Refusal>,
+    },
+    /// A transition, for whoever follows the events.
+    Tell(Transition),
+    /// All replicas of the target are ready, for the first time.
+    Serving,
+    /// Every replica is gone; the process may end.
+    Halted,
+}
+
+/// A call was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What /rep lists now.
+    pub replicas: Vec<Name>,
+    /// The seat and the replica that the call was about, if it was about one.
+    pub about: Option<(SeatId, Name)>,
+}
+
+/// A change of the ring.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Seats enter the map, all in one epoch.
+    Join(Vec<(SeatId, Weight, Option<Arc<Replica>>)>),
+    /// A replica takes a vacant seat.
+    Occupy(Arc<Replica>),
+    /// A replica takes over its seat from another, which may finish what it has; its name is free when this is
+    /// answered.
+    Handover {
+        /// The new one.
+        to: Arc<Replica>,
+        /// The old one.
+        from: Incarnation,
+    },
+    /// The replica is dead, the seat stays.
+    Vacate(SeatId),
+    /// The replica lives and gets no new request, the seat stays.
+    Drain(Arc<Replica>),
+    /// A seat weighs something else.
+    Weigh {
+        /// Which one.
+        seat: SeatId,
+        /// From now on.
+        weight: Weight,
+        /// Until now.
+        was: Weight,
+    },
+    /// Seats leave the map; the names of their occupants are free when this is answered.
+    Leave {
+        /// Which.
+        seats: Vec<SeatId>,
+        /// Who had them, drained or not.
+        occupants: Vec<Incarnation>,
+    },
+}

@@ -1,0 +1,26 @@
+//! What the fleet does when the ring has answered a change.
+
+use crate::ring::Incarnation;
+
+use super::CallId;
+
+/// What to do when the ring has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// The first seats are in the map; nothing waits for it.
+    Seated,
+    /// An /add is complete: these replicas are routed to.
+    Added(CallId, Vec<Incarnation>),
+    /// The replica has its seat.
+    Occupied(Incarnation),
+    /// The replica has handed its seat over to another and begins to drain.
+    HandedOver { from: Incarnation, to: Incarnation },
+    /// The replica gets no request any more, and lives on.
+    Drained(CallId, Incarnation),
+    /// The seat has its weight.
+    Weighed(CallId),
+    /// The dead replica gets no request any more.
+    Vacated(Incarnation),
+    /// An /rm is complete; these replicas begin to drain.
+    Left(CallId, Vec<Incarnation>),
+}

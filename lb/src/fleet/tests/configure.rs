@@ -1,0 +1,135 @@
+//! Other settings, weights, another target.
+
+use super::*;
+
+fn weights<const N: usize>(weights: [(u32, u32); N]) -> BTreeMap<SeatId, Weight> {
+    weights.map(|(id, weight)| (seat(id), Weight::new(weight).unwrap())).into()
+}
+
+/// The weights of the seats that the n-th change of the ring lets in.
+fn joined(stage: &Stage, n: usize) -> Vec<(u32, u32)> {
+    let Change::Join(joined) = &stage.changes()[n] else { panic!("no join") };
+    joined.iter().map(|(id, weight, _)| (id.get(), weight.get())).collect()
+}
+
+#[test]
+fn seats_join_with_their_weights() {
+    let settings = Settings { weights: weights([(2, 50), (5, 300)]), ..settings() };
+    let mut stage = Stage::new(settings.clone());
+    stage.feed(Event::Listed(Vec::new()));
+    assert_eq!(joined(&stage, 0), [(1, 100), (2, 50), (3, 100)]);
+    stage.pass(SECOND);
+    stage.add(1, 2, &[]);
+    stage.pass(SECOND);
+    assert_eq!(joined(&stage, stage.changes().len() - 1), [(4, 100), (5, 300)]);
+    assert_eq!(stage.fleet.view().seats[4].weight.get(), 300);
+
+    let mut stage = Stage::new(settings);
+    stage.feed(Event::Listed(vec![found(1, "a", 1, true), found(5, "b", 2, false)]));
+    assert_eq!(joined(&stage, 0), [(1, 100), (5, 300)]);
+}
+
+#[test]
+fn what_begins_after_a_change_goes_by_it_and_what_began_before_does_not() {
+    let mut stage = Stage::ready(3);
+    stage.hold = |action| matches!(action, Action::Ring { change: Change::Leave { .. }, .. });
+    stage.rm(1, 1, &["server3"]);
+    let drain = |drain| Event::Configure(Settings { drain, stop_timeout: SECOND, ..settings() });
+    stage.feed(drain(5 * SECOND));
+    stage.busy = vec![(RouterId(1), Incarnation(3)), (RouterId(1), Incarnation(2))];
+    stage.hold = |_| false;
+    stage.release();
+    stage.feed(drain(60 * SECOND));
+    stage.pass(4 * SECOND);
+    assert_eq!(stage.stops(), []);
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.stops(), [(3, SECOND)], "its drain began under the five seconds");
+    stage.rm(2, 1, &["server2"]);
+    stage.pass(50 * SECOND);
+    assert_eq!(stage.stops().len(), 1);
+    stage.pass(11 * SECOND);
+    assert_eq!(stage.stops().len(), 2);
+}
+
+#[test]
+fn a_shorter_interval_does_not_wait_for_the_end_of_the_longer_one() {
+    let mut stage = Stage::new(Settings { heartbeat_interval: 600 * SECOND, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(SECOND);
+    let probes = |stage: &Stage| stage.times(|action| matches!(action, Action::Probe(_))).len();
+    let before = probes(&stage);
+    stage.feed(Event::Configure(Settings { heartbeat_interval: 100 * MS, ..settings() }));
+    stage.pass(SECOND);
+    assert!(probes(&stage) >= before + 3 * 9, "{before} {}", probes(&stage));
+    assert_eq!(stage.names().len(), 3);
+}
+
+#[test]
+fn another_target_goes_the_way_of_add_and_rm() {
+    let mut stage = Stage::ready(3);
+    let scale = |call, target| Event::Scale { call: CallId(call), target, loads: Loads::new() };
+    stage.feed(scale(1, 5));
+    assert_eq!(stage.reply(1), None, "it waits for the new ones");
+    stage.feed(scale(2, 5));
+    assert_eq!(stage.reply(2).unwrap().unwrap().len(), 3, "two are under way");
+    stage.pass(SECOND);
+    assert_eq!(stage.reply(1).unwrap().unwrap().len(), 5);
+    stage.feed(scale(3, 1));
+    assert_eq!(stage.reply(3).unwrap().unwrap(), ["server1"]);
+    stage.feed(scale(4, 9));
+    assert_eq!(stage.refusal(4), Refusal::TooMany { n: 8, free: 7, max: 8 });
+    stage.feed(scale(5, 0));
+    assert_eq!(stage.reply(5).unwrap().unwrap(), Vec::<String>::new());
+    stage.feed(scale(6, 0));
+    assert_eq!(stage.reply(6).unwrap().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn weights_that_are_said_otherwise_reach_the_seats() {
+    let weighed = |stage: &Stage| {
+        let of = |change: Change| match change {
+            Change::Weigh { seat, weight, .. } => Some((seat.get(), weight.get())),
+            _ => None,
+        };
+        stage.changes().into_iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let say = |stage: &mut Stage, weights| {
+        stage.feed(Event::Configure(Settings { weights, ..settings() }));
+        let seats = stage.fleet.view().seats;
+        seats.iter().map(|seat| seat.weight.get()).collect::<Vec<_>>()
+    };
+    let mut stage = Stage::ready(3);
+    stage.weigh(1, 3, 300);
+    assert_eq!(say(&mut stage, weights([(1, 200), (5, 7)])), [200, 100, 300], "the API's word stays");
+    assert_eq!(weighed(&stage), [(3, 300), (1, 200)]);
+    assert_eq!(say(&mut stage, weights([(1, 200), (3, 300)])), [200, 100, 300]);
+    assert_eq!(weighed(&stage).len(), 2, "it weighs that already");
+    assert_eq!(say(&mut stage, weights([(2, 50)])), [100, 50, 100]);
+    assert_eq!(weighed(&stage)[2..], [(1, 100), (2, 50), (3, 100)]);
+
+    stage.hold = is_launch;
+    stage.add(2, 1, &[]);
+    say(&mut stage, weights([(2, 50), (4, 20)]));
+    stage.release();
+    stage.pass(SECOND);
+    assert_eq!(joined(&stage, stage.changes().len() - 1), [(4, 20)], "it joins with what is said by then");
+}
+
+#[test]
+fn a_weight_for_which_there_is_no_room_is_left_out() {
+    let mut stage = Stage::ready(3);
+    for (call, seat) in [(1, 1), (2, 2), (3, 3)] {
+        stage.weigh(call, seat, 1000);
+    }
+    stage.add(4, 4, &[]);
+    stage.pass(SECOND);
+    // 3 seats of 90 virtual nodes, 4 of 9: 206 of 512 slots are left.
+    let changes = stage.changes().len();
+    stage.feed(Event::Configure(Settings {
+        weights: weights([(4, 1000), (5, 1000), (6, 1000), (7, 200)]),
+        ..settings()
+    }));
+    let seats = stage.fleet.view().seats;
+    let weights: Vec<_> = seats[3..].iter().map(|seat| seat.weight.get()).collect();
+    assert_eq!((weights, stage.changes().len()), (vec![1000, 1000, 100, 200], changes + 3));
+}

@@ -1,0 +1,181 @@
+//! Drained by hand, and taken back.
+
+use super::*;
+
+fn drained(n: usize) -> Stage {
+    let mut stage = Stage::ready(n);
+    stage.drain(1, "server2");
+    assert_eq!(stage.about(1), Ok((2, "server2".to_owned())));
+    stage
+}
+
+#[test]
+fn it_is_out_of_the_ring_and_alive_and_its_seat_waits() {
+    let mut stage = drained(3);
+    assert_eq!(stage.names(), ["server1", "server3"]);
+    assert_eq!(stage.seats()[1], (2, Some((2, Phase::Draining))));
+    assert_eq!(stage.fleet.view().seats[1].drained, Some(name("server2")));
+    assert_eq!(stage.fleet.view().others, []);
+    let launched = stage.launches().len();
+    let beats = stage.times(|action| matches!(action, Action::Probe(replica) if replica.incarnation.0 == 2));
+    stage.pass(120 * SECOND);
+    let later = stage.times(|action| matches!(action, Action::Probe(replica) if replica.incarnation.0 == 2));
+    assert!(later.len() > beats.len() + 200, "its heartbeats go on");
+    assert_eq!((stage.launches().len(), stage.stops(), stage.names().len()), (launched, vec![], 2));
+    assert_eq!(stage.fleet.view().target, 3);
+}
+
+#[test]
+fn undrain_gives_the_seat_back_to_the_same_replica() {
+    let mut stage = drained(3);
+    stage.hold = is_ring;
+    stage.undrain(2, "server2");
+    assert_eq!((stage.reply(2), stage.names().len()), (None, 2), "not before it is routed to");
+    stage.release();
+    assert_eq!(stage.about(2), Ok((2, "server2".to_owned())));
+    assert_eq!(stage.seats()[1], (2, Some((2, Phase::Ready))));
+    assert!(matches!(stage.changes().last(), Some(Change::Occupy(replica)) if replica.incarnation.0 == 2));
+    assert_eq!(stage.fleet.view().others, []);
+    stage.exit(2);
+    stage.pass(SECOND);
+    assert_eq!((stage.names().len(), stage.fleet.members.len()), (3, 3), "it is replaced as ever");
+}
+
+#[test]
+fn what_cannot_be_drained_or_undrained_says_why() {
+    let mut stage = drained(3);
+    for (call, steer, name, why) in [
+        (2, Stage::drain as fn(&mut Stage, u64, &str), "nobody", "There is no replica 'nobody'"),
+        (3, Stage::undrain, "nobody", "There is no replica 'nobody'"),
+        (4, Stage::drain, "server2", "Replica 'server2' is drained already"),
+        (5, Stage::undrain, "server1", "Replica 'server1' is not drained"),
+    ] {
+        steer(&mut stage, call, name);
+        assert_eq!(stage.refusal(call).to_string(), why);
+    }
+    stage.hold = is_ring;
+    stage.drain(6, "server1");
+    stage.undrain(7, "server1");
+    assert_eq!(stage.refusal(7).to_string(), "Replica 'server1' is leaving: wait until it is draining");
+    stage.release();
+    stage.hold = is_launch;
+    stage.exit(3);
+    let starting = stage.launches().pop().unwrap().name.to_string();
+    stage.drain(8, &starting);
+    let why = format!("Replica '{starting}' is starting: only one that is ready or suspect can be drained");
+    assert_eq!(stage.refusal(8).to_string(), why);
+    stage.feed(Event::Close);
+    stage.undrain(9, "server2");
+    assert_eq!(stage.refusal(9), Refusal::Stopping);
+}
+
+#[test]
+fn a_drained_one_that_dies_goes_quietly_and_undrain_starts_a_new_one() {
+    let mut stage = drained(2);
+    stage.exit(2);
+    stage.pass(300 * SECOND);
+    assert_eq!((stage.names(), stage.launches().len()), (vec!["server1".to_owned()], 2));
+    assert_eq!(stage.fleet.view().seats[1].drained, Some(name("server2")));
+    assert_eq!(stage.seats()[1], (2, None));
+    stage.undrain(2, "server2");
+    stage.pass(SECOND);
+    let (seat, successor) = stage.about(2).unwrap();
+    assert_eq!((seat, is_random(&name(&successor))), (2, true));
+    assert_eq!((stage.names(), stage.fleet.members.len()), (vec!["server1".to_owned(), successor], 2));
+}
+
+#[test]
+fn the_last_one_can_be_drained() {
+    let mut stage = Stage::ready(1);
+    stage.drain(1, "server1");
+    assert_eq!(stage.reply(1), Some(Ok(Vec::new())));
+    assert!(!stage.fleet.is_ready());
+    stage.undrain(2, "server1");
+    assert!(stage.fleet.is_ready());
+}
+
+#[test]
+fn rm_takes_it_when_it_is_named_and_first_when_it_is_not_and_waits_for_what_it_has() {
+    for named in [&["server2"][..], &[]] {
+        let mut stage = Stage::ready(3);
+        stage.busy = vec![(RouterId(0), Incarnation(2))];
+        stage.drain(1, "server2");
+        stage.busy.clear();
+        stage.rm(2, 1, named);
+        assert_eq!(stage.reply(2).unwrap().unwrap(), ["server1", "server3"]);
+        assert!(
+            matches!(stage.changes().last(), Some(Change::Leave { occupants, .. }) if occupants.len() == 1)
+        );
+        assert_eq!(stage.stops(), [], "a request is in flight since before");
+        stage.feed(Event::Idle { router: RouterId(0), incarnation: Incarnation(2) });
+        assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
+        stage.add(3, 1, &["server2"]);
+        stage.pass(SECOND);
+        assert_eq!(stage.reply(3).unwrap().unwrap(), ["server1", "server2", "server3"]);
+    }
+}
+
+#[test]
+fn its_name_is_taken() {
+    let mut stage = drained(2);
+    stage.add(2, 1, &["server2"]);
+    assert_eq!(stage.refusal(2), Refusal::Exists(name("server2")));
+}
+
+#[test]
+fn what_dies_before_every_router_knows_is_drained_all_the_same() {
+    let mut stage = Stage::ready(2);
+    stage.hold = is_ring;
+    stage.drain(1, "server2");
+    stage.exit(2);
+    stage.release();
+    assert_eq!(stage.about(1), Ok((2, "server2".to_owned())));
+    stage.pass(60 * SECOND);
+    assert_eq!((stage.names().len(), stage.launches().len()), (1, 2));
+}
+
+#[test]
+fn what_dies_while_it_comes_back_is_replaced() {
+    let mut stage = drained(2);
+    stage.hold = is_ring;
+    stage.undrain(2, "server2");
+    stage.exit(2);
+    stage.release();
+    stage.pass(SECOND);
+    assert_ne!(stage.about(2).unwrap().1, "server2");
+    assert_eq!(stage.names().len(), 2);
+}
+
+#[test]
+fn a_rollout_does_not_wait_for_a_drained_seat() {
+    let mut stage = drained(3);
+    stage.fleet.members.get_mut(&Incarnation(3)).unwrap().outdated = true;
+    stage.pass(SECOND);
+    assert_eq!(stage.launches().last().unwrap().seat, seat(3));
+}
+
+#[test]
+fn kept_replicas_go_on_drained_or_not() {
+    let mut stage = Stage::new(Settings { keep: true, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(SECOND);
+    stage.drain(1, "server2");
+    stage.feed(Event::Stop);
+    assert_eq!(stage.stops(), []);
+}
+
+#[test]
+fn somebody_elses_is_drained_too_and_is_asked_for_again_after_its_death() {
+    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, ..settings() });
+    stage.feed(Event::Listed(vec![found(1, "one", 1, true), found(2, "two", 2, true)]));
+    stage.pass(SECOND);
+    stage.drain(1, "two");
+    assert_eq!(stage.names(), ["one"]);
+    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.pass(10 * SECOND);
+    assert_eq!((stage.launches().len(), stage.fleet.view().seats[1].drained.clone()), (0, Some(name("two"))));
+    stage.undrain(2, "two");
+    stage.pass(SECOND);
+    assert_eq!(stage.about(2), Ok((2, "two".to_owned())));
+    assert_eq!(stage.names(), ["one", "two"]);
+}

@@ -1,0 +1,131 @@
+//! /api/openapi.json: the admin listener, described by what its handlers and types say of themselves.
+//!
+//! - `common`: the answers that any call may get · `schema`: bodies that have no type of their own
+
+mod common;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
+use utoipa::openapi::{OpenApi, PathItem};
+use utoipa::{OpenApi as _, ToSchema};
+
+use common::Answers;
+pub(super) use schema::{Answered, Call, PlanCall, Planned, Rolling, Steered, Unsteered, Weighed, Weighing};
+
+/// Why a call was refused; nothing has changed.
+#[derive(ToSchema)]
+#[schema(example = json!({ "message": "<Error> 'n' is missing", "status": "failure" }))]
+#[allow(dead_code, reason = "it only stands for what http::error writes")]
+pub(super) struct Failure {
+    /// Starts with `<Error> `.
+    #[schema(pattern = "^<Error> ")]
+    message: String,
+    status: Failed,
+}
+
+/// Always this.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "as above")]
+pub(super) enum Failed {
+    Failure,
+}
+
+/// Always this.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "it only stands for the word that handlers write")]
+pub(super) enum Done {
+    Successful,
+}
+
+/// The document.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "lb", description = "The admin listener of lb: what the fleet does, why a key goes where it goes, \
+        what a change would do, and the changes. With a token (see --admin-token-file) every call but /livez and \
+        /readyz shows it as `Authorization: Bearer TOKEN`; without one a change is JSON by its `Content-Type`, or has the \
+        header `X-LB-Admin`, with any value."),
+    paths(
+        document,
+        super::livez,
+        super::readyz,
+        super::state::state,
+        super::ring::ring,
+        super::explain::explain,
+        super::events::events,
+        super::history::history,
+        super::hot_keys::hot_keys,
+        super::traffic::traffic,
+        super::metrics::metrics,
+        super::change::plan,
+        super::change::add,
+        super::change::remove,
+        super::fleet::drain,
+        super::fleet::undrain,
+        super::fleet::replace,
+        super::fleet::rolling_replace,
+        super::fleet::weigh,
+        super::reload::reload,
+        super::logs::logs,
+        super::access::login::by_link,
+        super::access::login::by_form,
+        super::access::login::style,
+        dashboard,
+    ),
+    components(schemas(Failure)),
+    modifiers(&Answers)
+)]
+struct Document;
+
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi);
+
+/// The description of the admin listener
+#[utoipa::path(
+    method(get, head),
+    path = "/api/openapi.json",
+    responses((status = 200, description = "An OpenAPI 3.1 document", body = serde_json::Value))
+)]
+pub(super) async fn document() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).json(&*DOCUMENT)
+}
+
+/// The dashboard
+///
+/// What it consists of beside this page is below /dashboard.
+#[utoipa::path(
+    method(get, head),
+    path = "/",
+    responses((status = 200, description = "A page for a browser", body = String, content_type = "text/html"))
+)]
+#[allow(dead_code, reason = "http::dashboard serves it")]
+fn dashboard() {}
+
+/// The methods of a path, as `Allow` has them; `None` if it is none of ours.
+pub(super) fn allowed(path: &str) -> Option<String> {
+    let fits = |template: &str| {
+        let (mut ours, mut theirs) = (template.split('/'), path.split('/'));
+        ours.by_ref()
+            .zip(theirs.by_ref())
+            .all(|(our, their)| if our.starts_with('{') { !their.is_empty() } else { our == their })
+            && template.split('/').count() == path.split('/').count()
+    };
+    let (_, item) = DOCUMENT.paths.paths.iter().find(|(template, _)| fits(template))?;
+    Some(methods(item).join(", "))
+}
+
+fn methods(item: &PathItem) -> Vec<&'static str> {
+    let all = [
+        ("GET", &item.get),
+        ("HEAD", &item.head),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+        ("DELETE", &item.delete),
+    ];
+    all.into_iter().filter(|(_, operation)| operation.is_some()).map(|(method, _)| method).collect()
+}

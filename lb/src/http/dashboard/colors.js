@@ -1,0 +1,34 @@
+// A seat's colour: a function of its number, so that a replacement keeps it. Never colour alone: numbers stand beside
+// it, and from seat 9 on a hatch.
+
+/** Okabe and Ito's, which colour-blind readers tell apart; the same in light and dark. */
+const BASE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8c8c8c"];
+
+/** Further seats: hues that are never near the last ones'. */
+const GOLDEN_ANGLE = 137.508;
+const LIGHTNESS = [0.42, 0.6, 0.74];
+
+export function color(seat) {
+  return seat <= BASE.length ? BASE[seat - 1] : hex(...golden(seat - BASE.length));
+}
+
+/** 0: none; 1: falling lines; 2: rising lines; 3: both. */
+export const hatch = (seat) => Math.floor((seat - 1) / BASE.length) % 4;
+
+/** Black or white, whichever can be read on a seat's colour. */
+export function ink(seat) {
+  const [r, g, b] = [1, 3, 5].map((at) => (parseInt(color(seat).slice(at, at + 2), 16) / 255) ** 2.2);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.2 ? "#000" : "#fff";
+}
+
+const golden = (n) => [(n * GOLDEN_ANGLE) % 360, 0.6, LIGHTNESS[n % LIGHTNESS.length]];
+
+function hex(hue, saturation, lightness) {
+  const spread = saturation * Math.min(lightness, 1 - lightness);
+  const channel = (n) => {
+    const k = (n + hue / 30) % 12;
+    const value = lightness - spread * Math.max(-1, Math.min(k - 3, 9 - k, 1));
+    return Math.round(value * 255).toString(16).padStart(2, "0");
+  };
+  return `#${channel(0)}${channel(8)}${channel(4)}`;
+}

@@ -1,0 +1,81 @@
+// One dialog for all that deserves a second look. The browser keeps the focus inside, and Esc closes it.
+
+import { $, show, text, toast } from "/dashboard/dom.js";
+
+let now = null;
+
+/** Opens the dialog. `confirm` is `{label, danger, run}`, where `run` makes the change and resolves to what to say of
+ *  it; without one the dialog only shows. `closed` is called at its end. Returns a handle. */
+export function openDialog({ title, body, confirm = null, wide = false, closed = () => {} }) {
+  const dialog = $("dialog");
+  dialog.close();
+  end();
+  const handle = {
+    confirm, closed, busy: false,
+    /** Whether the change can be made; otherwise, why not. */
+    allow(allowed, why = "") {
+      if (now !== handle) return;
+      $("dialog-confirm").disabled = !allowed;
+      handle.fail(why);
+    },
+    fail(why) {
+      if (now !== handle) return;
+      text($("dialog-error"), why);
+      show($("dialog-error"), why !== "");
+    },
+    relabel: (label) => now === handle && text($("dialog-confirm"), label),
+    open: () => now === handle,
+    close: () => now === handle && dialog.close(),
+  };
+  now = handle;
+  text($("dialog-title"), title);
+  $("dialog-body").replaceChildren(...body);
+  dialog.classList.toggle("wide", wide);
+  text($("dialog-cancel"), confirm ? "Cancel" : "Close");
+  show($("dialog-confirm"), confirm !== null);
+  text($("dialog-confirm"), confirm?.label ?? "");
+  $("dialog-confirm").className = confirm?.danger ? "danger" : "primary";
+  handle.allow(true);
+  working(false);
+  dialog.showModal();
+  return handle;
+}
+
+/** A change under way goes on; its outcome is told as a toast. */
+function end() {
+  const handle = now;
+  now = null;
+  $("dialog-body").replaceChildren();
+  handle?.closed();
+}
+
+function working(busy) {
+  $("dialog").setAttribute("aria-busy", String(busy));
+  if (busy) $("dialog-confirm").disabled = true;
+}
+
+async function submit(event) {
+  event.preventDefault();
+  const handle = now;
+  if (!handle?.confirm || handle.busy || $("dialog-confirm").disabled) return;
+  handle.busy = true;
+  handle.fail("");
+  working(true);
+  try {
+    const said = await handle.confirm.run();
+    handle.close();
+    toast(said);
+  } catch (error) {
+    if (!handle.open()) return toast(error.message);
+    handle.fail(error.message);
+    $("dialog-confirm").disabled = false;
+  } finally {
+    handle.busy = false;
+    if (handle.open()) working(false);
+  }
+}
+
+$("dialog").addEventListener("submit", submit);
+$("dialog-cancel").addEventListener("click", () => $("dialog").close());
+// The event comes late: by then the next one may be open.
+$("dialog").addEventListener("close", () => $("dialog").open || end());

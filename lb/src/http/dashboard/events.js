@@ -1,0 +1,76 @@
+// The timeline: what has happened, in sentences, newest first.
+
+import { get } from "/dashboard/api.js";
+import { $, el } from "/dashboard/dom.js";
+
+const SHOWN = 200;
+
+/** What a replica's new phase means, and how good it is. */
+const PHASES = {
+  starting: ["new", "is starting in"],
+  ready: ["good", "is ready in"],
+  suspect: ["warn", "misses heartbeats in"],
+  dead: ["bad", "is dead in"],
+  leaving: ["quiet", "leaves"],
+  draining: ["quiet", "finishes what it has in"],
+  stopping: ["quiet", "is told to end in"],
+};
+const GLYPHS = { good: "✓", bad: "✕", warn: "▲", new: "+", quiet: "·" };
+
+/** An event as `[how good, sentence]`. */
+function sentence({ name, seat, replica, was, now, done, total }) {
+  const place = seat ? `seat ${seat}` : "the fleet";
+  const who = replica ?? "A replica";
+  switch (name) {
+    case "phase": {
+      const [tone, verb] = PHASES[now] ?? ["quiet", now ? `is ${now} in` : "is gone from"];
+      return [tone, `${who} ${verb} ${place}`];
+    }
+    case "join":
+      return ["new", `${place} joins the ring${replica ? ` with ${replica}` : ", vacant"}`];
+    case "occupy":
+      return ["good", `${who} takes ${place}: its keys come home`];
+    case "handover":
+      return ["good", `${who} takes ${place} over`];
+    case "vacate":
+      return ["bad", `${place} is vacant: its keys go to the next seats`];
+    case "leave":
+      return ["quiet", `${place} leaves the ring`];
+    case "drain":
+      return ["warn", `${who} is drained: the keys of ${place} go to the next seats`];
+    case "weigh":
+      return ["new", `${place} has another weight`];
+    case "ejected":
+      return ["warn", `${who} in ${place} is passed over by a router`];
+    case "readmitted":
+      return ["good", `${who} in ${place} is passed over no longer`];
+    case "rolling":
+      return ["new", `Rolling replacement: ${done} of ${total} done`];
+    default: {
+      const change = was && now ? `: ${was} → ${now}` : now ? `: ${now}` : "";
+      return ["quiet", `${name.replaceAll("_", " ")}, ${place}${replica ? `, ${replica}` : ""}${change}`];
+    }
+  }
+}
+
+/** Adds an event at its place; one that is there already is passed over. */
+export function tellEvent(event) {
+  const list = $("timeline");
+  const older = [...list.children].find((item) => Number(item.dataset.id) <= event.id) ?? null;
+  if (Number(older?.dataset.id) === event.id) return;
+  const [tone, words] = sentence(event);
+  const time = new Date(event.time);
+  const item = el("li", { class: tone, "data-id": event.id, "data-event": event.name },
+    el("time", { datetime: event.time, title: time.toLocaleString() }, time.toLocaleTimeString("en-GB")),
+    el("b", { "aria-hidden": "true" }, GLYPHS[tone]),
+    el("span", {}, words.replace(/^seat /, "Seat "),
+      event.why ? el("small", {}, ` – ${event.why}`) : null));
+  list.insertBefore(item, older);
+  while (list.children.length > SHOWN) list.lastChild.remove();
+}
+
+/** What happened before this page was opened. */
+export async function loadHistory() {
+  const { events } = await get(`/api/history?limit=${SHOWN}`).catch(() => ({ events: [] }));
+  events.forEach(tellEvent);
+}

@@ -1,0 +1,149 @@
+// The dashboard: what /api tells, live. Each part draws itself from the store; this wires them together.
+
+import { openAdd } from "/dashboard/change.js";
+import { $, count, duration, percent, text } from "/dashboard/dom.js";
+import { loadHistory, tellEvent } from "/dashboard/events.js";
+import { drawHotKeys } from "/dashboard/hotkeys.js";
+import { keyBox } from "/dashboard/key.js";
+import { follow } from "/dashboard/live.js";
+import { openRolling, openSeat } from "/dashboard/manage.js";
+import { drawReplicas } from "/dashboard/replicas.js";
+import { Ring } from "/dashboard/ring.js";
+import { keyShare, refresh, setFleet, setTraffic, store, subscribe } from "/dashboard/store.js";
+import { drawLine, drawTotals } from "/dashboard/totals.js";
+
+/** What no event tells (requests in flight, a seat that is passed over no longer) is asked for so often. */
+const ASK = 5_000;
+
+/** Traffic comes each second, or else a sign of life every 15: older than this is stale. */
+const STALE = { traffic: 4_000, silence: 20_000 };
+
+const ring = new Ring($("ring-canvas"), drawCenter);
+const { explain, again: explainAgain } = keyBox(ring);
+const pointed = (seat) => ring.highlight(seat);
+
+subscribe((what) => {
+  if (what === "fleet") {
+    drawHeader();
+    drawRing();
+    explainAgain();
+  }
+  if (what === "ring") drawRing();
+  if (what === "traffic") drawLine();
+  drawTotals();
+  drawReplicas({ manage: openSeat, pointed });
+  drawCenter(ring.highlit);
+});
+
+function drawHeader() {
+  const { cluster, layout } = store.fleet;
+  const parts = [layout.name, `${count(layout.slots)} slots`, layout.hash];
+  if (layout.virtual_nodes) parts.push(`${layout.virtual_nodes} virtual nodes`);
+  if (layout.slot_cap) parts.push(`cap ${layout.slot_cap}`);
+  text($("layout"), parts.join(" · "));
+  text($("cluster"), cluster === "default" ? "" : cluster);
+  const { rolling } = store.fleet;
+  text($("rolling"), rolling ? `Replacing ${rolling.done} of ${rolling.total}` : "Rolling replace");
+  $("rolling").disabled = Boolean(rolling);
+  document.title = cluster === "default" ? "lb" : `lb ${cluster}`;
+}
+
+let drawn = "";
+
+/** The ring changes with the slot map and with who is vacant. */
+function drawRing() {
+  const { fleet, ring: map } = store;
+  if (!fleet || !map) return;
+  const away = fleet.seats.filter(({ replica }) => !["ready", "suspect"].includes(replica?.phase));
+  const vacant = new Set(away.map(({ seat }) => seat));
+  const state = `${map.digest} ${[...vacant]}`;
+  if (state === drawn) return;
+  drawn = state;
+  ring.set(map.owners, vacant);
+  const shares = fleet.seats.slice(0, 50).map((seat) => `seat ${seat.seat}: ${count(seat.slots)}`);
+  $("ring-canvas").setAttribute("aria-label",
+    `The ring of ${count(map.slots)} slots. Arrow keys go through the seats. ${shares.join(", ")}.`);
+}
+
+/** In the middle: one seat, or what is best known of all. */
+function drawCenter(highlit) {
+  const { fleet } = store;
+  if (!fleet) return;
+  const seat = fleet.seats.find(({ seat }) => seat === highlit);
+  const lines = seat
+    ? [`seat ${seat.seat}`, seat.replica?.name ?? "vacant",
+       `${count(seat.slots)} slots, ${percent(100 * keyShare(seat))}`]
+    : [count(fleet.seats.length), fleet.seats.length === 1 ? "seat" : "seats", `${count(fleet.layout.slots)} slots`];
+  const center = $("ring-center");
+  const shown = ["b", "span", "small"].map((tag, at) => {
+    const node = center.children[at] ?? center.appendChild(document.createElement(tag));
+    text(node, lines[at]);
+    return node;
+  });
+  shown[0].className = seat ? "seat" : "";
+}
+
+let alive = null;
+let lost = "connecting …";
+let measured = false;
+
+function drawLive() {
+  const age = alive === null ? Infinity : Date.now() - alive;
+  const stale = lost !== "" || age > (measured ? STALE.traffic : STALE.silence);
+  $("live").dataset.live = lost !== "" ? (alive === null ? "connecting" : "lost") : stale ? "stale" : "live";
+  text($("live"), lost !== "" ? lost : stale ? "stale" : "live");
+  // Apart, so that it is not read aloud each second.
+  text($("age"), stale && alive !== null ? `last data ${duration(age / 1000)} ago` : "");
+  document.body.classList.toggle("stale", stale);
+}
+
+follow("/api/events?traffic=1", {
+  told(name, data) {
+    if (name === "state") setFleet(data);
+    else if (name === "traffic") {
+      measured = true;
+      setTraffic(data);
+    } else if (name === "reset") loadHistory();
+    else {
+      tellEvent(data);
+      refresh();
+    }
+  },
+  sign() {
+    // A connection that resumes tells only what it missed: the rest is asked for.
+    if (lost !== "" && alive !== null) refresh();
+    [alive, lost] = [Date.now(), ""];
+    drawLive();
+  },
+  lost(why) {
+    lost = `${why.replace(/\.$/, "")}, reconnecting …`;
+    drawLive();
+  },
+});
+loadHistory();
+setInterval(drawLive, 1_000);
+setInterval(() => document.hidden || lost !== "" || (refresh(), drawHotKeys(explain)), ASK);
+drawHotKeys(explain);
+
+$("add").addEventListener("click", openAdd);
+$("rolling").addEventListener("click", openRolling);
+$("filter").addEventListener("input", () => drawReplicas({ manage: openSeat, pointed }));
+
+const THEMES = { auto: ["◐", "as the system"], light: ["☀", "light"], dark: ["☾", "dark"] };
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  const [glyph, words] = THEMES[theme];
+  text($("theme"), glyph);
+  for (const name of ["aria-label", "title"]) $("theme").setAttribute(name, `Theme: ${words}`);
+  ring.redraw(true);
+}
+
+$("theme").addEventListener("click", () => {
+  const names = Object.keys(THEMES);
+  const next = names[(names.indexOf(document.documentElement.dataset.theme) + 1) % names.length];
+  localStorage.setItem("lb-theme", next);
+  setTheme(next);
+});
+const kept = localStorage.getItem("lb-theme");
+setTheme(kept in THEMES ? kept : "auto");

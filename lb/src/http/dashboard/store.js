@@ -1,0 +1,65 @@
+// What is known of the balancer, and who wants to hear of it.
+
+import { get } from "/dashboard/api.js";
+
+/** How long changes are gathered before the state is asked for. */
+const GATHER = 120;
+
+export const store = {
+  /** As /api/state has it. */
+  fleet: null,
+  /** As /api/ring has it. */
+  ring: null,
+  /** As the event `traffic` has it. */
+  traffic: null,
+  /** By incarnation, of `traffic`. */
+  loads: new Map(),
+};
+
+const listeners = [];
+
+/** `changed(what)` is told of each change: "fleet", "ring" or "traffic". */
+export const subscribe = (changed) => listeners.push(changed);
+
+const tell = (what) => listeners.forEach((changed) => changed(what));
+
+export function setFleet(fleet) {
+  store.fleet = fleet;
+  tell("fleet");
+  if (store.ring?.digest !== fleet.digest) refreshRing();
+}
+
+export function setTraffic(traffic) {
+  store.traffic = traffic;
+  store.loads = new Map(traffic.replicas.map((replica) => [String(replica.incarnation), replica]));
+  tell("traffic");
+}
+
+let gathering = null;
+
+/** Asks for the state soon; many wishes are one question. */
+export function refresh() {
+  gathering ??= setTimeout(async () => {
+    gathering = null;
+    await get("/api/state").then(setFleet, () => {});
+  }, GATHER);
+}
+
+let asking = null;
+
+/** Asks for the slot map; a second wish shares the first one's answer. */
+export function refreshRing() {
+  asking ??= get("/api/ring")
+    .then((ring) => {
+      store.ring = ring;
+      tell("ring");
+    }, () => {})
+    .finally(() => (asking = null));
+  return asking;
+}
+
+/** What is measured of a replica, if anything is. */
+export const loadOf = (replica) => store.loads.get(String(replica?.incarnation));
+
+/** A seat's share of all slots. */
+export const keyShare = (seat) => seat.slots / store.fleet.layout.slots;

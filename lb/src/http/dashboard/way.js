@@ -1,0 +1,61 @@
+// A key's way, drawn around the ring: from its slot clockwise to where the walk first meets each seat.
+
+import { color, ink } from "/dashboard/colors.js";
+import { distance } from "/dashboard/slots.js";
+
+const TURN = 2 * Math.PI;
+
+/** How far outside the ring the numbered stops stand, and how large they are. */
+const AWAY = 15;
+const SIZE = 8;
+
+/** `ring.way` is `{slot, walk: [{seat, taken}]}`; the context's origin is the ring's centre. */
+export function drawWay(context, ring) {
+  const { slot, walk } = ring.way;
+  const [line, card] = ["--text", "--card"].map((name) => ring.style.getPropertyValue(name));
+  const start = ring.angle(slot + 0.5);
+  drawKey(context, start, ring.outer - ring.depth - 10, ring.outer + 6, line);
+  const stops = walk
+    .map(({ seat, taken }) => ({ seat, taken, after: distance(ring.bands[0].runs, slot, seat, ring.slots) }))
+    .filter(({ after }) => after !== null);
+  const angles = stops.map(({ after }) => start + (TURN * after) / ring.slots);
+  context.beginPath();
+  context.arc(0, 0, ring.outer + 6, start, angles.at(-1) ?? start);
+  context.setLineDash([2, 3]);
+  context.stroke();
+  context.setLineDash([]);
+  context.font = `600 10px ${ring.style.fontFamily}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  let last = -Infinity;
+  stops.forEach(({ seat, taken }, index) => {
+    // Beside each other where they would lie upon each other.
+    last = Math.max(angles[index], last + (2 * SIZE + 1) / (ring.outer + AWAY));
+    const [x, y] = [Math.cos(last) * (ring.outer + AWAY), Math.sin(last) * (ring.outer + AWAY)];
+    dot(context, x, y, SIZE + 1, card);
+    dot(context, x, y, SIZE, taken ? color(seat) : card);
+    context.strokeStyle = taken ? line : color(seat);
+    context.stroke();
+    context.fillStyle = taken ? ink(seat) : line;
+    context.fillText(index + 1, x, y + 0.5);
+  });
+}
+
+/** A pin from inside the ring through the slot. */
+function drawKey(context, angle, from, to, line) {
+  const [x, y] = [Math.cos(angle), Math.sin(angle)];
+  context.strokeStyle = line;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.moveTo(from * x, from * y);
+  context.lineTo(to * x, to * y);
+  context.stroke();
+  dot(context, from * x, from * y, 4, line);
+}
+
+function dot(context, x, y, size, fill) {
+  context.beginPath();
+  context.arc(x, y, size, 0, TURN);
+  context.fillStyle = fill;
+  context.fill();
+}

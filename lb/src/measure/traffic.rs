@@ -1,0 +1,309 @@
+//! What the last seconds say of the traffic, for people.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::name::Name;
+use crate::ring::{Incarnation, SeatId};
+
+use super::tally::{Measured, ReplicaTally, Replicas, Tally};
+use super::window::{Slice, Sum, Window};
+
+/// The traffic of the last seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Traffic {
+    /// Of how many seconds the rates and durations are: 10, or fewer just after the start.
+    pub seconds: u64,
+    /// Requests that ended.
+    pub requests_per_second: f64,
+    /// Those among them that ended with 5xx.
+    pub errors_per_second: f64,
+    /// The median of whole requests in milliseconds; `None` if there were none.
+    pub p50_ms: Option<f64>,
+    /// What 99 % of them did not exceed.
+    pub p99_ms: Option<f64>,
+    /// Requests sent to a replica whose reply is not at its end.
+    pub in_flight: u64,
+    /// The most that a seat got in the last minute against what its weight asks for; 1 is perfect.
+    pub peak_to_average: Option<f64>,
+    /// The replicas in the ring, in seat order.
+    pub replicas: Vec<ReplicaTraffic>,
+}
+
+/// What one replica had of it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ReplicaTraffic {
+    /// Its seat.
+    pub seat: SeatId,
+    /// Its hostname.
+    pub name: Name,
+    /// Which start of it.
+    pub incarnation: Incarnation,
+    /// Requests that wait for it, or whose reply is not at its end.
+    pub in_flight: u64,
+    /// Requests sent to it, repeated ones too.
+    pub requests_per_second: f64,
+    /// Those that failed, or were answered 5xx.
+    pub errors_per_second: f64,
+    /// The median until the head of its reply, in milliseconds; `None` if there was none.
+    pub p50_ms: Option<f64>,
+    /// What 99 % of them did not exceed.
+    pub p99_ms: Option<f64>,
+    /// Its part of all requests sent; `None` if there were none.
+    pub load_share: Option<f64>,
+    /// Its seat's part of the slots.
+    pub key_share: Option<f64>,
+}
+
+/// The last minute.
+#[derive(Default)]
+pub struct Minute {
+    all: Window,
+    tally: Tally,
+    replicas: BTreeMap<Incarnation, Recent>,
+}
+
+/// The last minute of one replica.
+struct Recent {
+    seat: SeatId,
+    window: Window,
+    tally: ReplicaTally,
+    measured: Option<Measured>,
+}
+
+impl Minute {
+    /// What was counted until now; the last time was `took` ago.
+    pub fn push(&mut self, took: Duration, tally: Tally, replicas: &Replicas) {
+        self.all.push(Slice {
+            took,
+            requests: tally.total().saturating_sub(self.tally.total()),
+            fair: 0.0,
+            errors: tally.failed().saturating_sub(self.tally.failed()),
+            durations: tally.durations.since(&self.tally.durations),
+        });
+        self.tally = tally;
+        for recent in self.replicas.values_mut() {
+            recent.measured = None;
+        }
+        for (incarnation, measured) in replicas {
+            let recent = self.replicas.entry(*incarnation).or_insert_with(|| Recent {
+                seat: measured.replica.seat,
+                window: Window::default(),
+                tally: ReplicaTally::default(),
+                measured: None,
+            });
+            if measured.tally.attempts < recent.tally.attempts {
+                recent.tally = ReplicaTally::default(); // it was drained, and counts anew
+            }
+            recent.measured = Some(measured.clone());
+        }
+        let sent: u64 = self.replicas.values().map(Recent::sent).sum();
+        let weight: u32 = replicas.values().map(|measured| measured.weight.get()).sum();
+        for recent in self.replicas.values_mut() {
+            recent.push(took, sent as f64 / f64::from(weight.max(1)));
+        }
+        // Those that are gone stay as long as they say something of the minute.
+        self.replicas.retain(|_, recent| recent.measured.is_some() || recent.window.minute().0 > 0);
+    }
+
+    /// What it says. `slots` are those of each seat.
+    pub fn traffic(&self, slots: &BTreeMap<SeatId, usize>) -> Traffic {
+        let recent = self.all.recent();
+        let sums: Vec<(&Measured, Sum)> = self.replicas.values().filter_map(Recent::sum).collect();
+        let sent = sums.iter().map(|(_, sum)| sum.requests).sum();
+        let all_slots = slots.values().sum::<usize>() as u64;
+        let replica = |(measured, sum): &(&Measured, Sum)| ReplicaTraffic {
+            seat: measured.replica.seat,
+            name: measured.replica.name.clone(),
+            incarnation: measured.replica.incarnation,
+            in_flight: measured.in_flight,
+            requests_per_second: sum.per_second(sum.requests),
+            errors_per_second: sum.per_second(sum.errors),
+            p50_ms: ms(sum, 0.5),
+            p99_ms: ms(sum, 0.99),
+            load_share: share(sum.requests, sent),
+            key_share: slots.get(&measured.replica.seat).and_then(|own| share(*own as u64, all_slots)),
+        };
+        let mut replicas: Vec<_> = sums.iter().map(replica).collect();
+        replicas.sort_by_key(|replica| replica.seat);
+        Traffic {
+            seconds: recent.took.as_secs_f64().round() as u64,
+            requests_per_second: recent.per_second(recent.requests),
+            errors_per_second: recent.per_second(recent.errors),
+            p50_ms: ms(&recent, 0.5),
+            p99_ms: ms(&recent, 0.99),
+            in_flight: self.tally.in_flight,
+            peak_to_average: self.peak_to_average(),
+            replicas,
+        }
+    }
+
+    /// Over the seats that are occupied now. Each second counts by the seats of that second, so that a new one does
+    /// not look idle.
+    fn peak_to_average(&self) -> Option<f64> {
+        let mut seats: BTreeMap<SeatId, (u64, f64, bool)> = BTreeMap::new();
+        for recent in self.replicas.values() {
+            let (requests, fair) = recent.window.minute();
+            let seat = seats.entry(recent.seat).or_default();
+            *seat = (seat.0 + requests, seat.1 + fair, seat.2 || recent.measured.is_some());
+        }
+        let present = seats.values().filter(|(_, fair, present)| *present && *fair > 0.0);
+        present.map(|(requests, fair, _)| *requests as f64 / fair).max_by(f64::total_cmp)
+    }
+}
+
+impl Recent {
+    /// Requests since the last time.
+    fn sent(&self) -> u64 {
+        let now = self.measured.as_ref().map_or(0, |measured| measured.tally.attempts);
+        now.saturating_sub(self.tally.attempts)
+    }
+
+    fn push(&mut self, took: Duration, sent_by_weight: f64) {
+        let Some(measured) = &self.measured else {
+            return self.window.push(Slice { took, ..Slice::default() });
+        };
+        let tally = measured.tally.clone();
+        self.window.push(Slice {
+            took,
+            requests: self.sent(),
+            fair: sent_by_weight * f64::from(measured.weight.get()),
+            errors: tally.errors().saturating_sub(self.tally.errors()),
+            durations: tally.durations.since(&self.tally.durations),
+        });
+        self.tally = tally;
+    }
+
+    fn sum(&self) -> Option<(&Measured, Sum)> {
+        Some((self.measured.as_ref()?, self.window.recent()))
+    }
+}
+
+fn ms(sum: &Sum, part: f64) -> Option<f64> {
+    sum.durations.quantile(part).map(|took| took.as_secs_f64() * 1000.0)
+}
+
+fn share(part: u64, all: u64) -> Option<f64> {
+    (all > 0).then(|| part as f64 / all as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::{Replica, Weight};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Counters that only grow, as the routers have them.
+    #[derive(Default)]
+    struct Counted {
+        minute: Minute,
+        tally: Tally,
+        replicas: Replicas,
+    }
+
+    impl Counted {
+        fn seat(&mut self, seat: u32, incarnation: u64, weight: u32) {
+            self.replicas.retain(|_, measured| measured.replica.seat.get() != seat);
+            let replica = Replica {
+                seat: SeatId::new(seat).unwrap(),
+                name: format!("r{incarnation}").parse().unwrap(),
+                incarnation: Incarnation(incarnation),
+                address: ([127, 0, 0, 1], 1).into(),
+            };
+            let weight = Weight::new(weight).unwrap();
+            let measured = Measured { replica, weight, in_flight: 3, tally: ReplicaTally::default() };
+            self.replicas.insert(Incarnation(incarnation), measured);
+        }
+
+        fn second(&mut self, requests: &[(u64, u64)]) -> Traffic {
+            for (incarnation, count) in requests {
+                let tally = &mut self.replicas.get_mut(&Incarnation(*incarnation)).unwrap().tally;
+                for _ in 0..*count {
+                    tally.attempts += 1;
+                    tally.durations.record(Duration::from_millis(1));
+                    self.tally.requests[0].0[2] += 1;
+                    self.tally.durations.record(Duration::from_millis(2));
+                }
+            }
+            self.minute.push(SECOND, self.tally.clone(), &self.replicas);
+            self.minute.traffic(&[(SeatId::new(1).unwrap(), 300), (SeatId::new(2).unwrap(), 100)].into())
+        }
+    }
+
+    fn near(found: Option<f64>, expected: f64) {
+        assert!(
+            found.is_some_and(|found| (found - expected).abs() < 0.04 * expected),
+            "{found:?} for {expected}"
+        );
+    }
+
+    #[test]
+    fn numbers_are_missing_where_nothing_was_measured() {
+        let mut counted = Counted::default();
+        assert_eq!(counted.minute.traffic(&BTreeMap::new()), Traffic::default());
+        counted.seat(3, 1, 100);
+        let traffic = counted.second(&[]);
+        assert_eq!((traffic.seconds, traffic.p50_ms, traffic.peak_to_average), (1, None, None));
+        let ReplicaTraffic { p99_ms, load_share, key_share, in_flight, .. } = traffic.replicas[0];
+        assert_eq!((p99_ms, load_share, key_share, in_flight), (None, None, None, 3));
+    }
+
+    #[test]
+    fn rates_are_of_ten_seconds_and_shares_of_all_that_was_sent() {
+        let mut counted = Counted::default();
+        counted.seat(1, 1, 100);
+        counted.seat(2, 2, 100);
+        for _ in 0..30 {
+            counted.second(&[(1, 8), (2, 8)]);
+        }
+        let mut traffic = Traffic::default();
+        for _ in 0..10 {
+            traffic = counted.second(&[(1, 30), (2, 10)]);
+        }
+        assert_eq!(
+            (traffic.seconds, traffic.requests_per_second, traffic.errors_per_second),
+            (10, 40.0, 0.0)
+        );
+        near(traffic.p50_ms, 2.0);
+        let [one, two] = &traffic.replicas[..] else { panic!("{traffic:?}") };
+        assert_eq!(
+            (one.load_share, one.key_share, two.load_share, two.key_share),
+            (Some(0.75), Some(0.75), Some(0.25), Some(0.25))
+        );
+        near(two.p99_ms, 1.0);
+        near(traffic.peak_to_average, (240.0 + 300.0) / (240.0 + 200.0));
+    }
+
+    #[test]
+    fn what_was_drained_and_is_back_counts_at_once() {
+        let mut counted = Counted::default();
+        counted.seat(1, 1, 100);
+        counted.second(&[(1, 100)]);
+        let drained = counted.replicas.remove(&Incarnation(1)).unwrap();
+        assert_eq!(counted.second(&[]).replicas, []);
+        counted.replicas.insert(Incarnation(1), Measured { tally: ReplicaTally::default(), ..drained });
+        assert_eq!(counted.second(&[(1, 20)]).replicas[0].requests_per_second, 40.0);
+    }
+
+    #[test]
+    fn the_peak_goes_by_weights_and_neither_newcomers_nor_replacements_distort_it() {
+        let mut counted = Counted::default();
+        counted.seat(1, 1, 300);
+        counted.seat(2, 2, 100);
+        near(counted.second(&[(1, 300), (2, 100)]).peak_to_average, 1.0);
+        counted.seat(3, 3, 100);
+        near(counted.second(&[(1, 300), (2, 100), (3, 100)]).peak_to_average, 1.0);
+        counted.seat(2, 4, 100);
+        let traffic = counted.second(&[(1, 300), (4, 100), (3, 100)]);
+        near(traffic.peak_to_average, 1.0);
+        assert_eq!(traffic.replicas.iter().map(|r| r.incarnation.0).collect::<Vec<_>>(), [1, 4, 3]);
+        for _ in 0..70 {
+            counted.second(&[(1, 1)]);
+        }
+        assert_eq!(counted.minute.replicas.len(), 3, "who is gone is forgotten after the minute");
+    }
+}

@@ -1,0 +1,198 @@
+//! The admin token: what an operator shows to see and change the fleet. Its text is told nowhere but in a login link.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// As short as a token may be, and as long, in characters.
+const LENGTH: std::ops::RangeInclusive<usize> = 16..=512;
+
+/// Random bytes of a token that we make.
+const RANDOM: usize = 32;
+
+/// 16 to 512 visible ASCII characters. Neither `Debug` nor any error shows them.
+#[derive(Clone)]
+pub struct Token {
+    text: String,
+    /// The file that it is from, if everybody on this machine may read it.
+    exposed: Option<PathBuf>,
+}
+
+/// Why a text or a file is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAToken {
+    /// The file cannot be read.
+    #[error("not readable: {0}")]
+    Unreadable(#[from] io::Error),
+    /// It is empty, too short, too long, or has blanks or other characters.
+    #[error("a token is {} to {} visible ASCII characters without blanks", LENGTH.start(), LENGTH.end())]
+    Malformed,
+}
+
+impl Token {
+    /// The environment variable that has a token: a flag would be in the list of processes.
+    pub const VARIABLE: &str = "LB_ADMIN_TOKEN";
+
+    /// The token in a file, without the line break at its end.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn read(path: &Path) -> Result<Self, NotAToken> {
+        let file = File::open(path)?;
+        let readable_by_all = file.metadata()?.permissions().mode() & 0o004 != 0;
+        let mut text = String::new();
+        // A file without an end (/dev/zero) has an end here.
+        let longest = *LENGTH.end() as u64 + 3;
+        file.take(longest).read_to_string(&mut text).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => NotAToken::Malformed,
+            _ => NotAToken::Unreadable(error),
+        })?;
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let token = Self::new(line.strip_suffix('\r').unwrap_or(line))?;
+        Ok(Self { exposed: readable_by_all.then(|| path.to_owned()), ..token })
+    }
+
+    /// A given text.
+    ///
+    /// # Errors
+    /// When it is [`NotAToken::Malformed`].
+    pub fn new(text: &str) -> Result<Self, NotAToken> {
+        let good = LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !good {
+            return Err(NotAToken::Malformed);
+        }
+        Ok(Self { text: text.to_owned(), exposed: None })
+    }
+
+    /// A new one that nobody can guess: 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn random() -> io::Result<Self> {
+        let mut bytes = [0; RANDOM];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self { text: bytes.iter().map(|byte| format!("{byte:02x}")).collect(), exposed: None })
+    }
+
+    /// Whether these bytes are the token. The time that this takes does not depend on either.
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        Sha256::digest(&self.text).as_slice().ct_eq(Sha256::digest(bytes).as_slice()).into()
+    }
+
+    /// The text: to be sent, or to be told to who has not chosen it.
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    /// The file that it is from, if everybody on this machine may read it.
+    pub fn exposed(&self) -> Option<&Path> {
+        self.exposed.as_deref()
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other.text.as_bytes())
+    }
+}
+
+impl Eq for Token {}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, set_permissions};
+    use std::io::Write as _;
+
+    use super::*;
+
+    const TEXT: &str = "correct-horse-battery";
+
+    fn file(content: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_line_break_at_the_end_of_the_file_does_not_count() {
+        for end in ["", "\n", "\r\n"] {
+            let token = Token::read(file(format!("{TEXT}{end}").as_bytes()).path()).unwrap();
+            assert!(token.is(TEXT.as_bytes()), "{end:?}");
+        }
+        let longest = "x".repeat(512);
+        assert!(
+            Token::read(file(format!("{longest}\r\n").as_bytes()).path()).unwrap().is(longest.as_bytes())
+        );
+    }
+
+    #[test]
+    fn what_is_no_token() {
+        let long = "x".repeat(513);
+        let endless = "x".repeat(2_000);
+        for bad in [
+            "",
+            "\n",
+            "fifteen-letters",
+            "a token with blanks",
+            "sixteen-lettersä",
+            &long,
+            &endless,
+            "a\0bbbbbbbbbbbbbbbbb",
+        ] {
+            assert!(matches!(Token::new(bad), Err(NotAToken::Malformed)), "{bad:?}");
+            let error = Token::read(file(bad.as_bytes()).path()).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "a token is 16 to 512 visible ASCII characters without blanks",
+                "{bad:?}"
+            );
+        }
+        for bad in [&b"\xff\xffsixteen-letters-and-more"[..], b"two-tokens-in-lines\nof-the-same-file\n"] {
+            assert!(matches!(Token::read(file(bad).path()), Err(NotAToken::Malformed)));
+        }
+        assert!(matches!(Token::read(Path::new("/dev/zero")), Err(NotAToken::Malformed)), "it ends");
+        for unreadable in ["/nonexistent/token", "/"] {
+            let error = Token::read(Path::new(unreadable)).unwrap_err().to_string();
+            assert!(error.starts_with("not readable: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_the_whole_token_is_the_token() {
+        let token = Token::new(TEXT).unwrap();
+        for other in
+            ["", &TEXT[1..], &TEXT[..TEXT.len() - 1], "Correct-horse-battery", "correct-horse-batterx"]
+        {
+            assert!(!token.is(other.as_bytes()), "{other:?}");
+        }
+        assert!(!format!("{token:?}").contains("correct"));
+    }
+
+    #[test]
+    fn random_ones_differ() {
+        let (one, other) = (Token::random().unwrap(), Token::random().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(one.reveal().len(), 64);
+        assert!(Token::new(one.reveal()).is_ok());
+    }
+
+    #[test]
+    fn who_else_may_read_the_file() {
+        let file = file(TEXT.as_bytes());
+        for (mode, exposed) in [(0o600, false), (0o640, false), (0o644, true)] {
+            set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
+            assert_eq!(Token::read(file.path()).unwrap().exposed().is_some(), exposed, "{mode:o}");
+        }
+    }
+}

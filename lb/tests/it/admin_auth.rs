@@ -1,0 +1,409 @@
+//! Who may ask the admin listener, from where and how: as an owner would, and as an enemy.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use crate::balancer::{Answer, Balancer, answer, call, raw, until};
+use crate::origin::Origin;
+
+const TOKEN: &str = "correct-horse-battery-staple";
+
+/// A balancer whose token is known.
+fn guarded(more: &[&str]) -> Balancer {
+    let mut lb = Balancer::launch_with(&[&["--replicas", "1"], more].concat(), &[("LB_ADMIN_TOKEN", TOKEN)]);
+    lb.wait_for("] ready ");
+    lb
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// One request with exactly these lines for a head.
+fn send(to: SocketAddr, lines: &[&str]) -> Answer {
+    answer(&raw(to, format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n")).as_bytes()), false)
+}
+
+fn status(lb: &Balancer, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
+    call(lb.admin, method, path, headers, b"").status
+}
+
+/// Logs in; the cookie as it is sent back.
+fn cookie(lb: &Balancer) -> String {
+    let logged_in = call(lb.admin, "POST", "/login", &[], format!("token={TOKEN}").as_bytes());
+    logged_in.header("set-cookie")[0].split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn on_loopback_it_is_open_but_for_forms_and_other_hosts() {
+    let lb = Balancer::start(&["--replicas", "1", "--admin-host", "lb.example"]);
+    assert_eq!(status(&lb, "GET", "/api/state", &[]), 200);
+    let body = br#"{"n":1,"dry_run":true}"#;
+    let forms = [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain;application/json",
+    ];
+    for kind in forms {
+        let refused = call(lb.admin, "POST", "/api/add", &[("Content-Type", kind)], body);
+        assert_eq!(refused.status, 403, "{refused:?}");
+        assert!(refused.json()["message"].as_str().unwrap().contains("X-LB-Admin"));
+    }
+    for own in
+        [("X-LB-Admin", ""), ("Content-Type", "application/json"), ("Content-Type", "Application/JSON; a=b")]
+    {
+        assert_eq!(call(lb.admin, "POST", "/api/add", &[own], body).status, 200, "{own:?}");
+    }
+    assert_eq!(call(lb.admin, "POST", "/api/plan", &[], br#"{"add":1}"#).status, 200, "it changes nothing");
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "ANY"] {
+        assert_eq!(status(&lb, method, "/api/state", &[]), 403, "{method}");
+    }
+    let preflight = [("Origin", "http://evil.example"), ("Access-Control-Request-Headers", "x-lb-admin")];
+    let preflight = call(lb.admin, "OPTIONS", "/api/add", &preflight, b"");
+    assert_eq!((preflight.status, preflight.header("access-control-allow-origin").len()), (403, 0));
+
+    let port = lb.admin.port();
+    for (host, expected) in [
+        ("localhost".to_owned(), 200),
+        (format!("LOCALHOST:{port}"), 200),
+        (format!("127.0.0.1:{port}"), 200),
+        ("[::1]:1".to_owned(), 200),
+        ("lb.example:80".to_owned(), 200),
+        ("evil.example".to_owned(), 421),
+        (format!("localhost.evil.example:{port}"), 421),
+        (format!("127.0.0.1.evil.example:{port}"), 421),
+        ("localhost@evil.example".to_owned(), 421),
+        ("x.lb.example".to_owned(), 421),
+        ("2130706433".to_owned(), 421),
+        (String::new(), 421),
+    ] {
+        for path in ["/api/state", "/", "/login", "/livez", "/api/nothing"] {
+            let told = send(lb.admin, &[&format!("GET {path} HTTP/1.1"), &format!("Host: {host}")]);
+            assert_eq!(told.status == 421, expected == 421, "{host} {path}: {told:?}");
+        }
+    }
+    let evil = send(lb.admin, &["GET /api/state HTTP/1.1", "Host: evil.example"]);
+    assert!(evil.json()["message"].as_str().unwrap().contains("'evil.example'"), "{evil:?}");
+    assert_eq!(
+        send(lb.admin, &["GET http://evil.example/api/state HTTP/1.1", "Host: localhost"]).status,
+        421
+    );
+    for lines in [
+        &["GET /api/state HTTP/1.0"][..],
+        &["GET /api/state HTTP/1.1", "Host: localhost", "Host: evil.example"],
+        &["GET /api/state HTTP/1.1", "Host: localhost", "Host: localhost"],
+    ] {
+        assert_eq!(send(lb.admin, lines).status, 400, "{lines:?}");
+    }
+}
+
+#[test]
+fn every_answer_tells_the_browser_what_it_may_not() {
+    let lb = guarded(&[]);
+    let token = bearer(TOKEN);
+    let shown: &[(&str, &str)] = &[("Authorization", &token)];
+    for (path, headers) in [
+        ("/api/state", shown),
+        ("/api/nothing", shown),
+        ("/metrics", &[]),
+        ("/login", &[]),
+        ("/login.css", &[]),
+        ("/livez", &[]),
+    ] {
+        let told = call(lb.admin, "GET", path, headers, b"");
+        let policy = told.header("content-security-policy");
+        assert!(
+            policy.len() == 1 && policy[0].starts_with("default-src 'none'; script-src 'self';"),
+            "{told:?}"
+        );
+        assert!(policy[0].contains("frame-ancestors 'none'") && !policy[0].contains("unsafe"), "{policy:?}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", "no-store"),
+        ] {
+            assert_eq!(told.header(name), [value], "{path}");
+        }
+        assert_eq!(told.header("access-control-allow-origin"), [""; 0]);
+    }
+}
+
+#[test]
+fn a_token_that_is_given_is_needed() {
+    let lb = guarded(&[]);
+    for path in ["/livez", "/readyz", "/login"] {
+        assert_eq!(status(&lb, "GET", path, &[]), 200, "{path}");
+    }
+    for path in
+        ["/", "/api/state", "/api/events", "/metrics", "/api/openapi.json", "/api/explain?key=a", "/nothing"]
+    {
+        let refused = call(lb.admin, "GET", path, &[], b"");
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, vec!["Bearer"]), "{path}");
+        assert_eq!(refused.json()["status"], "failure");
+    }
+    let basic = ("Authorization", "Basic Y29ycmVjdA==");
+    let twice = [("Authorization", &*bearer(TOKEN)), ("Authorization", &bearer(TOKEN))];
+    assert_eq!(status(&lb, "GET", "/api/state", &[basic]), 401);
+    assert_eq!(status(&lb, "GET", "/api/state", &twice), 401);
+    assert_eq!(status(&lb, "GET", &format!("/api/state?token={TOKEN}"), &[]), 401);
+    assert_eq!(status(&lb, "POST", "/api/add", &[("X-LB-Admin", "1")]), 401);
+    for wrong in ["x", &TOKEN[1..], &format!("{TOKEN}x"), &TOKEN.to_uppercase()] {
+        assert_eq!(status(&lb, "GET", "/api/state", &[("Authorization", &bearer(wrong))]), 403, "{wrong}");
+    }
+    let good = bearer(TOKEN);
+    assert_eq!(status(&lb, "GET", "/api/state", &[("Authorization", &good)]), 200);
+    let plan = call(lb.admin, "POST", "/api/plan", &[("Authorization", &good)], br#"{"add":1}"#);
+    assert_eq!(plan.status, 200, "with the token the other field is not needed");
+    let by_name = ["GET /api/state HTTP/1.1", "Host: lb", &format!("Authorization: {good}")];
+    assert_eq!(send(lb.admin, &by_name).status, 200, "nor is the host's name");
+}
+
+#[test]
+fn a_browser_logs_in_once_and_its_cookie_alone_changes_nothing() {
+    let lb = guarded(&[]);
+    let home = call(lb.admin, "GET", "/", &[("Accept", "text/html,*/*")], b"");
+    assert_eq!((home.status, home.header("location")), (303, vec!["/login"]));
+    let page = call(lb.admin, "GET", "/login", &[], b"");
+    let text = String::from_utf8(page.body.clone()).unwrap();
+    assert!(text.contains(r#"<form method="post" action="/login">"#) && !text.contains("style="), "{text}");
+    assert_eq!(page.header("content-type"), ["text/html; charset=utf-8"]);
+
+    let wrong = call(lb.admin, "POST", "/login", &[], b"token=%3Cscript%3E");
+    assert_eq!((wrong.status, wrong.header("set-cookie").len()), (403, 0));
+    assert!(!String::from_utf8(wrong.body.clone()).unwrap().contains("<script"), "{wrong:?}");
+    assert_eq!(call(lb.admin, "POST", "/login", &[], b"").status, 403);
+    assert_eq!(call(lb.admin, "POST", "/login", &[], "x".repeat(5_000).as_bytes()).status, 413);
+
+    for logged_in in [
+        call(lb.admin, "POST", "/login", &[], format!("token=+{TOKEN}%0d%0a").as_bytes()),
+        call(lb.admin, "GET", &format!("/login?token={TOKEN}"), &[], b""),
+    ] {
+        assert_eq!((logged_in.status, logged_in.header("location")), (303, vec!["/"]));
+        let set = logged_in.header("set-cookie")[0];
+        assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Strict") && !set.contains(TOKEN), "{set}");
+        let cookie = ("Cookie", set.split(';').next().unwrap());
+        assert_eq!(status(&lb, "GET", "/api/state", &[cookie]), 200);
+        assert_eq!(status(&lb, "GET", "/api/state", &[("Cookie", &format!("a=b; {}", cookie.1))]), 200);
+        assert_ne!(status(&lb, "GET", "/", &[cookie, ("Accept", "text/html")]), 303);
+        assert_eq!(call(lb.admin, "GET", "/login", &[cookie], b"").header("location"), ["/"]);
+        let body = br#"{"n":1,"dry_run":true}"#;
+        assert_eq!(call(lb.admin, "POST", "/api/add", &[cookie], body).status, 403);
+        assert_eq!(call(lb.admin, "POST", "/api/add", &[cookie, ("X-LB-Admin", "1")], body).status, 200);
+        let elsewhere = ["GET /api/state HTTP/1.1", "Host: evil.example", &format!("Cookie: {}", cookie.1)];
+        assert_eq!(send(lb.admin, &elsewhere).status, 421);
+    }
+
+    let former = cookie(&lb);
+    let again = guarded(&[]);
+    assert_ne!(cookie(&again), former);
+    for stale in [&*former, "lb-session=", "lb-session=x", &format!("lb-session={TOKEN}"), "lb-sessionx"] {
+        assert_eq!(status(&again, "GET", "/api/state", &[("Cookie", stale)]), 401, "{stale}");
+    }
+    let home = call(again.admin, "GET", "/", &[("Accept", "text/html"), ("Cookie", &former)], b"");
+    assert_eq!(home.header("location"), ["/login"]);
+}
+
+#[test]
+fn after_ten_wrong_tokens_an_address_is_not_listened_to() {
+    let mut lb = guarded(&["--control", "token", "--workers", "4"]);
+    let logged_in = cookie(&lb);
+    let try_one = |way: usize| match way % 3 {
+        0 => call(lb.admin, "GET", "/api/state", &[("Authorization", "Bearer wrong")], b""),
+        1 => call(lb.admin, "POST", "/login", &[], b"token=wrong"),
+        _ => call(lb.traffic, "GET", "/rep", &[("Authorization", "Bearer wrong")], b""),
+    };
+    for way in 0..10 {
+        assert_eq!(try_one(way).status, 403);
+    }
+    for way in 0..3 {
+        let limited = try_one(way);
+        let seconds: u64 = limited.header("retry-after")[0].parse().unwrap();
+        assert!(limited.status == 429 && (1..=60).contains(&seconds), "{limited:?}");
+    }
+    let good = bearer(TOKEN);
+    assert_eq!(
+        status(&lb, "GET", "/api/state", &[("Authorization", &good)]),
+        429,
+        "right, and not looked at"
+    );
+    assert_eq!(status(&lb, "GET", "/api/state", &[("Cookie", &logged_in)]), 200, "who is in stays in");
+    assert_eq!(status(&lb, "GET", "/api/state", &[]), 401);
+    assert_eq!(status(&lb, "GET", "/readyz", &[]), 200);
+    lb.wait_for("tokens not looked at from=127.0.0.1");
+    assert_eq!(lb.log().iter().filter(|line| line.contains("tokens not looked at")).count(), 1);
+}
+
+#[test]
+fn pictures_in_pages_of_other_sites_use_up_nobodys_failures() {
+    let lb = guarded(&[]);
+    for _ in 0..12 {
+        let picture = call(lb.admin, "GET", "/login?token=x", &[("Sec-Fetch-Dest", "image")], b"");
+        assert_eq!(picture.status, 200, "the form: the token is not looked at");
+    }
+    let followed = [("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Site", "cross-site")];
+    assert_eq!(call(lb.admin, "GET", "/login?token=x", &followed, b"").status, 403);
+    assert_eq!(call(lb.admin, "GET", &format!("/login?token={TOKEN}"), &followed, b"").status, 303);
+}
+
+#[test]
+fn guesses_from_all_sides_at_once_are_counted_too() {
+    let lb = guarded(&["--control", "token", "--workers", "4"]);
+    let guesses: Vec<_> = (0..40)
+        .map(|n| {
+            let to = if n % 2 == 0 { lb.admin } else { lb.traffic };
+            let path = if n % 2 == 0 { "/api/state" } else { "/rep" };
+            std::thread::spawn(move || {
+                call(to, "GET", path, &[("Authorization", "Bearer guess")], b"").status
+            })
+        })
+        .collect();
+    let answers: Vec<u16> = guesses.into_iter().map(|guess| guess.join().unwrap()).collect();
+    assert_eq!(answers.iter().filter(|status| **status == 403).count(), 10, "{answers:?}");
+    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 30, "{answers:?}");
+}
+
+#[test]
+fn on_another_address_a_token_is_made_and_told_once_as_a_link() {
+    let mut lb = Balancer::start(&["--replicas", "1", "--admin-listen", "0.0.0.0:0"]);
+    let line = lb.wait_for("login url=");
+    let (_, path) = line.split_once(&format!("url=http://127.0.0.1:{}", lb.admin.port())).unwrap();
+    assert_eq!(status(&lb, "GET", "/api/state", &[]), 401);
+    let logged_in = call(lb.admin, "GET", path, &[], b"");
+    let cookie = logged_in.header("set-cookie")[0].split(';').next().unwrap();
+    assert_eq!(status(&lb, "GET", "/api/state", &[("Cookie", cookie)]), 200);
+    let (_, token) = path.split_once("token=").unwrap();
+    assert_eq!(status(&lb, "GET", "/api/state", &[("Authorization", &bearer(token))]), 200);
+    assert_eq!(lb.log().iter().filter(|line| line.contains(token)).count(), 1);
+    let other = Balancer::start(&["--replicas", "1", "--admin-listen", "[::]:0"]).wait_for("login url=");
+    assert!(other.contains("url=http://[::1]:") && !other.contains(token), "{other}");
+}
+
+#[test]
+fn a_token_that_is_given_is_told_nowhere() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{TOKEN}").unwrap();
+    let path = file.path().to_str().unwrap();
+    let args = ["--replicas", "1", "--admin-listen", "0.0.0.0:0", "--control", "token"];
+    let args =
+        [&args[..], &["--admin-token-file", path, "--replica-command", "sh -c 'env; exec sleep 9'"]].concat();
+    for env in [&[("LB_ADMIN_TOKEN", TOKEN)][..], &[]] {
+        let args = if env.is_empty() { &args[..] } else { &args[..6] };
+        let env = [env, &[("RUST_LOG", "trace")]].concat();
+        let mut lb = Balancer::launch_with(args, &env);
+        let good = bearer(TOKEN);
+        assert_eq!(status(&lb, "GET", "/api/state", &[("Authorization", &good)]), 200);
+        assert_eq!(call(lb.admin, "GET", &format!("/login?token={TOKEN}"), &[], b"").status, 303);
+        let logged_in = cookie(&lb);
+        assert_eq!(lb.call("GET", "/rep", &[("Authorization", &good)], b"").status, 200);
+        lb.wait_for(if env.len() > 1 { "ready " } else { "SERVER_ID=server1" });
+        let secret = logged_in.split_once('=').unwrap().1;
+        let told = lb.log().iter().find(|line| line.contains(TOKEN) || line.contains(secret)).cloned();
+        assert_eq!(told, None);
+        let command = std::fs::read_to_string(format!("/proc/{}/cmdline", lb.child.id())).unwrap();
+        assert!(!command.contains(TOKEN));
+        lb.signal(rustix::process::Signal::TERM);
+        lb.ended();
+    }
+}
+
+#[test]
+fn replicas_do_not_get_the_token() {
+    let args = ["--replicas", "1", "--replica-command", "sh -c 'env; exec sleep 99'"];
+    let mut lb = Balancer::launch_with(&args, &[("LB_ADMIN_TOKEN", TOKEN), ("LB_DRAIN", "1s")]);
+    lb.wait_for("SERVER_ID=server1");
+    let token = bearer(TOKEN);
+    until("its environment is there", || {
+        let path = "/api/replicas/server1/logs";
+        let logs = call(lb.admin, "GET", path, &[("Authorization", &token)], b"").body;
+        let logs = String::from_utf8(logs).unwrap();
+        assert!(!logs.contains(TOKEN), "{logs}");
+        logs.contains("LB_DRAIN=1s")
+    });
+}
+
+#[test]
+fn control_calls_need_the_token_where_it_says_so() {
+    let lb = guarded(&["--control", "token", "--replica-command", &crate::helper::command()]);
+    let good = bearer(TOKEN);
+    let body = br#"{"n":1,"hostnames":["S5"]}"#;
+    for (method, path) in [("GET", "/rep"), ("POST", "/add"), ("DELETE", "/rm"), ("POST", "/rm")] {
+        let body: &[u8] = if method == "GET" { b"" } else { body };
+        let refused = lb.call(method, path, &[("X-LB-Admin", "1")], body);
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, vec!["Bearer"]), "{path}");
+        assert_eq!(lb.call(method, path, &[("Authorization", "Bearer wrong")], body).status, 403, "{path}");
+    }
+    let shown = [("Authorization", &*good)];
+    assert_eq!(lb.call("POST", "/add", &shown, body).json()["message"]["N"], 2);
+    assert_eq!(
+        lb.call("DELETE", "/rm", &shown, body).json()["message"],
+        json!({ "N": 1, "replicas": ["server1"] })
+    );
+    assert_eq!(lb.get("/home").status, 200);
+    assert_eq!(lb.get("/heartbeat").status, 200);
+}
+
+#[test]
+fn control_makes_a_token_of_its_own_and_leaves_a_loopback_admin_listener_open() {
+    let mut lb = Balancer::start(&["--replicas", "1", "--control", "token"]);
+    let line = lb.wait_for("control token=");
+    let (_, token) = line.split_once("token=").unwrap();
+    assert_eq!(lb.get("/rep").status, 401);
+    assert_eq!(lb.call("GET", "/rep", &[("Authorization", &bearer(token))], b"").status, 200);
+    assert_eq!(status(&lb, "GET", "/api/state", &[]), 200);
+    assert_eq!(status(&lb, "GET", "/api/state", &[("Authorization", "Bearer of-nothing")]), 200);
+
+    let mut open = Balancer::start(&["--replicas", "1", "--listen", "0.0.0.0:0"]);
+    open.wait_for("control open to whoever reaches listen=0.0.0.0:0");
+}
+
+#[test]
+fn what_is_meant_for_control_calls_reaches_no_replica_and_everything_else_does() {
+    for (control, paths, expected) in [
+        ("token", &["/add", "/rm", "/add?n=1"][..], &[][..]),
+        ("token", &["/home", "/add/", "/"], &["Bearer mine"]),
+        ("open", &["/add"], &["Bearer mine"]),
+        ("off", &["/add", "/rep"], &["Bearer mine"]),
+    ] {
+        let origin = Origin::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let lb = Origin::balanced(&[&origin], &["--control", control]);
+        for path in paths {
+            assert_eq!(lb.call("GET", path, &[("Authorization", "Bearer mine")], b"").status, 200);
+            assert_eq!(origin.next().fields("authorization"), expected, "{control} {path}");
+        }
+    }
+}
+
+#[test]
+fn behind_a_trusted_proxy_each_client_has_its_own_ten_failures() {
+    let lb = guarded(&["--control", "token", "--trusted-proxies", "127.0.0.1"]);
+    let rep = |client: &str, token: &str| {
+        let headers = [("X-Forwarded-For", client), ("Authorization", token)];
+        lb.call("GET", "/rep", &headers, b"").status
+    };
+    for n in 0..11 {
+        assert_eq!(rep("192.0.2.1", "Bearer wrong"), if n < 10 { 403 } else { 429 });
+    }
+    assert_eq!(rep("192.0.2.2", &bearer(TOKEN)), 200);
+    assert_eq!(rep("192.0.2.1", &bearer(TOKEN)), 429);
+}
+
+#[test]
+fn a_reload_can_ask_for_the_token_and_tells_the_one_that_it_made() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "replicas = 1").unwrap();
+    let mut lb = Balancer::start(&["--config", file.path().to_str().unwrap()]);
+    assert!(lb.log().iter().all(|line| !line.contains("token=")));
+    let ours = [("X-LB-Admin", "1")];
+    assert_eq!(status(&lb, "POST", "/api/reload", &[]), 403);
+    writeln!(file, "control = 'token'\nadmin-host = ['lb.example']").unwrap();
+    let reloaded = call(lb.admin, "POST", "/api/reload", &ours, b"").json();
+    assert_eq!(reloaded["message"], json!({ "changed": ["control"], "restart": ["admin-host"] }));
+    let line = lb.wait_for("control token=");
+    let (_, token) = line.split_once("token=").unwrap();
+    assert_eq!(lb.get("/rep").status, 401);
+    assert_eq!(lb.call("GET", "/rep", &[("Authorization", &bearer(token))], b"").status, 200);
+    assert_eq!(status(&lb, "GET", "/api/state", &[]), 200, "the admin listener is as it was");
+}

@@ -1,0 +1,94 @@
+//! /api/explain: what it says is where requests go, and why they would not go elsewhere.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::balancer::{Balancer, signal_pid, until};
+use crate::origin::{OK, Origin};
+use crate::retries::send;
+use crate::wire::Wire;
+
+const KEYS: usize = 5_000;
+/// A replica is killed every so many keys.
+const KILLED: usize = 500;
+
+/// Asks on a kept connection.
+pub struct Asker(Wire);
+
+impl Asker {
+    pub fn new(lb: &Balancer) -> Self {
+        Self(Wire::connect(lb.admin))
+    }
+
+    pub fn explain(&mut self, key: &str) -> Value {
+        let key = key.replace(' ', "+");
+        self.0.say(format!("GET /api/explain?key={key} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        let reply = self.0.reply().unwrap();
+        assert_eq!(reply.status(), 200, "{reply:?}");
+        serde_json::from_slice(&reply.body).unwrap()
+    }
+}
+
+/// The name of the replica that answers a GET with this key; on a kept connection.
+fn home(client: &mut Wire, key: &str) -> String {
+    client.say(format!("GET /home HTTP/1.1\r\nHost: test\r\nX-Request-Id: {key}\r\n\r\n"));
+    let reply = client.reply().unwrap();
+    assert_eq!(reply.status(), 200, "{reply:?}");
+    let json: Value = serde_json::from_slice(&reply.body).unwrap();
+    json["message"].as_str().unwrap().strip_prefix("Hello from Server: ").unwrap().to_owned()
+}
+
+#[test]
+fn it_agrees_with_5000_live_requests_while_replicas_die() {
+    let lb = Balancer::start(&["--replicas", "5", "--workers", "1"]);
+    let (mut asker, mut client) = (Asker::new(&lb), Wire::connect(lb.traffic));
+    let mut races = 0;
+    for n in 0..KEYS {
+        let key = format!("key-{n}");
+        if n % KILLED == KILLED / 2 {
+            let name = asker.explain(&key)["chosen"]["replica"].as_str().unwrap().to_owned();
+            // It may be the successor of one that has just died.
+            let replicas = lb.replicas();
+            let victim = replicas.iter().find(|replica| replica["name"] == name.as_str());
+            let pid = victim.and_then(|victim| victim["id"].as_str()?.parse().ok());
+            pid.into_iter().for_each(|pid| signal_pid(pid, Signal::KILL));
+        }
+        until("a key goes where it was told", || {
+            let told = asker.explain(&key);
+            let went = home(&mut client, &key);
+            if told["chosen"]["replica"] == went.as_str() {
+                return true;
+            }
+            // Only a change of the ring excuses it: somebody is dead, and that is known now or will be.
+            races += 1;
+            until("the ring changes", || asker.explain(&key)["epoch"] != told["epoch"]);
+            false
+        });
+    }
+    assert!(races <= 10 * KEYS / KILLED, "{races}");
+    lb.until("the fleet is whole", |lb| lb.names().len() == 5);
+}
+
+#[test]
+fn who_is_drained_is_named_and_passed_over() {
+    let lb = Balancer::start(&["--workers", "2"]);
+    let mut asker = Asker::new(&lb);
+    let home = asker.explain("k")["chosen"]["replica"].as_str().unwrap().to_owned();
+    let drain = crate::fleet::post(&lb, &format!("/api/replicas/{home}/drain"));
+    assert_eq!(drain.0, 200, "{}", drain.1);
+    let told = asker.explain("k");
+    assert_eq!((&told["walk"][0]["replica"], &told["walk"][0]["skip"]), (&json!(home), &json!("draining")));
+    assert_eq!(told["chosen"]["replica"], lb.owner("k"));
+    assert_eq!(told["chosen"]["seat"], told["walk"][1]["seat"]);
+    assert_eq!(told["workers"], json!({ "asked": 2, "agreeing": 2 }));
+}
+
+#[test]
+fn another_policy_chooses_by_itself_and_that_is_said() {
+    let origins = [Origin::saying(OK), Origin::saying(OK)];
+    let lb = Origin::balanced(&[&origins[0], &origins[1]], &["--policy", "round-robin"]);
+    assert_eq!(send(&lb, "GET", b"").status(), 200);
+    let told = Asker::new(&lb).explain("k");
+    assert_eq!((&told["policy"], &told["chosen"]), (&json!("round-robin"), &Value::Null));
+    assert_eq!(told["walk"].as_array().unwrap().len(), 2, "of the retries");
+}

@@ -1,0 +1,121 @@
+//! What replicas write, by way of the admin listener and of `lb logs`.
+
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::balancer::{Balancer, call, lb, signal_pid, until};
+use crate::docker::cluster::{Cluster, docker};
+use crate::origin::Origin;
+
+/// A replica command that writes twenty lines and serves.
+fn talkative() -> String {
+    format!("sh -c 'seq -f line-%g 20; exec env RUST_LOG=off {} replica'", env!("CARGO_BIN_EXE_lb"))
+}
+
+fn logs(lb: &Balancer, query: &str) -> (u16, String) {
+    let answer = call(lb.admin, "GET", &format!("/api/replicas/{query}"), &[], b"");
+    (answer.status, String::from_utf8(answer.body).unwrap())
+}
+
+fn lines(range: std::ops::RangeInclusive<u32>) -> String {
+    range.map(|n| format!("line-{n}\n")).collect()
+}
+
+#[test]
+fn the_last_lines_of_a_process() {
+    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &talkative()]);
+    assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S 5"]}"#).0, 200);
+    for name in ["server1", "S%205"] {
+        assert_eq!(logs(&lb, &format!("{name}/logs")), (200, lines(1..=20)));
+        assert_eq!(logs(&lb, &format!("{name}/logs?tail=2")), (200, lines(19..=20)));
+        assert_eq!(logs(&lb, &format!("{name}/logs?tail=0")), (200, String::new()));
+    }
+    let head = call(lb.admin, "GET", "/api/replicas/server1/logs", &[], b"");
+    assert_eq!(head.header("content-type"), ["text/plain; charset=utf-8"]);
+    for (query, status, message) in [
+        ("server1/logs?tail=10001", 400, "'tail' is not a number of lines from 0 to 10000"),
+        ("server1/logs?tail=-1", 400, "'tail' is not a number"),
+        ("server1/logs?follow=maybe", 400, "'follow' is not 1 or 0"),
+        ("nobody/logs", 404, "There is no replica 'nobody'"),
+        ("..%2F..%2Fetc/logs", 404, "There is no"),
+        ("%ff%00/logs", 404, "There is no"),
+    ] {
+        let (told, body) = logs(&lb, query);
+        assert!(told == status && body.contains(message), "{query}: {told} {body}");
+    }
+}
+
+#[test]
+fn a_follower_gets_what_comes_until_the_replica_is_gone() {
+    let command = format!(
+        "sh -c 'echo one; (sleep 1; echo two) & exec env RUST_LOG=off {} replica'",
+        env!("CARGO_BIN_EXE_lb")
+    );
+    let balancer = Balancer::start(&["--replicas", "1", "--replica-command", &command]);
+    let admin = balancer.admin;
+    let follower = thread::spawn(move || {
+        lb(&["logs", "server1", "--tail", "1", "--follow"], &[("LB_ADMIN", &format!("http://{admin}"))])
+    });
+    until("the second line is written", || logs(&balancer, "server1/logs").1 == "one\ntwo\n");
+    signal_pid(balancer.pid_of("server1"), Signal::KILL);
+    let ended = follower.join().unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""));
+    assert!(["one\ntwo\n", "two\n"].contains(&&*ended.stdout), "{}", ended.stdout);
+}
+
+#[test]
+fn readers_that_leave_make_room() {
+    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &talkative()]);
+    let follow = || {
+        use std::io::{Read, Write};
+        let mut reader = std::net::TcpStream::connect(lb.admin).unwrap();
+        write!(reader, "GET /api/replicas/server1/logs?follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .unwrap();
+        let mut status = [0; 12];
+        reader.read_exact(&mut status).unwrap();
+        (String::from_utf8(status.to_vec()).unwrap().replace("HTTP/1.1 ", ""), reader)
+    };
+    let readers: Vec<_> = (0..64).map(|_| follow()).collect();
+    assert!(readers.iter().all(|(status, _)| status == "200"));
+    assert_eq!(follow().0, "503");
+    drop(readers);
+    until("they are forgotten", || follow().0 == "200");
+}
+
+#[test]
+fn what_somebody_else_runs_is_not_seen() {
+    let origin = Origin::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let lb = Origin::balanced(&[&origin], &[]);
+    let (status, body) = logs(&lb, "o0/logs");
+    assert!(status == 400 && body.contains("--runtime static"), "{status} {body}");
+}
+
+#[test]
+fn from_a_terminal() {
+    let command = "sh -c 'printf \"\\033[31mred\\n\"; exec env RUST_LOG=off LB replica'"
+        .replace("LB", env!("CARGO_BIN_EXE_lb"));
+    let balancer = Balancer::start(&["--replicas", "1", "--replica-command", &command]);
+    let ask = |args: &[&str]| lb(args, &[("LB_ADMIN", &format!("http://{}", balancer.admin))]);
+    assert_eq!(ask(&["logs", "server1"]).stdout, "\u{fffd}[31mred\n");
+    assert_eq!(ask(&["logs", "server1", "--json"]).stdout, "\u{1b}[31mred\n");
+    let unknown = ask(&["logs", "nobody"]);
+    assert_eq!((unknown.status.code(), &*unknown.stderr), (Some(1), "lb: There is no replica 'nobody'\n"));
+    let huge = ask(&["logs", "server1", "--tail", "10001"]);
+    assert_eq!(huge.status.code(), Some(64), "{}", huge.stderr);
+}
+
+#[test]
+fn the_output_of_a_container() {
+    let Some(cluster) = Cluster::new() else { return };
+    let lb = cluster.start(&["--replicas", "1"]);
+    let container = cluster.container("server1");
+    let (status, all) = logs(&lb, "server1/logs");
+    assert!(status == 200 && all.contains("replica=server1") && all.ends_with('\n'), "{status} {all:?}");
+    assert_eq!(logs(&lb, "server1/logs?tail=0"), (200, String::new()));
+    let admin = lb.admin;
+    let follower =
+        thread::spawn(move || call(admin, "GET", "/api/replicas/server1/logs?follow=1", &[], b"").status);
+    docker(&["kill", &container]).unwrap();
+    assert_eq!(follower.join().unwrap(), 200, "it ends with the container");
+}

@@ -1,0 +1,288 @@
+//! /api/traffic and /metrics: what clients saw is what was counted.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::balancer::{Balancer, PATIENCE, call, raw, signal_pid};
+use crate::helper;
+
+fn traffic(lb: &Balancer) -> Value {
+    let answer = call(lb.admin, "GET", "/api/traffic", &[], b"");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+#[test]
+fn the_traffic_of_the_last_seconds_is_told() {
+    let lb = Balancer::start(&["--workers", "2"]);
+    let idle = traffic(&lb);
+    assert_eq!((&idle["p50_ms"], &idle["peak_to_average"]), (&Value::Null, &Value::Null), "{idle}");
+    for key in 0..60 {
+        lb.owner(&format!("key{key}"));
+    }
+    lb.until("all of it is told", |lb| {
+        let traffic = traffic(lb);
+        let replicas = traffic["replicas"].as_array().unwrap();
+        let sum = |field: &str| replicas.iter().map(|one| one[field].as_f64().unwrap_or(0.0)).sum::<f64>();
+        replicas.len() == 3
+            && (sum("load_share") - 1.0).abs() < 1e-9
+            && (sum("key_share") - 1.0).abs() < 1e-9
+            && (sum("requests_per_second") * traffic["seconds"].as_f64().unwrap()).round() >= 55.0
+            && traffic["requests_per_second"].as_f64().unwrap() > 0.0
+            && traffic["p50_ms"].as_f64().is_some_and(|ms| ms > 0.0)
+            && traffic["p99_ms"].as_f64() >= traffic["p50_ms"].as_f64()
+            && traffic["peak_to_average"].as_f64().is_some_and(|peak| peak >= 1.0)
+            && replicas.iter().zip(1..).all(|(one, seat)| one["seat"] == seat && one["p50_ms"].is_f64())
+            && traffic["in_flight"] == 0
+    });
+}
+
+#[test]
+fn the_traffic_is_an_event_each_second_for_who_wants_it() {
+    let lb = Balancer::start(&["--replicas", "1"]);
+    assert_eq!(call(lb.admin, "GET", "/api/events?traffic=yes", &[], b"").status, 400);
+    let mut connection = TcpStream::connect(lb.admin).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(connection, "GET /api/events?traffic=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let lines = BufReader::new(connection).lines().map(Result::unwrap);
+    let mut told = Vec::new();
+    let mut name = String::new();
+    for line in lines {
+        assert!(!line.starts_with("id: ") || told.is_empty(), "an event of traffic has no id: {line}");
+        if let Some(event) = line.strip_prefix("event: ") {
+            name = event.to_owned();
+        }
+        if let (Some(data), "traffic") = (line.strip_prefix("data: "), name.as_str()) {
+            told.push(serde_json::from_str::<Value>(data).unwrap());
+        }
+        if told.len() == 3 {
+            break;
+        }
+    }
+    let seconds: Vec<u64> = told.iter().map(|traffic| traffic["seconds"].as_u64().unwrap()).collect();
+    assert!(
+        seconds.is_sorted() && told.iter().all(|one| one["replicas"][0]["name"] == "server1"),
+        "{told:?}"
+    );
+}
+
+/// Requests by method and class of status, as clients and /metrics count them.
+type Counts = BTreeMap<(String, String), u64>;
+
+/// What /metrics answers: the value of each series, its labels as they stand there.
+fn scrape(admin: SocketAddr) -> BTreeMap<String, f64> {
+    let answer = call(admin, "GET", "/metrics", &[], b"");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("content-type"), ["text/plain; version=0.0.4"]);
+    let text = String::from_utf8(answer.body).unwrap();
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(name, n)| (name.to_owned(), n.parse().unwrap()))
+        .collect()
+}
+
+fn label<'a>(series: &'a str, name: &str) -> &'a str {
+    let (_, rest) = series.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("{series}"));
+    rest.split_once('"').unwrap().0
+}
+
+/// What `lb_requests_total` says, without what is 0.
+fn counted(admin: SocketAddr) -> Counts {
+    let series =
+        scrape(admin).into_iter().filter(|(name, n)| name.starts_with("lb_requests_total{") && *n > 0.0);
+    series
+        .map(|(name, n)| ((label(&name, "method").to_owned(), label(&name, "status").to_owned()), n as u64))
+        .collect()
+}
+
+fn class(status: u16) -> String {
+    format!("{}xx", status / 100)
+}
+
+/// A client that counts what it gets: on connections of its own, and on one that it keeps.
+fn count(traffic: SocketAddr, thread: usize, stop: &AtomicBool) -> Counts {
+    let mut counts = Counts::new();
+    let mut kept = Kept::new(traffic);
+    for n in 0.. {
+        if n >= 100 && stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let key = format!("{thread}-{n}");
+        let key = [("X-Request-Id", key.as_str())];
+        let (method, status) = match n % 7 {
+            0 => ("GET", call(traffic, "GET", "/home", &key, b"").status),
+            1 => ("POST", call(traffic, "POST", "/slow?3", &key, b"body").status),
+            2 => ("HEAD", call(traffic, "HEAD", "/heartbeat", &key, b"").status),
+            3 => ("GET", call(traffic, "GET", "/rep", &[], b"").status),
+            4 => ("other", call(traffic, "PURGE", "/slow?1", &key, b"").status),
+            5 => {
+                let refused = String::from_utf8(raw(traffic, b"nonsense\r\n\r\n")).unwrap();
+                ("other", refused.split(' ').nth(1).unwrap().parse().unwrap())
+            }
+            _ => ("GET", kept.get("/slow?2")),
+        };
+        *counts.entry((method.to_owned(), class(status))).or_default() += 1;
+    }
+    counts
+}
+
+struct Kept {
+    traffic: SocketAddr,
+    connection: Option<BufReader<TcpStream>>,
+}
+
+impl Kept {
+    fn new(traffic: SocketAddr) -> Self {
+        Self { traffic, connection: None }
+    }
+
+    fn get(&mut self, path: &str) -> u16 {
+        let mut connection = self.connection.take().unwrap_or_else(|| {
+            let connection = TcpStream::connect(self.traffic).unwrap();
+            connection.set_read_timeout(Some(PATIENCE)).unwrap();
+            BufReader::new(connection)
+        });
+        write!(connection.get_mut(), "GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let (mut head, mut length, mut last) = (Vec::new(), 0, false);
+        loop {
+            let mut line = String::new();
+            assert!(connection.read_line(&mut line).unwrap() > 0, "{head:?}");
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            length = line.strip_prefix("content-length: ").map_or(length, |n| n.parse().unwrap());
+            last |= line == "connection: close";
+            head.push(line);
+        }
+        connection.read_exact(&mut vec![0; length]).unwrap();
+        self.connection = (!last).then_some(connection);
+        head[0].split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+#[test]
+fn what_clients_counted_is_what_metrics_say_to_the_last_request_also_after_kills_and_reloads() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let config = file.path().to_str().unwrap();
+    let lb =
+        Balancer::start(&["--workers", "2", "--replica-command", &helper::command(), "--config", config]);
+    assert_eq!(counted(lb.admin), Counts::new());
+    let stop = AtomicBool::new(false);
+    let mut expected = Counts::new();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|n| {
+                scope.spawn({
+                    let (stop, to) = (&stop, lb.traffic);
+                    move || count(to, n, stop)
+                })
+            })
+            .collect();
+        let mut before = Counts::new();
+        for round in 0..3 {
+            let replicas = lb.replicas();
+            std::fs::write(file.path(), format!("retries = {round}\n")).unwrap();
+            assert_eq!(call(lb.admin, "POST", "/api/reload", &[("X-LB-Admin", "1")], b"").status, 200);
+            let victim = &replicas[round];
+            signal_pid(victim["id"].as_str().unwrap().parse().unwrap(), Signal::KILL);
+            lb.until("it is replaced", |lb| {
+                // Scraped all the while: nothing ever decreases.
+                let now = counted(lb.admin);
+                assert!(before.iter().all(|(which, n)| now[which] >= *n), "{before:?} {now:?}");
+                before = now;
+                lb.replicas()
+                    .iter()
+                    .all(|replica| replica["phase"] == "ready" && replica["name"] != victim["name"])
+            });
+        }
+        stop.store(true, Ordering::Relaxed);
+        for client in clients {
+            for (which, n) in client.join().unwrap() {
+                *expected.entry(which).or_default() += n;
+            }
+        }
+    });
+    assert_eq!(counted(lb.admin), expected);
+    let (kinds, total) = (expected.len(), expected.values().sum::<u64>());
+    assert!(kinds >= 5 && total >= 400, "{expected:?}");
+
+    let metrics = scrape(lb.admin);
+    let sum = |prefix: &str| {
+        metrics.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, n)| n).sum::<f64>()
+    };
+    assert_eq!(metrics["lb_request_duration_seconds_count"], total as f64);
+    assert_eq!(metrics["lb_requests_in_flight"], 0.0);
+    assert_eq!(metrics["lb_replica_starts_total{reason=\"died\"}"], 3.0);
+    assert_eq!(metrics["lb_replica_ready_duration_seconds_count"], 6.0);
+    assert_eq!((sum("lb_seat_slots"), sum("lb_replicas{")), (512.0, 3.0));
+    let names: Vec<String> =
+        lb.replicas().iter().map(|replica| replica["name"].as_str().unwrap().to_owned()).collect();
+    for series in metrics.keys().filter(|name| name.contains("replica=")) {
+        let name = label(series, "replica");
+        assert!(name.is_empty() || names.iter().any(|of| of == name), "{series} is gone");
+    }
+    assert!(metrics.keys().all(|name| name.starts_with("lb_")));
+    assert!(
+        metrics["lb_process_resident_memory_bytes"] > 1e6 && metrics["lb_process_start_time_seconds"] > 1.6e9
+    );
+}
+
+#[test]
+fn a_tunnel_a_client_that_leaves_and_an_empty_fleet_are_counted_too() {
+    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &helper::command()]);
+    let mut tunnel = TcpStream::connect(lb.traffic).unwrap();
+    write!(tunnel, "GET /tunnel HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        .unwrap();
+    tunnel.set_read_timeout(Some(PATIENCE)).unwrap();
+    tunnel.read_exact(&mut [0; 12]).unwrap();
+    assert_eq!(counted(lb.admin), Counts::new(), "it has not ended");
+    drop(tunnel);
+    let of = |method: &str, status: &str| (method.to_owned(), status.to_owned());
+    lb.until("the tunnel is counted", |lb| counted(lb.admin) == Counts::from([(of("GET", "1xx"), 1)]));
+    assert_eq!(scrape(lb.admin)["lb_request_duration_seconds_count"], 0.0, "a tunnel is not slow");
+
+    let mut leaver = TcpStream::connect(lb.traffic).unwrap();
+    write!(leaver, "GET /slow?60000 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    lb.until("it is in flight", |lb| scrape(lb.admin)["lb_requests_in_flight"] == 1.0);
+    drop(leaver);
+    lb.until("it is counted", |lb| counted(lb.admin).contains_key(&of("GET", "none")));
+    assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1}"#).0, 200);
+    assert_eq!(lb.get("/home").status, 503);
+    let expected = [("GET", "1xx"), ("GET", "none"), ("GET", "5xx"), ("DELETE", "2xx")];
+    let expected = expected.map(|(method, status)| (of(method, status), 1));
+    assert_eq!(counted(lb.admin), Counts::from(expected));
+    let metrics = scrape(lb.admin);
+    assert_eq!(metrics["lb_replica_requests_total{seat=\"\",replica=\"\",status=\"5xx\"}"], 1.0);
+    assert!(!metrics.keys().any(|name| name.contains("server1")), "{metrics:#?}");
+}
+
+#[test]
+fn promtool_finds_nothing_to_complain_about() {
+    let checker = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut checker) = checker else {
+        eprintln!("skipped: promtool is not installed");
+        return;
+    };
+    let lb = Balancer::start(&["--replicas", "2"]);
+    lb.owner("key");
+    let text = call(lb.admin, "GET", "/metrics", &[], b"").body;
+    checker.stdin.take().unwrap().write_all(&text).unwrap();
+    let checked = checker.wait_with_output().unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    assert!(checked.status.success() && said.is_empty(), "{said}");
+}
