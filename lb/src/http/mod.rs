@@ -6,6 +6,7 @@
 //! - `reply`: a replica's reply as the client gets it · `debug_headers`: what a reply tells of its request's way
 //! - `headers`: what must not be passed on; `forwarded`: what is said of the client
 //! - `credentials`: the admin token as a request shows it
+//! - `json`: a body, read into the type that describes it · `success`: what was done
 //! - `error`: what went wrong, as a status code: the only place that knows these
 
 pub mod admin;
@@ -18,4 +19,6 @@ mod error;
 pub mod forwarded;
 pub mod front;
 pub(crate) mod headers;
+mod json;
 mod reply;
+mod success;

@@ -60,7 +60,7 @@ pub struct Readmission {
 pub struct List;
 
 /// /add: answered when the new replicas are ready and routed to.
-#[derive(Message)]
+#[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<Name>, Refusal>")]
 pub struct Add {
     /// How many more.

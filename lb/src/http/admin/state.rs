@@ -91,7 +91,13 @@ struct Member {
 #[utoipa::path(
     method(get, head),
     path = "/api/state",
-    responses((status = 200, description = "The fleet as it is now", body = Whole))
+    responses((status = 200, description = "The fleet as it is now", body = Whole, links(
+        ("drain" = (operation_id = "drain", parameters(("name" = "$response.body#/seats/0/replica/name")))),
+        ("undrain" = (operation_id = "undrain", parameters(("name" = "$response.body#/seats/0/drained")))),
+        ("replace" = (operation_id = "replace", parameters(("name" = "$response.body#/seats/0/replica/name")))),
+        ("logs" = (operation_id = "logs", parameters(("name" = "$response.body#/seats/0/replica/name")))),
+        ("weigh" = (operation_id = "weigh", parameters(("seat" = "$response.body#/seats/0/seat")))),
+    )))
 )]
 pub async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().json(snapshot(&admin).await?))
