@@ -129,11 +129,11 @@ fn no_request_fails_during_a_hundred_reloads_under_load() {
 
 #[test]
 fn attempts_and_their_timeouts() {
-    let (file, mut origins, lb) = balanced("retries = 0\nhead-timeout = '100ms'");
+    let (file, mut origins, lb) = balanced("retries = 0\nhead-timeout = '1m'");
     let walk = walk(&lb);
     origins[walk[0]].refuse();
     assert_eq!(failure_of(&lb), 502);
-    assert_eq!(file.say(&lb, "retries = 1\nhead-timeout = '100ms'"), message(&["retries"], &[]));
+    assert_eq!(file.say(&lb, "retries = 1\nhead-timeout = '1m'"), message(&["retries"], &[]));
     assert_eq!(send(&lb, "GET", b"").status(), 200);
 
     let go_on = Arc::new(AtomicBool::new(false));
