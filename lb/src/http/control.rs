@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use crate::actors::supervisor::{Add, List, Remove, SupervisorActor};
-use crate::fleet::Refusal;
+use crate::fleet::{Refusal, Removal};
 use crate::name::Name;
 
 use super::body::Body;
@@ -83,7 +83,7 @@ pub async fn remove(
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
     let body = read(body, limits).await?;
-    ask(supervisor, to_remove(&body)?).await
+    ask(supervisor, Remove(to_remove(&body)?)).await
 }
 
 /// What an /add asks for.
@@ -93,9 +93,9 @@ pub(super) fn to_add(body: &Map<String, Value>) -> Result<Add, Error> {
 }
 
 /// What an /rm asks for.
-pub(super) fn to_remove(body: &Map<String, Value>) -> Result<Remove, Error> {
+pub(super) fn to_remove(body: &Map<String, Value>) -> Result<Removal, Error> {
     let Wish { n, names } = wish(body, || Error::MoreNamesThanRemoved)?;
-    Ok(Remove { n, names })
+    Ok(Removal { n, names, seats: Vec::new() })
 }
 
 /// Changes the fleet. A client that leaves does not cancel its call: a dropped `send` would, if the actor had not read

@@ -4,13 +4,13 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 use crate::actors::supervisor::{Add, Plan, Remove};
-use crate::fleet::Refusal;
+use crate::fleet::{Refusal, Removal};
 use crate::ring::{SeatId, Weight};
 
 use super::super::control::{self, bad};
 use super::super::error::Error;
 use super::Admin;
-use super::openapi::{Answered, Call, PlanCall, Planned};
+use super::openapi::{AddCall, Answered, Failure, PlanCall, Planned, RemoveCall};
 
 /// The routes.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -28,7 +28,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
     post,
     path = "/api/plan",
     request_body = PlanCall,
-    responses((status = 200, description = "The plan; nothing has changed", body = Planned))
+    responses(
+        (status = 200, description = "The plan; nothing has changed", body = Planned),
+        (status = 404, description = "There is no such seat", body = Failure),
+    )
 )]
 pub(super) async fn plan(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
     let fields = control::read(body.into_inner(), admin.limits.get()).await?;
@@ -41,7 +44,7 @@ pub(super) async fn plan(admin: web::Data<Admin>, body: web::Payload) -> Result<
 #[utoipa::path(
     post,
     path = "/api/add",
-    request_body = Call,
+    request_body = AddCall,
     responses((status = 200, description = "They are ready and routed to; or the plan", body = Answered))
 )]
 pub(super) async fn add(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
@@ -55,16 +58,19 @@ pub(super) async fn add(admin: web::Data<Admin>, body: web::Payload) -> Result<H
 
 /// Remove replicas
 ///
-/// As /rm; with `"dry_run": true` the plan.
+/// As /rm, and `"seats"` names seats as `"hostnames"` does replicas; with `"dry_run": true` the plan.
 #[utoipa::path(
     post,
     path = "/api/remove",
-    request_body = Call,
-    responses((status = 200, description = "They have left the ring; or the plan", body = Answered))
+    request_body = RemoveCall,
+    responses(
+        (status = 200, description = "They have left the ring; or the plan", body = Answered),
+        (status = 404, description = "There is no such seat", body = Failure),
+    )
 )]
 pub(super) async fn remove(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
     let fields = control::read(body.into_inner(), admin.limits.get()).await?;
-    let remove = control::to_remove(&fields)?;
+    let remove = Remove(removal(&fields)?);
     if dry_run(&fields)? {
         return planned(&admin, Plan::Remove(remove), &fields).await;
     }
@@ -92,6 +98,20 @@ pub(super) async fn planned(
     Ok(HttpResponse::Ok().json(answer))
 }
 
+/// As of /rm, and with seats.
+fn removal(fields: &Map<String, Value>) -> Result<Removal, Error> {
+    let removal = control::to_remove(fields)?;
+    let Some(seats) = present(fields, "seats") else { return Ok(removal) };
+    let wrong = || bad("'seats' is not a list of seats like [1,2]");
+    let number = |seat: &Value| seat.as_u64().and_then(|seat| SeatId::new(u32::try_from(seat).ok()?));
+    let seats: Option<Vec<SeatId>> = seats.as_array().ok_or_else(wrong)?.iter().map(number).collect();
+    let seats = seats.ok_or_else(wrong)?;
+    if removal.names.len() + seats.len() > removal.n {
+        return Err(bad("'hostnames' and 'seats' name more than 'n'"));
+    }
+    Ok(Removal { seats, ..removal })
+}
+
 fn wanted(fields: &Map<String, Value>) -> Result<Plan, Error> {
     match (present(fields, "add"), present(fields, "remove"), present(fields, "weights")) {
         (Some(n), None, None) => {
@@ -103,7 +123,7 @@ fn wanted(fields: &Map<String, Value>) -> Result<Plan, Error> {
             let names = control::names(control::list_of(list, "remove")?, "remove")?;
             match names.len() {
                 0 => Err(bad("'remove' is empty: name at least one replica")),
-                n => Ok(Plan::Remove(Remove { n, names })),
+                n => Ok(Plan::Remove(Remove(Removal { n, names, seats: Vec::new() }))),
             }
         }
         (None, None, Some(weights)) => Ok(Plan::Weigh(to_weights(weights)?)),

@@ -15,7 +15,9 @@ use utoipa::openapi::{OpenApi, PathItem};
 use utoipa::{OpenApi as _, ToSchema};
 
 use common::Answers;
-pub(super) use schema::{Answered, Call, PlanCall, Planned, Rolling, Steered, Unsteered, Weighed, Weighing};
+pub(super) use schema::{
+    AddCall, Answered, PlanCall, Planned, RemoveCall, Rolling, Steered, Unsteered, Weighed, Weighing,
+};
 
 /// Why a call was refused; nothing has changed.
 #[derive(ToSchema)]

@@ -10,15 +10,34 @@ use crate::ring::{Fate, Plan, SeatId, Weight};
 
 use super::{Done, Failure};
 
-/// Of /api/add and /api/remove.
+/// Of /api/add.
 #[derive(ToSchema)]
 #[schema(example = json!({ "n": 2, "hostnames": ["S5"], "dry_run": true }))]
-pub(in super::super) struct Call {
+pub(in super::super) struct AddCall {
     /// How many.
     #[schema(minimum = 1, format = "uint64")]
     n: u64,
-    /// The first of their names; the rest are random (add) or chosen (remove).
+    /// The first of their names; the rest are random.
     hostnames: Option<Vec<Name>>,
+    /// Only the plan.
+    dry_run: Option<bool>,
+    /// With `dry_run`: what becomes of these.
+    keys: Option<Vec<String>>,
+    /// With `dry_run`: who would own each slot, too.
+    owners: Option<bool>,
+}
+
+/// Of /api/remove.
+#[derive(ToSchema)]
+#[schema(example = json!({ "n": 2, "hostnames": ["S5"], "seats": [2], "dry_run": true }))]
+pub(in super::super) struct RemoveCall {
+    /// How many.
+    #[schema(minimum = 1, format = "uint64")]
+    n: u64,
+    /// Some of them, by name.
+    hostnames: Option<Vec<Name>>,
+    /// Some of them, by seat, vacant or not; the rest are chosen.
+    seats: Option<Vec<SeatId>>,
     /// Only the plan.
     dry_run: Option<bool>,
     /// With `dry_run`: what becomes of these.
