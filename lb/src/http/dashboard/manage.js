@@ -28,7 +28,7 @@ export function openSeat(number) {
   }
   actions.push(button("Remove …", () => openRemove(number, replica), true));
   const facts = replica && {
-    Phase: `${replica.phase} ${replica.drained ? "until undrained" : age(replica)}`,
+    Phase: `${replica.phase}${replica.drained ? ", drained by hand" : ` ${age(replica)}`}`,
     "Passed over": replica.skip ?? "no",
     Address: replica.address ?? "–",
     Id: replica.id ?? "–",

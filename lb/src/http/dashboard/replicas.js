@@ -79,7 +79,7 @@ function fill({ node, parts }, seat, top) {
   text(parts.name, name ?? "–");
   text(parts.note, [age(seat.replica), seat.weight === 100 ? "" : `weight ${seat.weight}`].filter(Boolean).join(" · "));
   text(parts.phase, `${GLYPHS[phase] ?? "·"} ${phase}`);
-  text(parts.skip, replica?.drained ? "until undrained" : (replica?.skip ?? ""));
+  text(parts.skip, replica?.drained ? (phase === "dead" ? "drained" : "by hand") : (replica?.skip ?? ""));
   node.dataset.phase = phase;
   text(parts.flight, replica ? count(load?.in_flight ?? replica.in_flight) : "–");
   text(parts.rate, rate(load?.requests_per_second));
