@@ -38,7 +38,7 @@ export function openSeat(number) {
   const list = Object.entries(all).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
   openDialog({
     title: `Seat ${number}: ${replica?.name ?? "vacant"}`,
-    body: [el("div", { class: "actions" }, ...actions), el("dl", { class: "facts" }, ...list)],
+    body: [el("div", { class: "actions" }, ...actions), el("dl", {}, ...list)],
   });
 }
 

@@ -59,7 +59,7 @@ function newRow(seat, manage, pointed) {
   const node = el("tr", { "data-seat": seat },
     el("th", { scope: "row" }, badge(seat)),
     cell("Replica", { class: "who" }, part("name", "b"), part("note", "small")),
-    cell("Phase", { class: "state" }, part("phase", "span"), part("skip", "small", { class: "skipped", title: "Requests pass it over." })),
+    cell("Phase", { class: "state" }, part("phase", "span"), part("skip", "small", { class: "skipped" })),
     cell("In flight", { class: "n" }, part("flight", "span")),
     cell("Req/s", { class: "n" }, part("rate", "span")),
     cell("p50 / p99", { class: "n" }, part("p50", "span"), " / ", part("p99", "span")),
