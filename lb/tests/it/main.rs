@@ -15,6 +15,7 @@ mod corpus_requests;
 mod dashboard;
 mod debug_headers;
 mod docker;
+mod dockerfiles;
 mod ejections;
 mod embedded;
 mod events;
