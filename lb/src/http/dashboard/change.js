@@ -108,19 +108,21 @@ function openPlan({ title, fields, inputs, label, danger, request, wait, done })
   const ask = async () => {
     dialog.relabel(label());
     outdated(true);
-    if (inputs.some((input) => !input.checkValidity())) return dialog.allow(false, "Give a whole number in range.");
+    if (inputs.some((input) => !input.checkValidity())) return refuse("Give a whole number in range.");
     const mine = latest + 1;
-    await plan().then(() => mine === latest && dialog.allow(true), (error) => {
-      if (mine !== latest) return;
-      text(legend, "");
-      figures.replaceChildren();
-      dialog.allow(false, error.message);
-    });
+    await plan().then(() => mine === latest && dialog.allow(true), (error) => mine === latest && refuse(error.message));
+  };
+  const refuse = (why) => {
+    text(legend, "");
+    figures.replaceChildren();
+    dialog.allow(false, why);
   };
   const outdated = (is) => {
     sheet.classList.toggle("outdated", is);
     text(legend, is ? "planning …" : "inside: now · outside: then · faint: stays");
-    if (is) dialog.allow(false);
+    if (!is) return;
+    latest++; // what is still asked for is not shown
+    dialog.allow(false);
   };
   renew = () => dialog.busy || ask();
   for (const input of inputs) {
