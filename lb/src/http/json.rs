@@ -8,7 +8,7 @@ use serde::de::{self, DeserializeOwned, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
-use crate::ring::Weight;
+use crate::ring::{SeatId, Weight};
 
 use super::control::Limits;
 use super::error::Error;
@@ -114,6 +114,13 @@ impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let count = |n| usize::try_from(n).ok().filter(|n| *n >= 1).map(Self);
         integer(deserializer, "an integer of 1 or more", count)
+    }
+}
+
+impl<'de> Deserialize<'de> for SeatId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seat = |n| u32::try_from(n).ok().and_then(Self::new);
+        integer(deserializer, "a seat's number", seat)
     }
 }
 
