@@ -237,11 +237,12 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
         refused("/api/remove", r#"{"n":1,"owners":1}"#),
         (400, "'owners' is not a boolean".to_owned())
     );
-    let unknown = "'dry-run' is not one of `n`, `hostnames`, `dry_run`, `keys`, `owners`";
+    let (add, remove) = ("`n`, `hostnames`, `dry_run`", "`n`, `hostnames`, `seats`, `dry_run`");
     // One letter more, and what was to be looked at would be done.
-    for path in ["/api/add", "/api/remove"] {
+    for (path, members) in [("/api/add", add), ("/api/remove", remove)] {
         let (status, words) = refused(path, r#"{"n":1,"dry-run":true}"#);
-        assert_eq!((status, words.as_str()), (400, unknown));
+        let expected = format!("'dry-run' is not one of {members}, `keys`, `owners`");
+        assert_eq!((status, words), (400, expected));
     }
     assert_eq!(call(lb.admin, "GET", "/api/add", &[], b"").status, 405);
     assert_eq!(lb.state(), untouched);

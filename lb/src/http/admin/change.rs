@@ -43,7 +43,7 @@ pub(super) struct AddCall {
 #[schema(example = json!({ "n": 2, "hostnames": ["S5"], "seats": [2], "dry_run": true }))]
 pub(super) struct RemoveCall {
     /// How many.
-    #[schema(value_type = u64, minimum = 1)]
+    #[schema(value_type = u64, minimum = 1, format = "uint64")]
     n: Count,
     /// Some of them, by name.
     #[schema(value_type = Option<Vec<Name>>)]
