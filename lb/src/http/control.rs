@@ -11,7 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::actors::supervisor::{self, Add, Remove, SupervisorActor};
-use crate::fleet::Refusal;
+use crate::fleet::{Refusal, Removal};
 use crate::name::Name;
 
 use super::body::Body;
@@ -50,9 +50,9 @@ impl Wish {
         Ok(Add { n, names })
     }
 
-    pub fn into_remove(self) -> Result<Remove, Error> {
+    pub fn into_remove(self) -> Result<Removal, Error> {
         let (n, names) = self.checked(Error::MoreNamesThanRemoved)?;
-        Ok(Remove { n, names })
+        Ok(Removal { n, names, seats: Vec::new() })
     }
 
     fn checked(self, too_many: Error) -> Result<(usize, Vec<Name>), Error> {
@@ -127,7 +127,7 @@ pub async fn remove(
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
     let remove = json::read::<Wish>(body, limits).await?.into_remove()?;
-    Ok(list(change(supervisor, remove).await?))
+    Ok(list(change(supervisor, Remove(remove)).await?))
 }
 
 /// Changes the fleet. A client that leaves does not cancel its call: a dropped `send` would, if the actor had not read
@@ -168,6 +168,8 @@ mod tests {
         is(r#"{"n":2}"#, 2, &[]);
         is(r#"{"n":2,"hostnames":null}"#, 2, &[]);
         is(r#"{"n":4,"hostnames":["S5","S 4"],"more":[]}"#, 4, &["S5", "S 4"]);
+        let deep = format!(r#"{{"n":1,"more":{}"#, "[".repeat(60_000));
+        assert!(wish(&deep).unwrap_err().starts_with("The body is not JSON: recursion limit exceeded"));
     }
 
     #[test]

@@ -149,10 +149,10 @@ impl Balancer {
         self.state()["seats"].as_array().unwrap().iter().map(|seat| seat["replica"].clone()).collect()
     }
 
-    /// The process id of a replica.
+    /// The process id of a replica, also of one without a seat.
     pub fn pid_of(&self, name: &str) -> i32 {
-        let replicas = self.replicas();
-        let replica = replicas.iter().find(|replica| replica["name"] == name);
+        let others = self.state()["others"].as_array().unwrap().clone();
+        let replica = self.replicas().into_iter().chain(others).find(|replica| replica["name"] == name);
         replica.unwrap()["id"].as_str().unwrap().parse().unwrap()
     }
 

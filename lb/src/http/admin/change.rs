@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::actors::supervisor::{Add, Plan, Remove};
-use crate::fleet::Refusal;
+use crate::fleet::{Refusal, Removal};
 use crate::name::Name;
 use crate::ring::{self, Fate, SeatId, Weight};
 
@@ -18,17 +18,38 @@ use super::super::success::Success;
 use super::Admin;
 use super::openapi::Failure;
 
-/// Of /api/add and /api/remove.
+/// Of /api/add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "n": 2, "hostnames": ["S5"], "dry_run": true }))]
-pub(super) struct Call {
+pub(super) struct AddCall {
     /// How many.
-    #[schema(value_type = u64, minimum = 1)]
+    #[schema(value_type = u64, minimum = 1, format = "uint64")]
     n: Count,
-    /// The first of their names; the rest are random (add) or chosen (remove).
+    /// The first of their names; the rest are random.
     #[schema(value_type = Option<Vec<Name>>)]
     hostnames: Option<Vec<String>>,
+    /// Only the plan.
+    dry_run: Option<bool>,
+    /// With `dry_run`: what becomes of these.
+    keys: Option<Vec<String>>,
+    /// With `dry_run`: who would own each slot, too.
+    owners: Option<bool>,
+}
+
+/// Of /api/remove.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "n": 2, "hostnames": ["S5"], "seats": [2], "dry_run": true }))]
+pub(super) struct RemoveCall {
+    /// How many.
+    #[schema(value_type = u64, minimum = 1, format = "uint64")]
+    n: Count,
+    /// Some of them, by name.
+    #[schema(value_type = Option<Vec<Name>>)]
+    hostnames: Option<Vec<String>>,
+    /// Some of them, by seat, vacant or not; the rest are chosen.
+    seats: Option<Vec<SeatId>>,
     /// Only the plan.
     dry_run: Option<bool>,
     /// With `dry_run`: what becomes of these.
@@ -43,7 +64,7 @@ pub(super) struct Call {
 #[schema(example = json!({ "add": 2, "keys": ["alice"] }))]
 pub(super) struct PlanCall {
     /// How many replicas more.
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, format = "uint64")]
     add: Option<Count>,
     /// Which fewer.
     #[schema(min_items = 1)]
@@ -96,7 +117,7 @@ struct KeyFate {
 /// The list, or the plan.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "a handler knows which of the two it answers")]
+#[allow(dead_code, clippy::large_enum_variant, reason = "a handler knows which of the two it answers")]
 enum Answered {
     /// What /rep lists.
     List(Success<List>),
@@ -104,8 +125,12 @@ enum Answered {
     Plan(Planned),
 }
 
-impl Shape for Call {
+impl Shape for AddCall {
     const LIKE: &'static str = r#"{"n":1,"hostnames":["S1"],"dry_run":true}"#;
+}
+
+impl Shape for RemoveCall {
+    const LIKE: &'static str = r#"{"n":1,"hostnames":["S1"],"seats":[2],"dry_run":true}"#;
 }
 
 impl Shape for PlanCall {
@@ -145,13 +170,12 @@ pub(super) async fn plan(admin: web::Data<Admin>, body: web::Payload) -> Result<
 #[utoipa::path(
     post,
     path = "/api/add",
-    request_body = Call,
+    request_body = AddCall,
     responses((status = 200, description = "They are ready and routed to; or the plan", body = Answered))
 )]
 pub(super) async fn add(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
-    let call: Call = json::read(body.into_inner(), admin.limits.get()).await?;
-    let (wish, details) = call.into_parts();
-    let add = wish.into_add()?;
+    let call: AddCall = json::read(body.into_inner(), admin.limits.get()).await?;
+    let (add, details) = call.into_parts()?;
     match details {
         Some(details) => planned(&admin, Plan::Add(add), details).await,
         None => changed(control::change(&admin.supervisor, add).await?),
@@ -160,20 +184,22 @@ pub(super) async fn add(admin: web::Data<Admin>, body: web::Payload) -> Result<H
 
 /// Remove replicas
 ///
-/// As /rm; with `"dry_run": true` the plan.
+/// As /rm, and `"seats"` names seats as `"hostnames"` does replicas; with `"dry_run": true` the plan.
 #[utoipa::path(
     post,
     path = "/api/remove",
-    request_body = Call,
-    responses((status = 200, description = "They have left the ring; or the plan", body = Answered))
+    request_body = RemoveCall,
+    responses(
+        (status = 200, description = "They have left the ring; or the plan", body = Answered),
+        (status = 404, description = "There is no such seat", body = Failure),
+    )
 )]
 pub(super) async fn remove(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
-    let call: Call = json::read(body.into_inner(), admin.limits.get()).await?;
-    let (wish, details) = call.into_parts();
-    let remove = wish.into_remove()?;
+    let call: RemoveCall = json::read(body.into_inner(), admin.limits.get()).await?;
+    let (removal, details) = call.into_parts()?;
     match details {
-        Some(details) => planned(&admin, Plan::Remove(remove), details).await,
-        None => changed(control::change(&admin.supervisor, remove).await?),
+        Some(details) => planned(&admin, Plan::Remove(Remove(removal)), details).await,
+        None => changed(control::change(&admin.supervisor, Remove(removal)).await?),
     }
 }
 
@@ -193,12 +219,27 @@ pub(super) async fn planned(
     Ok(HttpResponse::Ok().json(Planned { plan, keys, owners }))
 }
 
-impl Call {
-    /// The change, and what of its plan is wanted if it is only that.
-    fn into_parts(self) -> (Wish, Option<Details>) {
+impl AddCall {
+    fn into_parts(self) -> Result<(Add, Option<Details>), Error> {
         let Self { n, hostnames, dry_run, keys, owners } = self;
-        (Wish { n, hostnames }, dry_run.unwrap_or(false).then_some(Details { keys, owners }))
+        Ok((Wish { n, hostnames }.into_add()?, details(dry_run, keys, owners)))
     }
+}
+
+impl RemoveCall {
+    fn into_parts(self) -> Result<(Removal, Option<Details>), Error> {
+        let Self { n, hostnames, seats, dry_run, keys, owners } = self;
+        let removal = Removal { seats: seats.unwrap_or_default(), ..Wish { n, hostnames }.into_remove()? };
+        if removal.names.len() + removal.seats.len() > removal.n {
+            return Err(bad("'hostnames' and 'seats' name more than 'n'"));
+        }
+        Ok((removal, details(dry_run, keys, owners)))
+    }
+}
+
+/// What is wanted of the plan, if that is all.
+fn details(dry_run: Option<bool>, keys: Option<Vec<String>>, owners: Option<bool>) -> Option<Details> {
+    dry_run.unwrap_or(false).then_some(Details { keys, owners })
 }
 
 impl PlanCall {
@@ -209,7 +250,9 @@ impl PlanCall {
             (None, Some(names), None) if names.is_empty() => {
                 return Err(bad("'remove' is empty: name at least one replica"));
             }
-            (None, Some(names), None) => Plan::Remove(Remove { n: names.len(), names }),
+            (None, Some(names), None) => {
+                Plan::Remove(Remove(Removal { n: names.len(), names, seats: Vec::new() }))
+            }
             (None, None, Some(weights)) if weights.is_empty() => {
                 return Err(bad("'weights' is empty: name at least one seat"));
             }

@@ -76,7 +76,7 @@ struct Weighed {
 /// The weight that was given, or the plan.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "the handler knows which of the two it answers")]
+#[allow(dead_code, clippy::large_enum_variant, reason = "the handler knows which of the two it answers")]
 enum WeighedOrPlanned {
     /// Every worker goes by it.
     Done(Success<Weighed>),
