@@ -175,13 +175,12 @@ mod tests {
             (r#"{"n":1,"list":["a",1]}"#, "'list[1]' is not a string"),
             (r#"{"n":1,"weights":{"7":1001}}"#, "'weights.7' is not an integer from 1 to 1000"),
             (r#"{"n":1,"yes":"yes"}"#, "'yes' is not a boolean"),
+            (r#"{"n":1,"N":2}"#, "'N' is not one of `n`, `list`, `weights`, `yes`"),
             ("{}", r#"The body is not like {"n":1}: missing field `n`"#),
             (r#"{"n":1,"n":2}"#, r#"The body is not like {"n":1}: duplicate field `n`"#),
         ] {
             assert_eq!(error(body), words, "{body}");
         }
-        let unknown = error(r#"{"n":1,"N":2}"#);
-        assert!(unknown.contains("unknown field `N`, expected one of `n`, `list`"), "{unknown}");
     }
 
     #[test]
@@ -189,8 +188,7 @@ mod tests {
         for body in ["", " ", "[1]", "1", "null", "n=1", "\u{feff}{}"] {
             assert_eq!(error(body), r#"The body is not a JSON object like {"n":1}"#, "{body}");
         }
-        let deep = format!(r#"{{"n":{}"#, "[".repeat(100_000));
-        for body in ["{", r#"{"n":1} x"#, r#"{"n":1}{"n":1}"#, "{n:1}", r#"{"n":01}"#, deep.as_str()] {
+        for body in ["{", r#"{"n":1} x"#, r#"{"n":1}{"n":1}"#, "{n:1}", r#"{"n":01}"#] {
             assert!(error(body).starts_with("The body is not JSON: "), "{}", error(body));
         }
         let latin = parse::<Body>(b"{\"n\":1,\"list\":[\"\xe4\"]}").unwrap_err().to_string();

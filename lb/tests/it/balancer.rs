@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long any state may take to come; the machines are slow and noisy.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running `lb`; killed when dropped, and its replicas with it.
 pub struct Balancer {

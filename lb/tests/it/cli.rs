@@ -268,6 +268,20 @@ fn completions_are_a_script_that_knows_the_subcommands() {
 }
 
 #[test]
+fn completions_parse_in_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = lb(&["completions", shell], &[]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), good(&script)).unwrap();
+        let Ok(parsed) = std::process::Command::new(shell).arg("-n").arg(file.path()).output() else {
+            eprintln!("skipped: {shell} is not installed");
+            continue;
+        };
+        assert!(parsed.status.success(), "{shell}: {}", String::from_utf8_lossy(&parsed.stderr));
+    }
+}
+
+#[test]
 fn each_call_has_its_own_help() {
     for (call, about) in
         [("status", "Show the seats"), ("explain", "Show where"), ("plan", "Show what"), ("rm", "Remove N")]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::balancer::{Balancer, call, signal_pid, until};
 use crate::browser::Browser;
+use crate::port;
 
 const DESKTOP: (u32, u32) = (1280, 800);
 const PHONE: (u32, u32) = (390, 844);
@@ -438,9 +439,9 @@ fn a_death_is_told_and_the_seats_keep_their_colours() {
 
 #[test]
 fn a_balancer_that_is_gone_is_stale_until_it_is_back() {
-    let mut lb = Balancer::start(&[]);
+    let admin = format!("127.0.0.1:{}", port::free());
+    let mut lb = Balancer::start(&["--admin-listen", &admin]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
-    let admin = lb.admin.to_string();
     lb.signal(Signal::TERM);
     lb.ended();
     browser.until("document.querySelector('#live').dataset.live === 'lost'");

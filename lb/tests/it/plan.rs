@@ -205,7 +205,7 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
         (r#"{"weights":[200]}"#, "'weights' is not a map"),
         (r#"{"weights":{"1":0}}"#, "'weights.1' is not an integer from 1 to 1000"),
         (r#"{"weights":{"1":1001}}"#, "'weights.1' is not an integer from 1 to 1000"),
-        (r#"{"weights":{"0":100}}"#, "'weights': Seat '0' is not an integer of 1 or more"),
+        (r#"{"weights":{"0":100}}"#, "'weights.0': Seat '0' is not an integer of 1 or more"),
         (r#"{"add":1,"keys":["a",2]}"#, "'keys[1]' is not a string"),
     ] {
         assert_eq!(plan(body), (400, words.to_owned()));
@@ -233,10 +233,16 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
     }
     let not_bool = "'dry_run' is not a boolean".to_owned();
     assert_eq!(refused("/api/remove", r#"{"n":1,"dry_run":"yes"}"#), (400, not_bool));
+    assert_eq!(
+        refused("/api/remove", r#"{"n":1,"owners":1}"#),
+        (400, "'owners' is not a boolean".to_owned())
+    );
+    let (add, remove) = ("`n`, `hostnames`, `dry_run`", "`n`, `hostnames`, `seats`, `dry_run`");
     // One letter more, and what was to be looked at would be done.
-    for path in ["/api/add", "/api/remove"] {
+    for (path, members) in [("/api/add", add), ("/api/remove", remove)] {
         let (status, words) = refused(path, r#"{"n":1,"dry-run":true}"#);
-        assert!(status == 400 && words.contains("unknown field `dry-run`, expected one of "), "{words}");
+        let expected = format!("'dry-run' is not one of {members}, `keys`, `owners`");
+        assert_eq!((status, words), (400, expected));
     }
     assert_eq!(call(lb.admin, "GET", "/api/add", &[], b"").status, 405);
     assert_eq!(lb.state(), untouched);

@@ -24,7 +24,7 @@ use super::openapi::Failure;
 #[schema(example = json!({ "n": 2, "hostnames": ["S5"], "dry_run": true }))]
 pub(super) struct AddCall {
     /// How many.
-    #[schema(value_type = u64, minimum = 1)]
+    #[schema(value_type = u64, minimum = 1, format = "uint64")]
     n: Count,
     /// The first of their names; the rest are random.
     #[schema(value_type = Option<Vec<Name>>)]
@@ -43,7 +43,7 @@ pub(super) struct AddCall {
 #[schema(example = json!({ "n": 2, "hostnames": ["S5"], "seats": [2], "dry_run": true }))]
 pub(super) struct RemoveCall {
     /// How many.
-    #[schema(value_type = u64, minimum = 1)]
+    #[schema(value_type = u64, minimum = 1, format = "uint64")]
     n: Count,
     /// Some of them, by name.
     #[schema(value_type = Option<Vec<Name>>)]
@@ -64,7 +64,7 @@ pub(super) struct RemoveCall {
 #[schema(example = json!({ "add": 2, "keys": ["alice"] }))]
 pub(super) struct PlanCall {
     /// How many replicas more.
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, format = "uint64")]
     add: Option<Count>,
     /// Which fewer.
     #[schema(min_items = 1)]

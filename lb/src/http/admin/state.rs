@@ -93,7 +93,7 @@ struct Member {
     path = "/api/state",
     responses((status = 200, description = "The fleet as it is now", body = Whole, links(
         ("drain" = (operation_id = "drain", parameters(("name" = "$response.body#/seats/0/replica/name")))),
-        ("undrain" = (operation_id = "undrain", parameters(("name" = "$response.body#/seats/0/drained")))),
+        ("undrain" = (operation_id = "undrain", parameters(("name" = "$response.body#/others/0/name")))),
         ("replace" = (operation_id = "replace", parameters(("name" = "$response.body#/seats/0/replica/name")))),
         ("logs" = (operation_id = "logs", parameters(("name" = "$response.body#/seats/0/replica/name")))),
         ("weigh" = (operation_id = "weigh", parameters(("seat" = "$response.body#/seats/0/seat")))),
