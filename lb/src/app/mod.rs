@@ -28,6 +28,7 @@ use crate::actors::supervisor::{Close, Kill, Stop, SupervisorActor};
 use crate::config::{Config, Exit, Source};
 use crate::http::admin::{self, Access, Admin, Clock, Reload};
 use crate::http::control::LiveLimits;
+use crate::inbound::Connections;
 use crate::log_key::KeyForm;
 use crate::runtime::{self, Runtime};
 use crate::socket;
@@ -135,6 +136,7 @@ pub async fn start(
         key_form: key_form.clone(),
     };
     let reload = ReloadActor::new(config.clone(), source, told, entry.made.clone()).start();
+    let connections = Connections::new(config.max_connections);
     let admin = Admin {
         cluster: config.cluster.to_string(),
         ring: ring.clone(),
@@ -144,6 +146,7 @@ pub async fn start(
         clock: Clock::now(),
         limits,
         access_log: access_log.clone(),
+        connections: connections.clone(),
         reload: reload.clone().recipient(),
     };
     let supplies = Supplies {
@@ -155,6 +158,7 @@ pub async fn start(
         gate: entry.gate.clone(),
         key_form,
         access_log: access_log.clone(),
+        connections,
     };
     let (traffic, traffic_server) = traffic::serve(config, traffic_listener, supplies)?;
     let admin_server =

@@ -12,6 +12,7 @@ mod contract;
 mod corpus;
 mod corpus_replies;
 mod corpus_requests;
+mod counted;
 mod dashboard;
 mod debug_headers;
 mod docker;

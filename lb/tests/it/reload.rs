@@ -62,10 +62,10 @@ fn the_command_says_what_has_changed() {
     };
     let good = |words: &str| (0, words.to_owned(), String::new());
     assert_eq!(says("retries = 1", &[]), good("nothing has changed\n"));
-    let both = "retries has changed\nslots needs a restart, and stays as it is\n";
-    assert_eq!(says("retries = 2\nslots = 1024", &[]), good(both));
-    let json = r#"{"message":{"changed":["retries"],"restart":["slots"]},"status":"successful"}"#;
-    assert_eq!(says("retries = 3\nslots = 1024", &["--json"]), good(&format!("{json}\n")));
+    let both = "retries has changed\ncluster needs a restart, and stays as it is\n";
+    assert_eq!(says("retries = 2\ncluster = 'other'", &[]), good(both));
+    let json = r#"{"message":{"changed":["retries"],"restart":["cluster"]},"status":"successful"}"#;
+    assert_eq!(says("retries = 3\ncluster = 'other'", &["--json"]), good(&format!("{json}\n")));
     let bad = format!("lb: {} line 2, drain = soon: must be a duration such as 500ms, 2s, 1m\n", file.path());
     let (code, stdout, stderr) = says("retries = 4\ndrain = 'soon'", &[]);
     assert_eq!((code, stdout.as_str(), stderr), (1, "", bad));

@@ -12,6 +12,7 @@ use awc::http::header::{self, HeaderValue};
 use awc::http::uri::PathAndQuery;
 
 use crate::log_key::Shown;
+use crate::measure::tally::ReplicaTally;
 use crate::ring::{Replica, Slot};
 
 use super::upstream::InFlight;
@@ -56,6 +57,8 @@ pub struct Facts {
     pub epoch: Option<u64>,
     /// Who answered it, or failed at it last.
     pub replica: Option<Rc<Replica>>,
+    /// The counters of the replica whose reply came.
+    pub answered_by: Option<Rc<RefCell<ReplicaTally>>>,
     /// How many replicas it was sent to.
     pub attempts: u32,
     /// Why its first choice did not answer it.
@@ -184,6 +187,7 @@ impl Trail {
         let mut facts = self.facts();
         let sent = in_flight.since().saturating_duration_since(self.started);
         facts.replica = Some(in_flight.upstream().replica.clone());
+        facts.answered_by = Some(in_flight.upstream().tally.clone());
         (facts.replied, facts.replica_took) = (Some(sent + took), Some(took));
     }
 }

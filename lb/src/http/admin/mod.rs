@@ -33,6 +33,7 @@ use crate::actors::meter::MeterActor;
 use crate::actors::ring::RingActor;
 use crate::actors::router::Skip;
 use crate::actors::supervisor::{Ready, SupervisorActor};
+use crate::inbound::Connections;
 use crate::ring::Incarnation;
 
 use super::error::Error;
@@ -63,6 +64,8 @@ pub struct Admin {
     pub limits: control::LiveLimits,
     /// The access log.
     pub access_log: AccessLog,
+    /// Those of clients.
+    pub connections: Connections,
     /// The configuration.
     pub reload: Recipient<Reload>,
 }
