@@ -212,8 +212,8 @@ mod tests {
     #[test]
     fn the_heaviest_of_a_long_tail_are_named_also_after_a_flood_of_new_ones() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let harmonics: Vec<f64> =
-            (1..=20_000).scan(0.0, |sum, n| Some(*sum += 1.0 / f64::from(n)).map(|()| *sum)).collect();
+        let mut harmonics = vec![1.0];
+        (2..=20_000).for_each(|n| harmonics.push(harmonics[harmonics.len() - 1] + 1.0 / f64::from(n)));
         let mut sketch = SpaceSaving::new(256);
         let mut truth = vec![0u64; harmonics.len()];
         let mut offer = |id: usize| {
