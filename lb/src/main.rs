@@ -17,24 +17,27 @@ fn main() -> ExitCode {
         Ok(Command::Replica) => replica::cli::main(),
         Ok(Command::Healthcheck { admin }) => lb::healthcheck::run(admin),
         Ok(Command::Ask(ask)) => lb::cli::run(&ask),
-        Ok(Command::Completions(shell)) => {
-            lb::cli::print(&lb::config::completions(shell));
-            ExitCode::SUCCESS
-        }
-        Ok(Command::Check(config)) => {
-            println!("ok: {config}");
-            ExitCode::SUCCESS
-        }
+        Ok(Command::Completions(shell)) => print(&lb::config::completions(shell)),
+        Ok(Command::Check(config)) => print(&format!("ok: {config}")),
     }
 }
 
 fn refuse(exit: &Exit) -> ExitCode {
     if exit.code == 0 {
-        println!("{exit}");
-    } else {
-        eprintln!("lb: {exit}");
+        return print(&exit.to_string());
     }
+    eprintln!("lb: {exit}");
     ExitCode::from(exit.code)
+}
+
+fn print(text: &str) -> ExitCode {
+    match lb::cli::print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lb: standard output: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(config: &Config, source: Source) -> ExitCode {

@@ -80,6 +80,12 @@ impl serde::Serialize for Name {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A refused text as it can stand in an error: cut, so that a megabyte of name is not echoed.
 fn shown(text: &str) -> String {
     if text.chars().count() <= 80 {

@@ -21,7 +21,9 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Self, NotAUrl> {
         let uri: Uri = text.parse().map_err(|_| NotAUrl)?;
         let authority = uri.authority().ok_or(NotAUrl)?;
-        let good = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
+        // A name and a password would be sent to nobody, and stand in every message.
+        let bare = !authority.as_str().contains('@');
+        let good = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none() && bare;
         if good { Ok(Self(format!("http://{authority}"))) } else { Err(NotAUrl) }
     }
 }
@@ -66,8 +68,16 @@ mod tests {
         let shown = |text: &str| text.parse::<Url>().map(|url| url.to_string());
         assert_eq!(shown("http://127.0.0.1:5000/"), Ok("http://127.0.0.1:5000".into()));
         assert_eq!(shown("http://balancer"), Ok("http://balancer".into()));
-        for bad in ["", "balancer", "127.0.0.1:5000", "https://a", "http://a/home", "http://a?b=c", "http://"]
-        {
+        for bad in [
+            "",
+            "balancer",
+            "127.0.0.1:5000",
+            "https://a",
+            "http://a/home",
+            "http://a?b=c",
+            "http://",
+            "http://a:b@c",
+        ] {
             assert_eq!(shown(bad), Err(NotAUrl), "{bad}");
         }
     }

@@ -20,7 +20,7 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::fleet::{Answer, CallId, Event, Fleet, Loads, Refusal, RouterId, SeatView, Settings};
+use crate::fleet::{Answer, CallId, Event, Fleet, Loads, Refusal, RouterId, Settings, View};
 use crate::name::Name;
 use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
@@ -124,18 +124,21 @@ impl SupervisorActor {
 
     /// What /rm chooses by.
     fn seat_loads(&self) -> impl Future<Output = Loads> + use<> {
-        let seats = self.fleet.view().seats;
+        let View { seats, others, .. } = self.fleet.view();
         let loads = self.loads();
         let slots = self.ring.send(ring::Snapshot);
         async move {
             let slots = slots.await.map(|snapshot| snapshot.slots).unwrap_or_default();
             let in_flight = in_flight(&loads.await);
-            let load = |SeatView { seat, replica, .. }: SeatView| {
-                let incarnation = replica.map(|replica| replica.incarnation);
-                let in_flight = incarnation.and_then(|incarnation| in_flight.get(&incarnation));
-                (seat, (in_flight.copied().unwrap_or(0), slots.get(&seat).copied().unwrap_or(0)))
-            };
-            seats.into_iter().map(load).collect()
+            let slots_of = |seat| slots.get(&seat).copied().unwrap_or(0);
+            let mut loads: Loads = seats.iter().map(|seat| (seat.seat, (0, slots_of(seat.seat)))).collect();
+            let drained = others.into_iter().filter(|other| other.drained);
+            for replica in seats.into_iter().filter_map(|seat| seat.replica).chain(drained) {
+                if let Some((load, _)) = loads.get_mut(&replica.seat) {
+                    *load += in_flight.get(&replica.incarnation).copied().unwrap_or(0);
+                }
+            }
+            loads
         }
     }
 
@@ -218,10 +221,10 @@ impl Handler<Add> for SupervisorActor {
 impl Handler<Remove> for SupervisorActor {
     type Result = ResponseFuture<Result<Vec<Name>, Refusal>>;
 
-    fn handle(&mut self, Remove { n, names }: Remove, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Remove(removal): Remove, ctx: &mut Self::Context) -> Self::Result {
         let (call, answer) = self.call();
         let loads = self.seat_loads();
-        report(ctx, async move { Event::Remove { call, n, names, loads: loads.await } });
+        report(ctx, async move { Event::Remove { call, removal, loads: loads.await } });
         Box::pin(listed(answer))
     }
 }

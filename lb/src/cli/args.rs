@@ -62,6 +62,8 @@ pub enum Call {
     Weight(Weigh),
     /// Replace all replicas, one after the other; ends at once
     RollingReplace,
+    /// Read the configuration file again; shows what has changed, and what needs a restart
+    Reload,
 }
 
 /// Another weight.

@@ -29,7 +29,7 @@ pub fn request(path: &str, Change { n, names, dry_run }: &Change) -> Request {
 /// How many replicas serve now, and their names.
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let Changed { message: List { n, replicas } } = serde_json::from_str(answer)?;
-    let mut lines = vec![format!("{n} replicas:")];
+    let mut lines = vec![format!("{n} {}:", if n == 1 { "replica" } else { "replicas" })];
     for (at, name) in replicas.iter().enumerate() {
         let comma = if at + 1 < replicas.len() { "," } else { "" };
         let word = format!(" {}{comma}", plain(name));
@@ -63,6 +63,7 @@ mod tests {
             read(&json!({ "message": message, "status": "successful" }).to_string()).unwrap()
         };
         assert_eq!(list(&[]), "0 replicas:\n");
+        assert_eq!(list(&["server1".into()]), "1 replica: server1\n");
         assert_eq!(list(&["server1".into(), "S 4".into()]), "2 replicas: server1, S 4\n");
         let names: Vec<_> = (1..=64).map(|n| format!("{n:063}")).collect();
         let text = list(&names);

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A state of 1,000 seats is 200 kB.
 const MAX_ANSWER: usize = 64 << 20;
 
+/// How the built-in replica refuses whatever it does not know.
+const OF_A_REPLICA: &str = "endpoint does not exist in server replicas";
+
 /// An answer in pieces.
 pub type Stream = ClientResponse;
 
@@ -53,6 +56,9 @@ pub enum Error {
     /// The answer is no balancer's.
     #[error("{0}: answered {1}, and not as the admin listener of a balancer does")]
     Foreign(Url, StatusCode),
+    /// Standard output takes nothing.
+    #[error("the answer cannot be written: {0}")]
+    Unwritten(#[from] io::Error),
     /// The answer is JSON, but not the one that was asked for.
     #[error("{0}: the answer cannot be read: {1}")]
     Unreadable(Url, serde_json::Error),
@@ -155,6 +161,10 @@ fn judge(admin: &Url, status: StatusCode, body: String) -> Result<String, Error>
     let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
     match (json.as_ref(), message) {
         (Some(_), _) if status.is_success() => Ok(body),
+        // A replica's word: it was the traffic listener.
+        (Some(_), Some(message)) if message.ends_with(OF_A_REPLICA) => {
+            Err(Error::Foreign(admin.clone(), status))
+        }
         (Some(_), Some(message)) => {
             let message = message.strip_prefix("<Error> ").unwrap_or(message).to_owned();
             Err(Error::Refused { message, body })

@@ -26,6 +26,8 @@ struct Transition {
     was: Option<String>,
     now: Option<String>,
     why: Option<String>,
+    done: Option<u64>,
+    total: Option<u64>,
 }
 
 /// One event of a `text/event-stream`.
@@ -50,7 +52,7 @@ pub async fn run(asked: &Asked<'_>, json: bool, follow: bool) -> Result<(), Erro
     let last = events.last().and_then(|event| Some(event["id"].as_u64()?.to_string()));
     let mut printer = Printer { json, last };
     let lines = events.iter().filter_map(|event| printer.line("", &event.to_string()));
-    if told(&lines.map(|line| line + "\n").collect::<String>()) == Output::Closed || !follow {
+    if told(&lines.map(|line| line + "\n").collect::<String>())? == Output::Closed || !follow {
         return Ok(());
     }
     loop {
@@ -81,7 +83,7 @@ impl Printer {
                 self.last = event.id.clone().or(self.last.take());
                 if !event.name.is_empty()
                     && let Some(line) = self.line(&event.name, &event.data)
-                    && told(&format!("{line}\n")) == Output::Closed
+                    && told(&format!("{line}\n"))? == Output::Closed
                 {
                     return Ok(Output::Closed);
                 }
@@ -140,14 +142,17 @@ fn line(data: &str) -> String {
 
 impl Transition {
     fn text(&self) -> String {
-        let Self { name, time, seat, replica, was, now, why } = self;
+        let Self { name, time, seat, replica, was, now, why, done, total } = self;
         let what = match (name.as_str(), was.as_deref(), now.as_deref()) {
             ("phase", was, now) => format!("{} → {}", was.unwrap_or("new"), now.unwrap_or("gone")),
+            ("rolling", _, Some(now)) => format!("rolling {now}"),
             (name, ..) => name.to_owned(),
         };
+        let far = done.zip(*total).map(|(done, total)| format!("{done} of {total}"));
+        let why = [far.as_deref(), why.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; ");
         // The milliseconds are in --json.
         let time = time.get(..19).map_or(time.as_str(), |time| time);
-        let (replica, why) = (replica.as_deref().unwrap_or("–"), why.as_deref().unwrap_or_default());
+        let replica = replica.as_deref().unwrap_or("–");
         format!("{time}Z  seat {seat:<3} {replica:<10}  {what:<19}  {why}")
     }
 }
@@ -188,6 +193,12 @@ mod tests {
             leave[field] = Value::Null;
         }
         assert_eq!(line(&leave.to_string()), "2026-11-21T19:25:38Z  seat 2   –           leave");
+        let mut rolling = event("it ended");
+        rolling["name"] = "rolling".into();
+        (rolling["replica"], rolling["now"]) = (Value::Null, "stopped".into());
+        (rolling["done"], rolling["total"]) = (1.into(), 3.into());
+        let told = "2026-11-21T19:25:38Z  seat 2   –           rolling stopped      1 of 3; it ended";
+        assert_eq!(line(&rolling.to_string()), told);
         assert_eq!(line(r#"{"name":"of tomorrow"}"#), r#"{"name":"of tomorrow"}"#);
     }
 

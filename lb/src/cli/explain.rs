@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::client::Request;
 use super::table::Column::{Number, Words};
-use super::table::{Table, or_dash, plain};
+use super::table::{Table, WIDTH, or_dash, plain, shortened};
 
 /// So much of a walk is shown, and more only up to the seat that is chosen: retries do not go further.
 const SHOWN: usize = 8;
@@ -56,8 +56,9 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         };
         table.row([(choice + 1).to_string(), seat.to_string(), or_dash(replica.as_ref()), now]);
     }
-    let head = format!("key {} → number {} → slot {slot} (epoch {epoch})", plain(&key), plain(&number));
-    let mut text = format!("{head}\n\n{}", table.text());
+    let way = format!(" → number {} → slot {slot} (epoch {epoch})", plain(&number));
+    let room = WIDTH.saturating_sub("key ".len() + way.chars().count()).max(1);
+    let mut text = format!("key {}{way}\n\n{}", shortened(&plain(&key), room), table.text());
     if walk.len() > until {
         text += &format!("… and {} more; --json lists all\n", walk.len() - until);
     }
@@ -108,6 +109,18 @@ choice  seat  replica  now
         assert!(text.contains("server10  chosen\n… and 2 more; --json lists all\n"), "{text}");
         let text = read(&answer(&walk[..9], None).to_string()).unwrap();
         assert!(text.ends_with("… and 1 more; --json lists all\nNo replica can take it now.\n"), "{text}");
+    }
+
+    #[test]
+    fn a_long_key_gives_way() {
+        let mut long = answer(&[(3, None)], Some(3));
+        long["key"] = "ü".repeat(300).into();
+        let text = read(&long.to_string()).unwrap();
+        let first = text.lines().next().unwrap();
+        assert!(
+            first.chars().count() == WIDTH && first.contains("ü… → number 18446744073709551615 → slot 176"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -25,11 +25,11 @@ pub async fn run(asked: &Asked<'_>, raw: bool, Logs { name, tail, follow }: &Log
             None => 0,
         };
         let text: Vec<u8> = input.drain(..whole).collect();
-        if told(&shown(&text, raw)) == Output::Closed {
+        if told(&shown(&text, raw))? == Output::Closed {
             return Ok(());
         }
     }
-    told(&shown(&input, raw));
+    told(&shown(&input, raw))?;
     Ok(())
 }
 

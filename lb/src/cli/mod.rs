@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - `args`: the subcommands · `client`: the call · `table`: columns
-//! - `status`, `explain`, `hot_keys`, `plan`, `change`, `steer`: what each sends, and how people read the answer
+//! - `status`, `explain`, `hot_keys`, `plan`, `change`, `steer`, `reload`: what each sends, and how people read the answer
 //! - `events`, `logs`: streams, printed as they come
 
 mod args;
@@ -13,11 +13,12 @@ mod explain;
 mod hot_keys;
 mod logs;
 mod plan;
+mod reload;
 mod status;
 mod steer;
 mod table;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 pub(crate) use args::Target;
@@ -56,16 +57,12 @@ pub fn run(ask: &Ask) -> ExitCode {
         Ok(body) => call.read(&body).map_err(|error| Error::Unreadable(admin.clone(), error)),
         // A script that reads JSON reads the refusal too.
         Err(Error::Refused { message, body }) if *json => {
-            print(&body);
-            Err(Error::Refused { message, body })
+            print(&body).map_err(Error::from).and(Err(Error::Refused { message, body }))
         }
         Err(error) => Err(error),
     };
-    match text {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
+    match text.and_then(|text| print(&text).map_err(Error::from)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lb: {}", table::plain(&error.to_string()));
             ExitCode::FAILURE
@@ -74,8 +71,11 @@ pub fn run(ask: &Ask) -> ExitCode {
 }
 
 /// Prints a text and the end of its last line. That nobody reads it (`lb status | head -1`) is no error.
-pub fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+///
+/// # Errors
+/// When it cannot be written: a full disk.
+pub fn print(text: &str) -> io::Result<()> {
+    told(&format!("{}\n", text.trim_end())).map(|_| ())
 }
 
 /// Whether standard output is still read.
@@ -86,11 +86,12 @@ enum Output {
 }
 
 /// Prints a text of a stream as it is.
-fn told(text: &str) -> Output {
-    let mut out = std::io::stdout().lock();
+fn told(text: &str) -> io::Result<Output> {
+    let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Output::Open,
-        Err(_) => Output::Closed,
+        Ok(()) => Ok(Output::Open),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Output::Closed),
+        Err(error) => Err(error),
     }
 }
 
@@ -110,6 +111,7 @@ impl Call {
             Self::Replace { name } => steer::replica(name, "replace"),
             Self::Weight(weigh) => steer::weight(weigh),
             Self::RollingReplace => Request::command("/api/rolling-replace"),
+            Self::Reload => reload::request(),
         })
     }
 
@@ -137,6 +139,7 @@ impl Call {
             Self::Weight(weigh) if weigh.dry_run => plan::read(answer),
             Self::Weight(_) => steer::weighed(answer),
             Self::RollingReplace => steer::rolling(answer),
+            Self::Reload => reload::read(answer),
         }
     }
 }

@@ -41,20 +41,21 @@ struct Seat {
     weight: u32,
     slots: usize,
     replica: Option<Replica>,
-    drained: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Replica {
+    seat: u32,
     name: String,
     id: Option<String>,
     address: Option<String>,
     phase: String,
+    drained: bool,
     in_flight: u64,
     skip: Option<String>,
 }
 
-/// What the fleet is, then a line for each seat and for each replica that has none.
+/// What the fleet is, then a line for each seat, with the one that was drained from it, and for each other replica.
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let State { cluster, epoch, digest, layout, target, seats, others, rolling } =
         serde_json::from_str(answer)?;
@@ -71,12 +72,11 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         Words("id"),
         Words("address"),
     ]);
-    for Seat { seat, weight, slots, replica, drained } in &seats {
+    let (drained, others): (Vec<Replica>, Vec<Replica>) = others.into_iter().partition(|other| other.drained);
+    for Seat { seat, weight, slots, replica } in &seats {
         let share = 100.0 * *slots as f64 / layout.slots.max(1) as f64;
-        let [mut name, mut phase, in_flight, id, address] = cells(replica.as_ref());
-        if let (None, Some(drained)) = (replica, drained) {
-            (name, phase) = (drained.clone(), "drained, dead".to_owned());
-        }
+        let drained = || drained.iter().find(|drained| drained.seat == *seat);
+        let [name, phase, in_flight, id, address] = cells(replica.as_ref().or_else(drained));
         let [seat, slots, weight] = [seat.to_string(), slots.to_string(), weight.to_string()];
         table.row([seat, name, phase, in_flight, slots, format!("{share:.1} %"), weight, id, address]);
     }
@@ -94,12 +94,15 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
 }
 
 fn cells(replica: Option<&Replica>) -> [String; 5] {
-    let Some(Replica { name, id, address, phase, in_flight, skip }) = replica else {
+    let Some(Replica { name, id, address, phase, drained, in_flight, skip, .. }) = replica else {
         let none = || or_dash(None::<&str>);
         return [none(), "vacant".into(), none(), none(), none()];
     };
-    let phase =
-        skip.as_ref().filter(|skip| *skip != phase).map_or(phase.clone(), |skip| format!("{phase}, {skip}"));
+    let phase = match skip {
+        _ if *drained && phase != "draining" => format!("drained, {phase}"),
+        Some(skip) if skip != phase => format!("{phase}, {skip}"),
+        _ => phase.clone(),
+    };
     let id = id.as_ref().map(|id| id.chars().take(ID).collect::<String>());
     [name.clone(), phase, in_flight.to_string(), or_dash(id), or_dash(address.as_ref())]
 }
@@ -125,10 +128,13 @@ mod tests {
     fn seats_vacant_ones_and_replicas_on_their_way_out() {
         let replica = |name: &str, id: Option<&str>, skip: Option<&str>| {
             json!({
-                "name": name, "id": id, "incarnation": 1, "address": "[fd00:1111:2222:3333:4444:5555:6666:7777]:5000",
-                "phase": "ready", "in_flight": 7, "skip": skip,
+                "seat": 3, "name": name, "id": id, "incarnation": 1,
+                "address": "[fd00:1111:2222:3333:4444:5555:6666:7777]:5000",
+                "phase": "ready", "drained": false, "in_flight": 7, "skip": skip,
             })
         };
+        let mut drained = replica("server3", None, None);
+        (drained["phase"], drained["drained"]) = (json!("draining"), json!(true));
         let state = json!({
             "cluster": "default", "epoch": 4, "digest": "7451535ca6c03b765aae21947c171cd3", "target": 2,
             "layout": {
@@ -137,10 +143,10 @@ mod tests {
             "seats": [
                 { "seat": 1, "weight": 100, "slots": 256, "replica": replica(&"x".repeat(63), Some(&"f".repeat(64)), Some("ejected")) },
                 { "seat": 2, "weight": 1000, "slots": 256, "replica": null },
-                { "seat": 3, "weight": 1, "slots": 0, "replica": null, "drained": "server3" },
+                { "seat": 3, "weight": 1, "slots": 0, "replica": null },
             ],
             "rolling": { "done": 1, "total": 2 },
-            "others": [replica("server7", None, None)],
+            "others": [replica("server7", None, None), drained],
         });
         let text = read(&state.to_string()).unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
@@ -156,7 +162,10 @@ mod tests {
         assert_eq!(rows[0][2..4], ["ready,", "ejected"]);
         assert!(rows[0].contains(&"50.0") && rows[0].contains(&"ffffffffffff"), "{text}");
         assert_eq!(rows[1], ["2", "–", "vacant", "–", "256", "50.0", "%", "1000", "–", "–"]);
-        assert_eq!(rows[2][..4], ["3", "server3", "drained,", "dead"]);
+        assert_eq!(rows[2][..4], ["3", "server3", "draining", "7"]);
+        let text = read(&state.to_string().replace("draining", "dead")).unwrap();
+        assert!(text.contains("drained, dead"), "{text}");
+        assert_eq!(rows.len(), 4);
         assert_eq!(rows[3][..7], ["–", "server7", "ready", "7", "–", "–", "–"]);
     }
 

@@ -45,7 +45,9 @@ pub fn replica(name: &Name, what: &str) -> Request {
 
 /// The weight, as /api/seats takes it.
 pub fn weight(Weigh { seat, weight, dry_run }: &Weigh) -> Request {
-    Request::put(format!("/api/seats/{seat}/weight"), json!({ "weight": weight, "dry_run": dry_run }))
+    let body = json!({ "weight": weight, "dry_run": dry_run });
+    let request = Request::put(format!("/api/seats/{seat}/weight"), body);
+    if *dry_run { request } else { request.patient() }
 }
 
 /// Who is out of the ring now.
@@ -91,6 +93,8 @@ mod tests {
         let sent = weight(&Weigh { seat: 12, weight: 200, dry_run: true });
         assert_eq!((sent.target.as_str(), sent.method.as_str()), ("/api/seats/12/weight", "PUT"));
         assert_eq!(sent.body, Some(json!({ "weight": 200, "dry_run": true })));
+        assert!(sent.patience.is_some());
+        assert!(weight(&Weigh { seat: 12, weight: 200, dry_run: false }).patience.is_none());
     }
 
     #[test]

@@ -90,7 +90,8 @@ pub fn plain(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-fn shortened(words: &str, longest: usize) -> String {
+/// At most so many characters of a text.
+pub fn shortened(words: &str, longest: usize) -> String {
     if words.chars().count() <= longest {
         return words.to_owned();
     }

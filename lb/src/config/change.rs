@@ -5,7 +5,8 @@ use crate::balance::Policy;
 use super::{Config, RuntimeConfig};
 
 /// The settings that differ, by their names, in alphabetical order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({ "changed": ["retries"], "restart": ["listen"] }))]
 pub struct Difference {
     /// These have changed.
     pub changed: Vec<&'static str>,

@@ -8,7 +8,7 @@ use crate::ring::{Incarnation, SeatId, Weight};
 
 use super::action::{Action, Answer, Change};
 use super::after::After;
-use super::event::{CallId, Loads};
+use super::event::{CallId, Loads, Removal};
 use super::member::Member;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
@@ -91,8 +91,8 @@ impl Fleet {
     }
 
     /// Takes seats out of the ring; answered when they have left it.
-    pub(super) fn remove(&mut self, call: CallId, n: usize, names: &[Name], loads: &Loads) {
-        let seats = match self.choose(n, names, loads) {
+    pub(super) fn remove(&mut self, call: CallId, removal: &Removal, loads: &Loads) {
+        let seats = match self.choose(removal, loads) {
             Ok(seats) => seats,
             Err(refusal) => return self.reply(call, Err(refusal)),
         };
@@ -117,17 +117,23 @@ impl Fleet {
 
     /// The seats that an /rm would take now: the named ones; then vacant ones, those with the fewest requests in
     /// flight, the fewest slots, the youngest.
-    pub fn choose(&self, n: usize, names: &[Name], loads: &Loads) -> Result<Vec<SeatId>, Refusal> {
+    pub fn choose(&self, removal: &Removal, loads: &Loads) -> Result<Vec<SeatId>, Refusal> {
+        let Removal { n, names, seats: wanted } = removal;
         self.may_change(names)?;
         let mut seats: Vec<(SeatId, &Seat)> =
             self.seats.iter().filter(|(_, seat)| seat.joined()).map(|(id, seat)| (*id, seat)).collect();
-        if n > seats.len() && self.settings.strict_rm {
+        if *n > seats.len() && self.settings.strict_rm {
             return Err(Refusal::TooFew);
         }
         let mut chosen = Vec::new();
         for name in names {
             let at = seats.iter().position(|(_, seat)| self.holds(seat, name));
             let (id, _) = seats.swap_remove(at.ok_or_else(|| Refusal::Unknown(name.clone()))?);
+            chosen.push(id);
+        }
+        for wanted in wanted {
+            let at = seats.iter().position(|(id, _)| id == wanted);
+            let (id, _) = seats.swap_remove(at.ok_or(Refusal::NoSeat(*wanted))?);
             chosen.push(id);
         }
         seats.sort_by_key(|(id, seat)| {

@@ -7,7 +7,7 @@ use crate::ring::{SeatId, Weight};
 
 use super::action::Change;
 use super::after::After;
-use super::event::{CallId, Loads};
+use super::event::{CallId, Loads, Removal};
 use super::{Fleet, Settings};
 
 impl Fleet {
@@ -49,7 +49,8 @@ impl Fleet {
         match self.seats.len() {
             present if present < target => self.add(call, target - present, Vec::new(), now),
             present if present > target && joined > 0 => {
-                self.remove(call, (present - target).min(joined), &[], loads);
+                let n = (present - target).min(joined);
+                self.remove(call, &Removal { n, ..Removal::default() }, loads);
             }
             _ => self.reply_list(call),
         }

@@ -27,6 +27,17 @@ pub type Busy = Vec<(RouterId, Incarnation)>;
 /// What /rm chooses by, per seat: requests in flight, and slots owned.
 pub type Loads = BTreeMap<SeatId, (usize, usize)>;
 
+/// What an /rm asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// How many fewer, at least one.
+    pub n: usize,
+    /// Some of those to remove; with the seats at most `n`. The rest are chosen.
+    pub names: Vec<Name>,
+    /// Some of the seats to remove, vacant or not.
+    pub seats: Vec<SeatId>,
+}
+
 /// Something happened.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -123,10 +134,8 @@ pub enum Event {
     Remove {
         /// Who waits.
         call: CallId,
-        /// How many fewer, at least one.
-        n: usize,
-        /// Some of those to remove, at most `n`; the rest are chosen.
-        names: Vec<Name>,
+        /// What is to go.
+        removal: Removal,
         /// What the choice goes by.
         loads: Loads,
     },

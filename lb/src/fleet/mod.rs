@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 use crate::ring::{Incarnation, Layout, SeatId, Weight};
 
 pub use action::{Action, Answer, Change};
-pub use event::{Beat, Busy, CallId, Event, Loads, RouterId, Ticket};
+pub use event::{Beat, Busy, CallId, Event, Loads, Removal, RouterId, Ticket};
 pub use member::Phase;
 pub use refusal::Refusal;
 pub use tally::Tally;
@@ -185,7 +185,7 @@ impl Fleet {
             Event::Readmitted { router, incarnation } => self.judged("readmitted", router, incarnation),
             Event::Stopped { incarnation } => self.gone(incarnation),
             Event::Add { call, n, names } => self.add(call, n, names, now),
-            Event::Remove { call, n, names, loads } => self.remove(call, n, &names, &loads),
+            Event::Remove { call, removal, loads } => self.remove(call, &removal, &loads),
             Event::Drain { call, name } => self.drain_by_hand(call, name),
             Event::Undrain { call, name } => self.undrain(call, name, now),
             Event::Replace { call, name } => self.replace(call, name, now),

@@ -20,7 +20,7 @@ pub enum Refusal {
     /// There is no such replica to steer.
     #[error("There is no replica '{0}'")]
     NoReplica(Name),
-    /// There is no such seat, or no more.
+    /// There is no such seat, or no more, or it was named already.
     #[error("There is no seat {0}")]
     NoSeat(SeatId),
     /// The replica cannot be drained, undrained or replaced at this moment.

@@ -171,15 +171,15 @@ impl Simulation {
             let seats: Vec<SeatId> = self.world.ring.keys().copied().collect();
             let mut load = || (self.world.rng.usize(..3), self.world.rng.usize(..3));
             let loads = seats.into_iter().map(|seat| (seat, load())).collect();
-            self.feed(Event::Remove { call, n, names, loads });
+            let removal = Removal { n, names, ..Removal::default() };
+            self.feed(Event::Remove { call, removal, loads });
         }
     }
 
     /// One replica or seat, mostly one that exists.
     fn steer(&mut self) {
         let call = self.next_call();
-        let drained = self.fleet.view().seats.into_iter().filter_map(|seat| seat.drained);
-        let (drained, listed): (Vec<Name>, Vec<Name>) = (drained.collect(), self.fleet.names());
+        let (drained, listed) = (self.drained(), self.fleet.names());
         let any = || NAMES[0].parse().expect("a name");
         let of = |names: &[Name], rng: &mut fastrand::Rng| rng.choice(names).cloned().unwrap_or_else(any);
         let rng = &mut self.world.rng;
@@ -220,10 +220,15 @@ impl Simulation {
     /// The operator puts everything back, when nothing else is under way.
     fn undrain_all(&mut self) {
         self.pass(LONG / 2);
-        for name in self.fleet.view().seats.into_iter().filter_map(|seat| seat.drained) {
+        for name in self.drained() {
             let call = self.next_call();
             self.undrain(call, name);
         }
+    }
+
+    fn drained(&self) -> Vec<Name> {
+        let drained = self.fleet.view().others.into_iter().filter(|other| other.drained);
+        drained.map(|other| other.name).collect()
     }
 
     fn next_call(&mut self) -> CallId {

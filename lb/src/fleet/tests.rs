@@ -148,7 +148,11 @@ impl Stage {
 
     fn rm_by(&mut self, call: u64, n: usize, names: &[&str], loads: Loads) {
         let names = names.iter().map(|text| name(text)).collect();
-        self.feed(Event::Remove { call: CallId(call), n, names, loads });
+        self.remove(call, Removal { n, names, ..Removal::default() }, loads);
+    }
+
+    fn remove(&mut self, call: u64, removal: Removal, loads: Loads) {
+        self.feed(Event::Remove { call: CallId(call), removal, loads });
     }
 
     fn weigh(&mut self, call: u64, id: u32, weight: u32) {
@@ -181,6 +185,12 @@ impl Stage {
     fn seats(&self) -> Vec<(u32, Option<(u64, Phase)>)> {
         let of = |member: MemberView| (member.incarnation.0, member.phase);
         self.fleet.view().seats.into_iter().map(|seat| (seat.seat.get(), seat.replica.map(of))).collect()
+    }
+
+    /// Seat, name and phase of who was drained by hand.
+    fn drained(&self) -> Vec<(u32, String, Phase)> {
+        let drained = self.fleet.view().others.into_iter().filter(|other| other.drained);
+        drained.map(|other| (other.seat.get(), other.name.to_string(), other.phase)).collect()
     }
 
     fn reply(&self, call: u64) -> Option<Result<Vec<String>, Refusal>> {

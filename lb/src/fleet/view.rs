@@ -20,11 +20,11 @@ pub struct View {
     pub seats: Vec<SeatView>,
     /// The rolling replacement that is under way.
     pub rolling: Option<Progress>,
-    /// Replicas on their way out, or about to take over from another.
+    /// Replicas that have no seat: on their way out, about to take over from another, or drained by hand.
     pub others: Vec<MemberView>,
 }
 
-/// A seat and who has it, is starting for it, or was drained from it and lives.
+/// A seat, and who has it or is starting for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeatView {
     /// Its number.
@@ -33,8 +33,6 @@ pub struct SeatView {
     pub weight: Weight,
     /// Its replica; `None`: vacant.
     pub replica: Option<MemberView>,
-    /// The replica that was drained by hand: until that is taken back the seat is not refilled.
-    pub drained: Option<Name>,
 }
 
 /// A replica.
@@ -52,6 +50,8 @@ pub struct MemberView {
     pub address: Option<SocketAddr>,
     /// Where it stands.
     pub phase: Phase,
+    /// Drained by hand, dead or alive: until that is taken back its seat is not refilled.
+    pub drained: bool,
     /// Since when it is ready, suspect or not; `None`: not yet.
     pub ready_since: Option<Instant>,
 }
@@ -76,28 +76,24 @@ impl Fleet {
     /// The whole fleet as it is now.
     pub fn view(&self) -> View {
         let joined = || self.seats.iter().filter(|(_, seat)| seat.joined());
-        let shown = |seat: &Seat| {
-            let of = seat.occupant.or(seat.candidate).or(seat.drained)?;
-            self.members.get(&of).filter(|member| seat.drained != Some(of) || member.kept)
-        };
-        let seats = joined().map(|(id, seat)| SeatView {
-            seat: *id,
-            weight: seat.weight,
-            replica: shown(seat).map(Member::view),
-            drained: seat
-                .drained
-                .and_then(|of| self.members.get(&of))
-                .map(|member| member.launch.name.clone()),
+        let seated = |seat: &Seat| self.members.get(&seat.occupant.or(seat.candidate)?).map(Member::view);
+        let seats =
+            joined().map(|(id, seat)| SeatView { seat: *id, weight: seat.weight, replica: seated(seat) });
+        let seats: Vec<SeatView> = seats.collect();
+        let with_seat: BTreeSet<Incarnation> =
+            seats.iter().filter_map(|seat| Some(seat.replica.as_ref()?.incarnation)).collect();
+        let drained: BTreeSet<Incarnation> = joined().filter_map(|(_, seat)| seat.drained).collect();
+        let others = self.members.values().filter_map(|member| {
+            let of = member.launch.incarnation;
+            let drained = drained.contains(&of);
+            let other = (member.running || drained) && !with_seat.contains(&of);
+            other.then(|| MemberView { drained, ..member.view() })
         });
-        let seated: BTreeSet<Incarnation> =
-            joined().filter_map(|(_, seat)| Some(shown(seat)?.launch.incarnation)).collect();
-        let is_other = |member: &&Member| member.running && !seated.contains(&member.launch.incarnation);
-        let others = self.members.values().filter(is_other);
         View {
             target: self.target(),
-            seats: seats.collect(),
             rolling: self.rolling.as_ref().map(Rolling::progress),
-            others: others.map(Member::view).collect(),
+            others: others.collect(),
+            seats,
         }
     }
 }
@@ -112,6 +108,7 @@ impl Member {
             incarnation: self.launch.incarnation,
             address: instance.map(|instance| instance.address),
             phase: self.phase,
+            drained: false,
             ready_since: self.ready_since,
         }
     }

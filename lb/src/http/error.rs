@@ -27,9 +27,9 @@ const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
 /// Why a request is answered by us, and not as it wished.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The body of /add or /rm is not what it should be.
+    /// A body or a query is not what it should be.
     #[error("{0}")]
-    BadBody(String),
+    Bad(String),
     /// A hostname is no name.
     #[error(transparent)]
     Name(#[from] NotAName),
@@ -42,9 +42,6 @@ pub enum Error {
     /// /api/explain without a key.
     #[error("'key' is missing: /api/explain?key=K")]
     NoKey,
-    /// /api/hot-keys?limit=N, with an N that there is not.
-    #[error("'limit' must be a whole number from 1 to {0}")]
-    Limit(usize),
     /// /api/events has as many subscribers as it may.
     #[error("There are too many subscribers to /api/events: try again later")]
     TooManySubscribers,
@@ -119,13 +116,12 @@ impl Error {
     /// The status code of every failure.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::BadBody(_)
+            Self::Bad(_)
             | Self::Name(_)
             | Self::MoreNamesThanAdded
             | Self::MoreNamesThanRemoved
             | Self::NoKey
-            | Self::NoHost
-            | Self::Limit(_) => StatusCode::BAD_REQUEST,
+            | Self::NoHost => StatusCode::BAD_REQUEST,
             Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::WrongToken | Self::NoCustomHeader | Self::OtherSite => StatusCode::FORBIDDEN,
             Self::TooManyWrongTokens(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -275,6 +271,11 @@ impl actix_web::ResponseError for Error {
     fn error_response(&self) -> actix_web::HttpResponse {
         self.response().map_into_boxed_body().into()
     }
+}
+
+/// What a client sent is not what it should be: which part, and what is allowed.
+pub fn bad(message: impl Into<String>) -> Error {
+    Error::Bad(message.into())
 }
 
 /// Rounded up: whoever waits so long has waited long enough.

@@ -7,6 +7,7 @@
 //! - `headers`: what must not be passed on; `forwarded`: what is said of the client
 //! - `credentials`: the admin token, and the cookie of a login, as a request shows them · `origin`: whether a page of
 //!   another site asks
+//! - `json`: a body, read into the type that describes it · `success`: what was done
 //! - `error`: what went wrong, as a status code: the only place that knows these
 
 pub mod admin;
@@ -19,5 +20,7 @@ mod error;
 pub mod forwarded;
 pub mod front;
 pub(crate) mod headers;
+mod json;
 mod origin;
 mod reply;
+mod success;

@@ -6,6 +6,7 @@
 
 mod kept;
 mod output;
+mod port;
 mod watcher;
 
 use std::cell::RefCell;
@@ -88,10 +89,11 @@ impl Process {
     }
 
     fn start(&self, launch: &Launch) -> io::Result<Instance> {
-        let listener = self.bind()?;
-        let address = listener.local_addr()?;
+        let (port, stdin) = self.port()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let (reader, writer) = io::pipe()?;
-        let mut command = self.command(launch, listener, address.port());
+        let mut command = self.command(launch, port);
+        command.stdin(stdin);
         command.stdout(writer.try_clone()?).stderr(writer).process_group(0).kill_on_drop(true);
         let child = command.spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
@@ -101,8 +103,7 @@ impl Process {
         let (alive, reaped) = watch::channel(());
         let mut children = self.children.borrow_mut();
         children.watcher.add(group);
-        let running =
-            Running { group, port: address.port(), stopping: false, kept: output.kept.clone(), reaped };
+        let running = Running { group, port, stopping: false, kept: output.kept.clone(), reaped };
         children.running.insert(launch.incarnation, running);
         let follower = Follower {
             incarnation: launch.incarnation,
@@ -115,18 +116,18 @@ impl Process {
         Ok(Instance { id: group.to_string(), address })
     }
 
-    /// A free port of 127.0.0.1, and none that a foreign command was given but does not listen on yet.
-    fn bind(&self) -> io::Result<TcpListener> {
-        loop {
+    /// A free port, and the standard input of the child: the listener, if it takes one.
+    fn port(&self) -> io::Result<(u16, Stdio)> {
+        if self.program == Program::BuiltIn {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            let port = listener.local_addr()?.port();
-            if self.children.borrow().running.values().all(|running| running.port != port) {
-                return Ok(listener);
-            }
+            return Ok((listener.local_addr()?.port(), OwnedFd::from(listener).into()));
         }
+        // Not all listen yet.
+        let given = |port| self.children.borrow().running.values().any(|running| running.port == port);
+        Ok((port::free(given)?, Stdio::null()))
     }
 
-    fn command(&self, launch: &Launch, listener: TcpListener, port: u16) -> Command {
+    fn command(&self, launch: &Launch, port: u16) -> Command {
         let mut command = Command::new(&self.executable);
         // The admin token is no replica's business, and a replica may be a balancer that has settings of its own.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"LB_")) {
@@ -136,7 +137,7 @@ impl Process {
         let name = launch.name.as_str();
         match &self.program {
             Program::BuiltIn => {
-                command.args([child::REPLICA, &parent, name]).stdin(OwnedFd::from(listener));
+                command.args([child::REPLICA, &parent, name]);
             }
             Program::Foreign { program, arguments } => {
                 let port = port.to_string();
@@ -144,7 +145,7 @@ impl Process {
                 let files = self.files.map_or("unlimited".into(), |files| files.to_string());
                 command.args([child::EXEC, &parent, &files, &filled(program)]);
                 command.args(arguments.iter().map(filled));
-                command.env("PORT", &port).env("SERVER_ID", name).stdin(Stdio::null());
+                command.env("PORT", &port).env("SERVER_ID", name);
             }
         }
         command

@@ -304,9 +304,13 @@ fn a_renamed_log_is_left_on_sigusr1_and_no_line_is_lost() {
             get(&lb, &format!("/{round}"), &[]);
             served += 1;
         }
-        rename(log.path(), log.directory.path().join(format!("old.{round}"))).unwrap();
+        let old = log.directory.path().join(format!("old.{round}"));
+        rename(log.path(), &old).unwrap();
         get(&lb, &format!("/{round}"), &[]);
         served += 1;
+        if round == 0 {
+            lines(&old, served); // it is written where it was until it is told
+        }
         lb.signal(Signal::USR1);
         until("there is a new file", || log.path().exists());
     }
@@ -317,7 +321,6 @@ fn a_renamed_log_is_left_on_sigusr1_and_no_line_is_lost() {
     files.push(log.path());
     let lines: usize = files.iter().map(|file| read_to_string(file).unwrap().lines().count()).sum();
     assert_eq!(lines, served);
-    assert!(read_to_string(&files[0]).unwrap().lines().count() >= 21);
 }
 
 #[test]
@@ -341,8 +344,9 @@ fn a_full_disk_is_counted_and_stops_nothing() {
         assert_eq!(get(&lb, "/", &[]), 200);
     }
     lb.until("all are dropped", |lb| lb.state()["access_log"] == json!({ "written": 0, "dropped": 10 }));
+    lb.wait_for("access log fails");
     let failed = lb.log().iter().filter(|line| line.contains("access log fails")).count();
-    assert_eq!(failed, 1, "it is said once");
+    assert_eq!(failed, 1, "it is said once: {:#?}", lb.seen);
 }
 
 /// A balancer whose standard output is a pipe.

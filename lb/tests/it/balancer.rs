@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long any state may take to come; the machines are slow and noisy.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running `lb`; killed when dropped, and its replicas with it.
 pub struct Balancer {
@@ -139,10 +139,10 @@ impl Balancer {
         self.state()["seats"].as_array().unwrap().iter().map(|seat| seat["replica"].clone()).collect()
     }
 
-    /// The process id of a replica.
+    /// The process id of a replica, also of one without a seat.
     pub fn pid_of(&self, name: &str) -> i32 {
-        let replicas = self.replicas();
-        let replica = replicas.iter().find(|replica| replica["name"] == name);
+        let others = self.state()["others"].as_array().unwrap().clone();
+        let replica = self.replicas().into_iter().chain(others).find(|replica| replica["name"] == name);
         replica.unwrap()["id"].as_str().unwrap().parse().unwrap()
     }
 

@@ -207,12 +207,47 @@ fn no_answer_is_one_line() {
             "answered 502 Bad Gateway, and not as the admin listener of a balancer does",
         ),
         ("200 OK", "<html>", "answered 200 OK, and not as"),
+        ("302 Found", "", "answered 302 Found, and not as"),
+        (
+            "400 Bad Request",
+            r#"{"message":"<Error> '/api/state' endpoint does not exist in server replicas","status":"failure"}"#,
+            "answered 400 Bad Request, and not as",
+        ),
         ("200 OK", r#"{"a":1}"#, "the answer cannot be read: missing field"),
     ] {
         let (admin, _) = answering(status, body);
         let ended = ask(admin, &["status"]);
         let told = line(&ended, 1).strip_prefix(&format!("http://{admin}: ")).unwrap();
         assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error_unless_nobody_reads() {
+    let balancer = Balancer::start(&["--replicas", "1"]);
+    let admin = format!("http://{}", balancer.admin);
+    let to = |args: &[&str], out: std::process::Stdio| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lb"));
+        let ended = command.args(args).env("LB_ADMIN", &admin).stdout(out).output().unwrap();
+        (ended.status.code().unwrap(), String::from_utf8(ended.stderr).unwrap())
+    };
+    for args in [
+        &["status"][..],
+        &["status", "--json"],
+        &["events"],
+        &["explain", "a"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (code, words) = to(args, full.into());
+        assert!(
+            code == 1 && words.lines().count() == 1 && words.contains("No space left"),
+            "{args:?}: {words}"
+        );
+        let (nobody, pipe) = std::io::pipe().unwrap();
+        drop(nobody);
+        assert_eq!(to(args, pipe.into()), (0, String::new()), "{args:?}");
     }
 }
 
@@ -230,6 +265,20 @@ fn completions_are_a_script_that_knows_the_subcommands() {
         .unwrap();
     assert_eq!(String::from_utf8(shown.stdout).unwrap().trim(), "explain");
     assert!(line(&lb(&["completions", "ksh"], &[]), 64).contains("invalid value 'ksh'"));
+}
+
+#[test]
+fn completions_parse_in_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = lb(&["completions", shell], &[]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), good(&script)).unwrap();
+        let Ok(parsed) = std::process::Command::new(shell).arg("-n").arg(file.path()).output() else {
+            eprintln!("skipped: {shell} is not installed");
+            continue;
+        };
+        assert!(parsed.status.success(), "{shell}: {}", String::from_utf8_lossy(&parsed.stderr));
+    }
 }
 
 #[test]

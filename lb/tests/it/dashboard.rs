@@ -9,8 +9,9 @@ use fantoccini::key::Key;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::balancer::{Balancer, call, signal_pid};
+use crate::balancer::{Balancer, call, signal_pid, until};
 use crate::browser::Browser;
+use crate::port;
 
 const DESKTOP: (u32, u32) = (1280, 800);
 const PHONE: (u32, u32) = (390, 844);
@@ -319,6 +320,8 @@ fn a_seat_is_drained_weighed_and_its_replica_replaced() {
     manage(&browser, 2, "Drain …");
     confirm(&browser);
     browser.until("document.querySelector('#rows tr[data-seat=\"2\"]').dataset.phase === 'draining'");
+    assert!(browser.text("#rows tr[data-seat='2']").contains("server2"));
+    assert_eq!(browser.js("return document.querySelector('#others').hidden"), true, "it stands at its seat");
     browser.until("document.querySelector('#timeline').textContent.includes('server2 is drained')");
     assert_eq!(lb.names(), ["server1", "server3"]);
     assert_eq!(colors(&browser, &ring(&lb)), before);
@@ -326,6 +329,14 @@ fn a_seat_is_drained_weighed_and_its_replica_replaced() {
     confirm(&browser);
     browser.until("document.querySelector('#rows tr[data-seat=\"2\"]').dataset.phase === 'ready'");
     assert_eq!(lb.names(), ["server1", "server2", "server3"]);
+    manage(&browser, 2, "Drain …");
+    confirm(&browser);
+    signal_pid(lb.pid_of("server2"), Signal::KILL);
+    browser.until("document.querySelector('#rows tr[data-seat=\"2\"]').dataset.phase === 'dead'");
+    manage(&browser, 2, "Undrain …");
+    confirm(&browser);
+    browser.until("document.querySelector('#rows tr[data-seat=\"2\"]').dataset.phase === 'ready'");
+    assert_eq!(lb.names().len(), 3);
 
     let slots = |lb: &Balancer| lb.state()["seats"][0]["slots"].as_u64().unwrap();
     let usual = slots(&lb);
@@ -363,6 +374,45 @@ fn a_seat_is_drained_weighed_and_its_replica_replaced() {
 }
 
 #[test]
+fn a_vacant_seat_is_removed() {
+    // Replacements have other names, and do not start.
+    let lb = env!("CARGO_BIN_EXE_lb");
+    let command = format!("sh -c 'case $SERVER_ID in server*) exec {lb} replica;; esac; exit 1'");
+    let mut lb = Balancer::start(&["--replica-command", &command]);
+    let Some(browser) = open(&lb, DESKTOP) else { return };
+    signal_pid(lb.pid_of("server2"), Signal::KILL);
+    let delay = |line: &String| Some(line.split_once("seat=2 delay_s=")?.1.parse::<u32>().unwrap());
+    until("nothing is tried for a while", || lb.log().iter().filter_map(delay).any(|seconds| seconds > 9));
+    browser.until("document.querySelector('#rows tr[data-seat=\"2\"]').dataset.phase === 'vacant'");
+    manage(&browser, 2, "Remove …");
+    confirm(&browser);
+    browser.until("document.querySelectorAll('#rows tr').length === 2");
+    assert_eq!(lb.names(), ["server1", "server3"]);
+    assert_eq!(lb.state()["target"], 2);
+    browser.assert_content();
+}
+
+#[test]
+fn a_plan_is_not_confirmed_against_another_state() {
+    let lb = Balancer::start(&[]);
+    let Some(browser) = open(&lb, DESKTOP) else { return };
+    let seats =
+        |seats: &str| format!("{ADD} && document.querySelector('.figures').textContent.includes('{seats}')");
+    browser.click("#add");
+    browser.until(&seats("3 → 4"));
+    assert_eq!(lb.control("POST", "/add", r#"{"n":1}"#).0, 200);
+    browser.until(&seats("4 → 5"));
+    // From now on the page hears of no change.
+    browser.devtools("Network.setBlockedURLs", json!({ "urls": ["*/api/state"] }));
+    assert_eq!(lb.control("POST", "/add", r#"{"n":1}"#).0, 200);
+    browser.click("#dialog-confirm");
+    browser.until("document.querySelector('#dialog-error').textContent.includes('has changed')");
+    assert_eq!(lb.names().len(), 5);
+    confirm(&browser);
+    assert_eq!(lb.names().len(), 6, "it was seen, and confirmed");
+}
+
+#[test]
 fn a_death_is_told_and_the_seats_keep_their_colours() {
     let lb = Balancer::start(&[]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
@@ -389,9 +439,9 @@ fn a_death_is_told_and_the_seats_keep_their_colours() {
 
 #[test]
 fn a_balancer_that_is_gone_is_stale_until_it_is_back() {
-    let mut lb = Balancer::start(&[]);
+    let admin = format!("127.0.0.1:{}", port::free());
+    let mut lb = Balancer::start(&["--admin-listen", &admin]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
-    let admin = lb.admin.to_string();
     lb.signal(Signal::TERM);
     lb.ended();
     browser.until("document.querySelector('#live').dataset.live === 'lost'");

@@ -169,6 +169,14 @@ fn what_is_done_by_hand_is_told_too() {
         rolling.map(|event| json!([event.data["now"], event.data["done"], event.data["total"]])).collect();
     assert_eq!(rolling, [json!(["running", 0, 2]), json!(["running", 1, 2]), json!(["done", 2, 2])]);
     assert!(weighed[0].data.get("done").is_none(), "only these have a progress");
+
+    let document = call(lb.admin, "GET", "/api/openapi.json", &[], b"").json();
+    let described = &document["components"]["schemas"]["Happened"]["properties"];
+    for event in [&drained, &back, &weighed, &rolled].into_iter().flatten() {
+        let members = event.data.as_object().unwrap();
+        let unknown: Vec<_> = members.keys().filter(|member| described.get(member).is_none()).collect();
+        assert_eq!(unknown, Vec::<&String>::new(), "not in the OpenAPI document");
+    }
 }
 
 #[test]
@@ -220,9 +228,9 @@ fn who_comes_late_is_told_what_has_happened() {
     assert_eq!(all["events"][0]["now"], "starting");
     assert!(all["events"].as_array().unwrap().ends_with(&told));
     assert_eq!(history("?limit=0").json(), json!({ "events": [] }));
-    for wrong in ["-1", "x", "1.5", "99999999999999999999"] {
+    for wrong in ["-1", "x", "1.5", "1025", "99999999999999999999"] {
         let answer = history(&format!("?limit={wrong}"));
         assert_eq!(answer.status, 400);
-        assert_eq!(answer.json()["message"], "<Error> 'limit' is not an integer of 0 or more");
+        assert_eq!(answer.json()["message"], "<Error> 'limit' must be a whole number from 0 to 1024");
     }
 }

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::balancer::{Balancer, Ended, PATIENCE, lb, signal_pid, until};
+use crate::port;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
@@ -70,8 +71,10 @@ fn the_events_that_are_kept_a_line_each() {
 
 #[test]
 fn a_follower_goes_on_over_a_restart_and_says_what_it_has_lost() {
-    let mut first = Balancer::start(&["--replicas", "1", "--drain", "0s"]);
-    let (admin, json) = (first.admin, Follower::new(first.admin, &["--json"]));
+    let admin = SocketAddr::from(([127, 0, 0, 1], port::free()));
+    let args = ["--replicas", "1", "--admin-listen", &admin.to_string()];
+    let mut first = Balancer::start(&[&args[..], &["--drain", "0s"]].concat());
+    let json = Follower::new(admin, &["--json"]);
     let follower = Follower::new(admin, &[]);
     follower.until(&["server1", "starting → ready"]);
     signal_pid(first.pid_of("server1"), Signal::KILL);
@@ -81,7 +84,7 @@ fn a_follower_goes_on_over_a_restart_and_says_what_it_has_lost() {
 
     first.signal(Signal::TERM);
     first.ended();
-    let _second = Balancer::start(&["--replicas", "1", "--admin-listen", &admin.to_string()]);
+    let _second = Balancer::start(&args);
     follower.until(&["some events are lost"]);
     json.until(&[r#"{"name":"reset"}"#]);
 }

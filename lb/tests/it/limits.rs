@@ -49,7 +49,8 @@ fn more_in_flight_than_allowed_is_503() {
 #[test]
 fn more_connections_than_allowed_are_answered_503_and_closed() {
     let origin = Origin::saying(OK);
-    let lb = Origin::balanced(&[&origin], &["--max-connections", "2", "--client-head-timeout", "10m"]);
+    let args = ["--workers", "2", "--max-connections", "2", "--client-head-timeout", "10m"];
+    let lb = Origin::balanced(&[&origin], &args);
     let mut clients = [Wire::connect(lb.traffic), Wire::connect(lb.traffic)];
     for client in &mut clients {
         client.say(GET);

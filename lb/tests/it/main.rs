@@ -39,6 +39,7 @@ mod mutate;
 mod mutations;
 mod origin;
 mod plan;
+mod port;
 mod process;
 mod prometheus;
 mod reload;

@@ -1,8 +1,8 @@
 //! A replica on a raw socket, scripted per connection.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -11,6 +11,8 @@ use crate::wire::{Message, Wire};
 
 /// A complete reply that keeps the connection.
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+static ORIGINS: AtomicU16 = AtomicU16::new(0);
 
 /// A listening replica. Connections on which nothing is sent (heartbeats) are not counted.
 pub struct Origin {
@@ -39,7 +41,9 @@ struct State {
 impl Origin {
     /// Runs `script` on every connection.
     pub fn new(script: impl Fn(&mut Peer) -> Option<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // On an address of its own: when it refuses, nobody else's port is the same.
+        let [a, b] = ORIGINS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let listener = TcpListener::bind((Ipv4Addr::new(127, 9, a, b), 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (state, script) = (Arc::new(State::default()), Arc::new(script));
         let (tell, seen) = channel();

@@ -88,7 +88,7 @@ fn the_owners_of_a_plan_are_those_after_the_change() {
     assert_eq!(lb.control("POST", "/rm", r#"{"n":4}"#).0, 200);
     assert_eq!(owners(&lb), json!([[null, 512]]));
     let wrong = post(&lb, "/api/plan", &json!({ "add": 1, "owners": 1 }));
-    assert_eq!((wrong.0, &wrong.1["message"]), (400, &json!("<Error> 'owners' is not true or false")));
+    assert_eq!((wrong.0, &wrong.1["message"]), (400, &json!("<Error> 'owners' is not a boolean")));
 }
 
 #[test]
@@ -188,27 +188,31 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
     for body in ["{}", both[0], both[1], r#"{"add":null}"#] {
         assert_eq!(plan(body), (400, either.to_owned()));
     }
+    let not_a_name = "is not allowed: 1 to 63 of letters, digits, space, '_', '.' and '-', starting with a letter or a \
+        digit, without '.leaving.'";
     for (body, words) in [
         (r#"{"add":0}"#, "'add' is not an integer of 1 or more"),
         (r#"{"add":"2"}"#, "'add' is not an integer of 1 or more"),
         (r#"{"add":2}"#, "n is 2: at most 1 more replicas are allowed (--max-replicas 4)"),
-        (r#"{"remove":"server1"}"#, "'remove' is not a list of names"),
-        (r#"{"remove":[1]}"#, "'remove' is not a list of names"),
+        (r#"{"remove":"server1"}"#, "'remove' is not a sequence"),
+        (r#"{"remove":[1]}"#, "'remove[0]' is not a string"),
+        (r#"{"remove":["a","../x"]}"#, &format!("'remove[1]': Hostname '../x' {not_a_name}")),
         (r#"{"remove":[]}"#, "'remove' is empty: name at least one replica"),
         (r#"{"remove":["server9"]}"#, "Hostname 'server9' is not a managed replica"),
         (r#"{"remove":["server1","server1"]}"#, "Duplicate hostname 'server1'"),
-        (r#"{"add":1,"keys":"a"}"#, "'keys' is not a list of strings"),
-        (r#"{"weights":{}}"#, r#"'weights' is not an object of seats and weights like {"1":200}"#),
-        (r#"{"weights":[200]}"#, r#"'weights' is not an object of seats and weights like {"1":200}"#),
-        (r#"{"weights":{"1":0}}"#, "'weight' is not an integer from 1 to 1000"),
-        (r#"{"weights":{"1":1001}}"#, "'weight' is not an integer from 1 to 1000"),
-        (r#"{"weights":{"0":100}}"#, "Seat '0' is not an integer of 1 or more"),
-        (r#"{"add":1,"keys":["a",2]}"#, "'keys' is not a list of strings"),
+        (r#"{"add":1,"keys":"a"}"#, "'keys' is not a sequence"),
+        (r#"{"weights":{}}"#, "'weights' is empty: name at least one seat"),
+        (r#"{"weights":[200]}"#, "'weights' is not a map"),
+        (r#"{"weights":{"1":0}}"#, "'weights.1' is not an integer from 1 to 1000"),
+        (r#"{"weights":{"1":1001}}"#, "'weights.1' is not an integer from 1 to 1000"),
+        (r#"{"weights":{"0":100}}"#, "'weights.0': Seat '0' is not an integer of 1 or more"),
+        (r#"{"add":1,"keys":["a",2]}"#, "'keys[1]' is not a string"),
     ] {
         assert_eq!(plan(body), (400, words.to_owned()));
     }
     assert_eq!(refused("/api/plan", r#"{"weights":{"1":1,"9":1}}"#), (404, "There is no seat 9".to_owned()));
-    assert!(plan("add=2").1.starts_with("The body is not JSON: "));
+    assert!(plan("add=2").1.starts_with("The body is not a JSON object like {"));
+    assert!(plan(r#"{"add":2"#).1.starts_with("The body is not JSON: "));
     assert_eq!(plan(&" ".repeat(2000)).0, 413);
 
     // What /add and /rm refuse is refused with the same words here, as a dry run too.
@@ -227,8 +231,19 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
         assert_eq!(refused(admin, &format!("{{{fields}}}")), (400, words.clone()));
         assert_eq!(refused(admin, &format!(r#"{{{fields},"dry_run":true}}"#)), (400, words));
     }
-    let not_bool = "'dry_run' is not true or false".to_owned();
+    let not_bool = "'dry_run' is not a boolean".to_owned();
     assert_eq!(refused("/api/remove", r#"{"n":1,"dry_run":"yes"}"#), (400, not_bool));
+    assert_eq!(
+        refused("/api/remove", r#"{"n":1,"owners":1}"#),
+        (400, "'owners' is not a boolean".to_owned())
+    );
+    let (add, remove) = ("`n`, `hostnames`, `dry_run`", "`n`, `hostnames`, `seats`, `dry_run`");
+    // One letter more, and what was to be looked at would be done.
+    for (path, members) in [("/api/add", add), ("/api/remove", remove)] {
+        let (status, words) = refused(path, r#"{"n":1,"dry-run":true}"#);
+        let expected = format!("'dry-run' is not one of {members}, `keys`, `owners`");
+        assert_eq!((status, words), (400, expected));
+    }
     assert_eq!(call(lb.admin, "GET", "/api/add", &[], b"").status, 405);
     assert_eq!(lb.state(), untouched);
 }

@@ -12,6 +12,8 @@ use lb::runtime::process::{Process, Program};
 use lb::runtime::{Event, Exit, Instance, Launch, Runtime};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+use crate::balancer::PATIENCE;
+
 const LB: &str = env!("CARGO_BIN_EXE_lb");
 const GRACE: Duration = Duration::from_secs(20);
 /// `sleep` is a child of the shell: the group has two members.
@@ -42,7 +44,7 @@ fn pid(instance: &Instance) -> Pid {
 
 /// Waits until `state` holds; a state that never comes fails the test.
 async fn until(what: &str, state: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !state() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -132,6 +134,17 @@ async fn an_executable_that_does_not_exist_refuses_the_launch() {
         Launch { seat: SeatId::new(1).unwrap(), name: "a".parse().unwrap(), incarnation: Incarnation(1) };
     let error = runtime.launch(launch).await.unwrap_err().to_string();
     assert!(error.starts_with("cannot start '/no/such/lb': "), "{error}");
+}
+
+#[actix_rt::test]
+async fn a_command_gets_no_port_that_the_kernel_gives_to_somebody_else_before_it_listens() {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let handed_out: Vec<u16> = range.split_whitespace().map(|port| port.parse().unwrap()).collect();
+    let runtime = shell("exec sleep 1000");
+    for incarnation in 1..=20 {
+        let port = launch(&runtime, incarnation).await.address.port();
+        assert!(!(handed_out[0]..=handed_out[1]).contains(&port), "{port} of {range}");
+    }
 }
 
 #[actix_rt::test]

@@ -1,6 +1,6 @@
 //! Debian's real Prometheus scrapes us: every expression of the dashboard and of the alerts has something to say.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::balancer::{Balancer, call, signal_pid, until};
 use crate::helper;
+use crate::port;
 
 /// A Prometheus that scrapes a balancer each second; killed when dropped.
 struct Prometheus {
@@ -30,8 +31,7 @@ impl Prometheus {
             alerts.display()
         );
         std::fs::write(&config, text).unwrap();
-        // Nobody takes it in between: ports are handed out in turn.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port::free()));
         let log = std::fs::File::create(files.path().join("log")).unwrap();
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))

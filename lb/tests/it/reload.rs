@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::balancer::{Answer, Balancer, call, signal_pid, until};
+use crate::balancer::{Answer, Balancer, call, lb, signal_pid, until};
 use crate::load::Load;
 use crate::origin::{OK, Origin};
 use crate::retries::{failure, send, walk};
@@ -48,6 +48,32 @@ impl File {
         assert_eq!(json["status"], "successful");
         json["message"].clone()
     }
+}
+
+#[test]
+fn the_command_says_what_has_changed() {
+    let file = File::new("retries = 1");
+    let balancer = Balancer::start(&["--replicas", "1", "--config", file.path()]);
+    let admin = ("LB_ADMIN", format!("http://{}", balancer.admin));
+    let says = |text: &str, args: &[&str]| {
+        file.write(text);
+        let ended = lb(&[&["reload"], args].concat(), &[(admin.0, &admin.1)]);
+        (ended.status.code().unwrap(), ended.stdout, ended.stderr)
+    };
+    let good = |words: &str| (0, words.to_owned(), String::new());
+    assert_eq!(says("retries = 1", &[]), good("nothing has changed\n"));
+    let both = "retries has changed\nslots needs a restart, and stays as it is\n";
+    assert_eq!(says("retries = 2\nslots = 1024", &[]), good(both));
+    let json = r#"{"message":{"changed":["retries"],"restart":["slots"]},"status":"successful"}"#;
+    assert_eq!(says("retries = 3\nslots = 1024", &["--json"]), good(&format!("{json}\n")));
+    let bad = format!("lb: {} line 2, drain = soon: must be a duration such as 500ms, 2s, 1m\n", file.path());
+    let (code, stdout, stderr) = says("retries = 4\ndrain = 'soon'", &[]);
+    assert_eq!((code, stdout.as_str(), stderr), (1, "", bad));
+    assert_eq!(
+        says("retries = 3", &["--json"]).1.matches("retries").count(),
+        0,
+        "the bad file changed nothing"
+    );
 }
 
 fn reload(admin: SocketAddr) -> Answer {

@@ -238,7 +238,12 @@ impl Storm {
 
     fn undrain_all(&self) {
         let state = self.admin("GET", "/api/state", "").1;
-        for name in state["seats"].as_array().unwrap().iter().filter_map(|seat| seat["drained"].as_str()) {
+        let others = state["others"].as_array().unwrap();
+        for name in others
+            .iter()
+            .filter(|other| other["drained"] == true)
+            .map(|other| other["name"].as_str().unwrap())
+        {
             let (status, answer) = self.admin("POST", &format!("/api/replicas/{name}/undrain"), "");
             assert!(matches!(status, 200 | 503), "{name}: {status} {answer}");
         }

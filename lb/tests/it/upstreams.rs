@@ -1,12 +1,12 @@
 //! `--runtime static`: real servers that somebody else runs, which die and come back.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::balancer::{Balancer, runs, signal_pid, until};
+use crate::port;
 
 /// A server that is not the balancer's; killed when dropped.
 struct Server {
@@ -17,8 +17,8 @@ struct Server {
 
 impl Server {
     fn start(name: &'static str) -> Self {
-        let free = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap();
-        Self { port: free.port(), name, child: serve(free.port(), name) }
+        let port = port::free();
+        Self { port, name, child: serve(port, name) }
     }
 
     fn kill(&mut self) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::actors::router;
-use crate::fleet::{self, Answer, Refusal, RouterId, Settings, View};
+use crate::fleet::{self, Answer, Refusal, Removal, RouterId, Settings, View};
 use crate::name::Name;
 use crate::ring::{self, Incarnation, SeatId, Slot, Weight};
 use crate::runtime::{Heartbeat, NoLogs, Tail};
@@ -60,7 +60,7 @@ pub struct Readmission {
 pub struct List;
 
 /// /add: answered when the new replicas are ready and routed to.
-#[derive(Message)]
+#[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<Name>, Refusal>")]
 pub struct Add {
     /// How many more.
@@ -72,12 +72,7 @@ pub struct Add {
 /// /rm: answered when the seats have left the ring.
 #[derive(Message)]
 #[rtype(result = "Result<Vec<Name>, Refusal>")]
-pub struct Remove {
-    /// How many fewer.
-    pub n: usize,
-    /// Some of those to remove; the rest are chosen.
-    pub names: Vec<Name>,
-}
+pub struct Remove(pub Removal);
 
 /// A replica gets no new request and lives on, its seat stays; answered when no request reaches it any more.
 #[derive(Message)]

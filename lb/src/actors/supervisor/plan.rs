@@ -2,7 +2,7 @@
 
 use actix::prelude::*;
 
-use crate::fleet::{Loads, Refusal};
+use crate::fleet::{Loads, Refusal, Removal};
 use crate::ring::{self as placement, Proposal};
 
 use super::super::ring;
@@ -12,7 +12,7 @@ use super::{Add, Plan, Remove, SupervisorActor};
 #[derive(Message)]
 #[rtype(result = "Result<placement::Plan, Refusal>")]
 struct Choose {
-    wish: Remove,
+    removal: Removal,
     loads: Loads,
 }
 
@@ -29,10 +29,10 @@ impl Handler<Plan> for SupervisorActor {
                 let allowed = self.fleet.check_weights(&weights);
                 self.plan(allowed.map(|()| Proposal { weights, ..Proposal::default() }))
             }
-            Plan::Remove(wish) => {
+            Plan::Remove(Remove(removal)) => {
                 let (loads, supervisor) = (self.seat_loads(), ctx.address());
                 Box::pin(async move {
-                    let choice = Choose { wish, loads: loads.await };
+                    let choice = Choose { removal, loads: loads.await };
                     supervisor.send(choice).await.unwrap_or(Err(Refusal::Stopping))
                 })
             }
@@ -43,8 +43,8 @@ impl Handler<Plan> for SupervisorActor {
 impl Handler<Choose> for SupervisorActor {
     type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
 
-    fn handle(&mut self, Choose { wish, loads }: Choose, _: &mut Self::Context) -> Self::Result {
-        let leave = self.fleet.choose(wish.n, &wish.names, &loads);
+    fn handle(&mut self, Choose { removal, loads }: Choose, _: &mut Self::Context) -> Self::Result {
+        let leave = self.fleet.choose(&removal, &loads);
         self.plan(leave.map(|leave| Proposal { leave, ..Proposal::default() }))
     }
 }

@@ -13,9 +13,8 @@ fn drained(n: usize) -> Stage {
 fn it_is_out_of_the_ring_and_alive_and_its_seat_waits() {
     let mut stage = drained(3);
     assert_eq!(stage.names(), ["server1", "server3"]);
-    assert_eq!(stage.seats()[1], (2, Some((2, Phase::Draining))));
-    assert_eq!(stage.fleet.view().seats[1].drained, Some(name("server2")));
-    assert_eq!(stage.fleet.view().others, []);
+    assert_eq!(stage.seats()[1], (2, None));
+    assert_eq!(stage.drained(), [(2, "server2".to_owned(), Phase::Draining)]);
     let launched = stage.launches().len();
     let beats = stage.times(|action| matches!(action, Action::Probe(replica) if replica.incarnation.0 == 2));
     stage.pass(120 * SECOND);
@@ -75,7 +74,7 @@ fn a_drained_one_that_dies_goes_quietly_and_undrain_starts_a_new_one() {
     stage.exit(2);
     stage.pass(300 * SECOND);
     assert_eq!((stage.names(), stage.launches().len()), (vec!["server1".to_owned()], 2));
-    assert_eq!(stage.fleet.view().seats[1].drained, Some(name("server2")));
+    assert_eq!(stage.drained(), [(2, "server2".to_owned(), Phase::Dead)]);
     assert_eq!(stage.seats()[1], (2, None));
     stage.undrain(2, "server2");
     stage.pass(SECOND);
@@ -173,7 +172,7 @@ fn somebody_elses_is_drained_too_and_is_asked_for_again_after_its_death() {
     assert_eq!(stage.names(), ["one"]);
     stage.beats.insert(Incarnation(2), Beat::Refused);
     stage.pass(10 * SECOND);
-    assert_eq!((stage.launches().len(), stage.fleet.view().seats[1].drained.clone()), (0, Some(name("two"))));
+    assert_eq!((stage.launches().len(), stage.drained()), (0, vec![(2, "two".to_owned(), Phase::Dead)]));
     stage.undrain(2, "two");
     stage.pass(SECOND);
     assert_eq!(stage.about(2), Ok((2, "two".to_owned())));

@@ -83,7 +83,7 @@ fn a_drained_one_hands_its_seat_over_dead_or_alive() {
         assert_eq!(stage.about(2).unwrap().0, 2);
         assert_eq!((stage.names().len(), stage.fleet.members.len()), (2, 2));
         assert_eq!(handovers(&stage).len(), usize::from(!dead));
-        assert_eq!(stage.fleet.view().seats[1].drained, None);
+        assert_eq!(stage.drained(), []);
     }
 }
 

@@ -23,6 +23,29 @@ fn the_named_go_first_then_vacant_seats_then_fewest_in_flight_fewest_slots_young
 }
 
 #[test]
+fn a_seat_is_named_vacant_or_not() {
+    let mut stage = Stage::ready(4);
+    stage.hold = is_launch;
+    for dead in [2, 3] {
+        stage.exit(dead);
+    }
+    let seats =
+        |n, ids: &[u32]| Removal { n, seats: ids.iter().copied().map(seat).collect(), names: Vec::new() };
+    for (call, ids) in [(1, &[9][..]), (2, &[3, 3])] {
+        stage.remove(call, seats(2, ids), Loads::new());
+        assert_eq!(stage.refusal(call), Refusal::NoSeat(seat(*ids.last().unwrap())));
+    }
+    let both = Removal { names: vec![name("server4")], ..seats(2, &[4]) };
+    stage.remove(3, both, Loads::new());
+    assert_eq!(stage.refusal(3), Refusal::NoSeat(seat(4)));
+    stage.remove(4, seats(1, &[3]), Loads::new());
+    assert_eq!(left(&stage), [3]);
+    stage.remove(5, seats(2, &[1]), Loads::new());
+    assert_eq!(left(&stage), [1, 2]);
+    assert_eq!(stage.names(), ["server4"]);
+}
+
+#[test]
 fn more_than_there_are_removes_all_and_none_is_a_fleet_too() {
     let mut stage = Stage::ready(2);
     stage.rm(1, 9, &[]);

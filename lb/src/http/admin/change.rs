@@ -1,16 +1,141 @@
 //! The fleet changed by way of the admin listener, and what a change would do: /api/plan, /api/add, /api/remove.
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpResponse, web};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::actors::supervisor::{Add, Plan, Remove};
-use crate::fleet::Refusal;
-use crate::ring::{SeatId, Weight};
+use crate::fleet::{Refusal, Removal};
+use crate::name::Name;
+use crate::ring::{self, Fate, SeatId, Weight};
 
-use super::super::control::{self, bad};
-use super::super::error::Error;
+use super::super::control::{self, List, Wish};
+use super::super::error::{Error, bad};
+use super::super::json::{self, Count, Shape};
+use super::super::success::Success;
 use super::Admin;
-use super::openapi::{Answered, Call, PlanCall, Planned};
+use super::openapi::Failure;
+
+/// Of /api/add.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "n": 2, "hostnames": ["S5"], "dry_run": true }))]
+pub(super) struct AddCall {
+    /// How many.
+    #[schema(value_type = u64, minimum = 1, format = "uint64")]
+    n: Count,
+    /// The first of their names; the rest are random.
+    #[schema(value_type = Option<Vec<Name>>)]
+    hostnames: Option<Vec<String>>,
+    /// Only the plan.
+    dry_run: Option<bool>,
+    /// With `dry_run`: what becomes of these.
+    keys: Option<Vec<String>>,
+    /// With `dry_run`: who would own each slot, too.
+    owners: Option<bool>,
+}
+
+/// Of /api/remove.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "n": 2, "hostnames": ["S5"], "seats": [2], "dry_run": true }))]
+pub(super) struct RemoveCall {
+    /// How many.
+    #[schema(value_type = u64, minimum = 1, format = "uint64")]
+    n: Count,
+    /// Some of them, by name.
+    #[schema(value_type = Option<Vec<Name>>)]
+    hostnames: Option<Vec<String>>,
+    /// Some of them, by seat, vacant or not; the rest are chosen.
+    seats: Option<Vec<SeatId>>,
+    /// Only the plan.
+    dry_run: Option<bool>,
+    /// With `dry_run`: what becomes of these.
+    keys: Option<Vec<String>>,
+    /// With `dry_run`: who would own each slot, too.
+    owners: Option<bool>,
+}
+
+/// Of /api/plan: exactly one of `add`, `remove` and `weights`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "add": 2, "keys": ["alice"] }))]
+pub(super) struct PlanCall {
+    /// How many replicas more.
+    #[schema(value_type = Option<u64>, minimum = 1, format = "uint64")]
+    add: Option<Count>,
+    /// Which fewer.
+    #[schema(min_items = 1)]
+    remove: Option<Vec<Name>>,
+    /// Weights by seat.
+    #[schema(value_type = Option<BTreeMap<String, Weight>>)]
+    weights: Option<BTreeMap<Seat, Weight>>,
+    /// What becomes of these.
+    keys: Option<Vec<String>>,
+    /// Who would own each slot, too.
+    owners: Option<bool>,
+}
+
+/// A seat as a member's name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct Seat(SeatId);
+
+/// What a plan also tells.
+pub(super) struct Details {
+    pub keys: Option<Vec<String>>,
+    pub owners: Option<bool>,
+}
+
+/// What a change would do.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Planned {
+    #[schema(inline)]
+    #[serde(flatten)]
+    plan: ring::Plan,
+    /// What becomes of the keys that were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    keys: Option<Vec<KeyFate>>,
+    /// `[seat, slots in a row]` from slot 0 onward, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Vec<Option<u32>>>>, nullable = false)]
+    owners: Option<Vec<(Option<SeatId>, u32)>>,
+}
+
+/// What becomes of a key.
+#[derive(Serialize, ToSchema)]
+struct KeyFate {
+    key: String,
+    #[schema(inline)]
+    #[serde(flatten)]
+    fate: Fate,
+}
+
+/// The list, or the plan.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, clippy::large_enum_variant, reason = "a handler knows which of the two it answers")]
+enum Answered {
+    /// What /rep lists.
+    List(Success<List>),
+    /// With `dry_run`.
+    Plan(Planned),
+}
+
+impl Shape for AddCall {
+    const LIKE: &'static str = r#"{"n":1,"hostnames":["S1"],"dry_run":true}"#;
+}
+
+impl Shape for RemoveCall {
+    const LIKE: &'static str = r#"{"n":1,"hostnames":["S1"],"seats":[2],"dry_run":true}"#;
+}
+
+impl Shape for PlanCall {
+    const LIKE: &'static str = r#"{"add":2}, {"remove":["server2"]} or {"weights":{"1":200}}"#;
+}
 
 /// The routes.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -28,11 +153,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
     post,
     path = "/api/plan",
     request_body = PlanCall,
-    responses((status = 200, description = "The plan; nothing has changed", body = Planned))
+    responses(
+        (status = 200, description = "The plan; nothing has changed", body = Planned),
+        (status = 404, description = "There is no such seat", body = Failure),
+    )
 )]
 pub(super) async fn plan(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
-    let fields = control::read(body.into_inner(), admin.limits.get()).await?;
-    planned(&admin, wanted(&fields)?, &fields).await
+    let call: PlanCall = json::read(body.into_inner(), admin.limits.get()).await?;
+    let (wanted, details) = call.into_parts()?;
+    planned(&admin, wanted, details).await
 }
 
 /// Add replicas
@@ -41,119 +170,112 @@ pub(super) async fn plan(admin: web::Data<Admin>, body: web::Payload) -> Result<
 #[utoipa::path(
     post,
     path = "/api/add",
-    request_body = Call,
+    request_body = AddCall,
     responses((status = 200, description = "They are ready and routed to; or the plan", body = Answered))
 )]
 pub(super) async fn add(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
-    let fields = control::read(body.into_inner(), admin.limits.get()).await?;
-    let add = control::to_add(&fields)?;
-    if dry_run(&fields)? {
-        return planned(&admin, Plan::Add(add), &fields).await;
+    let call: AddCall = json::read(body.into_inner(), admin.limits.get()).await?;
+    let (add, details) = call.into_parts()?;
+    match details {
+        Some(details) => planned(&admin, Plan::Add(add), details).await,
+        None => changed(control::change(&admin.supervisor, add).await?),
     }
-    Ok(control::ask(&admin.supervisor, add).await?.map_into_boxed_body().into())
 }
 
 /// Remove replicas
 ///
-/// As /rm; with `"dry_run": true` the plan.
+/// As /rm, and `"seats"` names seats as `"hostnames"` does replicas; with `"dry_run": true` the plan.
 #[utoipa::path(
     post,
     path = "/api/remove",
-    request_body = Call,
-    responses((status = 200, description = "They have left the ring; or the plan", body = Answered))
+    request_body = RemoveCall,
+    responses(
+        (status = 200, description = "They have left the ring; or the plan", body = Answered),
+        (status = 404, description = "There is no such seat", body = Failure),
+    )
 )]
 pub(super) async fn remove(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
-    let fields = control::read(body.into_inner(), admin.limits.get()).await?;
-    let remove = control::to_remove(&fields)?;
-    if dry_run(&fields)? {
-        return planned(&admin, Plan::Remove(remove), &fields).await;
+    let call: RemoveCall = json::read(body.into_inner(), admin.limits.get()).await?;
+    let (removal, details) = call.into_parts()?;
+    match details {
+        Some(details) => planned(&admin, Plan::Remove(Remove(removal)), details).await,
+        None => changed(control::change(&admin.supervisor, Remove(removal)).await?),
     }
-    Ok(control::ask(&admin.supervisor, remove).await?.map_into_boxed_body().into())
+}
+
+fn changed(names: Vec<Name>) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(Success::new(List::new(names))))
 }
 
 pub(super) async fn planned(
     admin: &Admin,
     wanted: Plan,
-    fields: &Map<String, Value>,
+    Details { keys, owners }: Details,
 ) -> Result<HttpResponse, Error> {
-    let (keys, owners) = (keys(fields)?, flag(fields, "owners")?);
     let plan = admin.supervisor.send(wanted).await.map_err(|_| Refusal::Stopping)??;
-    let mut answer = json!(plan);
-    if owners {
-        answer["owners"] = json!(plan.owners());
-    }
-    if let Some(keys) = keys {
-        let fate = |key: &str| {
-            let fate = plan.fate(key.as_bytes());
-            json!({ "key": key, "slot": fate.slot, "from": fate.from, "to": fate.to })
-        };
-        answer["keys"] = keys.into_iter().map(fate).collect();
-    }
-    Ok(HttpResponse::Ok().json(answer))
+    let fate = |key: String| KeyFate { fate: plan.fate(key.as_bytes()), key };
+    let keys = keys.map(|keys| keys.into_iter().map(fate).collect());
+    let owners = owners.unwrap_or(false).then(|| plan.owners());
+    Ok(HttpResponse::Ok().json(Planned { plan, keys, owners }))
 }
 
-fn wanted(fields: &Map<String, Value>) -> Result<Plan, Error> {
-    match (present(fields, "add"), present(fields, "remove"), present(fields, "weights")) {
-        (Some(n), None, None) => {
-            let n = n.as_u64().filter(|n| *n >= 1).and_then(|n| usize::try_from(n).ok());
-            let n = n.ok_or_else(|| bad("'add' is not an integer of 1 or more"))?;
-            Ok(Plan::Add(Add { n, names: Vec::new() }))
+impl AddCall {
+    fn into_parts(self) -> Result<(Add, Option<Details>), Error> {
+        let Self { n, hostnames, dry_run, keys, owners } = self;
+        Ok((Wish { n, hostnames }.into_add()?, details(dry_run, keys, owners)))
+    }
+}
+
+impl RemoveCall {
+    fn into_parts(self) -> Result<(Removal, Option<Details>), Error> {
+        let Self { n, hostnames, seats, dry_run, keys, owners } = self;
+        let removal = Removal { seats: seats.unwrap_or_default(), ..Wish { n, hostnames }.into_remove()? };
+        if removal.names.len() + removal.seats.len() > removal.n {
+            return Err(bad("'hostnames' and 'seats' name more than 'n'"));
         }
-        (None, Some(list), None) => {
-            let names = control::names(control::list_of(list, "remove")?, "remove")?;
-            match names.len() {
-                0 => Err(bad("'remove' is empty: name at least one replica")),
-                n => Ok(Plan::Remove(Remove { n, names })),
+        Ok((removal, details(dry_run, keys, owners)))
+    }
+}
+
+/// What is wanted of the plan, if that is all.
+fn details(dry_run: Option<bool>, keys: Option<Vec<String>>, owners: Option<bool>) -> Option<Details> {
+    dry_run.unwrap_or(false).then_some(Details { keys, owners })
+}
+
+impl PlanCall {
+    fn into_parts(self) -> Result<(Plan, Details), Error> {
+        let Self { add, remove, weights, keys, owners } = self;
+        let plan = match (add, remove, weights) {
+            (Some(Count(n)), None, None) => Plan::Add(Add { n, names: Vec::new() }),
+            (None, Some(names), None) if names.is_empty() => {
+                return Err(bad("'remove' is empty: name at least one replica"));
             }
-        }
-        (None, None, Some(weights)) => Ok(Plan::Weigh(to_weights(weights)?)),
-        _ => Err(bad(
-            "give one of 'add', 'remove' and 'weights': {\"add\":2}, {\"remove\":[\"server2\"]} or {\"weights\":{\"1\":200}}",
-        )),
+            (None, Some(names), None) => {
+                Plan::Remove(Remove(Removal { n: names.len(), names, seats: Vec::new() }))
+            }
+            (None, None, Some(weights)) if weights.is_empty() => {
+                return Err(bad("'weights' is empty: name at least one seat"));
+            }
+            (None, None, Some(weights)) => {
+                Plan::Weigh(weights.into_iter().map(|(Seat(seat), weight)| (seat, weight)).collect())
+            }
+            _ => return Err(bad(format!("give one of 'add', 'remove' and 'weights': {}", Self::LIKE))),
+        };
+        Ok((plan, Details { keys, owners }))
     }
 }
 
-/// `{"1":200}`: weights by seat.
-fn to_weights(weights: &Value) -> Result<Vec<(SeatId, Weight)>, Error> {
-    let wrong = || bad("'weights' is not an object of seats and weights like {\"1\":200}");
-    let weights = weights.as_object().filter(|weights| !weights.is_empty()).ok_or_else(wrong)?;
-    weights.iter().map(|(seat, weight)| Ok((to_seat(seat)?, to_weight(Some(weight))?))).collect()
+impl TryFrom<String> for Seat {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        to_seat(&text).map(Self)
+    }
 }
 
 /// A seat's number.
 pub(super) fn to_seat(text: &str) -> Result<SeatId, Error> {
     let digits = !text.starts_with(['+', '0']);
     let seat = text.parse().ok().filter(|_| digits).and_then(SeatId::new);
-    seat.ok_or_else(|| Error::BadBody(format!("Seat '{text}' is not an integer of 1 or more")))
-}
-
-/// A weight.
-pub(super) fn to_weight(weight: Option<&Value>) -> Result<Weight, Error> {
-    let weight = weight
-        .filter(|weight| !weight.is_null())
-        .ok_or_else(|| bad("'weight' is missing: give an integer from 1 to 1000, 100 for the usual share"))?;
-    let number = weight.as_u64().and_then(|weight| u32::try_from(weight).ok()).and_then(Weight::new);
-    number.ok_or_else(|| bad("'weight' is not an integer from 1 to 1000"))
-}
-
-pub(super) fn dry_run(fields: &Map<String, Value>) -> Result<bool, Error> {
-    flag(fields, "dry_run")
-}
-
-fn flag(fields: &Map<String, Value>, name: &str) -> Result<bool, Error> {
-    match present(fields, name) {
-        None => Ok(false),
-        Some(value) => value.as_bool().ok_or_else(|| bad(&format!("'{name}' is not true or false"))),
-    }
-}
-
-fn keys(fields: &Map<String, Value>) -> Result<Option<Vec<&str>>, Error> {
-    let wrong = || bad("'keys' is not a list of strings");
-    let Some(keys) = present(fields, "keys") else { return Ok(None) };
-    let keys = keys.as_array().ok_or_else(wrong)?.iter();
-    keys.map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong).map(Some)
-}
-
-fn present<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    fields.get(name).filter(|value| !value.is_null())
+    seat.ok_or_else(|| bad(format!("Seat '{text}' is not an integer of 1 or more")))
 }

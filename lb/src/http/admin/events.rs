@@ -11,11 +11,9 @@ use tokio::sync::mpsc;
 use crate::actors::journal::{Subscribe, Subscribed, frame};
 use crate::actors::meter::Follow;
 use crate::fleet::Refusal;
-use crate::key;
 
-use super::super::control::bad;
 use super::super::error::Error;
-use super::{Admin, state};
+use super::{Admin, query, state};
 
 /// Every transition as it happens
 ///
@@ -32,11 +30,7 @@ use super::{Admin, state};
     responses((status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream"))
 )]
 pub async fn events(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let wanted = match key::query(request.query_string(), b"traffic").as_deref() {
-        None | Some(b"0") => false,
-        Some(b"1") => true,
-        Some(_) => return Err(bad("'traffic' is not 0 or 1")),
-    };
+    let wanted = query::flag(request.query_string(), "traffic")?;
     let seen = request.headers().get("last-event-id");
     let after = seen.map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
     let subscribed = admin.journal.send(Subscribe { after }).await.map_err(|_| Refusal::Stopping)?;

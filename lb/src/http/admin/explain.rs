@@ -10,7 +10,7 @@ use crate::actors::ring::{Explain, Explained};
 use crate::actors::router::Skip;
 use crate::actors::supervisor::{Way, Ways};
 use crate::balance::Policy;
-use crate::fleet::{Refusal, SeatView};
+use crate::fleet::{Phase, Refusal};
 use crate::key;
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Slot};
@@ -75,14 +75,8 @@ pub async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<Ht
     let (Explained { epoch, number, slot, walk }, Ways { view, routers }) = ask(&admin, key).await?;
     let skips = worst(routers.iter().flat_map(|router| router.skips.iter().copied()));
     // One that has died since is no more than a vacant seat.
-    let alive =
-        |seat: &&SeatView| seat.replica.as_ref().map(|replica| &replica.name) == seat.drained.as_ref();
-    let drained: BTreeMap<SeatId, &Name> = view
-        .seats
-        .iter()
-        .filter(alive)
-        .filter_map(|seat| Some((seat.seat, seat.drained.as_ref()?)))
-        .collect();
+    let drained = view.others.iter().filter(|other| other.drained && other.phase != Phase::Dead);
+    let drained: BTreeMap<SeatId, &Name> = drained.map(|other| (other.seat, &other.name)).collect();
     let places = walk.iter().map(|(seat, replica)| match replica {
         Some(replica) => {
             let skip = skips.get(&replica.incarnation).copied().flatten();

@@ -1,22 +1,104 @@
 //! One replica or seat, steered by hand: /api/replicas/{name}/drain, /undrain and /replace, /api/seats/{seat}/weight;
 //! and all of them: /api/rolling-replace.
 
-use actix::{Handler, Message};
 use actix_web::{HttpResponse, web};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoResponses, ToSchema};
 
-use crate::actors::supervisor::{Drain, Plan, Replace, RollingReplace, SupervisorActor, Undrain, Weigh};
-use crate::fleet::{Answer, Refusal};
+use crate::actors::supervisor::{Drain, Plan, Replace, RollingReplace, Undrain, Weigh};
+use crate::fleet::Answer;
 use crate::name::Name;
-use crate::ring::SeatId;
+use crate::ring::{SeatId, Weight};
 
-use super::super::control;
+use super::super::control::{self, List};
 use super::super::error::Error;
-use super::openapi::{Rolling, Steered, Unsteered, Weighed, Weighing};
-use super::{Admin, change};
+use super::super::json::{self, Shape};
+use super::super::success::Success;
+use super::Admin;
+use super::change::{Details, Planned, planned, to_seat};
+use super::openapi::Failure;
 
 /// How long what no label of the engine can carry lasts.
 const LASTS: &str = "until the process ends";
+
+/// Whom a call was about, and what /rep lists.
+#[derive(Serialize, ToSchema)]
+struct Steered {
+    #[schema(inline)]
+    #[serde(flatten)]
+    list: List,
+    seat: Option<SeatId>,
+    /// Who has the seat, or had it.
+    replica: Option<Name>,
+    /// How long it lasts, if it does not for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    lasts: Option<&'static str>,
+    /// Who gave its seat to the new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    replaced: Option<Name>,
+}
+
+/// It has begun.
+#[derive(Serialize, ToSchema)]
+struct Rolling {
+    /// How many replicas will be replaced.
+    total: usize,
+}
+
+/// Of /api/seats/{seat}/weight.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "weight": 200 }))]
+struct Weighing {
+    weight: Weight,
+    /// Only the plan.
+    dry_run: Option<bool>,
+    /// With `dry_run`: what becomes of these.
+    keys: Option<Vec<String>>,
+    /// With `dry_run`: who would own each slot, too.
+    owners: Option<bool>,
+}
+
+/// What has changed.
+#[derive(Serialize, ToSchema)]
+struct Weighed {
+    seat: SeatId,
+    weight: Weight,
+    epoch: u64,
+    slots_moved: u32,
+    digest: String,
+    /// How long.
+    lasts: &'static str,
+}
+
+/// The weight that was given, or the plan.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, clippy::large_enum_variant, reason = "the handler knows which of the two it answers")]
+enum WeighedOrPlanned {
+    /// Every worker goes by it.
+    Done(Success<Weighed>),
+    /// With `dry_run`.
+    Plan(Planned),
+}
+
+/// Why a replica was not steered.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "it describes what http::error answers")]
+enum Unsteered {
+    /// There is no such replica, or no more
+    #[response(status = 404)]
+    Unknown(Failure),
+    /// Not now: the message says why
+    #[response(status = 409)]
+    NotNow(Failure),
+}
+
+impl Shape for Weighing {
+    const LIKE: &'static str = r#"{"weight":200}, 1 to 1000 where 100 is the usual share"#;
+}
 
 /// The routes.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -33,12 +115,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
     post,
     path = "/api/replicas/{name}/drain",
     params(("name" = Name, Path, description = "Its hostname")),
-    responses((status = 200, description = "No request reaches it any more", body = Steered), Unsteered)
+    responses((status = 200, description = "No request reaches it any more", body = Success<Steered>), Unsteered)
 )]
 pub(super) async fn drain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
-    let mut message = steered(ask(&admin, Drain(name.parse()?)).await?);
-    message["lasts"] = LASTS.into();
-    Ok(done(message))
+    let drained = control::change(&admin.supervisor, Drain(name.parse()?)).await?;
+    Ok(done(Steered { lasts: Some(LASTS), ..drained.into() }))
 }
 
 /// Give a drained replica its seat back
@@ -46,10 +127,11 @@ pub(super) async fn drain(admin: web::Data<Admin>, name: web::Path<String>) -> R
     post,
     path = "/api/replicas/{name}/undrain",
     params(("name" = Name, Path, description = "Its hostname")),
-    responses((status = 200, description = "Requests go there again", body = Steered), Unsteered)
+    responses((status = 200, description = "Requests go there again", body = Success<Steered>), Unsteered)
 )]
 pub(super) async fn undrain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
-    Ok(done(steered(ask(&admin, Undrain(name.parse()?)).await?)))
+    let serves = control::change(&admin.supervisor, Undrain(name.parse()?)).await?;
+    Ok(done(Steered::from(serves)))
 }
 
 /// Start a new replica in the same seat; the answer names it
@@ -57,12 +139,12 @@ pub(super) async fn undrain(admin: web::Data<Admin>, name: web::Path<String>) ->
     post,
     path = "/api/replicas/{name}/replace",
     params(("name" = Name, Path, description = "Its hostname")),
-    responses((status = 200, description = "The new one has the seat", body = Steered), Unsteered)
+    responses((status = 200, description = "The new one has the seat", body = Success<Steered>), Unsteered)
 )]
 pub(super) async fn replace(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
-    let mut message = steered(ask(&admin, Replace(name.parse()?)).await?);
-    message["replaced"] = name.into_inner().into();
-    Ok(done(message))
+    let replaced: Name = name.parse()?;
+    let serves = control::change(&admin.supervisor, Replace(replaced.clone())).await?;
+    Ok(done(Steered { replaced: Some(replaced), ..serves.into() }))
 }
 
 /// Replace all replicas, one after the other
@@ -71,12 +153,14 @@ pub(super) async fn replace(admin: web::Data<Admin>, name: web::Path<String>) ->
 #[utoipa::path(
     post,
     path = "/api/rolling-replace",
-    responses((status = 202, description = "It has begun", body = Rolling), Unsteered)
+    responses(
+        (status = 202, description = "It has begun", body = Success<Rolling>),
+        (status = 409, description = "One is under way", body = Failure),
+    )
 )]
 pub(super) async fn rolling_replace(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let total = ask(&admin, RollingReplace).await?;
-    let message = json!({ "message": { "total": total }, "status": "successful" });
-    Ok(HttpResponse::Accepted().json(message))
+    let total = control::change(&admin.supervisor, RollingReplace).await?;
+    Ok(HttpResponse::Accepted().json(Success::new(Rolling { total })))
 }
 
 /// Give a seat another weight
@@ -87,49 +171,33 @@ pub(super) async fn rolling_replace(admin: web::Data<Admin>) -> Result<HttpRespo
     path = "/api/seats/{seat}/weight",
     params(("seat" = SeatId, Path, description = "Its number")),
     request_body = Weighing,
-    responses((status = 200, description = "Every worker goes by it; or the plan", body = Weighed), Unsteered)
+    responses(
+        (status = 200, description = "Every worker goes by it; or the plan", body = WeighedOrPlanned),
+        (status = 404, description = "There is no such seat", body = Failure),
+    )
 )]
 pub(super) async fn weigh(
     admin: web::Data<Admin>,
     seat: web::Path<String>,
     body: web::Payload,
 ) -> Result<HttpResponse, Error> {
-    let fields = control::read(body.into_inner(), admin.limits.get()).await?;
-    let seat = change::to_seat(&seat)?;
-    let weight = change::to_weight(fields.get("weight"))?;
-    if change::dry_run(&fields)? {
-        return change::planned(&admin, Plan::Weigh(vec![(seat, weight)]), &fields).await;
+    let body: Weighing = json::read(body.into_inner(), admin.limits.get()).await?;
+    let (seat, Weighing { weight, dry_run, keys, owners }) = (to_seat(&seat)?, body);
+    if dry_run.unwrap_or(false) {
+        return planned(&admin, Plan::Weigh(vec![(seat, weight)]), Details { keys, owners }).await;
     }
-    let plan = ask(&admin, Weigh { seat, weight }).await?;
-    Ok(done(json!({
-        "seat": seat,
-        "weight": weight,
-        "epoch": plan.epoch_after,
-        "slots_moved": plan.slots_moved,
-        "digest": plan.digest,
-        "lasts": LASTS,
-    })))
+    let plan = control::change(&admin.supervisor, Weigh { seat, weight }).await?;
+    let (epoch, slots_moved, digest) = (plan.epoch_after, plan.slots_moved, plan.digest);
+    Ok(done(Weighed { seat, weight, epoch, slots_moved, digest, lasts: LASTS }))
 }
 
-/// Changes the fleet. A client that leaves does not cancel its call.
-async fn ask<M, T>(admin: &Admin, call: M) -> Result<T, Error>
-where
-    M: Message<Result = Result<T, Refusal>> + Send + 'static,
-    T: Send + 'static,
-    SupervisorActor: Handler<M>,
-{
-    match actix_rt::spawn(admin.supervisor.send(call)).await {
-        Ok(Ok(answer)) => Ok(answer?),
-        _ => Err(Refusal::Stopping.into()),
+impl From<Answer> for Steered {
+    fn from(Answer { replicas, about }: Answer) -> Self {
+        let (seat, replica) = about.unzip();
+        Self { list: List::new(replicas), seat, replica, lasts: None, replaced: None }
     }
 }
 
-/// What /rep lists, and whom the call was about.
-fn steered(Answer { replicas, about }: Answer) -> Value {
-    let (seat, replica): (_, Option<Name>) = about.unzip();
-    json!({ "N": replicas.len(), "replicas": replicas, "seat": seat, "replica": replica })
-}
-
-fn done(message: Value) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "message": message, "status": "successful" }))
+fn done(message: impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(Success::new(message))
 }

@@ -6,13 +6,14 @@ use utoipa::ToSchema;
 
 use crate::actors::journal::{KEPT, Latest};
 use crate::fleet::Refusal;
-use crate::key;
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
 
-use super::super::control::bad;
 use super::super::error::Error;
-use super::Admin;
+use super::{Admin, query};
+
+/// How many there can be.
+const MOST: u32 = KEPT as u32;
 
 /// The transitions of late.
 #[derive(ToSchema)]
@@ -27,7 +28,8 @@ pub(super) struct History {
 #[allow(dead_code, reason = "as above")]
 struct Happened {
     id: u64,
-    /// `phase`, `ejected`, `readmitted`, `rolling`, or what the ring's seat did.
+    /// `phase`, `ejected`, `readmitted`, `rolling`, or what the ring's seat did: `join`, `occupy`, `handover`, `vacate`,
+    /// `drain`, `weigh`, `leave`.
     name: String,
     seat: SeatId,
     replica: Option<Name>,
@@ -35,6 +37,12 @@ struct Happened {
     was: Option<String>,
     now: Option<String>,
     why: Option<String>,
+    /// Of `rolling`: replicas that were replaced, or are gone otherwise.
+    #[schema(nullable = false)]
+    done: Option<u64>,
+    /// Of `rolling`: replicas at its beginning.
+    #[schema(nullable = false)]
+    total: Option<u64>,
     epoch: u64,
     /// By RFC 3339.
     time: String,
@@ -46,17 +54,11 @@ struct Happened {
 #[utoipa::path(
     method(get, head),
     path = "/api/history",
-    params(("limit" = Option<String>, Query, pattern = "^[0-9]*$", description = "How many; all if it is empty")),
+    params(("limit" = Option<u32>, Query, maximum = 1024, description = "How many; all without it")),
     responses((status = 200, description = "The latest last", body = History))
 )]
 pub async fn history(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let limit = match key::query(request.query_string(), b"limit") {
-        None => KEPT,
-        Some(limit) => std::str::from_utf8(&limit)
-            .ok()
-            .and_then(|limit| limit.parse().ok())
-            .ok_or_else(|| bad("'limit' is not an integer of 0 or more"))?,
-    };
+    let limit = query::number::<0, MOST>(request.query_string(), "limit")?.unwrap_or(KEPT);
     let frames = admin.journal.send(Latest { limit }).await.map_err(|_| Refusal::Stopping)?;
     let events: Vec<Value> = frames.iter().filter_map(|frame| event(frame)).collect();
     Ok(HttpResponse::Ok().json(json!({ "events": events })))

@@ -13,15 +13,17 @@ use crate::actors::router::{COUNTERS, Heat, Label};
 use crate::actors::supervisor::Observe;
 use crate::balance::{Counter, merge};
 use crate::fleet::Refusal;
-use crate::key;
 use crate::log_key::{LogKey, Shown};
 use crate::ring::{SeatId, SlotMap};
 
 use super::super::error::Error;
-use super::Admin;
+use super::{Admin, query};
 
 /// How many keys are told if nobody says so.
 const LIMIT: usize = 20;
+
+/// How many keys there can be.
+const MOST: u32 = COUNTERS as u32;
 
 /// The keys that come most often.
 #[derive(Serialize, ToSchema)]
@@ -66,11 +68,11 @@ struct Imbalance {
 #[utoipa::path(
     method(get, head),
     path = "/api/hot-keys",
-    params(("limit" = Option<String>, Query, pattern = "^[0-9]*$", description = "How many, 1 to 256; 20 if it is empty")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 256, description = "How many; 20 without it")),
     responses((status = 200, description = "The heaviest first", body = HotKeys))
 )]
 pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let limit = limit(request.query_string())?;
+    let limit = query::number::<1, MOST>(request.query_string(), "limit")?.unwrap_or(LIMIT);
     let heats = admin.meter.send(meter::HotKeys).await.map_err(|_| Refusal::Stopping)?;
     let Mapped { map, .. } = admin.ring.send(Map).await.map_err(|_| Refusal::Stopping)?;
     let view = admin.supervisor.send(Observe).await.map_err(|_| Refusal::Stopping)?.view;
@@ -106,12 +108,6 @@ pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<H
         keys,
         imbalance: Imbalance { peak_to_average, without_hot_keys: loads.peak_to_average() },
     }))
-}
-
-fn limit(query: &str) -> Result<usize, Error> {
-    let Some(given) = key::query(query, b"limit") else { return Ok(LIMIT) };
-    let limit = std::str::from_utf8(&given).ok().and_then(|given| given.parse().ok());
-    limit.filter(|limit| (1..=COUNTERS).contains(limit)).ok_or(Error::Limit(COUNTERS))
 }
 
 /// Those of whose requests most are certain.
@@ -178,16 +174,6 @@ impl Loads {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn limits() {
-        let limit = |query: &str| limit(query).map_err(|error| error.to_string());
-        assert_eq!((limit(""), limit("limit=1"), limit("limit=256")), (Ok(20), Ok(1), Ok(256)));
-        for bad in ["limit=0", "limit=257", "limit=-1", "limit=x", "limit=99999999999999999999", "limit=%ff"]
-        {
-            assert_eq!(limit(bad), Err("'limit' must be a whole number from 1 to 256".into()), "{bad}");
-        }
-    }
 
     #[test]
     fn the_peak_is_by_weight() {

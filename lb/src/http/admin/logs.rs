@@ -8,20 +8,18 @@ use futures::stream::{self, StreamExt};
 
 use crate::actors::supervisor::Read;
 use crate::fleet::Refusal;
-use crate::key;
 use crate::name::Name;
 use crate::runtime::Tail;
 
-use super::super::control::bad;
 use super::super::error::Error;
-use super::Admin;
 use super::openapi::Failure;
+use super::{Admin, query};
 
 /// Lines if nobody says how many.
 const TAIL: usize = 100;
 
 /// The most lines that may be asked for.
-const MOST: usize = 10_000;
+const MOST: u32 = 10_000;
 
 /// What a replica has written
 #[utoipa::path(
@@ -43,51 +41,11 @@ pub async fn logs(
     name: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let tail = tail(request.query_string())?;
-    let name: Name = name.parse().map_err(|_| Error::NoSuchPath(format!("replica '{name}'")))?;
+    let lines = query::number::<0, MOST>(request.query_string(), "tail")?.unwrap_or(TAIL);
+    let tail = Tail { lines, follow: query::flag(request.query_string(), "follow")? };
+    let name: Name = name.parse()?;
     let output = admin.supervisor.send(Read { name, tail }).await.map_err(|_| Refusal::Stopping)??;
     let pieces = stream::unfold(output, |mut output| async { Some((output.recv().await?, output)) });
     let text = (CONTENT_TYPE, "text/plain; charset=utf-8");
     Ok(HttpResponse::Ok().insert_header(text).streaming(pieces.map(Ok::<_, Infallible>)))
-}
-
-fn tail(query: &str) -> Result<Tail, Error> {
-    let lines = match key::query(query, b"tail") {
-        None => TAIL,
-        Some(text) => std::str::from_utf8(&text)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .filter(|lines| *lines <= MOST)
-            .ok_or_else(|| bad(&format!("'tail' is not a number of lines from 0 to {MOST}")))?,
-    };
-    let follow = match key::query(query, b"follow").as_deref() {
-        None | Some(b"0" | b"false") => false,
-        Some(b"1" | b"true") => true,
-        Some(_) => return Err(bad("'follow' is not 1 or 0")),
-    };
-    Ok(Tail { lines, follow })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn which_part_is_asked_for() {
-        let of = |query: &str| tail(query).map(|tail| (tail.lines, tail.follow)).map_err(|e| e.to_string());
-        for (query, expected) in [
-            ("", (100, false)),
-            ("tail=0&follow=1", (0, true)),
-            ("follow=true&tail=10000", (10_000, true)),
-            ("tail=&follow=0", (100, false)),
-        ] {
-            assert_eq!(of(query), Ok(expected), "{query}");
-        }
-        for query in
-            ["tail=10001", "tail=-1", "tail=all", "tail=99999999999999999999", "tail=1.5", "tail=%ff"]
-        {
-            assert_eq!(of(query), Err("'tail' is not a number of lines from 0 to 10000".into()), "{query}");
-        }
-        assert_eq!(of("follow=yes"), Err("'follow' is not 1 or 0".into()));
-    }
 }

@@ -3,7 +3,7 @@
 //! - `access`: who may ask
 //! - `state`, `ring`, `explain`, `events`, `history`, `traffic`, `hot_keys`, `metrics`, `logs`: what there is to see
 //! - `change`: /api/plan, /api/add and /api/remove · `fleet`: one replica or seat, steered · `reload`: /api/reload
-//! - `openapi`: all of it, described
+//! - `query`: parameters · `openapi`: all of it, described
 
 mod access;
 mod change;
@@ -16,6 +16,7 @@ mod hot_keys;
 mod logs;
 mod metrics;
 mod openapi;
+mod query;
 mod reload;
 mod ring;
 mod state;

@@ -30,7 +30,7 @@ pub struct Whole {
     target: usize,
     /// In ascending order.
     seats: Vec<Seat>,
-    /// Replicas on their way out, or about to take over from another.
+    /// Replicas that have no seat: on their way out, about to take over from another, or drained by hand.
     others: Vec<Member>,
     /// The rolling replacement that is under way.
     rolling: Option<Progress>,
@@ -64,8 +64,6 @@ struct Seat {
     slots: usize,
     /// `null`: it is vacant.
     replica: Option<Member>,
-    /// The replica that was drained by hand and waits.
-    drained: Option<Name>,
 }
 
 /// A replica.
@@ -79,6 +77,8 @@ struct Member {
     /// Where it listens, once launched.
     address: Option<String>,
     phase: Phase,
+    /// Drained by hand, dead or alive: until that is taken back its seat is not refilled.
+    drained: bool,
     /// Since when it is ready, by RFC 3339.
     ready_at: Option<String>,
     /// Requests in flight to it.
@@ -91,7 +91,13 @@ struct Member {
 #[utoipa::path(
     method(get, head),
     path = "/api/state",
-    responses((status = 200, description = "The fleet as it is now", body = Whole))
+    responses((status = 200, description = "The fleet as it is now", body = Whole, links(
+        ("drain" = (operation_id = "drain", parameters(("name" = "$response.body#/seats/0/replica/name")))),
+        ("undrain" = (operation_id = "undrain", parameters(("name" = "$response.body#/others/0/name")))),
+        ("replace" = (operation_id = "replace", parameters(("name" = "$response.body#/seats/0/replica/name")))),
+        ("logs" = (operation_id = "logs", parameters(("name" = "$response.body#/seats/0/replica/name")))),
+        ("weigh" = (operation_id = "weigh", parameters(("seat" = "$response.body#/seats/0/seat")))),
+    )))
 )]
 pub async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().json(snapshot(&admin).await?))
@@ -107,7 +113,6 @@ pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
         weight: seat.weight,
         slots: ring.slots.get(&seat.seat).copied().unwrap_or(0),
         replica: seat.replica.as_ref().map(|replica| member(replica, &fleet, admin.clock)),
-        drained: seat.drained.clone(),
     });
     let others = fleet.view.others.iter().map(|other| member(other, &fleet, admin.clock));
     Ok(Whole {
@@ -149,6 +154,7 @@ fn member(member: &MemberView, fleet: &State, clock: Clock) -> Member {
         incarnation: member.incarnation,
         address: member.address.map(|address| address.to_string()),
         phase: member.phase,
+        drained: member.drained,
         ready_at: member.ready_since.map(|since| clock.time(since)),
         in_flight: fleet.in_flight.get(&member.incarnation).copied().unwrap_or(0),
         skip: skip(&fleet.skips, member.incarnation),

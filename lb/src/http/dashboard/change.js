@@ -1,11 +1,11 @@
 // Add, remove, weight: the plan, drawn on the ring, before the change is confirmed.
 
 import { change } from "/dashboard/api.js";
-import { count, el, percent, plural, ratio } from "/dashboard/dom.js";
+import { count, el, percent, plural, ratio, text } from "/dashboard/dom.js";
 import { badge } from "/dashboard/key.js";
 import { openDialog } from "/dashboard/dialog.js";
 import { Ring } from "/dashboard/ring.js";
-import { refresh, refreshRing, store, subscribe } from "/dashboard/store.js";
+import { refresh, refreshFleet, refreshRing, store, subscribe } from "/dashboard/store.js";
 
 /** How long typing may go on before a plan is asked for. */
 const TYPING = 200;
@@ -21,7 +21,7 @@ export function openAdd() {
   openPlan({
     title: "Add replicas",
     fields: [
-      el("label", {}, "How many ", n), el("label", {}, "Names, by commas ", names),
+      el("label", {}, "How many ", n), el("label", {}, "Names, separated by commas ", names),
     ],
     inputs: [n, names],
     label: () => `Add ${plural(Number(n.value), "replica")}`,
@@ -36,14 +36,14 @@ export function openAdd() {
 
 export function openRemove(seat, replica) {
   openPlan({
-    title: `Remove ${replica.name} and its seat ${seat}`,
+    title: replica ? `Remove ${replica.name} and its seat ${seat}` : `Remove seat ${seat}`,
     fields: [],
     inputs: [],
     danger: true,
-    label: () => `Remove ${replica.name}`,
-    request: () => ["POST", "/api/remove", { n: 1, hostnames: [replica.name] }],
-    wait: "It leaves the ring at once, finishes what it has, and is stopped.",
-    done: () => `${replica.name} has left the ring.`,
+    label: () => `Remove ${replica?.name ?? `seat ${seat}`}`,
+    request: () => ["POST", "/api/remove", { n: 1, ...(replica ? { hostnames: [replica.name] } : { seats: [seat] }) }],
+    wait: replica ? "It leaves the ring at once, finishes what it has, and is stopped." : "It leaves the ring at once.",
+    done: () => `${replica?.name ?? `Seat ${seat}`} has left the ring.`,
   });
 }
 
@@ -63,20 +63,26 @@ export function openWeight({ seat, weight, replica }) {
 function openPlan({ title, fields, inputs, label, danger, request, wait, done }) {
   const canvas = el("canvas", { role: "img", "aria-label": "The slots that would move" });
   const figures = el("div", { class: "figures", "aria-live": "polite" }, "…");
-  const legend = el("p", { class: "legend" }, "inside: now · outside: then · faint: stays");
+  const legend = el("p", { class: "legend" });
   const picture = el("div", { class: "drawing" }, canvas, legend);
-  const [method, path] = request();
+  const send = (more) => {
+    const [method, path, body] = request();
+    return change(method, path, { ...body, ...more });
+  };
   const run = async () => {
-    const [, , body] = request();
-    await change(method, path, body);
+    // What is confirmed is what was seen, also if the page has not heard of a change yet.
+    const seen = shown;
+    if (outcome(await plan()) !== seen) throw new Error("The fleet has changed: this is what it would do now.");
+    await send();
     refresh();
     return done();
   };
+  let shown = null;
   let typing;
   let latest = 0;
-  const body = [el("div", { class: "plan" }, picture, el("div", {}, ...fields, figures, el("p", { class: "hint" }, wait)))];
+  const sheet = el("div", { class: "plan" }, picture, el("div", {}, ...fields, figures, el("p", { class: "hint" }, wait)));
   const dialog = openDialog({
-    title, body, wide: true,
+    title, body: [sheet], wide: true,
     confirm: { label: label(), danger, run },
     closed: () => {
       clearTimeout(typing);
@@ -86,36 +92,51 @@ function openPlan({ title, fields, inputs, label, danger, request, wait, done })
   });
   inputs[0]?.select();
   const ring = new Ring(canvas, undefined, 2);
-  const ask = async () => {
+  const plan = async () => {
     const mine = ++latest;
-    dialog.relabel(label());
-    if (inputs.some((input) => !input.checkValidity())) return dialog.allow(false, "Give a whole number in range.");
-    const [, , body] = request();
-    try {
-      const plan = await change(method, path, { ...body, dry_run: true, owners: true });
-      if (store.ring?.epoch !== plan.epoch) await refreshRing();
-      if (mine !== latest || !dialog.open()) return;
-      planned = plan.epoch;
+    const plan = await send({ dry_run: true, owners: true });
+    if (store.ring?.epoch !== plan.epoch) await Promise.all([refreshRing(), refreshFleet()]);
+    if (mine === latest && dialog.open()) {
+      outdated(false);
+      [planned, shown] = [plan.epoch, outcome(plan)];
       ring.compare(store.ring.owners, plan.owners);
       canvas.dataset.moved = plan.slots_moved;
       figures.replaceChildren(...describe(plan));
-      if (!dialog.busy) dialog.allow(true);
-    } catch (error) {
-      if (mine !== latest || !dialog.open()) return;
-      figures.replaceChildren();
-      dialog.allow(false, error.message);
     }
+    return plan;
   };
-  renew = () => !dialog.busy && ask();
+  const ask = async () => {
+    dialog.relabel(label());
+    outdated(true);
+    if (inputs.some((input) => !input.checkValidity())) return refuse("Give a whole number in range.");
+    const mine = latest + 1;
+    await plan().then(() => mine === latest && dialog.allow(true), (error) => mine === latest && refuse(error.message));
+  };
+  const refuse = (why) => {
+    text(legend, "");
+    figures.replaceChildren();
+    dialog.allow(false, why);
+  };
+  const outdated = (is) => {
+    sheet.classList.toggle("outdated", is);
+    text(legend, is ? "planning …" : "inside: now · outside: then · faint: stays");
+    if (!is) return;
+    latest++; // what is still asked for is not shown
+    dialog.allow(false);
+  };
+  renew = () => dialog.busy || ask();
   for (const input of inputs) {
     input.addEventListener("input", () => {
-      dialog.allow(false);
+      outdated(true);
       clearTimeout(typing);
       typing = setTimeout(ask, TYPING);
     });
   }
   ask();
 }
+
+/** Two plans with the same do the same. */
+const outcome = ({ digest, moves }) => digest + JSON.stringify(moves);
 
 function describe(plan) {
   const fact = (name, value, note) =>

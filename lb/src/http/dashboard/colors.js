@@ -12,13 +12,16 @@ export function color(seat) {
   return seat <= BASE.length ? BASE[seat - 1] : hex(...golden(seat - BASE.length));
 }
 
-/** 0: none; 1: falling lines; 2: rising lines; 3: both. */
-export const hatch = (seat) => Math.floor((seat - 1) / BASE.length) % 4;
+/** 0: none; 1: falling lines; 2: rising lines. */
+export const hatch = (seat) => Math.floor((seat - 1) / BASE.length) % 3;
+
+/** The channels of a colour like #0072b2. */
+export const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
 /** Black or white, whichever can be read on a seat's colour. */
 export function ink(seat) {
-  const [r, g, b] = [1, 3, 5].map((at) => (parseInt(color(seat).slice(at, at + 2), 16) / 255) ** 2.2);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.2 ? "#000" : "#fff";
+  const [r, g, b] = rgb(color(seat)).map((channel) => (channel / 255) ** 2.2);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
 const golden = (n) => [(n * GOLDEN_ANGLE) % 360, 0.6, LIGHTNESS[n % LIGHTNESS.length]];

@@ -1,7 +1,7 @@
 // A ring of more runs than pixels: each column of pixels stacks the slots of its angle from inside to outside, so
 // that all are seen. By pixels, however many runs there are.
 
-import { color } from "/dashboard/colors.js";
+import { color, rgb } from "/dashboard/colors.js";
 
 const TURN = 2 * Math.PI;
 
@@ -9,12 +9,12 @@ const TURN = 2 * Math.PI;
 const FAINT = 0.85;
 const VACANT = 0.6;
 
-/** `bands` as {@link Ring} has them, each with the radii `r0` and `r1` in pixels; `card` is the colour behind. */
+/** `bands` as {@link Ring} has them, each with the radii `r0` and `r1` in pixels; `card` is the colour behind, as CSS computes it. */
 export function drawDense(context, bands, slots, card) {
   const size = context.canvas.width;
   const image = context.createImageData(size, size);
   const pixels = new Uint32Array(image.data.buffer);
-  for (const band of bands) fill(pixels, size, band, slots, colorsOf(band, slots, rgb(card)));
+  for (const band of bands) fill(pixels, size, band, slots, colorsOf(band, slots, card.match(/\d+/g).map(Number)));
   context.putImageData(image, 0, 0);
 }
 
@@ -52,9 +52,4 @@ function colorsOf({ runs, vacant }, slots, card) {
 function pixel(above, below, through) {
   const [r, g, b] = above.map((channel, at) => Math.round(channel * (1 - through) + below[at] * through));
   return (255 << 24) | (b << 16) | (g << 8) | r;
-}
-
-function rgb(hex) {
-  const long = hex.length === 4 ? hex.replace(/[0-9a-f]/gi, "$&$&") : hex;
-  return [1, 3, 5].map((at) => parseInt(long.slice(at, at + 2), 16));
 }

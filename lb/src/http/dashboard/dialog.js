@@ -49,15 +49,18 @@ function end() {
   handle?.closed();
 }
 
+/** What is under way is not changed. */
 function working(busy) {
   $("dialog").setAttribute("aria-busy", String(busy));
-  if (busy) $("dialog-confirm").disabled = true;
+  $("dialog-body").inert = busy;
+  $("dialog-confirm").disabled = busy;
 }
 
 async function submit(event) {
   event.preventDefault();
   const handle = now;
   if (!handle?.confirm || handle.busy || $("dialog-confirm").disabled) return;
+  const at = document.activeElement;
   handle.busy = true;
   handle.fail("");
   working(true);
@@ -68,10 +71,12 @@ async function submit(event) {
   } catch (error) {
     if (!handle.open()) return toast(error.message);
     handle.fail(error.message);
-    $("dialog-confirm").disabled = false;
   } finally {
     handle.busy = false;
-    if (handle.open()) working(false);
+    if (handle.open()) {
+      working(false);
+      at.focus();
+    }
   }
 }
 

@@ -17,8 +17,11 @@ const PHASES = {
 };
 const GLYPHS = { good: "✓", bad: "✕", warn: "▲", new: "+", quiet: "·" };
 
+/** Reasons that are for the log. */
+const TERSE = /^(\w+=\d+|heartbeat)$/;
+
 /** An event as `[how good, sentence]`. */
-function sentence({ name, seat, replica, was, now, done, total }) {
+function sentence({ name, seat, replica, now, done, total }) {
   const place = seat ? `seat ${seat}` : "the fleet";
   const who = replica ?? "A replica";
   switch (name) {
@@ -46,10 +49,8 @@ function sentence({ name, seat, replica, was, now, done, total }) {
       return ["good", `${who} in ${place} is passed over no longer`];
     case "rolling":
       return ["new", `Rolling replacement: ${done} of ${total} done`];
-    default: {
-      const change = was && now ? `: ${was} → ${now}` : now ? `: ${now}` : "";
-      return ["quiet", `${name.replaceAll("_", " ")}, ${place}${replica ? `, ${replica}` : ""}${change}`];
-    }
+    default:
+      return ["quiet", [name, place, replica, now].filter(Boolean).join(", ")];
   }
 }
 
@@ -64,7 +65,7 @@ export function tellEvent(event) {
     el("time", { datetime: event.time, title: time.toLocaleString() }, time.toLocaleTimeString("en-GB")),
     el("b", { "aria-hidden": "true" }, GLYPHS[tone]),
     el("span", {}, words.replace(/^seat /, "Seat "),
-      event.why ? el("small", {}, ` – ${event.why}`) : null));
+      event.why && !TERSE.test(event.why) ? el("small", {}, ` – ${event.why}`) : null));
   list.insertBefore(item, older);
   while (list.children.length > SHOWN) list.lastChild.remove();
 }
@@ -73,4 +74,6 @@ export function tellEvent(event) {
 export async function loadHistory() {
   const { events } = await get(`/api/history?limit=${SHOWN}`).catch(() => ({ events: [] }));
   events.forEach(tellEvent);
+  // Only what is new is read aloud.
+  $("timeline").setAttribute("aria-live", "polite");
 }

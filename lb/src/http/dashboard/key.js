@@ -17,15 +17,20 @@ export function badge(seat) {
 /** The box: `ring` shows the way. Returns `explain(key)`, and `again()` for the same key. */
 export function keyBox(ring) {
   let asked = null;
+  let drawn = "";
   const again = async () => {
     if (asked === null) return;
     const key = asked;
     try {
       const explained = await get(`/api/explain?key=${encodeURIComponent(key)}`);
-      if (key !== asked) return;
+      const state = JSON.stringify({ ...explained, epoch: null });
+      // What is the same is not read aloud again.
+      if (key !== asked || state === drawn) return;
+      drawn = state;
       $("way").replaceChildren(...describe(explained));
       ring.mark({ slot: explained.slot, walk: stops(explained) });
     } catch (error) {
+      drawn = "";
       ring.mark(null);
       $("way").replaceChildren(el("p", { class: "error" }, error.message));
     }
@@ -41,7 +46,7 @@ export function keyBox(ring) {
     explain($("key").value);
   });
   $("key-clear").addEventListener("click", () => {
-    asked = null;
+    [asked, drawn] = [null, ""];
     $("key").value = "";
     $("way").replaceChildren();
     show($("key-clear"), false);
@@ -58,10 +63,11 @@ function describe(explained) {
   const { key, number, slot, walk, chosen, policy = "hash" } = explained;
   const step = (name, ...value) => el("li", {}, el("small", {}, name), el("b", {}, ...value));
   const steps = [
-    step("key", shorten(key)), step("number", shorten(number)), step("slot", String(slot)),
+    step("key", shorten(key, 12)), step("number", shorten(number, 8)), step("slot", String(slot)),
     step("seat", chosen ? badge(chosen.seat) : "–"), step("replica", chosen?.replica ?? (policy === "hash" ? "none: 503" : `as ${policy} has it`)),
   ];
-  const at = walk.findIndex(({ seat }) => seat === chosen?.seat);
+  // Nobody chosen: all are passed over, or the walk is that of the retries.
+  const at = chosen ? walk.findIndex(({ seat }) => seat === chosen.seat) : policy === "hash" ? walk.length : -1;
   const passed = walk.slice(0, Math.max(0, at)).slice(0, STOPS);
   const next = walk.slice(at + 1, at + STOPS);
   const place = ({ seat, replica, skip }) =>
@@ -73,4 +79,4 @@ function describe(explained) {
   return nodes.filter((node) => node !== null);
 }
 
-const shorten = (text) => (text.length > 12 ? `${text.slice(0, 6)}…${text.slice(-4)}` : text);
+const shorten = (text, most) => (text.length > most ? `${text.slice(0, most / 2)}…${text.slice(1 - most / 2)}` : text);

@@ -29,8 +29,8 @@ subscribe((what) => {
     explainAgain();
   }
   if (what === "ring") drawRing();
-  if (what === "traffic") drawLine();
   drawTotals();
+  if (what === "traffic") drawLine();
   drawReplicas({ manage: openSeat, pointed });
   drawCenter(ring.highlit);
 });
@@ -60,9 +60,7 @@ function drawRing() {
   if (state === drawn) return;
   drawn = state;
   ring.set(map.owners, vacant);
-  const shares = fleet.seats.slice(0, 50).map((seat) => `seat ${seat.seat}: ${count(seat.slots)}`);
-  $("ring-canvas").setAttribute("aria-label",
-    `The ring of ${count(map.slots)} slots. Arrow keys go through the seats. ${shares.join(", ")}.`);
+  $("ring-canvas").setAttribute("aria-label", `The ring of ${count(map.slots)} slots. Arrow keys go through the seats.`);
 }
 
 /** In the middle: one seat, or what is best known of all. */
@@ -71,7 +69,7 @@ function drawCenter(highlit) {
   if (!fleet) return;
   const seat = fleet.seats.find(({ seat }) => seat === highlit);
   const lines = seat
-    ? [`seat ${seat.seat}`, seat.replica?.name ?? "vacant",
+    ? [`seat ${seat.seat}`, seat.replica?.name ?? (seat.drained ? `${seat.drained.name}, drained` : "vacant"),
        `${count(seat.slots)} slots, ${percent(100 * keyShare(seat))}`]
     : [count(fleet.seats.length), fleet.seats.length === 1 ? "seat" : "seats", `${count(fleet.layout.slots)} slots`];
   const center = $("ring-center");

@@ -14,22 +14,21 @@ const KEPT = 200_000;
 export function openSeat(number) {
   const seat = store.fleet.seats.find(({ seat }) => seat === number);
   if (!seat) return;
-  const { replica, drained } = seat;
+  const replica = seat.replica ?? seat.drained;
   const button = (label, action, danger) =>
     el("button", { type: "button", class: danger ? "danger" : null, onclick: action }, label);
   const actions = [button("Weight …", () => openWeight(seat))];
-  // Drained, and dead since: the seat still has its name.
-  const named = replica ?? (drained && { name: drained });
-  if (named) {
+  if (replica) {
+    const [verb, ...told] = replica.drained ? undrain(replica) : drain(replica);
     actions.push(
-      drained ? button("Undrain …", () => openUndrain(named)) : button("Drain …", () => openDrain(named)),
-      button("Replace …", () => openReplace(number, named)),
-      button("Remove …", () => openRemove(number, named), true),
+      button(`${verb} …`, () => openSteer(verb, replica, ...told)),
+      button("Replace …", () => openSteer("Replace", replica, ...replace(replica))),
+      button("Logs", () => openLogs(replica)),
     );
   }
-  if (replica) actions.splice(-1, 0, button("Logs", () => openLogs(replica)));
+  actions.push(button("Remove …", () => openRemove(number, replica), true));
   const facts = replica && {
-    Phase: `${replica.phase} ${age(replica)}`,
+    Phase: `${replica.phase}${replica.drained ? ", drained by hand" : ` ${age(replica)}`}`,
     "Passed over": replica.skip ?? "no",
     Address: replica.address ?? "–",
     Id: replica.id ?? "–",
@@ -38,62 +37,45 @@ export function openSeat(number) {
   const all = { ...facts, Weight: count(seat.weight), Slots: `${count(seat.slots)} of ${count(store.fleet.layout.slots)}` };
   const list = Object.entries(all).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
   openDialog({
-    title: `Seat ${number}: ${named?.name ?? "vacant"}`,
-    body: [el("div", { class: "actions" }, ...actions), el("dl", { class: "facts" }, ...list)],
+    title: `Seat ${number}: ${replica?.name ?? "vacant"}`,
+    body: [el("div", { class: "actions" }, ...actions), el("dl", {}, ...list)],
   });
 }
 
-function openConfirm({ title, words, label, danger, method = "POST", path, done }) {
-  const run = async () => {
-    await change(method, path);
-    refresh();
-    return done;
-  };
-  openDialog({ title, body: words.map((word) => el("p", {}, word)), confirm: { label, danger, run } });
-}
+const drain = ({ name }) => ["Drain",
+  "It gets no new request and finishes what it has; its keys go to the next seats, and its seat waits. " +
+  "It is kept alive: undrain brings it and its keys back.",
+  `${name} is draining.`];
+
+const undrain = ({ name, phase }) => ["Undrain",
+  `${phase === "dead" ? "It has died: a new replica starts for its seat" : "It takes its seat again"}, and its keys come home.`,
+  `The seat of ${name} is taken again.`];
+
+const replace = ({ name, seat }) => [
+  `A new replica starts for seat ${seat}; once it is ready it takes the seat over, and ${name} is drained and stopped. ` +
+  "No key changes its seat.",
+  `${name} is replaced.`];
 
 const pathOf = (replica, what) => `/api/replicas/${encodeURIComponent(replica.name)}/${what}`;
 
-function openDrain(replica) {
-  openConfirm({
-    title: `Drain ${replica.name}?`,
-    words: [
-      "It gets no new request and finishes what it has; its keys go to the next seats, and its seat waits.",
-      "It is kept alive: undrain brings it and its keys back.",
-    ],
-    label: `Drain ${replica.name}`,
-    path: pathOf(replica, "drain"),
-    done: `${replica.name} is draining.`,
-  });
+function openSteer(verb, replica, words, done) {
+  const label = `${verb} ${replica.name}`;
+  openConfirm({ title: `${label}?`, words, label, path: pathOf(replica, verb.toLowerCase()), done });
 }
 
-function openUndrain(replica) {
-  openConfirm({
-    title: `Undrain ${replica.name}?`,
-    words: ["It takes its seat again, and its keys come home."],
-    label: `Undrain ${replica.name}`,
-    path: pathOf(replica, "undrain"),
-    done: `${replica.name} has its seat again.`,
-  });
-}
-
-function openReplace(seat, replica) {
-  openConfirm({
-    title: `Replace ${replica.name}?`,
-    words: [
-      `A new replica starts for seat ${seat}; once it is ready it takes the seat over, and ${replica.name} is drained and stopped.`,
-      "No key changes its seat.",
-    ],
-    label: `Replace ${replica.name}`,
-    path: pathOf(replica, "replace"),
-    done: `${replica.name} is replaced.`,
-  });
+function openConfirm({ title, words, label, path, done }) {
+  const run = async () => {
+    await change("POST", path);
+    refresh();
+    return done;
+  };
+  openDialog({ title, body: [el("p", {}, words)], confirm: { label, run } });
 }
 
 export function openRolling() {
   openConfirm({
     title: "Replace every replica, one after the other?",
-    words: ["Each new replica is ready before the next old one leaves. No key changes its seat; the events tell how far it is."],
+    words: "Each new replica is ready before the next old one leaves. No key changes its seat; the events tell how far it is.",
     label: "Replace all",
     path: "/api/rolling-replace",
     done: "The rolling replacement has begun.",
@@ -101,7 +83,7 @@ export function openRolling() {
 }
 
 function openLogs(replica) {
-  const shown = el("pre", { tabindex: "0", "aria-label": `Log of ${replica.name}` }, "…");
+  const shown = el("pre", { tabindex: "0", "aria-label": `Log of ${replica.name}` }, "It has written nothing yet.");
   const ended = new AbortController();
   const dialog = openDialog({
     title: `Log of ${replica.name}`, body: [shown], wide: true, closed: () => ended.abort(),
@@ -117,7 +99,6 @@ function openLogs(replica) {
       text(shown, log);
       if (atEnd) shown.scrollTop = shown.scrollHeight;
     }
-    if (log === "") text(shown, "It has written nothing.");
   };
   read().catch((error) => error.name !== "AbortError" && dialog.fail(error.message));
 }

@@ -19,7 +19,8 @@ export function drawReplicas({ manage, pointed }) {
   const { fleet, traffic } = store;
   if (!fleet) return;
   const wanted = $("filter").value.trim().toLowerCase();
-  const matches = ({ seat, replica, drained }) => `${seat} ${replica?.name ?? drained ?? ""}`.toLowerCase().includes(wanted);
+  const words = ({ seat, replica, drained }) => `${seat} ${(replica ?? drained)?.name ?? ""} ${phaseOf(replica ?? drained)}`;
+  const matches = (seat) => words(seat).toLowerCase().includes(wanted);
   const matching = wanted === "" ? fleet.seats : fleet.seats.filter(matches);
   const shown = matching.slice(0, SHOWN);
   const kept = new Set(shown.map(({ seat }) => seat));
@@ -37,6 +38,7 @@ export function drawReplicas({ manage, pointed }) {
   });
   show($("filter"), fleet.seats.length > 12);
   show($("empty"), fleet.seats.length === 0);
+  show($("table"), fleet.seats.length > 0);
   const hidden = matching.length - shown.length;
   const note = hidden > 0 ? `the first ${SHOWN} of ${count(matching.length)}` : plural(fleet.seats.length, "seat");
   text($("replicas-note"), traffic ? `${note}, load of the last ${traffic.seconds} s` : note);
@@ -64,22 +66,20 @@ function newRow(seat, manage, pointed) {
     cell("Keys against load", { class: "shares" }, bar("keys", "share of keys"), bar("load", "share of load")),
     cell("", { class: "action" }, button));
   parts.keysBar.style.background = color(seat);
-  node.addEventListener("pointerenter", () => pointed(seat));
-  node.addEventListener("pointerleave", () => pointed(null));
-  node.addEventListener("focusin", () => pointed(seat));
-  node.addEventListener("focusout", () => pointed(null));
+  for (const event of ["pointerenter", "focusin"]) node.addEventListener(event, () => pointed(seat));
+  for (const event of ["pointerleave", "focusout"]) node.addEventListener(event, () => pointed(null));
   return { node, parts };
 }
 
 function fill({ node, parts }, seat, top) {
-  const { replica } = seat;
+  const replica = seat.replica ?? seat.drained;
   const load = loadOf(replica);
-  const phase = replica?.phase ?? "vacant";
-  const name = replica?.name ?? seat.drained;
-  text(parts.name, name ?? "vacant");
-  text(parts.note, [age(replica), seat.weight === 100 ? "" : `weight ${seat.weight}`].filter(Boolean).join(" · "));
+  const phase = phaseOf(replica);
+  const name = replica?.name;
+  text(parts.name, name ?? "–");
+  text(parts.note, [age(seat.replica), seat.weight === 100 ? "" : `weight ${seat.weight}`].filter(Boolean).join(" · "));
   text(parts.phase, `${GLYPHS[phase] ?? "·"} ${phase}`);
-  text(parts.skip, replica?.skip ? `passed over: ${replica.skip}` : "");
+  text(parts.skip, replica?.drained ? (phase === "dead" ? "drained" : "by hand") : (replica?.skip ?? ""));
   node.dataset.phase = phase;
   text(parts.flight, replica ? count(load?.in_flight ?? replica.in_flight) : "–");
   text(parts.rate, rate(load?.requests_per_second));
@@ -93,6 +93,8 @@ function fill({ node, parts }, seat, top) {
   if (parts.button.getAttribute("aria-label") !== label) parts.button.setAttribute("aria-label", label);
 }
 
+const phaseOf = (replica) => replica?.phase ?? "vacant";
+
 /** How long a replica is ready. */
 export function age(replica) {
   if (!replica?.ready_at) return "";
@@ -100,9 +102,10 @@ export function age(replica) {
 }
 
 function drawOthers(others) {
-  show($("others"), others.length > 0);
+  const leaving = others.filter(({ drained }) => !drained);
+  show($("others"), leaving.length > 0);
   const item = ({ name, phase, in_flight: inFlight }) =>
     el("li", {}, el("b", {}, name), ` ${GLYPHS[phase] ?? "·"} ${phase}, ${count(inFlight)} in flight`);
   const list = $("others").querySelector("ul");
-  if (others.length > 0 || list.children.length > 0) list.replaceChildren(...others.slice(0, SHOWN).map(item));
+  if (leaving.length > 0 || list.children.length > 0) list.replaceChildren(...leaving.slice(0, SHOWN).map(item));
 }

@@ -143,7 +143,7 @@ export class Ring {
 
   drawDense(context, scale) {
     const bands = this.bands.map((band) => ({ ...band, r0: band.r0 * scale, r1: band.r1 * scale }));
-    drawDense(context, bands, this.slots, this.style.getPropertyValue("--card").trim());
+    drawDense(context, bands, this.slots, this.style.backgroundColor);
   }
 
   /** All seats, or `only` one. */
@@ -162,10 +162,10 @@ export class Ring {
       const thin = band.vacant.has(seat) ? (r1 - r0) * 0.32 : 0;
       for (const run of runs) this.addRun(path, run, r0 + thin, r1 - thin);
       context.globalAlpha = faint && only === null ? 0.2 : 1;
-      context.fillStyle = seat === null ? this.style.getPropertyValue("--line") : color(seat);
+      context.fillStyle = seat === null ? this.style.borderTopColor : color(seat);
       context.fill(path);
       if (seat !== null && hatch(seat) > 0) this.fillHatch(context, path, seat);
-      if (seat !== null) this.drawNumbers(context, runs, (r0 + r1) / 2, r1 - r0 - 2 * thin);
+      if (seat !== null && !faint) this.drawNumbers(context, runs, (r0 + r1) / 2, r1 - r0 - 2 * thin);
     }
     context.globalAlpha = 1;
   }

@@ -6,7 +6,7 @@ import { get } from "/dashboard/api.js";
 const GATHER = 120;
 
 export const store = {
-  /** As /api/state has it. */
+  /** As /api/state has it; each seat has also `drained`: who was drained from it, or null. */
   fleet: null,
   /** As /api/ring has it. */
   ring: null,
@@ -24,6 +24,8 @@ export const subscribe = (changed) => listeners.push(changed);
 const tell = (what) => listeners.forEach((changed) => changed(what));
 
 export function setFleet(fleet) {
+  const drained = new Map(fleet.others.filter((other) => other.drained).map((other) => [other.seat, other]));
+  for (const seat of fleet.seats) seat.drained = drained.get(seat.seat) ?? null;
   store.fleet = fleet;
   tell("fleet");
   if (store.ring?.digest !== fleet.digest) refreshRing();
@@ -39,11 +41,14 @@ let gathering = null;
 
 /** Asks for the state soon; many wishes are one question. */
 export function refresh() {
-  gathering ??= setTimeout(async () => {
+  gathering ??= setTimeout(() => {
     gathering = null;
-    await get("/api/state").then(setFleet, () => {});
+    refreshFleet();
   }, GATHER);
 }
+
+/** Asks for the state now. */
+export const refreshFleet = () => get("/api/state").then(setFleet, () => {});
 
 let asking = null;
 

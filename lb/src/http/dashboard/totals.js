@@ -9,20 +9,16 @@ const SHOWN = 120;
 const rates = [];
 const tiles = new Map();
 
-function tile(name, title) {
+function tile(name, title, value, note = "", bad = false) {
   if (!tiles.has(name)) {
-    const value = el("b");
-    const note = el("small");
-    $("totals").append(el("div", { class: "tile", "data-total": name }, el("span", {}, title), value, note));
-    tiles.set(name, { value, note });
+    tiles.set(name, el("div", { class: "tile", "data-total": name }, el("span", {}, title), el("b"), el("small")));
+    $("totals").append(tiles.get(name));
   }
-  return tiles.get(name);
-}
-
-function set(name, title, value, note = "") {
-  const { value: shown, note: small } = tile(name, title);
+  const node = tiles.get(name);
+  const [, shown, small] = node.children;
   text(shown, value);
   text(small, note);
+  node.classList.toggle("bad", bad);
 }
 
 export function drawTotals() {
@@ -30,25 +26,24 @@ export function drawTotals() {
   if (!fleet) return;
   const serving = fleet.seats.filter(({ replica }) => ["ready", "suspect"].includes(replica?.phase)).length;
   const measured = traffic !== null;
-  set("ready", "Ready", `${count(serving)} / ${count(fleet.target)}`, serving < fleet.target ? "below target" : "on target");
-  tiles.get("ready").value.parentNode.classList.toggle("bad", serving < fleet.target);
+  const note = serving === 0 ? "requests get 503" : serving < fleet.target ? "below target" : "on target";
+  tile("ready", "Ready", `${count(serving)} / ${count(fleet.target)}`, note, note !== "on target");
   const errors = traffic?.errors_per_second;
-  set("rate", "Requests / s", rate(traffic?.requests_per_second), measured ? `${rate(errors)} errors / s` : "");
-  tiles.get("rate").value.parentNode.classList.toggle("bad", errors > 0);
-  set("p99", "p99", ms(traffic?.p99_ms), measured ? `p50 ${ms(traffic.p50_ms)}` : "");
+  tile("rate", "Requests / s", rate(traffic?.requests_per_second), measured ? `${rate(errors)} errors / s` : "", errors > 0);
+  tile("p99", "p99", ms(traffic?.p99_ms), measured ? `p50 ${ms(traffic.p50_ms)}` : "");
   const inFlight = fleet.seats.reduce((sum, { replica }) => sum + (replica?.in_flight ?? 0), 0);
-  set("flight", "In flight", count(traffic?.in_flight ?? inFlight));
-  set("peak", "Peak to average", ratio(traffic?.peak_to_average), measured ? "of the load" : "");
-  set("epoch", "Epoch", count(fleet.epoch), fleet.digest.slice(0, 8));
+  tile("flight", "In flight", count(traffic?.in_flight ?? inFlight));
+  tile("peak", "Peak / average", ratio(traffic?.peak_to_average), measured ? "load, last minute" : "");
+  tile("epoch", "Epoch", count(fleet.epoch), `slot map ${fleet.digest.slice(0, 8)}`);
 }
 
 /** One more second of traffic. */
 export function drawLine() {
   rates.push(store.traffic.requests_per_second ?? 0);
   if (rates.length > SHOWN) rates.shift();
-  const { value } = tile("rate", "");
-  let canvas = value.parentNode.querySelector("canvas");
-  if (!canvas) value.parentNode.append((canvas = el("canvas", { role: "img", "aria-label": "requests a second" })));
+  const at = tiles.get("rate");
+  if (!at) return;
+  const canvas = at.querySelector("canvas") ?? at.appendChild(el("canvas", { role: "img", "aria-label": "requests a second" }));
   const scale = devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   canvas.width = width * scale;

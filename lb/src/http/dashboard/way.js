@@ -5,14 +5,14 @@ import { distance } from "/dashboard/slots.js";
 
 const TURN = 2 * Math.PI;
 
-/** How far outside the ring the numbered stops stand, and how large they are. */
+/** How far outside the ring the stops stand, and how large they are. */
 const AWAY = 15;
 const SIZE = 8;
 
 /** `ring.way` is `{slot, walk: [{seat, taken}]}`; the context's origin is the ring's centre. */
 export function drawWay(context, ring) {
   const { slot, walk } = ring.way;
-  const [line, card] = ["--text", "--card"].map((name) => ring.style.getPropertyValue(name));
+  const { color: line, backgroundColor: card } = ring.style;
   const start = ring.angle(slot + 0.5);
   drawKey(context, start, ring.outer - ring.depth - 10, ring.outer + 6, line);
   const stops = walk
@@ -24,7 +24,6 @@ export function drawWay(context, ring) {
   context.setLineDash([2, 3]);
   context.stroke();
   context.setLineDash([]);
-  context.font = `600 10px ${ring.style.fontFamily}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   let last = -Infinity;
@@ -37,7 +36,8 @@ export function drawWay(context, ring) {
     context.strokeStyle = taken ? line : color(seat);
     context.stroke();
     context.fillStyle = taken ? ink(seat) : line;
-    context.fillText(index + 1, x, y + 0.5);
+    context.font = `600 ${[0, 10, 10, 8, 6][String(seat).length] ?? 5}px ${ring.style.fontFamily}`;
+    context.fillText(seat, x, y + 0.5);
   });
 }
 

@@ -33,9 +33,7 @@ impl Project {
         );
         std::fs::write(directory.path().join("Dockerfile"), text).unwrap();
         build_image(&own_image, directory.path());
-        let [port, admin_port] = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-        let [port, admin_port] =
-            [&port, &admin_port].map(|free| free.local_addr().unwrap().port().to_string());
+        let [port, admin_port] = [(); 2].map(|()| crate::port::free().to_string());
         Some(Self { cluster, own_image, port, admin_port })
     }
 

@@ -14,8 +14,8 @@ fn a_drained_container_keeps_its_name_and_its_remains_keep_the_seat() {
     assert_eq!(post(&lb, "/api/replicas/server2/drain").0, 200);
     assert_eq!(cluster.containers(), ["server1", "server2"]);
     docker(&["kill", &cluster.container("server2")]).unwrap();
-    lb.until("it is dead", |lb| lb.state()["seats"][1]["replica"].is_null());
-    assert_eq!(lb.state()["seats"][1]["drained"], "server2");
+    lb.until("it is dead", |lb| lb.state()["others"][0]["phase"] == "dead");
+    assert_eq!(lb.state()["others"][0]["drained"], true);
     assert_eq!(inspect(&cluster.container("server2"), ".State.Running"), json!(false));
     assert_eq!(lb.names(), ["server1"]);
     let (status, undrained) = post(&lb, "/api/replicas/server2/undrain");

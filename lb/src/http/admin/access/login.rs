@@ -89,7 +89,7 @@ pub(in super::super) async fn by_form(
 ) -> HttpResponse {
     let form = match timeout(PATIENCE, body.to_bytes_limited(LONGEST_FORM)).await {
         Ok(Ok(Ok(form))) => form,
-        Ok(Ok(Err(error))) => return Error::BadBody(format!("The form broke off: {error}")).error_response(),
+        Ok(Ok(Err(error))) => return Error::Bad(format!("The form broke off: {error}")).error_response(),
         Ok(Err(_)) => return Error::FormTooLarge(LONGEST_FORM).error_response(),
         Err(_) => return Error::TooSlow(PATIENCE).error_response(),
     };

@@ -39,6 +39,7 @@ impl Modify for Answers {
                 for response in head.responses.responses.values_mut() {
                     if let RefOr::T(response) = response {
                         response.content.clear();
+                        response.links.clear();
                     }
                 }
             }

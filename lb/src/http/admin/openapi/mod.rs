@@ -1,9 +1,8 @@
 //! /api/openapi.json: the admin listener, described by what its handlers and types say of themselves.
 //!
-//! - `common`: the answers that any call may get · `schema`: bodies that have no type of their own
+//! - `common`: the answers that any call may get
 
 mod common;
-mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +14,6 @@ use utoipa::openapi::{OpenApi, PathItem};
 use utoipa::{OpenApi as _, ToSchema};
 
 use common::Answers;
-pub(super) use schema::{Answered, Call, PlanCall, Planned, Rolling, Steered, Unsteered, Weighed, Weighing};
 
 /// Why a call was refused; nothing has changed.
 #[derive(ToSchema)]
@@ -34,14 +32,6 @@ pub(super) struct Failure {
 #[allow(dead_code, reason = "as above")]
 pub(super) enum Failed {
     Failure,
-}
-
-/// Always this.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[allow(dead_code, reason = "it only stands for the word that handlers write")]
-pub(super) enum Done {
-    Successful,
 }
 
 /// The document.
