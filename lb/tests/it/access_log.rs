@@ -161,6 +161,46 @@ fn a_client_that_leaves_is_told_from_one_that_stays() {
 }
 
 #[test]
+fn the_client_is_the_one_that_a_trusted_proxy_names() {
+    let log = Log::new();
+    let origin = Origin::saying(OK);
+    let args = [&log.flag("json"), "--trusted-proxies=127.0.0.1", "--workers=1", "--control=token"];
+    let lb = Origin::balanced(&[&origin], &args);
+    let proxied = [("X-Forwarded-For", "192.0.2.1")];
+    assert_eq!(
+        (get(&lb, "/", &proxied), get(&lb, "/rep", &proxied), get(&lb, "/heartbeat", &proxied)),
+        (200, 401, 200)
+    );
+    let via = "1.1 lb,".repeat(10);
+    assert_eq!(get(&lb, "/loop", &[proxied[0], ("Via", &via)]), 508);
+    assert_eq!(get(&lb, "/", &[]), 200);
+    let clients: Vec<_> = log.entries(5).iter().map(|line| line["client"].clone()).collect();
+    assert_eq!(clients, ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1", "127.0.0.1"]);
+}
+
+#[test]
+fn a_named_pipe_keeps_nobody_waiting() {
+    let log = Log::new();
+    let origin = Origin::saying(OK);
+    let made = Command::new("mkfifo").arg(log.path()).status().unwrap();
+    assert!(made.success());
+    let mut lb = Origin::balanced(&[&origin], &[&log.flag("json")]);
+    // More than a pipe holds.
+    for _ in 0..400 {
+        assert_eq!(get(&lb, "/", &[]), 200);
+    }
+    lb.wait_for("access log fails error=");
+    let pipe = std::fs::File::open(log.path()).unwrap();
+    let mut lines = BufReader::new(pipe).lines();
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["status"], 200);
+    drop(lines);
+    assert_eq!(get(&lb, "/", &[]), 200);
+    lb.signal(Signal::TERM);
+    assert!(lb.ended().success());
+}
+
+#[test]
 fn a_retry_tells_why_the_first_choice_was_passed_over() {
     let log = Log::new();
     let mut origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];

@@ -203,6 +203,25 @@ fn limits_towards_clients() {
 }
 
 #[test]
+fn trusted_proxies_count_on_connections_that_are_open() {
+    let (file, origins, lb) = balanced("key = 'path'");
+    let mut kept = Wire::connect(lb.traffic);
+    let mut chain = || {
+        kept.say("GET /x HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+        assert_eq!(kept.reply().unwrap().status(), 200);
+        let seen: Vec<_> = origins.iter().flat_map(Origin::seen).collect();
+        assert_eq!(seen.len(), 1);
+        seen[0].fields("x-forwarded-for").join("|")
+    };
+    assert_eq!(chain(), "127.0.0.1");
+    let text = "key = 'path'\ntrusted-proxies = ['127.0.0.1']";
+    assert_eq!(file.say(&lb, text), message(&["trusted-proxies"], &[]));
+    assert_eq!(chain(), "192.0.2.1, 127.0.0.1");
+    assert_eq!(file.say(&lb, "key = 'path'"), message(&["trusted-proxies"], &[]));
+    assert_eq!(chain(), "127.0.0.1");
+}
+
+#[test]
 fn the_target_follows_the_file_where_that_has_changed() {
     let file = File::new("replicas = 2");
     let mut lb = Balancer::start(&["--config", file.path(), "--workers", "1"]);
