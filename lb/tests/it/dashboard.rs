@@ -459,7 +459,7 @@ fn a_balancer_that_is_gone_is_stale_until_it_is_back() {
 fn a_thousand_seats_of_65536_slots_are_all_drawn() {
     let upstreams: Vec<String> =
         (0..1000).map(|n| format!("--upstream=u{n}=127.1.{}.{}:9", n / 250, n % 250 + 1)).collect();
-    let mut args = vec!["--runtime", "static", "--layout", "rendezvous", "--slots", "65536"];
+    let mut args = vec!["--runtime", "static", "--slots", "65536", "--virtual-nodes", "60"];
     args.extend(["--heartbeat-interval", "30s", "--replace-after", "60s"]);
     args.extend(upstreams.iter().map(String::as_str));
     let lb = Balancer::launch(&args);
