@@ -48,6 +48,7 @@ pub(super) struct Supplies {
     pub gate: Addr<GateActor>,
     pub key_form: KeyForm,
     pub access_log: AccessLog,
+    pub connections: Connections,
 }
 
 /// Serves clients on `listener`, by one router for each worker.
@@ -58,7 +59,6 @@ pub(super) fn serve(
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
-    let connections = Connections::new(config.max_connections);
     let (routing, limits) = (parts::router(config, &supplies.key_form), parts::inbound(config));
     let settings = parts::front(config, supplies.start_time.clone(), supplies.gate.clone());
     let ids = Arc::new(AtomicU64::new(0));
@@ -72,12 +72,12 @@ pub(super) fn serve(
     let builder = builder.listen("traffic", listener, move || {
         let (supplies, routing) = (supplies.clone(), routing.clone());
         let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), supplies.supervisor.clone());
-        let door = Rc::new(Door::new(limits, connections.clone()));
+        let door = Rc::new(Door::new(limits, supplies.connections.clone()));
         let settings = Rc::new(RefCell::new(settings.clone()));
         let (guarding, front) = (door.clone(), settings.clone());
         let worker = move || {
             let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
-            let Supplies { ring, supervisor, meter, reload, start_time, gate, key_form, access_log } =
+            let Supplies { ring, supervisor, meter, reload, start_time, gate, key_form, access_log, .. } =
                 supplies.clone();
             let router = RouterActor::new(id, routing.clone(), ring, supervisor);
             let log: Rc<dyn Witness> = Rc::new(access_log.witness());

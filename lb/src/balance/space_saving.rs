@@ -4,12 +4,13 @@
 //! offered more than N/m times is there. Who is not there was offered at most [`floor`](SpaceSaving::floor) times.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Counts the most frequent with a fixed number of counters; each has a label of its own.
 #[derive(Clone, Debug)]
 pub struct SpaceSaving<L> {
     /// Where the counter of each is.
-    places: HashMap<u64, usize>,
+    places: HashMap<u64, usize, BuildHasherDefault<Hashed>>,
     ids: Vec<u64>,
     counters: Vec<Counter<L>>,
     capacity: usize,
@@ -17,6 +18,10 @@ pub struct SpaceSaving<L> {
     /// The least count, and before which place nobody has it any more: counts only grow.
     least: (u64, usize),
 }
+
+/// The hash of what is one already.
+#[derive(Clone, Debug, Default)]
+struct Hashed(u64);
 
 /// One of the most frequent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +39,7 @@ impl<L: Default> SpaceSaving<L> {
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         Self {
-            places: HashMap::with_capacity(capacity),
+            places: HashMap::with_capacity_and_hasher(capacity, BuildHasherDefault::default()),
             ids: Vec::with_capacity(capacity),
             counters: Vec::with_capacity(capacity),
             capacity,
@@ -43,7 +48,7 @@ impl<L: Default> SpaceSaving<L> {
         }
     }
 
-    /// Counts one more. Who is new takes the counter of the least frequent, and its count as error; `label` then
+    /// Counts one more. `id` is a hash that nobody outside can choose: it is not hashed again. Who is new takes the counter of the least frequent, and its count as error; `label` then
     /// writes over the label of that one.
     pub fn offer(&mut self, id: u64, label: impl FnOnce(&mut L)) {
         self.offered += 1;
@@ -102,6 +107,20 @@ impl<L: Default> SpaceSaving<L> {
             }
             self.least = (self.floor(), 0);
         }
+    }
+}
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
     }
 }
 
@@ -187,6 +206,30 @@ mod tests {
             for (id, true_count) in truth {
                 prop_assert!(merged.contains_key(&id) || true_count <= floors);
             }
+        }
+    }
+
+    #[test]
+    fn the_heaviest_of_a_long_tail_are_named_also_after_a_flood_of_new_ones() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut harmonics = vec![1.0];
+        (2..=20_000).for_each(|n| harmonics.push(harmonics[harmonics.len() - 1] + 1.0 / f64::from(n)));
+        let mut sketch = SpaceSaving::new(256);
+        let mut truth = vec![0u64; harmonics.len()];
+        let mut offer = |id: usize| {
+            truth[id] += 1;
+            sketch.offer(id as u64, |label: &mut u64| *label = id as u64);
+        };
+        for _ in 0..100_000 {
+            let drawn = rng.f64() * harmonics[harmonics.len() - 1];
+            offer(harmonics.partition_point(|sum| *sum < drawn).min(harmonics.len() - 1));
+        }
+        (10_000..20_000).for_each(offer);
+        let mut named: Vec<_> = sketch.counters().map(|(id, one)| (one.count - one.error, id)).collect();
+        named.sort_unstable_by(|a, b| b.cmp(a));
+        for (rank, (certain, id)) in named[..20].iter().enumerate() {
+            let true_count = truth[*id as usize];
+            assert!(*id < 25 && *certain * 100 >= true_count * 95, "{rank}: {id} {certain} of {true_count}");
         }
     }
 

@@ -68,6 +68,16 @@ impl Connections {
         Self { open: Arc::default(), limit }
     }
 
+    /// How many are open, of all workers.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// How many may be open.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     pub(super) fn admit(&self) -> Admission {
         let one_more = |open| (open < self.limit).then_some(open + 1);
         let admitted = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);

@@ -48,7 +48,7 @@ pub struct ReplicaTally {
     pub durations: Histogram,
 }
 
-/// A replica in the ring, and what it has done.
+/// A replica that has a seat, or was the last to have it, and what it has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measured {
     /// Who.
@@ -57,11 +57,13 @@ pub struct Measured {
     pub weight: Weight,
     /// Requests in flight to it.
     pub in_flight: u64,
-    /// Since it came into the ring.
+    /// Since it came into the ring for the first time.
     pub tally: ReplicaTally,
+    /// Whether it is there now: one that was drained by hand may come back, and counts on.
+    pub in_ring: bool,
 }
 
-/// The replicas in the ring.
+/// Who has, or had last, which seat.
 pub type Replicas = BTreeMap<Incarnation, Measured>;
 
 impl Replies {
@@ -140,6 +142,7 @@ pub fn merge(replicas: &mut Replicas, other: &[Measured]) {
         known.weight = measured.weight;
         known.in_flight += measured.in_flight;
         known.tally += &measured.tally;
+        known.in_ring |= measured.in_ring;
     }
 }
 

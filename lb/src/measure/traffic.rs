@@ -95,13 +95,11 @@ impl Minute {
                 tally: ReplicaTally::default(),
                 measured: None,
             });
-            if measured.tally.attempts < recent.tally.attempts {
-                recent.tally = ReplicaTally::default(); // it was drained, and counts anew
-            }
             recent.measured = Some(measured.clone());
         }
         let sent: u64 = self.replicas.values().map(Recent::sent).sum();
-        let weight: u32 = replicas.values().map(|measured| measured.weight.get()).sum();
+        let in_ring = replicas.values().filter(|measured| measured.in_ring);
+        let weight: u32 = in_ring.map(|measured| measured.weight.get()).sum();
         for recent in self.replicas.values_mut() {
             recent.push(took, sent as f64 / f64::from(weight.max(1)));
         }
@@ -148,7 +146,7 @@ impl Minute {
         for recent in self.replicas.values() {
             let (requests, fair) = recent.window.minute();
             let seat = seats.entry(recent.seat).or_default();
-            *seat = (seat.0 + requests, seat.1 + fair, seat.2 || recent.measured.is_some());
+            *seat = (seat.0 + requests, seat.1 + fair, seat.2 || recent.in_ring().is_some());
         }
         let present = seats.values().filter(|(_, fair, present)| *present && *fair > 0.0);
         present.map(|(requests, fair, _)| *requests as f64 / fair).max_by(f64::total_cmp)
@@ -170,7 +168,7 @@ impl Recent {
         self.window.push(Slice {
             took,
             requests: self.sent(),
-            fair: sent_by_weight * f64::from(measured.weight.get()),
+            fair: if measured.in_ring { sent_by_weight * f64::from(measured.weight.get()) } else { 0.0 },
             errors: tally.errors().saturating_sub(self.tally.errors()),
             durations: tally.durations.since(&self.tally.durations),
         });
@@ -178,7 +176,11 @@ impl Recent {
     }
 
     fn sum(&self) -> Option<(&Measured, Sum)> {
-        Some((self.measured.as_ref()?, self.window.recent()))
+        Some((self.in_ring()?, self.window.recent()))
+    }
+
+    fn in_ring(&self) -> Option<&Measured> {
+        self.measured.as_ref().filter(|measured| measured.in_ring)
     }
 }
 
@@ -215,7 +217,8 @@ mod tests {
                 address: ([127, 0, 0, 1], 1).into(),
             };
             let weight = Weight::new(weight).unwrap();
-            let measured = Measured { replica, weight, in_flight: 3, tally: ReplicaTally::default() };
+            let measured =
+                Measured { replica, weight, in_flight: 3, tally: ReplicaTally::default(), in_ring: true };
             self.replicas.insert(Incarnation(incarnation), measured);
         }
 
@@ -279,14 +282,22 @@ mod tests {
     }
 
     #[test]
-    fn what_was_drained_and_is_back_counts_at_once() {
+    fn what_was_drained_and_is_back_counts_on_however_long_it_was_away() {
         let mut counted = Counted::default();
         counted.seat(1, 1, 100);
-        counted.second(&[(1, 100)]);
-        let drained = counted.replicas.remove(&Incarnation(1)).unwrap();
-        assert_eq!(counted.second(&[]).replicas, []);
-        counted.replicas.insert(Incarnation(1), Measured { tally: ReplicaTally::default(), ..drained });
-        assert_eq!(counted.second(&[(1, 20)]).replicas[0].requests_per_second, 40.0);
+        counted.seat(2, 2, 100);
+        counted.second(&[(1, 100), (2, 100)]);
+        let stay = |counted: &mut Counted, in_ring| {
+            counted.replicas.get_mut(&Incarnation(1)).unwrap().in_ring = in_ring;
+        };
+        stay(&mut counted, false);
+        for _ in 0..70 {
+            let traffic = counted.second(&[(2, 100)]);
+            assert_eq!(traffic.replicas.iter().map(|r| r.incarnation.0).collect::<Vec<_>>(), [2]);
+            near(traffic.peak_to_average, 1.0);
+        }
+        stay(&mut counted, true);
+        assert_eq!(counted.second(&[(1, 20), (2, 20)]).replicas[0].requests_per_second, 2.0);
     }
 
     #[test]

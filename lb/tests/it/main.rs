@@ -3,6 +3,7 @@
 
 mod access_log;
 mod admin_auth;
+mod admin_guard;
 mod balancer;
 mod browser;
 mod changes;
@@ -12,6 +13,7 @@ mod contract;
 mod corpus;
 mod corpus_replies;
 mod corpus_requests;
+mod counted;
 mod dashboard;
 mod debug_headers;
 mod docker;

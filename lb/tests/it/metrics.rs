@@ -1,6 +1,6 @@
 //! /api/traffic and /metrics: what clients saw is what was counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -262,7 +262,72 @@ fn a_tunnel_a_client_that_leaves_and_an_empty_fleet_are_counted_too() {
     assert_eq!(counted(lb.admin), Counts::from(expected));
     let metrics = scrape(lb.admin);
     assert_eq!(metrics["lb_replica_requests_total{seat=\"\",replica=\"\",status=\"5xx\"}"], 1.0);
-    assert!(!metrics.keys().any(|name| name.contains("server1")), "{metrics:#?}");
+    lb.until("its series have left", |lb| !scrape(lb.admin).keys().any(|name| name.contains("server1")));
+}
+
+/// What the README of Grafana says there is: name, type and labels.
+fn documented() -> BTreeSet<(String, String, BTreeSet<String>)> {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/grafana/README.md");
+    let text = std::fs::read_to_string(readme).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `lb_"));
+    let row = |row: &str| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let labels = cells[2].split(", ").filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        (format!("lb_{}", cells[0].trim_end_matches('`')), cells[1].to_owned(), labels)
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn the_readme_names_every_metric_with_its_type_and_labels() {
+    let lb = Balancer::start(&["--replicas", "2"]);
+    lb.until("a minute's balance is told", |lb| {
+        lb.owner("key");
+        scrape(lb.admin).contains_key("lb_peak_to_average_ratio")
+    });
+    let text = String::from_utf8(call(lb.admin, "GET", "/metrics", &[], b"").body).unwrap();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let found = types.map(|line| {
+        let (name, kind) = line.split_once(' ').unwrap();
+        let sample = if kind == "histogram" { format!("{name}_bucket") } else { name.to_owned() };
+        let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(&sample));
+        let labels =
+            series.flat_map(|series| series.split_once('{').map_or("", |(_, rest)| rest).split("\","));
+        let labels = labels.filter_map(|label| Some(label.split_once('=')?.0.to_owned()));
+        (name.to_owned(), kind.to_owned(), labels.filter(|label| label != "le").collect())
+    });
+    assert_eq!(found.collect::<BTreeSet<_>>(), documented());
+}
+
+#[test]
+fn a_drained_replica_keeps_its_series_and_counts_on_when_it_is_back() {
+    let lb = Balancer::start(&["--replicas", "2", "--workers", "2"]);
+    let keys: Vec<String> = (0..200).map(|n| format!("key{n}")).collect();
+    let of_first = keys.iter().filter(|key| lb.owner(key) == "server1").count() as f64;
+    let steer = |what: &str| {
+        let path = format!("/api/replicas/server1/{what}");
+        assert_eq!(call(lb.admin, "POST", &path, &[("X-LB-Admin", "1")], b"").status, 200, "{what}");
+    };
+    let attempts = "lb_replica_attempts_total{seat=\"1\",replica=\"server1\"}";
+    let replies = "lb_replica_requests_total{seat=\"1\",replica=\"server1\",status=\"2xx\"}";
+    let counted = || {
+        let metrics = scrape(lb.admin);
+        (metrics[attempts], metrics[replies], metrics["lb_seats_drained"])
+    };
+    assert!(of_first > 10.0);
+    assert_eq!(counted(), (of_first, of_first, 0.0));
+    steer("drain");
+    assert!(keys.iter().all(|key| lb.owner(key) == "server2"));
+    assert_eq!(counted(), (of_first, of_first, 1.0));
+    steer("undrain");
+    lb.until("it serves again", |lb| lb.names().len() == 2);
+    keys.iter().for_each(|key| drop(lb.owner(key)));
+    assert_eq!(counted(), (2.0 * of_first, 2.0 * of_first, 0.0));
+    // Who is gone leaves, whoever has the seat or the name next begins anew.
+    assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1,"hostnames":["server1"]}"#).0, 200);
+    lb.until("its series have left", |lb| !scrape(lb.admin).contains_key(attempts));
+    assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["server1"]}"#).0, 200);
+    assert_eq!(scrape(lb.admin)[attempts], 0.0);
 }
 
 #[test]

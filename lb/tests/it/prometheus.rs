@@ -183,3 +183,18 @@ fn the_rules_are_clean() {
     let checked = Command::new("promtool").args(["check", "rules"]).arg(docs("alerts.yml")).output().unwrap();
     assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
 }
+
+#[test]
+fn each_alert_fires_when_it_should_and_not_otherwise() {
+    if is_missing("promtool") {
+        return;
+    }
+    let tested =
+        Command::new("promtool").args(["test", "rules"]).arg(docs("alerts_test.yml")).output().unwrap();
+    assert!(tested.status.success(), "{tested:?}");
+    let tests = std::fs::read_to_string(docs("alerts_test.yml")).unwrap();
+    let alerts = std::fs::read_to_string(docs("alerts.yml")).unwrap();
+    for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(tests.contains(&format!("\"{alert}\"")), "{alert} is not tested");
+    }
+}

@@ -13,7 +13,7 @@ use super::super::router::{Answer, Counts};
 pub(super) struct Gathered {
     routers: BTreeMap<RouterId, (Answer, Duration)>,
     /// What routers counted that have ended.
-    ended: (Tally, Counts),
+    ended: (Tally, Counts, Replicas),
 }
 
 /// Everything that was counted. Nothing in `tally` and `counts` ever decreases, but what is in flight.
@@ -23,7 +23,7 @@ pub struct Totals {
     pub tally: Tally,
     /// What the routers have done beside forwarding.
     pub counts: Counts,
-    /// The replicas in the ring.
+    /// Who had each seat last, by any router's account.
     pub replicas: Replicas,
     /// What waits, by router.
     pub queues: BTreeMap<RouterId, Queues>,
@@ -60,11 +60,15 @@ impl Gathered {
         last.tally.in_flight = 0;
         self.ended.0 += &last.tally;
         self.ended.1 += last.counts;
+        for measured in &mut last.replicas {
+            (measured.in_flight, measured.in_ring) = (0, false);
+        }
+        merge(&mut self.ended.2, &last.replicas);
     }
 
     pub fn totals(&self) -> Totals {
-        let (tally, counts) = self.ended.clone();
-        let mut totals = Totals { tally, counts, ..Totals::default() };
+        let (tally, counts, replicas) = self.ended.clone();
+        let mut totals = Totals { tally, counts, replicas, ..Totals::default() };
         for (router, (answer, after)) in &self.routers {
             totals.tally += &answer.tally;
             totals.counts += answer.counts;

@@ -1,7 +1,7 @@
 //! What a router knows of the ring: leases, and the replicas of all occupied seats.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use actix::{Addr, MailboxError, Recipient};
@@ -9,7 +9,7 @@ use actix::{Addr, MailboxError, Recipient};
 use crate::balance::Budget;
 use crate::fleet::RouterId;
 use crate::measure::tally::Tally;
-use crate::ring::{Incarnation, Layout, Seated, Slot};
+use crate::ring::{Incarnation, Layout, SeatId, Seated, Slot};
 use crate::upstream::Pool;
 
 use super::super::ring::{Found, Lookup, Registered, RingActor};
@@ -31,6 +31,8 @@ pub(super) struct Router {
     pub hot: RefCell<Hot>,
     /// The replicas of the occupied seats, in seat order.
     pub seated: RefCell<Vec<Rc<Upstream>>>,
+    /// Who had each seat last, in the ring or not.
+    pub last: RefCell<BTreeMap<SeatId, Rc<Upstream>>>,
     /// The weight of those that are not passed over.
     pub open_weight: Cell<u64>,
     pub pool: Pool,
@@ -74,6 +76,7 @@ impl Router {
             in_flight: Cell::new(0),
             hot: RefCell::new(hot),
             seated: RefCell::default(),
+            last: RefCell::default(),
             open_weight: Cell::new(0),
             pool,
             notices,
@@ -159,21 +162,16 @@ impl Router {
         for incarnation in gone {
             self.pool.retire(*incarnation, abort);
             let mut upstreams = self.upstreams.borrow_mut();
-            match upstreams.get(incarnation) {
-                Some(upstream) if upstream.in_flight.get() > 0 => {
-                    upstream.gone.set(true);
-                    busy.push(*incarnation);
-                }
-                _ => drop(upstreams.remove(incarnation)),
+            let Some(upstream) = upstreams.get(incarnation) else { continue };
+            upstream.gone.set(true);
+            if upstream.in_flight.get() > 0 {
+                busy.push(*incarnation);
+            } else {
+                upstreams.remove(incarnation);
             }
         }
         self.seat(seated);
         busy
-    }
-
-    /// A replica in the ring, or one that still has requests in flight.
-    pub fn upstream(&self, incarnation: Incarnation) -> Option<Rc<Upstream>> {
-        self.upstreams.borrow().get(&incarnation).cloned()
     }
 
     /// The last request to a replica that has left has ended.
@@ -193,20 +191,23 @@ impl Router {
         Loaded { replicas: upstreams.values().map(load).collect(), counts: self.counts.get() }
     }
 
-    /// Who is there now. A new incarnation starts with a clean record.
+    /// Who is there now. A new incarnation starts with a clean record, and counts from 0; one that was drained counts on.
     fn seat(&self, seated: &[Seated]) {
-        let mut upstreams = self.upstreams.borrow_mut();
+        let (mut upstreams, mut last) = (self.upstreams.borrow_mut(), self.last.borrow_mut());
         let upstream = |seated: &Seated| {
             let replica = &seated.replica;
             self.pool.admit(replica.address, replica.incarnation);
             let known = upstreams.entry(replica.incarnation);
-            let upstream = known.or_insert_with(|| Rc::new(Upstream::new(seated))).clone();
+            let before = || last.get(&replica.seat).filter(|last| last.incarnation == replica.incarnation);
+            let tally = || before().map(|last| last.tally.clone()).unwrap_or_default();
+            let upstream = known.or_insert_with(|| Rc::new(Upstream::new(seated, tally()))).clone();
             upstream.weight.set(seated.weight);
             upstream.gone.set(false); // it may have been drained, and is back
+            last.insert(replica.seat, upstream.clone());
             upstream
         };
         *self.seated.borrow_mut() = seated.iter().map(upstream).collect();
-        drop(upstreams);
+        drop((upstreams, last));
         self.keep_half_open();
     }
 }

@@ -28,7 +28,7 @@ pub struct Answer {
     pub tally: Tally,
     /// What the router has done beside forwarding.
     pub counts: Counts,
-    /// The replicas in the ring.
+    /// Who had each seat last.
     pub replicas: Vec<Measured>,
     /// Requests that wait for the ring to say who serves their slot.
     pub lookups: u64,
@@ -52,15 +52,9 @@ impl Witness for Router {
         if request.status != Some(StatusCode::SWITCHING_PROTOCOLS) {
             tally.durations.record(request.total); // a tunnel is no request that takes long
         }
-        let answered = request.replied.and(request.status).and(request.replica.as_ref());
-        match answered {
+        match request.status.and(request.answered_by.take()) {
             None => tally.own.count(request.status),
-            // One that has left the ring has no counters any more.
-            Some(replica) => {
-                if let Some(upstream) = self.upstream(replica.incarnation) {
-                    upstream.tally.borrow_mut().replies.count(request.status);
-                }
-            }
+            Some(replica) => replica.borrow_mut().replies.count(request.status),
         }
     }
 }
@@ -94,12 +88,13 @@ impl Router {
             weight: upstream.weight.get(),
             in_flight: upstream.in_flight.get() as u64,
             tally: upstream.tally.borrow().clone(),
+            in_ring: !upstream.gone.get(),
         };
         Answer {
             turn: self.turn.get(),
             tally: Tally { in_flight: self.in_flight.get() as u64, ..self.tally.borrow().clone() },
             counts: self.counts.get(),
-            replicas: self.seated.borrow().iter().map(measured).collect(),
+            replicas: self.last.borrow().values().map(measured).collect(),
             lookups: self.lookups.get(),
         }
     }

@@ -12,6 +12,7 @@ use awc::http::header::{self, HeaderValue};
 use awc::http::uri::PathAndQuery;
 
 use crate::log_key::Shown;
+use crate::measure::tally::ReplicaTally;
 use crate::ring::{Replica, Slot};
 
 use super::upstream::InFlight;
@@ -56,6 +57,8 @@ pub struct Facts {
     pub epoch: Option<u64>,
     /// Who answered it, or failed at it last.
     pub replica: Option<Rc<Replica>>,
+    /// The counters of the replica whose reply came.
+    pub answered_by: Option<Rc<RefCell<ReplicaTally>>>,
     /// How many replicas it was sent to.
     pub attempts: u32,
     /// Why its first choice did not answer it.
@@ -135,12 +138,13 @@ impl Trail {
         }
     }
 
-    /// Notes the request as its client sent it.
-    pub fn asks(&self, request: &Request) {
+    /// Notes the request as its client sent it, and whose it is.
+    pub fn asks(&self, request: &Request, client: impl FnOnce() -> Option<IpAddr>) {
         let mut facts = self.facts();
         let head = request.head();
         facts.method = Some(head.method.clone());
         if let Some(asked) = &mut facts.asked {
+            asked.client = client().or(asked.client);
             asked.target = head.uri.path_and_query().cloned();
             asked.version = Some(head.version);
             asked.id = head.headers.get(&identify::NAME).cloned();
@@ -184,6 +188,7 @@ impl Trail {
         let mut facts = self.facts();
         let sent = in_flight.since().saturating_duration_since(self.started);
         facts.replica = Some(in_flight.upstream().replica.clone());
+        facts.answered_by = Some(in_flight.upstream().tally.clone());
         (facts.replied, facts.replica_took) = (Some(sent + took), Some(took));
     }
 }
@@ -263,7 +268,7 @@ mod tests {
         let (told, trails) = told(false);
         let trail = trails.begin();
         trail.comes_from(Some(([127, 0, 0, 1], 1).into()));
-        trail.asks(&Request::new());
+        trail.asks(&Request::new(), || None);
         drop(trail);
         let all = told.0.borrow();
         assert!(all[0].asked.is_none() && all[0].error.is_none());

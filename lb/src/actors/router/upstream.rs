@@ -40,7 +40,8 @@ pub(super) struct Upstream {
     pub in_flight: Cell<usize>,
     /// It has left the ring; the supervisor waits for its last request.
     pub gone: Cell<bool>,
-    pub tally: RefCell<ReplicaTally>,
+    /// What it has done since it first had its seat; also while it is drained.
+    pub tally: Rc<RefCell<ReplicaTally>>,
 }
 
 /// A request in flight to a replica, from the choice to the last byte of the reply.
@@ -61,7 +62,8 @@ pub struct InFlight {
 }
 
 impl Upstream {
-    pub fn new(Seated { replica, weight }: &Seated) -> Self {
+    /// `tally`: what it has done before.
+    pub fn new(Seated { replica, weight }: &Seated, tally: Rc<RefCell<ReplicaTally>>) -> Self {
         Self {
             incarnation: replica.incarnation,
             replica: Rc::new(Replica::clone(replica)),
@@ -73,7 +75,7 @@ impl Upstream {
             credit: Cell::new(0),
             in_flight: Cell::new(0),
             gone: Cell::new(false),
-            tally: RefCell::default(),
+            tally,
         }
     }
 

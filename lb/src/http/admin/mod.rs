@@ -33,6 +33,7 @@ use crate::actors::meter::MeterActor;
 use crate::actors::ring::RingActor;
 use crate::actors::router::Skip;
 use crate::actors::supervisor::{Ready, SupervisorActor};
+use crate::inbound::Connections;
 use crate::ring::Incarnation;
 
 use super::error::Error;
@@ -42,7 +43,7 @@ pub use clock::Clock;
 
 pub use reload::Reload;
 
-pub use access::{Access, admit};
+pub use access::{Access, admit, refuse};
 
 /// What the admin listener asks.
 #[derive(Clone)]
@@ -63,6 +64,8 @@ pub struct Admin {
     pub limits: control::LiveLimits,
     /// The access log.
     pub access_log: AccessLog,
+    /// Those of clients.
+    pub connections: Connections,
     /// The configuration.
     pub reload: Recipient<Reload>,
 }

@@ -40,6 +40,9 @@ pub fn expose(
 
 fn replicas(exposition: &mut Exposition, state: &State) {
     exposition.gauge("lb_replicas_target", "How many replicas there should be.", state.view.target as f64);
+    let drained = state.view.others.iter().filter(|member| member.drained).count();
+    let help = "Seats whose replica was drained by hand: they are not refilled.";
+    exposition.gauge("lb_seats_drained", help, drained as f64);
     let seated = state.view.seats.iter().filter_map(|seat| seat.replica.as_ref());
     let members: Vec<_> = seated.chain(&state.view.others).collect();
     let mut replicas = exposition.gauges("lb_replicas", "Replicas by phase.");

@@ -40,7 +40,11 @@ pub async fn metrics(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
     let (ring, state) = (ring.map_err(stopping)?, state.map_err(stopping)?);
 
     let mut exposition = Exposition::default();
-    requests::expose(&mut exposition, &totals);
+    requests::expose(&mut exposition, &totals, &state.view);
+    let help =
+        "Connections of clients that are open; those beyond the limit are answered 503 and not among them.";
+    exposition.gauge("lb_connections_open", help, admin.connections.open() as f64);
+    exposition.gauge("lb_connections_max", "How many may be open.", admin.connections.limit() as f64);
     fleet::expose(&mut exposition, &ring, &state, &traffic, &audience.map_err(stopping)?);
     let access_log::Counts { written, dropped } = admin.access_log.counts();
     exposition.counter("lb_access_log_lines_total", "Lines of the access log.", written);

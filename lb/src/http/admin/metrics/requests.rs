@@ -1,18 +1,21 @@
-//! What became of requests: all together, which never decrease, and those of each replica in the ring.
+//! What became of requests: all together, which never decrease, and those of each replica, which leave with it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use crate::actors::meter::Totals;
+use crate::fleet::View;
 use crate::measure::tally::{METHODS, Measured, Replies, STATUSES};
+use crate::ring::SeatId;
 
 use super::exposition::{Exposition, Family, Labels};
 
 /// From 128 µs to 34 s.
 const BUCKETS: RangeInclusive<u32> = 7..=25;
 
-pub fn expose(exposition: &mut Exposition, totals: &Totals) {
+pub fn expose(exposition: &mut Exposition, totals: &Totals, fleet: &View) {
     all(exposition, totals);
-    by_replica(exposition, totals);
+    by_replica(exposition, totals, fleet);
     routing(exposition, totals);
 }
 
@@ -36,9 +39,10 @@ fn all(exposition: &mut Exposition, totals: &Totals) {
     );
 }
 
-fn by_replica(exposition: &mut Exposition, totals: &Totals) {
+fn by_replica(exposition: &mut Exposition, totals: &Totals, fleet: &View) {
+    let living = living(totals, fleet);
     let named = |name: &mut dyn FnMut(Labels<'_>, &Measured)| {
-        for measured in totals.replicas.values() {
+        for measured in living.values() {
             let seat = measured.replica.seat.to_string();
             name(&[("seat", seat.as_str()), ("replica", measured.replica.name.as_str())], measured);
         }
@@ -60,6 +64,15 @@ fn by_replica(exposition: &mut Exposition, totals: &Totals) {
     let mut in_flight =
         exposition.gauges("lb_replica_in_flight", "Requests whose replica has not answered them to the end.");
     named(&mut |labels, measured| in_flight.set(labels, measured.in_flight as f64));
+}
+
+/// Of each seat the last replica that had it, if that lives: in the ring, drained, or on its way out. Routers may not all
+/// know of the last one yet, and it may have the name of the one before.
+fn living<'a>(totals: &'a Totals, fleet: &View) -> BTreeMap<SeatId, &'a Measured> {
+    let seated = fleet.seats.iter().filter_map(|seat| seat.replica.as_ref());
+    let lives = seated.chain(&fleet.others).map(|member| member.incarnation).collect::<BTreeSet<_>>();
+    let living = totals.replicas.values().filter(|measured| lives.contains(&measured.replica.incarnation));
+    living.map(|measured| (measured.replica.seat, measured)).collect()
 }
 
 fn routing(exposition: &mut Exposition, totals: &Totals) {
