@@ -76,7 +76,13 @@ impl Token {
     pub fn random() -> io::Result<Self> {
         let mut bytes = [0; RANDOM];
         getrandom::fill(&mut bytes)?;
-        Ok(Self { text: bytes.iter().map(|byte| format!("{byte:02x}")).collect(), exposed: None })
+        Ok(Self { text: hexadecimal(&bytes), exposed: None })
+    }
+
+    /// Another one, made of both; neither can be told from it.
+    pub fn with(&self, other: &Self) -> Self {
+        let digest = Sha256::digest([self.text.as_bytes(), other.text.as_bytes()].concat());
+        Self { text: hexadecimal(&digest), exposed: None }
     }
 
     /// Whether these bytes are the token. The time that this takes does not depend on either.
@@ -93,6 +99,10 @@ impl Token {
     pub fn exposed(&self) -> Option<&Path> {
         self.exposed.as_deref()
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl PartialEq for Token {
@@ -185,6 +195,16 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(one.reveal().len(), 64);
         assert!(Token::new(one.reveal()).is_ok());
+    }
+
+    #[test]
+    fn one_made_of_two_changes_with_either() {
+        let (seed, one, other) =
+            (Token::random().unwrap(), Token::new(TEXT).unwrap(), Token::random().unwrap());
+        assert_eq!(seed.with(&one), seed.with(&one));
+        assert_ne!(seed.with(&one), seed.with(&other));
+        assert_ne!(seed.with(&one), other.with(&one));
+        assert!(Token::new(seed.with(&one).reveal()).is_ok());
     }
 
     #[test]

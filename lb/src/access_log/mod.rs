@@ -78,7 +78,10 @@ pub struct Counts {
 #[derive(Debug, Default)]
 struct Tally {
     written: AtomicU64,
-    dropped: AtomicU64,
+    /// They could not be written.
+    lost: AtomicU64,
+    /// They found their queue full.
+    crowded: AtomicU64,
 }
 
 /// The end of the queue at which a worker is.
@@ -119,8 +122,9 @@ impl AccessLog {
 
     /// What has become of the lines until now.
     pub fn counts(&self) -> Counts {
-        let Tally { written, dropped } = &*self.tally;
-        Counts { written: written.load(Ordering::Relaxed), dropped: dropped.load(Ordering::Relaxed) }
+        let Tally { written, lost, crowded } = &*self.tally;
+        let dropped = lost.load(Ordering::Relaxed) + crowded.load(Ordering::Relaxed);
+        Counts { written: written.load(Ordering::Relaxed), dropped }
     }
 
     /// Writes what is left, and ends. A reader of standard output that does not read is waited for only so long.
@@ -148,7 +152,10 @@ impl Witness for Recorder {
             queue
         });
         if queue.try_send(Record::new(request, asked)).is_err() {
-            self.log.tally.dropped.fetch_add(1, Ordering::Relaxed);
+            // Said here, and once: the thread may be stuck for good.
+            if self.log.tally.crowded.fetch_add(1, Ordering::Relaxed) == 0 {
+                log::warn!("access log drops lines why=queue_full lines={QUEUE}");
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Where the lines go: a file that can be reopened, or standard output. A failure loses lines, and nothing else.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -81,8 +81,16 @@ impl<W: Write> Output<W> {
 fn open(path: Option<&PathBuf>) -> io::Result<File> {
     match path {
         None => Ok(File::from(rustix::io::dup(rustix::stdio::stdout())?)),
-        // What clients send is nobody else's business.
-        Some(path) => OpenOptions::new().append(true).create(true).mode(0o640).open(path),
+        Some(path) => {
+            // Opened for reading too, a named pipe waits for nobody to read it, and outlives whoever does.
+            let is_pipe = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+            // What clients send is nobody else's business.
+            let file = OpenOptions::new().read(is_pipe).append(true).create(true).mode(0o640).open(path)?;
+            if is_pipe {
+                rustix::io::ioctl_fionbio(&file, true)?;
+            }
+            Ok(file)
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use crate::key::{KeySources, Source, decoded};
 use crate::log_key::{KeyForm, LogKey};
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where the client's address may be from.
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Puts what a log line shows into the form that is allowed.
 #[derive(Debug)]
@@ -31,7 +33,12 @@ impl Redactor {
     /// A client's address.
     pub fn client(&self, ip: IpAddr) -> String {
         let text = ip.to_string();
-        if self.hides(|source| *source == Source::ClientIp) { self.shown(text.as_bytes()) } else { text }
+        let named = |source: &Source| match source {
+            Source::ClientIp => true,
+            Source::Header(name) => *name == X_FORWARDED_FOR,
+            _ => false,
+        };
+        if self.hides(named) { self.shown(text.as_bytes()) } else { text }
     }
 
     /// The value of a field.
@@ -162,7 +169,10 @@ mod tests {
         let value = HeaderValue::from_static("me");
         let field = |name: &'static str| redactor.field(&HeaderName::from_static(name), &value).into_owned();
         assert_eq!((field("user-agent"), field("referer")), (b"-".to_vec(), b"me".to_vec()));
-        assert_eq!(redactor.client("192.0.2.7".parse().unwrap()), "-");
+        let ip = "192.0.2.7".parse().unwrap();
+        assert_eq!(redactor.client(ip), "-");
+        assert_eq!(self::redactor("header:X-Forwarded-For", LogKey::Off).client(ip), "-");
+        assert_eq!(self::redactor("header:x-other", LogKey::Off).client(ip), "192.0.2.7");
         for (url, redacted) in [
             ("http://h/a?id=7&b=1", "http://h/a?id=-&b=1"),
             ("http://h?id=7", "http://h?id=-"),

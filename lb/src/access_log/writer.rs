@@ -151,7 +151,7 @@ impl Writer {
         if let (Some(sink), false) = (&mut self.sink, self.lines.is_empty()) {
             let Outcome { written, lost } = sink.output.write(&self.lines);
             self.tally.written.fetch_add(written, Ordering::Relaxed);
-            self.tally.dropped.fetch_add(lost, Ordering::Relaxed);
+            self.tally.lost.fetch_add(lost, Ordering::Relaxed);
         }
         self.lines.clear();
     }

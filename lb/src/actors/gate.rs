@@ -21,6 +21,11 @@ pub struct GateActor {
     _guard: Guard,
 }
 
+/// From now on this is the token.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Change(pub Token);
+
 /// Somebody shows a token.
 #[derive(Message)]
 #[rtype(result = "Verdict")]
@@ -77,6 +82,14 @@ impl Handler<Show> for GateActor {
             );
         }
         Verdict::Wrong
+    }
+}
+
+impl Handler<Change> for GateActor {
+    type Result = ();
+
+    fn handle(&mut self, Change(token): Change, _: &mut Self::Context) {
+        self.token = token;
     }
 }
 

@@ -38,7 +38,7 @@ impl Entry {
         let gate = GateActor::new(token).start();
         let lock = if guarded { Some((gate.clone(), Token::random()?)) } else { None };
         warn(config);
-        let access = Access::new(lock, &config.admin_hosts);
+        let access = Access::new(lock, config);
         Ok(Self { gate, access, made, guarded, control: config.control })
     }
 

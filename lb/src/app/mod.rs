@@ -1,5 +1,6 @@
 //! Puts the balancer together, in the order in which its parts depend on each other, and takes it apart again.
 
+mod admin;
 mod embed;
 mod entry;
 mod parts;
@@ -13,8 +14,6 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -26,12 +25,11 @@ use crate::actors::meter::MeterActor;
 use crate::actors::ring::RingActor;
 use crate::actors::supervisor::{Close, Kill, Stop, SupervisorActor};
 use crate::config::{Config, Exit, Source};
-use crate::http::admin::{self, Access, Admin, Clock, Reload};
+use crate::http::admin::{Admin, Clock, Reload};
 use crate::http::control::LiveLimits;
 use crate::inbound::Connections;
 use crate::log_key::KeyForm;
 use crate::runtime::{self, Runtime};
-use crate::socket;
 
 use entry::Entry;
 use reload::{InForce, ReloadActor};
@@ -134,6 +132,7 @@ pub async fn start(
         limits: limits.clone(),
         access_log: access_log.clone(),
         key_form: key_form.clone(),
+        gate: entry.gate.clone(),
     };
     let reload = ReloadActor::new(config.clone(), source, told, entry.made.clone()).start();
     let connections = Connections::new(config.max_connections);
@@ -161,8 +160,9 @@ pub async fn start(
         connections,
     };
     let (traffic, traffic_server) = traffic::serve(config, traffic_listener, supplies)?;
-    let admin_server =
-        admin_listener.map(|listener| serve_admin(listener, admin, entry.access.clone())).transpose()?;
+    let admin_server = admin_listener
+        .map(|listener| admin::serve(config, listener, admin, entry.access.clone(), reload.clone()))
+        .transpose()?;
     let (admin, admin_server) = admin_server.unzip();
     match admin {
         Some(admin) => log::info!("listening traffic={traffic} admin={admin}"),
@@ -262,30 +262,6 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
         socket.listen(BACKLOG)?.into_std()
     };
     bound().map_err(|error| StartError::Listen { flag, address, error })
-}
-
-fn serve_admin(
-    listener: TcpListener,
-    admin: Admin,
-    access: Access,
-) -> Result<(SocketAddr, ServerHandle), StartError> {
-    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-    let address = listener.local_addr().unwrap_or(unknown);
-    let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
-    let app = move || {
-        let app = App::new().app_data(web::Data::new(access.clone())).wrap(from_fn(admin::admit));
-        app.configure(admin::routes(admin.clone()))
-    };
-    let server = HttpServer::new(app)
-        .workers(1)
-        .on_connect(|io, _| io.downcast_ref().into_iter().for_each(socket::limit_stall))
-        .h1_allow_half_closed(false) // a reader that leaves is noticed at once
-        .disable_signals()
-        .shutdown_timeout(0)
-        .listen(listener)
-        .map_err(failed)?
-        .run();
-    Ok((address, spawn(server)))
 }
 
 fn spawn(server: actix_web::dev::Server) -> ServerHandle {

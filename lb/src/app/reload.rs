@@ -10,6 +10,7 @@ use futures::future::join_all;
 use tokio::time::timeout;
 
 use crate::access_log::AccessLog;
+use crate::actors::gate::{self, GateActor};
 use crate::actors::guard::Guard;
 use crate::actors::supervisor::{self, SupervisorActor};
 use crate::config::{Config, Control, Difference, NotReloaded, Source};
@@ -41,6 +42,7 @@ pub(super) struct Told {
     pub limits: LiveLimits,
     pub access_log: AccessLog,
     pub key_form: KeyForm,
+    pub gate: Addr<GateActor>,
 }
 
 /// Whoever sends this is told of every other configuration; answered with the one in force.
@@ -85,6 +87,9 @@ impl ReloadActor {
         }
         // Only another value in the file is a wish: what the API did meanwhile stays otherwise.
         let target = (config.replicas != self.config.replicas).then_some(config.replicas);
+        if let (Some(token), true) = (&config.admin_token, config.admin_token != self.config.admin_token) {
+            self.told.gate.do_send(gate::Change(token.clone()));
+        }
         self.told.limits.set(parts::control_body(&config));
         self.told
             .access_log

@@ -67,7 +67,8 @@ pub(super) struct Listeners {
 
     /// A file with the token that operators show (Authorization: Bearer TOKEN). It is needed for /rep, /add and /rm by
     /// --control token, and on the admin listener unless that has a loopback address and no token is given. LB_ADMIN_TOKEN
-    /// can be the token itself [default: one is made at the start where one is needed, and logged]
+    /// can be the token itself. A reload reads the file again [default: one is made at the start where one is needed, and
+    /// logged]
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
 

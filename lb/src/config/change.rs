@@ -27,6 +27,8 @@ enum Class {
     Live(fn(&mut Config, &Config)),
     /// The same layout and the same replicas, which it was checked against.
     Fleet(fn(&mut Config, &Config)),
+    /// That there was one before: without one there are other rules.
+    Secret(fn(&mut Config, &Config)),
     /// A restart.
     Restart,
 }
@@ -47,9 +49,9 @@ macro_rules! setting {
 /// Every setting is in exactly one class (a test compares this with the flags).
 const SETTINGS: &[Setting] = &[
     setting!(Live, "access-log", access_log),
-    setting!("admin-host", |c: &Config| c.admin_hosts.clone()),
+    setting!(Live, "admin-host", admin_hosts),
     setting!("admin-listen", |c: &Config| c.admin_listen),
-    setting!("admin-token-file", |c: &Config| c.admin_token.clone()),
+    setting!(Secret, "admin-token-file", admin_token),
     Setting {
         // Only with the hash: another policy has none, whatever is said.
         differs: |a, b| [a, b].iter().all(|c| c.policy == Policy::Hash) && a.bounded_load != b.bounded_load,
@@ -123,22 +125,25 @@ impl Config {
     /// Takes over what can change live, and says what differs.
     pub fn change_to(&mut self, new: &Self) -> Difference {
         let same_fleet = self.layout == new.layout && self.runtime == new.runtime;
+        let both_secret = self.admin_token.is_some() && new.admin_token.is_some();
         let mut difference = Difference::default();
         let differ = SETTINGS.iter().filter(|setting| (setting.differs)(self, new)).collect::<Vec<_>>();
         for setting in differ {
             match setting.class {
                 Class::Live(_) => difference.changed.push(setting.name),
                 Class::Fleet(_) if same_fleet => difference.changed.push(setting.name),
+                Class::Secret(_) if both_secret => difference.changed.push(setting.name),
                 // The number of upstreams is nobody's to say.
                 Class::Fleet(_) if matches!(new.runtime, RuntimeConfig::Static { .. }) => {}
-                Class::Fleet(_) | Class::Restart => difference.restart.push(setting.name),
+                Class::Fleet(_) | Class::Secret(_) | Class::Restart => difference.restart.push(setting.name),
             }
         }
         for setting in SETTINGS {
             match setting.class {
                 Class::Live(take) => take(self, new),
                 Class::Fleet(take) if same_fleet => take(self, new),
-                Class::Fleet(_) | Class::Restart => {}
+                Class::Secret(take) if both_secret => take(self, new),
+                Class::Fleet(_) | Class::Secret(_) | Class::Restart => {}
             }
         }
         difference

@@ -19,7 +19,7 @@ pub struct Source {
 /// Why nothing was read again; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReloaded {
-    /// `--config` was not given at the start.
+    /// Neither `--config` nor `--admin-token-file` was given at the start.
     #[error("There is no file to read again: start lb with --config FILE")]
     NoFile,
     /// What came out of a pipe is gone.
@@ -63,10 +63,15 @@ impl Source {
     /// # Errors
     /// When there is no file, or what it says is bad.
     pub fn read(&self) -> Result<Config, NotReloaded> {
-        let path = path(&self.matches, &self.env).ok_or(NotReloaded::NoFile)?;
-        if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(NotReloaded::NotRegular(path));
+        let path = path(&self.matches, &self.env);
+        let irregular = |path: &String| std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        if let Some(path) = path.as_ref().filter(|path| irregular(path)) {
+            return Err(NotReloaded::NotRegular(path.clone()));
         }
-        Ok(Config::resolve(&Settings::gather(&self.matches, &self.env)?)?)
+        let settings = Settings::gather(&self.matches, &self.env)?;
+        if path.is_none() && settings.text("admin-token-file").is_none() {
+            return Err(NotReloaded::NoFile);
+        }
+        Ok(Config::resolve(&settings)?)
     }
 }

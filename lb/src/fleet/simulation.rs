@@ -13,6 +13,8 @@ use crate::ring::Layout;
 use world::World;
 
 const SEEDS: u64 = 300;
+/// It is the longest of the unit tests.
+const THREADS: u64 = 2;
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than any delay of the fleet and of the world.
 const LONG: Duration = Duration::from_secs(240);
@@ -23,7 +25,13 @@ const NAMES: [&str; 6] = ["S5", "a b", "a_b", "3", "server1", "server2"];
 fn the_fleet_keeps_its_promises() {
     match std::env::var("LB_SEED") {
         Ok(seed) => Simulation::new(seed.parse().expect("LB_SEED is a number")).run(),
-        Err(_) => (0..SEEDS).for_each(|seed| Simulation::new(seed).run()),
+        Err(_) => std::thread::scope(|scope| {
+            for first in 0..THREADS {
+                scope.spawn(move || {
+                    (first..SEEDS).step_by(THREADS as usize).for_each(|seed| Simulation::new(seed).run());
+                });
+            }
+        }),
     }
 }
 

@@ -1,14 +1,50 @@
-//! What a request shows: the admin token as a bearer token (RFC 6750), asked of the gate.
+//! What a request shows: the admin token as a bearer token (RFC 6750), asked of the gate, or the cookie of a login.
 
 use std::net::IpAddr;
 
 use actix::Addr;
-use actix_http::header::{AUTHORIZATION, HeaderMap};
+use actix_http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue};
 
 use crate::actors::gate::{GateActor, Show, Verdict};
 use crate::fleet::Refusal;
 
 use super::error::Error;
+
+/// How the names of our cookies begin.
+const SESSION: &str = "lb-session";
+
+/// The name of the cookie of a login by way of this request's `Host`. Its port is in it: a browser sends a host's cookies
+/// to all of its ports, and another balancer may be at one of them.
+pub fn cookie(headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    match host.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(port)) => format!("{SESSION}-{port}"),
+        _ => SESSION.to_owned(),
+    }
+}
+
+/// Takes the cookies of logins out of a request for a replica: the browser sends them to the traffic listener too.
+pub fn withhold_cookies(headers: &mut HeaderMap) {
+    if !headers.get_all(COOKIE).any(|value| value.as_bytes().split(|byte| *byte == b';').any(is_ours)) {
+        return;
+    }
+    let values: Vec<_> = headers.remove(COOKIE).collect();
+    for value in values {
+        let pairs = value.as_bytes().split(|byte| *byte == b';');
+        let others = pairs.filter(|pair| !is_ours(pair)).collect::<Vec<_>>().join(&b';');
+        if let (false, Ok(others)) = (others.is_empty(), HeaderValue::from_bytes(others.trim_ascii_start())) {
+            headers.append(COOKIE, others);
+        }
+    }
+}
+
+/// Whether a pair of a `Cookie` field has a name that [`cookie`] gives.
+fn is_ours(pair: &[u8]) -> bool {
+    let port = |name: &[u8]| {
+        Some(name.strip_prefix(SESSION.as_bytes())?.iter().all(|byte| b"-0123456789".contains(byte)))
+    };
+    pair.split(|byte| *byte == b'=').next().and_then(|name| port(name.trim_ascii())).unwrap_or(false)
+}
 
 /// The token of `Authorization: Bearer TOKEN`; none if the field is there twice.
 pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
@@ -33,6 +69,38 @@ mod tests {
     use actix_http::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_login_is_for_one_port() {
+        let name = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            cookie(&headers)
+        };
+        assert_eq!(
+            (name("localhost:5001"), name("[::1]:80")),
+            ("lb-session-5001".into(), "lb-session-80".into())
+        );
+        for none in ["localhost", "[::1]", "", "h:x"] {
+            assert_eq!(name(none), "lb-session", "{none}");
+        }
+    }
+
+    #[test]
+    fn cookies_of_logins_are_withheld_and_others_are_not_touched() {
+        for (given, left) in [
+            (&["a=1; lb-session-5001=x; b=2"][..], &["a=1; b=2"][..]),
+            (&["lb-session=x", "a=1;b=\"lb-session\""], &["a=1;b=\"lb-session\""]),
+            (&["lb-session=x;a=1"], &["a=1"]),
+            (&["a=1 ;; b", "xlb-session=1; lb-sessions=2"], &["a=1 ;; b", "xlb-session=1; lb-sessions=2"]),
+            (&["a=1 ;; b", "lb-session-80=2"], &["a=1 ;; b"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            given.iter().for_each(|value| headers.append(COOKIE, HeaderValue::from_static(value)));
+            withhold_cookies(&mut headers);
+            assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), left);
+        }
+    }
 
     #[test]
     fn what_is_a_bearer_token() {

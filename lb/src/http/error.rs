@@ -66,6 +66,9 @@ pub enum Error {
          'Authorization: Bearer TOKEN'"
     )]
     NoCustomHeader,
+    /// A browser asks on behalf of a page of another site.
+    #[error("A page of another site may not ask this (Sec-Fetch-Site, Origin)")]
+    OtherSite,
     /// The admin listener was not told whom a request is for.
     #[error("'Host' is missing, there twice, or no text")]
     NoHost,
@@ -120,7 +123,7 @@ impl Error {
             | Self::NoKey
             | Self::NoHost => StatusCode::BAD_REQUEST,
             Self::NoToken => StatusCode::UNAUTHORIZED,
-            Self::WrongToken | Self::NoCustomHeader => StatusCode::FORBIDDEN,
+            Self::WrongToken | Self::NoCustomHeader | Self::OtherSite => StatusCode::FORBIDDEN,
             Self::TooManyWrongTokens(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::OtherHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::NoSuchPath(_) => StatusCode::NOT_FOUND,

@@ -26,7 +26,8 @@ const MAX_PASSES: usize = 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Arc<[IpNet]>);
 
-/// Of one connection: who is at its other end. Worked out at its first request.
+/// Of one connection: who is at its other end. Worked out at its first request; whether it is trusted, at each: that can
+/// change.
 #[derive(Default)]
 pub struct Connected(OnceCell<Peer>);
 
@@ -34,7 +35,6 @@ pub struct Connected(OnceCell<Peer>);
 #[derive(Clone)]
 pub struct Peer {
     ip: IpAddr,
-    trusted: bool,
     /// The address as a value.
     field: HeaderValue,
 }
@@ -54,31 +54,32 @@ impl FromIterator<IpNet> for TrustedProxies {
 
 impl Connected {
     /// The peer of this connection.
-    pub fn peer(&self, address: SocketAddr, trusted: &TrustedProxies) -> Peer {
-        self.0.get_or_init(|| Peer::new(address, trusted)).clone()
+    pub fn peer(&self, address: SocketAddr) -> Peer {
+        self.0.get_or_init(|| Peer::new(address)).clone()
     }
 }
 
 impl Peer {
     /// The peer at an address; an IPv4-mapped IPv6 address counts as IPv4.
-    pub fn new(address: SocketAddr, trusted: &TrustedProxies) -> Self {
+    pub fn new(address: SocketAddr) -> Self {
         let ip = address.ip().to_canonical();
         // Addresses are visible ASCII.
         let field = HeaderValue::try_from(ip.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""));
-        Self { ip, trusted: trusted.contain(ip), field }
+        Self { ip, field }
     }
 }
 
 /// Writes the forwarding fields of a request that has its `Host`, and returns the client's address: the peer's, or
 /// the last one in X-Forwarded-For that is no trusted proxy's.
 pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies) -> IpAddr {
-    if !peer.trusted {
+    let is_trusted = trusted.contain(peer.ip);
+    if !is_trusted {
         headers.remove(header::FORWARDED);
     }
-    if !(peer.trusted && headers.contains_key(&PROTO)) {
+    if !(is_trusted && headers.contains_key(&PROTO)) {
         headers.insert(PROTO.clone(), HeaderValue::from_static("http"));
     }
-    if !(peer.trusted && headers.contains_key(&HOST)) {
+    if !(is_trusted && headers.contains_key(&HOST)) {
         match headers.get(header::HOST).cloned() {
             Some(host) => drop(headers.insert(HOST.clone(), host)),
             None => drop(headers.remove(&HOST)),
@@ -86,7 +87,7 @@ pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies) ->
     }
     let mut client = peer.ip;
     let mut chain = peer.field.clone();
-    if let Some(whole) = whole(headers, &peer) {
+    if let Some(whole) = whole(headers, &peer, is_trusted) {
         client = client_of(&whole, peer.ip, trusted);
         chain = HeaderValue::from_maybe_shared(bytes::Bytes::from(whole)).unwrap_or(chain);
     }
@@ -96,14 +97,15 @@ pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies) ->
 
 /// The client's address, as [`rewrite`] returns it.
 pub fn client(headers: &HeaderMap, peer: &Peer, trusted: &TrustedProxies) -> IpAddr {
-    whole(headers, peer).map_or(peer.ip, |whole| client_of(&whole, peer.ip, trusted))
+    whole(headers, peer, trusted.contain(peer.ip))
+        .map_or(peer.ip, |whole| client_of(&whole, peer.ip, trusted))
 }
 
 /// The chain that a trusted proxy tells of, and the proxy at its end.
-fn whole(headers: &HeaderMap, peer: &Peer) -> Option<Vec<u8>> {
+fn whole(headers: &HeaderMap, peer: &Peer, is_trusted: bool) -> Option<Vec<u8>> {
     let said = headers.get_all(&FOR).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
     let whole = || said.chain([peer.field.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
-    (peer.trusted && headers.contains_key(&FOR)).then(whole)
+    (is_trusted && headers.contains_key(&FOR)).then(whole)
 }
 
 /// Says that the message came through us.
@@ -152,7 +154,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        let peer = Peer::new(peer.parse().unwrap(), &trusted());
+        let peer = Peer::new(peer.parse().unwrap());
         let client = rewrite(&mut headers, peer, &trusted());
         let mut lines: Vec<_> = headers
             .iter()

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use actix::Addr;
@@ -24,7 +25,7 @@ use super::body::{Body, Followed};
 use super::error::Error;
 use super::forwarded::{self, Connected, Peer, TrustedProxies};
 use super::headers::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
-use super::{control, credentials, debug_headers, reply};
+use super::{control, credentials, debug_headers, origin, reply};
 
 /// What the traffic listener goes by.
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ impl Service<Request> for Front {
         let peer = request.peer_addr();
         Box::pin(async move {
             let serve = async |request: Request| {
-                trail.asks(&request);
+                trail.asks(&request, || front.client(&request));
                 let response = front.serve(request, &trail).await;
                 front.follow(response, &trail)
             };
@@ -165,16 +166,17 @@ impl Inner {
         }
     }
 
-    /// Whether whoever sent a control call may.
+    /// Whether whoever sent a control call may. A page that a browser shows may not have it change anything.
     async fn admit(&self, request: &Request) -> Result<(), Error> {
+        if request.method() != Method::GET && origin::is_foreign(&request.head().headers) {
+            return Err(Error::OtherSite);
+        }
         let gate = match &self.settings.borrow().control {
             Control::Token(gate) => gate.clone(),
             Control::Open | Control::Off => return Ok(()),
         };
-        let headers = &request.head().headers;
-        let token = credentials::bearer(headers).ok_or(Error::NoToken)?;
-        let peer = self.peer(request).ok_or(router::Error::ClientLeft)?;
-        let client = forwarded::client(headers, &peer, &self.settings.borrow().trusted_proxies);
+        let token = credentials::bearer(&request.head().headers).ok_or(Error::NoToken)?;
+        let client = self.client(request).ok_or(router::Error::ClientLeft)?;
         credentials::show(&gate, client, token).await
     }
 
@@ -184,7 +186,7 @@ impl Inner {
         payload: Payload,
         trail: &Rc<Trail>,
     ) -> Result<Response<Body>, Error> {
-        let peer = self.peer(&request).ok_or(router::Error::ClientLeft)?;
+        let peer = peer(&request).ok_or(router::Error::ClientLeft)?;
         let head = request.head_mut();
         if forwarded::loops(&head.headers) {
             return Err(Error::Loop);
@@ -200,6 +202,7 @@ impl Inner {
             if offer.is_empty() { request_body(&headers, payload) } else { Some(Replay::tunnel(payload)) };
         strip_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT); // inbound answers it
+        credentials::withhold_cookies(&mut headers);
         if let (Control::Token(_), "/rep" | "/add" | "/rm") = (&self.settings.borrow().control, target.path())
         {
             headers.remove(header::AUTHORIZATION); // meant for us, though the method is not ours
@@ -240,14 +243,18 @@ impl Inner {
         response
     }
 
-    /// Who sent a request; `None` if it left at once.
-    fn peer(&self, request: &Request) -> Option<Peer> {
-        let (address, trusted) = (request.peer_addr()?, &self.settings.borrow().trusted_proxies);
-        Some(match request.conn_data::<Connected>() {
-            Some(connected) => connected.peer(address, trusted),
-            None => Peer::new(address, trusted),
-        })
+    /// Whose request it is; `None` if its sender left at once.
+    fn client(&self, request: &Request) -> Option<IpAddr> {
+        let (peer, trusted) = (peer(request)?, &self.settings.borrow().trusted_proxies);
+        Some(forwarded::client(&request.head().headers, &peer, trusted))
     }
+}
+
+/// Who sent a request; `None` if it left at once.
+fn peer(request: &Request) -> Option<Peer> {
+    let address = request.peer_addr()?;
+    let connected = request.conn_data::<Connected>();
+    Some(connected.map_or_else(|| Peer::new(address), |connected| connected.peer(address)))
 }
 
 /// The client's body as it was framed; `None` if it sent none.

@@ -5,7 +5,8 @@
 //! - [`admin`]: the admin listener
 //! - `reply`: a replica's reply as the client gets it · `debug_headers`: what a reply tells of its request's way
 //! - `headers`: what must not be passed on; `forwarded`: what is said of the client
-//! - `credentials`: the admin token as a request shows it
+//! - `credentials`: the admin token, and the cookie of a login, as a request shows them · `origin`: whether a page of
+//!   another site asks
 //! - `json`: a body, read into the type that describes it · `success`: what was done
 //! - `error`: what went wrong, as a status code: the only place that knows these
 
@@ -20,5 +21,6 @@ pub mod forwarded;
 pub mod front;
 pub(crate) mod headers;
 mod json;
+mod origin;
 mod reply;
 mod success;

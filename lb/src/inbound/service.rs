@@ -1,11 +1,11 @@
 //! Between actix and the service: the request behind each stand-in, and word back when its reply is whole.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_http::body::{BodySize, MessageBody};
-use actix_http::error::PayloadError;
 use actix_http::{ConnectionType, Payload, Request, Response, StatusCode};
 use bytes::Bytes;
 
@@ -78,8 +78,8 @@ impl Connection {
     }
 }
 
-impl<B: MessageBody<Error = PayloadError> + Unpin> MessageBody for Answer<B> {
-    type Error = PayloadError;
+impl<B: MessageBody + Unpin> MessageBody for Answer<B> {
+    type Error = Infallible;
 
     fn size(&self) -> BodySize {
         self.body.size()
@@ -87,7 +87,7 @@ impl<B: MessageBody<Error = PayloadError> + Unpin> MessageBody for Answer<B> {
 
     /// An error would make actix log it as one of ours and throw away what is not yet written: the stream ends the
     /// connection itself, once the client has all that came.
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
         let this = self.get_mut();
         if this.connection.state.borrow().cut {
             return Poll::Pending;
@@ -98,7 +98,9 @@ impl<B: MessageBody<Error = PayloadError> + Unpin> MessageBody for Answer<B> {
                 (state.cut, state.reset) = (true, this.until_close);
                 Poll::Pending
             }
-            next => next,
+            Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(bytes))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         }
     }
 }

@@ -33,6 +33,7 @@ use tokio::time::sleep;
 use self::engine::{Engine, Trouble};
 use self::labels::Labels;
 pub use self::template::Template;
+use super::logs::Printable;
 use super::{Error, Event, Found, Instance, Launch, NoLogs, Runtime, Standing, Tail, logs};
 use crate::name::Name;
 use crate::ring::{Incarnation, Weight};
@@ -136,7 +137,7 @@ impl Runtime for Docker {
     fn last_words(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         let id = self.0.containers.borrow().get(&incarnation).map(|container| container.id.clone());
         let docker = self.0.clone();
-        async move { docker.engine.last_line(&id?).await }.boxed_local()
+        async move { Some(Printable(&docker.engine.last_line(&id?).await?).to_string()) }.boxed_local()
     }
 
     fn logs(

@@ -1,4 +1,6 @@
-//! What is asked of a replica's output, and what there is instead of it.
+//! What is asked of a replica's output, what there is instead of it, and how it is shown among our own words.
+
+use std::fmt::{self, Display, Write};
 
 use bytes::Bytes;
 use futures::stream::LocalBoxStream;
@@ -27,4 +29,28 @@ pub enum NoLogs {
     /// The engine's own words.
     #[error("The engine does not give it: {0}")]
     Engine(String),
+}
+
+/// Text without effect on a terminal: other control characters than tabs escaped.
+pub(super) struct Printable<'a>(pub &'a str);
+
+impl Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\t' => f.write_char(c),
+            c if c.is_control() => write!(f, "{}", c.escape_default()),
+            c => f.write_char(c),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_replica_says_moves_no_cursor_and_colours_nothing() {
+        let told = Printable("a\tb\u{1b}[31mc\rd\u{9b}2Jé\u{202e}").to_string();
+        assert_eq!(told, "a\tb\\u{1b}[31mc\\rd\\u{9b}2Jé\u{202e}");
+    }
 }

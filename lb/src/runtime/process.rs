@@ -29,10 +29,10 @@ use tokio::time::timeout;
 use self::kept::Reader;
 use self::output::{LAST_WORDS, Output};
 use self::watcher::Watcher;
+use super::logs::Printable;
 use super::{Error, Event, Exit, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
 use crate::child;
 use crate::ring::Incarnation;
-use crate::token::Token;
 
 /// What every replica runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,10 @@ impl Process {
 
     fn command(&self, launch: &Launch, port: u16) -> Command {
         let mut command = Command::new(&self.executable);
-        command.env_remove(Token::VARIABLE); // no replica's business
+        // The admin token is no replica's business, and a replica may be a balancer that has settings of its own.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"LB_")) {
+            command.env_remove(name);
+        }
         let parent = std::process::id().to_string();
         let name = launch.name.as_str();
         match &self.program {
@@ -183,7 +186,8 @@ impl Runtime for Process {
 
     fn last_words(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         let children = self.children.borrow();
-        let line = children.running.get(&incarnation).map(|running| running.kept.last());
+        let last = |running: &Running| Printable(&running.kept.last()).to_string();
+        let line = children.running.get(&incarnation).map(last);
         ready(line.filter(|line| !line.is_empty())).boxed_local()
     }
 

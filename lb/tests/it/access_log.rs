@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::balancer::{Balancer, until};
+use crate::balancer::{Balancer, Killed, until};
 use crate::origin::{OK, Origin};
 use crate::wire::Wire;
 
@@ -110,8 +110,7 @@ fn what_is_refused_has_its_line_too() {
     let log = Log::new();
     let mut origin = Origin::saying(OK);
     let flag = log.flag("json");
-    let args =
-        [&flag, "--workers=1", "--max-body=4", "--max-header-size=1KiB", "--client-head-timeout=300ms"];
+    let args = [&flag, "--workers=1", "--max-body=4", "--max-header-size=1KiB", "--client-head-timeout=1s"];
     let lb = Origin::balanced(&[&origin], &args);
     send(&lb, format!("GET / HTTP/1.1\r\nHost: h\r\nA: {}\r\n\r\n", "x".repeat(2000)));
     send(&lb, "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
@@ -159,6 +158,46 @@ fn a_client_that_leaves_is_told_from_one_that_stays() {
         |at: usize| [&lines[at]["status"], &lines[at]["bytes"], &lines[at]["replica"], &lines[at]["error"]];
     assert_eq!(of(0), [&Value::Null, &json!(0), &json!("o0"), &json!("the client has left")]);
     assert_eq!(of(1), [&json!(200), &json!(5), &json!("o0"), &json!("the client has left")]);
+}
+
+#[test]
+fn the_client_is_the_one_that_a_trusted_proxy_names() {
+    let log = Log::new();
+    let origin = Origin::saying(OK);
+    let args = [&log.flag("json"), "--trusted-proxies=127.0.0.1", "--workers=1", "--control=token"];
+    let lb = Origin::balanced(&[&origin], &args);
+    let proxied = [("X-Forwarded-For", "192.0.2.1")];
+    assert_eq!(
+        (get(&lb, "/", &proxied), get(&lb, "/rep", &proxied), get(&lb, "/heartbeat", &proxied)),
+        (200, 401, 200)
+    );
+    let via = "1.1 lb,".repeat(10);
+    assert_eq!(get(&lb, "/loop", &[proxied[0], ("Via", &via)]), 508);
+    assert_eq!(get(&lb, "/", &[]), 200);
+    let clients: Vec<_> = log.entries(5).iter().map(|line| line["client"].clone()).collect();
+    assert_eq!(clients, ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1", "127.0.0.1"]);
+}
+
+#[test]
+fn a_named_pipe_keeps_nobody_waiting() {
+    let log = Log::new();
+    let origin = Origin::saying(OK);
+    let made = Command::new("mkfifo").arg(log.path()).status().unwrap();
+    assert!(made.success());
+    let mut lb = Origin::balanced(&[&origin], &[&log.flag("json")]);
+    // More than a pipe holds.
+    for _ in 0..400 {
+        assert_eq!(get(&lb, "/", &[]), 200);
+    }
+    lb.wait_for("access log fails error=");
+    let pipe = std::fs::File::open(log.path()).unwrap();
+    let mut lines = BufReader::new(pipe).lines();
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["status"], 200);
+    drop(lines);
+    assert_eq!(get(&lb, "/", &[]), 200);
+    lb.signal(Signal::TERM);
+    assert!(lb.ended().success());
 }
 
 #[test]
@@ -310,9 +349,9 @@ fn a_full_disk_is_counted_and_stops_nothing() {
 }
 
 /// A balancer whose standard output is a pipe.
-fn piped(origin: &Origin, format: &str) -> (std::process::Child, Vec<String>) {
+fn piped(origin: &Origin, format: &str) -> (Killed, Vec<String>) {
     let upstream = format!("o0={}", origin.address);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lb"))
+    let child = Command::new(env!("CARGO_BIN_EXE_lb"))
         .args([
             "--listen=127.0.0.1:0",
             "--admin-listen=127.0.0.1:0",
@@ -326,7 +365,8 @@ fn piped(origin: &Origin, format: &str) -> (std::process::Child, Vec<String>) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut child = Killed(child);
+    let mut stderr = BufReader::new(child.0.stderr.take().unwrap());
     let mut seen = Vec::new();
     while !seen.last().is_some_and(|line: &String| line.contains("] ready ")) {
         let mut line = String::new();
@@ -343,21 +383,10 @@ fn address(seen: &[String], name: &str) -> std::net::SocketAddr {
     line.split(name).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// Kills it, also when the test fails.
-struct Ended(std::process::Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn standard_output_that_nobody_reads_or_that_is_closed_stops_nothing() {
     let origin = Origin::saying(OK);
-    let (child, seen) = piped(&origin, "combined");
-    let mut child = Ended(child);
+    let (mut child, seen) = piped(&origin, "combined");
     let (traffic, admin) = (address(&seen, "traffic="), address(&seen, "admin="));
     let mut client = Wire::connect(traffic);
     let mut serve = |n: usize| {
@@ -402,8 +431,7 @@ fn a_log_is_for_its_owner_and_group() {
 #[test]
 fn a_pipe_that_nobody_reads_does_not_keep_the_balancer_from_ending() {
     let origin = Origin::saying(OK);
-    let (child, seen) = piped(&origin, "json");
-    let mut child = Ended(child);
+    let (mut child, seen) = piped(&origin, "json");
     let mut client = Wire::connect(address(&seen, "traffic="));
     for _ in 0..1000 {
         client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");

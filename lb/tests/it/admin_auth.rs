@@ -75,14 +75,15 @@ fn on_loopback_it_is_open_but_for_forms_and_other_hosts() {
         ("evil.example".to_owned(), 421),
         (format!("localhost.evil.example:{port}"), 421),
         (format!("127.0.0.1.evil.example:{port}"), 421),
-        ("localhost@evil.example".to_owned(), 421),
+        ("localhost@evil.example".to_owned(), 400),
         ("x.lb.example".to_owned(), 421),
         ("2130706433".to_owned(), 421),
-        (String::new(), 421),
+        (String::new(), 400),
     ] {
         for path in ["/api/state", "/", "/login", "/livez", "/api/nothing"] {
             let told = send(lb.admin, &[&format!("GET {path} HTTP/1.1"), &format!("Host: {host}")]);
-            assert_eq!(told.status == 421, expected == 421, "{host} {path}: {told:?}");
+            let refused = [400, 421].contains(&told.status).then_some(told.status);
+            assert_eq!(refused, (expected != 200).then_some(expected), "{host} {path}: {told:?}");
         }
     }
     let evil = send(lb.admin, &["GET /api/state HTTP/1.1", "Host: evil.example"]);
@@ -124,6 +125,7 @@ fn every_answer_tells_the_browser_what_it_may_not() {
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),
             ("cache-control", "no-store"),
+            ("cross-origin-resource-policy", "same-origin"),
         ] {
             assert_eq!(told.header(name), [value], "{path}");
         }
@@ -237,15 +239,125 @@ fn after_ten_wrong_tokens_an_address_is_not_listened_to() {
 }
 
 #[test]
-fn pictures_in_pages_of_other_sites_use_up_nobodys_failures() {
+fn pages_of_other_sites_use_up_nobodys_failures() {
     let lb = guarded(&[]);
     for _ in 0..12 {
-        let picture = call(lb.admin, "GET", "/login?token=x", &[("Sec-Fetch-Dest", "image")], b"");
-        assert_eq!(picture.status, 200, "the form: the token is not looked at");
+        for (method, path, destination, body) in [
+            ("GET", "/login?token=x", "image", &b""[..]),
+            ("GET", "/login?token=x", "iframe", b""),
+            ("POST", "/login", "empty", b"token=x"),
+            ("POST", "/login", "document", b"token=x"),
+        ] {
+            let fields = [("Sec-Fetch-Dest", destination), ("Sec-Fetch-Site", "cross-site")];
+            let refused = call(lb.admin, method, path, &fields, body);
+            assert_eq!(refused.status, 403, "{method} {destination}");
+            assert!(refused.json()["message"].as_str().unwrap().contains("another site"), "{refused:?}");
+        }
     }
     let followed = [("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Site", "cross-site")];
     assert_eq!(call(lb.admin, "GET", "/login?token=x", &followed, b"").status, 403);
     assert_eq!(call(lb.admin, "GET", &format!("/login?token={TOKEN}"), &followed, b"").status, 303);
+}
+
+#[test]
+fn pages_of_other_sites_get_nothing_but_links() {
+    let lb = Balancer::start(&["--replicas", "1"]);
+    for (site, destination, expected) in [
+        ("cross-site", "empty", 403),
+        ("same-site", "empty", 403),
+        ("cross-site", "script", 403),
+        ("cross-site", "document", 200),
+        ("same-origin", "empty", 200),
+        ("none", "document", 200),
+    ] {
+        let fields = [("Sec-Fetch-Site", site), ("Sec-Fetch-Dest", destination)];
+        for path in ["/api/state", "/metrics", "/", "/livez"] {
+            assert_eq!(status(&lb, "GET", path, &fields), expected, "{site} {destination} {path}");
+        }
+    }
+    let fields = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Dest", "document")];
+    assert_eq!(call(lb.admin, "POST", "/api/plan", &fields, br#"{"add":1}"#).status, 403);
+}
+
+#[test]
+fn a_page_of_another_site_cannot_change_the_fleet_by_way_of_the_traffic_listener() {
+    let lb = Balancer::start(&["--replicas", "1"]);
+    let own = format!("http://localhost:{}", lb.traffic.port());
+    let host = format!("localhost:{}", lb.traffic.port());
+    let remove = |fields: &[(&str, &str)]| {
+        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let body = r#"{"n":2,"hostnames":["server1","server1"]}"#;
+        let head = format!("POST /rm HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}");
+        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        answer(&raw(lb.traffic, request.as_bytes()), false).status
+    };
+    for foreign in [
+        &[("Origin", "http://evil.example"), ("Content-Type", "text/plain")][..],
+        &[("Origin", "null")],
+        &[("Origin", "http://localhost:1")],
+        &[("Sec-Fetch-Site", "cross-site")],
+        &[("Sec-Fetch-Site", "cross-site"), ("Origin", &own)],
+    ] {
+        assert_eq!(remove(foreign), 403, "{foreign:?}");
+    }
+    assert_eq!(lb.names(), ["server1"]);
+    // The name is there twice: whoever may ask is told so.
+    for ours in [
+        &[][..],
+        &[("Origin", &*own)],
+        &[("Origin", "https://shop.example"), ("Sec-Fetch-Site", "same-origin")],
+    ] {
+        assert_eq!(remove(ours), 400, "{ours:?}");
+    }
+    assert_eq!(
+        lb.call("GET", "/rep", &[("Origin", "http://evil.example")], b"").status,
+        200,
+        "it cannot be read"
+    );
+}
+
+#[test]
+fn the_cookie_of_a_login_reaches_no_replica() {
+    let origin = Origin::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let lb = Origin::balanced(&[&origin], &[]);
+    lb.call(
+        "GET",
+        "/",
+        &[("Cookie", "a=1; lb-session-5001=secret; b=2"), ("Cookie", "lb-session=secret")],
+        b"",
+    );
+    assert_eq!(origin.next().fields("cookie"), ["a=1; b=2"]);
+}
+
+#[test]
+fn a_reload_changes_the_token_and_ends_all_logins() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let write = |text: &str| std::fs::write(file.path(), text).unwrap();
+    write(TOKEN);
+    let path = file.path().to_str().unwrap().to_owned();
+    let mut lb =
+        Balancer::launch_with(&["--replicas", "1", "--control", "token", "--admin-token-file", &path], &[]);
+    lb.wait_for("] ready ");
+    let (old, new) = (bearer(TOKEN), bearer("another-horse-altogether"));
+    let logged_in = cookie(&lb);
+    let get = |token: &str| status(&lb, "GET", "/api/state", &[("Authorization", token)]);
+    let reload = |token: &str| call(lb.admin, "POST", "/api/reload", &[("Authorization", token)], b"");
+    write("short");
+    let refused = reload(&old);
+    assert_eq!(refused.status, 400);
+    assert!(refused.json()["message"].as_str().unwrap().contains("16 to 512"), "{refused:?}");
+    assert_eq!((get(&old), status(&lb, "GET", "/api/state", &[("Cookie", &logged_in)])), (200, 200));
+    write("another-horse-altogether\n");
+    let changed = reload(&old).json()["message"].clone();
+    assert_eq!(changed, json!({ "changed": ["admin-token-file"], "restart": [] }));
+    assert_eq!((get(&old), get(&new)), (403, 200));
+    assert_eq!(status(&lb, "GET", "/api/state", &[("Cookie", &logged_in)]), 401);
+    let rep = |token: &str| lb.call("GET", "/rep", &[("Authorization", token)], b"").status;
+    assert_eq!((rep(&old), rep(&new)), (403, 200));
+    assert_eq!(reload(&new).json()["message"], json!({ "changed": [], "restart": [] }));
+    let again = call(lb.admin, "POST", "/login", &[], b"token=another-horse-altogether");
+    let cookie = again.header("set-cookie")[0].split(';').next().unwrap();
+    assert_eq!(status(&lb, "GET", "/api/state", &[("Cookie", cookie)]), 200);
 }
 
 #[test]
@@ -310,18 +422,23 @@ fn a_token_that_is_given_is_told_nowhere() {
 }
 
 #[test]
-fn replicas_do_not_get_the_token() {
+fn replicas_do_not_get_the_token_nor_other_settings() {
     let args = ["--replicas", "1", "--replica-command", "sh -c 'env; exec sleep 99'"];
-    let mut lb = Balancer::launch_with(&args, &[("LB_ADMIN_TOKEN", TOKEN), ("LB_DRAIN", "1s")]);
+    let env = [("LB_ADMIN_TOKEN", TOKEN), ("LB_DRAIN", "1s"), ("NOT_LB_DRAIN", "2s")];
+    let mut lb = Balancer::launch_with(&args, &env);
     lb.wait_for("SERVER_ID=server1");
     let token = bearer(TOKEN);
     until("its environment is there", || {
         let path = "/api/replicas/server1/logs";
         let logs = call(lb.admin, "GET", path, &[("Authorization", &token)], b"").body;
         let logs = String::from_utf8(logs).unwrap();
-        assert!(!logs.contains(TOKEN), "{logs}");
-        logs.contains("LB_DRAIN=1s")
+        assert!(!logs.contains(TOKEN) && !logs.contains("\nLB_"), "{logs}");
+        logs.contains("NOT_LB_DRAIN=2s")
     });
+    for child in crate::balancer::children(i32::try_from(lb.child.id()).unwrap()) {
+        let environment = std::fs::read(format!("/proc/{child}/environ")).unwrap();
+        assert!(!String::from_utf8_lossy(&environment).contains(TOKEN), "{child}");
+    }
 }
 
 #[test]
@@ -400,7 +517,8 @@ fn a_reload_can_ask_for_the_token_and_tells_the_one_that_it_made() {
     assert_eq!(status(&lb, "POST", "/api/reload", &[]), 403);
     writeln!(file, "control = 'token'\nadmin-host = ['lb.example']").unwrap();
     let reloaded = call(lb.admin, "POST", "/api/reload", &ours, b"").json();
-    assert_eq!(reloaded["message"], json!({ "changed": ["control"], "restart": ["admin-host"] }));
+    assert_eq!(reloaded["message"], json!({ "changed": ["admin-host", "control"], "restart": [] }));
+    assert_eq!(send(lb.admin, &["GET /api/state HTTP/1.1", "Host: lb.example"]).status, 200);
     let line = lb.wait_for("control token=");
     let (_, token) = line.split_once("token=").unwrap();
     assert_eq!(lb.get("/rep").status, 401);

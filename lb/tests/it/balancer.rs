@@ -28,6 +28,16 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// A process that is killed when dropped, also when the test fails.
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A command that ended by itself.
 pub struct Ended {
     pub status: ExitStatus,

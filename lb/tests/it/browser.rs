@@ -58,6 +58,7 @@ impl Browser {
         let profile = tempfile::tempdir().unwrap();
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
+            .env("TMPDIR", profile.path()) // what a killed browser leaves is gone with its profile
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

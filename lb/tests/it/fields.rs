@@ -116,7 +116,7 @@ fn a_reply_of_the_balancer_says_what_is_wrong() {
     let garbage = Origin::saying_once("SSH-2.0-x\r\n\r\n");
     let ambiguous = Origin::saying_once("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n");
     let balancers = [&refusing, &closing, &silent, &garbage, &ambiguous]
-        .map(|origin| Origin::balanced(&[origin], &["--head-timeout", "300ms"]));
+        .map(|origin| Origin::balanced(&[origin], &["--head-timeout", "2s"]));
     refusing.refuse();
     for (lb, status, error) in [
         (&balancers[0], 502, "connection_refused"),

@@ -83,7 +83,7 @@ fn what_is_in_flight_is_not_cut_short_by_a_drain() {
     let lb = Balancer::start(&["--replicas", "2", "--replica-command", &helper::command()]);
     let name = lb.owner("k");
     let mut client = Wire::connect(lb.traffic);
-    client.say("GET /slow?1500 HTTP/1.1\r\nHost: test\r\nX-Request-Id: k\r\n\r\n");
+    client.say("GET /slow?4000 HTTP/1.1\r\nHost: test\r\nX-Request-Id: k\r\n\r\n");
     let in_flight = |lb: &Balancer| {
         let others = lb.state()["others"].as_array().unwrap().clone();
         let mut replicas = lb.replicas().into_iter().chain(others);

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::balancer::{Balancer, Ended, PATIENCE, lb, signal_pid, until};
+use crate::balancer::{Balancer, Ended, Killed, PATIENCE, lb, signal_pid, until};
 use crate::port;
 
 const TOKEN: &str = "correct-horse-battery-staple";
@@ -95,9 +95,9 @@ fn a_follower_whose_reader_leaves_ends() {
     let mut command = Command::new("sh");
     let line = "\"$0\" events --follow --admin \"$1\" | head -n 1";
     command.args(["-c", line, env!("CARGO_BIN_EXE_lb"), &format!("http://{}", lb.admin)]);
-    let mut shell = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut shell = Killed(command.stdout(Stdio::null()).spawn().unwrap());
     signal_pid(lb.pid_of("server1"), Signal::KILL);
-    until("the pipe ends", || shell.try_wait().unwrap().is_some());
+    until("the pipe ends", || shell.0.try_wait().unwrap().is_some());
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn a_hundred_is_said_only_when_the_body_is_wanted() {
 #[test]
 fn every_head_of_a_connection_has_a_deadline() {
     let origin = Origin::saying(OK);
-    let lb = Origin::balanced(&[&origin], &["--client-head-timeout", "400ms"]);
+    let lb = Origin::balanced(&[&origin], &["--client-head-timeout", "1s"]);
     for slow in ["", "GET / HTT", "GET / HTTP/1.1\r\nHost: h\r\n"] {
         is_ours(&said(&lb, slow), 408);
     }
@@ -310,7 +310,7 @@ fn a_client_that_does_not_read_is_dropped() {
         while peer.wire.say([b'x'; 0x10000]) {}
         None
     });
-    let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "300ms", "--idle-timeout", "10m"]);
+    let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "1s", "--idle-timeout", "10m"]);
     let mut client = Wire::connect(lb.traffic);
     client.say(GET);
     assert!(client.head().unwrap().starts_with("HTTP/1.1 200 "));

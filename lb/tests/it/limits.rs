@@ -116,7 +116,7 @@ fn a_404_is_mapped_when_asked_and_only_that() {
 #[test]
 fn a_control_call_has_a_limit_of_size_and_of_time() {
     let origin = Origin::saying(OK);
-    let args = ["--max-control-body", "64", "--client-head-timeout", "300ms"];
+    let args = ["--max-control-body", "64", "--client-head-timeout", "1s"];
     let lb = Origin::balanced(&[&origin], &args);
     let large = "x".repeat(65);
     for body in [

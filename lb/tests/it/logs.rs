@@ -1,12 +1,14 @@
 //! What replicas write, by way of the admin listener and of `lb logs`.
 
-use std::thread;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::balancer::{Balancer, call, lb, signal_pid, until};
+use crate::balancer::{Balancer, Killed, call, lb, signal_pid, until};
 use crate::docker::cluster::{Cluster, docker};
 use crate::origin::Origin;
+use crate::wire::Wire;
 
 /// A replica command that writes twenty lines and serves.
 fn talkative() -> String {
@@ -27,7 +29,7 @@ fn the_last_lines_of_a_process() {
     let lb = Balancer::start(&["--replicas", "1", "--replica-command", &talkative()]);
     assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S 5"]}"#).0, 200);
     for name in ["server1", "S%205"] {
-        assert_eq!(logs(&lb, &format!("{name}/logs")), (200, lines(1..=20)));
+        lb.until("all is read", |lb| logs(lb, &format!("{name}/logs")) == (200, lines(1..=20)));
         assert_eq!(logs(&lb, &format!("{name}/logs?tail=2")), (200, lines(19..=20)));
         assert_eq!(logs(&lb, &format!("{name}/logs?tail=0")), (200, String::new()));
     }
@@ -53,22 +55,31 @@ fn a_follower_gets_what_comes_until_the_replica_is_gone() {
         env!("CARGO_BIN_EXE_lb")
     );
     let balancer = Balancer::start(&["--replicas", "1", "--replica-command", &command]);
-    let admin = balancer.admin;
-    let follower = thread::spawn(move || {
-        lb(&["logs", "server1", "--tail", "1", "--follow"], &[("LB_ADMIN", &format!("http://{admin}"))])
-    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
+    command.args([
+        "logs",
+        "server1",
+        "--tail",
+        "1",
+        "--follow",
+        "--admin",
+        &format!("http://{}", balancer.admin),
+    ]);
+    let mut follower = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut followed = BufReader::new(follower.0.stdout.take().unwrap());
+    let mut told = String::new();
+    followed.read_line(&mut told).unwrap();
     until("the second line is written", || logs(&balancer, "server1/logs").1 == "one\ntwo\n");
     signal_pid(balancer.pid_of("server1"), Signal::KILL);
-    let ended = follower.join().unwrap();
-    assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""));
-    assert!(["one\ntwo\n", "two\n"].contains(&&*ended.stdout), "{}", ended.stdout);
+    followed.read_to_string(&mut told).unwrap();
+    assert_eq!(follower.0.wait().unwrap().code(), Some(0), "{told}");
+    assert!(["one\ntwo\n", "two\n"].contains(&&*told), "{told}");
 }
 
 #[test]
 fn readers_that_leave_make_room() {
     let lb = Balancer::start(&["--replicas", "1", "--replica-command", &talkative()]);
     let follow = || {
-        use std::io::{Read, Write};
         let mut reader = std::net::TcpStream::connect(lb.admin).unwrap();
         write!(reader, "GET /api/replicas/server1/logs?follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .unwrap();
@@ -113,9 +124,12 @@ fn the_output_of_a_container() {
     let (status, all) = logs(&lb, "server1/logs");
     assert!(status == 200 && all.contains("replica=server1") && all.ends_with('\n'), "{status} {all:?}");
     assert_eq!(logs(&lb, "server1/logs?tail=0"), (200, String::new()));
-    let admin = lb.admin;
-    let follower =
-        thread::spawn(move || call(admin, "GET", "/api/replicas/server1/logs?follow=1", &[], b"").status);
+    let mut follower = Wire::connect(lb.admin);
+    follower.say(
+        "GET /api/replicas/server1/logs?follow=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    );
+    let head = follower.head().unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     docker(&["kill", &container]).unwrap();
-    assert_eq!(follower.join().unwrap(), 200, "it ends with the container");
+    assert!(follower.rest().is_ok(), "it ends with the container");
 }

@@ -3,6 +3,7 @@
 
 mod access_log;
 mod admin_auth;
+mod admin_guard;
 mod balancer;
 mod browser;
 mod changes;

@@ -12,7 +12,7 @@ use lb::runtime::process::{Process, Program};
 use lb::runtime::{Event, Exit, Instance, Launch, Runtime};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::balancer::PATIENCE;
+use crate::balancer::{Killed, PATIENCE};
 
 const LB: &str = env!("CARGO_BIN_EXE_lb");
 const GRACE: Duration = Duration::from_secs(20);
@@ -241,7 +241,7 @@ async fn a_replica_dies_with_the_thread_that_started_it_also_when_stopped() {
 
 #[test]
 fn a_command_gets_the_limit_of_open_files_that_the_balancer_was_started_with() {
-    let mut lb = Command::new("sh")
+    let lb = Command::new("sh")
         .args([
             "-c",
             "ulimit -Sn 300 && exec \"$0\" \"$@\"",
@@ -254,10 +254,9 @@ fn a_command_gets_the_limit_of_open_files_that_the_balancer_was_started_with() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut log = BufReader::new(lb.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut lb = Killed(lb);
+    let mut log = BufReader::new(lb.0.stderr.take().unwrap()).lines().map_while(Result::ok);
     let said = log.find(|line| line.contains("replica=server1"));
-    lb.kill().unwrap();
-    lb.wait().unwrap();
     assert!(said.as_deref().is_some_and(|line| line.ends_with(" 300")), "{said:?}");
 }
 
@@ -273,16 +272,14 @@ fn a_child_whose_balancer_is_gone_does_not_run() {
 
 #[actix_rt::test]
 async fn the_watcher_kills_the_groups_that_are_left_at_the_end_of_its_input() {
-    let sleeper = || Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+    let sleeper = || Killed(Command::new("sleep").arg("1000").process_group(0).spawn().unwrap());
     let (mut left, mut removed) = (sleeper(), sleeper());
-    let mut watcher = Command::new(LB).arg("__watch").stdin(Stdio::piped()).spawn().unwrap();
-    let mut pipe = watcher.stdin.take().unwrap();
-    write!(pipe, "+{}\n+{}\n-{}\n", left.id(), removed.id(), removed.id()).unwrap();
+    let mut watcher = Killed(Command::new(LB).arg("__watch").stdin(Stdio::piped()).spawn().unwrap());
+    let mut pipe = watcher.0.stdin.take().unwrap();
+    write!(pipe, "+{}\n+{}\n-{}\n", left.0.id(), removed.0.id(), removed.0.id()).unwrap();
     drop(pipe);
-    assert!(watcher.wait().unwrap().success());
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&left.wait().unwrap()), Some(9));
-    assert!(test_kill_process(Pid::from_child(&removed)).is_ok());
-    assert!(removed.try_wait().unwrap().is_none());
-    removed.kill().unwrap();
-    removed.wait().unwrap();
+    assert!(watcher.0.wait().unwrap().success());
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&left.0.wait().unwrap()), Some(9));
+    assert!(test_kill_process(Pid::from_child(&removed.0)).is_ok());
+    assert!(removed.0.try_wait().unwrap().is_none());
 }

@@ -62,10 +62,10 @@ fn the_command_says_what_has_changed() {
     };
     let good = |words: &str| (0, words.to_owned(), String::new());
     assert_eq!(says("retries = 1", &[]), good("nothing has changed\n"));
-    let both = "retries has changed\nslots needs a restart, and stays as it is\n";
-    assert_eq!(says("retries = 2\nslots = 1024", &[]), good(both));
-    let json = r#"{"message":{"changed":["retries"],"restart":["slots"]},"status":"successful"}"#;
-    assert_eq!(says("retries = 3\nslots = 1024", &["--json"]), good(&format!("{json}\n")));
+    let both = "retries has changed\ncluster needs a restart, and stays as it is\n";
+    assert_eq!(says("retries = 2\ncluster = 'other'", &[]), good(both));
+    let json = r#"{"message":{"changed":["retries"],"restart":["cluster"]},"status":"successful"}"#;
+    assert_eq!(says("retries = 3\ncluster = 'other'", &["--json"]), good(&format!("{json}\n")));
     let bad = format!("lb: {} line 2, drain = soon: must be a duration such as 500ms, 2s, 1m\n", file.path());
     let (code, stdout, stderr) = says("retries = 4\ndrain = 'soon'", &[]);
     assert_eq!((code, stdout.as_str(), stderr), (1, "", bad));
@@ -129,11 +129,11 @@ fn no_request_fails_during_a_hundred_reloads_under_load() {
 
 #[test]
 fn attempts_and_their_timeouts() {
-    let (file, mut origins, lb) = balanced("retries = 0\nhead-timeout = '100ms'");
+    let (file, mut origins, lb) = balanced("retries = 0\nhead-timeout = '1m'");
     let walk = walk(&lb);
     origins[walk[0]].refuse();
     assert_eq!(failure_of(&lb), 502);
-    assert_eq!(file.say(&lb, "retries = 1\nhead-timeout = '100ms'"), message(&["retries"], &[]));
+    assert_eq!(file.say(&lb, "retries = 1\nhead-timeout = '1m'"), message(&["retries"], &[]));
     assert_eq!(send(&lb, "GET", b"").status(), 200);
 
     let go_on = Arc::new(AtomicBool::new(false));
@@ -200,6 +200,25 @@ fn limits_towards_clients() {
     let body = br#"{"n":1,"hostnames":["abc"]}"#;
     let admin = call(lb.admin, "POST", "/api/add", &[("X-LB-Admin", "1")], body);
     assert_eq!((admin.status, lb.call("POST", "/add", &[], body).status), (413, 413));
+}
+
+#[test]
+fn trusted_proxies_count_on_connections_that_are_open() {
+    let (file, origins, lb) = balanced("key = 'path'");
+    let mut kept = Wire::connect(lb.traffic);
+    let mut chain = || {
+        kept.say("GET /x HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+        assert_eq!(kept.reply().unwrap().status(), 200);
+        let seen: Vec<_> = origins.iter().flat_map(Origin::seen).collect();
+        assert_eq!(seen.len(), 1);
+        seen[0].fields("x-forwarded-for").join("|")
+    };
+    assert_eq!(chain(), "127.0.0.1");
+    let text = "key = 'path'\ntrusted-proxies = ['127.0.0.1']";
+    assert_eq!(file.say(&lb, text), message(&["trusted-proxies"], &[]));
+    assert_eq!(chain(), "192.0.2.1, 127.0.0.1");
+    assert_eq!(file.say(&lb, "key = 'path'"), message(&["trusted-proxies"], &[]));
+    assert_eq!(chain(), "127.0.0.1");
 }
 
 #[test]

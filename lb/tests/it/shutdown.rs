@@ -2,11 +2,10 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::balancer::{Balancer, call, runs, until};
+use crate::balancer::{Balancer, Killed, call, runs, until};
 use crate::helper;
 
 /// A request that takes `ms`, and is in flight when this returns.
@@ -22,7 +21,7 @@ fn a_signal_lets_what_is_in_flight_finish_and_stops_the_replicas() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut lb = Balancer::start(&["--replica-command", &helper::command()]);
         let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
-        let request = slow(&lb, 1500);
+        let request = slow(&lb, 4000);
         lb.signal(signal);
         lb.until("it is not ready", |lb| call(lb.admin, "GET", "/readyz", &[], b"").status == 503);
         assert_eq!(request.join().unwrap(), 200);
@@ -56,9 +55,13 @@ fn a_second_signal_kills_what_is_left_and_exits_with_1() {
     let request = slow(&lb, 3_600_000);
     lb.signal(Signal::TERM);
     lb.wait_for("stopping drain_ms");
-    std::thread::sleep(Duration::from_millis(300)); // two signals at once are one
-    lb.signal(Signal::TERM);
-    assert_eq!(lb.ended().code(), Some(1));
+    let mut status = None;
+    until("a signal that is not the first one's twin ends it", || {
+        lb.signal(Signal::TERM);
+        status = lb.child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().code(), Some(1));
     until("no replica is left", || !pids.iter().any(|pid| runs(*pid)));
     let _ = request.join();
 }
@@ -68,14 +71,14 @@ fn a_second_signal_kills_what_is_left_and_exits_with_1() {
 fn ctrl_c_in_a_terminal_reaches_the_balancer_only() {
     let mut lb = Command::new(env!("CARGO_BIN_EXE_lb"));
     lb.args(["--listen", "127.0.0.1:0", "--admin-listen", "off", "--replicas", "2"]);
-    let mut lb = lb.process_group(0).stderr(Stdio::piped()).spawn().unwrap();
-    let log = std::io::BufReader::new(lb.stderr.take().unwrap());
+    let mut lb = Killed(lb.process_group(0).stderr(Stdio::piped()).spawn().unwrap());
+    let log = std::io::BufReader::new(lb.0.stderr.take().unwrap());
     let mut lines = std::io::BufRead::lines(log).map_while(Result::ok);
     assert!(lines.any(|line| line.contains("] ready ")));
-    let group = rustix::process::Pid::from_child(&lb);
+    let group = rustix::process::Pid::from_child(&lb.0);
     rustix::process::kill_process_group(group, Signal::INT).unwrap();
     let rest: Vec<String> = lines.collect();
-    assert_eq!(lb.wait().unwrap().code(), Some(0), "{rest:#?}");
+    assert_eq!(lb.0.wait().unwrap().code(), Some(0), "{rest:#?}");
     assert!(!rest.iter().any(|line| line.contains("replica dead")), "{rest:#?}");
     assert_eq!(rest.iter().filter(|line| line.contains("replica gone")).count(), 2, "{rest:#?}");
 }

@@ -220,7 +220,7 @@ fn a_tunnel_outlives_changes_of_the_ring_and_ends_with_its_replica() {
 
 #[test]
 fn a_tunnel_is_closed_last_when_the_balancer_ends() {
-    let mut lb = Balancer::start(&["--replica-command", &helper::command(), "--drain", "1s"]);
+    let mut lb = Balancer::start(&["--replica-command", &helper::command(), "--drain", "3s"]);
     let (mut client, _) = open(&lb);
     lb.signal(Signal::TERM);
     lb.wait_for("stopping drain_ms");

@@ -116,7 +116,6 @@ fn note(request: &Request, slot: Slot, id_is_ours: bool) {
     let mut facts = request.trail.facts();
     facts.slot = Some(slot);
     if let Some(asked) = &mut facts.asked {
-        asked.client = Some(request.client);
         asked.id = request.headers.get(&identify::NAME).cloned();
         asked.id_is_ours = id_is_ours;
     }

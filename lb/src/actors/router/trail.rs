@@ -138,12 +138,13 @@ impl Trail {
         }
     }
 
-    /// Notes the request as its client sent it.
-    pub fn asks(&self, request: &Request) {
+    /// Notes the request as its client sent it, and whose it is.
+    pub fn asks(&self, request: &Request, client: impl FnOnce() -> Option<IpAddr>) {
         let mut facts = self.facts();
         let head = request.head();
         facts.method = Some(head.method.clone());
         if let Some(asked) = &mut facts.asked {
+            asked.client = client().or(asked.client);
             asked.target = head.uri.path_and_query().cloned();
             asked.version = Some(head.version);
             asked.id = head.headers.get(&identify::NAME).cloned();
@@ -267,7 +268,7 @@ mod tests {
         let (told, trails) = told(false);
         let trail = trails.begin();
         trail.comes_from(Some(([127, 0, 0, 1], 1).into()));
-        trail.asks(&Request::new());
+        trail.asks(&Request::new(), || None);
         drop(trail);
         let all = told.0.borrow();
         assert!(all[0].asked.is_none() && all[0].error.is_none());

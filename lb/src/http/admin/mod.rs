@@ -43,7 +43,7 @@ pub use clock::Clock;
 
 pub use reload::Reload;
 
-pub use access::{Access, admit};
+pub use access::{Access, admit, refuse};
 
 /// What the admin listener asks.
 #[derive(Clone)]

@@ -26,7 +26,8 @@ pub fn flag(query: &str, name: &str) -> Result<bool, Error> {
 /// The first that is not empty, as for keys; an empty one if there is no other.
 fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
     let empty = |pair: &str| pair.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest == "=");
-    key::query(query, name.as_bytes()).or_else(|| query.split('&').any(empty).then_some(Cow::Borrowed(b"")))
+    key::query(query, name.as_bytes())
+        .or_else(|| query.split('&').any(empty).then_some(Cow::Borrowed(b"".as_slice())))
 }
 
 #[cfg(test)]

@@ -25,8 +25,9 @@ export function show(node, shown) {
 }
 
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
-const rounded = (value, digits) =>
-  value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const formats = [0, 1, 2].map((digits) =>
+  new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const rounded = (value, digits) => formats[digits].format(value);
 
 export const count = (value) => (known(value) ? rounded(value, 0) : "–");
 export const ratio = (value) => (known(value) ? rounded(value, 2) : "–");

@@ -77,6 +77,7 @@ function fill({ node, parts }, seat, top) {
   const phase = phaseOf(replica);
   const name = replica?.name;
   text(parts.name, name ?? "–");
+  parts.name.title = name ?? "";
   text(parts.note, [age(seat.replica), seat.weight === 100 ? "" : `weight ${seat.weight}`].filter(Boolean).join(" · "));
   text(parts.phase, `${GLYPHS[phase] ?? "·"} ${phase}`);
   text(parts.skip, replica?.drained ? (phase === "dead" ? "drained" : "by hand") : (replica?.skip ?? ""));

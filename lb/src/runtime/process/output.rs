@@ -9,6 +9,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::super::logs::Printable;
 use super::kept::{Reader, kept};
 use crate::name::Name;
 
@@ -26,7 +27,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Logs each line as `replica=<name> <line>`, target `replica`.
+    /// Logs each line as `replica=<name> <line>`, target `replica`; what is kept is as it came.
     ///
     /// # Errors
     /// When the pipe cannot be read asynchronously.
@@ -34,7 +35,7 @@ impl Output {
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader))?;
         let (writer, kept) = kept();
         let reading = actix_rt::spawn(each_line(pipe, move |line| {
-            log::info!(target: "replica", "replica={name} {line}");
+            log::info!(target: "replica", "replica={name} {}", Printable(&line));
             writer.write(&line);
         }));
         Ok(Self { kept, reading })
@@ -43,7 +44,7 @@ impl Output {
     /// The last line that was not blank, once the output has ended.
     pub(super) async fn last_line(self) -> String {
         let _ = timeout(LAST_WORDS, self.reading).await;
-        self.kept.last()
+        Printable(&self.kept.last()).to_string()
     }
 }
 

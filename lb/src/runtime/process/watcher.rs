@@ -46,6 +46,7 @@ impl Watcher {
         let (reader, writer) = io::pipe()?;
         Command::new(&self.executable)
             .arg(child::WATCH)
+            .env_clear()
             .stdin(reader)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -11,10 +11,7 @@ use crate::key;
 
 use super::super::super::credentials;
 use super::super::super::error::Error;
-use super::{Access, address};
-
-/// The cookie's name.
-pub(super) const COOKIE: &str = "lb-session";
+use super::{Access, LiveAccess, address};
 
 const PAGE: &str = include_str!("login.html");
 const STYLE: &str = include_str!("login.css");
@@ -64,10 +61,11 @@ pub(in super::super) async fn style() -> HttpResponse {
         (status = 429, description = "Too many wrong tokens", body = String, content_type = "text/html"),
     )
 )]
-pub(in super::super) async fn by_link(access: web::Data<Access>, request: HttpRequest) -> HttpResponse {
+pub(in super::super) async fn by_link(access: web::Data<LiveAccess>, request: HttpRequest) -> HttpResponse {
+    let access = access.borrow().clone();
     let known = access.lock.as_ref().is_none_or(|lock| lock.knows(request.headers()));
     match key::query(request.query_string(), b"token") {
-        Some(token) if !is_embedded(&request) => log_in(&access, &request, &token).await,
+        Some(token) => log_in(&access, &request, &token).await,
         _ if known => to_the_dashboard().finish(),
         _ => page(HttpResponse::Ok().finish(), ""),
     }
@@ -85,7 +83,7 @@ pub(in super::super) async fn by_link(access: web::Data<Access>, request: HttpRe
     )
 )]
 pub(in super::super) async fn by_form(
-    access: web::Data<Access>,
+    access: web::Data<LiveAccess>,
     request: HttpRequest,
     body: web::Payload,
 ) -> HttpResponse {
@@ -95,6 +93,7 @@ pub(in super::super) async fn by_form(
         Ok(Err(_)) => return Error::FormTooLarge(LONGEST_FORM).error_response(),
         Err(_) => return Error::TooSlow(PATIENCE).error_response(),
     };
+    let access = access.borrow().clone();
     let form = String::from_utf8_lossy(&form);
     let token = key::query(&form, b"token").unwrap_or_default();
     log_in(&access, &request, &token).await
@@ -104,18 +103,12 @@ async fn log_in(access: &Access, request: &HttpRequest, token: &[u8]) -> HttpRes
     let Some(lock) = &access.lock else { return to_the_dashboard().finish() };
     match credentials::show(&lock.gate, address(request), token.trim_ascii()).await {
         Ok(()) => {
-            let session = lock.session.reveal();
-            let cookie = format!("{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict");
+            let (name, session) = (credentials::cookie(request.headers()), lock.session.reveal());
+            let cookie = format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict");
             to_the_dashboard().insert_header((SET_COOKIE, cookie)).finish()
         }
         Err(error) => page(error.error_response(), &error.to_string()),
     }
-}
-
-/// Whether a page asks for something to show within itself. Not looked at: `<img src=".../login?token=x">` on any site would
-/// use up the failures of its visitors' addresses.
-fn is_embedded(request: &HttpRequest) -> bool {
-    request.headers().get("sec-fetch-dest").is_some_and(|destination| destination != "document")
 }
 
 fn to_the_dashboard() -> actix_web::HttpResponseBuilder {

@@ -5,12 +5,18 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 /// What may be refused before a handler runs.
-const ACCESS: [(&str, &str); 5] = [
+const ACCESS: [(&str, &str); 7] = [
     ("400", "'Host' is missing or there twice, or what was given is wrong: the message says what"),
     ("401", "The token is missing"),
-    ("403", "The token is wrong, or a change has neither a token nor the header X-LB-Admin, and is no JSON"),
+    (
+        "403",
+        "The token is wrong, or a change has neither a token nor the header X-LB-Admin and is no JSON, or a page of \
+         another site asks",
+    ),
+    ("414", "The target is longer than --max-target"),
     ("421", "'Host' is not this balancer's"),
     ("429", "Ten wrong tokens came from this address within a minute"),
+    ("431", "The header is larger than --max-header-size, or has more than 96 fields"),
 ];
 
 /// What any handler may have to say.
@@ -53,7 +59,8 @@ fn add_to(path: &str, operation: &mut Operation, answer: fn(&str) -> Response) {
     let answers = match path {
         // Whoever asks whether we live, or has yet to log in, needs to show nothing.
         "/livez" | "/readyz" | "/login" | "/login.css" => {
-            [ACCESS[0], ACCESS[3]].into_iter().chain(body).collect()
+            let open = ACCESS.into_iter().filter(|(status, _)| !["401", "429"].contains(status));
+            open.chain(body).collect()
         }
         _ => ACCESS.into_iter().chain([STOPPING]).chain(body).collect::<Vec<_>>(),
     };

@@ -1,0 +1,105 @@
+//! The admin server: our guard, actix's HTTP/1 encoder, actix-web's `App`; one worker, away from those of the traffic.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::ready;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::Addr;
+use actix_http::body::BoxBody;
+use actix_http::{HttpService, KeepAlive, Request, Response};
+use actix_rt::net::TcpStream;
+use actix_server::{Server, ServerHandle};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
+};
+use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
+use actix_web::{App, web};
+
+use crate::config::Config;
+use crate::http::admin::{self, Access, Admin};
+use crate::inbound::{self, Answer, Connections, Door, Guarded};
+use crate::socket;
+
+use super::reload::{ReloadActor, follow};
+use super::{StartError, parts, spawn};
+
+/// Connections at one time: whoever holds them must not use up the files that the traffic needs.
+const CONNECTIONS: usize = 1024;
+
+/// Serves operators on `listener`.
+pub(super) fn serve(
+    config: &Config,
+    listener: TcpListener,
+    admin: Admin,
+    access: Access,
+    reload: Addr<ReloadActor>,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    let address = listener.local_addr().unwrap_or(unknown);
+    let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
+    let (limits, connections) = (parts::inbound(config), Connections::new(CONNECTIONS));
+    let builder = Server::build()
+        .workers(1)
+        // actix would stop accepting; we answer 503 before.
+        .max_concurrent_connections(CONNECTIONS + 64)
+        .shutdown_timeout(0)
+        .disable_signals();
+    let builder = builder.listen("admin", listener, move || {
+        let door = Rc::new(Door::new(limits, connections.clone()));
+        let access = Rc::new(RefCell::new(access.clone()));
+        let (guarding, asked) = (door.clone(), access.clone());
+        follow(reload.clone(), move |config| {
+            guarding.configure(parts::inbound(config));
+            asked.borrow_mut().configure(config);
+        });
+        // Every deadline is the guard's.
+        let http = HttpService::build()
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::ZERO)
+            .h1_allow_half_closed(false) // a reader that leaves is noticed at once
+            .on_connect_ext(|io: &Guarded<TcpStream>, extensions| drop(extensions.insert(io.connection())))
+            .h1(service(admin.clone(), access));
+        fn_service(move |io: TcpStream| {
+            socket::limit_stall(&io);
+            ready(io.peer_addr().map(|peer| (door.guard(io), Some(peer))))
+        })
+        .map_err(actix_http::error::DispatchError::Io)
+        .and_then(http)
+    });
+    Ok((address, spawn(builder.map_err(failed)?.run())))
+}
+
+/// The `App`, asked what the guard lets through.
+fn service(
+    admin: Admin,
+    access: Rc<RefCell<Access>>,
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = Response<Answer<BoxBody>>,
+    Error = Infallible,
+    InitError = (),
+    Service: 'static,
+    Future: 'static,
+> {
+    fn_factory(move || {
+        let app = App::new().app_data(web::Data::new(access.clone())).wrap(from_fn(admin::admit));
+        let app = app.configure(admin::routes(admin.clone())).into_factory();
+        let app = map_config(app, |()| AppConfig::default()).new_service(());
+        async move {
+            let app = Rc::new(app.await?);
+            Ok(fn_service(move |request: Request| {
+                let app = app.clone();
+                let serve = async move |request: Request| match app.call(request).await {
+                    Ok(answer) => Response::from(answer).map_into_boxed_body(),
+                    Err(error) => Response::from(error.error_response()),
+                };
+                async move { Ok(inbound::answer(request, serve, admin::refuse).await) }
+            }))
+        }
+    })
+}
