@@ -169,7 +169,7 @@ mod tests {
         is(r#"{"n":2,"hostnames":null}"#, 2, &[]);
         is(r#"{"n":4,"hostnames":["S5","S 4"],"more":[]}"#, 4, &["S5", "S 4"]);
         let deep = format!(r#"{{"n":1,"more":{}"#, "[".repeat(60_000));
-        assert!(wish(&deep).unwrap_err().starts_with("The body is not JSON: recursion limit exceeded"));
+        assert!(wish(&deep).unwrap_err().starts_with("The body is not JSON: "));
     }
 
     #[test]

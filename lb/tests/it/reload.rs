@@ -66,7 +66,10 @@ fn the_command_says_what_has_changed() {
     assert_eq!(says("retries = 2\ncluster = 'other'", &[]), good(both));
     let json = r#"{"message":{"changed":["retries"],"restart":["cluster"]},"status":"successful"}"#;
     assert_eq!(says("retries = 3\ncluster = 'other'", &["--json"]), good(&format!("{json}\n")));
-    let bad = format!("lb: {} line 2, drain = soon: must be a duration such as 500ms, 2s, 1m\n", file.path());
+    let bad = format!(
+        "lb: {} line 2, drain = soon: must be a duration such as 500ms, 2s or 1m, from 0s to 1day\n",
+        file.path()
+    );
     let (code, stdout, stderr) = says("retries = 4\ndrain = 'soon'", &[]);
     assert_eq!((code, stdout.as_str(), stderr), (1, "", bad));
     assert_eq!(
