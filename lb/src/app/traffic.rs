@@ -61,7 +61,7 @@ pub(super) fn serve(
     let address = listener.local_addr().map_err(failed)?;
     let (routing, limits) = (parts::router(config, &supplies.key_form), parts::inbound(config));
     let settings = parts::front(config, supplies.start_time.clone(), supplies.gate.clone());
-    let ids = Arc::new(AtomicU64::new(0));
+    let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
     let builder = Server::build()
         .workers(config.workers)
         // actix would stop accepting; we answer 503 before.
@@ -82,6 +82,7 @@ pub(super) fn serve(
             let router = RouterActor::new(id, routing.clone(), ring, supervisor);
             let log: Rc<dyn Witness> = Rc::new(access_log.witness());
             let trails = Trails::new([router.witness(), log]);
+            trails.ask(logging); // what begins before the first word of ReloadActor has its line too
             let router = router.start();
             meter.do_send(meter::Attach { id, router: router.clone() });
             let (door, front, to_router) = (guarding.clone(), front.clone(), router.clone());

@@ -5,12 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::balancer::{Balancer, Killed, until};
+use crate::balancer::{Balancer, Killed, PATIENCE, until};
 use crate::origin::{OK, Origin};
 use crate::wire::Wire;
 
@@ -44,14 +45,17 @@ impl Log {
 }
 
 fn lines(path: &Path, n: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    until(&format!("{n} lines are written"), || {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let text = read_to_string(path).unwrap_or_default();
-        lines = text.lines().map(str::to_owned).collect();
-        lines.len() >= n && text.ends_with('\n')
-    });
-    assert_eq!(lines.len(), n, "{lines:#?}");
-    lines
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        if lines.len() >= n && text.ends_with('\n') {
+            assert_eq!(lines.len(), n, "{lines:#?}");
+            return lines;
+        }
+        assert!(Instant::now() < deadline, "there are not {n} lines in {}: {text:?}", path.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Sends some bytes on a connection of their own, and waits for the reply.
@@ -103,6 +107,16 @@ fn every_request_has_its_line() {
     assert_eq!(of(4), (Value::Null, json!(400), Value::Null));
     assert!(lines[4]["error"].as_str().unwrap().contains("malformed"), "{}", lines[4]);
     assert_eq!(lb.state()["access_log"], json!({ "written": 5, "dropped": 0 }));
+}
+
+#[test]
+fn the_first_request_has_its_line() {
+    for _ in 0..10 {
+        let log = Log::new();
+        let lb = Balancer::launch(&["--replicas=0", "--workers=1", &log.flag("json")]);
+        assert_eq!(get(&lb, "/rep", &[]), 200);
+        assert_eq!(log.entries(1)[0]["target"], "/rep");
+    }
 }
 
 #[test]
