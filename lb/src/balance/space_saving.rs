@@ -48,8 +48,8 @@ impl<L: Default> SpaceSaving<L> {
         }
     }
 
-    /// Counts one more. `id` is a hash that nobody outside can choose: it is not hashed again. Who is new takes the counter of the least frequent, and its count as error; `label` then
-    /// writes over the label of that one.
+    /// Counts one more. Who is new takes the counter of the least frequent, and its count as error; `label` then
+    /// writes over the label of that one. `id` is a hash that nobody outside can choose: it is not hashed again.
     pub fn offer(&mut self, id: u64, label: impl FnOnce(&mut L)) {
         self.offered += 1;
         let at = self.places.get(&id).copied().unwrap_or_else(|| self.replace(id, label));

@@ -187,12 +187,6 @@ impl Stage {
         self.fleet.view().seats.into_iter().map(|seat| (seat.seat.get(), seat.replica.map(of))).collect()
     }
 
-    /// Seat, name and phase of who was drained by hand.
-    fn drained(&self) -> Vec<(u32, String, Phase)> {
-        let drained = self.fleet.view().others.into_iter().filter(|other| other.drained);
-        drained.map(|other| (other.seat.get(), other.name.to_string(), other.phase)).collect()
-    }
-
     fn reply(&self, call: u64) -> Option<Result<Vec<String>, Refusal>> {
         let names = |answer: Answer| answer.replicas.iter().map(Name::to_string).collect();
         Some(self.answered(call)?.map(names))

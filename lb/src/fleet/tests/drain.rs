@@ -9,6 +9,14 @@ fn drained(n: usize) -> Stage {
     stage
 }
 
+impl Stage {
+    /// Seat, name and phase of who was drained by hand.
+    pub(super) fn drained(&self) -> Vec<(u32, String, Phase)> {
+        let drained = self.fleet.view().others.into_iter().filter(|other| other.drained);
+        drained.map(|other| (other.seat.get(), other.name.to_string(), other.phase)).collect()
+    }
+}
+
 #[test]
 fn it_is_out_of_the_ring_and_alive_and_its_seat_waits() {
     let mut stage = drained(3);
