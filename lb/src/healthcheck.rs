@@ -18,7 +18,7 @@ pub fn run(admin: SocketAddr) -> ExitCode {
     let why = match actix_rt::System::new().block_on(probe(admin, Some(&path), PATIENCE)) {
         Beat::Good => return ExitCode::SUCCESS,
         Beat::Refused => "nothing listens there".to_owned(),
-        Beat::Missed(why) => why,
+        Beat::Missed(why) | Beat::Void(why) => why,
     };
     eprintln!("lb: not ready: {admin}: {why}");
     ExitCode::FAILURE

@@ -205,4 +205,7 @@ pub enum Beat {
     Refused,
     /// No good answer in time; the text says why.
     Missed(String),
+    /// The heartbeat failed for a shortage of the balancer's own (descriptors, local ports, memory): it says nothing
+    /// about the replica. The text says which shortage.
+    Void(String),
 }

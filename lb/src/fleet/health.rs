@@ -88,6 +88,8 @@ impl Fleet {
             }
             Beat::Refused if !starting => self.die(incarnation, &"it refuses connections", now),
             Beat::Refused => self.not_yet(incarnation, "it refuses connections".to_owned(), now),
+            Beat::Void(why) if starting => self.not_yet(incarnation, why, now),
+            Beat::Void(_) => {}
             Beat::Missed(why) if starting => self.not_yet(incarnation, why, now),
             Beat::Missed(_) if void => {}
             Beat::Missed(why) => {

@@ -76,7 +76,10 @@ impl Fleet {
                         self.bereave(incarnation, &error);
                         self.add_failed(call, Refusal::Exists(name.clone()));
                     }
-                    (Phase::Starting, ..) => self.die(incarnation, &error, now),
+                    (Phase::Starting, ..) => {
+                        member.unavailable = matches!(error, Error::Unavailable(_));
+                        self.die(incarnation, &error, now);
+                    }
                     _ => {}
                 }
                 self.members.remove(&incarnation);
@@ -179,6 +182,7 @@ impl Fleet {
         let stable = member.is_some_and(|member| member.stable(STABLE, now));
         let least = if member.is_some_and(|m| m.terminated) { TERMINATED } else { Duration::ZERO };
         let served = member.is_some_and(|member| member.routed);
+        let unavailable = member.is_some_and(|member| member.unavailable);
         if member.is_some_and(|member| member.kept) {
             return self.die_drained(incarnation, why);
         }
@@ -208,6 +212,9 @@ impl Fleet {
         seat.name = lasting;
         match self.settings.ownership {
             Ownership::Foreign => seat.restart.plan_unbounded(self.settings.heartbeat_interval, now),
+            Ownership::Ours if unavailable => {
+                seat.restart.retry_uncounted(now);
+            }
             Ownership::Ours => {
                 let delay = seat.restart.failed(stable, least, now);
                 if !delay.is_zero() {

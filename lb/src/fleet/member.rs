@@ -66,6 +66,8 @@ pub(super) struct Member {
     pub running: bool,
     /// Somebody else told it to end.
     pub terminated: bool,
+    /// Its launch failed for a reason outside the replica.
+    pub unavailable: bool,
     /// It was adopted, and today's replicas are made otherwise.
     pub outdated: bool,
 }
@@ -117,6 +119,7 @@ impl Member {
             trouble: "no heartbeat was tried".to_owned(),
             running: true,
             terminated: false,
+            unavailable: false,
             outdated: false,
         }
     }

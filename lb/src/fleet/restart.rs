@@ -10,6 +10,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The delays before the replacements that follow each other; after them one a minute.
 const DELAYS: [Duration; 4] =
     [Duration::ZERO, Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
+/// The delay before a launch that failed for a reason outside the replica is tried again.
+const UNAVAILABLE: Duration = Duration::from_secs(1);
 /// So long in `ready`, and the count begins anew.
 pub(super) const STABLE: Duration = Duration::from_secs(10);
 
@@ -76,6 +78,12 @@ impl Restart {
         due.saturating_duration_since(now)
     }
 
+    /// Plans another try of the latest launch, which failed for a reason outside the replica: it is not counted.
+    pub fn retry_uncounted(&mut self, now: Instant) -> Duration {
+        self.launches.pop_back();
+        self.plan(UNAVAILABLE, now)
+    }
+
     /// Plans a launch `delay` from now whatever came before: nothing is launched, only asked again.
     pub fn plan_unbounded(&mut self, delay: Duration, now: Instant) {
         self.due = Some(now + delay);
@@ -123,6 +131,19 @@ mod tests {
         for window in launches.windows(MOST + 1) {
             assert!(window[MOST] - window[0] >= WINDOW);
         }
+    }
+
+    #[test]
+    fn launches_that_failed_outside_the_replica_do_not_count() {
+        let mut now = Instant::now();
+        let mut restart = Restart::default();
+        for _ in 0..50 {
+            restart.launched(now);
+            assert_eq!(restart.retry_uncounted(now), UNAVAILABLE);
+            now += UNAVAILABLE;
+        }
+        restart.launched(now);
+        assert_eq!(restart.failed(false, Duration::ZERO, now), Duration::ZERO);
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// What came of a heartbeat. `early`: the replica has not had its first good one, `void`: the machine was starved.
+    /// What came of a heartbeat. `early`: the replica has not had its first good one, `void`: the machine or
+    /// the balancer was short of something.
     pub const RESULTS: [&str; 5] = ["good", "missed", "refused", "early", "void"];
 
     /// Why a replica was launched: for a new seat at the start or by /add, or in the place of one that died, hung, or
@@ -30,6 +31,7 @@ impl Tally {
         let result = match beat {
             Beat::Good => 0,
             _ if early => 3,
+            Beat::Void(_) => 4,
             Beat::Missed(_) if void => 4,
             Beat::Missed(_) => 1,
             Beat::Refused => 2,

@@ -41,7 +41,7 @@ struct Stage {
     /// Routers with requests in flight to what leaves.
     busy: Busy,
     /// Why the engine launches nothing.
-    broken: Option<String>,
+    broken: Option<Error>,
     log: Vec<(Duration, Action)>,
 }
 
@@ -92,7 +92,7 @@ impl Stage {
             Action::Launch(Launch { incarnation, .. }) => Event::Launched {
                 incarnation,
                 result: match &self.broken {
-                    Some(why) => Err(Error::Refused(why.clone())),
+                    Some(error) => Err(error.clone()),
                     None => Ok(instance(incarnation.0)),
                 },
             },

@@ -113,6 +113,10 @@ pub enum Error {
     /// The engine's own words.
     #[error("{0}")]
     Refused(String),
+    /// The launch failed for a reason outside the replica: the engine is away, or the balancer is short of descriptors,
+    /// ports or memory. It does not count as a failed start of the replica.
+    #[error("{0}")]
+    Unavailable(String),
     /// What the user configured cannot be; the text names the flag.
     #[error("{0}")]
     Configured(String),
@@ -159,6 +163,12 @@ pub trait Runtime {
     /// What a replica writes, if the runtime sees it.
     fn logs(&self, _: Incarnation, _: Tail) -> LocalBoxFuture<'static, Result<logs::Output, NoLogs>> {
         Box::pin(ready(Err(NoLogs::Unseen)))
+    }
+
+    /// Whether the replica is suspended: its processes are stopped (process state T), or the engine has paused its
+    /// container. `false` if that is not known. A suspended replica is never considered busy.
+    fn is_suspended(&self, _: Incarnation) -> LocalBoxFuture<'static, bool> {
+        Box::pin(ready(false))
     }
 
     /// Sends one heartbeat, over a fresh connection.

@@ -62,7 +62,7 @@ fn not_ready(name: &str, reason: &str) -> Refusal {
 #[test]
 fn it_fails_whole_when_the_engine_refuses() {
     let mut stage = Stage::ready(2);
-    stage.broken = Some("no such image".to_owned());
+    stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.add(1, 2, &["A", "B"]);
     assert_eq!(stage.refusal(1), not_ready("A", "no such image"));
     assert_nothing_changed(&mut stage);

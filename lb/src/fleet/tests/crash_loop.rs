@@ -30,7 +30,7 @@ fn delays_grow_and_never_more_than_five_launches_in_a_minute_and_others_are_unto
 #[test]
 fn an_engine_that_launches_nothing_leaves_nothing_behind() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.broken = Some("no such image".to_owned());
+    stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(600 * SECOND);
     assert!((13..=15).contains(&stage.launches().len()), "{}", stage.launches().len());
@@ -38,6 +38,18 @@ fn an_engine_that_launches_nothing_leaves_nothing_behind() {
     stage.broken = None;
     stage.pass(61 * SECOND);
     assert_eq!(stage.seats()[0].1.map(|(_, phase)| phase), Some(Phase::Ready));
+}
+
+#[test]
+fn launches_that_fail_outside_the_replica_are_tried_every_second_and_cause_no_back_off() {
+    let mut stage = Stage::ready(1);
+    stage.broken = Some(Error::Unavailable("the engine does not answer".to_owned()));
+    stage.exit(1);
+    stage.pass(50 * SECOND);
+    assert!((48..=52).contains(&stage.launches().len()), "{}", stage.launches().len());
+    stage.broken = None;
+    stage.pass(SECOND + 100 * MS);
+    assert!(matches!(stage.seats()[0].1, Some((_, Phase::Ready))));
 }
 
 #[test]

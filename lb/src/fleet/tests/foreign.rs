@@ -5,7 +5,7 @@ use super::*;
 /// Three upstreams; `b` does not resolve at first.
 fn stage() -> Stage {
     let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, ..settings() });
-    stage.broken = Some("does not resolve".to_owned());
+    stage.broken = Some(Error::Refused("does not resolve".to_owned()));
     stage.feed(Event::Listed(vec![found(1, "a", 1, true), found(2, "b", 2, false), found(3, "c", 3, true)]));
     stage.pass(10 * MS);
     assert_eq!(stage.names(), ["a", "c"]);

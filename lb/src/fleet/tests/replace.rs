@@ -52,7 +52,7 @@ fn the_new_one_is_ready_before_the_old_one_leaves() {
 #[test]
 fn one_that_does_not_get_ready_changes_nothing_and_is_not_tried_again() {
     let mut stage = Stage::ready(2);
-    stage.broken = Some("no such image".to_owned());
+    stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.replace(1, "server2");
     stage.pass(300 * SECOND);
     assert!(stage.refusal(1).to_string().ends_with("did not get ready: no such image"));
@@ -91,7 +91,7 @@ fn a_drained_one_hands_its_seat_over_dead_or_alive() {
 fn a_drained_one_whose_successor_fails_stays_drained() {
     let mut stage = Stage::ready(2);
     stage.drain(1, "server2");
-    stage.broken = Some("no".to_owned());
+    stage.broken = Some(Error::Refused("no".to_owned()));
     stage.replace(2, "server2");
     assert!(matches!(stage.refusal(2), Refusal::NotReady { .. }));
     stage.pass(300 * SECOND);
@@ -185,7 +185,7 @@ fn it_stops_when_a_new_one_does_not_get_ready() {
     stage.hold = is_launch;
     stage.roll(1);
     stage.release();
-    stage.broken = Some("no such image".to_owned()); // of the second
+    stage.broken = Some(Error::Refused("no such image".to_owned())); // of the second
     stage.pass(300 * SECOND);
     let told = rolling(&stage);
     assert_eq!(told.last(), Some(&("stopped", 1, 3)));

@@ -61,7 +61,7 @@ fn a_seat_is_listed_without_a_gap() {
 #[test]
 fn a_successor_that_does_not_get_ready_is_tried_again_and_the_old_one_goes_on() {
     let mut stage = adopted();
-    stage.broken = Some("no such image".to_owned());
+    stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.release();
     stage.pass(300 * SECOND);
     assert_eq!(stage.names(), ["one", "two", "three"]);
