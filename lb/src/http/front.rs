@@ -257,8 +257,12 @@ fn peer(request: &Request) -> Option<Peer> {
     Some(connected.map_or_else(|| Peer::new(address), |connected| connected.peer(address)))
 }
 
-/// The client's body as it was framed; `None` if it sent none.
+/// The client's body as it was framed. `None` if there is none, as `inbound` has decided: it makes no payload then,
+/// also if `Content-Length` is zero.
 fn request_body(headers: &HeaderMap, payload: Payload) -> Option<Replay> {
+    if matches!(payload, Payload::None) {
+        return None;
+    }
     let chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let size = match content_length(headers) {
         _ if chunked => BodySize::Stream,

@@ -113,7 +113,7 @@ impl Connection {
             state.body = match head.framing {
                 Framing::None if head.upgrade => Decoder::UntilClose,
                 Framing::None => Decoder::Length(0),
-                Framing::Length(length) => Decoder::Length(length),
+                Framing::Length(length) => Decoder::Length(length.get()),
                 Framing::Chunked => Decoder::Chunked(Chunked::default()),
             };
             state.room = self.settings.max_body.unwrap_or(u64::MAX);
@@ -161,7 +161,7 @@ impl Connection {
             return Err(Refusal::TooManyConnections);
         }
         match (head.framing, self.settings.max_body) {
-            (Framing::Length(length), Some(max)) if length > max => Err(Refusal::BodyTooLarge(max)),
+            (Framing::Length(length), Some(max)) if length.get() > max => Err(Refusal::BodyTooLarge(max)),
             _ => Ok(head),
         }
     }

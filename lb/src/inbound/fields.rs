@@ -1,5 +1,7 @@
 //! The fields of a request: their grammar, and what they say about framing and the connection.
 
+use std::num::NonZeroU64;
+
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_http::{Method, Version};
 use bytes::Bytes;
@@ -56,9 +58,9 @@ pub(super) fn judge(
     judge_host(headers, http_11, authority)?;
     let framing = framing(headers, http_11)?;
     // A body with GET or HEAD means nothing, and servers differ in where it ends (RFC 9110 §9.3.1): half of all
-    // smuggling. `Content-Length: 0` is no body.
+    // smuggling.
     let no_body = matches!(*method, Method::GET | Method::HEAD | Method::TRACE);
-    if no_body && !matches!(framing, Framing::None | Framing::Length(0)) {
+    if no_body && framing != Framing::None {
         return Err(Malformed("GET, HEAD and TRACE have no body"));
     }
     let mut meaning = Meaning { framing, keep_alive: http_11, upgrade: false, expects_continue: false };
@@ -119,8 +121,10 @@ fn framing(headers: &HeaderMap, http_11: bool) -> Result<Framing, Refusal> {
         (_, (_, true)) => Err(Malformed("there are several Transfer-Encoding fields")),
         ((Some(length), _), _) => {
             let digits = Some(length).filter(|length| length.iter().all(u8::is_ascii_digit));
-            let length = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-            length.map(Framing::Length).ok_or(Malformed("Content-Length is no number of bytes"))
+            let length: Option<u64> =
+                digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+            let length = length.ok_or(Malformed("Content-Length is no number of bytes"))?;
+            Ok(NonZeroU64::new(length).map_or(Framing::None, Framing::Length))
         }
         (_, (Some(_), _)) if !http_11 => Err(Malformed("Transfer-Encoding is not known in HTTP/1.0")),
         (_, (Some(coding), _)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),

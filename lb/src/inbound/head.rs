@@ -1,5 +1,7 @@
 //! Bytes in, a request's head out: found whole, then judged by the strict grammar of RFC 9110 and 9112.
 
+use std::num::NonZeroU64;
+
 use actix_http::header::HeaderMap;
 use actix_http::{Method, Uri, Version};
 use bytes::BytesMut;
@@ -37,13 +39,13 @@ pub(super) struct Head {
     pub(super) expects_continue: bool,
 }
 
-/// How a request's body is delimited.
+/// How a request's body is delimited. Whether a request has a body is decided here and nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// There is none.
+    /// There is no body: no field announces one, or `Content-Length` is zero.
     None,
-    /// By `Content-Length`.
-    Length(u64),
+    /// By `Content-Length`, in bytes.
+    Length(NonZeroU64),
     /// In chunks.
     Chunked,
 }

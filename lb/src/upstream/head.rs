@@ -33,7 +33,8 @@ pub(super) struct ReplyHead {
     pub(super) keep_alive: bool,
 }
 
-/// Appends the head of a request in one piece, with the framing that its body needs.
+/// Appends the head of a request in one piece, with the framing that its body needs. Without a body a `Content-Length`
+/// is written as zero if there is one: some servers refuse a POST without the field (411).
 ///
 /// # Errors
 /// What must not be written: a target that is not in origin form.
@@ -53,9 +54,10 @@ pub(super) fn write_request(
     }
     let replaced = |name: &HeaderName| extra.is_some_and(|extra| extra.contains_key(name));
     let own = head.headers.iter().filter(|(name, _)| !replaced(name));
-    let mut host = false;
+    let (mut host, mut length) = (false, false);
     for (name, value) in own.chain(extra.into_iter().flatten()) {
         if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING {
+            length |= name == header::CONTENT_LENGTH;
             continue;
         }
         host |= name == header::HOST;
@@ -66,6 +68,7 @@ pub(super) fn write_request(
         write_field(out, "host", authority.as_str().as_bytes());
     }
     match size {
+        BodySize::None if length => write_field(out, "content-length", b"0"),
         BodySize::None => {}
         BodySize::Sized(size) => write_field(out, "content-length", size.to_string().as_bytes()),
         BodySize::Stream => write_field(out, "transfer-encoding", b"chunked"),
@@ -357,6 +360,11 @@ mod tests {
         assert_eq!(text, format!("GET / HTTP/1.1\r\n{fields}\r\n\r\n"));
         let text = written(request("http://x", &[("host", "h")]), BodySize::None).unwrap();
         assert_eq!(text, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+        for length in ["0", "00", "7"] {
+            let fields = [("content-length", length), ("host", "h")];
+            let text = written(request("http://x", &fields), BodySize::None).unwrap();
+            assert_eq!(text, "GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n");
+        }
     }
 
     #[test]

@@ -35,10 +35,16 @@ fn silent() -> Origin {
 
 /// A GET with some key on a thread of its own.
 fn get(lb: &Balancer, key: &str) -> JoinHandle<Option<Message>> {
-    let (to, key) = (lb.traffic, key.to_owned());
+    get_with(lb, key, "")
+}
+
+/// The same with further fields, each with its line end.
+fn get_with(lb: &Balancer, key: &str, fields: &str) -> JoinHandle<Option<Message>> {
+    let to = lb.traffic;
+    let request = format!("GET /home HTTP/1.1\r\nHost: h\r\nX-Request-Id: {key}\r\n{fields}\r\n");
     spawn(move || {
         let mut client = Wire::connect(to);
-        client.say(format!("GET /home HTTP/1.1\r\nHost: h\r\nX-Request-Id: {key}\r\n\r\n"));
+        client.say(request);
         client.reply()
     })
 }
@@ -142,16 +148,25 @@ fn a_hung_replica_costs_one_time_out_and_not_one_for_each_request() {
 
 #[test]
 fn several_that_wait_in_vain_go_elsewhere_long_before_the_time_is_up() {
+    several_go_elsewhere("");
+}
+
+#[test]
+fn content_length_zero_is_no_body_and_keeps_no_request_at_a_silent_replica() {
+    several_go_elsewhere("Content-Length: 0\r\n");
+}
+
+fn several_go_elsewhere(fields: &str) {
     let (lb, origins, order) = one_bad(silent, &["--head-timeout", "10m"]);
     // A key of another seat, which shows that the others answer.
     let explained = |key: &str| call(lb.admin, "GET", &format!("/api/explain?key={key}"), &[], b"").json();
     let elsewhere = |key: &String| explained(key)["chosen"]["seat"] != order[0] as u64 + 1;
     let other = (0..).map(|n| format!("other{n}")).find(elsewhere).unwrap();
-    let mut waiting: Vec<_> = (0..3).map(|_| get(&lb, "k")).collect();
+    let mut waiting: Vec<_> = (0..3).map(|_| get_with(&lb, "k", fields)).collect();
     (0..3).for_each(|_| drop(origins[order[0]].next()));
     until("the replica is passed over", || {
         assert_eq!(status(get(&lb, &other)), Some(200));
-        waiting.push(get(&lb, "k"));
+        waiting.push(get_with(&lb, "k", fields));
         count(&lb, "stalls") > 0
     });
     assert!(waiting.into_iter().all(|reply| status(reply) == Some(200)));

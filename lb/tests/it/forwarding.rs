@@ -108,6 +108,15 @@ fn bodies_keep_their_framing() {
     let empty = seen(&origin, &mut client, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
     assert_eq!((empty.fields("content-length"), empty.text()), (vec!["0"], ""));
 
+    for line in ["GET /x HTTP/1.1", "OPTIONS /x HTTP/1.1", "DELETE /x HTTP/1.1"] {
+        for length in ["0", "00"] {
+            let empty = format!("{line}\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+            let empty = seen(&origin, &mut client, empty.as_str());
+            assert_eq!((empty.line(), empty.fields("content-length")), (line, vec!["0"]));
+            assert!(empty.fields("transfer-encoding").is_empty());
+        }
+    }
+
     let none = seen(&origin, &mut client, "DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(none.fields("content-length").is_empty() && none.fields("transfer-encoding").is_empty());
 
@@ -131,6 +140,10 @@ fn expect_is_answered_once_and_not_passed_on() {
     let origin = Origin::saying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
+    // Without a body there is nothing to wait for (RFC 9110 §10.1.1).
+    client.say("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.reply().unwrap().status(), 200);
+    assert!(origin.next().fields("expect").is_empty());
     client.say("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(client.head().unwrap(), "HTTP/1.1 100 Continue");
     client.say("hello");

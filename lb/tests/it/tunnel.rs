@@ -68,6 +68,24 @@ fn what_follows_a_101_passes_byte_for_byte() {
 }
 
 #[test]
+fn an_offer_of_length_zero_is_an_offer_without_a_body() {
+    let origin = echoing();
+    let lb = Origin::balanced(&[&origin], &[]);
+    for method in ["POST", "GET"] {
+        let mut client = Wire::connect(lb.traffic);
+        let offer = OFFER.replace("GET", method).replace("Host: h\r\n", "Host: h\r\nContent-Length: 0\r\n");
+        client.say(offer);
+        assert!(client.head().unwrap().starts_with("HTTP/1.1 101 "), "{method}");
+        assert!(goes_through(&mut client, b"hello"), "{method}");
+        let request = origin.next();
+        assert_eq!(
+            (request.fields("upgrade"), request.fields("content-length")),
+            (vec!["websocket"], vec!["0"])
+        );
+    }
+}
+
+#[test]
 fn any_protocol_will_do_and_each_side_ends_by_itself() {
     let origin = Origin::new(|peer| {
         let offer = peer.head()?;

@@ -1,5 +1,7 @@
 //! What the judge lets through, what it refuses, and that no split of the bytes changes its mind.
 
+use std::num::NonZeroU64;
+
 use actix_http::header;
 use proptest::prelude::*;
 
@@ -37,14 +39,29 @@ fn malformed(text: &str) {
 
 #[test]
 fn framing_follows_rfc_9112() {
+    let five = NonZeroU64::new(5).unwrap();
     for (fields, framing) in [
         ("", Framing::None),
-        ("Content-Length: 5\r\n", Framing::Length(5)),
-        ("content-length:\t005 \r\n", Framing::Length(5)),
-        ("Content-Length: 0\r\n", Framing::Length(0)),
+        ("Content-Length: 5\r\n", Framing::Length(five)),
+        ("content-length:\t005 \r\n", Framing::Length(five)),
+        ("Content-Length: 0\r\n", Framing::None),
+        ("Content-Length: 000\r\n", Framing::None),
         ("Transfer-Encoding: Chunked\r\n", Framing::Chunked),
     ] {
         assert_eq!(accepted(fields).framing, framing, "{fields:?}");
+    }
+}
+
+#[test]
+fn a_request_of_length_zero_is_a_request_without_a_body() {
+    for method in ["GET", "HEAD", "TRACE", "OPTIONS", "POST", "DELETE"] {
+        let fields = "Host: h\r\nContent-Length: 0\r\nConnection: upgrade\r\nUpgrade: x\r\n";
+        let head = read(&format!("{method} / HTTP/1.1\r\n{fields}\r\n")).unwrap().unwrap();
+        assert_eq!((head.framing, head.upgrade), (Framing::None, method != "HEAD"), "{method}");
+        assert_eq!(head.headers.get("content-length").unwrap(), "0", "the field is passed on");
+        let old = read(&format!("{method} / HTTP/1.0\r\n{fields}\r\n")).unwrap().unwrap();
+        assert_eq!((old.framing, old.upgrade), (Framing::None, false), "{method}");
+        assert!(!old.headers.contains_key("upgrade"), "{method}");
     }
 }
 
@@ -56,6 +73,8 @@ fn framing_in_doubt_is_malformed() {
         "Content-Length: 5\r\nContent-Length: 6\r\n",
         "Content-Length: 5\r\nContent-Length: 5\r\n",
         "Content-Length: 5, 5\r\n",
+        "Content-Length: 0\r\nContent-Length: 0\r\n",
+        "Content-Length: 0, 0\r\n",
         "Content-Length: +5\r\n",
         "Content-Length: -5\r\n",
         "Content-Length: 5 5\r\n",

@@ -126,6 +126,7 @@ fn a_written_request_is_the_one_that_was_meant() {
         strip_hop_by_hop(&mut head.headers);
         let (target, method) = (head.uri.path_and_query().unwrap().to_string(), head.method.to_string());
         let kept = pairs(&head.headers);
+        let announced = head.headers.contains_key(header::CONTENT_LENGTH);
         let mut out = BytesMut::new();
         if head::write_request(&mut out, &RequestHeadType::Owned(head), size).is_err() {
             return;
@@ -146,6 +147,7 @@ fn a_written_request_is_the_one_that_was_meant() {
         let expected = match size {
             BodySize::Sized(size) => vec![("content-length".to_owned(), size.to_string().into_bytes())],
             BodySize::Stream => vec![("transfer-encoding".to_owned(), b"chunked".to_vec())],
+            BodySize::None if announced => vec![("content-length".to_owned(), b"0".to_vec())],
             BodySize::None => vec![],
         };
         assert_eq!(framing, expected);
