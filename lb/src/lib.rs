@@ -11,6 +11,7 @@
 //! - [`http`]: the two listeners; `socket`: what every connection is given
 //! - [`access_log`]: a line for every request
 //! - [`config`], [`key`], [`name`], [`token`], [`url`]: what people say; [`log_key`]: what is shown to them of a key
+//! - [`logging`]: the log of the process on standard error
 //! - [`cli`], [`healthcheck`]: what a running balancer is asked from a terminal
 //! - [`app`]: the whole
 
@@ -29,6 +30,7 @@ pub mod http;
 pub mod inbound;
 pub mod key;
 pub mod log_key;
+pub mod logging;
 pub mod measure;
 pub mod name;
 pub mod ring;

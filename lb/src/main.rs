@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lb::app::{self, StartError};
 use lb::config::{Command, Config, Exit, Source};
+use lb::logging::Logging;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,7 +42,14 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn run(config: &Config, source: Source) -> ExitCode {
-    env_logger::init_from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"));
+    // Dropped last: every end of this function waits for the queued lines, at most for a second.
+    let logging = match Logging::start() {
+        Ok(logging) => logging,
+        Err(error) => {
+            eprintln!("lb: the log cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let ended = actix_rt::System::new().block_on(async {
         let executable = std::env::current_exe().map_err(StartError::Executable)?;
         let runtime = app::runtime(config, executable).await?;
@@ -53,7 +61,7 @@ fn run(config: &Config, source: Source) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("lb: {error}");
+            logging.print_failure(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }

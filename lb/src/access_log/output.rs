@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -80,7 +81,8 @@ impl<W: Write> Output<W> {
 
 fn open(path: Option<&PathBuf>) -> io::Result<File> {
     match path {
-        None => Ok(File::from(rustix::io::dup(rustix::stdio::stdout())?)),
+        // Not inherited by children: the reader of a pipe must see its end with ours.
+        None => Ok(io::stdout().as_fd().try_clone_to_owned()?.into()),
         Some(path) => {
             // Opened for reading too, a named pipe waits for nobody to read it, and outlives whoever does.
             let is_pipe = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
+use crate::logging::ESSENTIAL;
+
 /// Lives in an actor, or while one of its futures is polled; dropped by a panic it ends the process with code 1.
 ///
 /// A panic hook would be wrong: a panic in actix-http's connection task must end that connection only.
@@ -20,7 +22,9 @@ pub struct Guarded<F> {
 impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            log::error!("panic actor={} exit=1", self.0);
+            log::error!(target: ESSENTIAL, "panic actor={} exit=1", self.0);
+            // Bounded: a reader of standard error that stalls does not keep the process alive.
+            log::logger().flush();
             std::process::exit(1);
         }
     }
@@ -42,11 +46,14 @@ pub fn guarded<F: Future + Unpin>(actor: &'static str, future: F) -> Guarded<F> 
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
 
     use actix::prelude::*;
 
     use super::*;
+    use crate::logging::Logging;
 
     struct Panicking {
         _guard: Guard,
@@ -64,6 +71,7 @@ mod tests {
     #[test]
     fn panics() {
         let Ok(what) = std::env::var("LB_TEST_PANIC") else { return };
+        let _logging = Logging::start().unwrap();
         System::new().block_on(async {
             match what.as_str() {
                 "actor" => drop(Panicking { _guard: Guard("test") }.start()),
@@ -71,17 +79,57 @@ mod tests {
                 _ => drop(actix_rt::spawn(async { panic!("in somebody else's task") })),
             }
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            log::logger().flush();
             std::process::exit(7);
         });
     }
 
+    fn process(what: &str) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["actors::guard::tests::panics", "--exact", "--nocapture"]);
+        command.env("LB_TEST_PANIC", what).env_remove("RUST_BACKTRACE").env("RUST_LOG", "error");
+        command
+    }
+
     #[test]
     fn a_panic_in_an_actor_or_its_future_ends_the_process_and_any_other_does_not() {
-        for (what, code) in [("actor", 1), ("future", 1), ("connection", 7)] {
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["actors::guard::tests::panics", "--exact", "--nocapture"]);
-            let ended = command.env("LB_TEST_PANIC", what).output().unwrap();
+        for (what, code, message) in [
+            ("actor", 1, "in a handler"),
+            ("future", 1, "in a future"),
+            ("connection", 7, "in somebody else's task"),
+        ] {
+            let ended = process(what).output().unwrap();
             assert_eq!(ended.status.code(), Some(code), "{what}");
+            let log = String::from_utf8(ended.stderr).unwrap();
+            let lines: Vec<&str> = log.lines().collect();
+            assert!(
+                lines[0].contains("ERROR panic] thread 'actors::guard") || lines[0].contains("'main'"),
+                "{log}"
+            );
+            assert!(lines[0].contains(" panicked at ") && lines[0].ends_with(message), "{log}");
+            assert_eq!(lines.get(1).is_some_and(|line| line.ends_with("panic actor=test exit=1")), code == 1);
+            assert_eq!(lines.len(), if code == 1 { 2 } else { 1 }, "{log}");
         }
+    }
+
+    #[test]
+    fn a_panic_in_an_actor_ends_a_process_whose_standard_error_is_a_pipe_that_is_full() {
+        let (_reader, mut writer) = std::io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        while writer.write_all(b".").is_ok() {}
+        rustix::io::ioctl_fionbio(&writer, false).unwrap();
+        let mut child = process("actor").stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let status = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    child.kill().unwrap();
+                    panic!("the process does not end");
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        assert_eq!(status.code(), Some(1));
     }
 }

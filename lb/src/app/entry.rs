@@ -8,6 +8,7 @@ use actix::{Actor, Addr};
 use crate::actors::gate::GateActor;
 use crate::config::{Config, Control};
 use crate::http::admin::Access;
+use crate::logging::ESSENTIAL;
 use crate::socket::reachable;
 use crate::token::Token;
 
@@ -46,9 +47,9 @@ impl Entry {
     pub fn announce(&self, admin: Option<SocketAddr>) {
         match (admin.filter(|_| self.guarded).map(reachable), &self.made) {
             (Some(admin), Some(token)) => {
-                log::info!("login url=http://{admin}/login?token={}", token.reveal())
+                log::info!(target: ESSENTIAL, "login url=http://{admin}/login?token={}", token.reveal())
             }
-            (Some(admin), None) => log::info!("login url=http://{admin}/login"),
+            (Some(admin), None) => log::info!(target: ESSENTIAL, "login url=http://{admin}/login"),
             (None, Some(token)) if self.control == Control::Token => tell(token),
             (None, _) => {}
         }
@@ -57,7 +58,7 @@ impl Entry {
 
 /// Tells the token that /rep, /add and /rm need.
 pub(super) fn tell(made: &Token) {
-    log::info!("control token={}", made.reveal());
+    log::info!(target: ESSENTIAL, "control token={}", made.reveal());
 }
 
 fn warn(config: &Config) {

@@ -48,6 +48,7 @@ mod replies;
 mod retries;
 mod schemathesis;
 mod shutdown;
+mod stalled_output;
 mod start;
 mod storm;
 mod streams;

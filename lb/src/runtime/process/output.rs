@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::super::logs::Printable;
 use super::kept::{Reader, kept};
+use crate::logging::REPLICA;
 use crate::name::Name;
 
 /// A longer line is logged in pieces of this many bytes.
@@ -35,7 +36,7 @@ impl Output {
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader))?;
         let (writer, kept) = kept();
         let reading = actix_rt::spawn(each_line(pipe, move |line| {
-            log::info!(target: "replica", "replica={name} {}", Printable(&line));
+            log::info!(target: REPLICA, "replica={name} {}", Printable(&line));
             writer.write(&line);
         }));
         Ok(Self { kept, reading })

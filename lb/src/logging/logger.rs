@@ -1,0 +1,76 @@
+//! The global logger: env_logger's filter and format, with the queue for its output.
+
+use std::io::{self, Write};
+
+use env_logger::{Builder, Env, Target, WriteStyle};
+use log::{LevelFilter, Log, Metadata, Record};
+
+use super::queue::{Priority, Queue};
+use super::{ESSENTIAL, FLUSH_TIMEOUT, REPLICA};
+
+/// Formats records on the thread that logs and queues them.
+pub(super) struct Logger {
+    queue: Queue,
+    /// Decides which records are logged; writes none.
+    filter: env_logger::Logger,
+    replicas: env_logger::Logger,
+    records: env_logger::Logger,
+    essential: env_logger::Logger,
+}
+
+impl Logger {
+    /// A logger with the filter of `RUST_LOG`.
+    pub(super) fn from_env(queue: &Queue, style: WriteStyle) -> Self {
+        let filter = Env::default().default_filter_or("info,actix_server=warn");
+        let formatter = |priority| formatter(style, queue.lane(priority));
+        Self {
+            queue: queue.clone(),
+            filter: Builder::from_env(filter).build(),
+            replicas: formatter(Priority::Replica),
+            records: formatter(Priority::Record),
+            essential: formatter(Priority::Essential),
+        }
+    }
+
+    pub(super) fn max_level(&self) -> LevelFilter {
+        self.filter.filter()
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.filter.matches(record) {
+            return;
+        }
+        match record.target() {
+            REPLICA => self.replicas.log(record),
+            ESSENTIAL => self.essential.log(record),
+            _ => self.records.log(record),
+        }
+    }
+
+    /// Blocks until the queue is written, at most for one second: for the end of the process only.
+    fn flush(&self) {
+        self.queue.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// Formats every record and passes it to `out` in one call.
+pub(super) fn formatter(style: WriteStyle, out: impl Write + Send + 'static) -> env_logger::Logger {
+    let mut builder = Builder::new();
+    builder.filter_level(LevelFilter::Trace).write_style(style).target(Target::Pipe(Box::new(out)));
+    builder.build()
+}
+
+/// Colours as env_logger chooses them for standard error: `RUST_LOG_STYLE`, else whether it is a terminal that has them.
+pub(super) fn style() -> WriteStyle {
+    match std::env::var(env_logger::DEFAULT_WRITE_STYLE_ENV).as_deref() {
+        Ok("always") => WriteStyle::Always,
+        Ok("never") => WriteStyle::Never,
+        _ => anstream::AutoStream::choice(&io::stderr()).into(),
+    }
+}
