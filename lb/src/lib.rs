@@ -10,7 +10,7 @@
 //! - [`inbound`]: the guard under the traffic listener
 //! - [`http`]: the two listeners; `socket`: what every connection is given
 //! - [`access_log`]: a line for every request
-//! - [`config`], [`key`], [`name`], [`token`], [`url`]: what people say; [`log_key`]: what is shown to them of a key
+//! - [`config`], [`key`], [`name`], [`statuses`], [`token`], [`url`]: what people say; [`log_key`]: what is shown to them of a key
 //! - [`cli`], [`healthcheck`]: what a running balancer is asked from a terminal
 //! - [`app`]: the whole
 
@@ -34,6 +34,7 @@ pub mod name;
 pub mod ring;
 pub mod runtime;
 mod socket;
+pub mod statuses;
 pub mod token;
 pub mod upstream;
 pub mod url;

@@ -15,9 +15,9 @@ use ipnet::IpNet;
 
 use super::value::{
     OrOff, address, address_or_off, body_or_off, cidr, cluster, command, count, duration, duration_or_off,
-    host,
+    host, host_field,
 };
-use super::value::{Weights, one_of, path_or_off, percent, size, switch, weights};
+use super::value::{Weights, eject_on, good_statuses, one_of, path_or_off, percent, size, switch, weights};
 use super::{Cluster, Control};
 pub(super) use balancing::Balancing;
 pub(super) use docker::Docker;
@@ -26,6 +26,7 @@ pub(super) use placement::{Placement, Preset, Scheme};
 
 use crate::ring::Layout;
 use crate::runtime::Upstream;
+use crate::statuses::Statuses;
 
 /// All settings as the user gave them: each good by itself, not yet checked against the others.
 #[derive(Clone, Debug, clap::Args)]
@@ -141,6 +142,14 @@ pub(super) struct Health {
     #[arg(long, value_name = "PATH|off", default_value = "/heartbeat", value_parser = path_or_off)]
     pub heartbeat_path: OrOff<PathAndQuery>,
 
+    /// The Host field of heartbeats [default: the address of the replica]
+    #[arg(long, value_name = "HOST", value_parser = host_field)]
+    pub heartbeat_host: Option<String>,
+
+    /// Statuses of good answers: a list of statuses, ranges and classes such as 200-299,404 or 2xx
+    #[arg(long, value_name = "STATUS,…", default_value = "200-399", value_parser = good_statuses)]
+    pub heartbeat_status: Statuses,
+
     /// Time from one heartbeat to the next
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration::<10>)]
     pub heartbeat_interval: Duration,
@@ -156,6 +165,11 @@ pub(super) struct Health {
     /// Time without a good heartbeat, nor any reply, after which a replica is dead
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration::<10>)]
     pub replace_after: Duration,
+
+    /// Statuses of replies of which five in a row eject a replica: a list of statuses, ranges and classes such as
+    /// 500,502-504 or 5xx; or off
+    #[arg(long, value_name = "STATUS,…|off", default_value = "500,502-504", value_parser = eject_on)]
+    pub eject_on: Statuses,
 }
 
 #[derive(Clone, Debug, clap::Args)]

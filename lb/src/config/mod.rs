@@ -45,6 +45,7 @@ use crate::key::KeySources;
 use crate::log_key::LogKey;
 use crate::ring::{Layout, SeatId, Weight};
 use crate::runtime::{Upstream, docker};
+use crate::statuses::Statuses;
 use crate::token::Token;
 use settings::Settings;
 
@@ -82,6 +83,8 @@ pub struct Config {
     pub bounded_load_floor: usize,
     /// How replicas are watched.
     pub heartbeat: Heartbeat,
+    /// Statuses of replies of which five in a row eject a replica; may be empty.
+    pub eject_on: Statuses,
     /// The longest wait for a connection to a replica.
     pub connect_timeout: Duration,
     /// The longest wait for the head of a replica's reply.
@@ -163,6 +166,10 @@ pub enum RuntimeConfig {
 pub struct Heartbeat {
     /// What is asked for; `None`: a TCP connection will do.
     pub path: Option<PathAndQuery>,
+    /// The `Host` field of heartbeats; `None`: the address of the replica.
+    pub host: Option<String>,
+    /// Statuses of good answers.
+    pub statuses: Statuses,
     /// Time from one heartbeat to the next, at least 10 ms.
     pub interval: Duration,
     /// The longest wait for an answer, at most `replace_after`.

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::actors::gate::GateActor;
 use crate::actors::router::{self, Route, RouterActor, Trail, Trails};
-use crate::actors::supervisor::{StartTime, SupervisorActor};
+use crate::actors::supervisor::{Ready, StartTime, SupervisorActor};
 use crate::inbound::{self, Answer};
 use crate::upstream::Replay;
 
@@ -147,10 +147,12 @@ impl Inner {
             (!matches!(settings.control, Control::Off), settings.control_body)
         };
         match (request.method(), request.path()) {
-            (&Method::GET, "/heartbeat") => {
-                Ok(Response::with_body(StatusCode::OK, Body::Own(Default::default())))
+            (&Method::GET | &Method::HEAD, "/heartbeat") if ours => {
+                let ready = self.supervisor.send(Ready).await.unwrap_or(false);
+                let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                Ok(Response::with_body(status, Body::Own(Default::default())))
             }
-            (&Method::GET, "/rep") if ours => {
+            (&Method::GET | &Method::HEAD, "/rep") if ours => {
                 self.admit(&request).await?;
                 control::rep(&self.supervisor).await
             }
@@ -168,7 +170,7 @@ impl Inner {
 
     /// Whether whoever sent a control call may. A page that a browser shows may not have it change anything.
     async fn admit(&self, request: &Request) -> Result<(), Error> {
-        if request.method() != Method::GET && origin::is_foreign(&request.head().headers) {
+        if !request.method().is_safe() && origin::is_foreign(&request.head().headers) {
             return Err(Error::OtherSite);
         }
         let gate = match &self.settings.borrow().control {

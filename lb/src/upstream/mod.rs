@@ -42,6 +42,6 @@ mod upload;
 
 pub use error::{Error, Kind, Malformed, Phase};
 pub use pool::{Pool, Settings};
-pub use probe::probe;
+pub use probe::{ProbeRequest, probe};
 pub use replay::{Attempt, Replay};
 pub use retry::may_retry;
