@@ -109,7 +109,13 @@ pub(super) fn control_body(config: &Config) -> control::Limits {
     control::Limits { size: config.max_control_body, time: config.client_head_timeout }
 }
 
-pub(super) fn front(config: &Config, start_time: StartTime, gate: Addr<GateActor>) -> front::Settings {
+/// `port` is the one that the traffic listener has.
+pub(super) fn front(
+    config: &Config,
+    start_time: StartTime,
+    gate: Addr<GateActor>,
+    port: u16,
+) -> front::Settings {
     front::Settings {
         control: match config.control {
             Control::Open => front::Control::Open,
@@ -121,5 +127,6 @@ pub(super) fn front(config: &Config, start_time: StartTime, gate: Addr<GateActor
         debug_headers: config.debug_headers,
         start_time,
         trusted_proxies: config.trusted_proxies.iter().copied().collect(),
+        port,
     }
 }

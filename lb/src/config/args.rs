@@ -199,8 +199,9 @@ pub(super) struct Forwarding {
     #[arg(long, value_name = "PERCENT", default_value = "20%", value_parser = percent)]
     pub retry_budget: u32,
 
-    /// Networks (10.0.0.0/8, fd00::/8) and addresses of proxies whose X-Forwarded-For, -Proto and -Host are believed;
-    /// what others say is replaced [default: none]
+    /// Networks (10.0.0.0/8, fd00::/8) and addresses of proxies whose forwarding fields (Forwarded, X-Real-IP,
+    /// X-Forwarded-For, -Proto, -Host, -Port, -Server, -Prefix) are believed; those of others are replaced or removed
+    /// [default: none]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',', value_parser = cidr)]
     pub trusted_proxies: Vec<IpNet>,
 

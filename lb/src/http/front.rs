@@ -42,6 +42,8 @@ pub struct Settings {
     pub start_time: StartTime,
     /// Whose forwarding fields are believed.
     pub trusted_proxies: TrustedProxies,
+    /// The port of the traffic listener.
+    pub port: u16,
 }
 
 /// Who may call /rep, /add and /rm.
@@ -209,7 +211,10 @@ impl Inner {
         {
             headers.remove(header::AUTHORIZATION); // meant for us, though the method is not ours
         }
-        let client = forwarded::rewrite(&mut headers, peer, &self.settings.borrow().trusted_proxies);
+        let client = {
+            let settings = self.settings.borrow();
+            forwarded::rewrite(&mut headers, peer, &settings.trusted_proxies, settings.port)
+        };
         forwarded::sign(&mut headers);
         if !offer.is_empty() {
             set_upgrade(&mut headers, offer);

@@ -8,9 +8,9 @@ use super::head::{Framing, MAX_FIELDS};
 use super::line::is_host;
 use super::refusal::Refusal::{self, Malformed};
 
-/// The most fields that join a request's own on their way to a replica: X-Forwarded-For, -Proto and -Host, Via,
+/// The most fields that join a request's own on their way to a replica: X-Forwarded-For, -Proto, -Host and -Port, Via,
 /// X-Request-Id. Room for them is made at once.
-const JOINING: usize = 5;
+const JOINING: usize = 6;
 
 /// What fields say that is not passed on as they say it.
 pub(super) struct Meaning {
