@@ -102,7 +102,8 @@ pub(super) fn redactor(config: &Config, form: &KeyForm) -> Redactor {
 
 pub(super) fn inbound(config: &Config) -> inbound::Settings {
     let sizes = (config.max_header_size, config.max_target, config.max_body);
-    inbound::Settings::new(sizes, (config.client_head_timeout, config.client_idle_timeout))
+    let timeouts = (config.client_head_timeout, config.client_idle_timeout);
+    inbound::Settings::new(sizes, timeouts, config.upgrade_allow.clone())
 }
 
 pub(super) fn control_body(config: &Config) -> control::Limits {

@@ -72,7 +72,7 @@ pub(super) fn serve(
     let builder = builder.listen("traffic", listener, move || {
         let (supplies, routing) = (supplies.clone(), routing.clone());
         let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), supplies.supervisor.clone());
-        let door = Rc::new(Door::new(limits, supplies.connections.clone()));
+        let door = Rc::new(Door::new(limits.clone(), supplies.connections.clone()));
         let settings = Rc::new(RefCell::new(settings.clone()));
         let (guarding, front) = (door.clone(), settings.clone());
         let worker = move || {

@@ -24,6 +24,7 @@ pub(super) use docker::Docker;
 pub(super) use logging::Logging;
 pub(super) use placement::{Placement, Preset, Scheme};
 
+use crate::inbound::UpgradeAllow;
 use crate::ring::Layout;
 use crate::runtime::Upstream;
 use crate::statuses::Statuses;
@@ -248,6 +249,11 @@ pub(super) struct Clients {
     /// How long a client may do nothing that it is waited for: send its next request, go on with a body, read a reply
     #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = duration::<1>)]
     pub client_idle_timeout: Duration,
+
+    /// Protocols that a client may change to in a tunnel: any, off, or a list such as websocket. HTTP/2 (h2c) and TLS are
+    /// never passed on
+    #[arg(long, value_name = "NAME,…|any|off", default_value = "any", value_parser = UpgradeAllow::parse)]
+    pub upgrade_allow: UpgradeAllow,
 }
 
 #[derive(Clone, Debug, clap::Args)]

@@ -115,6 +115,7 @@ const SETTINGS: &[Setting] = &[
     setting!(Live, "stop-timeout", stop_timeout),
     setting!(Live, "strict-rm", strict_rm),
     setting!(Live, "trusted-proxies", trusted_proxies),
+    setting!(Live, "upgrade-allow", upgrade_allow),
     setting!("upstream", |c: &Config| match &c.runtime {
         RuntimeConfig::Static { upstreams } => upstreams.clone(),
         RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Vec::new(),

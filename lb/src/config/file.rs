@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::settings::{Origin, Setting};
 
 /// The settings that may be arrays; elsewhere an array is a mistake.
-const LISTS: [&str; 9] = [
+const LISTS: [&str; 10] = [
     "upstream",
     "key",
     "replica-env",
@@ -21,6 +21,7 @@ const LISTS: [&str; 9] = [
     "weights",
     "heartbeat-status",
     "eject-on",
+    "upgrade-allow",
 ];
 
 /// The settings that may be tables: `weights = { 1 = 200 }`.

@@ -41,6 +41,7 @@ use ipnet::IpNet;
 
 use crate::access_log;
 use crate::balance::Policy;
+use crate::inbound::UpgradeAllow;
 use crate::key::KeySources;
 use crate::log_key::LogKey;
 use crate::ring::{Layout, SeatId, Weight};
@@ -129,6 +130,8 @@ pub struct Config {
     pub client_head_timeout: Duration,
     /// How long a client may do nothing that it is waited for.
     pub client_idle_timeout: Duration,
+    /// Protocols that a client may offer to a replica.
+    pub upgrade_allow: UpgradeAllow,
     /// A line for every request of clients, if any.
     pub access_log: Option<access_log::Settings>,
     /// How keys are shown.

@@ -122,6 +122,7 @@ impl Config {
             max_body: clients.max_body,
             client_head_timeout: clients.client_head_timeout,
             client_idle_timeout: clients.client_idle_timeout,
+            upgrade_allow: clients.upgrade_allow,
             access_log: logging.access_log,
             log_key: logging.log_key,
             debug_headers: logging.debug_headers,

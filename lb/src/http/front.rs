@@ -8,7 +8,7 @@ use std::rc::Rc;
 use actix::Addr;
 use actix_http::body::BodySize;
 use actix_http::header::{self, HeaderMap, HeaderValue};
-use actix_http::{ConnectionType, Method, Payload, Request, Response, StatusCode};
+use actix_http::{Method, Payload, Request, Response, StatusCode};
 use actix_service::{Service, ServiceFactory, fn_factory};
 use awc::http::uri::PathAndQuery;
 use futures::future::LocalBoxFuture;
@@ -122,18 +122,14 @@ impl Service<Request> for Front {
 
 impl Inner {
     async fn serve(&self, mut request: Request, trail: &Rc<Trail>) -> Response<Body> {
-        // What follows an offer to upgrade may be meant for the other protocol.
-        let upgrade = request.upgrade() || request.head().headers.contains_key(header::UPGRADE);
         let payload = request.take_payload();
         let answer = self.answer(request, payload, trail).await;
         let mut response = answer.unwrap_or_else(|error| {
             trail.fail(&error);
             self.failure(&error)
         });
-        if upgrade && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().no_chunking(true);
-        } else if upgrade {
-            response.head_mut().set_connection_type(ConnectionType::Close);
         }
         response
     }
@@ -191,6 +187,7 @@ impl Inner {
         trail: &Rc<Trail>,
     ) -> Result<Response<Body>, Error> {
         let peer = peer(&request).ok_or(router::Error::ClientLeft)?;
+        let following = inbound::what_follows(&request);
         let head = request.head_mut();
         if forwarded::loops(&head.headers) {
             return Err(Error::Loop);
@@ -202,8 +199,11 @@ impl Inner {
         };
         let offer = take_offer(head);
         let mut headers = std::mem::take(&mut head.headers);
-        let body =
-            if offer.is_empty() { request_body(&headers, payload) } else { Some(Replay::tunnel(payload)) };
+        let body = request_body(&headers, payload);
+        let body = match following {
+            Some(following) if !offer.is_empty() => Some(Replay::offer(body, following)),
+            _ => body,
+        };
         strip_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT); // inbound answers it
         credentials::withhold_cookies(&mut headers);

@@ -71,11 +71,10 @@ pub(super) fn judge(
         meaning.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
     }
     meaning.keep_alive &= !close;
-    // HTTP/1.0 knows neither (RFC 9110 §7.8, §10.1.1); what follows a body is no tunnel that anyone speaks, and actix
-    // writes nothing behind the head of a reply to HEAD.
-    meaning.upgrade &= http_11 && !close && framing == Framing::None && *method != Method::HEAD;
+    // HTTP/1.0 knows neither (RFC 9110 §7.8, §10.1.1); actix writes nothing behind the head of a reply to HEAD.
+    meaning.upgrade &= http_11 && !close && *method != Method::HEAD;
     meaning.upgrade &= headers.contains_key(header::UPGRADE);
-    if !meaning.upgrade && headers.contains_key(header::UPGRADE) && (!http_11 || framing != Framing::None) {
+    if !meaning.upgrade {
         headers.remove(header::UPGRADE);
     }
     if http_11 {

@@ -21,7 +21,7 @@ fn the_file_can_be_named_by_the_environment() {
 }
 
 /// A value other than the default for every setting of the process runtime.
-pub(super) const OTHER: [(&str, &str); 51] = [
+pub(super) const OTHER: [(&str, &str); 52] = [
     ("listen", "0.0.0.0:1"),
     ("admin-listen", "127.0.0.2:7"),
     ("admin-token-file", concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/tests/token")),
@@ -69,6 +69,7 @@ pub(super) const OTHER: [(&str, &str); 51] = [
     ("max-body", "1MiB"),
     ("client-head-timeout", "6s"),
     ("client-idle-timeout", "7s"),
+    ("upgrade-allow", "websocket,irc/6.9"),
     ("control", "token"),
     ("access-log", "json:/tmp/access.log"),
     ("log-key", "plain"),

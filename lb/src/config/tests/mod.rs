@@ -98,6 +98,7 @@ fn the_defaults_are_the_contract() {
         max_body: None,
         client_head_timeout: ms(10_000),
         client_idle_timeout: ms(75_000),
+        upgrade_allow: UpgradeAllow::Any,
         access_log: None,
         log_key: LogKey::Hash,
         debug_headers: false,
