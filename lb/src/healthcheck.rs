@@ -7,7 +7,8 @@ use std::time::Duration;
 use awc::http::uri::PathAndQuery;
 
 use crate::fleet::Beat;
-use crate::upstream::probe;
+use crate::statuses::Statuses;
+use crate::upstream::{ProbeRequest, probe};
 
 /// How long the balancer may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -15,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Exits with 0 if `/readyz` of the admin listener says so, with 1 and a line that says why if not.
 pub fn run(admin: SocketAddr) -> ExitCode {
     let path = PathAndQuery::from_static("/readyz");
-    let why = match actix_rt::System::new().block_on(probe(admin, Some(&path), PATIENCE)) {
+    let request = ProbeRequest { path, host: None, statuses: Statuses::default() };
+    let why = match actix_rt::System::new().block_on(probe(admin, Some(&request), PATIENCE)) {
         Beat::Good => return ExitCode::SUCCESS,
         Beat::Refused => "nothing listens there".to_owned(),
         Beat::Missed(why) | Beat::Void(why) => why,

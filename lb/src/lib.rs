@@ -10,7 +10,8 @@
 //! - [`inbound`]: the guard under the traffic listener
 //! - [`http`]: the two listeners; `socket`: what every connection is given
 //! - [`access_log`]: a line for every request
-//! - [`config`], [`key`], [`name`], [`token`], [`url`]: what people say; [`log_key`]: what is shown to them of a key
+//! - [`config`], [`key`], [`name`], [`statuses`], [`token`], [`url`]: what people say; [`log_key`]: what is shown to them
+//!   of a key
 //! - [`logging`]: the log of the process on standard error
 //! - [`cli`], [`healthcheck`]: what a running balancer is asked from a terminal
 //! - [`app`]: the whole
@@ -36,6 +37,7 @@ pub mod name;
 pub mod ring;
 pub mod runtime;
 mod socket;
+pub mod statuses;
 pub mod token;
 pub mod upstream;
 pub mod url;

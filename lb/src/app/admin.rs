@@ -49,7 +49,7 @@ pub(super) fn serve(
         .shutdown_timeout(0)
         .disable_signals();
     let builder = builder.listen("admin", listener, move || {
-        let door = Rc::new(Door::new(limits, connections.clone()));
+        let door = Rc::new(Door::new(limits.clone(), connections.clone()));
         let access = Rc::new(RefCell::new(access.clone()));
         let (guarding, asked) = (door.clone(), access.clone());
         follow(reload.clone(), move |config| {

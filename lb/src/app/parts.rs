@@ -10,7 +10,7 @@ use crate::actors::gate::GateActor;
 use crate::actors::router;
 use crate::actors::supervisor::StartTime;
 use crate::balance::Bound;
-use crate::config::{Config, Control, OnExit, RuntimeConfig};
+use crate::config::{self, Config, Control, OnExit, RuntimeConfig};
 use crate::fleet::{self, Ownership};
 use crate::http::{control, front};
 use crate::inbound;
@@ -19,7 +19,7 @@ use crate::runtime::docker::Docker;
 use crate::runtime::fixed::Fixed;
 use crate::runtime::process::{Process, Program};
 use crate::runtime::{self, Runtime};
-use crate::upstream;
+use crate::upstream::{self, ProbeRequest};
 
 use super::StartError;
 
@@ -67,7 +67,8 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
 }
 
 pub(super) fn heartbeat(config: &Config) -> runtime::Heartbeat {
-    runtime::Heartbeat { path: config.heartbeat.path.clone(), timeout: config.heartbeat.timeout }
+    let config::Heartbeat { path, host, statuses, timeout, .. } = config.heartbeat.clone();
+    runtime::Heartbeat { request: path.map(|path| ProbeRequest { path, host, statuses }), timeout }
 }
 
 pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
@@ -80,6 +81,7 @@ pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
         retry_budget: config.retry_budget,
         request_timeout: config.request_timeout,
         max_in_flight: config.max_in_flight,
+        eject_on: config.eject_on.clone(),
         upstream: upstream::Settings {
             connect_timeout: config.connect_timeout,
             head_timeout: Some(config.head_timeout),
@@ -100,14 +102,21 @@ pub(super) fn redactor(config: &Config, form: &KeyForm) -> Redactor {
 
 pub(super) fn inbound(config: &Config) -> inbound::Settings {
     let sizes = (config.max_header_size, config.max_target, config.max_body);
-    inbound::Settings::new(sizes, (config.client_head_timeout, config.client_idle_timeout))
+    let timeouts = (config.client_head_timeout, config.client_idle_timeout);
+    inbound::Settings::new(sizes, timeouts, config.upgrade_allow.clone())
 }
 
 pub(super) fn control_body(config: &Config) -> control::Limits {
     control::Limits { size: config.max_control_body, time: config.client_head_timeout }
 }
 
-pub(super) fn front(config: &Config, start_time: StartTime, gate: Addr<GateActor>) -> front::Settings {
+/// `port` is the one that the traffic listener has.
+pub(super) fn front(
+    config: &Config,
+    start_time: StartTime,
+    gate: Addr<GateActor>,
+    port: u16,
+) -> front::Settings {
     front::Settings {
         control: match config.control {
             Control::Open => front::Control::Open,
@@ -119,5 +128,6 @@ pub(super) fn front(config: &Config, start_time: StartTime, gate: Addr<GateActor
         debug_headers: config.debug_headers,
         start_time,
         trusted_proxies: config.trusted_proxies.iter().copied().collect(),
+        port,
     }
 }

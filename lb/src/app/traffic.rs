@@ -60,7 +60,7 @@ pub(super) fn serve(
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
     let (routing, limits) = (parts::router(config, &supplies.key_form), parts::inbound(config));
-    let settings = parts::front(config, supplies.start_time.clone(), supplies.gate.clone());
+    let settings = parts::front(config, supplies.start_time.clone(), supplies.gate.clone(), address.port());
     let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
     let builder = Server::build()
         .workers(config.workers)
@@ -72,7 +72,7 @@ pub(super) fn serve(
     let builder = builder.listen("traffic", listener, move || {
         let (supplies, routing) = (supplies.clone(), routing.clone());
         let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), supplies.supervisor.clone());
-        let door = Rc::new(Door::new(limits, supplies.connections.clone()));
+        let door = Rc::new(Door::new(limits.clone(), supplies.connections.clone()));
         let settings = Rc::new(RefCell::new(settings.clone()));
         let (guarding, front) = (door.clone(), settings.clone());
         let worker = move || {
@@ -89,7 +89,7 @@ pub(super) fn serve(
             let asking = trails.clone();
             follow(reload, move |config| {
                 door.configure(parts::inbound(config));
-                *front.borrow_mut() = parts::front(config, start_time.clone(), gate.clone());
+                *front.borrow_mut() = parts::front(config, start_time.clone(), gate.clone(), address.port());
                 asking.ask(config.access_log.is_some());
                 to_router.do_send(router::Configure(parts::router(config, &key_form)));
             });

@@ -1,7 +1,7 @@
 //! What the traffic shows of one replica: when a router passes it over, and when it gets another chance.
 //!
 //! A replica is *open*, *stalled* or *ejected*.
-//! - Three failures in a row eject it, or five replies 5xx in a row, or one time-out without a reply head since the
+//! - Three failures in a row eject it, or five replies in a row whose status counts (`--eject-on`), or one time-out without a reply head since the
 //!   request was sent. After 10 s, doubling up to 5 min, it gets one live request; if that succeeds it is open again.
 //! - It stalls when several requests wait for a reply head, none came for longer than its replies ever take, and others
 //!   answer. Nobody new is sent there; those that wait are its probes: a reply head opens it, a time-out ejects it. A
@@ -13,7 +13,7 @@ use super::Latency;
 
 /// Failures in a row that eject.
 const FAILURES: u32 = 3;
-/// Replies 5xx in a row that eject.
+/// Replies in a row with a status that counts (`--eject-on`) that eject.
 const ERRORS: u32 = 5;
 /// How long an ejection lasts, until one live request is let through; it doubles if that fails.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ impl Health {
         }
     }
 
-    /// A reply head came. `error`: it was 5xx.
+    /// A reply head came. `error`: its status counts (`--eject-on`).
     pub fn replied(&mut self, error: bool, now: Instant) {
         (self.quiet_since, self.last_reply) = (Some(now), Some(now));
         self.errors = if error { self.errors + 1 } else { 0 };

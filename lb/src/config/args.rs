@@ -15,17 +15,19 @@ use ipnet::IpNet;
 
 use super::value::{
     OrOff, address, address_or_off, body_or_off, cidr, cluster, command, count, duration, duration_or_off,
-    host,
+    host, host_field,
 };
-use super::value::{Weights, one_of, path_or_off, percent, size, switch, weights};
+use super::value::{Weights, eject_on, good_statuses, one_of, path_or_off, percent, size, switch, weights};
 use super::{Cluster, Control};
 pub(super) use balancing::Balancing;
 pub(super) use docker::Docker;
 pub(super) use logging::Logging;
 pub(super) use placement::{Placement, Preset, Scheme};
 
+use crate::inbound::UpgradeAllow;
 use crate::ring::Layout;
 use crate::runtime::Upstream;
+use crate::statuses::Statuses;
 
 /// All settings as the user gave them: each good by itself, not yet checked against the others.
 #[derive(Clone, Debug, clap::Args)]
@@ -141,6 +143,14 @@ pub(super) struct Health {
     #[arg(long, value_name = "PATH|off", default_value = "/heartbeat", value_parser = path_or_off)]
     pub heartbeat_path: OrOff<PathAndQuery>,
 
+    /// The Host field of heartbeats [default: the address of the replica]
+    #[arg(long, value_name = "HOST", value_parser = host_field)]
+    pub heartbeat_host: Option<String>,
+
+    /// Statuses of good answers: a list of statuses, ranges and classes such as 200-299,404 or 2xx
+    #[arg(long, value_name = "STATUS,…", default_value = "200-399", value_parser = good_statuses)]
+    pub heartbeat_status: Statuses,
+
     /// Time from one heartbeat to the next
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration::<10>)]
     pub heartbeat_interval: Duration,
@@ -156,6 +166,11 @@ pub(super) struct Health {
     /// Time without a good heartbeat, nor any reply, after which a replica is dead
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration::<10>)]
     pub replace_after: Duration,
+
+    /// Statuses of replies of which five in a row eject a replica: a list of statuses, ranges and classes such as
+    /// 500,502-504 or 5xx; or off
+    #[arg(long, value_name = "STATUS,…|off", default_value = "500,502-504", value_parser = eject_on)]
+    pub eject_on: Statuses,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -185,8 +200,9 @@ pub(super) struct Forwarding {
     #[arg(long, value_name = "PERCENT", default_value = "20%", value_parser = percent)]
     pub retry_budget: u32,
 
-    /// Networks (10.0.0.0/8, fd00::/8) and addresses of proxies whose X-Forwarded-For, -Proto and -Host are believed;
-    /// what others say is replaced [default: none]
+    /// Networks (10.0.0.0/8, fd00::/8) and addresses of proxies whose forwarding fields (Forwarded, X-Real-IP,
+    /// X-Forwarded-For, -Proto, -Host, -Port, -Server, -Prefix) are believed; those of others are replaced or removed
+    /// [default: none]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',', value_parser = cidr)]
     pub trusted_proxies: Vec<IpNet>,
 
@@ -233,6 +249,11 @@ pub(super) struct Clients {
     /// How long a client may do nothing that it is waited for: send its next request, go on with a body, read a reply
     #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = duration::<1>)]
     pub client_idle_timeout: Duration,
+
+    /// Protocols that a client may change to in a tunnel: any, off, or a list such as websocket. HTTP/2 (h2c) and TLS are
+    /// never passed on
+    #[arg(long, value_name = "NAME,…|any|off", default_value = "any", value_parser = UpgradeAllow::parse)]
+    pub upgrade_allow: UpgradeAllow,
 }
 
 #[derive(Clone, Debug, clap::Args)]

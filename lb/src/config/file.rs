@@ -11,8 +11,18 @@ use super::exit::Exit;
 use super::settings::{Origin, Setting};
 
 /// The settings that may be arrays; elsewhere an array is a mistake.
-const LISTS: [&str; 7] =
-    ["upstream", "key", "replica-env", "replica-cap-add", "trusted-proxies", "admin-host", "weights"];
+const LISTS: [&str; 10] = [
+    "upstream",
+    "key",
+    "replica-env",
+    "replica-cap-add",
+    "trusted-proxies",
+    "admin-host",
+    "weights",
+    "heartbeat-status",
+    "eject-on",
+    "upgrade-allow",
+];
 
 /// The settings that may be tables: `weights = { 1 = 200 }`.
 const TABLES: [&str; 1] = ["weights"];

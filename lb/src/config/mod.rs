@@ -41,10 +41,12 @@ use ipnet::IpNet;
 
 use crate::access_log;
 use crate::balance::Policy;
+use crate::inbound::UpgradeAllow;
 use crate::key::KeySources;
 use crate::log_key::LogKey;
 use crate::ring::{Layout, SeatId, Weight};
 use crate::runtime::{Upstream, docker};
+use crate::statuses::Statuses;
 use crate::token::Token;
 use settings::Settings;
 
@@ -82,6 +84,8 @@ pub struct Config {
     pub bounded_load_floor: usize,
     /// How replicas are watched.
     pub heartbeat: Heartbeat,
+    /// Statuses of replies of which five in a row eject a replica; may be empty.
+    pub eject_on: Statuses,
     /// The longest wait for a connection to a replica.
     pub connect_timeout: Duration,
     /// The longest wait for the head of a replica's reply.
@@ -126,6 +130,8 @@ pub struct Config {
     pub client_head_timeout: Duration,
     /// How long a client may do nothing that it is waited for.
     pub client_idle_timeout: Duration,
+    /// Protocols that a client may offer to a replica.
+    pub upgrade_allow: UpgradeAllow,
     /// A line for every request of clients, if any.
     pub access_log: Option<access_log::Settings>,
     /// How keys are shown.
@@ -163,6 +169,10 @@ pub enum RuntimeConfig {
 pub struct Heartbeat {
     /// What is asked for; `None`: a TCP connection will do.
     pub path: Option<PathAndQuery>,
+    /// The `Host` field of heartbeats; `None`: the address of the replica.
+    pub host: Option<String>,
+    /// Statuses of good answers.
+    pub statuses: Statuses,
     /// Time from one heartbeat to the next, at least 10 ms.
     pub interval: Duration,
     /// The longest wait for an answer, at most `replace_after`.

@@ -67,11 +67,19 @@ impl Config {
         let (runtime, count, max) = given.runtime(&replicas, &docker, &layout)?;
         let heartbeat = Heartbeat {
             path: health.heartbeat_path,
+            host: health.heartbeat_host,
+            statuses: health.heartbeat_status,
             interval: health.heartbeat_interval,
             timeout: health.heartbeat_timeout,
             failures: health.heartbeat_failures,
             replace_after: health.replace_after,
         };
+        if heartbeat.path.is_none() {
+            given.refuse(
+                &["heartbeat-host", "heartbeat-status"],
+                "only with a --heartbeat-path, which is off",
+            )?;
+        }
         given.at_most("heartbeat-interval", heartbeat.interval, "replace-after", heartbeat.replace_after)?;
         given.at_most("heartbeat-timeout", heartbeat.timeout, "replace-after", heartbeat.replace_after)?;
 
@@ -91,6 +99,7 @@ impl Config {
             bounded_load,
             bounded_load_floor: balancing.bounded_load_floor,
             heartbeat,
+            eject_on: health.eject_on,
             connect_timeout: forwarding.connect_timeout,
             head_timeout: forwarding.head_timeout,
             idle_timeout: forwarding.idle_timeout,
@@ -113,6 +122,7 @@ impl Config {
             max_body: clients.max_body,
             client_head_timeout: clients.client_head_timeout,
             client_idle_timeout: clients.client_idle_timeout,
+            upgrade_allow: clients.upgrade_allow,
             access_log: logging.access_log,
             log_key: logging.log_key,
             debug_headers: logging.debug_headers,

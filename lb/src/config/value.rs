@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::access_log;
 use crate::ring::{Layout, SeatId, Weight};
+use crate::statuses::Statuses;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -109,6 +110,38 @@ pub(super) fn host(text: &str) -> Result<String, String> {
         return Err("must be names such as lb.example, without a port".into());
     }
     Ok(text.to_owned())
+}
+
+/// The value of a `Host` field: a name or an address, an IPv6 address in brackets, with or without a port.
+pub(super) fn host_field(text: &str) -> Result<String, String> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let is_name = match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host(name).is_ok(),
+    };
+    if !is_name || port.is_some_and(|port| count::<u16, 1, 65_535>(port).is_err()) {
+        return Err("must be a host, such as shop.example, shop.example:8080 or [::1]:80".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// Statuses of final replies that a heartbeat accepts.
+pub(super) fn good_statuses(text: &str) -> Result<Statuses, String> {
+    Statuses::parse(text, &(200..=599))
+        .ok_or_else(|| "must be statuses such as 200-299,404 or 2xx, from 200 to 599".into())
+}
+
+/// Statuses of replies that count towards an ejection, or `off`: none.
+pub(super) fn eject_on(text: &str) -> Result<Statuses, String> {
+    if text == "off" {
+        return Ok(Statuses::none());
+    }
+    Statuses::parse(text, &(400..=599))
+        .ok_or_else(|| "must be statuses such as 500,502-504 or 5xx, from 400 to 599, or 'off'".into())
 }
 
 /// An address to listen on.
@@ -294,6 +327,19 @@ mod tests {
         {
             assert!(host(bad).is_err(), "{bad:?}");
         }
+        for good in ["shop.example", "shop.example:8080", "10.0.0.1:1", "[::1]", "[fd00::1]:80", "localhost"]
+        {
+            assert_eq!(host_field(good), Ok(good.into()));
+        }
+        for bad in
+            ["", ":80", "a:", "a:0", "a:65536", "::1", "[::1", "[a]:1", "http://a", "a b", "a\r\nb", "a/b"]
+        {
+            assert!(host_field(bad).is_err(), "{bad:?}");
+        }
+        assert!(eject_on("501,5xx").is_ok_and(|statuses| statuses.contains(505)));
+        assert_eq!(eject_on("off"), Ok(Statuses::none()));
+        assert!(eject_on("200").unwrap_err().ends_with("or 'off'"));
+        assert!(good_statuses("off").is_err() && good_statuses("404").is_ok());
         for bad in ["", "-a", "A", "a/b", "a b"] {
             assert!(cluster(bad).is_err(), "{bad:?}");
         }

@@ -1,8 +1,8 @@
 //! Forwarding fields: for whom a request is made, over what, to which host (X-Forwarded-…), and through whom (Via).
 //!
-//! A peer in `--trusted-proxies` is believed: its address is appended to X-Forwarded-For, and X-Forwarded-Proto,
-//! X-Forwarded-Host and Forwarded (RFC 7239) stay as they are, if present. What anybody else says of these is
-//! replaced by what we see ourselves, and Forwarded removed.
+//! A peer in `--trusted-proxies` is believed: its address is appended to X-Forwarded-For, and the other forwarding
+//! fields stay as they are, if present. From any other peer X-Forwarded-For, -Proto, -Host and -Port are replaced by what
+//! the balancer sees itself, and Forwarded (RFC 7239), X-Real-IP, X-Forwarded-Server and X-Forwarded-Prefix are removed.
 
 use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
@@ -11,9 +11,12 @@ use std::sync::Arc;
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+use super::reserved::remove_forged;
+
 static FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 /// Our name as `Via` has it, and as much of it as tells us from others.
 const VIA: &str = "1.1 lb";
@@ -70,20 +73,22 @@ impl Peer {
 }
 
 /// Writes the forwarding fields of a request that has its `Host`, and returns the client's address: the peer's, or
-/// the last one in X-Forwarded-For that is no trusted proxy's.
-pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies) -> IpAddr {
+/// the last one in X-Forwarded-For that is no trusted proxy's. `port` is the traffic listener's.
+///
+/// X-Forwarded-Port is left out if a trusted proxy names a scheme or a host and no port: the client connected to that
+/// proxy, on a port that is not known here.
+pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies, port: u16) -> IpAddr {
     let is_trusted = trusted.contain(peer.ip);
-    if !is_trusted {
-        headers.remove(header::FORWARDED);
+    remove_forged(headers, is_trusted);
+    // What is left of them is a trusted proxy's.
+    if ![&PROTO, &HOST, &PORT].into_iter().any(|name| headers.contains_key(name)) {
+        headers.insert(PORT.clone(), HeaderValue::from(port));
     }
-    if !(is_trusted && headers.contains_key(&PROTO)) {
+    if !headers.contains_key(&PROTO) {
         headers.insert(PROTO.clone(), HeaderValue::from_static("http"));
     }
-    if !(is_trusted && headers.contains_key(&HOST)) {
-        match headers.get(header::HOST).cloned() {
-            Some(host) => drop(headers.insert(HOST.clone(), host)),
-            None => drop(headers.remove(&HOST)),
-        }
+    if let (false, Some(host)) = (headers.contains_key(&HOST), headers.get(header::HOST).cloned()) {
+        headers.insert(HOST.clone(), host);
     }
     let mut client = peer.ip;
     let mut chain = peer.field.clone();
@@ -155,7 +160,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let peer = Peer::new(peer.parse().unwrap());
-        let client = rewrite(&mut headers, peer, &trusted());
+        let client = rewrite(&mut headers, peer, &trusted(), 5000);
         let mut lines: Vec<_> = headers
             .iter()
             .filter(|(name, _)| **name != header::HOST)
@@ -176,14 +181,22 @@ mod tests {
 
     #[test]
     fn what_a_stranger_says_is_replaced() {
-        let replaced = ["x-forwarded-for: 192.0.2.7", "x-forwarded-host: h:1", "x-forwarded-proto: http"]
-            .map(Into::into);
+        let replaced = [
+            "x-forwarded-for: 192.0.2.7",
+            "x-forwarded-host: h:1",
+            "x-forwarded-port: 5000",
+            "x-forwarded-proto: http",
+        ]
+        .map(Into::into);
         for peer in ["192.0.2.7:5", "[::ffff:192.0.2.7]:5"] {
             assert_eq!(seen(peer, &SAID), (replaced.to_vec(), "192.0.2.7".into()));
             assert_eq!(seen(peer, &SAID[..1]), (replaced.to_vec(), "192.0.2.7".into()));
         }
         let no_host = seen("192.0.2.7:5", &SAID[5..]).0;
-        assert_eq!(no_host, ["x-forwarded-for: 192.0.2.7", "x-forwarded-proto: http"]);
+        assert_eq!(
+            no_host,
+            ["x-forwarded-for: 192.0.2.7", "x-forwarded-port: 5000", "x-forwarded-proto: http"]
+        );
     }
 
     #[test]
@@ -200,8 +213,26 @@ mod tests {
         );
         assert_eq!(client, "192.0.2.1", "1.1.1.1 is only what a stranger said");
         let nothing_said = seen("10.9.9.9:5", &SAID[..1]);
-        let own = ["x-forwarded-for: 10.9.9.9", "x-forwarded-host: h:1", "x-forwarded-proto: http"];
+        let own = [
+            "x-forwarded-for: 10.9.9.9",
+            "x-forwarded-host: h:1",
+            "x-forwarded-port: 5000",
+            "x-forwarded-proto: http",
+        ];
         assert_eq!(nothing_said, (own.map(Into::into).to_vec(), "10.9.9.9".into()));
+    }
+
+    #[test]
+    fn the_port_is_the_listeners_unless_a_trusted_proxy_stands_in_front_of_it() {
+        let port = |peer: &str, said: &[(&'static str, &'static str)]| {
+            let lines = seen(peer, said).0;
+            lines.iter().filter_map(|line| line.strip_prefix("x-forwarded-port: ")).collect::<String>()
+        };
+        let said = [("x-forwarded-proto", "https"), ("x-forwarded-port", "8443")];
+        assert_eq!(port("10.9.9.9:5", &said), "8443");
+        assert_eq!(port("10.9.9.9:5", &said[1..]), "8443");
+        assert_eq!(port("10.9.9.9:5", &said[..1]), "", "the proxy's port is not known");
+        assert_eq!(port("192.0.2.7:5", &said), "5000");
     }
 
     #[test]

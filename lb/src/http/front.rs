@@ -8,7 +8,7 @@ use std::rc::Rc;
 use actix::Addr;
 use actix_http::body::BodySize;
 use actix_http::header::{self, HeaderMap, HeaderValue};
-use actix_http::{ConnectionType, Method, Payload, Request, Response, StatusCode};
+use actix_http::{Method, Payload, Request, Response, StatusCode};
 use actix_service::{Service, ServiceFactory, fn_factory};
 use awc::http::uri::PathAndQuery;
 use futures::future::LocalBoxFuture;
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::actors::gate::GateActor;
 use crate::actors::router::{self, Route, RouterActor, Trail, Trails};
-use crate::actors::supervisor::{StartTime, SupervisorActor};
+use crate::actors::supervisor::{Ready, StartTime, SupervisorActor};
 use crate::inbound::{self, Answer};
 use crate::upstream::Replay;
 
@@ -42,6 +42,8 @@ pub struct Settings {
     pub start_time: StartTime,
     /// Whose forwarding fields are believed.
     pub trusted_proxies: TrustedProxies,
+    /// The port of the traffic listener.
+    pub port: u16,
 }
 
 /// Who may call /rep, /add and /rm.
@@ -120,18 +122,14 @@ impl Service<Request> for Front {
 
 impl Inner {
     async fn serve(&self, mut request: Request, trail: &Rc<Trail>) -> Response<Body> {
-        // What follows an offer to upgrade may be meant for the other protocol.
-        let upgrade = request.upgrade() || request.head().headers.contains_key(header::UPGRADE);
         let payload = request.take_payload();
         let answer = self.answer(request, payload, trail).await;
         let mut response = answer.unwrap_or_else(|error| {
             trail.fail(&error);
             self.failure(&error)
         });
-        if upgrade && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().no_chunking(true);
-        } else if upgrade {
-            response.head_mut().set_connection_type(ConnectionType::Close);
         }
         response
     }
@@ -147,10 +145,12 @@ impl Inner {
             (!matches!(settings.control, Control::Off), settings.control_body)
         };
         match (request.method(), request.path()) {
-            (&Method::GET, "/heartbeat") => {
-                Ok(Response::with_body(StatusCode::OK, Body::Own(Default::default())))
+            (&Method::GET | &Method::HEAD, "/heartbeat") if ours => {
+                let ready = self.supervisor.send(Ready).await.unwrap_or(false);
+                let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                Ok(Response::with_body(status, Body::Own(Default::default())))
             }
-            (&Method::GET, "/rep") if ours => {
+            (&Method::GET | &Method::HEAD, "/rep") if ours => {
                 self.admit(&request).await?;
                 control::rep(&self.supervisor).await
             }
@@ -168,7 +168,7 @@ impl Inner {
 
     /// Whether whoever sent a control call may. A page that a browser shows may not have it change anything.
     async fn admit(&self, request: &Request) -> Result<(), Error> {
-        if request.method() != Method::GET && origin::is_foreign(&request.head().headers) {
+        if !request.method().is_safe() && origin::is_foreign(&request.head().headers) {
             return Err(Error::OtherSite);
         }
         let gate = match &self.settings.borrow().control {
@@ -187,6 +187,7 @@ impl Inner {
         trail: &Rc<Trail>,
     ) -> Result<Response<Body>, Error> {
         let peer = peer(&request).ok_or(router::Error::ClientLeft)?;
+        let following = inbound::what_follows(&request);
         let head = request.head_mut();
         if forwarded::loops(&head.headers) {
             return Err(Error::Loop);
@@ -198,8 +199,11 @@ impl Inner {
         };
         let offer = take_offer(head);
         let mut headers = std::mem::take(&mut head.headers);
-        let body =
-            if offer.is_empty() { request_body(&headers, payload) } else { Some(Replay::tunnel(payload)) };
+        let body = request_body(&headers, payload);
+        let body = match following {
+            Some(following) if !offer.is_empty() => Some(Replay::offer(body, following)),
+            _ => body,
+        };
         strip_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT); // inbound answers it
         credentials::withhold_cookies(&mut headers);
@@ -207,7 +211,10 @@ impl Inner {
         {
             headers.remove(header::AUTHORIZATION); // meant for us, though the method is not ours
         }
-        let client = forwarded::rewrite(&mut headers, peer, &self.settings.borrow().trusted_proxies);
+        let client = {
+            let settings = self.settings.borrow();
+            forwarded::rewrite(&mut headers, peer, &settings.trusted_proxies, settings.port)
+        };
         forwarded::sign(&mut headers);
         if !offer.is_empty() {
             set_upgrade(&mut headers, offer);

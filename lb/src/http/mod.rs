@@ -23,4 +23,5 @@ pub(crate) mod headers;
 mod json;
 mod origin;
 mod reply;
+mod reserved;
 mod success;

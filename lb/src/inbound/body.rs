@@ -8,12 +8,12 @@ use actix_http::error::PayloadError;
 use bytes::Bytes;
 use futures::Stream;
 
-use crate::upstream::framing::{Decoded, Decoder};
+use crate::upstream::framing::Decoded;
 
 use super::connection::{AHEAD, Connection, State, remember, wake};
 use super::refusal::Refusal;
 
-/// The body; after an offer to upgrade, all that follows the head, as it comes.
+/// The body.
 pub(super) struct Body(pub(super) Rc<Connection>);
 
 impl Stream for Body {
@@ -42,13 +42,9 @@ impl Stream for Body {
                 reading.arm(None);
                 Poll::Ready(None)
             }
-            Ok(Decoded::More) if state.ended && matches!(state.body, Decoder::UntilClose) => {
-                Poll::Ready(None)
-            }
             Ok(Decoded::More) if state.ended => broken(),
             Ok(Decoded::More) => {
-                // An idle tunnel is no stalled body.
-                if state.reader.is_none() && !matches!(state.body, Decoder::UntilClose) {
+                if state.reader.is_none() {
                     reading.arm(Some(settings.idle_timeout));
                 }
                 remember(&mut state.reader, cx);
@@ -57,6 +53,32 @@ impl Stream for Body {
             }
             Err(_) => fail(state, Refusal::Malformed("the body's chunks break the grammar")),
         }
+    }
+}
+
+/// What the client sends after a request that offers another protocol, byte for byte, until it sends nothing more. No
+/// deadline: a tunnel may be idle.
+pub(super) struct Following(pub(super) Rc<Connection>);
+
+impl Stream for Following {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let state = &mut *self.0.state.borrow_mut();
+        if !state.body_is_read() || state.broken {
+            return broken();
+        }
+        if !state.input.is_empty() {
+            if state.input.len() >= AHEAD {
+                wake(&mut state.task);
+            }
+            return Poll::Ready(Some(Ok(state.input.split().freeze())));
+        }
+        if state.ended {
+            return Poll::Ready(None);
+        }
+        remember(&mut state.reader, cx);
+        Poll::Pending
     }
 }
 

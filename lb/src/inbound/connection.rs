@@ -43,8 +43,10 @@ pub(super) struct State {
     pub(super) stage: Stage,
     /// The request that the service has not taken yet.
     pub(super) arrived: Option<Result<Head, Refusal>>,
-    /// What is left of the request's body, or what follows an offer to upgrade.
+    /// What is left of the request's body.
     pub(super) body: Decoder,
+    /// The request offers another protocol: what follows it may not be HTTP.
+    pub(super) offers: bool,
     /// How much of the body may still come.
     pub(super) room: u64,
     /// What is wrong with the body.
@@ -59,6 +61,8 @@ pub(super) struct State {
     pub(super) reset: bool,
     /// The client sends nothing more, or is gone.
     pub(super) ended: bool,
+    /// The connection broke: nothing reaches the client any more either.
+    pub(super) broken: bool,
     /// Whoever serves this connection (actix), and whoever reads the body.
     pub(super) task: Option<Waker>,
     pub(super) reader: Option<Waker>,
@@ -109,9 +113,9 @@ impl Connection {
             Err(_) => stand_in(head, Version::HTTP_11, false),
         };
         (state.body, state.interim, state.fault) = (Decoder::Length(0), Interim::None, None);
+        state.offers = arrived.as_ref().is_ok_and(|head| head.upgrade);
         if let Ok(head) = &arrived {
             state.body = match head.framing {
-                Framing::None if head.upgrade => Decoder::UntilClose,
                 Framing::None => Decoder::Length(0),
                 Framing::Length(length) => Decoder::Length(length.get()),
                 Framing::Chunked => Decoder::Chunked(Chunked::default()),
@@ -156,7 +160,8 @@ impl Connection {
         state.stage = Stage::Head;
     }
 
-    fn admit(&self, head: Head) -> Result<Head, Refusal> {
+    fn admit(&self, mut head: Head) -> Result<Head, Refusal> {
+        head.upgrade = head.upgrade && self.settings.upgrade_allow.filter(&mut head.headers);
         if !self.admission.is_granted() {
             return Err(Refusal::TooManyConnections);
         }
@@ -176,6 +181,7 @@ impl State {
             stage: Stage::Idle { fresh: true },
             arrived: None,
             body: Decoder::Length(0),
+            offers: false,
             room: u64::MAX,
             fault: None,
             interim: Interim::None,
@@ -183,6 +189,7 @@ impl State {
             cut: false,
             reset: false,
             ended: false,
+            broken: false,
             task: None,
             reader: None,
         }
@@ -196,7 +203,8 @@ impl State {
         let spare = self.input.capacity() - self.input.len();
         match pin!(io.read_buf(&mut self.input)).poll(cx) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => self.ended = true,
+            Poll::Ready(Ok(0)) => self.ended = true,
+            Poll::Ready(Err(_)) => (self.ended, self.broken) = (true, true),
             Poll::Ready(Ok(n)) if n == spare => self.read_size = (self.read_size * 2).min(AHEAD),
             Poll::Ready(Ok(_)) => {}
         }
@@ -233,9 +241,14 @@ impl State {
         }
     }
 
-    /// Whether some of the request's body was not taken: no head can be found behind it.
+    /// Whether no head can be found behind the request: some of its body was not taken, or it offers another protocol.
     pub(super) fn is_unread(&self) -> bool {
-        !matches!(self.body, Decoder::Length(0) | Decoder::Chunked(Chunked::End))
+        self.offers || !self.body_is_read()
+    }
+
+    /// Whether all of the request's body was taken.
+    pub(super) fn body_is_read(&self) -> bool {
+        matches!(self.body, Decoder::Length(0) | Decoder::Chunked(Chunked::End))
     }
 }
 

@@ -13,9 +13,10 @@ use crate::upstream::sweep::{SWEEP, Watch, Watches};
 use super::connection::Connection;
 use super::head;
 use super::stream::Guarded;
+use super::upgrade::UpgradeAllow;
 
 /// What clients may do. A deadline may be noticed up to 250 ms late.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How large heads may be.
     pub(super) head: head::Limits,
@@ -26,6 +27,8 @@ pub struct Settings {
     /// How long a client may do nothing that it is waited for: send its next request, go on with a body, take bytes
     /// of a reply.
     pub(super) idle_timeout: Duration,
+    /// The protocols that may be offered to a replica.
+    pub(super) upgrade_allow: UpgradeAllow,
 }
 
 /// The connections of all workers; those beyond the limit are answered 503 and closed.
@@ -56,9 +59,10 @@ impl Settings {
     pub fn new(
         (max_header_size, max_target, max_body): (usize, usize, Option<u64>),
         (head_timeout, idle_timeout): (Duration, Duration),
+        upgrade_allow: UpgradeAllow,
     ) -> Self {
         let head = head::Limits { fields: max_header_size, target: max_target };
-        Self { head, max_body, head_timeout, idle_timeout }
+        Self { head, max_body, head_timeout, idle_timeout, upgrade_allow }
     }
 }
 

@@ -10,9 +10,9 @@ use super::head::{Framing, MAX_FIELDS};
 use super::line::is_host;
 use super::refusal::Refusal::{self, Malformed};
 
-/// The most fields that join a request's own on their way to a replica: X-Forwarded-For, -Proto and -Host, Via,
+/// The most fields that join a request's own on their way to a replica: X-Forwarded-For, -Proto, -Host and -Port, Via,
 /// X-Request-Id. Room for them is made at once.
-const JOINING: usize = 5;
+const JOINING: usize = 6;
 
 /// What fields say that is not passed on as they say it.
 pub(super) struct Meaning {
@@ -73,11 +73,10 @@ pub(super) fn judge(
         meaning.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
     }
     meaning.keep_alive &= !close;
-    // HTTP/1.0 knows neither (RFC 9110 §7.8, §10.1.1); what follows a body is no tunnel that anyone speaks, and actix
-    // writes nothing behind the head of a reply to HEAD.
-    meaning.upgrade &= http_11 && !close && framing == Framing::None && *method != Method::HEAD;
+    // HTTP/1.0 knows neither (RFC 9110 §7.8, §10.1.1); actix writes nothing behind the head of a reply to HEAD.
+    meaning.upgrade &= http_11 && !close && *method != Method::HEAD;
     meaning.upgrade &= headers.contains_key(header::UPGRADE);
-    if !meaning.upgrade && headers.contains_key(header::UPGRADE) && (!http_11 || framing != Framing::None) {
+    if !meaning.upgrade {
         headers.remove(header::UPGRADE);
     }
     if http_11 {

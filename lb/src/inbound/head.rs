@@ -33,7 +33,7 @@ pub(super) struct Head {
     pub(super) framing: Framing,
     /// Whether the client keeps the connection.
     pub(super) keep_alive: bool,
-    /// Whether the client offers to go on in another protocol.
+    /// Whether the client offers to go on in another protocol; `Upgrade` is there then, and else not.
     pub(super) upgrade: bool,
     /// Whether the client waits for a 100 before it sends the body.
     pub(super) expects_continue: bool,

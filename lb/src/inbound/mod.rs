@@ -7,6 +7,7 @@
 //! - `door`: where connections enter · `stream`: the guarded stream under actix · `service`: what is above it
 //! - `connection`: what these share · `body`: a request's body
 //! - `head`, `line`, `fields`: the pure judge of heads · `refusal`: its verdicts, and all others
+//! - `upgrade`: the offers of other protocols that are passed on
 
 mod body;
 mod connection;
@@ -19,9 +20,11 @@ mod service;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 pub use connection::Connection;
 pub use door::{Connections, Door, Settings};
 pub use refusal::Refusal;
-pub use service::{Answer, answer};
+pub use service::{Answer, answer, what_follows};
 pub use stream::Guarded;
+pub use upgrade::UpgradeAllow;

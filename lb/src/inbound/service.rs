@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::upstream::framing::Decoder;
 
-use super::body::Body;
+use super::body::{Body, Following};
 use super::connection::{Connection, Stage};
 use super::refusal::Refusal;
 
@@ -25,10 +25,10 @@ pub struct Answer<B> {
 
 /// Serves the request behind a stand-in: by `serve`, or by `refuse` if it is none or its body turns out to be none.
 ///
-/// What `serve` gets is the request as the client sent it, its target in origin form; the payload is the body, or
-/// after an offer to upgrade (the head's type is [`ConnectionType::Upgrade`]) all that follows, byte for byte. A reply
-/// with 101 makes the connection a tunnel: the payload goes on until the client closes, and the reply's body goes to
-/// the client as it is if it is [`BodySize::Stream`] without chunking.
+/// What `serve` gets is the request as the client sent it, its target in origin form; the payload is the body. With an
+/// offer to upgrade the head's type is [`ConnectionType::Upgrade`], and [`what_follows`] is all that comes after the body.
+/// A reply with 101 makes the connection a tunnel; its body goes to the client as it is if it is [`BodySize::Stream`]
+/// without chunking.
 pub async fn answer<B: MessageBody>(
     mut request: Request,
     serve: impl AsyncFnOnce(Request) -> Response<B>,
@@ -59,6 +59,13 @@ pub async fn answer<B: MessageBody>(
         }
     };
     connection.reply(response)
+}
+
+/// What the client sends after the body of a request that offers another protocol, byte for byte; `None` if the request
+/// did not come through [`answer`]. To be read once the body is.
+pub fn what_follows(request: &Request) -> Option<Payload> {
+    let connection = request.conn_data::<Rc<Connection>>()?.clone();
+    Some(Payload::Stream { payload: Box::pin(Following(connection)) })
 }
 
 impl Connection {

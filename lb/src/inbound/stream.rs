@@ -102,6 +102,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
             wake(&mut state.reader);
         }
         match state.stage {
+            Stage::Serving { tunnel: true, .. } if state.broken => Poll::Ready(Ok(())),
             // A refusal is told also to those who will send nothing more; of a tunnel only one direction has ended.
             Stage::Serving { refused: false, tunnel: false } if state.ended => Poll::Ready(Ok(())),
             _ => Poll::Pending,

@@ -17,10 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::upstream::sweep::Watches;
 
-use super::body::Body;
+use super::body::{Body, Following};
 use super::connection::Connection;
 use super::door::{Connections, Settings};
 use super::stream::{Guarded, Reset};
+use super::upgrade::UpgradeAllow;
 
 /// A client whose bytes come in pieces, with a pause after each; then it sends nothing more.
 struct Client {
@@ -73,7 +74,7 @@ impl AsyncWrite for Client {
 fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
     let cx = &mut Context::from_waker(noop_waker_ref());
     let (watches, second) = (Watches::default(), Duration::from_secs(1));
-    let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second));
+    let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second), UpgradeAllow::Any);
     let admission = Connections::new(1).admit();
     let connection = Rc::new(Connection::new(Rc::new(settings), watches.add(), watches.add(), admission));
     let client = Client { pieces: pieces.into(), paused: false, got: Vec::new() };
@@ -91,16 +92,26 @@ fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
         }
         let head = connection.state.borrow_mut().arrived.take().unwrap().unwrap();
         assert_eq!(stand_in.starts_with(b"HEAD "), head.method == "HEAD", "or actix would write a body");
-        let (mut body, mut bytes) = (Body(connection.clone()), Vec::new());
-        loop {
-            match Pin::new(&mut body).poll_next(cx) {
-                Poll::Ready(Some(chunk)) => bytes.extend_from_slice(&chunk.unwrap()),
-                Poll::Ready(None) => break,
-                Poll::Pending => {
-                    let nothing = &mut ReadBuf::new(&mut []);
-                    assert!(Pin::new(&mut guarded).poll_read(cx, nothing).is_pending() || head.upgrade);
+        let following = head.upgrade.then(|| Following(connection.clone()));
+        let mut bytes = Vec::new();
+        let mut read = |body: &mut (dyn Stream<Item = Result<_, _>> + Unpin)| {
+            loop {
+                match Pin::new(&mut *body).poll_next(cx) {
+                    Poll::Ready(Some(chunk)) => {
+                        let chunk: Result<bytes::Bytes, actix_http::error::PayloadError> = chunk;
+                        bytes.extend_from_slice(&chunk.unwrap());
+                    }
+                    Poll::Ready(None) => break,
+                    Poll::Pending => {
+                        let nothing = &mut ReadBuf::new(&mut []);
+                        assert!(Pin::new(&mut guarded).poll_read(cx, nothing).is_pending() || head.upgrade);
+                    }
                 }
             }
+        };
+        read(&mut Body(connection.clone()));
+        if let Some(mut following) = following {
+            read(&mut following);
         }
         requests.push((format!("{} {}", head.method, head.target), bytes));
         connection.state.borrow_mut().replied = true;
@@ -113,7 +124,7 @@ proptest! {
     fn exactly_what_was_sent_is_served(
         bodies in proptest::collection::vec((select(vec!["GET", "HEAD", "POST"]), 0_u8..4, 0..9_000_usize), 1..6),
         cuts in proptest::collection::vec(any::<Index>(), 0..40),
-        tunnel in any::<bool>(),
+        tunnel in 0_u8..4,
     ) {
         let (mut wire, mut expected) = (Vec::new(), Vec::new());
         for (i, (method, framing, size)) in bodies.into_iter().enumerate() {
@@ -143,9 +154,22 @@ proptest! {
             };
             expected.push((format!("{method} /{i}"), body));
         }
-        if tunnel {
-            wire.extend_from_slice(b"GET /t HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n\0\r\nGET");
-            expected.push(("GET /t".into(), b"\0\r\nGET".to_vec()));
+        match tunnel {
+            1 => {
+                wire.extend_from_slice(b"GET /t HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n\0\r\nGET");
+                expected.push(("GET /t".into(), b"\0\r\nGET".to_vec()));
+            }
+            2 => {
+                wire.extend_from_slice(b"POST /t HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\
+                    Content-Length: 4\r\n\r\nbody\0\r\nGET");
+                expected.push(("POST /t".into(), b"body\0\r\nGET".to_vec()));
+            }
+            3 => {
+                wire.extend_from_slice(b"POST /t HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\
+                    Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n\0\r\nGET");
+                expected.push(("POST /t".into(), b"body\0\r\nGET".to_vec()));
+            }
+            _ => {}
         }
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(wire.len())).filter(|cut| *cut > 0).collect();
         cuts.push(wire.len());

@@ -11,14 +11,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use awc::http::uri::PathAndQuery;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::LocalBoxStream;
 
 use crate::fleet::Beat;
 use crate::name::Name;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
-use crate::upstream::probe;
+use crate::upstream::{ProbeRequest, probe};
 
 pub use logs::{NoLogs, Tail};
 pub use upstream::{NotAnUpstream, Upstream};
@@ -37,8 +36,8 @@ pub struct Launch {
 /// How a heartbeat is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// What is asked for; `None`: only a TCP connection.
-    pub path: Option<PathAndQuery>,
+    /// The request; `None`: only a TCP connection.
+    pub request: Option<ProbeRequest>,
     /// How long the answer may take.
     pub timeout: Duration,
 }
@@ -173,7 +172,7 @@ pub trait Runtime {
 
     /// Sends one heartbeat, over a fresh connection.
     fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, Beat> {
-        let (address, Heartbeat { path, timeout }) = (replica.address, heartbeat.clone());
-        Box::pin(async move { probe(address, path.as_ref(), timeout).await })
+        let (address, Heartbeat { request, timeout }) = (replica.address, heartbeat.clone());
+        Box::pin(async move { probe(address, request.as_ref(), timeout).await })
     }
 }

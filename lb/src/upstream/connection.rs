@@ -57,9 +57,9 @@ impl Connection {
         })
     }
 
-    /// The socket, and what came on it and was not taken.
-    pub(super) fn into_socket(self) -> (TcpStream, BytesMut) {
-        (self.io, self.input)
+    /// The socket, what came on it and was not taken, and what is still to be written.
+    pub(super) fn into_socket(self) -> (TcpStream, BytesMut, Output) {
+        (self.io, self.input, self.output)
     }
 
     /// Whether an idle connection can be used: open, and nothing came that nobody asked for. Costs no system

@@ -88,6 +88,9 @@ pub enum Malformed {
     /// 101 although no upgrade was asked for, or interim replies without an end.
     #[error("unexpected interim reply")]
     Interim,
+    /// 101 without a protocol, or with one that was not offered (RFC 9110 §7.8).
+    #[error("switched to a protocol that was not offered")]
+    Upgrade,
 }
 
 impl Error {

@@ -19,7 +19,7 @@ use super::pool::{Pool, Replica, Settings};
 use super::replay::Replay;
 use super::reply::Reply;
 use super::retry::may_retry;
-use super::tunnel::Tunnel;
+use super::tunnel::{self, Tunnel};
 use super::upload::Upload;
 
 /// How many interim replies (1xx) may come before the final one.
@@ -79,18 +79,29 @@ pub(super) async fn send(
     attempt.await.map_err(|error| Error { sent: error.sent || sent, ..error })
 }
 
-/// Sends an offer to upgrade on a connection of its own; `client` is what the client sends after it.
+/// Sends an offer to upgrade on a connection of its own; `client` is its body and what the client sends behind it.
 async fn offer(
     pool: Pool,
     replica: Rc<Replica>,
     request: RequestHeadType,
     client: BoxBody,
 ) -> Result<Reply, Error> {
+    let has_length = request.as_ref().headers.contains_key(header::CONTENT_LENGTH);
+    let size = match client.size() {
+        BodySize::Sized(0) if !has_length => BodySize::None,
+        size => size,
+    };
+    let client = Replay::once(client);
+    let body = (!size.is_eof()).then_some(&client);
     let connection = connect(&pool, &replica).await?;
-    let mut exchange = Exchange::new(&pool, &replica, connection, &request, BodySize::None, None)?;
+    let mut exchange = Exchange::new(&pool, &replica, connection, &request, size, body)?;
     let head = exchange.head(&request).await?;
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Reply::tunnel(head, Tunnel::new(exchange.connection, client)));
+        if !tunnel::is_offered(&request.as_ref().headers, &head.headers) {
+            return Err(exchange.error(Malformed::Upgrade.into()));
+        }
+        let Exchange { connection, upload, .. } = exchange;
+        return Ok(Reply::tunnel(head, Tunnel::new(connection, upload, client.into_rest())));
     }
     exchange.keep_alive = false;
     Reply::new(head, exchange)

@@ -8,7 +8,7 @@
 //! request is refused; without `no_decompress` awc adds an `accept-encoding`), headers complete and free of
 //! hop-by-hop fields, `host` among them; `content-length` and `transfer-encoding` are written from the body's
 //! size. No body is `body::None::new()`, any other a [`Replay`]. A request with an `upgrade` field is an offer: what
-//! follows a 101 goes both ways byte for byte, its body being the client's side ([`Replay::tunnel`]).
+//! follows a 101 goes both ways byte for byte; its body goes on with the client's side ([`Replay::offer`]).
 //!
 //! How a caller reads the size of a reply: `Payload::None` means that no body follows (the headers may still
 //! announce one: HEAD, 304); else a `content-length`, of which at most one is left, is the exact size; else it
@@ -42,6 +42,6 @@ mod upload;
 
 pub use error::{Error, Kind, Malformed, Phase};
 pub use pool::{Pool, Settings};
-pub use probe::probe;
+pub use probe::{ProbeRequest, probe};
 pub use replay::{Attempt, Replay};
 pub use retry::may_retry;

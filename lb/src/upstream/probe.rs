@@ -12,14 +12,39 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::fleet::Beat;
+use crate::statuses::Statuses;
 
 use super::framing::Block;
 use super::head;
 
-/// Asks a replica on a fresh connection: GET `path`, or with `None` only whether it accepts. All of it may take
-/// `patience`.
-pub async fn probe(address: SocketAddr, path: Option<&PathAndQuery>, patience: Duration) -> Beat {
-    match timeout(patience, ask(address, path)).await {
+/// `User-Agent` of heartbeats, by which servers can leave them out of their access logs.
+const USER_AGENT: &str = concat!("lb-heartbeat/", env!("CARGO_PKG_VERSION"));
+
+/// The request of a heartbeat, and the replies to it that are good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// Its target.
+    pub path: PathAndQuery,
+    /// Its `Host` field; `None`: the address of the replica.
+    pub host: Option<String>,
+    /// Statuses of good replies.
+    pub statuses: Statuses,
+}
+
+impl ProbeRequest {
+    fn head(&self, address: SocketAddr) -> String {
+        let path = &self.path;
+        let host = self.host.clone().unwrap_or_else(|| address.to_string());
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\nconnection: close\r\n\r\n"
+        )
+    }
+}
+
+/// Sends one heartbeat on a fresh connection: a GET, or with `None` only the TCP handshake. Connecting, sending and the
+/// wait for the head of the reply together may take `patience`.
+pub async fn probe(address: SocketAddr, request: Option<&ProbeRequest>, patience: Duration) -> Beat {
+    match timeout(patience, ask(address, request)).await {
         Err(_) => Beat::Missed(format!("no answer within {patience:?}")),
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Beat::Refused,
         Ok(Err(error)) => Beat::Missed(error.to_string()),
@@ -27,16 +52,15 @@ pub async fn probe(address: SocketAddr, path: Option<&PathAndQuery>, patience: D
     }
 }
 
-async fn ask(address: SocketAddr, path: Option<&PathAndQuery>) -> io::Result<Beat> {
+async fn ask(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<Beat> {
     let mut io = TcpStream::connect(address).await?;
-    let Some(path) = path else { return Ok(Beat::Good) };
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    io.write_all(request.as_bytes()).await?;
+    let Some(request) = request else { return Ok(Beat::Good) };
+    io.write_all(request.head(address).as_bytes()).await?;
     let (mut input, mut block) = (BytesMut::with_capacity(1024), Block::default());
     loop {
         match head::read_reply(&mut input, &mut block, &Method::GET) {
             Ok(Some(head)) if head.status.is_informational() => {}
-            Ok(Some(head)) if head.status.is_success() => return Ok(Beat::Good),
+            Ok(Some(head)) if request.statuses.contains(head.status.as_u16()) => return Ok(Beat::Good),
             Ok(Some(head)) => return Ok(Beat::Missed(format!("answered {}", head.status.as_u16()))),
             Ok(None) if io.read_buf(&mut input).await? == 0 => {
                 return Ok(Beat::Missed("closed without an answer".into()));

@@ -16,19 +16,29 @@ const MAX_KEPT: usize = 64 * 1024;
 /// In how many pieces it may have come: each costs memory too.
 const MAX_PIECES: usize = 1024;
 
-/// The client's body and what was read of it.
+/// The client's body and what was read of it; with an offer to upgrade also what the client sends behind it.
 pub struct Replay {
     source: Rc<RefCell<Source>>,
     size: BodySize,
+    following: Option<Rc<RefCell<Payload>>>,
 }
 
 /// The body of one attempt: first what was kept, then the rest from the client. A newer attempt ends an older.
+///
+/// With an offer to upgrade the stream goes on behind the body with what the client sends then. Between the two it ends
+/// once if the body is chunked; a sized body needs no mark.
 pub struct Attempt {
     source: Rc<RefCell<Source>>,
     size: BodySize,
     number: usize,
     next: usize,
+    following: Option<Rc<RefCell<Payload>>>,
+    /// The body of an offer has come to its end.
+    body_ended: bool,
 }
+
+/// What a body's stream still gives, read without framing.
+pub(super) struct Rest(Rc<RefCell<Source>>);
 
 /// Why an attempt got no more of the body.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -74,10 +84,12 @@ impl Replay {
         Self::of(BoxBody::new(ClientBody { payload, size }))
     }
 
-    /// What a client sends after an offer to upgrade: read once a replica has accepted, and nothing of it kept.
-    pub fn tunnel(payload: Payload) -> Self {
-        let size = BodySize::Stream;
-        Self::keeping(0, BoxBody::new(ClientBody { payload, size }))
+    /// The body of an offer to upgrade, if it has one, and what the client sends behind it: that is read once a replica
+    /// has accepted, and nothing of it is kept. Without a body the size is [`BodySize::Sized`] zero, since awc drops the
+    /// stream of a body that has none.
+    pub fn offer(body: Option<Self>, following: Payload) -> Self {
+        let body = body.unwrap_or_else(|| Self::new(Payload::None, BodySize::Sized(0)));
+        Self { following: Some(Rc::new(RefCell::new(following))), ..body }
     }
 
     /// Any body.
@@ -85,11 +97,21 @@ impl Replay {
         Self::keeping(MAX_KEPT, body)
     }
 
+    /// A body that is sent once, so nothing of it is kept.
+    pub(super) fn once(body: BoxBody) -> Self {
+        Self::keeping(0, body)
+    }
+
+    /// What is left of the stream behind the attempt of a body that is sent once.
+    pub(super) fn into_rest(self) -> Rest {
+        Rest(self.source)
+    }
+
     fn keeping(max_kept: usize, body: BoxBody) -> Self {
         let size = body.size();
         let source =
             Source { body, max_kept, kept: Vec::new(), kept_bytes: 0, attempts: 0, state: State::Kept };
-        Self { source: Rc::new(RefCell::new(source)), size }
+        Self { source: Rc::new(RefCell::new(source)), size, following: None }
     }
 
     /// Whether a further attempt can send the body from its start.
@@ -101,7 +123,14 @@ impl Replay {
     pub fn attempt(&self) -> Attempt {
         let mut source = self.source.borrow_mut();
         source.attempts += 1;
-        Attempt { source: self.source.clone(), size: self.size, number: source.attempts, next: 0 }
+        Attempt {
+            source: self.source.clone(),
+            size: self.size,
+            number: source.attempts,
+            next: 0,
+            following: self.following.clone(),
+            body_ended: false,
+        }
     }
 }
 
@@ -114,25 +143,51 @@ impl MessageBody for Attempt {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReplayError>>> {
         let this = self.get_mut();
-        let source = &mut *this.source.borrow_mut();
-        if source.attempts != this.number {
+        if !this.body_ended {
+            let next = ready!(this.poll_body(cx));
+            if next.is_some() || this.following.is_none() {
+                return Poll::Ready(next);
+            }
+            this.body_ended = true;
+            if this.size == BodySize::Stream {
+                return Poll::Ready(None);
+            }
+        }
+        let Some(following) = &this.following else { return Poll::Ready(None) };
+        let next = ready!(Pin::new(&mut *following.borrow_mut()).poll_next(cx));
+        Poll::Ready(next.map(|chunk| chunk.map_err(|error| ReplayError::Source(error.to_string()))))
+    }
+}
+
+impl Attempt {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReplayError>>> {
+        let source = &mut *self.source.borrow_mut();
+        if source.attempts != self.number {
             return Poll::Ready(Some(Err(ReplayError::Spent)));
         }
-        if let Some(chunk) = source.kept.get(this.next) {
-            this.next += 1;
+        if let Some(chunk) = source.kept.get(self.next) {
+            self.next += 1;
             return Poll::Ready(Some(Ok(chunk.clone())));
         }
         match &source.state {
             State::Ended => return Poll::Ready(None),
             State::Failed(reason) => return Poll::Ready(Some(Err(ReplayError::Source(reason.clone())))),
-            State::Passed(number) if *number != this.number => {
+            State::Passed(number) if *number != self.number => {
                 return Poll::Ready(Some(Err(ReplayError::Spent)));
             }
             State::Kept | State::Passed(_) => {}
         }
-        let next = ready!(source.poll_client(this.number, cx));
-        this.next = source.kept.len();
+        let next = ready!(source.poll_client(self.number, cx));
+        self.next = source.kept.len();
         Poll::Ready(next)
+    }
+}
+
+impl Stream for Rest {
+    type Item = Result<Bytes, Box<dyn std::error::Error>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.0.borrow_mut().body).poll_next(cx)
     }
 }
 
@@ -243,15 +298,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_tunnel_nothing_is_kept() {
-        let chunks = [Ok(Bytes::from_static(b"a")), Ok(Bytes::from_static(b"b"))];
-        let replay = Replay::tunnel(Payload::Stream { payload: Box::pin(stream::iter(chunks)) });
-        drop(replay.attempt());
-        assert!(replay.replayable(), "nothing was read yet");
-        let mut attempt = replay.attempt();
-        assert!(matches!(next(&mut attempt).await, Some(Ok(1))));
-        assert!(!replay.replayable());
-        assert_eq!(rest(attempt).await, [1]);
+    async fn an_offer_goes_on_behind_its_body() {
+        let following = || -> Payload {
+            let chunks = [Ok(Bytes::from_static(b"aaaa")), Ok(Bytes::from_static(b"bbbbb"))];
+            Payload::Stream { payload: Box::pin(stream::iter(chunks)) }
+        };
+        let sized = || {
+            let chunks = [Ok(Bytes::from_static(b"x")), Ok(Bytes::from_static(b"yz"))];
+            Replay::new(Payload::Stream { payload: Box::pin(stream::iter(chunks)) }, BodySize::Sized(3))
+        };
+        let offer = Replay::offer(None, following());
+        assert_eq!(offer.attempt().size(), BodySize::Sized(0));
+        assert_eq!(rest(offer.attempt()).await, [4, 5]);
+
+        let offer = Replay::offer(Some(sized()), following());
+        let mut first = offer.attempt();
+        assert!(matches!(next(&mut first).await, Some(Ok(1))));
+        drop(first);
+        assert!(offer.replayable());
+        assert_eq!(rest(offer.attempt()).await, [1, 2, 4, 5]);
+
+        let offer = Replay::offer(Some(replay(&[1, 2])), following());
+        let mut attempt = offer.attempt();
+        for expected in [Some(1), Some(2), None, Some(4), Some(5), None] {
+            assert_eq!(next(&mut attempt).await.map(|chunk| chunk.unwrap()), expected);
+        }
     }
 
     #[tokio::test]

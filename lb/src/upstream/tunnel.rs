@@ -1,7 +1,7 @@
 //! What follows a 101: bytes both ways, until both sides are done or one of them is gone.
 //!
 //! Each direction goes on by itself: a client that sends all before it reads anything is served too. No time limit:
-//! a tunnel may be silent for days, and TCP tells when the other side has gone.
+//! a tunnel may be silent for days, and TCP keepalive ends it when the other side has gone.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,14 +9,16 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use actix_http::error::PayloadError;
-use awc::body::{BoxBody, MessageBody};
+use awc::http::header::{HeaderMap, UPGRADE};
 use bytes::{Bytes, BytesMut};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
 
-use super::connection::Connection;
+use super::connection::{Connection, Output};
+use super::replay::Rest;
+use super::upload::Upload;
 
 /// How much is read at once, in bytes; nothing more is held.
 const READ: usize = 16 * 1024;
@@ -29,11 +31,11 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    /// A tunnel between a replica that has just said 101 and what `client` sends.
-    pub(super) fn new(connection: Connection, client: BoxBody) -> Self {
-        let (io, input) = connection.into_socket();
+    /// A tunnel to a replica that has just replied 101. `body` is what is left of the request; `client` follows it.
+    pub(super) fn new(connection: Connection, body: Upload, client: Rest) -> Self {
+        let (io, input, output) = connection.into_socket();
         let (replica, writer) = io.into_split();
-        Self { replica, input, upload: tokio::task::spawn_local(upload(client, writer)) }
+        Self { replica, input, upload: tokio::task::spawn_local(upload(output, body, client, writer)) }
     }
 
     fn poll_replica(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
@@ -63,14 +65,41 @@ impl Drop for Tunnel {
     }
 }
 
-/// From the client to the replica, until the client sends nothing more; the replica is told so. What goes wrong here
-/// goes wrong in the other direction too, where it ends the tunnel.
-async fn upload(client: BoxBody, mut replica: OwnedWriteHalf) {
-    let mut client = pin!(client);
-    while let Some(Ok(bytes)) = poll_fn(|cx| client.as_mut().poll_next(cx)).await {
+/// From the client to the replica, until the client sends nothing more; the replica's connection is then shut down in
+/// this direction. What goes wrong here goes wrong in the other direction too, where it ends the tunnel.
+async fn upload(mut output: Output, mut body: Upload, mut client: Rest, mut replica: OwnedWriteHalf) {
+    // A replica may accept an offer before it has read all of the request.
+    loop {
+        for part in [&output.head[..], &output.data, output.tail] {
+            if replica.write_all(part).await.is_err() {
+                return;
+            }
+        }
+        output = Output::default();
+        if poll_fn(|cx| body.poll_queue(&mut output, cx)).await.is_err() {
+            return;
+        }
+        if output.is_empty() {
+            break;
+        }
+    }
+    while let Some(Ok(bytes)) = client.next().await {
         if replica.write_all(&bytes).await.is_err() {
             return;
         }
     }
     let _ = replica.shutdown().await;
+}
+
+/// Whether a reply with 101 switches to protocols that the request offers, and to one at least (RFC 9110 §7.8).
+pub(super) fn is_offered(request: &HeaderMap, reply: &HeaderMap) -> bool {
+    let mut accepted = protocols(reply).peekable();
+    let is_offered =
+        |protocol: &[u8]| protocols(request).any(|offered| offered.eq_ignore_ascii_case(protocol));
+    accepted.peek().is_some() && accepted.all(is_offered)
+}
+
+fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let items = headers.get_all(UPGRADE).flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    items.map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
 }

@@ -30,9 +30,15 @@ fn a_fresh_fleet_answers_all_of_the_contract() {
 
     let heartbeat = lb.get("/heartbeat");
     assert_eq!((heartbeat.status, heartbeat.body.len()), (200, 0));
+    let head = lb.call("HEAD", "/heartbeat", &[], b"");
+    assert_eq!((head.status, head.header("via").len()), (200, 0), "answered by the balancer");
+    let head = lb.call("HEAD", "/rep", &[], b"");
+    assert_eq!((head.status, head.header("content-length")), (200, rep.header("content-length")));
 
     for (method, path) in
         [("GET", "/other"), ("POST", "/rep"), ("GET", "/add"), ("PUT", "/rm"), ("GET", "/"), ("GET", "/rep/")]
+            .into_iter()
+            .chain([("POST", "/heartbeat")])
     {
         let other = lb.call(method, path, &[], b"");
         assert_eq!(other.status, 400, "{method} {path}");
@@ -181,7 +187,25 @@ fn control_off_gives_the_paths_to_the_replicas() {
         let answer = lb.call(method, path, &[], body);
         assert_eq!(answer.json(), failure(&format!("'{path}' endpoint does not exist in server replicas")));
     }
-    assert_eq!(lb.get("/heartbeat").status, 200);
+    for method in ["GET", "HEAD"] {
+        let heartbeat = lb.call(method, "/heartbeat", &[], b"");
+        assert_eq!((heartbeat.status, heartbeat.header("via")), (200, vec!["1.1 lb"]), "{method}");
+    }
+    assert_eq!(lb.call("HEAD", "/rep", &[], b"").header("via"), ["1.1 lb"]);
+}
+
+#[test]
+fn the_heartbeat_of_the_balancer_follows_its_readiness() {
+    let lb = Balancer::start(&["--replicas", "1"]);
+    let heartbeat = |method| {
+        let answer = lb.call(method, "/heartbeat", &[], b"");
+        (answer.status, answer.body.len())
+    };
+    assert_eq!((heartbeat("GET"), heartbeat("HEAD")), ((200, 0), (200, 0)));
+    assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1}"#).0, 200);
+    assert_eq!((heartbeat("GET"), heartbeat("HEAD")), ((503, 0), (503, 0)));
+    assert_eq!(lb.control("POST", "/add", r#"{"n":1}"#).0, 200);
+    assert_eq!((heartbeat("GET"), heartbeat("HEAD")), ((200, 0), (200, 0)));
 }
 
 #[test]
@@ -211,7 +235,8 @@ fn http_1_0_clients_are_served_as_they_expect() {
 fn the_listener_answers_before_any_replica_is_ready() {
     let lb = Balancer::launch(&["--replica-command", "sleep 1000", "--start-timeout", "30s"]);
     assert_eq!(lb.get("/rep").json(), listed(&[]));
-    assert_eq!(lb.get("/heartbeat").status, 200);
+    let heartbeat = lb.get("/heartbeat");
+    assert_eq!((heartbeat.status, heartbeat.body.len()), (503, 0));
     let early = lb.get("/home");
     assert_eq!((early.status, early.header("retry-after").len()), (503, 1));
     assert_eq!(call(lb.admin, "GET", "/livez", &[], b"").status, 200);

@@ -110,7 +110,7 @@ fn bodies_cut_short_eject() {
 }
 
 #[test]
-fn five_replies_5xx_in_a_row_eject_and_no_4xx_does() {
+fn five_replies_500_in_a_row_eject_and_no_4xx_does() {
     let failing = || Origin::saying("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
     let (lb, origins, order) = one_bad(failing, &[]);
     let statuses: Vec<_> = (0..8).map(|_| send(&lb, "GET", b"").status()).collect();
@@ -121,6 +121,27 @@ fn five_replies_5xx_in_a_row_eject_and_no_4xx_does() {
     let (lb, _origins, _) = one_bad(refusing, &[]);
     let statuses: Vec<_> = (0..20).map(|_| send(&lb, "GET", b"").status()).collect();
     assert_eq!(statuses, [404; 20]);
+}
+
+#[test]
+fn refusals_by_the_application_eject_only_where_the_flag_says_so() {
+    let saying =
+        |status: u16| move || Origin::saying(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
+    for (status, eject_on, ejects) in [
+        (501, None, false),
+        (505, None, false),
+        (503, None, true),
+        (501, Some("5xx"), true),
+        (404, Some("404,500"), true),
+        (500, Some("off"), false),
+    ] {
+        let args: Vec<_> = eject_on.iter().flat_map(|statuses| ["--eject-on", statuses]).collect();
+        let (lb, _origins, _) = one_bad(saying(status), &args);
+        let statuses: Vec<_> = (0..8).map(|_| send(&lb, "GET", b"").status()).collect();
+        let expected = if ejects { [[status; 5].as_slice(), &[200; 3]].concat() } else { vec![status; 8] };
+        assert_eq!(statuses, expected, "--eject-on {eject_on:?}");
+        assert_eq!(count(&lb, "ejections"), u64::from(ejects), "{status} --eject-on {eject_on:?}");
+    }
 }
 
 #[test]

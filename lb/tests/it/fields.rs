@@ -18,16 +18,44 @@ fn a_replica_is_told_who_asks_and_strangers_are_not_believed() {
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
     let lies = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\nX-Forwarded-Proto: https\r\n\
-        X-Forwarded-Host: x\r\nForwarded: for=192.0.2.3\r\nConnection: X-Forwarded-For\r\n";
+        X-Forwarded-Host: x\r\nForwarded: for=192.0.2.3\r\nConnection: X-Forwarded-For\r\nX-Real-IP: 192.0.2.4\r\n\
+        X-Forwarded-Port: 443\r\nX-Forwarded-Server: s\r\nX-Forwarded-Prefix: /admin\r\n";
     for fields in ["", lies] {
         let request = seen(&origin, &mut client, fields);
         assert_eq!(request.fields("x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(request.fields("x-forwarded-proto"), ["http"]);
         assert_eq!(request.fields("x-forwarded-host"), ["h:1"]);
-        assert!(request.fields("forwarded").is_empty());
+        assert_eq!(request.fields("x-forwarded-port"), [lb.traffic.port().to_string()]);
+        for removed in ["forwarded", "x-real-ip", "x-forwarded-server", "x-forwarded-prefix"] {
+            assert!(request.fields(removed).is_empty(), "{removed}");
+        }
         assert_eq!(request.fields("via"), ["1.1 lb"]);
     }
     assert_eq!(seen(&origin, &mut client, "Via: 1.0 fred\r\n").fields("via"), ["1.0 fred", "1.1 lb"]);
+}
+
+/// WSGI and CGI applications read them as the fields that they resemble.
+#[test]
+fn look_alikes_with_underscores_reach_no_replica_and_other_underscores_do() {
+    const ALIKE: &str = "X_Forwarded_For: 192.0.2.1\r\nX_Forwarded-For: 192.0.2.1\r\nx-forwarded_for: 192.0.2.1\r\n\
+        X_FORWARDED_PROTO: https\r\nX-Forwarded_Host: x\r\nX_Forwarded_Port: 443\r\nX_Real_IP: 192.0.2.1\r\n\
+        X-Real_IP: 192.0.2.1\r\nX_Forwarded_Server: x\r\nX_Forwarded_Prefix: /x\r\nX_Request_Id: forged\r\n\
+        X-Request_Id: forged\r\nHTTP2_Settings: x\r\nProxy_Authorization: x\r\nKeep_Alive: 5\r\n\
+        X_User: u\r\nA_b-C_d: 1\r\nX_Forwarded_For_: 1\r\n";
+    for args in [&[][..], &["--trusted-proxies", "127.0.0.1"]] {
+        let origin = Origin::saying(OK);
+        let lb = Origin::balanced(&[&origin], args);
+        let mut client = Wire::connect(lb.traffic);
+        let request = seen(&origin, &mut client, ALIKE);
+        let names = request.head.lines().skip(1).filter_map(|line| line.split(':').next());
+        let mut names: Vec<_> = names.filter(|name| name.contains('_')).map(str::to_lowercase).collect();
+        names.sort();
+        assert_eq!(names, ["a_b-c_d", "x_forwarded_for_", "x_user"], "{args:?}");
+        assert_eq!(request.fields("x-forwarded-for"), ["127.0.0.1"]);
+        assert_ne!(request.fields("x-request-id"), ["forged"]);
+        client.say("POST / HTTP/1.1\r\nHost: h\r\nContent_Length: 3\r\n\r\nabc");
+        assert_eq!(client.reply().unwrap().status(), 400, "a second length is refused, not removed");
+    }
 }
 
 #[test]
@@ -80,7 +108,8 @@ fn a_trusted_proxy_is_believed_and_its_client_is_the_key() {
         let seat = explained["chosen"]["seat"].as_u64().unwrap() as usize;
         let said = format!(
             "X-Forwarded-For: 8.8.8.8, {address}, 10.1.1.1\r\nX-Forwarded-Proto: https\r\n\
-             X-Forwarded-Host: shop.example\r\nForwarded: for=x\r\n"
+             X-Forwarded-Host: shop.example\r\nForwarded: for=x\r\nX-Real-IP: {address}\r\n\
+             X-Forwarded-Port: 8443\r\nX-Forwarded-Server: edge\r\nX-Forwarded-Prefix: /shop\r\n"
         );
         let request = seen(&origins[seat - 1], &mut client, &said);
         let chain = format!("8.8.8.8, {address}, 10.1.1.1, 127.0.0.1");
@@ -88,6 +117,10 @@ fn a_trusted_proxy_is_believed_and_its_client_is_the_key() {
         assert_eq!(request.fields("x-forwarded-proto"), ["https"]);
         assert_eq!(request.fields("x-forwarded-host"), ["shop.example"]);
         assert_eq!(request.fields("forwarded"), ["for=x"]);
+        assert_eq!(request.fields("x-real-ip"), [address]);
+        assert_eq!(request.fields("x-forwarded-port"), ["8443"]);
+        assert_eq!(request.fields("x-forwarded-server"), ["edge"]);
+        assert_eq!(request.fields("x-forwarded-prefix"), ["/shop"]);
     }
 }
 

@@ -89,6 +89,7 @@ fn a_request_keeps_its_own_fields_and_nothing_of_its_connection() {
             "x-empty: ",
             "x-forwarded-for: 127.0.0.1",
             "x-forwarded-host: example.com:8080",
+            &format!("x-forwarded-port: {}", lb.traffic.port()),
             "x-forwarded-proto: http",
             "x-request-id: r",
         ]

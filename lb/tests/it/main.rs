@@ -27,6 +27,7 @@ mod fleet;
 mod follow;
 mod forwarding;
 mod healing;
+mod heartbeats;
 mod helper;
 mod hot_keys;
 mod inbound;

@@ -120,7 +120,7 @@ fn count(traffic: SocketAddr, thread: usize, stop: &AtomicBool) -> Counts {
         let (method, status) = match n % 7 {
             0 => ("GET", call(traffic, "GET", "/home", &key, b"").status),
             1 => ("POST", call(traffic, "POST", "/slow?3", &key, b"body").status),
-            2 => ("HEAD", call(traffic, "HEAD", "/heartbeat", &key, b"").status),
+            2 => ("HEAD", call(traffic, "HEAD", "/home", &key, b"").status),
             3 => ("GET", call(traffic, "GET", "/rep", &[], b"").status),
             4 => ("other", call(traffic, "PURGE", "/slow?1", &key, b"").status),
             5 => {

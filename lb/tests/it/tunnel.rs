@@ -1,6 +1,8 @@
 //! Upgrades: a tunnel, byte for byte, or an ordinary reply.
 
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
@@ -128,24 +130,227 @@ fn each_direction_goes_on_while_the_other_is_stuck() {
 #[test]
 fn a_replica_that_declines_gives_an_ordinary_reply() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-    for (reply, offer, offered) in [
-        (OK, "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x", true),
-        (chunked, "Connection: Upgrade\r\nUpgrade: websocket", true),
-        (chunked, "Upgrade: websocket", false),
+    for (reply, offer) in [
+        (OK, "Connection: Upgrade\r\nUpgrade: a/1, b"),
+        (chunked, "Connection: Upgrade\r\nUpgrade: websocket"),
     ] {
         let origin = Origin::saying(reply);
         let lb = Origin::balanced(&[&origin], &[]);
         let mut client = Wire::connect(lb.traffic);
         client.say(format!("GET / HTTP/1.1\r\nHost: h\r\n{offer}\r\n\r\n"));
         let request = origin.next();
-        assert_eq!(request.fields("upgrade").len(), usize::from(offered), "{request:?}");
-        assert_eq!(request.fields("connection").len(), usize::from(offered), "{request:?}");
-        assert!(request.fields("http2-settings").is_empty(), "{request:?}");
+        assert_eq!((request.fields("upgrade").len(), request.fields("connection")), (1, vec!["upgrade"]));
         let reply = client.reply().unwrap();
         assert_eq!((reply.text(), reply.fields("connection")), ("ok", vec!["close"]), "{offer}");
         assert!(client.closed());
-        origin.until_open(usize::from(!offered));
+        origin.until_open(0);
     }
+}
+
+/// The HttpClient of the JDK sends the first of these with every request.
+#[test]
+fn a_request_without_an_offer_that_is_passed_on_is_an_ordinary_one() {
+    let websocket = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket";
+    for (fields, args) in [
+        ("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA", &[][..]),
+        ("Connection: Upgrade\r\nUpgrade: H2C\r\nHTTP2-Settings: AAEAAEAA", &[]),
+        ("Connection: Upgrade\r\nUpgrade: TLS/1.0, h2c\r\nUpgrade: HTTP/2.0", &[]),
+        ("Connection: Upgrade", &[]),
+        ("Upgrade: websocket", &[]),
+        (websocket, &["--upgrade-allow", "off"]),
+        (websocket, &["--upgrade-allow", "irc/6.9,tcp"]),
+    ] {
+        let origin = Origin::saying(OK);
+        let lb = Origin::balanced(&[&origin], &[&["--workers", "1"], args].concat());
+        let mut client = Wire::connect(lb.traffic);
+        for _ in 0..3 {
+            client.say(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n"));
+            let reply = client.reply().unwrap_or_else(|| panic!("no reply to {fields}"));
+            assert_eq!((reply.text(), reply.fields("connection").len()), ("ok", 0), "{fields}");
+            let request = origin.next();
+            for field in ["upgrade", "connection", "http2-settings"] {
+                assert!(request.fields(field).is_empty(), "{fields}: {request:?}");
+            }
+        }
+        assert_eq!(origin.connections(), 1, "{fields}");
+    }
+}
+
+#[test]
+fn of_several_offers_those_that_are_allowed_are_passed_on() {
+    let origin = echoing();
+    for (args, offers, passed_on) in [
+        (&[][..], "Upgrade: h2c, WebSocket", "WebSocket"),
+        (&[], "Upgrade: websocket\r\nUpgrade: h2c,x/1", "websocket, x/1"),
+        (
+            &["--upgrade-allow", "WEBSOCKET"],
+            "Upgrade: x/1, websocket/13,websocket",
+            "websocket/13, websocket",
+        ),
+    ] {
+        let lb = Origin::balanced(&[&origin], args);
+        let mut client = Wire::connect(lb.traffic);
+        client.say(format!("GET / HTTP/1.1\r\nHost: h\r\nconnection: uPgRaDe\r\n{offers}\r\n\r\n"));
+        assert!(client.head().unwrap().starts_with("HTTP/1.1 101 "), "{offers}");
+        assert_eq!(origin.next().fields("upgrade"), [passed_on]);
+        assert!(goes_through(&mut client, b"hello"));
+    }
+}
+
+#[test]
+fn a_101_with_a_protocol_that_was_not_offered_is_no_reply() {
+    for upgrade in ["Upgrade: h2c\r\n", "Upgrade: websocket, h2c\r\n", "", "Upgrade: ,\r\n"] {
+        let origin = Origin::saying_once(ACCEPT.replace("Upgrade: websocket\r\n", upgrade));
+        let lb = Origin::balanced(&[&origin], &["--retries", "0"]);
+        let mut client = Wire::connect(lb.traffic);
+        client.say(OFFER.replace("websocket", "websocket, x"));
+        let reply = client.reply().unwrap();
+        assert_eq!(
+            (reply.status(), reply.fields("proxy-status")),
+            (502, vec!["lb; error=http_protocol_error"])
+        );
+    }
+}
+
+#[test]
+fn an_offer_keeps_its_body_and_the_tunnel_begins_behind_it() {
+    let body = "b".repeat(200_000);
+    let chunked = format!("3\r\nbbb\r\n{:x};x=y\r\n{}\r\n0\r\nT: x\r\n\r\n", body.len() - 3, &body[3..]);
+    for (framing, sent, expected) in [
+        ("Content-Length: 200000".to_owned(), &body, &body[..]),
+        ("Transfer-Encoding: chunked".into(), &chunked, &body),
+        ("Content-Length: 0".into(), &String::new(), ""),
+        ("Content-Length: 5\r\nExpect: 100-continue".into(), &"hello".into(), "hello"),
+    ] {
+        for early in [false, true] {
+            let sized = !framing.starts_with("Transfer");
+            let origin = Origin::new(move |peer| {
+                let head = peer.head()?;
+                // A replica may accept before it has read the body.
+                if early {
+                    peer.wire.say(ACCEPT);
+                }
+                let body = peer.wire.body(head.head, false)?.body;
+                if !early {
+                    peer.wire.say(ACCEPT);
+                }
+                peer.wire.say(format!("{} bytes\n", body.len()));
+                while let Some(byte) = peer.wire.bytes(1) {
+                    peer.wire.say(byte);
+                }
+                None
+            });
+            let lb = Origin::balanced(&[&origin], &["--max-body", "200000B"]);
+            let mut client = Wire::connect(lb.traffic);
+            let offer = OFFER.replace("GET", "POST").replace("\r\n\r\n", &format!("\r\n{framing}\r\n\r\n"));
+            client.say(offer);
+            if framing.contains("Expect") {
+                let head = client.head().unwrap();
+                if !head.starts_with("HTTP/1.1 100 ") {
+                    assert!(early && head.starts_with("HTTP/1.1 101 "), "{head}");
+                    continue;
+                }
+            }
+            client.say(sent);
+            client.say("behind");
+            assert!(client.head().unwrap().starts_with("HTTP/1.1 101 "), "{framing}");
+            let length = format!("{} bytes\nbehind", expected.len());
+            assert_eq!(client.bytes(length.len()).unwrap(), length.as_bytes(), "{framing} {early}");
+            assert!(goes_through(&mut client, b"GET / HTTP/1.1\r\n\r\n"));
+            let request = origin.next();
+            assert_eq!(request.fields("upgrade"), ["websocket"]);
+            assert_eq!(request.fields("content-length").len(), usize::from(sized), "{request:?}");
+            assert_eq!(request.fields("transfer-encoding").len(), usize::from(!sized), "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn an_offer_with_a_body_is_repeated_or_declined_as_any_request() {
+    let offer = OFFER.replace("GET", "PUT").replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello");
+    // The first seat breaks off when it has read the whole request.
+    let origins = [Origin::new(|peer| peer.request().map(drop)), Origin::saying(OK)];
+    let lb = Origin::balanced(&[&origins[0], &origins[1]], &[]);
+    for _ in 0..4 {
+        let mut client = Wire::connect(lb.traffic);
+        client.say(&offer);
+        let reply = client.reply().unwrap();
+        assert_eq!((reply.text(), reply.fields("connection")), ("ok", vec!["close"]));
+        assert_eq!(origins[1].next().text(), "hello");
+        assert!(client.closed());
+    }
+}
+
+#[test]
+fn the_limit_of_a_body_does_not_count_what_goes_through_a_tunnel() {
+    let origin = echoing();
+    let lb = Origin::balanced(&[&origin], &["--max-body", "1KiB"]);
+    let (mut client, _) = open(&lb);
+    for _ in 0..8 {
+        assert!(goes_through(&mut client, &[b'x'; 1000]));
+    }
+    let mut client = Wire::connect(lb.traffic);
+    let too_large = OFFER.replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 1025\r\n\r\n");
+    client.say(too_large);
+    assert_eq!(client.reply().unwrap().status(), 413);
+}
+
+/// A peer whose connection has failed gets nothing more either: only a clean end is the end of one direction.
+#[test]
+fn a_client_that_resets_ends_its_tunnel_though_the_replica_does_not() {
+    let done = Arc::new(AtomicBool::new(false));
+    let over = done.clone();
+    let origin = Origin::new(move |peer| {
+        peer.head()?;
+        peer.wire.say(ACCEPT);
+        until("the test is over", || over.load(Ordering::SeqCst));
+        None
+    });
+    let lb = Origin::balanced(&[&origin], &[]);
+    let (client, _) = open(&lb);
+    assert_eq!(lb.replicas()[0]["in_flight"], 1);
+    client.reset();
+    lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
+    done.store(true, Ordering::SeqCst);
+}
+
+/// What ends a tunnel whose peer has vanished is the kernel's work, after 60 s; so the test reads the options back.
+#[test]
+fn both_sides_of_a_tunnel_have_keepalive_and_a_user_timeout() {
+    let origin = echoing();
+    let lb = Origin::balanced(&[&origin], &[]);
+    let (client, _) = open(&lb);
+    let (client, replica) = (client.socket().local_addr().unwrap(), origin.address);
+    let pid = rustix::process::Pid::from_child(&lb.child);
+    let process = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(format!("/proc/{}/fd", lb.child.id())).unwrap() {
+        let fd = entry.unwrap().file_name().to_str().unwrap().parse().unwrap();
+        let flags = rustix::process::PidfdGetfdFlags::empty();
+        let fd = match rustix::process::pidfd_getfd(&process, fd, flags) {
+            Ok(fd) => fd,
+            Err(rustix::io::Errno::BADF) => continue, // closed since
+            Err(error) => {
+                eprintln!("skipped: the balancer's sockets cannot be looked at: {error}");
+                return;
+            }
+        };
+        let socket = socket2::SockRef::from(&fd);
+        let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+        if let Some(peer) = peer.filter(|peer| [client, replica].contains(peer)) {
+            let seconds = |duration: std::io::Result<std::time::Duration>| duration.unwrap().as_secs();
+            assert!(socket.keepalive().unwrap(), "{peer}");
+            assert_eq!(seconds(socket.tcp_keepalive_time()), 30, "{peer}");
+            assert_eq!(seconds(socket.tcp_keepalive_interval()), 10, "{peer}");
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3, "{peer}");
+            assert_eq!(socket.tcp_user_timeout().unwrap().unwrap().as_secs(), 60, "{peer}");
+            found.push(peer);
+        }
+    }
+    found.sort_unstable();
+    let mut expected = [client, replica];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 #[test]

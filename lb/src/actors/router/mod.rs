@@ -40,6 +40,7 @@ use crate::fleet::RouterId;
 use crate::key::KeySources;
 use crate::log_key::KeyForm;
 use crate::ring::{Incarnation, Seated};
+use crate::statuses::Statuses;
 use crate::upstream::Replay;
 
 use super::guard::{Guard, guarded};
@@ -72,6 +73,8 @@ pub struct Settings {
     pub request_timeout: Option<Duration>,
     /// Requests in flight of one router; more are refused.
     pub max_in_flight: usize,
+    /// Statuses of replies that count as failures of the replica.
+    pub eject_on: Statuses,
     /// Towards the replicas.
     pub upstream: crate::upstream::Settings,
 }

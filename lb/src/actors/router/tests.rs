@@ -81,6 +81,7 @@ impl Scene {
             retry_budget: 20,
             request_timeout: None,
             max_in_flight: 1000,
+            eject_on: Statuses::parse("500,502-504", &(400..=599)).unwrap(),
             upstream: crate::upstream::Settings::default(),
         };
         change(&mut settings);

@@ -53,7 +53,7 @@ pub struct InFlight {
     waits: bool,
     /// Whether it is the one live request of an ejected replica, and has not yet shown anything.
     probe: bool,
-    /// Whether the reply was 5xx.
+    /// Whether the status of the reply is one of `--eject-on`.
     error: bool,
     /// Why the first choice was passed over.
     passed_over: Option<Skip>,
@@ -158,7 +158,7 @@ impl InFlight {
     pub(super) fn replied(&mut self, status: StatusCode) -> Duration {
         let now = super::now();
         let took = now.saturating_duration_since(self.sent);
-        self.error = status.is_server_error();
+        self.error = self.router.settings().eject_on.contains(status.as_u16());
         let mut latency = self.upstream.latency.get();
         latency.observe(took, now);
         self.router.heard(&self.upstream, took);

@@ -104,6 +104,14 @@ fn settings_that_disagree() {
             "--runtime static --upstream a:1 --weights 1=2",
             "--weights 1=2: not with --runtime static: say it of the upstream, HOST:PORT*WEIGHT",
         ),
+        (
+            "--heartbeat-path off --heartbeat-host a",
+            "--heartbeat-host a: only with a --heartbeat-path, which is off",
+        ),
+        (
+            "--heartbeat-path off --heartbeat-status 200",
+            "--heartbeat-status 200: only with a --heartbeat-path, which is off",
+        ),
         ("--replicas 4 --max-replicas 2", "--replicas 4: must not be more than max-replicas, which is 2"),
         ("--max-replicas 2", "--max-replicas 2: must not be less than replicas, which is 3"),
         ("--slots 1024 --replicas 65", "--replicas 65: must not be more than max-replicas, which is 64"),

@@ -21,7 +21,7 @@ fn the_file_can_be_named_by_the_environment() {
 }
 
 /// A value other than the default for every setting of the process runtime.
-pub(super) const OTHER: [(&str, &str); 48] = [
+pub(super) const OTHER: [(&str, &str); 52] = [
     ("listen", "0.0.0.0:1"),
     ("admin-listen", "127.0.0.2:7"),
     ("admin-token-file", concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/tests/token")),
@@ -46,7 +46,10 @@ pub(super) const OTHER: [(&str, &str); 48] = [
     ("policy", "hash"),
     ("bounded-load", "1.5"),
     ("bounded-load-floor", "8"),
-    ("heartbeat-path", "off"),
+    ("heartbeat-path", "/health"),
+    ("heartbeat-host", "shop.example:8080"),
+    ("heartbeat-status", "2xx,404"),
+    ("eject-on", "5xx"),
     ("heartbeat-interval", "100ms"),
     ("heartbeat-timeout", "90ms"),
     ("heartbeat-failures", "2"),
@@ -66,6 +69,7 @@ pub(super) const OTHER: [(&str, &str); 48] = [
     ("max-body", "1MiB"),
     ("client-head-timeout", "6s"),
     ("client-idle-timeout", "7s"),
+    ("upgrade-allow", "websocket,irc/6.9"),
     ("control", "token"),
     ("access-log", "json:/tmp/access.log"),
     ("log-key", "plain"),

@@ -12,11 +12,11 @@ use actix_service::{Service, ServiceFactory, fn_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::{Connections, Door, Guarded, Settings, answer};
+use super::super::{Connections, Door, Guarded, Settings, UpgradeAllow, answer, what_follows};
 
 /// Switches, and says what it hears.
-async fn echo(mut request: Request) -> Response<BodyStream<Payload>> {
-    let body = BodyStream::new(request.take_payload());
+async fn echo(request: Request) -> Response<BodyStream<Payload>> {
+    let body = BodyStream::new(what_follows(&request).unwrap());
     let mut response = Response::with_body(StatusCode::SWITCHING_PROTOCOLS, body);
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static("echo"));
     response.head_mut().no_chunking(true);
@@ -27,7 +27,11 @@ async fn echo(mut request: Request) -> Response<BodyStream<Payload>> {
 async fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let settings = Settings::new((1024, 1024, None), (Duration::from_secs(40), Duration::from_millis(300)));
+    let settings = Settings::new(
+        (1024, 1024, None),
+        (Duration::from_secs(40), Duration::from_millis(300)),
+        UpgradeAllow::Any,
+    );
     let door = Door::new(settings, Connections::new(1));
     let http = HttpService::build()
         .keep_alive(KeepAlive::Os)

@@ -1,0 +1,117 @@
+//! Request fields that the balancer writes or validates: which of them a client may send, and their look-alikes.
+//!
+//! CGI, WSGI and their successors hand fields over as variables and turn `-` into `_`: there `X_Forwarded_For` arrives as
+//! `X-Forwarded-For`. A field whose name differs from a reserved one only by `_` for `-` is therefore removed, whatever
+//! the sender. Names without `-` (Forwarded, Via, Host) have no such look-alike.
+
+use actix_http::header::HeaderMap;
+
+/// A field that the balancer writes or validates.
+struct Reserved {
+    /// In lower case.
+    name: &'static str,
+    from: Accepted,
+}
+
+/// Senders from which a reserved field is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepted {
+    Anyone,
+    TrustedProxies,
+}
+
+/// Every reserved field. `inbound` refuses most look-alikes of Content-Length and Transfer-Encoding with 400.
+const RESERVED: [Reserved; 17] = [
+    Reserved::new("forwarded", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-for", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-host", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-port", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-prefix", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-proto", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-server", Accepted::TrustedProxies),
+    Reserved::new("x-real-ip", Accepted::TrustedProxies),
+    Reserved::new("content-length", Accepted::Anyone),
+    Reserved::new("http2-settings", Accepted::Anyone),
+    Reserved::new("keep-alive", Accepted::Anyone),
+    Reserved::new("proxy-authenticate", Accepted::Anyone),
+    Reserved::new("proxy-authorization", Accepted::Anyone),
+    Reserved::new("proxy-connection", Accepted::Anyone),
+    Reserved::new("transfer-encoding", Accepted::Anyone),
+    Reserved::new("via", Accepted::Anyone),
+    Reserved::new("x-request-id", Accepted::Anyone),
+];
+
+/// Removes the reserved fields that this sender may not send, and every look-alike of a reserved field.
+pub fn remove_forged(headers: &mut HeaderMap, is_trusted: bool) {
+    headers.retain(|name, _| {
+        let name = name.as_str();
+        match RESERVED.iter().find(|reserved| reserved.resembles(name)) {
+            None => true,
+            Some(reserved) if reserved.name == name => is_trusted || reserved.from == Accepted::Anyone,
+            Some(_) => false,
+        }
+    });
+}
+
+impl Reserved {
+    const fn new(name: &'static str, from: Accepted) -> Self {
+        Self { name, from }
+    }
+
+    /// Whether a name in lower case is this one, or differs from it only by `_` for `-`.
+    fn resembles(&self, name: &str) -> bool {
+        let same = |(reserved, given): (u8, u8)| reserved == given || (reserved == b'-' && given == b'_');
+        self.name.len() == name.len() && self.name.bytes().zip(name.bytes()).all(same)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    /// Whether a field passes.
+    fn passes(name: &str, is_trusted: bool) -> bool {
+        let mut headers = HeaderMap::new();
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.append(name.clone(), HeaderValue::from_static("1"));
+        headers.append(name, HeaderValue::from_static("2"));
+        remove_forged(&mut headers, is_trusted);
+        match headers.iter().count() {
+            0 => false,
+            2 => true,
+            n => panic!("{n} of 2 fields are left"),
+        }
+    }
+
+    #[test]
+    fn every_mixture_of_underscores_is_removed_from_everybody() {
+        for Reserved { name, .. } in RESERVED {
+            let dashes: Vec<_> = name.match_indices('-').map(|(at, _)| at).collect();
+            for mixture in 1..1_u32 << dashes.len() {
+                let mut alike = name.to_owned().into_bytes();
+                for (_, at) in dashes.iter().enumerate().filter(|(i, _)| mixture & (1 << i) != 0) {
+                    alike[*at] = b'_';
+                }
+                let alike = String::from_utf8(alike).unwrap();
+                for alike in [alike.to_uppercase(), alike] {
+                    assert!(!passes(&alike, false) && !passes(&alike, true), "{alike}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_says_nothing_of_forwarding_and_others_what_is_theirs() {
+        for Reserved { name, from } in RESERVED {
+            assert!(passes(name, true), "{name}");
+            assert_eq!(passes(name, false), from == Accepted::Anyone, "{name}");
+        }
+        for other in
+            ["x_user", "x-forwarded-fo_", "xx_forwarded_for", "x_forwarded_for_", "x-request_ids", "a_b-c"]
+        {
+            assert!(passes(other, false) && passes(other, true), "{other}");
+        }
+    }
+}
