@@ -1,7 +1,7 @@
 //! A scripted runtime, for tests of everything above the seam. It starts nothing and works on a paused clock.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -57,6 +57,7 @@ struct Script {
     stops_take: Duration,
     calls: Vec<Call>,
     running: BTreeMap<Incarnation, Health>,
+    suspended: BTreeSet<Incarnation>,
     written: BTreeMap<Incarnation, Vec<String>>,
     exits: mpsc::UnboundedSender<Event>,
     events: Option<mpsc::UnboundedReceiver<Event>>,
@@ -75,6 +76,7 @@ impl Fake {
             stops_take: Duration::ZERO,
             calls: Vec::new(),
             running,
+            suspended: BTreeSet::new(),
             written: BTreeMap::new(),
             exits,
             events: Some(events),
@@ -110,6 +112,15 @@ impl Fake {
     pub fn set_health(&self, incarnation: Incarnation, health: Health) {
         if let Some(now) = self.0.borrow_mut().running.get_mut(&incarnation) {
             *now = health;
+        }
+    }
+
+    /// Suspends a replica, or lets it go on; its health stays as it is set.
+    pub fn suspend(&self, incarnation: Incarnation, suspended: bool) {
+        let mut script = self.0.borrow_mut();
+        match suspended {
+            true => drop(script.suspended.insert(incarnation)),
+            false => drop(script.suspended.remove(&incarnation)),
         }
     }
 
@@ -180,6 +191,10 @@ impl Runtime for Fake {
         .boxed_local()
     }
 
+    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
+        ready(self.0.borrow().suspended.contains(&incarnation)).boxed_local()
+    }
+
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
         ready(Ok(self.0.borrow().found.clone())).boxed_local()
     }
@@ -248,6 +263,10 @@ mod tests {
         assert_eq!(fake.health(Incarnation(1)), Health::Good);
         fake.set_health(Incarnation(1), Health::Silent);
         assert_eq!(fake.health(Incarnation(1)), Health::Silent);
+        for suspended in [true, false] {
+            fake.suspend(Incarnation(1), suspended);
+            assert_eq!(fake.is_suspended(Incarnation(1)).await, suspended);
+        }
 
         fake.stops_take(Duration::from_secs(5));
         let start = Instant::now();

@@ -57,9 +57,10 @@ impl Connection {
         })
     }
 
-    /// The socket, and what came on it and was not taken.
-    pub(super) fn into_socket(self) -> (TcpStream, BytesMut) {
-        (self.io, self.input)
+    /// The socket, what came on it and was not taken, and the watch: the sweep runs as long as there is one.
+    pub(super) fn into_socket(self) -> (TcpStream, BytesMut, Watch) {
+        self.watch.arm(None);
+        (self.io, self.input, self.watch)
     }
 
     /// Whether an idle connection can be used: open, and nothing came that nobody asked for. Costs no system

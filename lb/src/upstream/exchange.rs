@@ -16,6 +16,7 @@ use super::error::{Error, Kind, Malformed, Phase};
 use super::framing::{Block, Decoded, Decoder};
 use super::head::{self, ReplyHead};
 use super::pool::{Pool, Replica, Settings};
+use super::progress::Wait;
 use super::replay::Replay;
 use super::reply::Reply;
 use super::retry::may_retry;
@@ -41,6 +42,8 @@ pub(super) struct Exchange {
     keep_alive: bool,
     sent: bool,
     received: bool,
+    /// It waits for the head of its reply.
+    wait: Option<Wait>,
     /// What the deadline was set for; `None` when something has moved since.
     phase: Option<Phase>,
 }
@@ -90,7 +93,8 @@ async fn offer(
     let mut exchange = Exchange::new(&pool, &replica, connection, &request, BodySize::None, None)?;
     let head = exchange.head(&request).await?;
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Reply::tunnel(head, Tunnel::new(exchange.connection, client)));
+        let progress = exchange.replica.progress.clone();
+        return Ok(Reply::tunnel(head, Tunnel::new(exchange.connection, client, progress)));
     }
     exchange.keep_alive = false;
     Reply::new(head, exchange)
@@ -118,6 +122,7 @@ impl Exchange {
             keep_alive: !head::says_close(&request.as_ref().headers),
             sent: false,
             received: false,
+            wait: Some(replica.progress.wait()),
             phase: None,
         })
     }
@@ -135,7 +140,8 @@ impl Exchange {
     async fn head(&mut self, request: &RequestHeadType) -> Result<ReplyHead, Error> {
         let method = &request.as_ref().method;
         let head = poll_fn(|cx| self.poll_head(method, cx)).await?;
-        self.replica.replied();
+        self.replica.progress.moved();
+        self.wait = None;
         Ok(head)
     }
 
@@ -168,6 +174,9 @@ impl Exchange {
         self.poll_upload(cx)?;
         match self.poll_read(cx) {
             Poll::Ready(Ok(n)) => {
+                if n > 0 {
+                    self.replica.progress.moved();
+                }
                 self.phase = None;
                 Poll::Ready(Ok(n))
             }
@@ -212,7 +221,13 @@ impl Exchange {
                 return Ok(if starved { Phase::Upload } else { Phase::Head });
             }
             match self.connection.poll_write(cx) {
-                Poll::Ready(Ok(())) => (self.sent, self.phase) = (true, None),
+                Poll::Ready(Ok(())) => {
+                    (self.sent, self.phase) = (true, None);
+                    match &self.wait {
+                        Some(wait) => wait.sent(),
+                        None => self.replica.progress.moved(),
+                    }
+                }
                 Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Pending => break,
             }
@@ -236,7 +251,12 @@ impl Exchange {
             self.phase = Some(phase);
             self.connection.watch.arm(self.settings.timeout(phase));
         }
-        self.connection.watch.poll(cx).map(|()| self.error(Kind::TimedOut(phase)))
+        self.connection.watch.poll(cx).map(|()| {
+            if let (Phase::Head, Some(wait)) = (phase, &self.wait) {
+                wait.timed_out();
+            }
+            self.error(Kind::TimedOut(phase))
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_http::error::PayloadError;
@@ -17,6 +18,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
 
 use super::connection::Connection;
+use super::progress::Progress;
+use super::sweep::Watch;
 
 /// How much is read at once, in bytes; nothing more is held.
 const READ: usize = 16 * 1024;
@@ -26,20 +29,27 @@ pub(super) struct Tunnel {
     replica: OwnedReadHalf,
     input: BytesMut,
     upload: JoinHandle<()>,
+    progress: Rc<Progress>,
+    /// Without a deadline: it keeps the sweep running, which gives progress its time.
+    _watch: Watch,
 }
 
 impl Tunnel {
     /// A tunnel between a replica that has just said 101 and what `client` sends.
-    pub(super) fn new(connection: Connection, client: BoxBody) -> Self {
-        let (io, input) = connection.into_socket();
+    pub(super) fn new(connection: Connection, client: BoxBody, progress: Rc<Progress>) -> Self {
+        let (io, input, watch) = connection.into_socket();
         let (replica, writer) = io.into_split();
-        Self { replica, input, upload: tokio::task::spawn_local(upload(client, writer)) }
+        let upload = tokio::task::spawn_local(upload(client, writer, progress.clone()));
+        Self { replica, input, upload, progress, _watch: watch }
     }
 
     fn poll_replica(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if self.input.is_empty() {
             self.input.reserve(READ);
-            ready!(pin!(self.replica.read_buf(&mut self.input)).poll(cx))?;
+            let this = &mut *self;
+            if ready!(pin!(this.replica.read_buf(&mut this.input)).poll(cx))? > 0 {
+                this.progress.moved();
+            }
         }
         Poll::Ready(Ok(self.input.split().freeze()))
     }
@@ -65,12 +75,13 @@ impl Drop for Tunnel {
 
 /// From the client to the replica, until the client sends nothing more; the replica is told so. What goes wrong here
 /// goes wrong in the other direction too, where it ends the tunnel.
-async fn upload(client: BoxBody, mut replica: OwnedWriteHalf) {
+async fn upload(client: BoxBody, mut replica: OwnedWriteHalf, progress: Rc<Progress>) {
     let mut client = pin!(client);
     while let Some(Ok(bytes)) = poll_fn(|cx| client.as_mut().poll_next(cx)).await {
         if replica.write_all(&bytes).await.is_err() {
             return;
         }
+        progress.moved();
     }
     let _ = replica.shutdown().await;
 }
