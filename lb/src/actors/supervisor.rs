@@ -8,6 +8,8 @@ mod output;
 mod plan;
 mod start_time;
 mod steer;
+#[cfg(test)]
+mod tests;
 mod way;
 
 use std::collections::BTreeMap;

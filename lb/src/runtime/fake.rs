@@ -12,8 +12,9 @@ use futures::stream::{self, LocalBoxStream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::{Error, Event, Exit, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
-use crate::ring::Incarnation;
+use super::{Error, Event, Exit, Found, Heartbeat, Instance, Launch, NoLogs, Runtime, Tail, logs};
+use crate::fleet::Beat;
+use crate::ring::{Incarnation, Replica};
 
 /// A handle of the script; clones share it. A test keeps one and gives another to the supervisor.
 #[derive(Clone)]
@@ -193,6 +194,21 @@ impl Runtime for Fake {
 
     fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
         ready(self.0.borrow().suspended.contains(&incarnation)).boxed_local()
+    }
+
+    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, Beat> {
+        let (health, patience) = (self.health(replica.incarnation), heartbeat.timeout);
+        async move {
+            match health {
+                Health::Good => Beat::Good,
+                Health::Refused => Beat::Refused,
+                Health::Silent => {
+                    sleep(patience).await;
+                    Beat::Missed("no answer".to_owned())
+                }
+            }
+        }
+        .boxed_local()
     }
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
