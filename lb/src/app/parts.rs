@@ -57,6 +57,7 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
         heartbeat_interval: config.heartbeat.interval,
         heartbeat_failures: config.heartbeat.failures,
         replace_after: config.heartbeat.replace_after,
+        head_timeout: config.head_timeout,
         start_timeout: config.start_timeout,
         drain: config.drain,
         stop_timeout: config.stop_timeout,
@@ -84,7 +85,7 @@ pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
         eject_on: config.eject_on.clone(),
         upstream: upstream::Settings {
             connect_timeout: config.connect_timeout,
-            head_timeout: Some(config.head_timeout),
+            head_timeout: config.head_timeout,
             idle_timeout: Some(config.idle_timeout),
         },
     }

@@ -3,9 +3,10 @@
 //! A replica is *open*, *stalled* or *ejected*.
 //! - Three failures in a row eject it, or five replies in a row whose status counts (`--eject-on`), or one time-out without a reply head since the
 //!   request was sent. After 10 s, doubling up to 5 min, it gets one live request; if that succeeds it is open again.
-//! - It stalls when several requests wait for a reply head, none came for longer than its replies ever take, and others
-//!   answer. Nobody new is sent there; those that wait are its probes: a reply head opens it, a time-out ejects it. A
-//!   request that is slow by nature has fast ones beside it or is alone: neither stalls.
+//! - It stalls when several requests wait for a reply head, none came for longer than its replies ever take (bounded,
+//!   see [`patience`]), and others answer; or when its heartbeats fail and a single request waits as long. Nobody new is
+//!   sent there; those that wait are its probes: a reply head opens it, a time-out ejects it. A request that is slow by
+//!   nature has fast ones beside it or is alone on a replica whose heartbeat answers: neither stalls.
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,13 @@ const WAITING: usize = 3;
 const SHORTEST_STALL: Duration = Duration::from_millis(30);
 /// A silence of so many times its peak latency is a stall: every request that waits is overdue by then.
 const PEAKS: f64 = 2.0;
+/// The same factor for the mean latency, which bounds the silence.
+const MEANS: f64 = 2.0;
+/// The bound on the silence of a replica whose replies are fast as a rule: late replies of the past (a stall of the
+/// whole machine, one slow endpoint among fast ones) do not delay the detection of a stall by more than this.
+const FAST_BOUND: Duration = Duration::from_secs(1);
+/// The bound on the silence of any replica, also of one whose replies are slow as a rule.
+const SLOW_BOUND: Duration = Duration::from_secs(5);
 
 /// The record of one replica.
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,9 +158,11 @@ impl Health {
         }
     }
 
-    /// Since when it is silent, if by its own record that is a stall.
-    pub fn silent_since(&self, latency: &Latency, now: Instant) -> Option<Instant> {
-        let quiet = self.quiet_since.filter(|_| self.waiting >= WAITING && self.state == State::Open)?;
+    /// Since when it is silent, if by its own record that is a stall. `suspect`: its heartbeats fail, so that a single
+    /// request that waits is enough.
+    pub fn silent_since(&self, latency: &Latency, suspect: bool, now: Instant) -> Option<Instant> {
+        let enough = if suspect { 1 } else { WAITING };
+        let quiet = self.quiet_since.filter(|_| self.waiting >= enough && self.state == State::Open)?;
         (now.saturating_duration_since(quiet) > patience(latency, now)).then_some(quiet)
     }
 
@@ -190,10 +200,13 @@ impl Health {
     }
 }
 
-/// The longest silence of a replica of this latency that means nothing.
+/// The longest silence of a replica of this latency that means nothing: twice its peak latency, at least 30 ms, at most
+/// twice its mean latency, where the bound itself lies within 1 s … 5 s. So the peaks of a stall of the whole machine
+/// delay the detection of the next stall by at most 1 s once replies come in time again.
 pub fn patience(latency: &Latency, now: Instant) -> Duration {
-    let usual = Duration::try_from_secs_f64(latency.seconds(now).unwrap_or(0.0) * PEAKS);
-    usual.unwrap_or(Duration::MAX).max(SHORTEST_STALL)
+    let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    let bound = seconds(latency.mean_seconds() * MEANS).clamp(FAST_BOUND, SLOW_BOUND);
+    seconds(latency.seconds(now).unwrap_or(0.0) * PEAKS).clamp(SHORTEST_STALL, bound)
 }
 
 #[cfg(test)]
@@ -294,18 +307,46 @@ mod tests {
         slow.observe(20 * MS, now);
         health.sent(now);
         health.sent(now);
-        assert_eq!(health.silent_since(&fast, now + 1000 * MS), None, "two slow ones");
+        assert_eq!(health.silent_since(&fast, false, now + 1000 * MS), None, "two slow ones");
         health.sent(now + 5 * MS);
-        assert_eq!(health.silent_since(&fast, now + 30 * MS), None);
-        assert_eq!(health.silent_since(&fast, now + 31 * MS), Some(now));
-        assert_eq!(health.silent_since(&slow, now + 39 * MS), None, "about twice 20 ms");
-        assert_eq!(health.silent_since(&slow, now + 41 * MS), Some(now));
+        assert_eq!(health.silent_since(&fast, false, now + 30 * MS), None);
+        assert_eq!(health.silent_since(&fast, false, now + 31 * MS), Some(now));
+        assert_eq!(health.silent_since(&slow, false, now + 39 * MS), None, "about twice 20 ms");
+        assert_eq!(health.silent_since(&slow, false, now + 41 * MS), Some(now));
         health.stall();
         assert!(health.is_passed_over() && !health.is_ejected());
-        assert_eq!(health.silent_since(&fast, now + 99 * MS), None, "it is known");
+        assert_eq!(health.silent_since(&fast, false, now + 99 * MS), None, "it is known");
         health.replied(false, now + 50 * MS);
         assert!(!health.is_passed_over());
-        assert_eq!(health.silent_since(&fast, now + 80 * MS), None, "the silence begins anew");
+        assert_eq!(health.silent_since(&fast, false, now + 80 * MS), None, "the silence begins anew");
+    }
+
+    #[test]
+    fn one_silent_request_is_a_stall_only_beside_failing_heartbeats() {
+        let now = Instant::now();
+        let (mut health, latency) = (Health::default(), Latency::default());
+        assert_eq!(health.silent_since(&latency, true, now + 1000 * MS), None, "no request waits");
+        health.sent(now);
+        assert_eq!(health.silent_since(&latency, false, now + 60_000 * MS), None);
+        assert_eq!(health.silent_since(&latency, true, now + 30 * MS), None);
+        assert_eq!(health.silent_since(&latency, true, now + 31 * MS), Some(now));
+    }
+
+    #[test]
+    fn patience_is_bounded_whatever_the_latencies_of_the_past() {
+        let now = Instant::now();
+        let mut latency = Latency::default();
+        (0..300).for_each(|_| latency.observe(5 * MS, now));
+        // The whole machine stalls for 8 s, then replies come in time again.
+        (0..100).for_each(|n| latency.observe(Duration::from_secs(8) - n * 80 * MS, now));
+        (0..64).for_each(|_| latency.observe(5 * MS, now));
+        assert_eq!(patience(&latency, now), FAST_BOUND);
+        // A replica whose replies are slow as a rule keeps twice their time, up to the bound.
+        let mut slow = Latency::default();
+        (0..10).for_each(|_| slow.observe(2000 * MS, now));
+        assert_eq!(patience(&slow, now), 4000 * MS);
+        slow.observe(60_000 * MS, now);
+        assert_eq!(patience(&slow, now), SLOW_BOUND);
     }
 
     #[test]
@@ -348,7 +389,7 @@ mod tests {
                     _ if health.wants_probe(now) => health.probed(Some(now)),
                     _ => {}
                 }
-                if health.silent_since(&Latency::default(), now).is_some() {
+                if health.silent_since(&Latency::default(), false, now).is_some() {
                     health.stall();
                 }
                 if health.is_sick() {

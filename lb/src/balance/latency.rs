@@ -4,11 +4,16 @@ use std::time::{Duration, Instant};
 
 /// The time constant with which a peak is forgotten.
 const DECAY: Duration = Duration::from_secs(10);
+/// The share of each reply in the mean: the mean of about the last 16 replies.
+const MEAN_SHARE: f64 = 1.0 / 16.0;
 
 /// Peak EWMA, as in Finagle: sensitive to trouble, cautious to believe that it is over.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Latency {
     seconds: f64,
+    /// Exponentially weighted mean by reply, in seconds. Unlike the peak it forgets a single burst of late replies after
+    /// some tens of replies in time.
+    mean: f64,
     at: Option<Instant>,
 }
 
@@ -18,6 +23,7 @@ impl Latency {
         let took = took.as_secs_f64();
         let kept = self.kept(now);
         self.seconds = took.max(self.seconds * kept + took * (1.0 - kept));
+        self.mean = if self.at.is_none() { took } else { self.mean + (took - self.mean) * MEAN_SHARE };
         self.at = Some(now);
     }
 
@@ -25,6 +31,11 @@ impl Latency {
     /// so that it is tried again.
     pub fn seconds(&self, now: Instant) -> Option<f64> {
         self.at.map(|_| self.seconds * self.kept(now))
+    }
+
+    /// The mean latency of the latest replies in seconds; 0 if no reply came yet.
+    pub fn mean_seconds(&self) -> f64 {
+        self.mean
     }
 
     fn kept(&self, now: Instant) -> f64 {
@@ -36,6 +47,18 @@ impl Latency {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mean_forgets_a_burst_of_late_replies_within_some_tens_of_replies() {
+        let now = Instant::now();
+        let mut latency = Latency::default();
+        assert_eq!(latency.mean_seconds(), 0.0);
+        (0..100).for_each(|_| latency.observe(Duration::from_secs(3), now));
+        assert!(latency.mean_seconds() > 2.99);
+        (0..64).for_each(|_| latency.observe(Duration::from_millis(10), now));
+        assert!(latency.mean_seconds() < 0.1, "{}", latency.mean_seconds());
+        assert_eq!(latency.seconds(now), Some(3.0));
+    }
 
     #[test]
     fn a_peak_counts_at_once_and_fades() {

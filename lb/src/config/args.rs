@@ -180,9 +180,9 @@ pub(super) struct Forwarding {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::<1>)]
     pub connect_timeout: Duration,
 
-    /// The longest wait for the head of a replica's reply
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::<1>)]
-    pub head_timeout: Duration,
+    /// The longest wait for the head of a replica's reply; or off
+    #[arg(long, value_name = "DURATION|off", default_value = "30s", value_parser = duration_or_off::<1>)]
+    pub head_timeout: OrOff<Duration>,
 
     /// The longest silence in the middle of a body
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::<1>)]

@@ -88,8 +88,8 @@ pub struct Config {
     pub eject_on: Statuses,
     /// The longest wait for a connection to a replica.
     pub connect_timeout: Duration,
-    /// The longest wait for the head of a replica's reply.
-    pub head_timeout: Duration,
+    /// The longest wait for the head of a replica's reply; `None`: for any time.
+    pub head_timeout: Option<Duration>,
     /// The longest silence in the middle of a body.
     pub idle_timeout: Duration,
     /// From the request to the last byte of its reply.

@@ -26,8 +26,11 @@ pub enum Action {
         /// What changes.
         change: Change,
     },
-    /// Ask all routers about a silent replica; answer [`Event::Answered`].
+    /// Ask all routers and the runtime about a silent replica; answer [`Event::Answered`].
     Ask(Incarnation),
+    /// Tell all routers which replicas are suspect now: other replicas are preferred. Repeated while heartbeats are
+    /// missed, so that a router finds requests that have begun to wait since.
+    Suspects(Vec<Incarnation>),
     /// Ask what a replica that did not get ready wrote last; answer [`Event::LastWords`].
     Inquire(Incarnation),
     /// SIGTERM, and SIGKILL after `grace`; answer [`Event::Stopped`].

@@ -38,6 +38,27 @@ pub struct Removal {
     pub seats: Vec<SeatId>,
 }
 
+/// What the routers see of a replica.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Progress: when a reply head, or a byte of a body or of a tunnel in either direction, last moved; `None`: never.
+    pub last_progress: Option<Instant>,
+    /// The start of the oldest request that waits for the head of its reply; `None`: no request waits. While one waits,
+    /// a request that has reached `--head-timeout` counts too, until there is progress again.
+    pub waiting_since: Option<Instant>,
+}
+
+impl Activity {
+    /// What two routers see together.
+    pub fn merge(self, other: Self) -> Self {
+        let waiting = [self.waiting_since, other.waiting_since];
+        Self {
+            last_progress: self.last_progress.max(other.last_progress),
+            waiting_since: waiting.into_iter().flatten().min(),
+        }
+    }
+}
+
 /// Something happened.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -74,12 +95,14 @@ pub enum Event {
         /// How it went.
         beat: Beat,
     },
-    /// What the routers know of a silent replica.
+    /// The answer to [`Action::Ask`](super::Action::Ask).
     Answered {
-        /// Which one.
+        /// The incarnation of the silent replica.
         incarnation: Incarnation,
-        /// When a reply head last came from it, over all routers.
-        last_reply: Option<Instant>,
+        /// What all routers see of it together; `None`: a router did not answer in time, so that this is not known.
+        activity: Option<Activity>,
+        /// Whether it is suspended: its processes are stopped (process state T), or its container is paused.
+        suspended: bool,
     },
     /// What a replica that did not get ready wrote last.
     LastWords {

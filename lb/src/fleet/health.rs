@@ -1,16 +1,13 @@
 //! Heartbeats: when a replica is ready, when it is suspect, when it is dead.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::ring::Incarnation;
 
 use super::action::Action;
-use super::event::{Beat, RouterId};
-use super::member::Member;
-use super::{Fleet, Ownership, Phase};
-
-/// After so many times `--replace-after` without a good heartbeat a replica is replaced although it answers requests.
-const PATIENCE: u32 = 10;
+use super::event::{Activity, Beat, RouterId};
+use super::member::{Beats, Member};
+use super::{Fleet, Ownership, Phase, Settings};
 
 impl Fleet {
     /// An event that comes much later than we asked to be woken means a starved machine or a stepped clock: the
@@ -23,6 +20,8 @@ impl Fleet {
         log::warn!("heartbeats void late_ms={} why=starved", late.as_millis());
         for member in self.members.values_mut() {
             member.beats.last_good += late;
+            let Beats { progress, busy, running, .. } = &mut member.beats;
+            [progress, busy, running].into_iter().flatten().for_each(|at| *at += late);
             member.beats.void = member.beats.sent.is_some();
             member.beats.asked = false;
             member.start_deadline = member.start_deadline.map(|deadline| deadline + late);
@@ -77,6 +76,7 @@ impl Fleet {
             Beat::Good => {
                 beats.missed = 0;
                 beats.last_good = now;
+                beats.busy = None;
                 beats.asked = false;
                 beats.good = true;
                 if member.phase == Phase::Suspect {
@@ -97,7 +97,7 @@ impl Fleet {
                 if beats.missed >= self.settings.heartbeat_failures && member.phase == Phase::Ready {
                     member.enter(Phase::Suspect, &why, &mut self.actions);
                 }
-                self.silent(incarnation, now);
+                self.silent(incarnation);
             }
         }
     }
@@ -114,42 +114,88 @@ impl Fleet {
         }
     }
 
-    /// A replica in the ring has missed one more heartbeat.
-    fn silent(&mut self, incarnation: Incarnation, now: Instant) {
-        let replace_after = self.settings.replace_after;
+    /// A replica in the ring has missed one more heartbeat. A suspect one is asked about after each: it may be busy, be
+    /// suspended, or have stopped being either.
+    fn silent(&mut self, incarnation: Incarnation) {
         let suspect = |member: &&mut Member| member.phase == Phase::Suspect;
         let Some(member) = self.members.get_mut(&incarnation).filter(suspect) else { return };
-        let silence = now.saturating_duration_since(member.beats.last_good);
-        if silence >= replace_after * PATIENCE {
-            self.hung(incarnation, silence, now);
-        } else if silence >= replace_after && !member.beats.asked {
-            member.beats.asked = true;
+        self.remind = true;
+        if !std::mem::replace(&mut member.beats.asked, true) {
             self.actions.push(Action::Ask(incarnation));
         }
     }
 
-    pub(super) fn answered(&mut self, incarnation: Incarnation, last_reply: Option<Instant>, now: Instant) {
-        let replace_after = self.settings.replace_after;
+    /// Decides about a silent replica:
+    /// - suspended for `replace_after`: hung, whatever the routers see;
+    /// - progress within `replace_after`: it lives;
+    /// - a request waits for its reply head, for less than `head_timeout` since the last sign of life: it is busy;
+    /// - else hung, `replace_after` after the last good heartbeat, progress, or inquiry that found it busy.
+    pub(super) fn answered(
+        &mut self,
+        incarnation: Incarnation,
+        activity: Option<Activity>,
+        suspended: bool,
+        now: Instant,
+    ) {
+        let Settings { replace_after, head_timeout, .. } = self.settings;
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        if !std::mem::take(&mut member.beats.asked) || member.phase != Phase::Suspect {
+        let beats = &mut member.beats;
+        if !std::mem::take(&mut beats.asked) || member.phase != Phase::Suspect {
             return;
         }
-        let silence = now.saturating_duration_since(member.beats.last_good);
-        let quiet = last_reply.is_none_or(|reply| now.saturating_duration_since(reply) >= replace_after);
-        if quiet && silence >= replace_after {
-            self.hung(incarnation, silence, now);
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let no_heartbeat = format!("no heartbeat for {} ms", since(beats.last_good).as_millis());
+        if suspended {
+            let ran = beats.running.map_or(beats.last_good, |at| at.max(beats.last_good));
+            if since(ran) >= replace_after {
+                self.hung(incarnation, &format!("it is stopped or paused, {no_heartbeat}"), now);
+            }
+            return;
         }
+        beats.running = Some(now);
+        // A router that does not answer in time is a fault of ours.
+        let Some(Activity { last_progress, waiting_since }) = activity else { return };
+        beats.progress = beats.progress.max(last_progress);
+        let quiet_since = beats.quiet_since();
+        let waited = waiting_since.map(|at| since(at.max(quiet_since)));
+        if waited.is_some_and(|waited| head_timeout.is_none_or(|most| waited < most)) {
+            if beats.busy.replace(now).is_none() {
+                log::info!("replica busy name={} why=a_request_waits", member.launch.name);
+            }
+            return;
+        }
+        // A request that has waited for too long leaves no doubt; after one that has ended otherwise there is some.
+        let idle_since = if waited.is_some() { quiet_since } else { beats.idle_since() };
+        if since(idle_since) >= replace_after {
+            self.hung(incarnation, &no_heartbeat, now);
+        }
+    }
+
+    /// Tells the routers which replicas are suspect, if that has changed or there is something to look at again.
+    pub(super) fn tell_suspects(&mut self) {
+        let suspect = self.members.values().filter(|member| member.phase == Phase::Suspect);
+        let suspects: Vec<Incarnation> = suspect.map(|member| member.launch.incarnation).collect();
+        let remind = std::mem::take(&mut self.remind) && !suspects.is_empty();
+        if remind || suspects != self.suspects {
+            self.suspects.clone_from(&suspects);
+            self.actions.push(Action::Suspects(suspects));
+        }
+    }
+
+    /// The suspect replicas, for a router that has just started.
+    pub fn suspects(&self) -> &[Incarnation] {
+        &self.suspects
     }
 
     /// If more than half of the fleet would be called hung at once the fault is likely ours (or the machine's): one
     /// at a time. Somebody else's is not replaced, only passed over until its next good heartbeat: no need to wait.
-    fn hung(&mut self, incarnation: Incarnation, silence: Duration, now: Instant) {
-        let why = format!("no heartbeat for {} ms", silence.as_millis());
+    /// Busy ones are not hung.
+    fn hung(&mut self, incarnation: Incarnation, why: &str, now: Instant) {
         if self.settings.ownership == Ownership::Foreign {
             return self.die(incarnation, &why, now);
         }
         let silent =
-            |m: &&Member| now.saturating_duration_since(m.beats.last_good) >= self.settings.replace_after;
+            |m: &&Member| now.saturating_duration_since(m.beats.idle_since()) >= self.settings.replace_after;
         let serving = self.seats.values().filter_map(|seat| self.serving(seat));
         let marked = self.seats.values().filter(|seat| seat.hung).count();
         let hung = serving.filter(silent).count() + marked;

@@ -84,8 +84,14 @@ pub(super) struct Beats {
     pub pause: Duration,
     pub missed: u32,
     pub last_good: Instant,
-    /// The routers were asked whether they had a reply.
+    /// The routers and the runtime were asked about it and have not answered.
     pub asked: bool,
+    /// When the routers last saw progress, as far as they were asked.
+    pub progress: Option<Instant>,
+    /// When it was last found busy: silent, while a request waited for the head of its reply.
+    pub busy: Option<Instant>,
+    /// When the runtime last said that it is not suspended.
+    pub running: Option<Instant>,
     /// First good one seen (it may wait for others of its /add).
     pub good: bool,
 }
@@ -114,6 +120,9 @@ impl Member {
                 missed: 0,
                 last_good: now,
                 asked: false,
+                progress: None,
+                busy: None,
+                running: None,
                 good: false,
             },
             trouble: "no heartbeat was tried".to_owned(),
@@ -170,6 +179,18 @@ impl Member {
     pub fn next_wake(&self) -> Option<Instant> {
         let beat = self.beats.next.filter(|_| self.watched());
         [beat, self.start_deadline, self.drain_deadline].into_iter().flatten().min()
+    }
+}
+
+impl Beats {
+    /// Since when nothing has shown that the replica works: no good heartbeat, no progress.
+    pub fn quiet_since(&self) -> Instant {
+        self.progress.map_or(self.last_good, |progress| progress.max(self.last_good))
+    }
+
+    /// Since when it has been neither heard nor busy.
+    pub fn idle_since(&self) -> Instant {
+        self.busy.map_or(self.quiet_since(), |busy| busy.max(self.quiet_since()))
     }
 }
 

@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 use crate::ring::{Incarnation, Layout, SeatId, Weight};
 
 pub use action::{Action, Answer, Change};
-pub use event::{Beat, Busy, CallId, Event, Loads, Removal, RouterId, Ticket};
+pub use event::{Activity, Beat, Busy, CallId, Event, Loads, Removal, RouterId, Ticket};
 pub use member::Phase;
 pub use refusal::Refusal;
 pub use tally::Tally;
@@ -75,6 +75,9 @@ pub struct Settings {
     pub heartbeat_failures: u32,
     /// Silence after which a replica is replaced.
     pub replace_after: Duration,
+    /// The longest wait for the head of a reply: a silent replica for which a request waits is busy for so long at most;
+    /// `None`: for any time.
+    pub head_timeout: Option<Duration>,
     /// Time from launch to the first good heartbeat.
     pub start_timeout: Duration,
     /// How long a leaving replica may finish what is in flight.
@@ -113,6 +116,10 @@ pub struct Fleet {
     /// When we asked to be woken: an event that comes much later voids the heartbeats.
     due: Option<Instant>,
     announced: bool,
+    /// The suspect replicas, as the routers were last told.
+    suspects: Vec<Incarnation>,
+    /// A suspect replica has missed one more heartbeat: the routers are told again.
+    remind: bool,
     /// How long the latest replica took from its launch to its first good heartbeat.
     start_time: Option<Duration>,
     /// Under way.
@@ -157,6 +164,8 @@ impl Fleet {
             last_incarnation: 0,
             due: None,
             announced: false,
+            suspects: Vec::new(),
+            remind: false,
             start_time: None,
             rolling: None,
             tally: Tally::default(),
@@ -177,7 +186,9 @@ impl Fleet {
             Event::Terminated { incarnation } => self.terminated(incarnation),
             Event::Rival { container } => self.rival(&container),
             Event::Beat { incarnation, beat } => self.beat(incarnation, beat, now),
-            Event::Answered { incarnation, last_reply } => self.answered(incarnation, last_reply, now),
+            Event::Answered { incarnation, activity, suspended } => {
+                self.answered(incarnation, activity, suspended, now);
+            }
             Event::LastWords { incarnation, line } => self.last_words(incarnation, line, now),
             Event::Ring { ticket, busy } => self.ring_answered(ticket, busy, now),
             Event::Idle { router, incarnation } => self.idle(router, incarnation),
@@ -199,6 +210,7 @@ impl Fleet {
             Event::Tick => {}
         }
         self.tick(now);
+        self.tell_suspects();
         self.announce();
         self.halt();
         self.due = Some(self.next_wake(now));

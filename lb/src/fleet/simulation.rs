@@ -73,6 +73,7 @@ impl Simulation {
             heartbeat_interval: SECOND / 2,
             heartbeat_failures: 3,
             replace_after: 3 * SECOND,
+            head_timeout: [None, Some(30 * SECOND), Some(5 * SECOND)][world.rng.usize(..3)],
             start_timeout: 30 * SECOND,
             drain: 30 * SECOND,
             stop_timeout: 10 * SECOND,
@@ -102,7 +103,7 @@ impl Simulation {
         let chaos = Duration::from_secs(self.world.rng.u64(1..180));
         self.pass(chaos);
         if self.world.percent(70) {
-            self.world.calm();
+            self.world.calm(self.settings.head_timeout.is_some());
             self.undrain_all();
             self.pass(LONG);
             self.assert_whole();

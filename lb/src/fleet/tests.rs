@@ -2,6 +2,7 @@
 
 mod add;
 mod adoption;
+mod busy;
 mod configure;
 mod crash_loop;
 mod drain;
@@ -38,6 +39,10 @@ struct Stage {
     beats: BTreeMap<Incarnation, Beat>,
     /// Whose data path answers.
     replying: BTreeSet<Incarnation>,
+    /// What the routers see of the others.
+    activity: BTreeMap<Incarnation, Activity>,
+    /// The replicas that are stopped or paused.
+    suspended: BTreeSet<Incarnation>,
     /// Routers with requests in flight to what leaves.
     busy: Busy,
     /// Why the engine launches nothing.
@@ -56,6 +61,8 @@ impl Stage {
             held: Vec::new(),
             beats: BTreeMap::new(),
             replying: BTreeSet::new(),
+            activity: BTreeMap::new(),
+            suspended: BTreeSet::new(),
             busy: Vec::new(),
             broken: None,
             log: Vec::new(),
@@ -102,14 +109,23 @@ impl Stage {
             }
             Action::Ring { ticket, .. } => Event::Ring { ticket, busy: self.busy.clone() },
             Action::Ask(incarnation) => {
-                let last_reply = self.replying.contains(&incarnation).then_some(self.now);
-                Event::Answered { incarnation, last_reply }
+                let activity = if self.replying.contains(&incarnation) {
+                    Activity { last_progress: Some(self.now), waiting_since: None }
+                } else {
+                    self.activity.get(&incarnation).copied().unwrap_or_default()
+                };
+                let suspended = self.suspended.contains(&incarnation);
+                Event::Answered { incarnation, activity: Some(activity), suspended }
             }
             Action::Inquire(incarnation) => {
                 Event::LastWords { incarnation, line: Some("still thinking".into()) }
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
-            Action::Reply { .. } | Action::Tell(_) | Action::Serving | Action::Halted => return None,
+            Action::Reply { .. }
+            | Action::Tell(_)
+            | Action::Suspects(_)
+            | Action::Serving
+            | Action::Halted => return None,
         })
     }
 
@@ -256,6 +272,7 @@ fn settings() -> Settings {
         heartbeat_interval: 500 * MS,
         heartbeat_failures: 3,
         replace_after: 3 * SECOND,
+        head_timeout: Some(30 * SECOND),
         start_timeout: 30 * SECOND,
         drain: 30 * SECOND,
         stop_timeout: 10 * SECOND,

@@ -13,8 +13,8 @@ use super::member::Member;
 /// Something that has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Transition {
-    /// `phase` (of a replica), `ejected` or `readmitted` (by a router), `rolling` (a replacement of all), or what the
-    /// ring's seat did: `join`, `occupy`, `handover`, `vacate`, `drain`, `weigh`, `leave`.
+    /// `phase` (of a replica), `ejected` or `readmitted` (by a router), `not_repeated` (a request under which replicas
+    /// were lost), `rolling` (a replacement of all), or what the ring's seat did: `join`, `occupy`, `handover`, `vacate`, `drain`, `weigh`, `leave`.
     pub name: &'static str,
     /// Of which seat.
     pub seat: SeatId,

@@ -1,7 +1,7 @@
 //! A scripted runtime, for tests of everything above the seam. It starts nothing and works on a paused clock.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use futures::stream::{self, LocalBoxStream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::{Error, Event, Exit, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
-use crate::ring::Incarnation;
+use super::{Error, Event, Exit, Found, Heartbeat, Instance, Launch, NoLogs, Runtime, Tail, logs};
+use crate::fleet::Beat;
+use crate::ring::{Incarnation, Replica};
 
 /// A handle of the script; clones share it. A test keeps one and gives another to the supervisor.
 #[derive(Clone)]
@@ -57,6 +58,7 @@ struct Script {
     stops_take: Duration,
     calls: Vec<Call>,
     running: BTreeMap<Incarnation, Health>,
+    suspended: BTreeSet<Incarnation>,
     written: BTreeMap<Incarnation, Vec<String>>,
     exits: mpsc::UnboundedSender<Event>,
     events: Option<mpsc::UnboundedReceiver<Event>>,
@@ -75,6 +77,7 @@ impl Fake {
             stops_take: Duration::ZERO,
             calls: Vec::new(),
             running,
+            suspended: BTreeSet::new(),
             written: BTreeMap::new(),
             exits,
             events: Some(events),
@@ -110,6 +113,15 @@ impl Fake {
     pub fn set_health(&self, incarnation: Incarnation, health: Health) {
         if let Some(now) = self.0.borrow_mut().running.get_mut(&incarnation) {
             *now = health;
+        }
+    }
+
+    /// Suspends a replica, or lets it go on; its health stays as it is set.
+    pub fn suspend(&self, incarnation: Incarnation, suspended: bool) {
+        let mut script = self.0.borrow_mut();
+        match suspended {
+            true => drop(script.suspended.insert(incarnation)),
+            false => drop(script.suspended.remove(&incarnation)),
         }
     }
 
@@ -176,6 +188,25 @@ impl Runtime for Fake {
                 sleep(time).await;
             }
             fake.0.borrow_mut().running.remove(&incarnation);
+        }
+        .boxed_local()
+    }
+
+    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
+        ready(self.0.borrow().suspended.contains(&incarnation)).boxed_local()
+    }
+
+    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, Beat> {
+        let (health, patience) = (self.health(replica.incarnation), heartbeat.timeout);
+        async move {
+            match health {
+                Health::Good => Beat::Good,
+                Health::Refused => Beat::Refused,
+                Health::Silent => {
+                    sleep(patience).await;
+                    Beat::Missed("no answer".to_owned())
+                }
+            }
         }
         .boxed_local()
     }
@@ -248,6 +279,10 @@ mod tests {
         assert_eq!(fake.health(Incarnation(1)), Health::Good);
         fake.set_health(Incarnation(1), Health::Silent);
         assert_eq!(fake.health(Incarnation(1)), Health::Silent);
+        for suspended in [true, false] {
+            fake.suspend(Incarnation(1), suspended);
+            assert_eq!(fake.is_suspended(Incarnation(1)).await, suspended);
+        }
 
         fake.stops_take(Duration::from_secs(5));
         let start = Instant::now();

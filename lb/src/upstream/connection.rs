@@ -57,9 +57,11 @@ impl Connection {
         })
     }
 
-    /// The socket, what came on it and was not taken, and what is still to be written.
-    pub(super) fn into_socket(self) -> (TcpStream, BytesMut, Output) {
-        (self.io, self.input, self.output)
+    /// The socket, what came on it and was not taken, what is still to be written, and the watch: the sweep runs as long
+    /// as there is one.
+    pub(super) fn into_socket(self) -> (TcpStream, BytesMut, Output, Watch) {
+        self.watch.arm(None);
+        (self.io, self.input, self.output, self.watch)
     }
 
     /// Whether an idle connection can be used: open, and nothing came that nobody asked for. Costs no system

@@ -102,6 +102,13 @@ impl Error {
         }
     }
 
+    /// Whether the replica may have died of the request: it was sent, and the replica broke the connection, refuses a
+    /// new one, or is gone, without a byte of a reply.
+    pub fn is_loss(&self) -> bool {
+        let broke = matches!(self.kind, Kind::Broke(_) | Kind::Aborted | Kind::Connect(_) | Kind::Unknown(_));
+        broke && self.sent && !self.received
+    }
+
     /// A request that cannot be written.
     pub fn request(why: &'static str) -> Self {
         Self::untouched(Kind::Request(why))

@@ -16,6 +16,7 @@ use super::error::{Error, Kind, Malformed, Phase};
 use super::framing::{Block, Decoded, Decoder};
 use super::head::{self, ReplyHead};
 use super::pool::{Pool, Replica, Settings};
+use super::progress::Wait;
 use super::replay::Replay;
 use super::reply::Reply;
 use super::retry::may_retry;
@@ -41,6 +42,8 @@ pub(super) struct Exchange {
     keep_alive: bool,
     sent: bool,
     received: bool,
+    /// It waits for the head of its reply.
+    wait: Option<Wait>,
     /// What the deadline was set for; `None` when something has moved since.
     phase: Option<Phase>,
 }
@@ -100,8 +103,9 @@ async fn offer(
         if !tunnel::is_offered(&request.as_ref().headers, &head.headers) {
             return Err(exchange.error(Malformed::Upgrade.into()));
         }
+        let progress = exchange.replica.progress.clone();
         let Exchange { connection, upload, .. } = exchange;
-        return Ok(Reply::tunnel(head, Tunnel::new(connection, upload, client.into_rest())));
+        return Ok(Reply::tunnel(head, Tunnel::new(connection, upload, client.into_rest(), progress)));
     }
     exchange.keep_alive = false;
     Reply::new(head, exchange)
@@ -129,6 +133,7 @@ impl Exchange {
             keep_alive: !head::says_close(&request.as_ref().headers),
             sent: false,
             received: false,
+            wait: Some(replica.progress.wait()),
             phase: None,
         })
     }
@@ -146,7 +151,8 @@ impl Exchange {
     async fn head(&mut self, request: &RequestHeadType) -> Result<ReplyHead, Error> {
         let method = &request.as_ref().method;
         let head = poll_fn(|cx| self.poll_head(method, cx)).await?;
-        self.replica.replied();
+        self.replica.progress.moved();
+        self.wait = None;
         Ok(head)
     }
 
@@ -179,6 +185,9 @@ impl Exchange {
         self.poll_upload(cx)?;
         match self.poll_read(cx) {
             Poll::Ready(Ok(n)) => {
+                if n > 0 {
+                    self.replica.progress.moved();
+                }
                 self.phase = None;
                 Poll::Ready(Ok(n))
             }
@@ -223,7 +232,13 @@ impl Exchange {
                 return Ok(if starved { Phase::Upload } else { Phase::Head });
             }
             match self.connection.poll_write(cx) {
-                Poll::Ready(Ok(())) => (self.sent, self.phase) = (true, None),
+                Poll::Ready(Ok(())) => {
+                    (self.sent, self.phase) = (true, None);
+                    match &self.wait {
+                        Some(wait) => wait.sent(),
+                        None => self.replica.progress.moved(),
+                    }
+                }
                 Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Pending => break,
             }
@@ -247,7 +262,12 @@ impl Exchange {
             self.phase = Some(phase);
             self.connection.watch.arm(self.settings.timeout(phase));
         }
-        self.connection.watch.poll(cx).map(|()| self.error(Kind::TimedOut(phase)))
+        self.connection.watch.poll(cx).map(|()| {
+            if let (Phase::Head, Some(wait)) = (phase, &self.wait) {
+                wait.timed_out();
+            }
+            self.error(Kind::TimedOut(phase))
+        })
     }
 }
 

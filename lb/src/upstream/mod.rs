@@ -18,6 +18,7 @@
 //! # Layout
 //! - `client`: the layer as awc sees it; `exchange`: one request and its reply; `reply`: the reply's body
 //! - `pool`, `connection`, `sweep`: connections, the sockets under them, deadlines
+//! - `progress`: what shows that a replica works
 //! - `head`, `framing`: pure readers and writers of bytes; `reason`: reason phrases
 //! - `upload`, `replay`: the request's body; `retry`, `error`: what a failure allows
 //! - `tunnel`: what follows a 101; `probe`: heartbeats
@@ -30,6 +31,7 @@ pub(crate) mod framing;
 mod head;
 mod pool;
 mod probe;
+mod progress;
 mod reason;
 mod replay;
 mod reply;

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::fleet::Activity;
 use crate::ring::Incarnation;
 
 use super::client;
 use super::connection::Connection;
 use super::error::Phase;
+use super::progress::Progress;
 use super::sweep::{SWEEP, Watch, Watches};
 
 /// The most idle connections kept to one replica.
@@ -49,7 +51,8 @@ pub(super) struct Replica {
     pub(super) address: SocketAddr,
     incarnation: Incarnation,
     idle: RefCell<Vec<Connection>>,
-    last_reply: Cell<Option<Instant>>,
+    /// What shows that it works.
+    pub(super) progress: Rc<Progress>,
     state: Cell<State>,
 }
 
@@ -105,9 +108,9 @@ impl Pool {
         self.end(&replica, if abort { State::Aborted } else { State::Retired });
     }
 
-    /// When a reply head last came from this incarnation; `None` if none did or it is not admitted.
-    pub fn last_reply(&self, incarnation: Incarnation) -> Option<std::time::Instant> {
-        self.0.find(incarnation)?.last_reply.get().map(Instant::into_std)
+    /// What shows that this incarnation works; nothing if it is not admitted.
+    pub fn activity(&self, incarnation: Incarnation) -> Activity {
+        self.0.find(incarnation).map(|replica| replica.progress.activity(Instant::now())).unwrap_or_default()
     }
 
     /// Has everybody who waits for a replica look again at what is true of it.
@@ -175,7 +178,7 @@ impl Replica {
             address,
             incarnation,
             idle: RefCell::default(),
-            last_reply: Cell::new(None),
+            progress: Rc::default(),
             state: Cell::new(State::Admitted),
         }
     }
@@ -193,11 +196,6 @@ impl Replica {
             connection.rest(Instant::now());
             idle.push(connection);
         }
-    }
-
-    /// A reply head came.
-    pub(super) fn replied(&self) {
-        self.last_reply.set(Some(Instant::now()));
     }
 
     /// Whether nobody is to wait for a reply any more.
@@ -219,7 +217,10 @@ async fn sweep(pool: Weak<Inner>) {
         ticks.tick().await;
         let Some(pool) = pool.upgrade() else { return };
         let now = Instant::now();
-        pool.replicas.borrow().values().for_each(|replica| replica.prune(now));
+        for replica in pool.replicas.borrow().values() {
+            replica.progress.sweep(now);
+            replica.prune(now);
+        }
         if !pool.watches.sweep(now) {
             pool.sweeping.set(false);
             return;

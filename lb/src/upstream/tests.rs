@@ -1,5 +1,6 @@
 //! The layer under awc against raw sockets that behave, and that misbehave.
 
+mod activity;
 mod failures;
 mod faults;
 mod fuzz;

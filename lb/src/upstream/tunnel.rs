@@ -5,7 +5,8 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_http::error::PayloadError;
@@ -17,7 +18,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
 
 use super::connection::{Connection, Output};
+use super::progress::Progress;
 use super::replay::Rest;
+use super::sweep::Watch;
 use super::upload::Upload;
 
 /// How much is read at once, in bytes; nothing more is held.
@@ -28,20 +31,27 @@ pub(super) struct Tunnel {
     replica: OwnedReadHalf,
     input: BytesMut,
     upload: JoinHandle<()>,
+    progress: Rc<Progress>,
+    /// Without a deadline: it keeps the sweep running, which gives progress its time.
+    _watch: Watch,
 }
 
 impl Tunnel {
     /// A tunnel to a replica that has just replied 101. `body` is what is left of the request; `client` follows it.
-    pub(super) fn new(connection: Connection, body: Upload, client: Rest) -> Self {
-        let (io, input, output) = connection.into_socket();
+    pub(super) fn new(connection: Connection, body: Upload, client: Rest, progress: Rc<Progress>) -> Self {
+        let (io, input, output, watch) = connection.into_socket();
         let (replica, writer) = io.into_split();
-        Self { replica, input, upload: tokio::task::spawn_local(upload(output, body, client, writer)) }
+        let upload = tokio::task::spawn_local(upload(output, body, client, writer, progress.clone()));
+        Self { replica, input, upload, progress, _watch: watch }
     }
 
     fn poll_replica(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if self.input.is_empty() {
             self.input.reserve(READ);
-            ready!(pin!(self.replica.read_buf(&mut self.input)).poll(cx))?;
+            let this = &mut *self;
+            if ready!(pin!(this.replica.read_buf(&mut this.input)).poll(cx))? > 0 {
+                this.progress.moved();
+            }
         }
         Poll::Ready(Ok(self.input.split().freeze()))
     }
@@ -67,13 +77,22 @@ impl Drop for Tunnel {
 
 /// From the client to the replica, until the client sends nothing more; the replica's connection is then shut down in
 /// this direction. What goes wrong here goes wrong in the other direction too, where it ends the tunnel.
-async fn upload(mut output: Output, mut body: Upload, mut client: Rest, mut replica: OwnedWriteHalf) {
+async fn upload(
+    mut output: Output,
+    mut body: Upload,
+    mut client: Rest,
+    mut replica: OwnedWriteHalf,
+    progress: Rc<Progress>,
+) {
     // A replica may accept an offer before it has read all of the request.
     loop {
         for part in [&output.head[..], &output.data, output.tail] {
             if replica.write_all(part).await.is_err() {
                 return;
             }
+        }
+        if !output.is_empty() {
+            progress.moved();
         }
         output = Output::default();
         if poll_fn(|cx| body.poll_queue(&mut output, cx)).await.is_err() {
@@ -87,6 +106,7 @@ async fn upload(mut output: Output, mut body: Upload, mut client: Rest, mut repl
         if replica.write_all(&bytes).await.is_err() {
             return;
         }
+        progress.moved();
     }
     let _ = replica.shutdown().await;
 }

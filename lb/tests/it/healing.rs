@@ -62,22 +62,19 @@ fn a_hung_replica_is_replaced_in_its_seat_and_no_request_fails() {
 
 #[test]
 fn a_busy_replica_that_misses_heartbeats_is_not_killed_while_it_answers() {
-    let args = ["--replicas", "2", "--replica-command", &helper::command()];
+    // The only one: a suspect moves back in the walk, and would get no request beside another.
+    let args = ["--replicas", "1", "--replica-command", &helper::command()];
     let lb = Balancer::start(&[&args[..], &WATCHED_CLOSELY].concat());
-    let key = (0..).map(|key: u32| key.to_string()).find(|key| lb.owner(key) == "server1").unwrap();
-    assert_eq!(lb.call("GET", "/mute", &[("X-Request-Id", &key)], b"").status, 200);
+    assert_eq!(lb.get("/mute").status, 200);
     lb.until("server1 is suspect", |lb| lb.replicas()[0]["phase"] == "suspect");
 
     // Three times the silence that would be its end, filled with answers.
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(6) {
-        assert_eq!(lb.owner(&key), "server1");
+        assert_eq!(lb.owner("k"), "server1");
     }
-    assert_eq!(lb.names(), ["server1", "server2"]);
-    lb.until("without answers it is replaced", |lb| {
-        let names = lb.names();
-        names.len() == 2 && names[0] != "server1" && names[1] == "server2"
-    });
+    assert_eq!(lb.names(), ["server1"]);
+    lb.until("without answers it is replaced", |lb| lb.names().iter().any(|name| name != "server1"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod admin_auth;
 mod admin_guard;
 mod balancer;
 mod browser;
+mod busy;
 mod changes;
 mod choices;
 mod cli;

@@ -92,7 +92,8 @@ fn broken_after_sending_only_an_idempotent_request_is_repeated() {
         let reply = send(&lb, method, &body);
         assert_eq!(reply.status(), 502, "{method} {size}");
         failure(&reply);
-        let attempts = if repeated { 3 } else { 1 };
+        // The request may be what breaks them: after a loss it is sent once more, whatever --retries allows.
+        let attempts = if repeated { 2 } else { 1 };
         assert_eq!(broken.load(Ordering::SeqCst), attempts, "{method} {size}");
         for seat in &walk(&lb)[..attempts] {
             let seen = origins[*seat].seen();

@@ -28,6 +28,7 @@ use super::{Reply, Request, now};
 pub(super) struct Attempts {
     /// The newest; and one whose replica was given up. Its reply may come first all the same.
     waiting: [Option<Attempt>; 2],
+    losses: Losses,
     cutoff: Option<Pin<Box<Sleep>>>,
 }
 
@@ -59,7 +60,7 @@ impl Attempts {
     /// None yet; `request_timeout` begins now.
     pub fn new(request_timeout: Option<Duration>) -> Self {
         let cutoff = request_timeout.map(|timeout| Box::pin(sleep(timeout)));
-        Self { waiting: [None, None], cutoff }
+        Self { waiting: [None, None], losses: Losses::default(), cutoff }
     }
 
     /// Sends the request. `last`: there will be no further attempt, so its fields need no copy.
@@ -71,10 +72,16 @@ impl Attempts {
         in_flight: InFlight,
     ) -> Result<(), upstream::Error> {
         let attempt = Attempt::start(router, request, last, in_flight)?;
+        self.losses.started();
         if let Some(newest) = self.waiting[0].replace(attempt) {
             self.waiting[1] = Some(newest);
         }
         Ok(())
+    }
+
+    /// Whether the request may be sent once more: see [`Losses`].
+    pub fn may_repeat(&self) -> bool {
+        self.losses.may_repeat()
     }
 
     /// Whether no reply can come.
@@ -102,6 +109,7 @@ impl Attempts {
                 Err(error) => {
                     let error = upstream::Error::from_awc(error);
                     in_flight.failed(&error);
+                    self.losses.failed(&error);
                     // That the older one has failed at last needs no third: the newest is there in its place.
                     if self.waiting[0].is_none() {
                         return Poll::Ready(Event::Failed(in_flight.upstream().incarnation, error));
@@ -130,6 +138,32 @@ impl Attempts {
                 actix_rt::spawn(guarded("router", Box::pin(attempt.outlive())));
             }
         }
+    }
+}
+
+/// The replicas that were lost under a request, so far as its router can tell. The request may be the cause: after a
+/// loss it is sent at most once more.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Attempts that were lost: sent, and then the replica died, was declared hung, or broke the connection without a
+    /// byte of a reply.
+    lost: u32,
+    /// An attempt was started after a loss; unless nothing of it was sent, it was the last.
+    repeated: bool,
+}
+
+impl Losses {
+    fn started(&mut self) {
+        self.repeated |= self.lost > 0;
+    }
+
+    fn failed(&mut self, error: &upstream::Error) {
+        self.lost += u32::from(error.is_loss());
+        self.repeated &= error.sent;
+    }
+
+    fn may_repeat(&self) -> bool {
+        self.lost == 0 || (self.lost == 1 && !self.repeated)
     }
 }
 
@@ -197,4 +231,65 @@ fn reply(mut in_flight: InFlight, response: ClientResponse) -> (Reply, Duration)
         in_flight.completed();
     }
     (Reply { status, reason, headers, payload, in_flight }, took)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::upstream::{Error, Kind, Phase};
+
+    fn broke() -> Error {
+        Error { kind: Kind::Broke(io::ErrorKind::ConnectionReset.into()), sent: true, received: false }
+    }
+
+    fn after(attempts: &[Error]) -> Losses {
+        let mut losses = Losses::default();
+        for error in attempts {
+            losses.started();
+            losses.failed(error);
+        }
+        losses
+    }
+
+    #[test]
+    fn after_a_loss_there_is_one_more_attempt() {
+        let gone = || Error { kind: Kind::Aborted, ..broke() };
+        assert!(after(&[]).may_repeat() && after(&[broke()]).may_repeat() && after(&[gone()]).may_repeat());
+        assert!(!after(&[broke(), gone()]).may_repeat());
+        let late = || Error { kind: Kind::TimedOut(Phase::Head), ..broke() };
+        assert!(!after(&[broke(), late()]).may_repeat(), "that was the one");
+        assert!(after(&[late(), late(), late()]).may_repeat(), "nobody was lost");
+        assert!(after(&[late(), broke()]).may_repeat());
+        assert!(!after(&[late(), broke(), late()]).may_repeat());
+        let half = || Error { received: true, ..broke() };
+        assert!(after(&[half(), half()]).may_repeat(), "another rule forbids it");
+    }
+
+    #[test]
+    fn an_attempt_of_which_nothing_was_sent_does_not_count() {
+        let refused = || Error {
+            kind: Kind::Connect(io::ErrorKind::ConnectionRefused.into()),
+            sent: false,
+            received: false,
+        };
+        assert!(after(&[refused(), refused(), refused()]).may_repeat());
+        assert!(after(&[broke(), refused()]).may_repeat());
+        assert!(!after(&[broke(), refused(), broke()]).may_repeat());
+        // A kept connection broke, and the replica refuses a new one.
+        let died = || Error { sent: true, ..refused() };
+        assert!(!after(&[died(), died()]).may_repeat());
+    }
+
+    #[test]
+    fn a_hedge_under_way_when_the_first_is_lost_is_no_repetition_of_it() {
+        let mut losses = Losses::default();
+        losses.started();
+        losses.started();
+        losses.failed(&broke());
+        assert!(losses.may_repeat());
+        losses.failed(&broke());
+        assert!(!losses.may_repeat());
+    }
 }

@@ -30,6 +30,8 @@ pub(super) struct Wish {
     pub probe: bool,
     /// Nothing but the replica can keep its reply head from coming.
     pub waits: bool,
+    /// It is worth while only at a replica that is well: another attempt of the request is still under way.
+    pub well_only: bool,
 }
 
 impl Router {
@@ -57,6 +59,7 @@ impl Router {
     pub async fn choose(&self, slot: Slot, tried: &[Incarnation], wish: Wish) -> Result<Choice, Error> {
         let (mut offset, mut spilled) = (0, false);
         let mut first = None;
+        let mut resort = LastResort::default();
         loop {
             let page = self.page(slot, offset).await?;
             let mut open = page.iter().filter(|upstream| !tried.contains(&upstream.incarnation));
@@ -65,17 +68,17 @@ impl Router {
                 self.notice_stall(upstream, now);
                 let skip = self.skip(upstream);
                 first.get_or_insert((upstream.incarnation, skip));
-                match skip {
-                    None => true,
-                    Some(Skip::Ejected) => wish.probe && upstream.health.borrow().wants_probe(now),
-                    Some(Skip::OverBound) => {
-                        spilled = true;
-                        false
-                    }
+                let Some(skip) = skip else { return true };
+                spilled |= skip == Skip::OverBound;
+                let probes = skip == Skip::Ejected && wish.probe && upstream.health.borrow().wants_probe(now);
+                if !probes {
+                    resort.offer(upstream, skip);
                 }
+                probes
             });
             if chosen.is_some() || page.len() < PAGE {
-                let upstream = chosen.cloned().or_else(|| self.last_resort(tried));
+                let upstream = chosen.cloned().or_else(|| resort.take()).or_else(|| self.untried(tried));
+                let upstream = upstream.filter(|upstream| !(wish.well_only && upstream.is_last_resort()));
                 let taken = upstream.as_ref().map(|upstream| upstream.incarnation);
                 let first = first.filter(|(first, _)| Some(*first) != taken);
                 return Ok(Choice { upstream, instead: first.and_then(|(_, skip)| skip), spilled, now });
@@ -88,6 +91,9 @@ impl Router {
     pub fn skip(&self, upstream: &Upstream) -> Option<Skip> {
         if upstream.is_passed_over() {
             return Some(Skip::Ejected);
+        }
+        if upstream.suspect.get() {
+            return Some(Skip::Suspect);
         }
         let bound = self.settings.borrow().bound?;
         let weight = u64::from(upstream.weight.get().get());
@@ -122,22 +128,52 @@ impl Router {
         if let Some(due) = seated.iter().find(|upstream| wish.probe && due(upstream)) {
             return Some(due.clone());
         }
-        let open: Vec<_> = seated.iter().filter(|upstream| !upstream.is_passed_over()).collect();
+        let open: Vec<_> = seated.iter().filter(|upstream| !upstream.is_last_resort()).collect();
         let mut candidates: Vec<Candidate> = open.iter().map(|upstream| upstream.candidate(now)).collect();
         let picked = policy.pick(&mut candidates, &mut self.rng.borrow_mut());
         open.iter().zip(&candidates).for_each(|(upstream, candidate)| upstream.credit.set(candidate.credit));
         picked.map(|at| open[at].clone())
     }
 
-    /// Where a request goes when everybody on its walk is passed over, has too much, or was tried: rather the least
-    /// loaded than nobody. The bound never refuses.
-    fn last_resort(&self, tried: &[Incarnation]) -> Option<Rc<Upstream>> {
-        let load =
-            |upstream: &Upstream| upstream.in_flight.get() as f64 / f64::from(upstream.weight.get().get());
-        let seated = self.seated.borrow();
-        let untried = seated.iter().filter(|upstream| !tried.contains(&upstream.incarnation));
-        let least = untried
-            .min_by(|a, b| a.is_passed_over().cmp(&b.is_passed_over()).then(load(a).total_cmp(&load(b))));
-        least.cloned()
+    /// Any replica that was not tried: the last resort has left the ring while further pages were looked up.
+    fn untried(&self, tried: &[Incarnation]) -> Option<Rc<Upstream>> {
+        self.seated.borrow().iter().find(|upstream| !tried.contains(&upstream.incarnation)).cloned()
+    }
+}
+
+/// The replica of a request for which no replica on its walk is open. A replica is there as long as a seat is occupied
+/// that was not tried.
+#[derive(Default)]
+struct LastResort(Option<(Rank, Rc<Upstream>)>);
+
+/// The order of the last resorts: well ones that have too much in flight, by their load (the bound never refuses);
+/// suspect and stalled ones, in the order of the walk; ejected ones, in the order of the walk.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Rank {
+    /// Requests in flight by weight.
+    OverBound(f64),
+    Silent,
+    Ejected,
+}
+
+impl LastResort {
+    /// Takes in the next replica of the walk.
+    fn offer(&mut self, upstream: &Rc<Upstream>, skip: Skip) {
+        let rank = match skip {
+            Skip::OverBound => {
+                Rank::OverBound(upstream.in_flight.get() as f64 / f64::from(upstream.weight.get().get()))
+            }
+            Skip::Suspect => Rank::Silent,
+            Skip::Ejected if upstream.health.borrow().is_ejected() => Rank::Ejected,
+            Skip::Ejected => Rank::Silent,
+        };
+        if self.0.as_ref().is_none_or(|(best, best_upstream)| rank < *best || best_upstream.gone.get()) {
+            self.0 = Some((rank, upstream.clone()));
+        }
+    }
+
+    /// The best; one that has left the ring while further pages were looked up is none.
+    fn take(self) -> Option<Rc<Upstream>> {
+        self.0.map(|(_, upstream)| upstream).filter(|upstream| !upstream.gone.get())
     }
 }

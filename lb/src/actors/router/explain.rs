@@ -39,7 +39,7 @@ impl Handler<Explain> for RouterActor {
 impl Router {
     pub async fn explain(&self, slot: Slot) -> Result<Explained, Error> {
         let policy = self.settings().policy;
-        let wish = Wish { probe: self.settings().retries > 0, waits: true };
+        let wish = Wish { probe: self.settings().retries > 0, waits: true, well_only: false };
         let chosen = self.choose(slot, &[], wish).await?.upstream.filter(|_| policy == Policy::Hash);
         // No await from here on: it is the state in which the choice was made.
         let seated = self.seated.borrow();

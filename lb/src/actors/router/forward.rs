@@ -1,20 +1,25 @@
 //! One request: key, slot, replica; and the next replica of the walk if that attempt may be repeated.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
 use crate::key::{Parts, Source};
-use crate::ring::{Incarnation, Slot};
+use crate::ring::{Incarnation, Replica, Slot};
 use crate::upstream::{Replay, may_retry};
 
+use super::super::supervisor::NotRepeated;
 use super::attempt::{Attempts, Event};
 use super::choice::Wish;
 use super::identify::{self, identify};
 use super::lease::Router;
 use super::upstream::InFlight;
 use super::{Error, PassedOver, Reply, Request, Settings, now};
+
+/// The shortest time between two events about requests that are not repeated, of one router.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Forwards until there is a reply, no further attempt is allowed, or the client has left.
 pub(super) async fn forward(
@@ -33,20 +38,20 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
     let slot = slot(router, &settings, &request).ok_or(Error::Stopping)?;
     let is_ours = identify(&mut request.headers, &mut router.rng.borrow_mut());
     note(&request, slot, is_ours);
-    let mut left = settings.retries;
+    let (mut left, mut hedged) = (settings.retries, false);
     let bodiless = request.body.is_none();
     let impatient = bodiless && request.method.is_idempotent();
-    let wish = |left| Wish { probe: impatient && left > 0, waits: bodiless };
+    let wish = |left, well_only| Wish { probe: impatient && left > 0, waits: bodiless, well_only };
     router.budget.borrow_mut().earn(now());
     let mut attempts = Attempts::new(settings.request_timeout);
     let mut tried = Vec::new();
-    let mut next = Some(router.enter(slot, &tried, wish(left)).await?.ok_or(Error::NoReplica)?);
+    let mut next = Some(router.enter(slot, &tried, wish(left, false)).await?.ok_or(Error::NoReplica)?);
     loop {
         if let Some(in_flight) = next.take() {
             request.trail.chosen(&in_flight, router.epoch());
             attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
         }
-        let failure = match attempts.next(impatient && left > 0).await {
+        let failure = match attempts.next(impatient && left > 0 && !hedged).await {
             Event::Replied(reply, took) => {
                 request.trail.replied(&reply.in_flight, took);
                 return Ok(reply);
@@ -56,6 +61,8 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
             }
             Event::GivenUp(incarnation) => {
                 tried.push(incarnation);
+                // Once: a request that makes a second replica silent is slow by nature.
+                hedged = true;
                 None
             }
             Event::Failed(incarnation, error) => {
@@ -66,8 +73,12 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
         let replayable = request.body.as_ref().is_none_or(Replay::replayable);
         let may_repeat = |error| may_retry(&request.method, replayable, error);
         if left > 0 && failure.as_ref().is_none_or(may_repeat) {
-            next = again(router, slot, &tried, wish(left - 1)).await;
-            left -= u32::from(next.is_some());
+            if attempts.may_repeat() {
+                next = again(router, slot, &tried, wish(left - 1, failure.is_none())).await;
+                left -= u32::from(next.is_some());
+            } else if attempts.is_empty() {
+                not_repeated(router, &request);
+            }
         }
         if next.is_some() {
             request.trail.passed_over(|| match &failure {
@@ -89,6 +100,25 @@ async fn again(router: &Rc<Router>, slot: Slot, tried: &[Incarnation], wish: Wis
     let affordable = router.budget.borrow_mut().spend(now());
     router.count(|counts| if affordable { counts.retries += 1 } else { counts.budget_exhausted += 1 });
     affordable.then_some(in_flight)
+}
+
+/// Counts a request that is not repeated because replicas were lost under it, and tells the supervisor, at most once in
+/// [`TELL_EVERY`]: a server that breaks every connection must not fill the journal.
+fn not_repeated(router: &Router, request: &Request) {
+    router.count(|counts| counts.not_repeated += 1);
+    let now = now();
+    let told = router.not_repeated_told.get();
+    if told.is_some_and(|at| now.saturating_duration_since(at) < TELL_EVERY) {
+        return;
+    }
+    let Some(replica) = request.trail.facts().replica.clone() else { return };
+    router.not_repeated_told.set(Some(now));
+    let (method, replica) = (request.method.clone(), Replica::clone(&replica));
+    log::warn!(
+        "request not repeated method={method} replica={} why=replicas_were_lost_under_it",
+        replica.name
+    );
+    router.notices.not_repeated.do_send(NotRepeated { router: router.id, replica, method });
 }
 
 /// The slot of the request's key; `None` before the ring has registered us, when nothing is routed yet.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::time::Instant;
 
 use actix::{Addr, MailboxError, Recipient};
 
@@ -13,7 +14,7 @@ use crate::ring::{Incarnation, Layout, SeatId, Seated, Slot};
 use crate::upstream::Pool;
 
 use super::super::ring::{Found, Lookup, Registered, RingActor};
-use super::super::supervisor::{Idle, Readmission, Suspicion};
+use super::super::supervisor::{Idle, NotRepeated, Readmission, Suspicion};
 use super::upstream::Upstream;
 use super::{Counts, Error, Hot, LoadOf, Loaded, Settings};
 
@@ -42,6 +43,8 @@ pub(super) struct Router {
     pub turn: Cell<u64>,
     /// Requests that wait for an answer of the ring.
     pub lookups: Cell<u64>,
+    /// When the supervisor was last told of a request that is not repeated.
+    pub not_repeated_told: Cell<Option<Instant>>,
     /// Of the last recall: an answer of the ring from another is not believed.
     epoch: Cell<u64>,
     /// By slot. A lease is the first page of the walk.
@@ -58,6 +61,7 @@ pub(super) struct Notices {
     pub idle: Recipient<Idle>,
     pub suspicion: Recipient<Suspicion>,
     pub readmission: Recipient<Readmission>,
+    pub not_repeated: Recipient<NotRepeated>,
 }
 
 impl Router {
@@ -83,6 +87,7 @@ impl Router {
             tally: RefCell::default(),
             turn: Cell::new(0),
             lookups: Cell::new(0),
+            not_repeated_told: Cell::new(None),
             epoch: Cell::new(0),
             leases: RefCell::default(),
             upstreams: RefCell::default(),
@@ -185,7 +190,7 @@ impl Router {
         let load = |upstream: &Rc<Upstream>| LoadOf {
             incarnation: upstream.incarnation,
             in_flight: upstream.in_flight.get(),
-            last_reply: self.pool.last_reply(upstream.incarnation),
+            activity: self.pool.activity(upstream.incarnation),
             skip: self.skip(upstream),
         };
         Loaded { replicas: upstreams.values().map(load).collect(), counts: self.counts.get() }

@@ -36,7 +36,7 @@ use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
 use crate::balance::{Bound, Policy};
-use crate::fleet::RouterId;
+use crate::fleet::{Activity, RouterId};
 use crate::key::KeySources;
 use crate::log_key::KeyForm;
 use crate::ring::{Incarnation, Seated};
@@ -168,6 +168,11 @@ pub struct Recall {
 #[rtype(result = "()")]
 pub struct Configure(pub Settings);
 
+/// The replicas whose heartbeats fail now: other replicas are preferred. Never awaited.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Suspects(pub Arc<[Incarnation]>);
+
 /// Say what is in flight, and what became of the rest.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Loaded")]
@@ -198,6 +203,8 @@ pub struct Counts {
     pub stalls: u64,
     /// Replicas readmitted.
     pub readmissions: u64,
+    /// Requests that failed and were not repeated any more, because replicas were lost under them.
+    pub not_repeated: u64,
 }
 
 /// What a router knows of one replica.
@@ -207,8 +214,8 @@ pub struct LoadOf {
     pub incarnation: Incarnation,
     /// Requests in flight to it.
     pub in_flight: usize,
-    /// When a reply head last came from it.
-    pub last_reply: Option<Instant>,
+    /// What shows that it works.
+    pub activity: Activity,
     /// Why a request would pass it over now.
     pub skip: Option<Skip>,
 }
@@ -218,6 +225,8 @@ pub struct LoadOf {
 pub enum Skip {
     /// It has as much in flight as `--bounded-load` allows.
     OverBound,
+    /// Its heartbeats fail.
+    Suspect,
     /// It is ejected, or stalls.
     Ejected,
 }
@@ -227,6 +236,7 @@ impl Skip {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OverBound => "over bound",
+            Self::Suspect => "suspect",
             Self::Ejected => "ejected",
         }
     }
@@ -240,6 +250,7 @@ impl std::ops::AddAssign for Counts {
         self.ejections += other.ejections;
         self.stalls += other.stalls;
         self.readmissions += other.readmissions;
+        self.not_repeated += other.not_repeated;
     }
 }
 
@@ -255,6 +266,7 @@ impl RouterActor {
             idle: supervisor.clone().recipient(),
             suspicion: supervisor.clone().recipient(),
             readmission: supervisor.clone().recipient(),
+            not_repeated: supervisor.clone().recipient(),
         };
         let router = Router::new(id, settings, ring, notices);
         Self { router: Rc::new(router), supervisor, _guard: Guard("router") }
@@ -274,7 +286,8 @@ impl Actor for RouterActor {
         ctx.set_mailbox_capacity(0);
         let id = self.router.id;
         let (load, explain) = (ctx.address().recipient(), ctx.address().recipient());
-        self.supervisor.do_send(Attach { router: id, load, explain });
+        let suspects = ctx.address().recipient();
+        self.supervisor.do_send(Attach { router: id, load, explain, suspects });
         let register = Register { router: id, recall: ctx.address().recipient() };
         let registered = self.router.ring.send(register).into_actor(self);
         ctx.wait(registered.map(|registered, actor, ctx| match registered {
@@ -307,6 +320,14 @@ impl Handler<Configure> for RouterActor {
 
     fn handle(&mut self, Configure(settings): Configure, _: &mut Self::Context) {
         self.router.configure(settings);
+    }
+}
+
+impl Handler<Suspects> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, Suspects(suspects): Suspects, _: &mut Self::Context) {
+        self.router.suspects(&suspects);
     }
 }
 

@@ -10,17 +10,18 @@ use tokio::time::advance;
 use super::choice::Wish;
 use super::*;
 use crate::actors::ring::{Join, Registered, Snapshot, Vacate};
-use crate::actors::supervisor::{Idle, Readmission, Suspicion};
+use crate::actors::supervisor::{Idle, NotRepeated, Readmission, Suspicion};
 use crate::ring::{Layout, Replica, SeatId, Slot, Weight};
 use crate::upstream::{Error as Failure, Kind, Phase};
 
 mod choices;
 mod ejections;
 mod leases;
+mod suspects;
 
 /// May be a probe, and waits for nothing but the replica.
-const GET: Wish = Wish { probe: true, waits: true };
-const POST: Wish = Wish { probe: false, waits: false };
+const GET: Wish = Wish { probe: true, waits: true, well_only: false };
+const POST: Wish = Wish { probe: false, waits: false, well_only: false };
 
 /// What the supervisor would be told.
 #[derive(Clone, Default)]
@@ -28,6 +29,7 @@ struct Told {
     idle: Rc<RefCell<Vec<Incarnation>>>,
     suspected: Rc<RefCell<Vec<Incarnation>>>,
     readmitted: Rc<RefCell<Vec<Incarnation>>>,
+    not_repeated: Rc<RefCell<Vec<Incarnation>>>,
 }
 
 impl Actor for Told {
@@ -55,6 +57,14 @@ impl Handler<Readmission> for Told {
 
     fn handle(&mut self, readmission: Readmission, _: &mut Self::Context) {
         self.readmitted.borrow_mut().push(readmission.incarnation);
+    }
+}
+
+impl Handler<NotRepeated> for Told {
+    type Result = ();
+
+    fn handle(&mut self, notice: NotRepeated, _: &mut Self::Context) {
+        self.not_repeated.borrow_mut().push(notice.replica.incarnation);
     }
 }
 
@@ -90,7 +100,8 @@ impl Scene {
         let notices = Notices {
             idle: supervisor.clone().recipient(),
             suspicion: supervisor.clone().recipient(),
-            readmission: supervisor.recipient(),
+            readmission: supervisor.clone().recipient(),
+            not_repeated: supervisor.recipient(),
         };
         let router = Rc::new(Router::new(RouterId(1), settings, ring.clone(), notices));
         let epoch = ring.send(Snapshot).await.unwrap().epoch;
@@ -118,6 +129,11 @@ impl Scene {
             tried.push(next.upstream().incarnation);
         }
         tried
+    }
+
+    /// The supervisor tells who is suspect.
+    fn suspect(&self, suspects: &[Incarnation]) {
+        self.router.suspects(suspects);
     }
 
     /// Lets every mailbox be read.

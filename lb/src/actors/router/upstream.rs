@@ -34,6 +34,8 @@ pub(super) struct Upstream {
     pub authority: Option<Authority>,
     pub weight: Cell<Weight>,
     pub health: RefCell<Health>,
+    /// Its heartbeats fail, as the supervisor last told.
+    pub suspect: Cell<bool>,
     pub latency: Cell<Latency>,
     /// Its turn, for round robin.
     pub credit: Cell<i64>,
@@ -71,6 +73,7 @@ impl Upstream {
             authority: replica.address.to_string().parse().ok(),
             weight: Cell::new(*weight),
             health: RefCell::default(),
+            suspect: Cell::new(false),
             latency: Cell::default(),
             credit: Cell::new(0),
             in_flight: Cell::new(0),
@@ -82,6 +85,11 @@ impl Upstream {
     /// Whether no request but a probe is sent there.
     pub fn is_passed_over(&self) -> bool {
         self.health.borrow().is_passed_over()
+    }
+
+    /// Whether requests prefer other replicas, however much those have in flight.
+    pub fn is_last_resort(&self) -> bool {
+        self.suspect.get() || self.is_passed_over()
     }
 
     pub fn candidate(&self, now: Instant) -> Candidate {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::balance::{Health, room_to_pass_over};
+use crate::ring::Incarnation;
 
 use super::super::supervisor::{Readmission, Suspicion};
 use super::lease::Router;
@@ -48,13 +49,32 @@ impl Router {
         self.note(upstream, |health| health.readmit(now()));
     }
 
-    /// A replica that has gone silent while others answer gets nobody new, and those that wait may look for another.
+    /// Takes in which replicas are suspect. One for which a request waits may stall now: without new requests nothing
+    /// else would notice it.
+    pub fn suspects(&self, suspects: &[Incarnation]) {
+        let now = now();
+        // Drained ones too: they may come back.
+        for upstream in self.last.borrow().values() {
+            upstream.suspect.set(suspects.contains(&upstream.incarnation));
+        }
+        self.weigh();
+        let seated = self.seated.borrow().clone();
+        for suspect in seated.iter().filter(|upstream| upstream.suspect.get()) {
+            self.notice_stall(suspect, now);
+        }
+    }
+
+    /// A replica that has gone silent while others answer gets nobody new, and those that wait may look for another. Of
+    /// a suspect one it is enough that there is another which is not.
     pub fn notice_stall(&self, upstream: &Upstream, now: Instant) {
-        let silent = upstream.health.borrow().silent_since(&upstream.latency.get(), now);
+        let suspect = upstream.suspect.get();
+        let silent = upstream.health.borrow().silent_since(&upstream.latency.get(), suspect, now);
         let Some(silent) = silent else { return };
-        let answered =
-            |other: &Rc<Upstream>| other.health.borrow().last_reply().is_some_and(|at| at > silent);
-        let others_answer = self.seated.borrow().iter().any(answered);
+        let answers = |other: &Rc<Upstream>| {
+            other.health.borrow().last_reply().is_some_and(|at| at > silent)
+                || suspect && !other.is_last_resort()
+        };
+        let others_answer = self.seated.borrow().iter().any(answers);
         if others_answer && room_to_pass_over(self.passed_over(), self.seated.borrow().len()) {
             let silent_ms = now.saturating_duration_since(silent).as_millis();
             log::debug!("replica stalls incarnation={} silent_ms={silent_ms}", upstream.incarnation);
@@ -110,7 +130,7 @@ impl Router {
 
     fn weigh(&self) {
         let seated = self.seated.borrow();
-        let open = seated.iter().filter(|upstream| !upstream.is_passed_over());
+        let open = seated.iter().filter(|upstream| !upstream.is_last_resort());
         self.open_weight.set(open.map(|upstream| u64::from(upstream.weight.get().get())).sum());
     }
 }

@@ -1,17 +1,18 @@
 //! How each action of the fleet is carried out, and its outcome told.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use actix::prelude::*;
 use futures::future::{LocalBoxFuture, join, join_all};
 
 use crate::fleet::{Action, Change, Event, Ticket};
-use crate::ring::RingError;
+use crate::ring::{Incarnation, RingError};
 
 use super::super::guard::guarded;
 use super::super::journal::Tell;
-use super::super::ring;
-use super::{Did, SupervisorActor, replicas};
+use super::super::{ring, router};
+use super::{Did, SupervisorActor};
 
 /// The ring's answer to a change.
 type Asked = Result<Result<ring::Changed, RingError>, MailboxError>;
@@ -31,13 +32,18 @@ impl SupervisorActor {
             }
             Action::Ring { ticket, change } => self.change(ticket, change, ctx),
             Action::Ask(incarnation) => {
-                let loads = self.loads();
+                let activity = self.activity(incarnation);
+                let suspended = self.runtime.is_suspended(incarnation);
                 report(ctx, async move {
-                    let loads = loads.await;
-                    let mine = replicas(&loads).filter(|load| load.incarnation == incarnation);
-                    let last_reply = mine.filter_map(|load| load.last_reply).max();
-                    Event::Answered { incarnation, last_reply }
+                    let (activity, suspended) = join(activity, suspended).await;
+                    Event::Answered { incarnation, activity, suspended }
                 });
+            }
+            Action::Suspects(suspects) => {
+                let suspects: Arc<[Incarnation]> = suspects.into();
+                for router in self.routers.values() {
+                    router.suspects.do_send(router::Suspects(suspects.clone()));
+                }
             }
             Action::Inquire(incarnation) => {
                 let line = self.runtime.last_words(incarnation);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use actix::prelude::*;
+use awc::http::Method;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::actors::router;
 use crate::fleet::{self, Answer, Refusal, Removal, RouterId, Settings, View};
 use crate::name::Name;
-use crate::ring::{self, Incarnation, SeatId, Slot, Weight};
+use crate::ring::{self, Incarnation, Replica, SeatId, Slot, Weight};
 use crate::runtime::{Heartbeat, NoLogs, Tail};
 
 /// A router's first message: it can be asked for its load.
@@ -22,6 +23,8 @@ pub struct Attach {
     pub load: Recipient<router::Load>,
     /// Where to ask where a key would go.
     pub explain: Recipient<router::Explain>,
+    /// The recipient of the suspect replicas.
+    pub suspects: Recipient<router::Suspects>,
 }
 
 /// A router's last request to a replica that has left the ring has ended.
@@ -52,6 +55,20 @@ pub struct Readmission {
     pub router: RouterId,
     /// Which replica.
     pub incarnation: Incarnation,
+}
+
+/// A request is not repeated any more, because replicas were lost under it; see [`Counts::not_repeated`].
+///
+/// [`Counts::not_repeated`]: router::Counts::not_repeated
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct NotRepeated {
+    /// The router that sent the notice.
+    pub router: RouterId,
+    /// The replica of the last attempt.
+    pub replica: Replica,
+    /// The method of the request. Its target is not told: it may hold the key.
+    pub method: Method,
 }
 
 /// /rep: the names of the replicas that are ready or suspect, in seat order.

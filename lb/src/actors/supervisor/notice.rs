@@ -2,15 +2,18 @@
 
 use actix::prelude::*;
 
-use crate::fleet::Event;
+use crate::fleet::{Event, Transition};
 
-use super::{Attach, Idle, Readmission, SupervisorActor, Suspicion};
+use super::super::journal::Tell;
+use super::super::router;
+use super::{Attach, Idle, NotRepeated, Readmission, SupervisorActor, Suspicion};
 
 impl Handler<Attach> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, attach: Attach, _: &mut Self::Context) {
         self.routers.retain(|_, known| known.load.connected());
+        attach.suspects.do_send(router::Suspects(self.fleet.suspects().into()));
         self.routers.insert(attach.router, attach);
     }
 }
@@ -36,5 +39,24 @@ impl Handler<Readmission> for SupervisorActor {
 
     fn handle(&mut self, Readmission { router, incarnation }: Readmission, ctx: &mut Self::Context) {
         self.feed(Event::Readmitted { router, incarnation }, ctx);
+    }
+}
+
+impl Handler<NotRepeated> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, notice: NotRepeated, _: &mut Self::Context) {
+        let NotRepeated { router, replica, method } = notice;
+        let transition = Transition {
+            name: "not_repeated",
+            seat: replica.seat,
+            replica: Some(replica.name),
+            incarnation: Some(replica.incarnation),
+            was: None,
+            now: None,
+            why: Some(format!("replicas were lost under a {method} request; router={}", router.0)),
+            progress: None,
+        };
+        self.journal.do_send(Tell { transitions: vec![transition], epoch: None });
     }
 }

@@ -77,7 +77,7 @@ fn the_defaults_are_the_contract() {
         },
         eject_on: value::eject_on("500,502-504").unwrap(),
         connect_timeout: ms(1_000),
-        head_timeout: ms(30_000),
+        head_timeout: Some(ms(30_000)),
         idle_timeout: ms(60_000),
         request_timeout: None,
         retries: 2,

@@ -40,8 +40,13 @@ impl Simulation {
             Action::Ring { change: Change::Vacate(seat), .. } => {
                 let occupant = self.world.ring.get(seat).copied().flatten().expect("an occupant");
                 assert!(!self.world.well(occupant), "a replica that is well was killed");
-                if let Some(last_good) = self.world.busy_since(occupant) {
-                    assert!(now >= last_good + 10 * self.settings.replace_after, "a busy replica was killed");
+                assert!(!self.world.busy(occupant), "a replica that answers requests was killed");
+                if let Some(waited) = self.world.working_for(occupant) {
+                    let most = self.settings.head_timeout.map(|most| most.max(self.settings.replace_after));
+                    assert!(
+                        most.is_some_and(|most| waited >= most),
+                        "a replica was killed at work: {waited:?}"
+                    );
                 }
             }
             Action::Reply { call, result } => {

@@ -101,18 +101,17 @@ impl World {
             Action::Probe(replica) => self.probe(&replica),
             Action::Ring { ticket, change } => self.change(ticket, change),
             Action::Ask(incarnation) => {
-                let answers = self.processes.get(&incarnation).is_some_and(Process::answers);
-                let last_reply = answers.then_some(self.now);
+                let answer = self.inquire(incarnation);
                 let delay = self.up_to(100);
-                self.later(delay, Happening::Told(Event::Answered { incarnation, last_reply }));
+                self.later(delay, Happening::Told(answer));
             }
             Action::Inquire(incarnation) => {
                 let delay = self.up_to(100);
                 self.later(delay, Happening::Told(Event::LastWords { incarnation, line: None }));
             }
             Action::Stop { incarnation, grace } => {
-                let hung =
-                    self.processes.get(&incarnation).is_some_and(|process| process.health == Health::Hung);
+                let silent = |process: &Process| matches!(process.health, Health::Hung | Health::Stopped);
+                let hung = self.processes.get(&incarnation).is_some_and(silent);
                 let grace = if hung { grace } else { self.up_to(grace.as_millis() as u64 + 1) };
                 if let Some(process) = self.processes.get_mut(&incarnation) {
                     assert!(!process.stopping, "stopped twice");
@@ -120,7 +119,11 @@ impl World {
                 }
                 self.later(grace, Happening::Told(Event::Stopped { incarnation }));
             }
-            Action::Reply { .. } | Action::Tell(_) | Action::Serving | Action::Halted => {}
+            Action::Reply { .. }
+            | Action::Tell(_)
+            | Action::Suspects(_)
+            | Action::Serving
+            | Action::Halted => {}
         }
     }
 

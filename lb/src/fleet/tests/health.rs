@@ -46,25 +46,10 @@ fn what_is_silent_on_both_paths_for_replace_after_is_replaced() {
     let mut stage = Stage::ready(3);
     let hung_since = stage.now;
     stage.hang(3);
-    stage.pass(2 * SECOND);
-    assert_eq!(stage.times(|action| matches!(action, Action::Ask(_))).len(), 0);
-    stage.pass(2 * SECOND);
+    stage.pass(4 * SECOND);
     let vacated = stage.times(|action| matches!(action, Action::Ring { change: Change::Vacate(_), .. }))[0];
     let after = stage.start + vacated - hung_since;
     assert!((2400 * MS..=3500 * MS).contains(&after), "{after:?}");
-    assert_eq!(stage.seats()[2], (3, Some((4, Phase::Ready))));
-}
-
-#[test]
-fn a_busy_replica_that_answers_requests_is_replaced_only_after_ten_times_as_long() {
-    let mut stage = Stage::ready(3);
-    stage.hang(3);
-    stage.replying.insert(Incarnation(3));
-    stage.pass(29 * SECOND);
-    assert_eq!(stage.seats()[2], (3, Some((3, Phase::Suspect))));
-    assert_eq!(stage.names().len(), 3);
-    assert!(stage.times(|action| matches!(action, Action::Ask(_))).len() > 10);
-    stage.pass(2 * SECOND);
     assert_eq!(stage.seats()[2], (3, Some((4, Phase::Ready))));
 }
 
@@ -102,10 +87,11 @@ fn what_the_routers_said_before_the_machine_was_starved_is_void_too() {
     stage.hang(1);
     stage.hold = |action| matches!(action, Action::Ask(_));
     stage.pass(4 * SECOND);
-    assert_eq!(stage.held.len(), 1);
+    assert_eq!(stage.held.len(), 1, "one inquiry at a time");
     let before = stage.now;
     stage.now += 10 * SECOND;
-    stage.feed(Event::Answered { incarnation: Incarnation(1), last_reply: Some(before) });
+    let activity = Activity { last_progress: Some(before), waiting_since: None };
+    stage.feed(Event::Answered { incarnation: Incarnation(1), activity: Some(activity), suspended: false });
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Explanation {
 struct Place {
     seat: SeatId,
     replica: Option<Name>,
-    /// Why a request would pass it over now: `vacant`, `draining`, `ejected` or `over bound`.
+    /// Why a request would pass it over now: `vacant`, `draining`, `ejected`, `suspect` or `over bound`.
     skip: Option<&'static str>,
 }
 

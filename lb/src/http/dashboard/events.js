@@ -47,6 +47,8 @@ function sentence({ name, seat, replica, now, done, total }) {
       return ["warn", `${who} in ${place} is passed over by a router`];
     case "readmitted":
       return ["good", `${who} in ${place} is passed over no longer`];
+    case "not_repeated":
+      return ["warn", `A request is not repeated: replicas were lost under it, last ${who} in ${place}`];
     case "rolling":
       return ["new", `Rolling replacement: ${done} of ${total} done`];
     default:

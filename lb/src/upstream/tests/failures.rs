@@ -208,8 +208,8 @@ async fn a_new_incarnation_at_an_address_gets_fresh_connections() {
     rig.pool.retire(FIRST, true);
     rig.get_ok("/").await;
     assert_eq!(replica.connections(), 2);
-    assert!(rig.pool.last_reply(FIRST).is_none());
-    assert!(rig.pool.last_reply(Incarnation(2)).is_some());
+    assert!(rig.pool.activity(FIRST).last_progress.is_none());
+    assert!(rig.pool.activity(Incarnation(2)).last_progress.is_some());
 }
 
 #[actix_rt::test]

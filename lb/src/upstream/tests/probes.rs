@@ -44,7 +44,7 @@ async fn only_a_final_head_counts_as_a_reply() {
     let replica = Replica::saying("HTTP/1.1 100 Continue\r\n\r\nnonsense").await;
     let rig = Rig::new(&replica);
     assert!(rig.get("/").await.is_err());
-    assert!(rig.pool.last_reply(FIRST).is_none());
+    assert!(rig.pool.activity(FIRST).last_progress.is_none());
 }
 
 #[actix_rt::test]

@@ -12,7 +12,7 @@ pub struct Process {
     pub(super) listens: Option<Instant>,
     pub(super) health: Health,
     pub(super) since: Instant,
-    /// When the fleet last saw a good heartbeat, and whether the data path has answered ever since.
+    /// When the fleet last saw a good heartbeat.
     pub(super) last_good: Instant,
 }
 
@@ -22,8 +22,12 @@ pub enum Health {
     Refusing,
     /// No heartbeat is answered, and no request.
     Hung,
-    /// No heartbeat is answered, but requests are.
+    /// No heartbeat is answered, but requests are, or bytes of a body move.
     Busy,
+    /// No heartbeat is answered, and one request waits for its reply: a server that handles one request at a time.
+    Working,
+    /// Stopped or paused: requests wait, and the kernel takes bytes for it.
+    Stopped,
 }
 
 impl World {
@@ -55,12 +59,17 @@ impl World {
     }
 
     /// From now on nothing goes wrong any more.
-    pub fn calm(&mut self) {
+    /// `ends`: there is a time after which a request is waited for no longer.
+    pub fn calm(&mut self, ends: bool) {
         self.chaos = false;
         let now = self.now;
         for process in self.processes.values_mut().filter(|process| process.running) {
-            (process.health, process.since) = (Health::Well, now);
             process.listens.get_or_insert(now);
+            // What is stopped, or works for longer than --head-timeout, is replaced.
+            let lasts = process.health == Health::Stopped || process.health == Health::Working && ends;
+            if !lasts || process.stopping {
+                (process.health, process.since) = (Health::Well, now);
+            }
         }
     }
 
@@ -120,7 +129,7 @@ impl World {
                     Health::Well if lost => missed(),
                     Health::Well => Beat::Good,
                     Health::Refusing => Beat::Refused,
-                    Health::Hung | Health::Busy => missed(),
+                    Health::Hung | Health::Busy | Health::Working | Health::Stopped => missed(),
                 }
             }
             _ => Beat::Refused,
@@ -135,7 +144,7 @@ impl World {
         let running = self.processes.iter().filter(|(_, process)| process.running);
         let running: Vec<Incarnation> = running.map(|(incarnation, _)| *incarnation).collect();
         let Some(incarnation) = self.rng.choice(running).filter(|_| self.chaos) else { return };
-        let health = match self.rng.u8(..9) {
+        let health = match self.rng.u8(..11) {
             8 => {
                 // Somebody else's SIGTERM.
                 self.later(Duration::ZERO, Happening::Told(Event::Terminated { incarnation }));
@@ -146,13 +155,17 @@ impl World {
             2 => Health::Hung,
             3 => Health::Busy,
             4 => Health::Refusing,
+            9 => Health::Working,
+            10 => Health::Stopped,
             _ => Health::Well,
         };
         // All at once, as when the machine or the network is at fault.
         let all = self.rng.u8(..20) == 0;
         for (of, process) in &mut self.processes {
-            // From hung to busy the routers' answer may be older than the change.
-            if (all || *of == incarnation) && (process.health, health) != (Health::Hung, Health::Busy) {
+            // From silence to work the routers' answer may be older than the change.
+            let silent = matches!(process.health, Health::Hung | Health::Stopped | Health::Working);
+            let works = matches!(health, Health::Busy | Health::Working);
+            if (all || *of == incarnation) && !(silent && works) {
                 (process.health, process.since) = (health, self.now);
             }
         }
@@ -170,11 +183,43 @@ impl World {
         }
     }
 
-    /// Since when a living process has answered requests but no heartbeat: the last good heartbeat before.
-    pub fn busy_since(&self, incarnation: Incarnation) -> Option<Instant> {
+    /// What the routers and the runtime say of a replica now.
+    pub(super) fn inquire(&mut self, incarnation: Incarnation) -> Event {
+        let now = self.now;
+        let (mut activity, mut suspended) = (Activity::default(), false);
+        if let Some(process) = self.processes.get(&incarnation).filter(|process| process.running) {
+            match process.health {
+                Health::Well | Health::Busy => activity.last_progress = Some(now),
+                Health::Working => activity.waiting_since = Some(process.since),
+                Health::Stopped => {
+                    suspended = !self.foreign;
+                    if suspended {
+                        activity = Activity { last_progress: Some(now), waiting_since: Some(now) };
+                    }
+                }
+                Health::Hung | Health::Refusing => {}
+            }
+        }
+        // A router that gets no time does not answer.
+        let unknown = self.rare(3);
+        Event::Answered { incarnation, activity: (!unknown).then_some(activity), suspended }
+    }
+
+    /// Whether it misses heartbeats, but answers requests.
+    pub fn busy(&self, incarnation: Incarnation) -> bool {
+        self.settled(incarnation).is_some_and(|process| process.health == Health::Busy)
+    }
+
+    /// How long a request has waited for it, since the last good heartbeat.
+    pub fn working_for(&self, incarnation: Incarnation) -> Option<Duration> {
+        let process = self.settled(incarnation).filter(|process| process.health == Health::Working)?;
+        Some(self.now - process.since.max(process.last_good))
+    }
+
+    /// A process that lives, if no news of its state before can be under way.
+    fn settled(&self, incarnation: Incarnation) -> Option<&Process> {
         let process = self.processes.get(&incarnation).filter(|process| process.running)?;
-        let settled = self.now >= process.since + Duration::from_secs(1);
-        (process.health == Health::Busy && settled).then_some(process.last_good)
+        (self.now >= process.since + Duration::from_secs(1)).then_some(process)
     }
 
     /// Whether the fleet has told it to end.
@@ -186,12 +231,6 @@ impl World {
     pub fn well(&self, incarnation: Incarnation) -> bool {
         let well = |p: &&Process| p.running && p.health == Health::Well && self.now > p.since + LATE;
         self.processes.get(&incarnation).filter(well).is_some()
-    }
-}
-
-impl Process {
-    pub(super) fn answers(&self) -> bool {
-        self.running && matches!(self.health, Health::Well | Health::Busy)
     }
 }
 

@@ -84,6 +84,8 @@ fn routing(exposition: &mut Exposition, totals: &Totals) {
     exposition.counter("lb_spills_total", help, counts.spills);
     exposition.counter("lb_ejections_total", "Replicas ejected by a router.", counts.ejections);
     exposition.counter("lb_readmissions_total", "Replicas readmitted by a router.", counts.readmissions);
+    let help = "Failed requests that were not repeated once more, because two replicas were lost under them.";
+    exposition.counter("lb_requests_not_repeated_total", help, counts.not_repeated);
     exposition.counter("lb_stalls_total", "Replicas that went silent while others answered.", counts.stalls);
     let help = "Requests that wait for the ring to say who serves their slot.";
     let mut lookups = exposition.gauges("lb_router_lookups_waiting", help);

@@ -1,0 +1,233 @@
+//! Replicas that miss heartbeats and work all the same, and replicas that do not.
+
+use super::*;
+
+const NONE: [u32; 0] = [];
+
+impl Stage {
+    /// The heartbeats of a replica fail from now on, and a request waits for its reply.
+    fn busy(&mut self, incarnation: u64) {
+        self.hang(incarnation);
+        self.waits(incarnation, self.now);
+    }
+
+    /// A request waits for a reply of the replica since then.
+    fn waits(&mut self, incarnation: u64, since: Instant) {
+        let waiting = self.activity.entry(Incarnation(incarnation)).or_default();
+        waiting.waiting_since = Some(since);
+    }
+
+    fn waits_no_more(&mut self, incarnation: u64) {
+        self.activity.entry(Incarnation(incarnation)).or_default().waiting_since = None;
+    }
+
+    /// The seats that were vacated so far.
+    fn vacated(&self) -> Vec<u32> {
+        let changes = self.changes().into_iter();
+        changes
+            .filter_map(|change| if let Change::Vacate(seat) = change { Some(seat.get()) } else { None })
+            .collect()
+    }
+
+    /// How long it takes from now until the seat is vacated.
+    fn until_vacated(&mut self, seat: u32) -> Duration {
+        let start = self.now;
+        while !self.vacated().contains(&seat) {
+            assert!(self.now < start + 100 * SECOND, "never vacated");
+            self.pass(100 * MS);
+        }
+        self.now - start
+    }
+}
+
+#[test]
+fn a_replica_with_progress_is_never_replaced_for_missing_heartbeats() {
+    let mut stage = Stage::ready(3);
+    stage.hang(3);
+    stage.replying.insert(Incarnation(3));
+    stage.pass(600 * SECOND);
+    assert_eq!(stage.seats()[2], (3, Some((3, Phase::Suspect))));
+    assert_eq!(stage.names().len(), 3);
+    let inquiries = stage.times(|action| matches!(action, Action::Ask(_))).len();
+    assert!((1000..=1200).contains(&inquiries), "once in each heartbeat interval: {inquiries}");
+    stage.replying.clear();
+    assert!((2500 * MS..=3600 * MS).contains(&stage.until_vacated(3)));
+}
+
+#[test]
+fn serial_servers_that_answer_all_the_time_are_left_alone() {
+    // Every heartbeat waits behind requests and times out; each request takes 2 s.
+    let mut stage = Stage::ready(3);
+    (1..=3).for_each(|incarnation| stage.hang(incarnation));
+    for _ in 0..60 {
+        for incarnation in 1..=3 {
+            let activity = Activity { last_progress: Some(stage.now), waiting_since: Some(stage.now) };
+            stage.activity.insert(Incarnation(incarnation), activity);
+        }
+        stage.pass(2 * SECOND);
+    }
+    assert_eq!(stage.vacated(), NONE);
+    assert_eq!(stage.launches().len(), 3);
+}
+
+#[test]
+fn a_silent_replica_for_which_a_request_waits_is_busy_up_to_head_timeout() {
+    let mut stage = Stage::ready(3);
+    stage.busy(2);
+    let after = stage.until_vacated(2);
+    assert!((30 * SECOND..=31 * SECOND).contains(&after), "{after:?}");
+
+    let mut stage = Stage::new(Settings { head_timeout: None, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(SECOND);
+    stage.busy(2);
+    stage.pass(3600 * SECOND);
+    assert_eq!(stage.vacated(), NONE, "off: of any age");
+}
+
+#[test]
+fn the_wait_begins_anew_with_progress_and_with_a_good_heartbeat() {
+    let mut stage = Stage::ready(3);
+    // A request that never ends, on a replica that answers its heartbeats at first.
+    stage.waits(2, stage.now);
+    stage.pass(60 * SECOND);
+    stage.hang(2);
+    stage.pass(25 * SECOND);
+    let seen = Activity { last_progress: Some(stage.now), ..stage.activity[&Incarnation(2)] };
+    stage.activity.insert(Incarnation(2), seen);
+    let after = stage.until_vacated(2);
+    assert!((29 * SECOND..=31 * SECOND).contains(&after), "{after:?}");
+}
+
+#[test]
+fn a_request_that_ends_without_a_reply_leaves_replace_after() {
+    let mut stage = Stage::ready(3);
+    stage.busy(2);
+    stage.pass(10 * SECOND);
+    assert_eq!(stage.vacated(), NONE);
+    stage.waits_no_more(2);
+    let after = stage.until_vacated(2);
+    assert!(
+        (2 * SECOND..=4 * SECOND).contains(&after),
+        "its client left, the server may still work: {after:?}"
+    );
+}
+
+#[test]
+fn a_suspended_replica_is_never_busy() {
+    for progress in [false, true] {
+        let mut stage = Stage::ready(3);
+        stage.busy(3);
+        if progress {
+            // The kernel takes bytes for a stopped process.
+            stage.replying.insert(Incarnation(3));
+        }
+        stage.suspended.insert(Incarnation(3));
+        let after = stage.until_vacated(3);
+        assert!((2400 * MS..=3600 * MS).contains(&after), "{after:?}");
+        assert_eq!(stage.names().len(), 3);
+    }
+}
+
+#[test]
+fn a_busy_replica_that_is_stopped_is_replaced_after_replace_after() {
+    let mut stage = Stage::ready(3);
+    stage.busy(3);
+    stage.pass(10 * SECOND);
+    stage.suspended.insert(Incarnation(3));
+    stage.pass(SECOND);
+    stage.suspended.clear();
+    stage.pass(5 * SECOND);
+    assert_eq!(stage.vacated(), NONE, "it was stopped for a second only");
+    stage.suspended.insert(Incarnation(3));
+    let after = stage.until_vacated(3);
+    assert!((2400 * MS..=3600 * MS).contains(&after), "{after:?}");
+}
+
+#[test]
+fn idle_tunnels_do_not_make_a_replica_busy() {
+    let mut stage = Stage::ready(3);
+    stage.hang(1);
+    let before = stage.now;
+    stage.activity.insert(Incarnation(1), Activity { last_progress: Some(before), waiting_since: None });
+    let after = stage.until_vacated(1);
+    assert!((2400 * MS..=3600 * MS).contains(&after), "{after:?}");
+}
+
+#[test]
+fn a_busy_replica_that_exits_or_refuses_is_replaced_at_once() {
+    let mut stage = Stage::ready(3);
+    (1..=3).for_each(|incarnation| stage.busy(incarnation));
+    stage.pass(5 * SECOND);
+    assert_eq!(stage.vacated(), NONE);
+    stage.exit(1);
+    assert_eq!(stage.vacated(), [1]);
+    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.pass(SECOND);
+    assert_eq!(stage.vacated(), [1, 2]);
+}
+
+#[test]
+fn busy_replicas_do_not_count_in_a_mass_hang() {
+    // Three of four are busy: the fourth, which hangs, is replaced, and so is a fifth beside it.
+    let mut stage = Stage::ready(5);
+    stage.hold = is_launch;
+    (1..=3).for_each(|incarnation| stage.busy(incarnation));
+    stage.hang(4);
+    stage.hang(5);
+    stage.pass(5 * SECOND);
+    assert_eq!(stage.vacated(), [4, 5]);
+}
+
+#[test]
+fn what_a_router_does_not_say_is_no_reason_to_replace() {
+    let mut stage = Stage::ready(3);
+    stage.hang(3);
+    stage.hold = |action| matches!(action, Action::Ask(_));
+    for _ in 0..20 {
+        stage.pass(SECOND);
+        stage.held.clear();
+        stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: false });
+    }
+    assert_eq!(stage.vacated(), NONE, "a stalled router is our fault");
+    stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: true });
+    stage.pass(3 * SECOND);
+    stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: true });
+    assert_eq!(stage.vacated(), [3], "that it is stopped is known all the same");
+}
+
+#[test]
+fn a_busy_server_of_somebody_else_is_not_vacated() {
+    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, ..settings() });
+    stage.feed(Event::Listed(vec![found(1, "a", 1, true), found(2, "b", 2, true)]));
+    stage.pass(10 * MS);
+    stage.busy(1);
+    stage.hang(2);
+    stage.pass(20 * SECOND);
+    assert_eq!(stage.vacated(), [2], "it came back, and answers");
+    assert_eq!(stage.names(), ["a", "b"]);
+    assert!((9 * SECOND..=11 * SECOND).contains(&stage.until_vacated(1)), "--head-timeout");
+}
+
+#[test]
+fn routers_are_told_who_is_suspect_and_reminded_while_heartbeats_are_missed() {
+    let told = |stage: &Stage| -> Vec<Vec<u64>> {
+        let suspects = stage.log.iter().filter_map(|(_, action)| match action {
+            Action::Suspects(of) => Some(of.iter().map(|incarnation| incarnation.0).collect()),
+            _ => None,
+        });
+        suspects.collect()
+    };
+    let mut stage = Stage::ready(3);
+    stage.busy(2);
+    stage.pass(SECOND);
+    assert!(told(&stage).is_empty());
+    stage.pass(3 * SECOND);
+    let reminded = told(&stage).len();
+    assert!((5..=7).contains(&reminded) && told(&stage).iter().all(|of| *of == [2]), "{:?}", told(&stage));
+    stage.beats.clear();
+    stage.pass(5 * SECOND);
+    assert_eq!(told(&stage).len(), reminded + 1);
+    assert_eq!(told(&stage).last(), Some(&vec![]));
+    assert_eq!(stage.fleet.suspects(), []);
+}

@@ -1,0 +1,145 @@
+//! What shows that a replica works: progress, and requests that wait.
+
+use std::time::Instant;
+
+use futures::stream;
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use super::*;
+use crate::fleet::Activity;
+
+const PAUSE: Duration = Duration::from_millis(10);
+
+impl Rig {
+    fn activity(&self) -> Activity {
+        self.pool.activity(FIRST)
+    }
+
+    /// Waits for progress from now on.
+    async fn progress(&self) {
+        let start = Instant::now();
+        until(|| self.activity().last_progress.is_some_and(|at| at >= start)).await;
+    }
+}
+
+/// Reads requests and never answers.
+async fn silent() -> Replica {
+    Replica::new(|mut peer, _| async move { peer.closed().await }).await
+}
+
+#[actix_rt::test]
+async fn a_request_waits_until_its_reply_head_or_its_end() {
+    let replica = silent().await;
+    let rig = Rig::new(&replica);
+    assert_eq!(rig.activity(), Activity::default());
+    let request = spawn_local(rig.request(Method::GET, "/").send_body(NoBody::new()));
+    until(|| rig.activity().waiting_since.is_some()).await;
+    let since = rig.activity().waiting_since;
+    assert_eq!(
+        rig.activity(),
+        Activity { last_progress: None, waiting_since: since },
+        "the head is no progress"
+    );
+    request.abort();
+    until(|| rig.activity().waiting_since.is_none()).await;
+
+    let replica = Replica::saying("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").await;
+    let rig = Rig::new(&replica);
+    let reply = soon(rig.request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
+    let Activity { last_progress, waiting_since } = rig.activity();
+    assert!(last_progress.is_some() && waiting_since.is_none(), "the body is under way");
+    drop(reply);
+}
+
+#[actix_rt::test]
+async fn a_request_that_timed_out_counts_while_others_wait() {
+    let replica = silent().await;
+    let settings = Settings { head_timeout: Some(Duration::from_millis(300)), ..Settings::default() };
+    let rig = Rig::with(replica.address, settings);
+    let start = Instant::now();
+    assert!(rig.get("/").await.is_err());
+    assert_eq!(rig.activity().waiting_since, None);
+    let next = Instant::now();
+    let request = spawn_local(rig.request(Method::GET, "/").send_body(NoBody::new()));
+    until(|| rig.activity().waiting_since.is_some()).await;
+    let since = rig.activity().waiting_since.unwrap();
+    assert!(start <= since && since < next, "it is the first one's");
+    request.abort();
+}
+
+#[actix_rt::test]
+async fn bytes_of_a_reply_are_progress() {
+    let replica = Replica::new(|mut peer, _| async move {
+        peer.head().await;
+        peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        loop {
+            peer.say("1\r\nx\r\n").await;
+            sleep(PAUSE).await;
+        }
+    })
+    .await;
+    let rig = Rig::new(&replica);
+    let mut reply = soon(rig.request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
+    let reading = spawn_local(async move { while let Some(Ok(_)) = reply.next().await {} });
+    rig.progress().await;
+    rig.progress().await;
+    reading.abort();
+}
+
+#[actix_rt::test]
+async fn bytes_of_a_request_are_progress_once_it_is_a_second_old() {
+    let replica = silent().await;
+    let rig = Rig::new(&replica);
+    let chunks = stream::unfold((), |()| async {
+        sleep(PAUSE).await;
+        Some((Ok(Bytes::from_static(b"x")), ()))
+    });
+    let start = Instant::now();
+    let request =
+        spawn_local(rig.request(Method::POST, "/").send_body(body(BodySize::Stream, chunks).attempt()));
+    rig.progress().await;
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert!(rig.activity().waiting_since.is_some());
+    request.abort();
+}
+
+#[actix_rt::test]
+async fn bytes_of_a_tunnel_are_progress_in_either_direction_and_an_idle_one_shows_nothing() {
+    const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    let replica = Replica::new(|mut peer, _| async move {
+        peer.head().await;
+        peer.say(ACCEPTED).await;
+        // `t`: talk; anything else is only read.
+        loop {
+            let input = peer.first().await;
+            match input.contains(&b't') {
+                true => peer.say("x").await,
+                false if input.is_empty() => break,
+                false => {}
+            }
+        }
+    })
+    .await;
+    let rig = Rig::new(&replica);
+    let (client, sent) = mpsc::unbounded_channel::<Bytes>();
+    let sent = stream::unfold(sent, |mut sent| async { Some((Ok(sent.recv().await?), sent)) });
+    let offer = rig.request(Method::GET, "/").insert_header(("connection", "upgrade"));
+    let offer = offer.insert_header(("upgrade", "x"));
+    let offer = offer.send_body(Replay::tunnel(Payload::Stream { payload: Box::pin(sent) }).attempt());
+    let mut reply = soon(offer).await.unwrap();
+    assert_eq!(reply.status().as_u16(), 101);
+    let idle = rig.activity();
+    assert!(idle.last_progress.is_some() && idle.waiting_since.is_none());
+    // A sweep later nothing new is seen.
+    sleep(Duration::from_millis(600)).await;
+    assert_eq!(rig.activity(), idle);
+
+    client.send(Bytes::from_static(b"q")).unwrap();
+    rig.progress().await;
+    client.send(Bytes::from_static(b"t")).unwrap();
+    rig.progress().await;
+    soon(reply.next()).await.unwrap().unwrap();
+    rig.progress().await;
+}

@@ -1,0 +1,150 @@
+//! Servers that handle one request at a time: they miss heartbeats while they work, and are not replaced for that.
+
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::balancer::{Balancer, call, signal_pid};
+
+/// `/slow?SECONDS` answers after that time, `/boom` ends the server; anything else answers at once. One at a time.
+const SERVER: &str = r#"
+import http.server, os, sys, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        path, _, seconds = self.path.partition("?")
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if path == "/slow":
+            time.sleep(float(seconds))
+        if path == "/boom":
+            os._exit(3)
+        body = os.environ["SERVER_ID"].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_GET = do_POST = answer
+    def log_message(self, *args):
+        pass
+
+class Server(http.server.HTTPServer):
+    request_queue_size = 64
+
+Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+/// Serial servers; `None`, and a line that says so, without python3.
+fn serial(replicas: &str, args: &[&str]) -> Option<(tempfile::NamedTempFile, Balancer)> {
+    let mut python = Command::new("python3");
+    let found = python.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !found.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: python3 is not installed");
+        return None;
+    }
+    let script = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(script.path(), SERVER).unwrap();
+    let command = format!("python3 {}", script.path().display());
+    let args = [&["--replicas", replicas, "--replica-command", &command], args].concat();
+    let lb = Balancer::start(&args);
+    Some((script, lb))
+}
+
+fn key_of(lb: &Balancer, name: &str) -> String {
+    let chosen = |key: &String| lb.explain(key)["walk"][0]["replica"] == name;
+    (0..).map(|key: u32| key.to_string()).find(chosen).unwrap()
+}
+
+fn send(to: SocketAddr, method: &str, path: &str, key: &str) -> (u16, String) {
+    let body: &[u8] = if method == "POST" { b"body" } else { b"" };
+    let answer = call(to, method, path, &[("X-Request-Id", key)], body);
+    (answer.status, String::from_utf8_lossy(&answer.body).into_owned())
+}
+
+fn count(lb: &Balancer, metric: &str) -> u64 {
+    let text = String::from_utf8(call(lb.admin, "GET", "/metrics", &[], b"").body).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ').map(str::to_owned));
+    line.unwrap_or_else(|| panic!("no {metric}")).parse().unwrap()
+}
+
+fn assert_none_died(lb: &mut Balancer) {
+    let dead: Vec<String> = lb.log().iter().filter(|line| line.contains("replica dead")).cloned().collect();
+    assert_eq!(dead, Vec::<String>::new());
+}
+
+#[test]
+fn serial_servers_at_work_are_not_replaced_and_every_request_is_answered() {
+    let Some((_script, mut lb)) = serial("3", &[]) else { return };
+    let names = lb.names();
+    let keys: Vec<String> = names.iter().map(|name| key_of(&lb, name)).collect();
+    std::thread::scope(|scope| {
+        let to = lb.traffic;
+        let slow = [("GET", 0), ("POST", 1)].map(|(method, at)| {
+            let key = &keys[at];
+            scope.spawn(move || send(to, method, "/slow?6", key))
+        });
+        // Meanwhile others are served, by whichever server is free.
+        let start = Instant::now();
+        while slow.iter().any(|slow| !slow.is_finished()) {
+            assert!(start.elapsed() < Duration::from_secs(60), "never answered");
+            let answer = send(to, "GET", "/", &keys[2]);
+            assert_eq!(answer.0, 200, "{answer:?}");
+            std::thread::sleep(Duration::from_millis(20)); // the rate of the load
+        }
+        for slow in slow {
+            let answer = slow.join().unwrap();
+            assert_eq!(answer.0, 200, "{answer:?}");
+        }
+    });
+    assert_eq!(lb.names(), names);
+    assert_none_died(&mut lb);
+}
+
+#[test]
+fn one_serial_server_alone_keeps_its_requests_waiting_and_none_is_refused() {
+    let Some((_script, mut lb)) = serial("1", &[]) else { return };
+    std::thread::scope(|scope| {
+        let to = lb.traffic;
+        let slow = scope.spawn(move || send(to, "POST", "/slow?6", "k"));
+        lb.until("it is suspect", |lb| lb.replicas()[0]["phase"] == "suspect");
+        // It is the first choice, and no other is left.
+        assert_eq!(send(to, "GET", "/", "k"), (200, "server1".into()));
+        assert_eq!(slow.join().unwrap(), (200, "server1".into()));
+    });
+    assert_eq!(lb.names(), ["server1"]);
+    assert_none_died(&mut lb);
+}
+
+#[test]
+fn a_request_that_crashes_its_server_reaches_two_servers_at_most() {
+    let Some((_script, mut lb)) = serial("4", &["--retries", "20"]) else { return };
+    let names = lb.names();
+    let (status, body) = send(lb.traffic, "GET", "/boom", "k");
+    assert_eq!(status, 502, "{body}");
+    let left = |lb: &Balancer| {
+        let listed = lb.names();
+        (listed.len(), listed.iter().filter(|name| names.contains(name)).count())
+    };
+    lb.until("both are replaced", |lb| left(lb) == (4, 2));
+    let launched = lb.log().iter().filter(|line| line.contains("replica launched")).count();
+    assert_eq!(launched, 6);
+    assert_eq!(count(&lb, "lb_requests_not_repeated_total"), 1);
+    lb.until("it is an event", |lb| {
+        let history = call(lb.admin, "GET", "/api/history", &[], b"").json();
+        let told = |event: &&Value| event["name"] == "not_repeated";
+        let Some(event) = history["events"].as_array().unwrap().iter().find(told) else { return false };
+        assert!(event["why"].as_str().unwrap().contains("GET"), "{event}");
+        names.iter().any(|name| event["replica"] == *name)
+    });
+}
+
+#[test]
+fn a_stopped_server_for_which_nothing_waits_is_replaced() {
+    let Some((_script, mut lb)) = serial("2", &[]) else { return };
+    signal_pid(lb.pid_of("server2"), Signal::STOP);
+    lb.until("it is replaced", |lb| lb.names().len() == 2 && !lb.names().contains(&"server2".to_owned()));
+    let dead = lb.wait_for("replica dead");
+    assert!(dead.contains("server2"), "{dead}");
+}
