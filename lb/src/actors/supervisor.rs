@@ -22,7 +22,7 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::fleet::{Activity, Answer, CallId, Event, Fleet, Loads, Refusal, RouterId, Settings, View};
+use crate::fleet::{Activity, Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View};
 use crate::name::Name;
 use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
@@ -47,6 +47,7 @@ pub struct SupervisorActor {
     fleet: Fleet,
     runtime: Rc<dyn Runtime>,
     heartbeat: Heartbeat,
+    restored: Option<Record>,
     found: Vec<Found>,
     ring: Addr<RingActor>,
     journal: Addr<JournalActor>,
@@ -68,13 +69,13 @@ pub struct SupervisorActor {
 struct Did(Event);
 
 impl SupervisorActor {
-    /// Adopts what was `found` of its cluster when it starts. `serving` is told when all replicas of the target are
+    /// Adopts what was found of its cluster when it starts: the record of the target and the replicas. `serving` is told when all replicas of the target are
     /// ready for the first time.
     pub fn new(
         settings: Settings,
         heartbeat: Heartbeat,
         runtime: Rc<dyn Runtime>,
-        found: Vec<Found>,
+        (restored, found): (Option<Record>, Vec<Found>),
         (ring, journal): (Addr<RingActor>, Addr<JournalActor>),
         serving: oneshot::Sender<()>,
     ) -> Self {
@@ -82,6 +83,7 @@ impl SupervisorActor {
             fleet: Fleet::new(settings, fastrand::Rng::new()),
             runtime,
             heartbeat,
+            restored,
             found,
             ring,
             journal,
@@ -182,6 +184,9 @@ impl Actor for SupervisorActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
         ctx.add_stream(self.runtime.events());
+        if let Some(record) = self.restored.take() {
+            self.feed(Event::Restored(record), ctx);
+        }
         let found = std::mem::take(&mut self.found);
         self.feed(Event::Listed(found), ctx);
     }
@@ -192,6 +197,7 @@ impl StreamHandler<runtime::Event> for SupervisorActor {
         let event = match event {
             runtime::Event::Exited { incarnation, exit } => Event::Exited { incarnation, exit },
             runtime::Event::Terminated { incarnation } => Event::Terminated { incarnation },
+            runtime::Event::RecordLost => Event::RecordLost,
             runtime::Event::Rival { container } => Event::Rival { container },
         };
         self.feed(event, ctx);

@@ -107,6 +107,7 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let key_form = KeyForm::new(config.log_key);
     let access_log = parts::access_log(config, &key_form)?;
+    let restored = runtime.read_record().await?;
     let found = runtime.list().await?;
     let traffic_listener = listen("--listen", config.listen)?;
     let admin_listener = config.admin_listen.map(|address| listen("--admin-listen", address)).transpose()?;
@@ -119,7 +120,7 @@ pub async fn start(
         parts::fleet(config),
         parts::heartbeat(config),
         runtime,
-        found,
+        (restored, found),
         (ring.clone(), journal.clone()),
         serving_now,
     );

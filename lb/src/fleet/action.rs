@@ -9,8 +9,8 @@ use crate::runtime::Launch;
 
 #[cfg(doc)]
 use super::Event;
-use super::event::{CallId, Ticket};
-use super::{Refusal, Transition};
+use super::event::{CallId, Revision, Ticket};
+use super::{Record, Refusal, Transition};
 
 /// Something is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,14 @@ pub enum Action {
         incarnation: Incarnation,
         /// Zero: kill at once.
         grace: Duration,
+    },
+    /// Store the record of the target in the place of the one before, or remove it (`None`); answer
+    /// [`Event::Recorded`]. One write is under way at a time.
+    Record {
+        /// To be repeated in the answer.
+        revision: Revision,
+        /// The new content.
+        record: Option<Record>,
     },
     /// Answer a caller.
     Reply {

@@ -76,6 +76,7 @@ impl Fleet {
             seat.reserved_by = None;
             join.push((member.launch.seat, seat.weight, member.replica()));
         }
+        self.scaled(call);
         self.change_ring(Change::Join(join), After::Added(call, ready));
     }
 
@@ -112,6 +113,7 @@ impl Fleet {
                 self.reply(call, Err(Refusal::NoSeat(*id)));
             }
         }
+        self.scaled(call);
         self.change_ring(Change::Leave { seats, occupants: leaving.clone() }, After::Left(call, leaving));
     }
 
@@ -183,6 +185,9 @@ impl Fleet {
     }
 
     pub(super) fn reply(&mut self, call: CallId, result: Result<Answer, Refusal>) {
-        self.actions.push(Action::Reply { call, result });
+        match result {
+            Ok(answer) => self.reply_when_recorded(call, answer),
+            Err(_) => self.actions.push(Action::Reply { call, result }),
+        }
     }
 }

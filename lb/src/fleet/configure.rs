@@ -19,6 +19,9 @@ impl Fleet {
         }
         let old = std::mem::replace(&mut self.settings, settings);
         self.reweigh(&old.weights);
+        if let Some(configured) = &mut self.recorder.configured {
+            configured.weights.clone_from(&self.settings.weights);
+        }
     }
 
     /// Gives the seats whose weight is said otherwise now that weight; of the others the API's stays.
@@ -46,13 +49,17 @@ impl Fleet {
     /// Brings the number of seats to the target, as an /add or /rm would.
     pub(super) fn scale(&mut self, call: CallId, target: usize, loads: &Loads, now: Instant) {
         let joined = self.target();
+        self.recorder.scaling = Some((call, target));
         match self.seats.len() {
             present if present < target => self.add(call, target - present, Vec::new(), now),
             present if present > target && joined > 0 => {
                 let n = (present - target).min(joined);
                 self.remove(call, &Removal { n, ..Removal::default() }, loads);
             }
-            _ => self.reply_list(call),
+            _ => {
+                self.scaled(call);
+                self.reply_list(call);
+            }
         }
     }
 

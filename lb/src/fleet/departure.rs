@@ -157,7 +157,12 @@ impl Fleet {
         let waits = |after: &After| {
             matches!(after, After::Added(..) | After::Left(..) | After::Drained(..) | After::Weighed(_))
         };
-        if self.stopping && !self.halted && self.members.is_empty() && !self.tickets.values().any(waits) {
+        if self.stopping
+            && !self.halted
+            && self.members.is_empty()
+            && self.is_recorded()
+            && !self.tickets.values().any(waits)
+        {
             self.halted = true;
             self.actions.push(Action::Halted);
         }

@@ -7,7 +7,7 @@ use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
 use crate::runtime::{Error, Exit, Found, Instance};
 
-use super::Settings;
+use super::{Record, Settings};
 
 /// Which router (HTTP worker) speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +20,10 @@ pub struct CallId(pub u64);
 /// Which change of the ring an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
+
+/// Number of a write of the record of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision(pub u64);
 
 /// The routers that still have requests in flight to a replica that has left the ring.
 pub type Busy = Vec<(RouterId, Incarnation)>;
@@ -62,7 +66,9 @@ impl Activity {
 /// Something happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The first look around, and the first event: what exists of our cluster.
+    /// The record of the target that an earlier balancer has left; comes before [`Event::Listed`], if at all.
+    Restored(Record),
+    /// The first look around, and the first event but [`Event::Restored`]: what exists of our cluster.
     Listed(Vec<Found>),
     /// A launch came to an end; the replica need not listen yet. One that failed has left nothing behind.
     Launched {
@@ -144,6 +150,15 @@ pub enum Event {
         /// Which one.
         incarnation: Incarnation,
     },
+    /// A write of the record of the target has ended.
+    Recorded {
+        /// The write.
+        revision: Revision,
+        /// The reason if the runtime could not write it.
+        result: Result<(), String>,
+    },
+    /// The record of the target was removed from outside.
+    RecordLost,
     /// /add was called.
     Add {
         /// Who waits.

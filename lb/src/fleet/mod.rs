@@ -9,7 +9,9 @@
 //! - `replace`: a replica gives its seat to a new one · `rollout`: because it is outdated · `rolling`: one after the other
 //! - `departure`: drained, stopped, gone
 //! - `drain`: out of the ring by hand, and back
-//! - `adopt`: the first look around · `after`: what follows the ring's answers
+//! - `adopt`: the first look around · `target`: what it is to come to · `record`: what the next balancer goes by ·
+//!   `recorder`: when that is written
+//! - `after`: what follows the ring's answers
 //! - `change`: /add and /rm · `configure`: other settings, another target · `weight`: what a seat weighs
 //! - `refusal`: why something is not done
 //! - `view`: what people are shown · `tally`: what is counted
@@ -26,6 +28,8 @@ mod event;
 mod health;
 mod lifecycle;
 mod member;
+mod record;
+mod recorder;
 mod refusal;
 mod replace;
 mod restart;
@@ -34,6 +38,7 @@ mod rollout;
 #[cfg(test)]
 mod simulation;
 mod tally;
+mod target;
 #[cfg(test)]
 mod tests;
 mod transition;
@@ -46,8 +51,9 @@ use std::time::{Duration, Instant};
 use crate::ring::{Incarnation, Layout, SeatId, Weight};
 
 pub use action::{Action, Answer, Change};
-pub use event::{Activity, Beat, Busy, CallId, Event, Loads, Removal, RouterId, Ticket};
+pub use event::{Activity, Beat, Busy, CallId, Event, Loads, Removal, Revision, RouterId, Ticket};
 pub use member::Phase;
+pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
 pub use refusal::Refusal;
 pub use tally::Tally;
 pub use transition::{Progress, Transition};
@@ -55,6 +61,7 @@ pub use view::{MemberView, SeatView, View};
 
 use after::After;
 use member::Member;
+use recorder::Recorder;
 use restart::Restart;
 use rolling::Rolling;
 
@@ -125,6 +132,8 @@ pub struct Fleet {
     /// Under way.
     rolling: Option<Rolling>,
     tally: Tally,
+    /// The record of the target, and the answers that wait for it.
+    recorder: Recorder,
     /// Why nothing is launched or cleared away any more, and no change accepted.
     frozen: Option<Refusal>,
     stopping: bool,
@@ -169,6 +178,7 @@ impl Fleet {
             start_time: None,
             rolling: None,
             tally: Tally::default(),
+            recorder: Recorder::default(),
             frozen: None,
             stopping: false,
             halted: false,
@@ -180,6 +190,7 @@ impl Fleet {
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         self.forgive_lateness(now);
         match event {
+            Event::Restored(record) => self.recorder.restored = Some(record),
             Event::Listed(found) => self.adopt(found, now),
             Event::Launched { incarnation, result } => self.launched(incarnation, result, now),
             Event::Exited { incarnation, exit } => self.exited(incarnation, exit, now),
@@ -195,6 +206,8 @@ impl Fleet {
             Event::Suspected { router, incarnation } => self.suspected(router, incarnation, now),
             Event::Readmitted { router, incarnation } => self.judged("readmitted", router, incarnation),
             Event::Stopped { incarnation } => self.gone(incarnation),
+            Event::Recorded { revision, result } => self.recorded(revision, result, now),
+            Event::RecordLost => self.record_lost(now),
             Event::Add { call, n, names } => self.add(call, n, names, now),
             Event::Remove { call, removal, loads } => self.remove(call, &removal, &loads),
             Event::Drain { call, name } => self.drain_by_hand(call, name),
@@ -212,6 +225,7 @@ impl Fleet {
         self.tick(now);
         self.tell_suspects();
         self.announce();
+        self.record(now);
         self.halt();
         self.due = Some(self.next_wake(now));
         std::mem::take(&mut self.actions)
@@ -234,7 +248,7 @@ impl Fleet {
         let seats = seats.filter_map(|seat| seat.restart.due());
         let members = self.members.values().filter_map(|member| member.next_wake());
         let pulse = now + self.settings.heartbeat_interval;
-        seats.chain(members).fold(pulse, Instant::min)
+        seats.chain(members).chain(self.next_record()).fold(pulse, Instant::min)
     }
 
     /// What follows from the state and the time alone, whatever the event was.

@@ -1,6 +1,7 @@
 //! A seeded simulation: a world where everything goes wrong drives the fleet, and its promises are checked after each
 //! step. `LB_SEED=<n>` replays one seed; a failure prints the seed and the last events.
 
+mod crash;
 mod promises;
 mod world;
 
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::name::Name;
 use crate::ring::Layout;
+use crash::Promised;
 use world::World;
 
 const SEEDS: u64 = 300;
@@ -49,6 +51,8 @@ struct Simulation {
     rolled: bool,
     serving: usize,
     halted: usize,
+    /// What a restart has to restore.
+    promised: Promised,
     trace: VecDeque<String>,
 }
 
@@ -93,6 +97,7 @@ impl Simulation {
             rolled: false,
             serving: 0,
             halted: 0,
+            promised: Promised::default(),
             trace: VecDeque::new(),
         }
     }
@@ -100,6 +105,13 @@ impl Simulation {
     fn run(mut self) {
         let found = self.world.leftovers();
         self.feed(Event::Listed(found));
+        self.promised.begin(&self.fleet);
+        let crashes = if self.world.foreign { 0 } else { self.world.rng.usize(..6) };
+        for _ in 0..crashes {
+            let life = self.world.up_to(40_000);
+            self.pass(life);
+            self.crash();
+        }
         let chaos = Duration::from_secs(self.world.rng.u64(1..180));
         self.pass(chaos);
         if self.world.percent(70) {
@@ -164,6 +176,7 @@ impl Simulation {
     /// /add or /rm.
     fn resize(&mut self) {
         let call = self.next_call();
+        let before = self.fleet.target();
         let n = self.world.rng.usize(1..4);
         let known: Vec<Name> = self.fleet.names();
         let mut names: Vec<Name> = Vec::new();
@@ -174,6 +187,7 @@ impl Simulation {
         }
         if self.world.percent(50) {
             self.calls.insert(call, Call::Add(n));
+            self.promised.called(call, n as i64);
             self.feed(Event::Add { call, n, names });
         } else {
             self.calls.insert(call, Call::Remove(names.clone()));
@@ -181,7 +195,9 @@ impl Simulation {
             let mut load = || (self.world.rng.usize(..3), self.world.rng.usize(..3));
             let loads = seats.into_iter().map(|seat| (seat, load())).collect();
             let removal = Removal { n, names, ..Removal::default() };
+            self.promised.called(call, 0);
             self.feed(Event::Remove { call, removal, loads });
+            self.promised.removes(call, before - self.fleet.target());
         }
     }
 

@@ -8,6 +8,7 @@ mod crash_loop;
 mod drain;
 mod foreign;
 mod health;
+mod record;
 mod replace;
 mod rm;
 mod rollout;
@@ -121,6 +122,7 @@ impl Stage {
                 Event::LastWords { incarnation, line: Some("still thinking".into()) }
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
+            Action::Record { revision, .. } => Event::Recorded { revision, result: Ok(()) },
             Action::Reply { .. }
             | Action::Tell(_)
             | Action::Suspects(_)

@@ -4,13 +4,16 @@
 //!
 //! # Layout
 //! - `engine`: the calls, each bounded in time
-//! - `template`: what a container is made of · `labels`: what it says of itself
+//! - `template`: what a container is made of · `labels`: what it says of itself · `identity`: whether it is ours
+//! - `anchor`: the record of the target
 //! - `launch`: a container is made and started · `compose`: as part of a compose project
 //! - `output`: what a container writes
 //! - `watch`: the engine's events, and a look around after each break
 
+mod anchor;
 mod compose;
 mod engine;
+mod identity;
 mod labels;
 mod launch;
 mod output;
@@ -30,11 +33,14 @@ use futures::stream::{self, LocalBoxStream, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
+use self::anchor::Anchors;
 use self::engine::{Engine, Trouble};
+use self::identity::{Facts, Identity, Known, LEAVING};
 use self::labels::Labels;
 pub use self::template::Template;
 use super::logs::Printable;
 use super::{Error, Event, Found, Instance, Launch, NoLogs, Runtime, Standing, Tail, logs};
+use crate::fleet::Record;
 use crate::name::Name;
 use crate::ring::{Incarnation, Weight};
 
@@ -45,9 +51,6 @@ const STARTS: usize = 8;
 const LATER: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60), Duration::from_secs(300)];
 
-/// What a leaving container's name contains.
-const LEAVING: &str = ".leaving.";
-
 /// Starts, finds and watches the containers of one cluster.
 pub struct Docker(Rc<Inner>);
 
@@ -57,6 +60,7 @@ struct Inner {
     labels: Labels,
     image: String,
     containers: RefCell<BTreeMap<Incarnation, Container>>,
+    anchors: RefCell<Anchors>,
     starts: Semaphore,
 }
 
@@ -91,11 +95,17 @@ impl Docker {
         let image = engine.image(&template.image).await?;
         engine.network(&template.network, cluster).await?;
         Ok(Self(Rc::new(Inner {
-            labels: Labels::new(cluster, template.spec(&image), compose::labels(&engine).await),
+            labels: Labels::new(
+                cluster,
+                template.spec(&image),
+                image.clone(),
+                compose::labels(&engine).await,
+            ),
             engine,
             template,
             image,
             containers: RefCell::default(),
+            anchors: RefCell::default(),
             starts: Semaphore::new(STARTS),
         })))
     }
@@ -132,6 +142,22 @@ impl Runtime for Docker {
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
         let docker = self.0.clone();
         async move { docker.list().await }.boxed_local()
+    }
+
+    fn read_record(&self) -> LocalBoxFuture<'static, Result<Option<Record>, Error>> {
+        let docker = self.0.clone();
+        async move { docker.read_record().await }.boxed_local()
+    }
+
+    fn write_record(&self, record: Option<Record>) -> LocalBoxFuture<'static, Result<(), Error>> {
+        let docker = self.0.clone();
+        async move {
+            match record {
+                Some(record) => docker.write_record(record).await,
+                None => docker.remove_record().await,
+            }
+        }
+        .boxed_local()
     }
 
     fn last_words(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
@@ -209,11 +235,17 @@ impl Inner {
     fn found(&self, summary: &ContainerSummary) -> Option<(String, Found)> {
         let id = summary.id.clone()?;
         let labels = summary.labels.clone().unwrap_or_default();
-        let Some(launch) = labels::launch(&labels) else {
-            log::warn!("container passed over id={id} why=labels");
-            return None;
+        let Known { launch, leaving, .. } = match self.identify(summary) {
+            Identity::Replica(known) => known,
+            Identity::Anchor { .. } => return None,
+            Identity::Stranger(why) => {
+                let name =
+                    summary.names.iter().flatten().next().map_or("", |name| name.trim_start_matches('/'));
+                log::warn!("container passed over name={name} id={id} why={why}");
+                return None;
+            }
         };
-        let standing = if summary.names.iter().flatten().any(|name| name.contains(LEAVING)) {
+        let standing = if leaving {
             Standing::Leaving
         } else if self.labels.outdated(&labels) {
             Standing::Outdated
@@ -224,6 +256,12 @@ impl Inner {
         let address = networks.and_then(|networks| self.template.address(&networks));
         let instance = address.filter(|_| engine::runs(summary)).map(|ip| self.instance(id.clone(), ip));
         Some((id, Found { launch, weight: Weight::DEFAULT, instance, standing }))
+    }
+
+    /// What a listed container is to this cluster.
+    fn identify(&self, summary: &ContainerSummary) -> Identity {
+        let labels = summary.labels.clone().unwrap_or_default();
+        identity::identify(self.labels.cluster(), &Facts::listed(summary, &labels))
     }
 
     /// Removes a container; an engine that cannot now is asked again later.
@@ -258,9 +296,6 @@ impl Inner {
     }
 
     fn container_name(&self, name: &Name) -> String {
-        match self.labels.cluster() {
-            "default" => name.container(),
-            cluster => format!("{cluster}-{}", name.container()),
-        }
+        identity::container_name(self.labels.cluster(), name)
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::{Error, Event, Exit, Found, Heartbeat, Instance, Launch, NoLogs, Runtime, Tail, logs};
-use crate::fleet::Beat;
+use crate::fleet::{Beat, Record};
 use crate::ring::{Incarnation, Replica};
 
 /// A handle of the script; clones share it. A test keeps one and gives another to the supervisor.
@@ -53,6 +53,7 @@ pub enum Health {
 
 struct Script {
     found: Vec<Found>,
+    record: Option<Record>,
     outcomes: VecDeque<Outcome>,
     health_at_start: Health,
     stops_take: Duration,
@@ -72,6 +73,7 @@ impl Fake {
         let running = alive.map(|found| (found.launch.incarnation, Health::Good)).collect();
         Self(Rc::new(RefCell::new(Script {
             found,
+            record: None,
             outcomes: VecDeque::new(),
             health_at_start: Health::Good,
             stops_take: Duration::ZERO,
@@ -92,6 +94,11 @@ impl Fake {
     /// The health of replicas that start from now on; good unless told otherwise.
     pub fn start_with(&self, health: Health) {
         self.0.borrow_mut().health_at_start = health;
+    }
+
+    /// The record of the target that is stored.
+    pub fn record(&self) -> Option<Record> {
+        self.0.borrow().record.clone()
     }
 
     /// How long the stops to come take; no time unless told otherwise.
@@ -213,6 +220,19 @@ impl Runtime for Fake {
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
         ready(Ok(self.0.borrow().found.clone())).boxed_local()
+    }
+
+    fn read_record(&self) -> LocalBoxFuture<'static, Result<Option<Record>, Error>> {
+        ready(Ok(self.record())).boxed_local()
+    }
+
+    fn write_record(&self, record: Option<Record>) -> LocalBoxFuture<'static, Result<(), Error>> {
+        let fake = self.clone();
+        async move {
+            fake.0.borrow_mut().record = record;
+            Ok(())
+        }
+        .boxed_local()
     }
 
     fn logs(

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::LocalBoxStream;
 
-use crate::fleet::Beat;
+use crate::fleet::{Beat, Record};
 use crate::name::Name;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
 use crate::upstream::{ProbeRequest, probe};
@@ -90,6 +90,8 @@ pub enum Event {
         /// Which one.
         incarnation: Incarnation,
     },
+    /// The record of the target was removed by something else than [`Runtime::write_record`].
+    RecordLost,
     /// Another balancer acts on our cluster: a replica has started that we know nothing of.
     Rival {
         /// What the engine calls that replica.
@@ -150,6 +152,18 @@ pub trait Runtime {
 
     /// The replicas of this cluster that exist now.
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>>;
+
+    /// The record of the target that an earlier balancer of this cluster has left; called once, before
+    /// [`list`](Self::list).
+    fn read_record(&self) -> LocalBoxFuture<'static, Result<Option<Record>, Error>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    /// Stores the record of the target in the place of the one before, or removes it (`None`). When this returns
+    /// `Ok` the record survives the balancer, if the runtime can keep one. Calls do not overlap.
+    fn write_record(&self, _: Option<Record>) -> LocalBoxFuture<'static, Result<(), Error>> {
+        Box::pin(ready(Ok(())))
+    }
 
     /// What happens from now on; called once.
     fn events(&self) -> LocalBoxStream<'static, Event>;

@@ -56,6 +56,12 @@ impl SupervisorActor {
                     Event::Stopped { incarnation }
                 });
             }
+            Action::Record { revision, record } => {
+                let written = self.runtime.write_record(record);
+                report(ctx, async move {
+                    Event::Recorded { revision, result: written.await.map_err(|error| error.to_string()) }
+                });
+            }
             Action::Reply { call, result } => {
                 // A client that has left does not undo what it asked for.
                 let _ = self.callers.remove(&call).map(|caller| caller.send(result));

@@ -50,6 +50,7 @@ impl Simulation {
                 }
             }
             Action::Reply { call, result } => {
+                self.promised.answered(*call, result.is_ok());
                 let asked = self.calls.remove(call).expect("a call that waits");
                 match (asked, result) {
                     (Call::Add(n), Ok(_)) => assert!(n <= self.settings.max_replicas),

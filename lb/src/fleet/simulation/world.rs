@@ -1,14 +1,16 @@
 //! A model world: processes, a ring and routers that do to the fleet whatever may happen to it.
 
 mod processes;
+mod records;
 mod routers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::super::*;
 use crate::runtime::Exit;
 use processes::{Health, Process};
+use records::Records;
 use routers::{Recall, Router};
 
 const ROUTERS: usize = 3;
@@ -36,12 +38,18 @@ pub struct World {
     pub left: BTreeMap<Incarnation, Instant>,
     /// When the last request to these ended.
     ended: BTreeMap<Incarnation, Instant>,
+    /// What the engine holds of the target.
+    pub records: Records,
 }
 
 /// Something that is going to happen.
 enum Happening {
     /// The fleet is told.
     Told(Event),
+    /// A replica gets its leaving name.
+    Retired(Incarnation),
+    /// A write of the record takes effect.
+    Written(Option<Record>),
     /// A router learns what has left the ring.
     Recalled(usize, Ticket),
     /// Requests begin.
@@ -70,6 +78,7 @@ impl World {
             changes: BTreeMap::new(),
             left: BTreeMap::new(),
             ended: BTreeMap::new(),
+            records: Records::default(),
         };
         world.later(Duration::ZERO, Happening::Mischief);
         world.later(Duration::ZERO, Happening::Requests);
@@ -86,6 +95,8 @@ impl World {
         let ((..), happening) = self.queue.pop_first()?;
         match happening {
             Happening::Told(event) => return Some(self.told(event)),
+            Happening::Retired(incarnation) => drop(self.records.retired.insert(incarnation)),
+            Happening::Written(record) => self.records.stored = record,
             Happening::Recalled(router, ticket) => self.recalled(router, ticket),
             Happening::Requests => self.requests(),
             Happening::RequestEnds(router, incarnation) => self.request_ends(router, incarnation),
@@ -119,6 +130,7 @@ impl World {
                 }
                 self.later(grace, Happening::Told(Event::Stopped { incarnation }));
             }
+            Action::Record { revision, record } => self.write_record(revision, record),
             Action::Reply { .. }
             | Action::Tell(_)
             | Action::Suspects(_)
@@ -145,6 +157,7 @@ impl World {
                     self.left.extend(recall.leaves.into_iter().map(|incarnation| (incarnation, self.now)));
                 }
             }
+            Event::Recorded { result, .. } => self.records.failing = result.is_err(),
             Event::Stopped { incarnation } => drop(self.processes.remove(incarnation)),
             Event::Beat { incarnation, beat: Beat::Good } => {
                 if let Some(process) = self.processes.get_mut(incarnation) {

@@ -3,8 +3,8 @@
 use super::*;
 
 #[test]
-fn what_runs_is_adopted_at_its_first_good_heartbeat_and_sets_the_target() {
-    let mut stage = Stage::new(settings());
+fn what_runs_is_adopted_at_its_first_good_heartbeat_in_its_seat() {
+    let mut stage = Stage::new(Settings { replicas: 2, ..settings() });
     stage.hold = is_ring;
     stage.feed(Event::Listed(vec![found(1, "server1", 4, true), found(3, "S5", 9, true)]));
     let seats = vec![(seat(1), Weight::DEFAULT, None), (seat(3), Weight::DEFAULT, None)];
@@ -20,7 +20,7 @@ fn what_runs_is_adopted_at_its_first_good_heartbeat_and_sets_the_target() {
 
 #[test]
 fn the_running_one_of_the_highest_incarnation_wins_and_the_rest_are_strangers() {
-    let mut stage = Stage::new(settings());
+    let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     let all = [(2, "old", 1, true), (2, "new", 3, true), (2, "ended", 5, false), (2, "older", 2, false)];
     stage.feed(Event::Listed(all.map(|(id, name, n, runs)| found(id, name, n, runs)).to_vec()));
     let stopped: BTreeSet<u64> = stage.stops().into_iter().map(|(incarnation, _)| incarnation).collect();
@@ -32,7 +32,7 @@ fn the_running_one_of_the_highest_incarnation_wins_and_the_rest_are_strangers() 
 
 #[test]
 fn an_ended_one_keeps_the_seat_until_its_replacement_exists() {
-    let mut stage = Stage::new(settings());
+    let mut stage = Stage::new(Settings { replicas: 2, ..settings() });
     stage.hold = is_launch;
     let all = [(1, "one", 1, true), (2, "first", 2, false), (2, "last", 3, false)];
     stage.feed(Event::Listed(all.map(|(id, name, n, runs)| found(id, name, n, runs)).to_vec()));
@@ -49,7 +49,7 @@ fn an_ended_one_keeps_the_seat_until_its_replacement_exists() {
 
 #[test]
 fn an_adopted_one_that_never_answers_is_replaced() {
-    let mut stage = Stage::new(settings());
+    let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     stage.hang(4);
     stage.feed(Event::Listed(vec![found(1, "server1", 4, true)]));
     stage.pass(32 * SECOND);
@@ -59,7 +59,7 @@ fn an_adopted_one_that_never_answers_is_replaced() {
 
 #[test]
 fn what_was_leaving_is_stopped_and_its_seat_does_not_count() {
-    let mut stage = Stage::new(settings());
+    let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     let leaving = |id, called, incarnation, runs| Found {
         standing: Standing::Leaving,
         ..found(id, called, incarnation, runs)

@@ -24,7 +24,7 @@ fn seats_join_with_their_weights() {
     assert_eq!(joined(&stage, stage.changes().len() - 1), [(4, 100), (5, 300)]);
     assert_eq!(stage.fleet.view().seats[4].weight.get(), 300);
 
-    let mut stage = Stage::new(settings);
+    let mut stage = Stage::new(Settings { replicas: 2, ..settings });
     stage.feed(Event::Listed(vec![found(1, "a", 1, true), found(5, "b", 2, false)]));
     assert_eq!(joined(&stage, 0), [(1, 100), (5, 300)]);
 }

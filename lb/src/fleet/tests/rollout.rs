@@ -85,7 +85,7 @@ fn if_it_dies_first_its_successor_is_its_replacement() {
 
 #[test]
 fn it_waits_for_the_rest_of_the_fleet() {
-    let mut stage = Stage::new(settings());
+    let mut stage = Stage::new(Settings { replicas: 2, ..settings() });
     let one = Found { standing: Standing::Outdated, ..found(1, "one", 1, true) };
     stage.hang(2);
     stage.feed(Event::Listed(vec![one, found(2, "two", 2, true)]));

@@ -193,7 +193,7 @@ impl Engine {
         let of = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
         let filters = HashMap::from([
             ("type", of(&["container"])),
-            ("event", of(&["die", "kill", "start"])),
+            ("event", of(&["destroy", "die", "kill", "start"])),
             ("label", of(&[&format!("{}={cluster}", labels::CLUSTER)])),
         ]);
         let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());

@@ -13,11 +13,18 @@ const SEAT: &str = "lb.seat";
 const NAME: &str = "lb.name";
 const INCARNATION: &str = "lb.incarnation";
 const SPEC: &str = "lb.spec";
+/// Id of the image that a container was made of. A copy of the container (`docker commit`) has another one.
+pub(super) const IMAGE: &str = "lb.image";
+/// The record of the target, on an anchor.
+pub(super) const RECORD: &str = "lb.record";
+/// The version of the record; the highest counts.
+const VERSION: &str = "lb.record.version";
 
 /// The labels that all our containers have in common.
 pub(super) struct Labels {
     cluster: String,
     spec: String,
+    image: String,
     balancer: String,
     /// What others want to see on it.
     foreign: HashMap<String, String>,
@@ -25,9 +32,9 @@ pub(super) struct Labels {
 
 impl Labels {
     /// Of this process.
-    pub fn new(cluster: &str, spec: String, foreign: HashMap<String, String>) -> Self {
+    pub fn new(cluster: &str, spec: String, image: String, foreign: HashMap<String, String>) -> Self {
         let balancer = format!("{:016x}", fastrand::u64(..));
-        Self { cluster: cluster.to_owned(), spec, balancer, foreign }
+        Self { cluster: cluster.to_owned(), spec, image, balancer, foreign }
     }
 
     pub fn cluster(&self) -> &str {
@@ -40,9 +47,22 @@ impl Labels {
             (CLUSTER, self.cluster.clone()),
             (BALANCER, self.balancer.clone()),
             (SPEC, self.spec.clone()),
+            (IMAGE, self.image.clone()),
             (SEAT, launch.seat.to_string()),
             (NAME, launch.name.to_string()),
             (INCARNATION, launch.incarnation.to_string()),
+        ];
+        let ours = labels.into_iter().map(|(key, value)| (key.to_owned(), value));
+        ours.chain(self.foreign.clone()).collect()
+    }
+
+    /// The labels of an anchor. It has no [`BALANCER`]: it is no container that a launch gave up.
+    pub fn of_anchor(&self, version: u64, record: &str) -> HashMap<String, String> {
+        let labels = [
+            (CLUSTER, self.cluster.clone()),
+            (IMAGE, self.image.clone()),
+            (VERSION, version.to_string()),
+            (RECORD, record.to_owned()),
         ];
         let ours = labels.into_iter().map(|(key, value)| (key.to_owned(), value));
         ours.chain(self.foreign.clone()).collect()
@@ -57,6 +77,11 @@ impl Labels {
     pub fn made(&self, labels: &HashMap<String, String>) -> bool {
         labels.get(BALANCER) == Some(&self.balancer)
     }
+}
+
+/// The version of an anchor's record; `None`: not an anchor.
+pub(super) fn version(labels: &HashMap<String, String>) -> Option<u64> {
+    labels.get(VERSION)?.parse().ok()
 }
 
 /// What a container was launched as; `None`: not by a balancer.
@@ -75,7 +100,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let labels = |spec: &str| Labels::new("c", spec.into(), HashMap::from([("x".into(), "y".into())]));
+        let labels =
+            |spec: &str| Labels::new("c", spec.into(), "i".into(), HashMap::from([("x".into(), "y".into())]));
         let (labels, twin, other) = (labels("s"), labels("s"), labels("t"));
         let launch = Launch {
             seat: SeatId::new(7).unwrap(),

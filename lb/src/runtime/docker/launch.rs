@@ -6,7 +6,8 @@ use tokio::time::sleep;
 
 use super::super::{Error, Instance, Launch};
 use super::engine::Trouble;
-use super::{Container, Inner, LATER, State, labels};
+use super::identity::Identity;
+use super::{Container, Inner, LATER, State};
 use crate::name::Name;
 use crate::ring::Incarnation;
 
@@ -97,9 +98,9 @@ impl Inner {
         for pause in LATER {
             sleep(pause).await;
             for summary in self.engine.list(self.labels.cluster()).await.unwrap_or_default() {
+                let Identity::Replica(replica) = self.identify(&summary) else { continue };
                 let labels = summary.labels.unwrap_or_default();
-                let known = labels::launch(&labels)
-                    .is_some_and(|launch| self.containers.borrow().contains_key(&launch.incarnation));
+                let known = self.containers.borrow().contains_key(&replica.launch.incarnation);
                 if let (true, false, Some(id)) = (self.labels.made(&labels), known, summary.id) {
                     self.engine.discard(&id).await;
                 }

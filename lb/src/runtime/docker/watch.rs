@@ -1,6 +1,5 @@
 //! The engine's events, for ever; after each break a full look around for what was missed.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +10,8 @@ use tokio::time::sleep;
 
 use super::super::{Event, Exit};
 use super::engine::Trouble;
-use super::{Inner, State, engine, labels};
+use super::identity::{Facts, Identity};
+use super::{Inner, State, engine, identity};
 use crate::ring::Incarnation;
 
 /// Until the engine is asked again after a break.
@@ -52,9 +52,17 @@ impl Inner {
         let attribute = |name: &str| attributes.get(name).map(String::as_str);
         // Nobody listens to a runtime that is being dropped: then there is nothing to tell.
         match (event.action.as_deref(), self.incarnation_of(&id)) {
-            (Some("start"), None) if self.is_a_rivals(&attributes) => {
+            (Some("start"), None) if self.is_a_rivals(&Facts::of_event(&attributes)) => {
                 let container = attribute("name").unwrap_or(&id).to_owned();
                 let _ = events.send(Event::Rival { container });
+            }
+            (Some("destroy"), None) if self.is_current_anchor(&id) => {
+                let (docker, events) = (self.clone(), events.clone());
+                actix_rt::spawn(async move {
+                    if let Some(event) = docker.anchor_gone(id).await {
+                        let _ = events.send(event);
+                    }
+                });
             }
             (Some("kill"), Some(incarnation)) => {
                 let told = attribute("signal").is_some_and(|signal| ENDING.contains(&signal));
@@ -91,18 +99,23 @@ impl Inner {
         }
         let strange = |s: &&ContainerSummary| {
             let known = s.id.as_ref().is_none_or(|id| self.incarnation_of(id).is_some());
-            engine::runs(s) && !known && s.labels.as_ref().is_some_and(|labels| self.is_a_rivals(labels))
+            let is_a_rivals = |labels| self.is_a_rivals(&Facts::listed(s, labels));
+            engine::runs(s) && !known && s.labels.as_ref().is_some_and(is_a_rivals)
         };
         if let Some(rival) = summaries.iter().find(strange) {
             let container = rival.id.clone().unwrap_or_default();
             let _ = events.send(Event::Rival { container });
         }
+        if let Some(event) = self.missing_anchor(&summaries) {
+            let _ = events.send(event);
+        }
         Ok(())
     }
 
-    /// Whether the labels of a container that we do not know are a replica's, and not of our making.
-    fn is_a_rivals(&self, labels: &HashMap<String, String>) -> bool {
-        labels::launch(labels).is_some() && !self.labels.made(labels)
+    /// Whether a container that is not known is a replica of this cluster (no copy of one), and not of our making.
+    fn is_a_rivals(&self, facts: &Facts) -> bool {
+        let is_replica = matches!(identity::identify(self.labels.cluster(), facts), Identity::Replica(_));
+        is_replica && !self.labels.made(facts.labels)
     }
 
     /// Marks the end of a container; false if it is told already, or our own doing.

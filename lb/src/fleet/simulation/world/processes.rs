@@ -45,6 +45,7 @@ impl World {
                 };
                 let runs = self.percent(70);
                 if runs || !foreign {
+                    self.records.launches.insert(launch.incarnation, launch.clone());
                     self.begin(launch.incarnation, runs, Duration::ZERO);
                 }
                 let instance = runs.then(|| instance(launch.incarnation));
@@ -99,6 +100,7 @@ impl World {
         }
         let listens = if self.foreign { Duration::ZERO } else { delay + self.up_to(2000) };
         self.begin(incarnation, true, listens);
+        self.records.launches.insert(incarnation, launch.clone());
         if self.rare(3)
             && let Some(process) = self.processes.get_mut(&incarnation)
         {
@@ -232,6 +234,13 @@ impl World {
         let well = |p: &&Process| p.running && p.health == Health::Well && self.now > p.since + LATE;
         self.processes.get(&incarnation).filter(well).is_some()
     }
+}
+
+/// A replica as a balancer that starts finds it.
+pub(super) fn found(launch: Launch, running: bool, leaving: bool) -> Found {
+    let instance = running.then(|| instance(launch.incarnation));
+    let standing = if leaving { Standing::Leaving } else { Standing::Current };
+    Found { launch, weight: Weight::DEFAULT, instance, standing }
 }
 
 fn instance(incarnation: Incarnation) -> Instance {

@@ -33,6 +33,10 @@ impl World {
             Change::Handover { from, .. } => vec![*from],
             _ => Vec::new(),
         };
+        for incarnation in &leaves {
+            let takes = self.up_to(20);
+            self.later(takes, Happening::Retired(*incarnation));
+        }
         let (mut gone, mut back) = (Vec::new(), None);
         match change {
             Change::Join(seats) => {

@@ -1,0 +1,196 @@
+//! When the record of the target is written, and which answers wait for that.
+//!
+//! A change is written when it is decided; an /add is decided when all of its replicas are ready. One write is under
+//! way at a time and contains everything decided so far, so changes in quick succession share writes. A successful
+//! call is answered after a write that contains its change. If the runtime cannot write, that is logged once, calls are
+//! answered all the same (their changes are in force), and the write is tried again every [`RETRY`].
+
+use std::time::{Duration, Instant};
+
+use super::action::{Action, Answer};
+use super::event::{CallId, Revision};
+use super::record::{Configured, Cordoned, Record, SeatRecord};
+use super::{Fleet, Ownership, Refusal, Seat};
+
+/// The pause after a failed write.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The pause before a record that was removed from outside is written again: what removed it may be about to end the
+/// balancer too.
+const LOST: Duration = Duration::from_secs(1);
+
+/// State of the record in the runtime, and what waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    /// The record of an earlier balancer, until the replicas are listed.
+    pub restored: Option<Record>,
+    /// The configured values that the present seats take account of; `None` before the replicas are listed.
+    pub configured: Option<Configured>,
+    /// The call that is to bring the number of seats to this new value of `--replicas`.
+    pub scaling: Option<(CallId, usize)>,
+    stored: Stored,
+    /// Content of the write that is under way; `Some(None)` removes the record.
+    writing: Option<Option<Record>>,
+    /// The number of writes so far, the one under way included.
+    revision: u64,
+    /// The latest write failed.
+    failing: bool,
+    /// No write before this time.
+    not_before: Option<Instant>,
+    /// Answers that wait for the write with this number; 0: not decided yet.
+    waiting: Vec<(u64, CallId, Answer)>,
+}
+
+/// What the runtime holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Stored {
+    /// A write failed, or the record was removed: it may hold anything.
+    #[default]
+    Unknown,
+    Known(Option<Record>),
+}
+
+impl Fleet {
+    /// Takes the record that the first listing goes by, and the configured values in force from now on.
+    pub(super) fn take_restored(&mut self) -> Option<Record> {
+        let restored = self.recorder.restored.take();
+        self.recorder.stored = Stored::Known(restored.clone());
+        self.recorder.configured =
+            Some(Configured { replicas: self.settings.replicas, weights: self.settings.weights.clone() });
+        restored
+    }
+
+    /// A write has ended.
+    pub(super) fn recorded(&mut self, revision: Revision, result: Result<(), String>, now: Instant) {
+        if revision.0 != self.recorder.revision {
+            return;
+        }
+        let Some(written) = self.recorder.writing.take() else { return };
+        match result {
+            Ok(()) => {
+                if std::mem::take(&mut self.recorder.failing) {
+                    log::info!("target recorded again");
+                }
+                self.recorder.stored = Stored::Known(written);
+            }
+            Err(why) => {
+                if !std::mem::replace(&mut self.recorder.failing, true) {
+                    log::error!("target not recorded why={why} retry_s={}", RETRY.as_secs());
+                }
+                self.recorder.stored = Stored::Unknown;
+                self.recorder.not_before = Some(now + RETRY);
+            }
+        }
+        self.release_answers(|needed| needed <= revision.0);
+    }
+
+    /// The record was removed from outside.
+    pub(super) fn record_lost(&mut self, now: Instant) {
+        if self.keeps_record() && self.recorder.writing.is_none() && !self.stopping {
+            log::warn!("record of the target removed by=somebody_else retry_s={}", LOST.as_secs());
+            self.recorder.stored = Stored::Unknown;
+            self.recorder.not_before = Some(now + LOST);
+        }
+    }
+
+    /// Answers a call that succeeded as soon as its change is recorded.
+    pub(super) fn reply_when_recorded(&mut self, call: CallId, answer: Answer) {
+        self.recorder.waiting.push((0, call, answer));
+    }
+
+    /// If this is the call that is to bring the number of seats to a new `--replicas`: it has done so.
+    pub(super) fn scaled(&mut self, call: CallId) {
+        let joined = self.target();
+        if let Some((_, target)) = self.recorder.scaling.take_if(|(scaling, _)| *scaling == call)
+            && target == joined
+            && let Some(configured) = &mut self.recorder.configured
+        {
+            configured.replicas = target;
+        }
+    }
+
+    /// The last step of each event: writes what has changed, and answers what is recorded.
+    pub(super) fn record(&mut self, now: Instant) {
+        if !self.keeps_record() {
+            return self.release_answers(|_| true);
+        }
+        let wanted = self.wanted_record();
+        let up_to_date = self.recorder.stored == wanted;
+        let recorder = &mut self.recorder;
+        if up_to_date {
+            recorder.not_before = None;
+        }
+        let due = recorder.not_before.is_none_or(|at| at <= now);
+        let given_up = self.stopping && recorder.failing;
+        if recorder.writing.is_none() && !up_to_date && due && !given_up {
+            let Stored::Known(record) = &wanted else { return };
+            recorder.revision += 1;
+            recorder.not_before = None;
+            recorder.writing = Some(record.clone());
+            let revision = Revision(recorder.revision);
+            self.actions.push(Action::Record { revision, record: record.clone() });
+        }
+        let recorder = &mut self.recorder;
+        let pending = match &recorder.writing {
+            _ if recorder.failing => None,
+            None => (!up_to_date).then_some(recorder.revision + 1),
+            Some(writing) if Stored::Known(writing.clone()) == wanted => Some(recorder.revision),
+            Some(_) => Some(recorder.revision + 1),
+        };
+        let Some(pending) = pending else { return self.release_answers(|_| true) };
+        for (needed, ..) in recorder.waiting.iter_mut().filter(|(needed, ..)| *needed == 0) {
+            *needed = pending;
+        }
+    }
+
+    /// Whether nothing is left to be written; a write that failed is not tried again at the end.
+    pub(super) fn is_recorded(&self) -> bool {
+        let recorder = &self.recorder;
+        let done = || recorder.failing || recorder.stored == self.wanted_record();
+        !self.keeps_record() || recorder.writing.is_none() && done()
+    }
+
+    /// When the next write is due, if it has to wait.
+    pub(super) fn next_record(&self) -> Option<Instant> {
+        self.recorder.not_before.filter(|_| self.keeps_record() && !self.stopping)
+    }
+
+    /// Servers that somebody else runs are configured, not recorded. Beside another balancer the record is the other's.
+    fn keeps_record(&self) -> bool {
+        self.settings.ownership == Ownership::Ours
+            && self.frozen != Some(Refusal::Rival)
+            && self.recorder.configured.is_some()
+    }
+
+    /// The replicas that are stopped at the end take their record with them: the next start is a first one.
+    fn wanted_record(&self) -> Stored {
+        let wanted = !self.stopping || self.settings.keep;
+        Stored::Known(wanted.then(|| self.target_record()))
+    }
+
+    /// The seats in the ring: those of an unanswered /add are not among them before all of its replicas are ready.
+    fn target_record(&self) -> Record {
+        let joined = self.seats.iter().filter(|(_, seat)| seat.joined());
+        let seats = joined
+            .map(|(id, seat)| (*id, SeatRecord { weight: seat.weight, cordoned: self.cordoned(seat) }))
+            .collect();
+        Record { configured: self.recorder.configured.clone(), seats }
+    }
+
+    fn cordoned(&self, seat: &Seat) -> Option<Cordoned> {
+        let incarnation = seat.drained?;
+        let name = self.members.get(&incarnation)?.launch.name.clone();
+        Some(Cordoned { name, incarnation })
+    }
+
+    fn release_answers(&mut self, is_recorded: impl Fn(u64) -> bool) {
+        let waiting = std::mem::take(&mut self.recorder.waiting);
+        for (needed, call, answer) in waiting {
+            if is_recorded(needed) {
+                self.actions.push(Action::Reply { call, result: Ok(answer) });
+            } else {
+                self.recorder.waiting.push((needed, call, answer));
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The target of a start: the record's, as far as the configured values are those that it was made with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ring::{SeatId, Weight};
+use crate::runtime::Found;
+
+use super::record::{Configured, Record, SeatRecord};
+use super::{Fleet, Ownership};
+
+type Target = BTreeMap<SeatId, SeatRecord>;
+
+impl Fleet {
+    /// The seats that there are to be, given the replicas `found`. `--replicas` counts if there is no record, or if it
+    /// is another than at the time of the record; otherwise the recorded seats. The weights likewise, seat by seat.
+    /// If somebody else runs the replicas, all that are found.
+    pub(super) fn initial_target(&self, record: Option<Record>, found: &[Found]) -> Target {
+        let of_found = found.iter().map(|found| {
+            let weight = self.weight_of(found.launch.seat).unwrap_or(found.weight);
+            (found.launch.seat, SeatRecord { weight, cordoned: None })
+        });
+        if self.settings.ownership == Ownership::Foreign {
+            return of_found.collect();
+        }
+        let (seats, n) = match record {
+            None => (of_found.collect(), self.settings.replicas),
+            Some(Record { configured: None, mut seats }) => {
+                for (id, seat) in &mut seats {
+                    seat.weight = self.weight_of(*id).unwrap_or(seat.weight);
+                }
+                let n = seats.len();
+                (seats, n)
+            }
+            Some(Record { configured: Some(configured), seats }) => {
+                let holds = configured.replicas == self.settings.replicas;
+                let n = if holds { seats.len() } else { self.settings.replicas };
+                (self.with_configured_weights(seats, &configured), n)
+            }
+        };
+        if n > self.settings.max_replicas {
+            log::warn!("target lowered recorded={n} max_replicas={}", self.settings.max_replicas);
+        }
+        let target = self.resized(seats, n.min(self.settings.max_replicas), found);
+        let weights = target.iter().map(|(id, seat)| (*id, seat.weight)).collect();
+        match self.settings.layout.check_room(&weights) {
+            Ok(()) => target,
+            Err(why) => {
+                log::error!(
+                    "recorded seats and weights dropped replicas={} why={why}",
+                    self.settings.replicas
+                );
+                self.resized(Target::new(), self.settings.replicas, found)
+            }
+        }
+    }
+
+    /// A weight whose configured value is another than at the time of the record is the configured one.
+    fn with_configured_weights(&self, seats: Target, then: &Configured) -> Target {
+        let weigh = |(id, mut seat): (SeatId, SeatRecord)| {
+            if then.weights.get(&id).copied() != self.weight_of(id) {
+                seat.weight = self.weight_of(id).unwrap_or(Weight::DEFAULT);
+            }
+            (id, seat)
+        };
+        seats.into_iter().map(weigh).collect()
+    }
+
+    /// `n` of these seats: those with a running replica that is not drained first, in ascending order; or these and
+    /// the smallest free ones.
+    fn resized(&self, seats: Target, n: usize, found: &[Found]) -> Target {
+        let running: BTreeSet<SeatId> =
+            found.iter().filter(|found| found.instance.is_some()).map(|found| found.launch.seat).collect();
+        let free: Vec<SeatId> =
+            (1..).filter_map(SeatId::new).filter(|id| !seats.contains_key(id)).take(n).collect();
+        let mut seats: Vec<(SeatId, SeatRecord)> = seats.into_iter().collect();
+        seats.sort_by_key(|(id, seat)| (!running.contains(id) || seat.cordoned.is_some(), *id));
+        let new = free.into_iter().map(|id| {
+            let weight = self.weight_of(id).unwrap_or(Weight::DEFAULT);
+            (id, SeatRecord { weight, cordoned: None })
+        });
+        seats.into_iter().chain(new).take(n).collect()
+    }
+}
