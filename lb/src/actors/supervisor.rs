@@ -32,8 +32,9 @@ use super::router;
 
 use act::report;
 pub use message::{
-    Add, Attach, Close, Configure, Drain, Idle, Kill, List, NotRead, Observe, Plan, Read, Readmission, Ready,
-    Remove, Replace, RollingReplace, State, Stop, Suspicion, Undrain, Way, Ways, Weigh,
+    Add, AddUpstream, Attach, Close, Configure, Drain, Idle, Kill, List, NotRead, Observe, Plan, Read,
+    Readmission, Ready, Remove, RemoveUpstream, Replace, RollingReplace, State, Stop, Suspicion, Undrain,
+    Way, Ways, Weigh,
 };
 pub use start_time::StartTime;
 
@@ -176,6 +177,7 @@ impl StreamHandler<runtime::Event> for SupervisorActor {
             runtime::Event::Exited { incarnation, exit } => Event::Exited { incarnation, exit },
             runtime::Event::Terminated { incarnation } => Event::Terminated { incarnation },
             runtime::Event::Rival { container } => Event::Rival { container },
+            runtime::Event::Resolved { seat, id, addresses } => Event::Resolved { seat, id, addresses },
         };
         self.feed(event, ctx);
     }

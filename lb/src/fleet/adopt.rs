@@ -21,7 +21,12 @@ impl Fleet {
         for stranger in leaving {
             self.stop_stranger(stranger, now);
         }
-        if found.is_empty() {
+        if self.settings.ownership == Ownership::Foreign {
+            let upstreams = self.settings.upstreams.clone();
+            for (id, upstream) in (1..).filter_map(SeatId::new).zip(upstreams) {
+                self.make_external_seat(id, upstream, now);
+            }
+        } else if found.is_empty() {
             self.make_seats(now);
         } else {
             self.take_seats(found, now);
@@ -46,7 +51,7 @@ impl Fleet {
         for found in found {
             by_seat.entry(found.launch.seat).or_default().push(found);
         }
-        if by_seat.len() != self.settings.replicas && self.settings.ownership == Ownership::Ours {
+        if by_seat.len() != self.settings.replicas {
             log::warn!("seats found={} replicas={} kept=found", by_seat.len(), self.settings.replicas);
         }
         for (id, mut of_seat) in by_seat {
@@ -60,7 +65,6 @@ impl Fleet {
             if chosen.instance.is_some() {
                 seat.candidate = Some(chosen.launch.incarnation);
             } else {
-                seat.name = self.lasting_name(&chosen.launch.name);
                 seat.restart.plan(Duration::ZERO, now);
             }
             self.take_in(chosen, now);
@@ -81,7 +85,7 @@ impl Fleet {
         member.outdated = found.standing == Standing::Outdated;
         if !member.running {
             member.phase = Phase::Dead;
-        } else if self.settings.ownership == Ownership::Ours {
+        } else {
             member.start_deadline = Some(now + self.settings.start_timeout);
         }
         member.instance = found.instance;

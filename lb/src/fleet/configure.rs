@@ -19,6 +19,7 @@ impl Fleet {
         }
         let old = std::mem::replace(&mut self.settings, settings);
         self.reweigh(&old.weights);
+        self.configure_upstreams(&old.upstreams, now);
     }
 
     /// Gives the seats whose weight is said otherwise now that weight; of the others the API's stays.

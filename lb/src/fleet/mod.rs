@@ -11,6 +11,7 @@
 //! - `drain`: out of the ring by hand, and back
 //! - `adopt`: the first look around · `after`: what follows the ring's answers
 //! - `change`: /add and /rm · `configure`: other settings, another target · `weight`: what a seat weighs
+//! - `external`: servers that are not managed by the balancer · `upstreams`: their list, changed live
 //! - `refusal`: why something is not done
 //! - `view`: what people are shown · `tally`: what is counted
 //! - `transition`: what is told of all this
@@ -23,6 +24,7 @@ mod configure;
 mod departure;
 mod drain;
 mod event;
+mod external;
 mod health;
 mod lifecycle;
 mod member;
@@ -37,6 +39,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod transition;
+mod upstreams;
 mod view;
 mod weight;
 
@@ -44,9 +47,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::ring::{Incarnation, Layout, SeatId, Weight};
+use crate::runtime::Upstream;
 
 pub use action::{Action, Answer, Change};
 pub use event::{Beat, Busy, CallId, Event, Loads, Removal, RouterId, Ticket};
+pub use external::Vacancy;
 pub use member::Phase;
 pub use refusal::Refusal;
 pub use tally::Tally;
@@ -54,6 +59,7 @@ pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
 use after::After;
+use external::External;
 use member::Member;
 use restart::Restart;
 use rolling::Rolling;
@@ -69,6 +75,8 @@ pub struct Settings {
     pub weights: BTreeMap<SeatId, Weight>,
     /// Whether we run the replicas, or somebody else does and we only watch.
     pub ownership: Ownership,
+    /// The configured external servers, in the order of their seats; empty if we run the replicas.
+    pub upstreams: Vec<Upstream>,
     /// Time between two heartbeats of a replica.
     pub heartbeat_interval: Duration,
     /// Missed heartbeats after which a replica is suspect.
@@ -140,6 +148,10 @@ struct Seat {
     replacing: Option<CallId>,
     /// Vacant because this replica was drained by hand; it may have died since. Not refilled until that is taken back.
     drained: Option<Incarnation>,
+    /// Its external server, if we do not run the replicas.
+    external: Option<External>,
+    /// Why it is vacant; `None` if it is not, or if nothing was tried yet.
+    vacancy: Option<Vacancy>,
     /// Vacant because its replica hung: while it is, no second one is replaced in a mass hang.
     hung: bool,
 }
@@ -175,6 +187,9 @@ impl Fleet {
             Event::Launched { incarnation, result } => self.launched(incarnation, result, now),
             Event::Exited { incarnation, exit } => self.exited(incarnation, exit, now),
             Event::Terminated { incarnation } => self.terminated(incarnation),
+            Event::Resolved { seat, id, addresses } => self.resolved(seat, &id, addresses, now),
+            Event::AddUpstream { call, upstream } => self.add_upstream(call, upstream, now),
+            Event::RemoveUpstream { call, name } => self.remove_upstream(call, &name),
             Event::Rival { container } => self.rival(&container),
             Event::Beat { incarnation, beat } => self.beat(incarnation, beat, now),
             Event::Answered { incarnation, last_reply } => self.answered(incarnation, last_reply, now),
@@ -285,6 +300,8 @@ impl Seat {
             restart: Restart::default(),
             replacing: None,
             drained: None,
+            external: None,
+            vacancy: None,
             hung: false,
         }
     }

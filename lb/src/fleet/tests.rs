@@ -109,7 +109,11 @@ impl Stage {
                 Event::LastWords { incarnation, line: Some("still thinking".into()) }
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
-            Action::Reply { .. } | Action::Tell(_) | Action::Serving | Action::Halted => return None,
+            Action::Assign { .. }
+            | Action::Reply { .. }
+            | Action::Tell(_)
+            | Action::Serving
+            | Action::Halted => return None,
         })
     }
 
@@ -253,6 +257,7 @@ fn settings() -> Settings {
         max_replicas: 8,
         weights: BTreeMap::new(),
         ownership: Ownership::Ours,
+        upstreams: Vec::new(),
         heartbeat_interval: 500 * MS,
         heartbeat_failures: 3,
         replace_after: 3 * SECOND,

@@ -13,7 +13,8 @@ use super::member::Member;
 /// Something that has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Transition {
-    /// `phase` (of a replica), `ejected` or `readmitted` (by a router), `rolling` (a replacement of all), or what the
+    /// `phase` (of a replica), `ejected` or `readmitted` (by a router), `unreachable` (an external
+    /// server: its name does not resolve, or none of its addresses answers), `rolling` (a replacement of all), or what the
     /// ring's seat did: `join`, `occupy`, `handover`, `vacate`, `drain`, `weigh`, `leave`.
     pub name: &'static str,
     /// Of which seat.

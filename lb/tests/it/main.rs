@@ -38,6 +38,7 @@ mod logs;
 mod metrics;
 mod mutate;
 mod mutations;
+mod names;
 mod origin;
 mod plan;
 mod port;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::runtime::Exit;
+use crate::runtime::{Exit, Upstream};
 use processes::{Health, Process};
 use routers::{Recall, Router};
 
@@ -31,6 +31,8 @@ pub struct World {
     cursed: Option<SeatId>,
     pub ring: BTreeMap<SeatId, Option<Incarnation>>,
     routers: Vec<Router>,
+    /// `HOST:PORT` of the external servers.
+    assigned: BTreeMap<SeatId, String>,
     changes: BTreeMap<Ticket, Recall>,
     /// When the fleet was told that all routers know that these are to be drained.
     pub left: BTreeMap<Incarnation, Instant>,
@@ -67,6 +69,7 @@ impl World {
             cursed,
             ring: BTreeMap::new(),
             routers: (0..ROUTERS).map(|_| Router::default()).collect(),
+            assigned: BTreeMap::new(),
             changes: BTreeMap::new(),
             left: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -74,6 +77,12 @@ impl World {
         world.later(Duration::ZERO, Happening::Mischief);
         world.later(Duration::ZERO, Happening::Requests);
         world
+    }
+
+    /// The external servers, if the replicas are external.
+    pub fn upstreams(&mut self) -> Vec<Upstream> {
+        let n = if self.foreign { self.rng.u64(1..4) } else { 0 };
+        (1..=n).map(|n| format!("old{n}=10.0.0.{n}:80").parse().expect("an upstream")).collect()
     }
 
     /// When something happens next.
@@ -119,6 +128,11 @@ impl World {
                     process.stopping = true;
                 }
                 self.later(grace, Happening::Told(Event::Stopped { incarnation }));
+            }
+            Action::Assign { seat, upstream } => {
+                if let Some(upstream) = upstream {
+                    self.assigned.insert(seat, upstream.authority());
+                }
             }
             Action::Reply { .. } | Action::Tell(_) | Action::Serving | Action::Halted => {}
         }
