@@ -22,7 +22,9 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::fleet::{Activity, Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View};
+use crate::fleet::{
+    Activity, Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View,
+};
 use crate::name::Name;
 use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
@@ -34,8 +36,9 @@ use super::router::{self, Loaded};
 
 use act::report;
 pub use message::{
-    Add, Attach, Close, Configure, Drain, Idle, Kill, List, NotRead, NotRepeated, Observe, Plan, Read,
-    Readmission, Ready, Remove, Replace, RollingReplace, State, Stop, Suspicion, Undrain, Way, Ways, Weigh,
+    Add, AddUpstream, Attach, Close, Configure, Drain, Idle, Kill, List, NotRead, NotRepeated, Observe, Plan,
+    Read, Readmission, Ready, Remove, RemoveUpstream, Replace, RollingReplace, State, Stop, Suspicion,
+    Undrain, Way, Ways, Weigh,
 };
 pub use start_time::StartTime;
 
@@ -199,6 +202,7 @@ impl StreamHandler<runtime::Event> for SupervisorActor {
             runtime::Event::Terminated { incarnation } => Event::Terminated { incarnation },
             runtime::Event::RecordLost => Event::RecordLost,
             runtime::Event::Rival { container } => Event::Rival { container },
+            runtime::Event::Resolved { seat, id, addresses } => Event::Resolved { seat, id, addresses },
         };
         self.feed(event, ctx);
     }

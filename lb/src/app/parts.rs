@@ -41,7 +41,7 @@ pub async fn runtime(config: &Config, executable: PathBuf) -> Result<Rc<dyn Runt
         RuntimeConfig::Docker { socket, template } => {
             Rc::new(Docker::connect(socket, config.cluster.as_str(), template.clone()).await?)
         }
-        RuntimeConfig::Static { upstreams } => Rc::new(Fixed::new(upstreams.clone())),
+        RuntimeConfig::Static { .. } => Rc::new(Fixed::new()),
     })
 }
 
@@ -53,6 +53,10 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
         ownership: match config.runtime {
             RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Ownership::Ours,
             RuntimeConfig::Static { .. } => Ownership::Foreign,
+        },
+        upstreams: match &config.runtime {
+            RuntimeConfig::Static { upstreams } => upstreams.clone(),
+            RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Vec::new(),
         },
         heartbeat_interval: config.heartbeat.interval,
         heartbeat_failures: config.heartbeat.failures,

@@ -13,7 +13,7 @@ use crate::access_log::AccessLog;
 use crate::actors::gate::{self, GateActor};
 use crate::actors::guard::Guard;
 use crate::actors::supervisor::{self, SupervisorActor};
-use crate::config::{Config, Control, Difference, NotReloaded, Source};
+use crate::config::{Config, Control, Difference, NotReloaded, RuntimeConfig, Source};
 use crate::http::admin::Reload;
 use crate::http::control::LiveLimits;
 use crate::log_key::KeyForm;
@@ -86,7 +86,8 @@ impl ReloadActor {
             entry::tell(token);
         }
         // Only another value in the file is a wish: what the API did meanwhile stays otherwise.
-        let target = (config.replicas != self.config.replicas).then_some(config.replicas);
+        let external = matches!(config.runtime, RuntimeConfig::Static { .. });
+        let target = (!external && config.replicas != self.config.replicas).then_some(config.replicas);
         if let (Some(token), true) = (&config.admin_token, config.admin_token != self.config.admin_token) {
             self.told.gate.do_send(gate::Change(token.clone()));
         }

@@ -8,6 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use crate::config::count;
 use crate::name::Name;
 use crate::ring::Layout;
+use crate::runtime;
 use crate::url::Url;
 
 // From here on the doc comments of arguments are the help texts.
@@ -62,8 +63,43 @@ pub enum Call {
     Weight(Weigh),
     /// Replace all replicas, one after the other; ends at once
     RollingReplace,
+    /// Add or remove an external server (--runtime static)
+    #[command(subcommand)]
+    Upstream(Upstream),
     /// Read the configuration file again; shows what has changed, and what needs a restart
     Reload,
+}
+
+/// A change of the external servers.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
+pub enum Upstream {
+    /// Add an external server; ends when requests reach it, or with the reason why its seat is vacant
+    Add {
+        /// Where it listens
+        #[arg(value_name = "[NAME=]HOST:PORT[*WEIGHT]")]
+        upstream: runtime::Upstream,
+
+        /// Show what would move, without making the change
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Remove an external server with its seat; ends when no request reaches it any more
+    Rm {
+        /// Its configured name
+        name: Name,
+
+        /// Show what would move, without making the change
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Upstream {
+    /// Whether only the plan is asked for.
+    pub fn is_dry_run(&self) -> bool {
+        let (Self::Add { dry_run, .. } | Self::Rm { dry_run, .. }) = self;
+        *dry_run
+    }
 }
 
 /// Another weight.

@@ -28,9 +28,9 @@ pub type Stream = ClientResponse;
 pub struct Request {
     /// Path and query.
     pub target: String,
-    /// GET, POST or PUT.
+    /// GET, POST, PUT or DELETE.
     pub method: Method,
-    /// The JSON of a POST or PUT, if there is one.
+    /// The JSON of a POST, PUT or DELETE, if there is one.
     pub body: Option<Value>,
     /// The longest wait for the answer, if there is one.
     pub patience: Option<Duration>,
@@ -78,6 +78,11 @@ impl Request {
     /// A question that replaces something.
     pub fn put(target: impl Into<String>, body: Value) -> Self {
         Self { method: Method::PUT, body: Some(body), ..Self::get(target) }
+    }
+
+    /// A removal with a body.
+    pub fn delete(target: impl Into<String>, body: Value) -> Self {
+        Self { method: Method::DELETE, ..Self::post(target, body) }
     }
 
     /// A change without more to say.

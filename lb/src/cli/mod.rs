@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - `args`: the subcommands · `client`: the call · `table`: columns
-//! - `status`, `explain`, `hot_keys`, `plan`, `change`, `steer`, `reload`: what each sends, and how people read the answer
+//! - `status`, `explain`, `hot_keys`, `plan`, `change`, `upstream`, `steer`, `reload`: what each sends, and how people read the answer
 //! - `events`, `logs`: streams, printed as they come
 
 mod args;
@@ -17,12 +17,13 @@ mod reload;
 mod status;
 mod steer;
 mod table;
+mod upstream;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 pub(crate) use args::Target;
-pub use args::{Call, Change, Logs, Plan, Weigh};
+pub use args::{Call, Change, Logs, Plan, Upstream, Weigh};
 use client::{Asked, Error, Request};
 
 use crate::token::Token;
@@ -111,6 +112,7 @@ impl Call {
             Self::Replace { name } => steer::replica(name, "replace"),
             Self::Weight(weigh) => steer::weight(weigh),
             Self::RollingReplace => Request::command("/api/rolling-replace"),
+            Self::Upstream(call) => upstream::request(call),
             Self::Reload => reload::request(),
         })
     }
@@ -139,6 +141,8 @@ impl Call {
             Self::Weight(weigh) if weigh.dry_run => plan::read(answer),
             Self::Weight(_) => steer::weighed(answer),
             Self::RollingReplace => steer::rolling(answer),
+            Self::Upstream(call) if call.is_dry_run() => plan::read(answer),
+            Self::Upstream(_) => upstream::read(answer),
             Self::Reload => reload::read(answer),
         }
     }

@@ -41,6 +41,10 @@ struct Seat {
     weight: u32,
     slots: usize,
     replica: Option<Replica>,
+    name: Option<String>,
+    upstream: Option<String>,
+    reason: Option<String>,
+    last_error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,10 +77,13 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         Words("address"),
     ]);
     let (drained, others): (Vec<Replica>, Vec<Replica>) = others.into_iter().partition(|other| other.drained);
-    for Seat { seat, weight, slots, replica } in &seats {
+    for Seat { seat, weight, slots, replica, name: external, .. } in &seats {
         let share = 100.0 * *slots as f64 / layout.slots.max(1) as f64;
         let drained = || drained.iter().find(|drained| drained.seat == *seat);
-        let [name, phase, in_flight, id, address] = cells(replica.as_ref().or_else(drained));
+        let [mut name, phase, in_flight, id, address] = cells(replica.as_ref().or_else(drained));
+        if let (None, None, Some(external)) = (replica, drained(), external) {
+            name.clone_from(external);
+        }
         let [seat, slots, weight] = [seat.to_string(), slots.to_string(), weight.to_string()];
         table.row([seat, name, phase, in_flight, slots, format!("{share:.1} %"), weight, id, address]);
     }
@@ -90,7 +97,21 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
     let rolling = rolling.map_or_else(String::new, |Rolling { done, total }| {
         format!("\nrolling replacement: {done} of {total} are done")
     });
-    Ok(format!("{head}\nepoch {epoch}, digest {digest}{rolling}\n\n{}", table.text()))
+    let vacant = seats.iter().filter_map(Seat::vacancy).collect::<String>();
+    let vacant = if vacant.is_empty() { vacant } else { format!("\n{vacant}") };
+    Ok(format!("{head}\nepoch {epoch}, digest {digest}{rolling}\n\n{}{vacant}", table.text()))
+}
+
+impl Seat {
+    /// Why it is vacant, as a line; the last error too where it differs.
+    fn vacancy(&self) -> Option<String> {
+        let reason = self.reason.as_ref().filter(|_| self.replica.is_none())?;
+        let upstream = self.upstream.as_ref().map(|upstream| format!(" ({})", plain(upstream)));
+        let last = self.last_error.as_ref().filter(|last| *last != reason);
+        let last = last.map(|last| format!("; now: {}", plain(last)));
+        let (upstream, last) = (upstream.unwrap_or_default(), last.unwrap_or_default());
+        Some(format!("seat {}{upstream} is vacant: {}{last}\n", self.seat, plain(reason)))
+    }
 }
 
 fn cells(replica: Option<&Replica>) -> [String; 5] {
@@ -167,6 +188,24 @@ mod tests {
         assert!(text.contains("drained, dead"), "{text}");
         assert_eq!(rows.len(), 4);
         assert_eq!(rows[3][..7], ["–", "server7", "ready", "7", "–", "–", "–"]);
+    }
+
+    #[test]
+    fn a_vacant_seat_keeps_its_name_and_says_why() {
+        let state = json!({
+            "cluster": "default", "epoch": 4, "digest": "7451535ca6c03b765aae21947c171cd3", "target": 1,
+            "layout": { "name": "maglev", "slots": 512, "hash": "xxh3" }, "rolling": null, "others": [],
+            "seats": [{
+                "seat": 1, "weight": 100, "slots": 512, "replica": null, "name": "b", "upstream": "b.example:80",
+                "reason": "10.0.0.1:80: it refuses connections", "last_error": "b.example does not resolve: gone",
+            }],
+        });
+        let text = read(&state.to_string()).unwrap();
+        let row: Vec<&str> = text.lines().nth(4).unwrap().split_whitespace().collect();
+        assert_eq!(row[..3], ["1", "b", "vacant"], "{text}");
+        let why = "\n\nseat 1 (b.example:80) is vacant: 10.0.0.1:80: it refuses connections; \
+                   now: b.example does not resolve: gone\n";
+        assert!(text.ends_with(why), "{text}");
     }
 
     #[test]

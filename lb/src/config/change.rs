@@ -116,10 +116,11 @@ const SETTINGS: &[Setting] = &[
     setting!(Live, "strict-rm", strict_rm),
     setting!(Live, "trusted-proxies", trusted_proxies),
     setting!(Live, "upgrade-allow", upgrade_allow),
-    setting!("upstream", |c: &Config| match &c.runtime {
-        RuntimeConfig::Static { upstreams } => upstreams.clone(),
-        RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Vec::new(),
-    }),
+    Setting {
+        name: "upstream",
+        differs: |a, b| upstreams(a) != upstreams(b),
+        class: Class::Fleet(|a, b| a.runtime.clone_from(&b.runtime)),
+    },
     setting!("virtual-nodes", |c: &Config| ring(c).map(|(virtual_nodes, _)| virtual_nodes)),
     setting!(Fleet, "weights", weights),
     setting!("workers", |c: &Config| c.workers),
@@ -128,17 +129,19 @@ const SETTINGS: &[Setting] = &[
 impl Config {
     /// Takes over what can change live, and says what differs.
     pub fn change_to(&mut self, new: &Self) -> Difference {
-        let same_fleet = self.layout == new.layout && self.runtime == new.runtime;
+        let new_external = matches!(new.runtime, RuntimeConfig::Static { .. });
+        let both_external = new_external && matches!(self.runtime, RuntimeConfig::Static { .. });
+        let same_fleet = self.layout == new.layout && (both_external || self.runtime == new.runtime);
         let both_secret = self.admin_token.is_some() && new.admin_token.is_some();
         let mut difference = Difference::default();
         let differ = SETTINGS.iter().filter(|setting| (setting.differs)(self, new)).collect::<Vec<_>>();
         for setting in differ {
             match setting.class {
                 Class::Live(_) => difference.changed.push(setting.name),
+                // They follow from the list of upstreams.
+                Class::Fleet(_) if new_external && setting.name != "upstream" => {}
                 Class::Fleet(_) if same_fleet => difference.changed.push(setting.name),
                 Class::Secret(_) if both_secret => difference.changed.push(setting.name),
-                // The number of upstreams is nobody's to say.
-                Class::Fleet(_) if matches!(new.runtime, RuntimeConfig::Static { .. }) => {}
                 Class::Fleet(_) | Class::Secret(_) | Class::Restart => difference.restart.push(setting.name),
             }
         }
@@ -151,6 +154,13 @@ impl Config {
             }
         }
         difference
+    }
+}
+
+fn upstreams(config: &Config) -> &[crate::runtime::Upstream] {
+    match &config.runtime {
+        RuntimeConfig::Static { upstreams } => upstreams,
+        RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => &[],
     }
 }
 

@@ -114,6 +114,8 @@ fn healthcheck(settings: &Settings) -> Result<Command, Exit> {
 
 fn ask(matches: &ArgMatches, target: &ArgMatches, env: &HashMap<String, String>) -> Result<Command, Exit> {
     let call = Call::from_arg_matches(matches).map_err(|error| Exit::from(&error))?;
+    // Of `lb upstream add` the inner one.
+    let target = target.subcommand().map_or(target, |(_, inner)| inner);
     let Target { admin, admin_token_file, json } =
         Target::from_arg_matches(target).map_err(|error| Exit::from(&error))?;
     // Empty counts as absent, as for the settings.
@@ -152,7 +154,7 @@ fn command() -> clap::Command {
     let admin = all.get_arguments().filter(|arg| arg.get_long() == Some("admin-listen")).cloned();
 
     let calls = Call::augment_subcommands(new("calls"));
-    let calls = calls.get_subcommands().cloned().map(|call| Target::augment_args(call).max_term_width(100));
+    let calls = calls.get_subcommands().cloned().map(with_target);
     let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(clap::value_parser!(Shell));
 
     settings(new("lb"), ABOUT)
@@ -171,6 +173,14 @@ fn command() -> clap::Command {
         .subcommand(
             new("completions").arg(shell).about("Print a script by which a shell completes the command line"),
         )
+}
+
+/// A call with the arguments that say which balancer it goes to: of a call with subcommands, each of these has them.
+fn with_target(call: clap::Command) -> clap::Command {
+    if call.has_subcommands() {
+        return call.mut_subcommands(with_target).max_term_width(100);
+    }
+    Target::augment_args(call).max_term_width(100)
 }
 
 /// Takes every value as it is, since it may yet be overridden or override others, and names its variable.

@@ -5,18 +5,25 @@ use std::time::Duration;
 
 use crate::name::Name;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
-use crate::runtime::Launch;
+use crate::runtime::{Launch, Upstream};
 
 #[cfg(doc)]
 use super::Event;
 use super::event::{CallId, Revision, Ticket};
-use super::{Record, Refusal, Transition};
+use super::{Record, Refusal, Transition, Vacancy};
 
 /// Something is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Start a replica; answer [`Event::Launched`].
     Launch(Launch),
+    /// From now on the seat has this external server, or none; its name is resolved: [`Event::Resolved`].
+    Assign {
+        /// The seat.
+        seat: SeatId,
+        /// The server.
+        upstream: Option<Upstream>,
+    },
     /// Send a heartbeat; answer [`Event::Beat`].
     Probe(Arc<Replica>),
     /// Change the ring; answer [`Event::Ring`].
@@ -70,6 +77,8 @@ pub struct Answer {
     pub replicas: Vec<Name>,
     /// The seat and the replica that the call was about, if it was about one.
     pub about: Option<(SeatId, Name)>,
+    /// Why that seat is vacant, if it is.
+    pub vacancy: Option<Vacancy>,
 }
 
 /// A change of the ring.

@@ -23,7 +23,12 @@ impl Fleet {
         for stranger in leaving {
             self.stop_stranger(stranger, now);
         }
-        if found.is_empty() && record.is_none() {
+        if self.settings.ownership == Ownership::Foreign {
+            let upstreams = self.settings.upstreams.clone();
+            for (id, upstream) in (1..).filter_map(SeatId::new).zip(upstreams) {
+                self.make_external_seat(id, upstream, now);
+            }
+        } else if found.is_empty() && record.is_none() {
             self.make_seats(now);
         } else {
             let target = self.initial_target(record, &found);
@@ -76,7 +81,6 @@ impl Fleet {
                     seat.candidate = Some(self.take_in(chosen, now));
                 }
                 (Some(chosen), _) => {
-                    seat.name = self.lasting_name(&chosen.launch.name);
                     seat.restart.plan(Duration::ZERO, now);
                     self.take_in(chosen, now);
                 }
@@ -129,7 +133,7 @@ impl Fleet {
         member.outdated = found.standing == Standing::Outdated;
         if !member.running {
             member.phase = Phase::Dead;
-        } else if self.settings.ownership == Ownership::Ours {
+        } else {
             member.start_deadline = Some(now + self.settings.start_timeout);
         }
         member.instance = found.instance;

@@ -21,6 +21,6 @@ pub(super) enum After {
     Weighed(CallId),
     /// The dead replica gets no request any more.
     Vacated(Incarnation),
-    /// An /rm is complete; these replicas begin to drain.
-    Left(CallId, Vec<Incarnation>),
+    /// A removal is complete; these replicas begin to drain. Without a call it was another configuration.
+    Left(Option<CallId>, Vec<Incarnation>),
 }

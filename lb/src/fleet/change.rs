@@ -93,13 +93,21 @@ impl Fleet {
 
     /// Takes seats out of the ring; answered when they have left it.
     pub(super) fn remove(&mut self, call: CallId, removal: &Removal, loads: &Loads) {
-        let seats = match self.choose(removal, loads) {
-            Ok(seats) => seats,
-            Err(refusal) => return self.reply(call, Err(refusal)),
-        };
+        match self.choose(removal, loads) {
+            Ok(seats) => self.take_out(Some(call), seats),
+            Err(refusal) => self.reply(call, Err(refusal)),
+        }
+    }
+
+    /// Takes these seats out of the ring; the call, if there is one, is answered when they have left it.
+    pub(super) fn take_out(&mut self, call: Option<CallId>, seats: Vec<SeatId>) {
         let mut leaving = Vec::new();
         for id in &seats {
             let Some(seat) = self.seats.remove(id) else { continue };
+            if let Some(external) = &seat.external {
+                log::info!("upstream removed name={} seat={id}", external.upstream.name);
+                self.actions.push(Action::Assign { seat: *id, upstream: None });
+            }
             if let Some(candidate) = seat.candidate {
                 self.stop(candidate, Duration::ZERO);
             }
@@ -113,7 +121,7 @@ impl Fleet {
                 self.reply(call, Err(Refusal::NoSeat(*id)));
             }
         }
-        self.scaled(call);
+        call.into_iter().for_each(|call| self.scaled(call));
         self.change_ring(Change::Leave { seats, occupants: leaving.clone() }, After::Left(call, leaving));
     }
 
@@ -181,7 +189,7 @@ impl Fleet {
 
     pub(super) fn reply_about(&mut self, call: CallId, about: Option<(SeatId, Name)>) {
         let replicas = self.names();
-        self.reply(call, Ok(Answer { replicas, about }));
+        self.reply(call, Ok(Answer { replicas, about, vacancy: None }));
     }
 
     pub(super) fn reply(&mut self, call: CallId, result: Result<Answer, Refusal>) {

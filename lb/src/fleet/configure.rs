@@ -22,6 +22,7 @@ impl Fleet {
         if let Some(configured) = &mut self.recorder.configured {
             configured.weights.clone_from(&self.settings.weights);
         }
+        self.configure_upstreams(&old.upstreams, now);
     }
 
     /// Gives the seats whose weight is said otherwise now that weight; of the others the API's stays.

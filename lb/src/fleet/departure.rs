@@ -57,8 +57,12 @@ impl Fleet {
             created.map(|m| &m.launch).any(|l| l.seat == dead.seat && l.incarnation > dead.incarnation)
         };
         let another = |seat: &Seat, of| seat.occupant.or(seat.drained).is_some_and(|has| has != of);
+        // The configuration remembers the seat of an external server.
+        let external = |seat: &Seat, of| seat.external.is_some() && seat.drained != Some(of);
         let unneeded = |of: &Launch| {
-            self.seats.get(&of.seat).is_none_or(|seat| another(seat, of.incarnation)) || younger(of)
+            let seat = self.seats.get(&of.seat);
+            seat.is_none_or(|seat| another(seat, of.incarnation) || external(seat, of.incarnation))
+                || younger(of)
         };
         let dead = self.members.values().filter(|member| member.phase == Phase::Dead && !member.routed);
         let dead: Vec<Incarnation> =
@@ -72,8 +76,7 @@ impl Fleet {
     /// else's is only forgotten.
     pub(super) fn stop(&mut self, incarnation: Incarnation, grace: Duration) {
         if self.settings.ownership == Ownership::Foreign {
-            self.members.remove(&incarnation);
-            return;
+            return self.release_external(incarnation);
         }
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         if member.phase == Phase::Stopping {

@@ -72,7 +72,7 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         if !member.kept {
-            return self.revive(call, seat_id, name, now);
+            return self.revive(call, seat_id, now);
         }
         let Some(replica) = member.replica() else { return };
         (seat.occupant, seat.drained, seat.replacing) = (Some(incarnation), None, Some(call));

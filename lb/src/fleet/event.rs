@@ -1,11 +1,12 @@
 //! What the fleet is told.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
-use crate::runtime::{Error, Exit, Found, Instance};
+use crate::runtime::{Error, Exit, Found, Instance, Upstream};
 
 use super::{Record, Settings};
 
@@ -211,6 +212,29 @@ pub enum Event {
         seat: SeatId,
         /// How much.
         weight: Weight,
+    },
+    /// An external server is to be added.
+    AddUpstream {
+        /// The call that waits.
+        call: CallId,
+        /// The server.
+        upstream: Upstream,
+    },
+    /// An external server is to be removed with its seat.
+    RemoveUpstream {
+        /// The call that waits.
+        call: CallId,
+        /// Its configured name.
+        name: Name,
+    },
+    /// The name of an external server was resolved, or could not be.
+    Resolved {
+        /// The seat of the server.
+        seat: SeatId,
+        /// `HOST:PORT` as configured.
+        id: String,
+        /// All its addresses, at least one; or the resolver's error.
+        addresses: Result<Vec<SocketAddr>, String>,
     },
     /// From now on the rules depend on these.
     Configure(Settings),

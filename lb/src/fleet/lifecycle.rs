@@ -11,9 +11,10 @@ use crate::runtime::{Error, Exit, Instance, Launch};
 use super::action::{Action, Change};
 use super::after::After;
 use super::event::{Busy, RouterId, Ticket};
+use super::external::Loss;
 use super::member::{FIRST_PROBE, Member};
 use super::restart::STABLE;
-use super::{Fleet, Ownership, Phase, Refusal};
+use super::{Fleet, Ownership, Phase, Refusal, Seat, Vacancy};
 
 /// A replica that somebody else told to end is not replaced before: whoever did may be about to end us too.
 const TERMINATED: Duration = Duration::from_secs(1);
@@ -48,7 +49,7 @@ impl Fleet {
             .filter_map(|(id, seat)| seat.restart.take_due(now).then_some(*id))
             .collect();
         for id in due {
-            let name = self.seats.get_mut(&id).and_then(|seat| seat.name.take());
+            let name = self.seats.get_mut(&id).and_then(Seat::next_name);
             self.launch(id, name, now);
         }
     }
@@ -158,7 +159,9 @@ impl Fleet {
                 for incarnation in incarnations {
                     self.drain(incarnation, routers(&busy, incarnation), now);
                 }
-                self.reply_list(call);
+                if let Some(call) = call {
+                    self.reply_list(call);
+                }
             }
         }
     }
@@ -173,6 +176,8 @@ impl Fleet {
         member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
         if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
             seat.hung = false;
+            seat.vacancy = None;
+            Self::external_ready(seat);
         }
     }
 
@@ -183,11 +188,20 @@ impl Fleet {
         let least = if member.is_some_and(|m| m.terminated) { TERMINATED } else { Duration::ZERO };
         let served = member.is_some_and(|member| member.routed);
         let unavailable = member.is_some_and(|member| member.unavailable);
+        let address = member.and_then(|member| Some(member.instance.as_ref()?.address));
         if member.is_some_and(|member| member.kept) {
             return self.die_drained(incarnation, why);
         }
+        let external = self.settings.ownership == Ownership::Foreign;
+        let why: &dyn fmt::Display = match address {
+            Some(address) if external => &format!("{address}: {why}"),
+            _ => why,
+        };
         let Some((seat_id, name)) = self.bereave(incarnation, why) else { return };
-        let lasting = self.lasting_name(&name);
+        if external {
+            let loss = Loss { served, address, why: why.to_string() };
+            return self.external_lost(seat_id, &name, &loss, now);
+        }
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         let (failed, kept) = (!served && seat.joined(), seat.occupant.or(seat.drained).is_some());
         let outdated =
@@ -209,18 +223,14 @@ impl Fleet {
             }
         }
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        seat.name = lasting;
-        match self.settings.ownership {
-            Ownership::Foreign => seat.restart.plan_unbounded(self.settings.heartbeat_interval, now),
-            Ownership::Ours if unavailable => {
-                seat.restart.retry_uncounted(now);
-            }
-            Ownership::Ours => {
-                let delay = seat.restart.failed(stable, least, now);
-                if !delay.is_zero() {
-                    log::warn!("seat backs off seat={seat_id} delay_s={}", delay.as_secs());
-                }
-            }
+        seat.name = None;
+        if unavailable {
+            seat.restart.retry_uncounted(now);
+            return;
+        }
+        let delay = seat.restart.failed(stable, least, now);
+        if !delay.is_zero() {
+            log::warn!("seat backs off seat={seat_id} delay_s={}", delay.as_secs());
         }
     }
 
@@ -246,25 +256,21 @@ impl Fleet {
         if member.routed {
             member.enter(Phase::Dead, why, &mut self.actions);
             seat.occupant = None;
+            Vacancy::record(&mut seat.vacancy, &why.to_string());
             self.change_ring(Change::Vacate(seat_id), After::Vacated(incarnation));
         } else {
             seat.candidate = None;
+            if seat.occupant.is_none() {
+                Vacancy::record(&mut seat.vacancy, &why.to_string());
+            }
             match self.settings.ownership {
                 Ownership::Ours => member.enter(Phase::Dead, why, &mut self.actions),
                 Ownership::Foreign => {
-                    if !seat.restart.launched_before() {
-                        log::warn!("replica not there yet name={name} seat={seat_id} why={why}");
-                    }
                     self.members.remove(&incarnation);
                 }
             }
         }
         Some((seat_id, name))
-    }
-
-    /// The name that a seat keeps when its replica dies: only if somebody else gave it.
-    pub(super) fn lasting_name(&self, name: &Name) -> Option<Name> {
-        (self.settings.ownership == Ownership::Foreign).then(|| name.clone())
     }
 
     /// What did not get ready in time: whoever waits for it wants to know what it wrote last.

@@ -13,6 +13,7 @@
 //!   `recorder`: when that is written
 //! - `after`: what follows the ring's answers
 //! - `change`: /add and /rm · `configure`: other settings, another target · `weight`: what a seat weighs
+//! - `external`: servers that are not managed by the balancer · `upstreams`: their list, changed live
 //! - `refusal`: why something is not done
 //! - `view`: what people are shown · `tally`: what is counted
 //! - `transition`: what is told of all this
@@ -25,6 +26,7 @@ mod configure;
 mod departure;
 mod drain;
 mod event;
+mod external;
 mod health;
 mod lifecycle;
 mod member;
@@ -42,6 +44,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod transition;
+mod upstreams;
 mod view;
 mod weight;
 
@@ -49,9 +52,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::ring::{Incarnation, Layout, SeatId, Weight};
+use crate::runtime::Upstream;
 
 pub use action::{Action, Answer, Change};
 pub use event::{Activity, Beat, Busy, CallId, Event, Loads, Removal, Revision, RouterId, Ticket};
+pub use external::Vacancy;
 pub use member::Phase;
 pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
 pub use refusal::Refusal;
@@ -60,6 +65,7 @@ pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
 use after::After;
+use external::External;
 use member::Member;
 use recorder::Recorder;
 use restart::Restart;
@@ -76,6 +82,8 @@ pub struct Settings {
     pub weights: BTreeMap<SeatId, Weight>,
     /// Whether we run the replicas, or somebody else does and we only watch.
     pub ownership: Ownership,
+    /// The configured external servers, in the order of their seats; empty if we run the replicas.
+    pub upstreams: Vec<Upstream>,
     /// Time between two heartbeats of a replica.
     pub heartbeat_interval: Duration,
     /// Missed heartbeats after which a replica is suspect.
@@ -156,6 +164,10 @@ struct Seat {
     replacing: Option<CallId>,
     /// Vacant because this replica was drained by hand; it may have died since. Not refilled until that is taken back.
     drained: Option<Incarnation>,
+    /// Its external server, if we do not run the replicas.
+    external: Option<External>,
+    /// Why it is vacant; `None` if it is not, or if nothing was tried yet.
+    vacancy: Option<Vacancy>,
     /// Vacant because its replica hung: while it is, no second one is replaced in a mass hang.
     hung: bool,
 }
@@ -195,6 +207,9 @@ impl Fleet {
             Event::Launched { incarnation, result } => self.launched(incarnation, result, now),
             Event::Exited { incarnation, exit } => self.exited(incarnation, exit, now),
             Event::Terminated { incarnation } => self.terminated(incarnation),
+            Event::Resolved { seat, id, addresses } => self.resolved(seat, &id, addresses, now),
+            Event::AddUpstream { call, upstream } => self.add_upstream(call, upstream, now),
+            Event::RemoveUpstream { call, name } => self.remove_upstream(call, &name),
             Event::Rival { container } => self.rival(&container),
             Event::Beat { incarnation, beat } => self.beat(incarnation, beat, now),
             Event::Answered { incarnation, activity, suspended } => {
@@ -311,6 +326,8 @@ impl Seat {
             restart: Restart::default(),
             replacing: None,
             drained: None,
+            external: None,
+            vacancy: None,
             hung: false,
         }
     }

@@ -53,6 +53,22 @@ pub enum Refusal {
     /// `--runtime static`.
     #[error("The replicas are run by somebody else (--runtime static): they cannot be replaced")]
     NotOurs,
+    /// There is no external server of this name.
+    #[error("There is no upstream '{0}'")]
+    NoUpstream(Name),
+    /// An external server with this host and port is there already.
+    #[error("Upstream {authority} is there already, as '{name}'")]
+    UpstreamTwice {
+        /// `HOST:PORT`.
+        authority: String,
+        /// The name of the one that is there.
+        name: Name,
+    },
+    /// Not `--runtime static`.
+    #[error(
+        "Upstreams can be changed only with --runtime static: this balancer runs its replicas itself, use /add and /rm"
+    )]
+    NotExternal,
     /// `--strict-rm`.
     #[error("Cannot remove more instances than are present")]
     TooFew,
@@ -67,7 +83,10 @@ pub enum Refusal {
         max: usize,
     },
     /// `--runtime static`.
-    #[error("The replicas are run by somebody else (--runtime static): /add and /rm are not possible")]
+    #[error(
+        "The servers are not run by this balancer (--runtime static): /add and /rm are not possible. 'lb upstream add' and \
+         'lb upstream rm', POST and DELETE /api/upstreams, or the configuration file change the list"
+    )]
     Foreign,
     /// The layout has no room for the seats.
     #[error(transparent)]

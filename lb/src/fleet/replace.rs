@@ -21,7 +21,7 @@ impl Fleet {
             Err(refusal) => return self.reply(call, Err(refusal)),
         };
         if phase == Phase::Dead {
-            return self.revive(call, seat_id, name, now);
+            return self.revive(call, seat_id, now);
         }
         if let Some(seat) = self.seats.get_mut(&seat_id) {
             seat.replacing = Some(call);
@@ -42,10 +42,9 @@ impl Fleet {
     }
 
     /// The seat of a drained replica that has died is filled again.
-    pub(super) fn revive(&mut self, call: CallId, seat_id: SeatId, name: Name, now: Instant) {
-        let lasting = self.lasting_name(&name);
+    pub(super) fn revive(&mut self, call: CallId, seat_id: SeatId, now: Instant) {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        (seat.drained, seat.replacing, seat.name) = (None, Some(call), lasting);
+        (seat.drained, seat.replacing, seat.name) = (None, Some(call), None);
         match self.settings.ownership {
             Ownership::Foreign => seat.restart.plan_unbounded(Duration::ZERO, now),
             Ownership::Ours => drop(seat.restart.plan(Duration::ZERO, now)),

@@ -36,11 +36,6 @@ impl Restart {
         self.due.take_if(|due| *due <= now).is_some()
     }
 
-    /// Whether anything was launched yet: not what was adopted.
-    pub fn launched_before(&self) -> bool {
-        !self.launches.is_empty()
-    }
-
     /// Whether the next launch follows a death.
     pub fn has_failed(&self) -> bool {
         self.streak > 0

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::name::Name;
 use crate::ring::Layout;
+use crate::runtime::Upstream;
 use crash::Promised;
 use world::World;
 
@@ -64,6 +65,8 @@ enum Call {
     Weigh,
     Replace,
     Roll,
+    AddUpstream(Name),
+    RemoveUpstream(Name),
 }
 
 impl Simulation {
@@ -74,6 +77,7 @@ impl Simulation {
             max_replicas: 8,
             weights: BTreeMap::new(),
             ownership: if world.foreign { Ownership::Foreign } else { Ownership::Ours },
+            upstreams: world.upstreams(),
             heartbeat_interval: SECOND / 2,
             heartbeat_failures: 3,
             replace_after: 3 * SECOND,
@@ -168,8 +172,23 @@ impl Simulation {
     /// Somebody calls.
     fn call(&mut self) {
         match self.world.rng.u8(..10) {
+            0..6 if self.world.foreign && self.world.percent(80) => self.change_upstreams(),
             0..6 => self.resize(),
             _ => self.steer(),
+        }
+    }
+
+    /// An external server is added or removed; mostly it is there, or is not.
+    fn change_upstreams(&mut self) {
+        let (call, n) = (self.next_call(), self.world.rng.u32(1..7));
+        let upstream: Upstream = format!("old{n}=10.0.0.{n}:80*{}", n * 50).parse().expect("an upstream");
+        let name = upstream.name.clone();
+        if self.world.percent(50) {
+            self.calls.insert(call, Call::AddUpstream(name));
+            self.feed(Event::AddUpstream { call, upstream });
+        } else {
+            self.calls.insert(call, Call::RemoveUpstream(name.clone()));
+            self.feed(Event::RemoveUpstream { call, name });
         }
     }
 

@@ -5,23 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ring::{SeatId, Weight};
 use crate::runtime::Found;
 
+use super::Fleet;
 use super::record::{Configured, Record, SeatRecord};
-use super::{Fleet, Ownership};
 
 type Target = BTreeMap<SeatId, SeatRecord>;
 
 impl Fleet {
     /// The seats that there are to be, given the replicas `found`. `--replicas` counts if there is no record, or if it
     /// is another than at the time of the record; otherwise the recorded seats. The weights likewise, seat by seat.
-    /// If somebody else runs the replicas, all that are found.
     pub(super) fn initial_target(&self, record: Option<Record>, found: &[Found]) -> Target {
         let of_found = found.iter().map(|found| {
             let weight = self.weight_of(found.launch.seat).unwrap_or(found.weight);
             (found.launch.seat, SeatRecord { weight, cordoned: None })
         });
-        if self.settings.ownership == Ownership::Foreign {
-            return of_found.collect();
-        }
         let (seats, n) = match record {
             None => (of_found.collect(), self.settings.replicas),
             Some(Record { configured: None, mut seats }) => {

@@ -123,7 +123,8 @@ impl Stage {
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
             Action::Record { revision, .. } => Event::Recorded { revision, result: Ok(()) },
-            Action::Reply { .. }
+            Action::Assign { .. }
+            | Action::Reply { .. }
             | Action::Tell(_)
             | Action::Suspects(_)
             | Action::Serving
@@ -271,6 +272,7 @@ fn settings() -> Settings {
         max_replicas: 8,
         weights: BTreeMap::new(),
         ownership: Ownership::Ours,
+        upstreams: Vec::new(),
         heartbeat_interval: 500 * MS,
         heartbeat_failures: 3,
         replace_after: 3 * SECOND,

@@ -14,7 +14,9 @@ use super::member::Member;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Transition {
     /// `phase` (of a replica), `ejected` or `readmitted` (by a router), `not_repeated` (a request under which replicas
-    /// were lost), `rolling` (a replacement of all), or what the ring's seat did: `join`, `occupy`, `handover`, `vacate`, `drain`, `weigh`, `leave`.
+    /// were lost), `unreachable` (an external server: its name does not resolve, or none of its addresses answers),
+    /// `rolling` (a replacement of all), or what the ring's seat did: `join`, `occupy`, `handover`, `vacate`, `drain`,
+    /// `weigh`, `leave`.
     pub name: &'static str,
     /// Of which seat.
     pub seat: SeatId,

@@ -9,13 +9,15 @@ use crate::ring::{Incarnation, SeatId, Weight};
 
 use super::member::Member;
 use super::rolling::Rolling;
-use super::{Fleet, Phase, Progress, Refusal, Seat};
+use super::{Fleet, Ownership, Phase, Progress, Refusal, Seat, Vacancy};
 
 /// The whole fleet at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
     /// How many seats there should be.
     pub target: usize,
+    /// Whether the replicas are external servers.
+    pub external: bool,
     /// The seats in ascending order.
     pub seats: Vec<SeatView>,
     /// The rolling replacement that is under way.
@@ -33,6 +35,12 @@ pub struct SeatView {
     pub weight: Weight,
     /// Its replica; `None`: vacant.
     pub replica: Option<MemberView>,
+    /// The configured name of its external server, occupied or not; `None` if we run the replicas.
+    pub name: Option<Name>,
+    /// `HOST:PORT` of its external server as configured.
+    pub upstream: Option<String>,
+    /// Why it is vacant; `None` if it is not, or if nothing was tried yet.
+    pub vacancy: Option<Vacancy>,
 }
 
 /// A replica.
@@ -76,9 +84,19 @@ impl Fleet {
     /// The whole fleet as it is now.
     pub fn view(&self) -> View {
         let joined = || self.seats.iter().filter(|(_, seat)| seat.joined());
-        let seated = |seat: &Seat| self.members.get(&seat.occupant.or(seat.candidate)?).map(Member::view);
-        let seats =
-            joined().map(|(id, seat)| SeatView { seat: *id, weight: seat.weight, replica: seated(seat) });
+        // An external server is not starting: its seat is vacant until it answers.
+        let external = self.settings.ownership == Ownership::Foreign;
+        let starting = |seat: &Seat| seat.candidate.filter(|_| !external);
+        let seated =
+            |seat: &Seat| self.members.get(&seat.occupant.or_else(|| starting(seat))?).map(Member::view);
+        let seats = joined().map(|(id, seat)| SeatView {
+            seat: *id,
+            weight: seat.weight,
+            replica: seated(seat),
+            name: seat.external.as_ref().map(|external| external.upstream.name.clone()),
+            upstream: seat.external.as_ref().map(|external| external.upstream.authority()),
+            vacancy: seat.vacancy(),
+        });
         let seats: Vec<SeatView> = seats.collect();
         let with_seat: BTreeSet<Incarnation> =
             seats.iter().filter_map(|seat| Some(seat.replica.as_ref()?.incarnation)).collect();
@@ -86,15 +104,26 @@ impl Fleet {
         let others = self.members.values().filter_map(|member| {
             let of = member.launch.incarnation;
             let drained = drained.contains(&of);
-            let other = (member.running || drained) && !with_seat.contains(&of);
+            let tried = external && member.phase == Phase::Starting && !with_seat.contains(&of);
+            let other = (member.running || drained) && !with_seat.contains(&of) && !tried;
             other.then(|| MemberView { drained, ..member.view() })
         });
         View {
             target: self.target(),
+            external,
             rolling: self.rolling.as_ref().map(Rolling::progress),
             others: others.collect(),
             seats,
         }
+    }
+}
+
+impl Seat {
+    /// Why it is vacant.
+    fn vacancy(&self) -> Option<Vacancy> {
+        let drained = self.drained.map(|_| "its replica was drained by hand".to_owned());
+        let drained = drained.map(|reason| Vacancy { last_error: reason.clone(), reason });
+        drained.or_else(|| self.vacancy.clone()).filter(|_| self.occupant.is_none())
     }
 }
 

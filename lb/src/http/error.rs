@@ -140,7 +140,9 @@ impl Error {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotReloaded(NotReloaded::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Refused(Refusal::NoReplica(_) | Refusal::NoSeat(_)) => StatusCode::NOT_FOUND,
+            Self::Refused(Refusal::NoReplica(_) | Refusal::NoSeat(_) | Refusal::NoUpstream(_)) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Refused(
                 Refusal::NotNow { .. }
                 | Refusal::Drained(_)

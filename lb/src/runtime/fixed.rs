@@ -1,38 +1,99 @@
-//! Replicas that somebody else runs (`--runtime static`): watched and routed to, never started or stopped.
+//! External servers (`--runtime static`): their names are resolved here; the servers are watched and routed to, never
+//! started or stopped.
+//!
+//! # Layout
+//! - `lookup`: one look-up of a name · `addresses`: the order in which the addresses of a name are tried
 
-use std::io;
-use std::rc::Rc;
+mod addresses;
+mod lookup;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use futures::future::{FutureExt, LocalBoxFuture, ready, try_join_all};
+use futures::channel::mpsc;
+use futures::future::{FutureExt, LocalBoxFuture, Shared, ready};
 use futures::stream::{self, LocalBoxStream, StreamExt};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use super::{Error, Event, Found, Instance, Launch, Runtime, Standing, Upstream};
+use super::{Error, Event, Found, Instance, Launch, Runtime, Upstream};
 use crate::ring::{Incarnation, SeatId};
+use addresses::Addresses;
 
-/// A fixed list of servers: the first sits in seat 1 and is found as incarnation 1, and so on.
-///
-/// A host is resolved by [`Runtime::list`], and again by every [`Runtime::launch`] for its seat; of several
-/// addresses the resolver's first is taken. All must resolve at the start.
-pub struct Fixed(Rc<[Upstream]>);
+/// Every name is resolved again after this time.
+const REFRESH: Duration = Duration::from_secs(10);
+
+/// A launch resolves the name of its seat again unless the last answer is younger than this.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Look-ups at one time; each has a thread.
+const LOOKUPS: usize = 32;
+
+/// The runtime of external servers. [`Runtime::assign`] says which server a seat has; each [`Runtime::launch`] returns
+/// the next address of that server's name, and [`Event::Resolved`] reports every answer of the resolver.
+pub struct Fixed(Rc<Names>);
+
+struct Names {
+    servers: RefCell<BTreeMap<SeatId, Server>>,
+    lookups: Rc<Semaphore>,
+    events: mpsc::UnboundedSender<Event>,
+    /// Taken by [`Runtime::events`].
+    receiver: RefCell<Option<mpsc::UnboundedReceiver<Event>>>,
+}
+
+struct Server {
+    upstream: Upstream,
+    addresses: Addresses,
+    /// The outcome of the last look-up and its time; `None` before the first.
+    resolved: Option<(Instant, Result<(), String>)>,
+    /// The look-up under way.
+    lookup: Option<Shared<LocalBoxFuture<'static, ()>>>,
+}
 
 impl Fixed {
-    /// A runtime of these servers, in the order of their seats.
-    pub fn new(upstreams: Vec<Upstream>) -> Self {
-        Self(upstreams.into())
+    /// Without servers.
+    #[allow(clippy::new_without_default, reason = "a runtime is always made on purpose")]
+    pub fn new() -> Self {
+        let (events, receiver) = mpsc::unbounded();
+        Self(Rc::new(Names {
+            servers: RefCell::default(),
+            lookups: Rc::new(Semaphore::new(LOOKUPS)),
+            events,
+            receiver: RefCell::new(Some(receiver)),
+        }))
     }
 }
 
 impl Runtime for Fixed {
+    fn assign(&self, seat: SeatId, upstream: Option<Upstream>) {
+        let Some(upstream) = upstream else {
+            self.0.servers.borrow_mut().remove(&seat);
+            return;
+        };
+        let mut servers = self.0.servers.borrow_mut();
+        match servers.get_mut(&seat) {
+            Some(server) if server.upstream.authority() == upstream.authority() => server.upstream = upstream,
+            _ => drop(servers.insert(seat, Server::new(upstream))),
+        }
+        drop(servers);
+        self.0.refresh(seat);
+    }
+
     fn launch(&self, launch: Launch) -> LocalBoxFuture<'static, Result<Instance, Error>> {
-        let upstreams = self.0.clone();
+        let (names, seat) = (self.0.clone(), launch.seat);
         async move {
-            let seat = launch.seat;
-            let upstream = upstreams.get(seat.get() as usize - 1);
-            let upstream = upstream.ok_or_else(|| Error::Refused(format!("no upstream for seat {seat}")))?;
-            resolve(upstream).await.map_err(|error| {
-                Error::Refused(format!("upstream {} ({}): {error}", upstream.name, upstream.host))
-            })
+            let none = || Error::Refused(format!("seat {seat} has no upstream"));
+            let (fresh, known) = names.age(seat).ok_or_else(none)?;
+            if !fresh {
+                let lookup = names.refresh(seat);
+                // A known address is tried at once; the next launch uses the answer.
+                if let Some(lookup) = lookup.filter(|_| !known) {
+                    lookup.await;
+                }
+            }
+            names.next(seat).ok_or_else(none)?
         }
         .boxed_local()
     }
@@ -41,84 +102,98 @@ impl Runtime for Fixed {
         ready(()).boxed_local()
     }
 
+    /// External servers leave nothing behind: the fleet makes its seats from the configuration.
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
-        let upstreams = self.0.clone();
-        async move {
-            let seats = (1..).map_while(SeatId::new).zip(upstreams.iter());
-            try_join_all(seats.map(|(seat, upstream)| find(seat, upstream))).await
-        }
-        .boxed_local()
+        ready(Ok(Vec::new())).boxed_local()
     }
 
     fn events(&self) -> LocalBoxStream<'static, Event> {
-        stream::pending().boxed_local()
+        let Some(receiver) = self.0.receiver.take() else { return stream::pending().boxed_local() };
+        actix_rt::spawn(refresh_all(Rc::downgrade(&self.0)));
+        receiver.boxed_local()
     }
 }
 
-async fn find(seat: SeatId, upstream: &Upstream) -> Result<Found, Error> {
-    let instance = resolve(upstream).await.map_err(|error| {
-        Error::Configured(format!(
-            "--upstream {}:{}: does not resolve: {error}",
-            upstream.host, upstream.port
-        ))
-    })?;
-    Ok(Found {
-        launch: Launch { seat, name: upstream.name.clone(), incarnation: Incarnation(seat.get().into()) },
-        weight: upstream.weight,
-        instance: Some(instance),
-        standing: Standing::Current,
-    })
+/// Resolves every name again, until the runtime is dropped.
+async fn refresh_all(names: Weak<Names>) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let Some(names) = names.upgrade() else { return };
+        let seats: Vec<SeatId> = names.servers.borrow().keys().copied().collect();
+        for seat in seats {
+            names.refresh(seat);
+        }
+    }
 }
 
-async fn resolve(upstream: &Upstream) -> io::Result<Instance> {
-    let mut addresses = tokio::net::lookup_host((upstream.host.as_str(), upstream.port)).await?;
-    let address = addresses.next().ok_or_else(|| io::Error::other("it has no address"))?;
-    Ok(Instance { id: upstream.authority(), address })
+impl Names {
+    /// Whether the last answer is fresh, and whether there is an address; `None` for a seat without a server.
+    fn age(&self, seat: SeatId) -> Option<(bool, bool)> {
+        let servers = self.servers.borrow();
+        let resolved = servers.get(&seat)?.resolved.as_ref();
+        let fresh = resolved.is_some_and(|(at, _)| at.elapsed() < FRESH);
+        Some((fresh, resolved.is_some_and(|(_, outcome)| outcome.is_ok())))
+    }
+
+    /// Resolves a name, or joins the look-up that is under way; the future ends when its answer is recorded.
+    fn refresh(self: &Rc<Self>, seat: SeatId) -> Option<Shared<LocalBoxFuture<'static, ()>>> {
+        let mut servers = self.servers.borrow_mut();
+        let server = servers.get_mut(&seat)?;
+        if let Some(lookup) = &server.lookup {
+            return Some(lookup.clone());
+        }
+        let (names, upstream, permits) = (Rc::downgrade(self), server.upstream.clone(), self.lookups.clone());
+        let lookup = async move {
+            // The semaphore is never closed.
+            let permit = permits.acquire().await;
+            let answer = lookup::lookup(upstream.host.clone(), upstream.port).await;
+            drop(permit);
+            if let Some(names) = names.upgrade() {
+                names.record(seat, &upstream.authority(), answer);
+            }
+        };
+        let lookup = lookup.boxed_local().shared();
+        server.lookup = Some(lookup.clone());
+        actix_rt::spawn(lookup.clone());
+        Some(lookup)
+    }
+
+    /// Takes over an answer, unless the seat has another server by now.
+    fn record(&self, seat: SeatId, authority: &str, answer: Result<Vec<std::net::SocketAddr>, String>) {
+        let mut servers = self.servers.borrow_mut();
+        let current = servers.get_mut(&seat).filter(|server| server.upstream.authority() == authority);
+        let Some(server) = current else { return };
+        server.lookup = None;
+        if let Ok(addresses) = &answer {
+            server.addresses.update(addresses);
+        }
+        let addresses = answer.map(|_| server.addresses.all().to_vec());
+        server.resolved = Some((Instant::now(), addresses.clone().map(drop)));
+        // It fails only when the supervisor is gone: the process ends.
+        let _ = self.events.unbounded_send(Event::Resolved { seat, id: authority.to_owned(), addresses });
+    }
+
+    /// The address to try now; `None` for a seat without a server.
+    fn next(&self, seat: SeatId) -> Option<Result<Instance, Error>> {
+        let mut servers = self.servers.borrow_mut();
+        let server = servers.get_mut(&seat)?;
+        let unresolved =
+            |why: &str| Error::Refused(format!("{} does not resolve: {why}", server.upstream.host));
+        Some(match &server.resolved {
+            Some((_, Err(why))) => Err(unresolved(why)),
+            _ => match server.addresses.take() {
+                Some(address) => Ok(Instance { id: server.upstream.authority(), address }),
+                None => Err(unresolved("there is no answer yet")),
+            },
+        })
+    }
+}
+
+impl Server {
+    fn new(upstream: Upstream) -> Self {
+        Self { upstream, addresses: Addresses::default(), resolved: None, lookup: None }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ring::Weight;
-
-    fn upstream(name: &str, host: &str) -> Upstream {
-        let name = name.parse().unwrap();
-        Upstream { name, host: host.into(), port: 8080, weight: Weight::new(50).unwrap() }
-    }
-
-    fn launch(seat: u32, incarnation: u64) -> Launch {
-        let name = "any".parse().unwrap();
-        Launch { seat: SeatId::new(seat).unwrap(), name, incarnation: Incarnation(incarnation) }
-    }
-
-    #[actix_rt::test]
-    async fn seats_in_the_order_given() {
-        let found = Fixed::new(vec![upstream("a", "127.0.0.1"), upstream("c", "::1")]).list().await.unwrap();
-        let seats: Vec<_> = found.iter().map(|found| found.launch.seat.get()).collect();
-        let names: Vec<_> = found.iter().map(|found| found.launch.name.as_str()).collect();
-        let incarnations: Vec<_> = found.iter().map(|found| found.launch.incarnation.0).collect();
-        assert_eq!((seats, names, incarnations), (vec![1, 2], vec!["a", "c"], vec![1, 2]));
-        assert!(found.iter().all(|found| found.weight.get() == 50));
-        let address = |at: usize| found[at].instance.as_ref().map(|instance| instance.address.to_string());
-        assert_eq!(address(0).as_deref(), Some("127.0.0.1:8080"));
-        assert_eq!(address(1).as_deref(), Some("[::1]:8080"));
-    }
-
-    #[actix_rt::test]
-    async fn one_that_does_not_resolve_is_bad_configuration() {
-        // RFC 6761 section 6.4: "invalid" never resolves.
-        let fixed = Fixed::new(vec![upstream("a", "127.0.0.1"), upstream("b", "no.invalid")]);
-        let Err(Error::Configured(error)) = fixed.list().await else { panic!("it resolves") };
-        assert!(error.starts_with("--upstream no.invalid:8080: does not resolve: "), "{error}");
-    }
-
-    #[actix_rt::test]
-    async fn a_launch_resolves_again() {
-        let fixed = Fixed::new(vec![upstream("a", "127.0.0.1"), upstream("b", "no.invalid")]);
-        let instance = fixed.launch(launch(1, 9)).await.unwrap();
-        assert_eq!(instance.address, "127.0.0.1:8080".parse().unwrap());
-        let error = fixed.launch(launch(2, 10)).await.unwrap_err().to_string();
-        assert!(error.starts_with("upstream b (no.invalid): "), "{error}");
-        assert_eq!(fixed.launch(launch(3, 11)).await, Err(Error::Refused("no upstream for seat 3".into())));
-    }
-}
+mod tests;

@@ -92,6 +92,15 @@ pub enum Event {
     },
     /// The record of the target was removed by something else than [`Runtime::write_record`].
     RecordLost,
+    /// The name of an external server was resolved, or could not be.
+    Resolved {
+        /// The seat of the server.
+        seat: SeatId,
+        /// `HOST:PORT` as configured.
+        id: String,
+        /// All its addresses, at least one; or the resolver's error.
+        addresses: Result<Vec<SocketAddr>, String>,
+    },
     /// Another balancer acts on our cluster: a replica has started that we know nothing of.
     Rival {
         /// What the engine calls that replica.
@@ -143,6 +152,10 @@ pub trait Runtime {
     /// Ends a replica: SIGTERM, and SIGKILL after `grace` (zero: at once). Returns when it is gone; an unknown
     /// incarnation is gone already.
     fn stop(&self, incarnation: Incarnation, grace: Duration) -> LocalBoxFuture<'static, ()>;
+
+    /// The external server that a seat has from now on (`None`: none); its name is resolved now, and again from time to
+    /// time. Only of runtimes whose replicas are external.
+    fn assign(&self, _: SeatId, _: Option<Upstream>) {}
 
     /// A replica leaves its seat for ever: when this returns its name is free for another, and whoever lists the
     /// replicas finds it [`Standing::Leaving`].

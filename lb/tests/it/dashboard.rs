@@ -1,6 +1,7 @@
 //! The dashboard in a real browser: what it shows is what the API says, and what it changes is what was planned.
 
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use fantoccini::key::Key;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::balancer::{Balancer, call, signal_pid, until};
+use crate::balancer::{Balancer, Killed, call, signal_pid, until};
 use crate::browser::Browser;
 use crate::port;
 
@@ -496,6 +497,40 @@ fn mosaic(browser: &Browser) -> (u64, u64) {
          return [colors.size, gaps];";
     let counts = browser.js(&script.replace("{COPY}", COPY));
     (counts[0].as_u64().unwrap(), counts[1].as_u64().unwrap())
+}
+
+#[test]
+fn with_external_servers_only_what_is_possible_is_offered() {
+    let [alive, dead] = [port::free(), port::free()];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
+    command.args(["replica"]).env("PORT", alive.to_string()).stderr(Stdio::null());
+    let _server = Killed(command.spawn().unwrap());
+    let (one, two) = (format!("one=127.0.0.1:{alive}"), format!("two=127.0.0.1:{dead}"));
+    let lb = Balancer::start(&["--runtime", "static", "--upstream", &one, "--upstream", &two]);
+    let Some(browser) = open(&lb, DESKTOP) else { return };
+    browser.until("document.querySelector('#add').textContent === 'Add upstream'");
+    assert_eq!(browser.js("return document.querySelector('#rolling').hidden"), true);
+    browser.until(
+        "document.querySelector('#rows tr[data-seat=\"2\"]').textContent.includes('refuses connections')",
+    );
+    assert!(browser.text("#rows tr[data-seat='2']").contains("two"));
+    let buttons =
+        "return [...document.querySelectorAll('#dialog .actions button')].map((it) => it.textContent)";
+    browser.click("#rows tr[data-seat='1'] button");
+    browser.until("document.querySelector('#dialog').open");
+    assert_eq!(browser.js(buttons), json!(["Weight …", "Drain …", "Remove …"]));
+    browser.press(Key::Escape);
+    browser.until("!document.querySelector('#dialog').open");
+    manage(&browser, 2, "Remove …");
+    confirm(&browser);
+    browser.until("document.querySelectorAll('#rows tr').length === 1");
+    browser.click("#add");
+    browser.until("document.querySelector('#dialog-error').textContent.includes('HOST:PORT')");
+    browser.click("#upstream");
+    browser.type_keys(&two);
+    confirm(&browser);
+    browser.until("document.querySelectorAll('#rows tr').length === 2");
+    assert_eq!(lb.state()["seats"][1]["name"], "two");
 }
 
 /// The picture that the README opens with: real traffic, and a key on its way.

@@ -40,6 +40,7 @@ mod logs;
 mod metrics;
 mod mutate;
 mod mutations;
+mod names;
 mod origin;
 mod plan;
 mod port;

@@ -41,9 +41,19 @@ struct State {
 impl Origin {
     /// Runs `script` on every connection.
     pub fn new(script: impl Fn(&mut Peer) -> Option<()> + Send + Sync + 'static) -> Self {
+        Self::at(Self::free(), script)
+    }
+
+    /// An address that no other origin of this process has.
+    pub fn free() -> SocketAddr {
         // On an address of its own: when it refuses, nobody else's port is the same.
         let [a, b] = ORIGINS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let listener = TcpListener::bind((Ipv4Addr::new(127, 9, a, b), 0)).unwrap();
+        (Ipv4Addr::new(127, 9, a, b), 0).into()
+    }
+
+    /// The same on this address; port 0: a free one.
+    pub fn at(address: SocketAddr, script: impl Fn(&mut Peer) -> Option<()> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let (state, script) = (Arc::new(State::default()), Arc::new(script));
         let (tell, seen) = channel();

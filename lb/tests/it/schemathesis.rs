@@ -27,7 +27,7 @@ include-path = "/readyz"
 checks = { not_a_server_error = { expected-statuses = ["2xx", "4xx", 503] } }
 
 [[operations]]
-include-path-regex = "^/api/(add|remove|plan|seats/.*)$"
+include-path-regex = "^/api/(add|remove|plan|upstreams|seats/.*)$"
 checks = { positive_data_acceptance = { enabled = false } }
 
 [[operations]]
@@ -42,12 +42,12 @@ parameters = { follow = 0 }
 /// The same of servers that somebody else runs: their names stay, and nothing can be replaced.
 const STEERED: &str = r#"
 [parameters]
-name = "a"
+name = "origin one"
 seat = 1
 
 [[operations]]
-include-path-regex = "^/api/seats/.*"
-checks = { positive_data_acceptance = { expected-statuses = ["2xx", 400] } }
+include-path-regex = "^/api/(seats/.*|upstreams)"
+checks = { positive_data_acceptance = { expected-statuses = ["2xx", 400, 404] } }
 
 [[operations]]
 include-path-regex = "^/api/replicas/.*"
@@ -122,10 +122,10 @@ fn the_document_is_true() {
 #[test]
 fn the_document_is_true_of_replicas_that_are_there() {
     let (a, b) = (Origin::saying(OK), Origin::saying(OK));
-    let (a, b) = (format!("a={}", a.address), format!("b={}", b.address));
+    let (a, b) = (format!("origin one={}", a.address), format!("origin two={}", b.address));
     let mut lb =
         Balancer::start(&["--runtime", "static", "--upstream", &a, "--upstream", &b, "--workers", "1"]);
-    let steering = "^/api/(seats/.*|replicas/.*/(drain|undrain))$";
+    let steering = "^/api/(upstreams|seats/.*|replicas/.*/(drain|undrain))$";
     let select = ["--phases", "examples,coverage,fuzzing", "--include-path-regex", steering];
     if conforms(&mut lb, STEERED, &select).is_none() {
         return;

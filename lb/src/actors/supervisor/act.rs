@@ -25,6 +25,7 @@ impl SupervisorActor {
                 let launched = self.runtime.launch(launch);
                 report(ctx, async move { Event::Launched { incarnation, result: launched.await } });
             }
+            Action::Assign { seat, upstream } => self.runtime.assign(seat, upstream),
             Action::Probe(replica) => {
                 let incarnation = replica.incarnation;
                 let beat = self.runtime.probe(&replica, &self.heartbeat);

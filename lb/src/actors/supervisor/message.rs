@@ -11,7 +11,7 @@ use crate::actors::router;
 use crate::fleet::{self, Answer, Refusal, Removal, RouterId, Settings, View};
 use crate::name::Name;
 use crate::ring::{self, Incarnation, Replica, SeatId, Slot, Weight};
-use crate::runtime::{Heartbeat, NoLogs, Tail};
+use crate::runtime::{Heartbeat, NoLogs, Tail, Upstream};
 
 /// A router's first message: it can be asked for its load.
 #[derive(Message)]
@@ -106,6 +106,17 @@ pub struct Undrain(pub Name);
 #[rtype(result = "Result<Answer, Refusal>")]
 pub struct Replace(pub Name);
 
+/// An external server joins the ring; answered when requests reach it, or when no address of it answered: then its seat is
+/// vacant until one does.
+#[derive(Message)]
+#[rtype(result = "Result<Answer, Refusal>")]
+pub struct AddUpstream(pub Upstream);
+
+/// An external server leaves the ring with its seat; answered when no new request reaches it.
+#[derive(Message)]
+#[rtype(result = "Result<Answer, Refusal>")]
+pub struct RemoveUpstream(pub Name);
+
 /// All replicas give their seats to new ones, one after the other; answered at once with how many.
 #[derive(Message)]
 #[rtype(result = "Result<usize, Refusal>")]
@@ -129,6 +140,10 @@ pub enum Plan {
     Add(Add),
     /// Of this /rm.
     Remove(Remove),
+    /// Of an external server added.
+    AddUpstream(Upstream),
+    /// Of an external server removed.
+    RemoveUpstream(Name),
     /// Of other weights, all at once.
     Weigh(Vec<(SeatId, Weight)>),
 }

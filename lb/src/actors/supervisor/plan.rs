@@ -25,6 +25,15 @@ impl Handler<Plan> for SupervisorActor {
                 let join = self.fleet.choose_free(n, &names);
                 self.plan(join.map(|join| Proposal { join, ..Proposal::default() }))
             }
+            Plan::AddUpstream(upstream) => {
+                let seat = self.fleet.seat_for(&upstream);
+                let join = seat.map(|seat| vec![(seat, upstream.weight)]);
+                self.plan(join.map(|join| Proposal { join, ..Proposal::default() }))
+            }
+            Plan::RemoveUpstream(name) => {
+                let leave = self.fleet.seat_of_upstream(&name).map(|seat| vec![seat]);
+                self.plan(leave.map(|leave| Proposal { leave, ..Proposal::default() }))
+            }
             Plan::Weigh(weights) => {
                 let allowed = self.fleet.check_weights(&weights);
                 self.plan(allowed.map(|()| Proposal { weights, ..Proposal::default() }))

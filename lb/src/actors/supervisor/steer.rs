@@ -5,7 +5,7 @@ use actix::prelude::*;
 use crate::fleet::{Answer, CallId, Event, Refusal};
 use crate::ring::{self, Proposal};
 
-use super::{Drain, Replace, RollingReplace, SupervisorActor, Undrain, Weigh};
+use super::{AddUpstream, Drain, RemoveUpstream, Replace, RollingReplace, SupervisorActor, Undrain, Weigh};
 
 type Steered = ResponseFuture<Result<Answer, Refusal>>;
 
@@ -30,6 +30,22 @@ impl Handler<Replace> for SupervisorActor {
 
     fn handle(&mut self, Replace(name): Replace, ctx: &mut Self::Context) -> Steered {
         self.steer(|call| Event::Replace { call, name }, ctx)
+    }
+}
+
+impl Handler<AddUpstream> for SupervisorActor {
+    type Result = Steered;
+
+    fn handle(&mut self, AddUpstream(upstream): AddUpstream, ctx: &mut Self::Context) -> Steered {
+        self.steer(|call| Event::AddUpstream { call, upstream }, ctx)
+    }
+}
+
+impl Handler<RemoveUpstream> for SupervisorActor {
+    type Result = Steered;
+
+    fn handle(&mut self, RemoveUpstream(name): RemoveUpstream, ctx: &mut Self::Context) -> Steered {
+        self.steer(|call| Event::RemoveUpstream { call, name }, ctx)
     }
 }
 

@@ -74,16 +74,23 @@ impl Scene {
             start_timeout: 30 * SECOND,
             drain: 30 * SECOND,
             stop_timeout: 10 * SECOND,
+            upstreams: Vec::new(),
             layout: Layout::default(),
             strict_rm: false,
             keep: false,
         };
-        let heartbeat = Heartbeat { path: None, timeout: 400 * SECOND / 1000 };
+        let heartbeat = Heartbeat { request: None, timeout: 400 * SECOND / 1000 };
         let runtime = Fake::new(Vec::new());
         let parts = (RingActor::new(Layout::default()).start(), JournalActor::new().start());
         let (serving, served) = oneshot::channel();
-        let supervisor =
-            SupervisorActor::new(settings, heartbeat, Rc::new(runtime.clone()), Vec::new(), parts, serving);
+        let supervisor = SupervisorActor::new(
+            settings,
+            heartbeat,
+            Rc::new(runtime.clone()),
+            (None, Vec::new()),
+            parts,
+            serving,
+        );
         let supervisor = supervisor.start();
         let router = Router::default();
         let address = router.clone().start();

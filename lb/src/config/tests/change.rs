@@ -76,6 +76,21 @@ fn what_was_checked_against_another_layout_waits_for_it() {
 }
 
 #[test]
+fn the_list_of_upstreams_changes_live_and_what_follows_from_it_is_not_named() {
+    let mut running = config("--runtime static --upstream a:1,b:1");
+    let read = config("--runtime static --upstream a:1*50");
+    let changed = Difference { changed: vec!["upstream"], restart: vec![] };
+    assert_eq!(running.change_to(&read), changed);
+    assert_eq!(running, read);
+    let restart = config("--runtime static --upstream b:1 --slots 1024");
+    let waits = Difference { changed: vec![], restart: vec!["slots", "upstream"] };
+    assert_eq!(running.change_to(&restart), waits);
+    let process =
+        Difference { changed: vec![], restart: vec!["max-replicas", "replicas", "runtime", "upstream"] };
+    assert_eq!(running.change_to(&config("")), process);
+}
+
+#[test]
 fn the_file_is_read_again_under_the_same_flags() {
     let file = file("retries = 5\ndrain = '5s'\n");
     let path = file.path().to_str().unwrap();

@@ -66,6 +66,13 @@ impl Simulation {
                         let (_, name) = answer.about.as_ref().expect("somebody");
                         assert!(answer.replicas.contains(name), "back, but not listed");
                     }
+                    (Call::AddUpstream(name), Ok(answer)) => {
+                        let listed = answer.replicas.contains(&name);
+                        assert!(listed || answer.vacancy.is_some(), "added, neither listed nor vacant");
+                    }
+                    (Call::RemoveUpstream(name), Ok(answer)) => {
+                        assert!(!answer.replicas.contains(&name), "removed, but listed");
+                    }
                     (_, Err(_)) => {}
                 }
             }
@@ -108,7 +115,12 @@ impl Simulation {
             );
             assert!(!seat.hung || self.fleet.serving(seat).is_none(), "the mark of a hang outlives it");
             let outdated = seat.occupant.and_then(|of| members.get(&of)).is_none_or(|member| member.outdated);
-            let wanted = outdated || self.rolled || self.fleet.frozen.is_some() || seat.replacing.is_some();
+            let external = seat.external.is_some(); // it follows its name
+            let wanted = outdated
+                || external
+                || self.rolled
+                || self.fleet.frozen.is_some()
+                || seat.replacing.is_some();
             assert!(wanted || seat.candidate.is_none(), "a candidate for an occupied seat");
         }
         for member in members.values().filter(alive) {
@@ -128,7 +140,9 @@ impl Simulation {
         let holds = |m: &&Member| alive(m) || m.kept || m.phase == Phase::Leaving;
         let names = members.values().filter(holds).map(|member| member.launch.name.container());
         let mut seen = BTreeSet::new();
-        names.for_each(|name| assert!(seen.insert(name.clone()), "two replicas are called {name}"));
+        // The addresses of an external server have its name in common.
+        let unique = |name: String| assert!(seen.insert(name.clone()), "two replicas are called {name}");
+        names.filter(|_| !self.world.foreign).for_each(unique);
 
         let weights = seats.iter().map(|(id, seat)| (*id, seat.weight)).collect();
         assert_eq!(self.settings.layout.check_room(&weights), Ok(()), "seats, the layout");

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::runtime::Exit;
+use crate::runtime::{Exit, Upstream};
 use processes::{Health, Process};
 use records::Records;
 use routers::{Recall, Router};
@@ -33,6 +33,8 @@ pub struct World {
     cursed: Option<SeatId>,
     pub ring: BTreeMap<SeatId, Option<Incarnation>>,
     routers: Vec<Router>,
+    /// `HOST:PORT` of the external servers.
+    assigned: BTreeMap<SeatId, String>,
     changes: BTreeMap<Ticket, Recall>,
     /// When the fleet was told that all routers know that these are to be drained.
     pub left: BTreeMap<Incarnation, Instant>,
@@ -75,6 +77,7 @@ impl World {
             cursed,
             ring: BTreeMap::new(),
             routers: (0..ROUTERS).map(|_| Router::default()).collect(),
+            assigned: BTreeMap::new(),
             changes: BTreeMap::new(),
             left: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -83,6 +86,12 @@ impl World {
         world.later(Duration::ZERO, Happening::Mischief);
         world.later(Duration::ZERO, Happening::Requests);
         world
+    }
+
+    /// The external servers, if the replicas are external.
+    pub fn upstreams(&mut self) -> Vec<Upstream> {
+        let n = if self.foreign { self.rng.u64(1..4) } else { 0 };
+        (1..=n).map(|n| format!("old{n}=10.0.0.{n}:80").parse().expect("an upstream")).collect()
     }
 
     /// When something happens next.
@@ -131,6 +140,11 @@ impl World {
                 self.later(grace, Happening::Told(Event::Stopped { incarnation }));
             }
             Action::Record { revision, record } => self.write_record(revision, record),
+            Action::Assign { seat, upstream } => {
+                if let Some(upstream) = upstream {
+                    self.assigned.insert(seat, upstream.authority());
+                }
+            }
             Action::Reply { .. }
             | Action::Tell(_)
             | Action::Suspects(_)

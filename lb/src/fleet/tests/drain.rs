@@ -173,14 +173,15 @@ fn kept_replicas_go_on_drained_or_not() {
 
 #[test]
 fn somebody_elses_is_drained_too_and_is_asked_for_again_after_its_death() {
-    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, ..settings() });
-    stage.feed(Event::Listed(vec![found(1, "one", 1, true), found(2, "two", 2, true)]));
+    let upstreams = ["one=one:80", "two=two:80"].map(|text| text.parse().unwrap()).to_vec();
+    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, upstreams, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
     stage.drain(1, "two");
     assert_eq!(stage.names(), ["one"]);
     stage.beats.insert(Incarnation(2), Beat::Refused);
     stage.pass(10 * SECOND);
-    assert_eq!((stage.launches().len(), stage.drained()), (0, vec![(2, "two".to_owned(), Phase::Dead)]));
+    assert_eq!((stage.launches().len(), stage.drained()), (2, vec![(2, "two".to_owned(), Phase::Dead)]));
     stage.undrain(2, "two");
     stage.pass(SECOND);
     assert_eq!(stage.about(2), Ok((2, "two".to_owned())));

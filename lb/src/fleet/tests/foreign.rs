@@ -1,30 +1,118 @@
-//! Replicas that somebody else runs.
+//! External servers: their seats, addresses and names, and their list changed live.
+
+use std::net::SocketAddr;
 
 use super::*;
+use crate::runtime::Upstream;
 
-/// Three upstreams; `b` does not resolve at first.
-fn stage() -> Stage {
-    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, ..settings() });
-    stage.broken = Some(Error::Refused("does not resolve".to_owned()));
-    stage.feed(Event::Listed(vec![found(1, "a", 1, true), found(2, "b", 2, false), found(3, "c", 3, true)]));
-    stage.pass(10 * MS);
-    assert_eq!(stage.names(), ["a", "c"]);
-    stage.broken = None;
+fn upstream(text: &str) -> Upstream {
+    text.parse().unwrap()
+}
+
+fn external(upstreams: &[&str]) -> Settings {
+    let upstreams = upstreams.iter().map(|text| upstream(text)).collect();
+    Settings { ownership: Ownership::Foreign, upstreams, ..settings() }
+}
+
+/// A start with these upstreams; the n-th launch is incarnation n, at port 1000 + n.
+fn started(upstreams: &[&str]) -> Stage {
+    let mut stage = Stage::new(external(upstreams));
+    stage.feed(Event::Listed(Vec::new()));
     stage
+}
+
+/// Three upstreams; none of them resolves at first.
+fn stage() -> Stage {
+    let mut stage = Stage::new(external(&["a=a.example:80", "b=b.example:80*50", "c=c.example:80"]));
+    stage.broken = Some(Error::Refused("does not resolve".to_owned()));
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(10 * MS);
+    assert_eq!(stage.names(), Vec::<String>::new());
+    stage
+}
+
+fn ports(ports: &[u64]) -> Vec<SocketAddr> {
+    ports.iter().map(|n| instance(*n).address).collect()
+}
+
+fn resolve(stage: &mut Stage, id: u32, authority: &str, addresses: Result<Vec<SocketAddr>, String>) {
+    stage.feed(Event::Resolved { seat: seat(id), id: authority.to_owned(), addresses });
+}
+
+fn seat_view(stage: &Stage, id: u32) -> SeatView {
+    stage.fleet.view().seats.into_iter().find(|view| view.seat == seat(id)).expect("a seat")
+}
+
+fn unreachable(stage: &Stage) -> Vec<(Option<String>, Option<String>)> {
+    let of = |(_, action): &(Duration, Action)| match action {
+        Action::Tell(Transition { name: "unreachable", replica, why, .. }) => {
+            Some((replica.as_ref().map(Name::to_string), why.clone()))
+        }
+        _ => None,
+    };
+    stage.log.iter().filter_map(of).collect()
+}
+
+fn assigned(stage: &Stage) -> Vec<(u32, Option<String>)> {
+    let of = |(_, action): &(Duration, Action)| match action {
+        Action::Assign { seat, upstream } => Some((seat.get(), upstream.as_ref().map(Upstream::to_string))),
+        _ => None,
+    };
+    stage.log.iter().filter_map(of).collect()
+}
+
+fn add_upstream(stage: &mut Stage, call: u64, text: &str) {
+    stage.feed(Event::AddUpstream { call: CallId(call), upstream: upstream(text) });
+}
+
+fn remove_upstream(stage: &mut Stage, call: u64, called: &str) {
+    stage.feed(Event::RemoveUpstream { call: CallId(call), name: name(called) });
+}
+
+#[test]
+fn seats_are_those_of_the_list_whatever_resolves() {
+    let mut stage = stage();
+    assert_eq!(assigned(&stage).len(), 3);
+    assert_eq!(assigned(&stage)[1], (2, Some("b=b.example:80*50".to_owned())));
+    let view = stage.fleet.view();
+    assert_eq!((view.target, view.external, view.others.len()), (3, true, 0));
+    assert_eq!(view.seats[1].weight.get(), 50);
+    assert!(view.seats.iter().all(|seat| seat.replica.is_none()));
+    let b = &view.seats[1];
+    assert_eq!(b.name.as_ref().map(Name::as_str), Some("b"));
+    assert_eq!(b.upstream.as_deref(), Some("b.example:80"));
+    let vacancy = Vacancy { reason: "does not resolve".into(), last_error: "does not resolve".into() };
+    assert_eq!(b.vacancy, Some(vacancy));
+    stage.pass(20 * SECOND);
+    assert_eq!(unreachable(&stage).len(), 3, "said once for each, not with every attempt");
+    assert_eq!(stage.times(|action| *action == Action::Serving).len(), 0);
+    stage.broken = None;
+    stage.pass(SECOND);
+    assert_eq!(stage.names(), ["a", "b", "c"]);
+    assert_eq!(stage.times(|action| *action == Action::Serving).len(), 1);
+    assert!(stage.fleet.view().seats.iter().all(|seat| seat.vacancy.is_none()));
 }
 
 #[test]
 fn what_is_not_there_is_asked_again_every_interval_and_keeps_its_name_and_seat() {
     let mut stage = stage();
-    assert_eq!(stage.times(|action| *action == Action::Serving).len(), 1);
+    stage.broken = None;
     stage.pass(SECOND);
-    assert_eq!(stage.names(), ["a", "b", "c"]);
-    stage.beats.extend((4..100).chain([1]).map(|n| (Incarnation(n), Beat::Refused)));
+    let Some((_, a)) = stage.seats().first().copied() else { panic!("no seat") };
+    let Some((a, _)) = a else { panic!("a is vacant") };
+    let all = stage.launches().len() as u64;
+    stage.beats.extend((all + 1..all + 100).chain([a]).map(|n| (Incarnation(n), Beat::Refused)));
     let launched = stage.launches().len();
     stage.pass(10 * SECOND);
-    assert_eq!(stage.names(), ["c"]);
+    assert_eq!(stage.names(), ["b", "c"]);
     let tried = stage.launches()[launched..].iter().filter(|launch| launch.name == name("a")).count();
-    assert!((15..=21).contains(&tried), "{tried}");
+    assert!((15..=22).contains(&tried), "{tried}");
+    let view = seat_view(&stage, 1);
+    assert_eq!((view.replica, view.name), (None, Some(name("a"))));
+    let vacancy = view.vacancy.unwrap();
+    assert_eq!(vacancy.reason, format!("127.0.0.1:{}: it refuses connections", 1000 + a));
+    assert_ne!(vacancy.last_error, vacancy.reason, "the last error names the address that was tried last");
+    assert_eq!(stage.fleet.view().others, Vec::new());
     assert_eq!(stage.fleet.view().target, 3);
     stage.beats.clear();
     stage.pass(SECOND);
@@ -33,17 +121,176 @@ fn what_is_not_there_is_asked_again_every_interval_and_keeps_its_name_and_seat()
 }
 
 #[test]
-fn add_and_rm_are_refused() {
-    let mut stage = stage();
+fn the_addresses_of_a_name_are_tried_one_after_the_other_without_a_pause() {
+    let mut stage = Stage::new(external(&["a=a.example:80"]));
+    stage.beats.extend([1, 2].map(|n| (Incarnation(n), Beat::Refused)));
+    stage.hold = is_launch;
+    stage.feed(Event::Listed(Vec::new()));
+    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1, 2, 3])));
+    stage.release();
+    stage.pass(100 * MS);
+    assert_eq!(stage.names(), ["a"], "the third address serves");
+    assert_eq!((stage.launches().len(), unreachable(&stage).len()), (3, 0));
+
+    stage.beats.extend([3, 4, 5, 6].map(|n| (Incarnation(n), Beat::Refused)));
+    stage.pass(500 * MS);
+    assert_eq!(stage.names(), Vec::<String>::new());
+    assert_eq!(stage.launches().len(), 6, "all three, then a pause");
+    assert_eq!(unreachable(&stage).len(), 1);
+    stage.pass(600 * MS);
+    assert_eq!(stage.names(), ["a"]);
+}
+
+#[test]
+fn a_name_that_moves_is_followed_while_the_old_server_still_answers() {
+    let mut stage = started(&["a=a.example:80"]);
+    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));
+    stage.pass(SECOND);
+    assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
+    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.busy = vec![(RouterId(1), Incarnation(1))];
+    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2, 3])));
+    stage.pass(SECOND);
+    assert_eq!(stage.seats(), [(1, Some((3, Phase::Ready)))], "the next address took over");
+    let handed = |change: &Change| matches!(change, Change::Handover { from: Incarnation(1), .. });
+    assert_eq!(stage.changes().iter().filter(|change| handed(change)).count(), 1);
+    assert!(!stage.changes().iter().any(|change| matches!(change, Change::Vacate(_))), "never vacant");
+    assert_eq!(stage.fleet.view().others.len(), 1, "the old one finishes what it has");
+    stage.feed(Event::Idle { router: RouterId(1), incarnation: Incarnation(1) });
+    assert_eq!((stage.fleet.view().others.len(), stage.stops()), (0, vec![]));
+}
+
+#[test]
+fn the_old_server_serves_as_long_as_the_new_address_does_not_answer_or_the_name_does_not_resolve() {
+    let mut stage = started(&["a=a.example:80"]);
+    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));
+    stage.pass(SECOND);
+    resolve(&mut stage, 1, "a.example:80", Err("no answer".to_owned()));
+    stage.pass(10 * SECOND);
+    assert_eq!((stage.names(), stage.launches().len()), (vec!["a".to_owned()], 1));
+    stage.beats.extend((2..100).map(|n| (Incarnation(n), Beat::Refused)));
+    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2])));
+    stage.pass(5 * SECOND);
+    assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
+    assert_eq!(unreachable(&stage).len(), 1);
+    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1, 2])));
+    stage.pass(SECOND);
+    let launched = stage.launches().len();
+    stage.pass(5 * SECOND);
+    assert_eq!(stage.launches().len(), launched, "the name has got its address back");
+    resolve(&mut stage, 1, "other.example:80", Ok(ports(&[9])));
+    stage.pass(SECOND);
+    assert_eq!(stage.launches().len(), launched, "the answer for another upstream does not count");
+}
+
+#[test]
+fn an_upstream_is_added_live_and_answered_when_it_serves_or_does_not() {
+    let mut stage = started(&["a=a.example:80"]);
+    stage.pass(SECOND);
+    add_upstream(&mut stage, 1, "b=b.example:80*50");
+    stage.pass(SECOND);
+    assert_eq!(stage.about(1), Ok((2, "b".to_owned())));
+    assert_eq!(stage.names(), ["a", "b"]);
+    assert_eq!(stage.fleet.view().seats[1].weight.get(), 50);
+
+    stage.beats.extend((3..100).map(|n| (Incarnation(n), Beat::Refused)));
+    add_upstream(&mut stage, 2, "c=c.example:80");
+    stage.pass(SECOND);
+    let answer = stage.answered(2).unwrap().unwrap();
+    assert_eq!(answer.about, Some((seat(3), name("c"))));
+    assert_eq!(answer.vacancy.unwrap().last_error, "127.0.0.1:1003: it refuses connections");
+    assert_eq!((stage.names().len(), stage.fleet.view().target), (2, 3));
+    stage.beats.clear();
+    stage.pass(SECOND);
+    assert_eq!(stage.names(), ["a", "b", "c"]);
+
+    for (call, text) in [(3, "a=x.example:80"), (4, "d=a.example:80"), (5, "d=d.example:80*1000")] {
+        add_upstream(&mut stage, call, text);
+    }
+    assert_eq!(stage.refusal(3), Refusal::Exists(name("a")));
+    let twice = Refusal::UpstreamTwice { authority: "a.example:80".to_owned(), name: name("a") };
+    assert_eq!(stage.refusal(4), twice);
+    stage.pass(SECOND);
+    assert!(stage.reply(5).unwrap().is_ok());
+}
+
+#[test]
+fn an_upstream_is_removed_live_and_finishes_what_it_has() {
+    let mut stage = started(&["a=a.example:80", "b=b.example:80"]);
+    stage.pass(SECOND);
+    stage.busy = vec![(RouterId(1), Incarnation(2))];
+    remove_upstream(&mut stage, 1, "b");
+    assert_eq!(stage.reply(1).unwrap().unwrap(), ["a"]);
+    assert_eq!(assigned(&stage).last(), Some(&(2, None)));
+    assert_eq!(stage.fleet.view().others.len(), 1);
+    stage.feed(Event::Idle { router: RouterId(1), incarnation: Incarnation(2) });
+    assert_eq!((stage.fleet.view().others.len(), stage.stops()), (0, vec![]));
+    remove_upstream(&mut stage, 2, "b");
+    assert_eq!(stage.refusal(2), Refusal::NoUpstream(name("b")));
+    add_upstream(&mut stage, 3, "b=b.example:81");
+    stage.hold = is_launch;
+    add_upstream(&mut stage, 4, "c=c.example:81");
+    remove_upstream(&mut stage, 5, "c");
+    assert_eq!(stage.refusal(4), Refusal::NoSeat(seat(3)), "the call that waited for it is answered");
+    stage.release();
+    stage.pass(SECOND);
+    assert_eq!(stage.names(), ["a", "b"]);
+    remove_upstream(&mut stage, 6, "a");
+    remove_upstream(&mut stage, 7, "b");
+    assert_eq!((stage.names().len(), stage.fleet.view().target), (0, 0));
+}
+
+#[test]
+fn another_list_in_the_configuration_wins_over_live_changes_and_the_same_one_does_not() {
+    let configure = |stage: &mut Stage, list: &[&str]| {
+        stage.feed(Event::Configure(external(list)));
+        stage.pass(SECOND);
+    };
+    let list = ["a=a.example:80", "b=b.example:80"];
+    let mut stage = started(&list);
+    stage.pass(SECOND);
+    add_upstream(&mut stage, 1, "c=c.example:80");
+    remove_upstream(&mut stage, 2, "b");
+    stage.weigh(3, 1, 300);
+    stage.pass(SECOND);
+    let before = assigned(&stage).len();
+    configure(&mut stage, &list);
+    assert_eq!(stage.names(), ["a", "c"], "the configured list is the same");
+    assert_eq!(assigned(&stage).len(), before + 2, "the names are resolved again");
+    configure(&mut stage, &["a=a.example:80", "b=b.example:80", "d=d.example:80*20"]);
+    let seats = |stage: &Stage| {
+        let of = |seat: SeatView| (seat.seat.get(), seat.name.unwrap().to_string(), seat.weight.get());
+        stage.fleet.view().seats.into_iter().map(of).collect::<Vec<_>>()
+    };
+    let named = |id, name: &str, weight| (id, name.to_owned(), weight);
+    assert_eq!(seats(&stage), [named(1, "a", 300), named(2, "b", 100), named(3, "d", 20)]);
+    configure(&mut stage, &["a=a.example:80*200", "d=elsewhere.example:80*20"]);
+    assert_eq!(seats(&stage), [named(1, "a", 200), named(3, "d", 20)]);
+    let Some((before, _)) = stage.seats()[1].1 else { panic!("d is vacant") };
+    resolve(&mut stage, 3, "elsewhere.example:80", Ok(ports(&[before + 1])));
+    stage.pass(SECOND);
+    assert_eq!(stage.seats()[1], (3, Some((before + 1, Phase::Ready))), "d moved, and was never vacant");
+}
+
+#[test]
+fn add_and_rm_are_refused_and_replicas_that_we_run_are_no_upstreams() {
+    let mut stage = started(&["a=a.example:80"]);
+    stage.pass(SECOND);
     stage.add(1, 1, &[]);
     stage.rm(2, 1, &["a"]);
     assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::Foreign, Refusal::Foreign));
-    assert_eq!(stage.fleet.view().target, 3);
+    assert!(stage.refusal(1).to_string().contains("lb upstream add"), "{}", stage.refusal(1));
+    assert_eq!(stage.fleet.view().target, 1);
+    let mut stage = Stage::ready(2);
+    add_upstream(&mut stage, 1, "a=a.example:80");
+    remove_upstream(&mut stage, 2, "server1");
+    assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::NotExternal, Refusal::NotExternal));
 }
 
 #[test]
 fn all_that_hang_are_passed_over_at_once_and_nobody_is_stopped() {
     let mut stage = stage();
+    stage.broken = None;
     stage.pass(SECOND);
     let Some((b, Phase::Ready)) = stage.seats()[1].1 else { panic!("b is not ready") };
     (1..100).filter(|incarnation| *incarnation != b).for_each(|incarnation| stage.hang(incarnation));

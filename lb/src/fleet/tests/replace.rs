@@ -152,8 +152,9 @@ fn nobody_waits_for_ever() {
 
 #[test]
 fn somebody_elses_cannot_be_replaced() {
-    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, ..settings() });
-    stage.feed(Event::Listed(vec![found(1, "one", 1, true)]));
+    let upstreams = vec!["one=one:80".parse().unwrap()];
+    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, upstreams, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
     stage.replace(1, "one");
     stage.roll(2);

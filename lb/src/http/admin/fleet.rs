@@ -192,7 +192,7 @@ pub(super) async fn weigh(
 }
 
 impl From<Answer> for Steered {
-    fn from(Answer { replicas, about }: Answer) -> Self {
+    fn from(Answer { replicas, about, .. }: Answer) -> Self {
         let (seat, replica) = about.unzip();
         Self { list: List::new(replicas), seat, replica, lasts: None, replaced: None }
     }

@@ -2,7 +2,7 @@
 //!
 //! - `access`: who may ask
 //! - `state`, `ring`, `explain`, `events`, `history`, `traffic`, `hot_keys`, `metrics`, `logs`: what there is to see
-//! - `change`: /api/plan, /api/add and /api/remove · `fleet`: one replica or seat, steered · `reload`: /api/reload
+//! - `change`: /api/plan, /api/add and /api/remove · `upstreams`: /api/upstreams · `fleet`: one replica or seat, steered · `reload`: /api/reload
 //! - `query`: parameters · `openapi`: all of it, described
 
 mod access;
@@ -21,6 +21,7 @@ mod reload;
 mod ring;
 mod state;
 mod traffic;
+mod upstreams;
 
 use std::collections::BTreeMap;
 
@@ -91,6 +92,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) {
             .configure(change::routes)
             .configure(dashboard::routes)
             .configure(fleet::routes)
+            .configure(upstreams::routes)
             .route("/api/reload", web::post().to(reload::reload))
             .default_service(web::to(no_such_path));
     }

@@ -9,7 +9,7 @@ use crate::actors::journal::{Audience, Count};
 use crate::actors::ring::Snapshot;
 use crate::actors::router::Counts;
 use crate::actors::supervisor::{Observe, State};
-use crate::fleet::{MemberView, Phase, Progress, Refusal};
+use crate::fleet::{MemberView, Phase, Progress, Refusal, Vacancy};
 use crate::name::Name;
 use crate::ring::{Incarnation, Layout, Scheme, SeatId, Weight};
 
@@ -35,6 +35,8 @@ pub struct Whole {
     /// The rolling replacement that is under way.
     rolling: Option<Progress>,
     routing: Counts,
+    /// The changes of the fleet that are possible: not all of them are with external servers.
+    actions: &'static [Action],
     /// Who follows the events.
     events: Audience,
     /// What became of the lines of the access log.
@@ -64,7 +66,51 @@ struct Seat {
     slots: usize,
     /// `null`: it is vacant.
     replica: Option<Member>,
+    /// The configured name of its external server, whether it is vacant or not; `null` if lb runs the replicas.
+    name: Option<Name>,
+    /// `HOST:PORT` of its external server as configured.
+    upstream: Option<String>,
+    /// Why it is vacant; `null` if it is not, or if nothing was tried yet.
+    reason: Option<String>,
+    /// Why the last attempt to fill the vacant seat failed.
+    last_error: Option<String>,
 }
+
+/// A change of the fleet that is possible.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Action {
+    /// /api/add.
+    Add,
+    /// /api/remove.
+    Remove,
+    /// /api/replicas/{name}/drain and /undrain.
+    Drain,
+    /// /api/replicas/{name}/replace.
+    Replace,
+    /// /api/rolling-replace.
+    RollingReplace,
+    /// /api/seats/{seat}/weight.
+    Weight,
+    /// /api/replicas/{name}/logs.
+    Logs,
+    /// /api/upstreams.
+    Upstreams,
+}
+
+/// If lb runs the replicas.
+const MANAGED: &[Action] = &[
+    Action::Add,
+    Action::Remove,
+    Action::Drain,
+    Action::Replace,
+    Action::RollingReplace,
+    Action::Weight,
+    Action::Logs,
+];
+
+/// With external servers.
+const EXTERNAL: &[Action] = &[Action::Upstreams, Action::Drain, Action::Weight];
 
 /// A replica.
 #[derive(Serialize, ToSchema)]
@@ -108,11 +154,19 @@ pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
     let ring = admin.ring.send(Snapshot).await.map_err(|_| Refusal::Stopping)?;
     let fleet = admin.supervisor.send(Observe).await.map_err(|_| Refusal::Stopping)?;
     let events = admin.journal.send(Count).await.map_err(|_| Refusal::Stopping)?;
-    let seats = fleet.view.seats.iter().map(|seat| Seat {
-        seat: seat.seat,
-        weight: seat.weight,
-        slots: ring.slots.get(&seat.seat).copied().unwrap_or(0),
-        replica: seat.replica.as_ref().map(|replica| member(replica, &fleet, admin.clock)),
+    let seats = fleet.view.seats.iter().map(|seat| {
+        let vacancy = seat.vacancy.clone().map(|Vacancy { reason, last_error }| (reason, last_error));
+        let (reason, last_error) = vacancy.unzip();
+        Seat {
+            seat: seat.seat,
+            weight: seat.weight,
+            slots: ring.slots.get(&seat.seat).copied().unwrap_or(0),
+            replica: seat.replica.as_ref().map(|replica| member(replica, &fleet, admin.clock)),
+            name: seat.name.clone(),
+            upstream: seat.upstream.clone(),
+            reason,
+            last_error,
+        }
     });
     let others = fleet.view.others.iter().map(|other| member(other, &fleet, admin.clock));
     Ok(Whole {
@@ -125,6 +179,7 @@ pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
         others: others.collect(),
         rolling: fleet.view.rolling,
         routing: fleet.counts,
+        actions: if fleet.view.external { EXTERNAL } else { MANAGED },
         events,
         access_log: admin.access_log.counts(),
     })

@@ -5,7 +5,7 @@ import { count, el, percent, plural, ratio, text } from "/dashboard/dom.js";
 import { badge } from "/dashboard/key.js";
 import { openDialog } from "/dashboard/dialog.js";
 import { Ring } from "/dashboard/ring.js";
-import { refresh, refreshFleet, refreshRing, store, subscribe } from "/dashboard/store.js";
+import { can, nameOf, refresh, refreshFleet, refreshRing, store, subscribe } from "/dashboard/store.js";
 
 /** How long typing may go on before a plan is asked for. */
 const TYPING = 200;
@@ -16,6 +16,7 @@ let planned = null;
 subscribe((what) => what === "fleet" && planned !== null && planned !== store.fleet.epoch && renew());
 
 export function openAdd() {
+  if (!can("add")) return openUpstream();
   const n = el("input", { type: "number", min: 1, max: 1000, value: 1, id: "add-n", required: true });
   const names = el("input", { id: "add-names", placeholder: "random names", autocomplete: "off", spellcheck: "false" });
   openPlan({
@@ -34,16 +35,33 @@ export function openAdd() {
   });
 }
 
-export function openRemove(seat, replica) {
+function openUpstream() {
+  const spec = el("input", { id: "upstream", placeholder: "name=host:port*weight" });
   openPlan({
-    title: replica ? `Remove ${replica.name} and its seat ${seat}` : `Remove seat ${seat}`,
+    title: "Add upstream",
+    fields: [el("label", {}, "Server ", spec)],
+    inputs: [spec],
+    label: () => "Add upstream",
+    request: () => ["POST", "/api/upstreams", { upstream: spec.value.trim() }],
+    wait: "It gets requests once it answers.",
+    done: () => `Added: ${spec.value}.`,
+  });
+}
+
+export function openRemove(of) {
+  const { seat, replica } = of;
+  const name = nameOf(of);
+  openPlan({
+    title: name ? `Remove ${name} and its seat ${seat}` : `Remove seat ${seat}`,
     fields: [],
     inputs: [],
     danger: true,
-    label: () => `Remove ${replica?.name ?? `seat ${seat}`}`,
-    request: () => ["POST", "/api/remove", { n: 1, ...(replica ? { hostnames: [replica.name] } : { seats: [seat] }) }],
-    wait: replica ? "It leaves the ring at once, finishes what it has, and is stopped." : "It leaves the ring at once.",
-    done: () => `${replica?.name ?? `Seat ${seat}`} has left the ring.`,
+    label: () => `Remove ${name ?? `seat ${seat}`}`,
+    request: () => of.name
+      ? ["DELETE", "/api/upstreams", { name }]
+      : ["POST", "/api/remove", { n: 1, ...(name ? { hostnames: [name] } : { seats: [seat] }) }],
+    wait: `It leaves the ring at once${replica ? " and finishes what it has" : ""}.`,
+    done: () => `${name ?? `Seat ${seat}`} has left the ring.`,
   });
 }
 
@@ -70,7 +88,7 @@ function openPlan({ title, fields, inputs, label, danger, request, wait, done })
     return change(method, path, { ...body, ...more });
   };
   const run = async () => {
-    // What is confirmed is what was seen, also if the page has not heard of a change yet.
+    // The plan that was shown is the one that is confirmed.
     const seen = shown;
     if (outcome(await plan()) !== seen) throw new Error("The fleet has changed: this is what it would do now.");
     await send();

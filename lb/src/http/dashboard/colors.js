@@ -1,5 +1,4 @@
-// A seat's colour: a function of its number, so that a replacement keeps it. Never colour alone: numbers stand beside
-// it, and from seat 9 on a hatch.
+// A seat's colour: a function of its number, so that a replacement keeps it.
 
 /** Okabe and Ito's, which colour-blind readers tell apart; the same in light and dark. */
 const BASE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8c8c8c"];

@@ -1,5 +1,4 @@
-// A ring of more runs than pixels: each column of pixels stacks the slots of its angle from inside to outside, so
-// that all are seen. By pixels, however many runs there are.
+// A ring of more runs than pixels: each column of pixels stacks the slots of its angle from inside to outside.
 
 import { color, rgb } from "/dashboard/colors.js";
 
@@ -9,7 +8,7 @@ const TURN = 2 * Math.PI;
 const FAINT = 0.85;
 const VACANT = 0.6;
 
-/** `bands` as {@link Ring} has them, each with the radii `r0` and `r1` in pixels; `card` is the colour behind, as CSS computes it. */
+/** `bands` as in {@link Ring}, with the radii `r0` and `r1` in pixels; `card` is the colour behind. */
 export function drawDense(context, bands, slots, card) {
   const size = context.canvas.width;
   const image = context.createImageData(size, size);

@@ -1,4 +1,4 @@
-// One dialog for all that deserves a second look. The browser keeps the focus inside, and Esc closes it.
+// One modal dialog for all changes and logs.
 
 import { $, show, text, toast } from "/dashboard/dom.js";
 

@@ -41,6 +41,8 @@ function sentence({ name, seat, replica, now, done, total }) {
       return ["quiet", `${place} leaves the ring`];
     case "drain":
       return ["warn", `${who} is drained: the keys of ${place} go to the next seats`];
+    case "unreachable":
+      return ["bad", `${who} does not answer`];
     case "weigh":
       return ["new", `${place} has another weight`];
     case "ejected":

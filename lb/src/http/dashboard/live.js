@@ -1,5 +1,4 @@
-// Server-sent events that reconnect by themselves. Not an EventSource: that tells neither status codes nor events
-// whose names it was not told.
+// Server-sent events that reconnect. An EventSource hides status codes and events of unknown names.
 
 import { Refused, stream } from "/dashboard/api.js";
 

@@ -1,7 +1,7 @@
-// The dashboard: what /api tells, live. Each part draws itself from the store; this wires them together.
+// Wires the parts of the dashboard together.
 
 import { openAdd } from "/dashboard/change.js";
-import { $, count, duration, percent, text } from "/dashboard/dom.js";
+import { $, count, duration, percent, show, text } from "/dashboard/dom.js";
 import { loadHistory, tellEvent } from "/dashboard/events.js";
 import { drawHotKeys } from "/dashboard/hotkeys.js";
 import { keyBox } from "/dashboard/key.js";
@@ -9,13 +9,13 @@ import { follow } from "/dashboard/live.js";
 import { openRolling, openSeat } from "/dashboard/manage.js";
 import { drawReplicas } from "/dashboard/replicas.js";
 import { Ring } from "/dashboard/ring.js";
-import { keyShare, refresh, setFleet, setTraffic, store, subscribe } from "/dashboard/store.js";
+import { can, keyShare, nameOf, refresh, setFleet, setTraffic, store, subscribe } from "/dashboard/store.js";
 import { drawLine, drawTotals } from "/dashboard/totals.js";
 
-/** What no event tells (requests in flight, a seat that is passed over no longer) is asked for so often. */
+/** The state is polled at this interval, in ms, for what no event reports. */
 const ASK = 5_000;
 
-/** Traffic comes each second, or else a sign of life every 15: older than this is stale. */
+/** Data older than this, in ms, is stale. */
 const STALE = { traffic: 4_000, silence: 20_000 };
 
 const ring = new Ring($("ring-canvas"), drawCenter);
@@ -45,6 +45,8 @@ function drawHeader() {
   const { rolling } = store.fleet;
   text($("rolling"), rolling ? `Replacing ${rolling.done} of ${rolling.total}` : "Rolling replace");
   $("rolling").disabled = Boolean(rolling);
+  show($("rolling"), can("replace"));
+  if (!can("add")) text($("add"), "Add upstream");
   document.title = cluster === "default" ? "lb" : `lb ${cluster}`;
 }
 
@@ -69,7 +71,7 @@ function drawCenter(highlit) {
   if (!fleet) return;
   const seat = fleet.seats.find(({ seat }) => seat === highlit);
   const lines = seat
-    ? [`seat ${seat.seat}`, seat.replica?.name ?? (seat.drained ? `${seat.drained.name}, drained` : "vacant"),
+    ? [`seat ${seat.seat}`, seat.replica?.name ?? [nameOf(seat), seat.drained ? "drained" : "vacant"].filter(Boolean).join(", "),
        `${count(seat.slots)} slots, ${percent(100 * keyShare(seat))}`]
     : [count(fleet.seats.length), fleet.seats.length === 1 ? "seat" : "seats", `${count(fleet.layout.slots)} slots`];
   const center = $("ring-center");
@@ -108,7 +110,6 @@ follow("/api/events?traffic=1", {
     }
   },
   sign() {
-    // A connection that resumes tells only what it missed: the rest is asked for.
     if (lost !== "" && alive !== null) refresh();
     [alive, lost] = [Date.now(), ""];
     drawLive();

@@ -5,9 +5,9 @@ import { age } from "/dashboard/replicas.js";
 import { openDialog } from "/dashboard/dialog.js";
 import { openRemove, openWeight } from "/dashboard/change.js";
 import { count, el, text } from "/dashboard/dom.js";
-import { refresh, store } from "/dashboard/store.js";
+import { can, nameOf, refresh, store } from "/dashboard/store.js";
 
-/** How much of a log is shown: its tail when it is opened, and what the page keeps of it. */
+/** Lines of a log at first, and characters that are kept. */
 const TAIL = 200;
 const KEPT = 200_000;
 
@@ -22,11 +22,11 @@ export function openSeat(number) {
     const [verb, ...told] = replica.drained ? undrain(replica) : drain(replica);
     actions.push(
       button(`${verb} …`, () => openSteer(verb, replica, ...told)),
-      button("Replace …", () => openSteer("Replace", replica, ...replace(replica))),
-      button("Logs", () => openLogs(replica)),
     );
+    if (can("replace")) actions.push(button("Replace …", () => openSteer("Replace", replica, ...replace(replica))));
+    if (can("logs")) actions.push(button("Logs", () => openLogs(replica)));
   }
-  actions.push(button("Remove …", () => openRemove(number, replica), true));
+  actions.push(button("Remove …", () => openRemove(seat), true));
   const facts = replica && {
     Phase: `${replica.phase}${replica.drained ? ", drained by hand" : ` ${age(replica)}`}`,
     "Passed over": replica.skip ?? "no",
@@ -34,10 +34,11 @@ export function openSeat(number) {
     Id: replica.id ?? "–",
     Incarnation: String(replica.incarnation),
   };
-  const all = { ...facts, Weight: count(seat.weight), Slots: `${count(seat.slots)} of ${count(store.fleet.layout.slots)}` };
+  const vacant = seat.reason && { Vacant: seat.reason, "Last error": seat.last_error };
+  const all = { ...facts, ...vacant, Weight: count(seat.weight), Slots: `${count(seat.slots)} of ${count(store.fleet.layout.slots)}` };
   const list = Object.entries(all).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
   openDialog({
-    title: `Seat ${number}: ${replica?.name ?? "vacant"}`,
+    title: `Seat ${number}: ${nameOf(seat) ?? "vacant"}`,
     body: [el("div", { class: "actions" }, ...actions), el("dl", {}, ...list)],
   });
 }

@@ -1,6 +1,6 @@
-// The seats and their replicas: a table, on a phone cards. Rows are changed in place, so that the focus stays.
+// The seats and their replicas. Rows are changed in place, so that the focus stays.
 
-import { keyShare, loadOf, store } from "/dashboard/store.js";
+import { keyShare, loadOf, nameOf, store } from "/dashboard/store.js";
 import { badge } from "/dashboard/key.js";
 import { color } from "/dashboard/colors.js";
 import { $, count, duration, el, ms, percent, plural, rate, show, text } from "/dashboard/dom.js";
@@ -19,7 +19,7 @@ export function drawReplicas({ manage, pointed }) {
   const { fleet, traffic } = store;
   if (!fleet) return;
   const wanted = $("filter").value.trim().toLowerCase();
-  const words = ({ seat, replica, drained }) => `${seat} ${(replica ?? drained)?.name ?? ""} ${phaseOf(replica ?? drained)}`;
+  const words = (seat) => `${seat.seat} ${nameOf(seat) ?? ""} ${phaseOf(seat.replica ?? seat.drained)}`;
   const matches = (seat) => words(seat).toLowerCase().includes(wanted);
   const matching = wanted === "" ? fleet.seats : fleet.seats.filter(matches);
   const shown = matching.slice(0, SHOWN);
@@ -75,12 +75,12 @@ function fill({ node, parts }, seat, top) {
   const replica = seat.replica ?? seat.drained;
   const load = loadOf(replica);
   const phase = phaseOf(replica);
-  const name = replica?.name;
+  const name = nameOf(seat);
   text(parts.name, name ?? "–");
   parts.name.title = name ?? "";
   text(parts.note, [age(seat.replica), seat.weight === 100 ? "" : `weight ${seat.weight}`].filter(Boolean).join(" · "));
   text(parts.phase, `${GLYPHS[phase] ?? "·"} ${phase}`);
-  text(parts.skip, replica?.drained ? (phase === "dead" ? "drained" : "by hand") : (replica?.skip ?? ""));
+  text(parts.skip, !replica ? seat.last_error ?? "" : replica.drained ? (phase === "dead" ? "drained" : "by hand") : replica.skip ?? "");
   node.dataset.phase = phase;
   text(parts.flight, replica ? count(load?.in_flight ?? replica.in_flight) : "–");
   text(parts.rate, rate(load?.requests_per_second));

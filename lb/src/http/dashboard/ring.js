@@ -1,5 +1,4 @@
-// The ring on a canvas: slots clockwise from the top, by runs. The bands are drawn when they change; what moves with
-// the pointer is drawn over their picture.
+// The ring on a canvas: slots clockwise from the top, by runs.
 
 import { color, hatch, ink } from "/dashboard/colors.js";
 import { drawDense } from "/dashboard/dense.js";
@@ -10,7 +9,7 @@ const TURN = 2 * Math.PI;
 const TOP = -Math.PI / 2;
 /** Room around the ring, by default for the marks of a key's way. */
 const MARGIN = 26;
-/** A run of fewer pixels has no gap beside it, and one of fewer than `LABELLED` no number in it. */
+/** Pixels from which a run has a gap beside it, and a number in it. */
 const GAPPED = 5;
 const LABELLED = 17;
 const THINNEST = 1;

@@ -1,4 +1,4 @@
-// Slot maps as runs: who owns which slots, and what differs between two maps.
+// Slot maps as runs.
 
 /** Owners as `[seat, slots in a row]` → runs as `{seat, from, to}`; `to` is the slot after the last. */
 export function runsOf(owners) {

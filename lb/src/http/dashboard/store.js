@@ -16,6 +16,12 @@ export const store = {
   loads: new Map(),
 };
 
+/** Whether changes of this kind are possible. */
+export const can = (action) => store.fleet.actions.includes(action);
+
+/** Who has a seat, was drained from it, or is to have it. */
+export const nameOf = (seat) => (seat.replica ?? seat.drained)?.name ?? seat.name;
+
 const listeners = [];
 
 /** `changed(what)` is told of each change: "fleet", "ring" or "traffic". */

@@ -1,5 +1,6 @@
 //! Processes that start late or never, crash, hang, refuse and recover.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -33,25 +34,25 @@ pub enum Health {
 impl World {
     /// What an earlier life left behind.
     pub fn leftovers(&mut self) -> Vec<Found> {
-        let foreign = self.foreign;
-        let n = if foreign { self.rng.u64(1..4) } else { self.rng.u64(0..8).saturating_sub(3) };
+        if self.foreign {
+            return Vec::new();
+        }
+        let n = self.rng.u64(0..8).saturating_sub(3);
         (1..=n)
             .map(|incarnation| {
-                let seat = if foreign { incarnation as u32 } else { self.rng.u32(1..5) };
+                let seat = self.rng.u32(1..5);
                 let launch = Launch {
                     seat: SeatId::new(seat).unwrap(),
                     name: format!("old{incarnation}").parse().unwrap(),
                     incarnation: Incarnation(incarnation),
                 };
                 let runs = self.percent(70);
-                if runs || !foreign {
-                    self.records.launches.insert(launch.incarnation, launch.clone());
-                    self.begin(launch.incarnation, runs, Duration::ZERO);
-                }
+                self.records.launches.insert(launch.incarnation, launch.clone());
+                self.begin(launch.incarnation, runs, Duration::ZERO);
                 let instance = runs.then(|| instance(launch.incarnation));
                 let standing = match self.rng.u8(..10) {
-                    0 if !foreign => Standing::Leaving,
-                    1..=3 if !foreign => Standing::Outdated,
+                    0 => Standing::Leaving,
+                    1..=3 => Standing::Outdated,
                     _ => Standing::Current,
                 };
                 Found { launch, weight: Weight::DEFAULT, instance, standing }
@@ -146,6 +147,9 @@ impl World {
         let running = self.processes.iter().filter(|(_, process)| process.running);
         let running: Vec<Incarnation> = running.map(|(incarnation, _)| *incarnation).collect();
         let Some(incarnation) = self.rng.choice(running).filter(|_| self.chaos) else { return };
+        if self.foreign && self.percent(20) {
+            return self.name_moves();
+        }
         let health = match self.rng.u8(..11) {
             8 => {
                 // Somebody else's SIGTERM.
@@ -171,6 +175,17 @@ impl World {
                 (process.health, process.since) = (health, self.now);
             }
         }
+    }
+
+    /// The name of an external server gets other addresses, or does not resolve.
+    fn name_moves(&mut self) {
+        let Some((seat, id)) = self.rng.choice(self.assigned.clone()) else { return };
+        let elsewhere = |n: u8| SocketAddr::from(([10, 1, 1, n], 80));
+        let addresses = match self.rng.u8(..3) {
+            0 => Err("no such host".to_owned()),
+            n => Ok((0..n).map(elsewhere).collect()),
+        };
+        self.later(Duration::ZERO, Happening::Told(Event::Resolved { seat, id, addresses }));
     }
 
     pub(super) fn exits(&mut self, incarnation: Incarnation, exit: Exit) {

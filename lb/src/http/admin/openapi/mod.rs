@@ -61,6 +61,8 @@ pub(super) enum Failed {
         super::fleet::replace,
         super::fleet::rolling_replace,
         super::fleet::weigh,
+        super::upstreams::add_upstream,
+        super::upstreams::remove_upstream,
         super::reload::reload,
         super::logs::logs,
         super::access::login::by_link,

@@ -1,0 +1,212 @@
+//! External servers (`--runtime static`): what the balancer knows of the server of a seat, and how an address is chosen.
+//!
+//! A seat of an external server is a member of the ring as long as its upstream is configured; it is vacant while no
+//! address of the server answers heartbeats. Each launch tries the next address. A server whose name no longer has the
+//! address in use is followed: the next address takes the seat over once it answers.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::name::Name;
+use crate::ring::SeatId;
+use crate::runtime::Upstream;
+
+use super::action::{Action, Answer};
+use super::{Fleet, Phase, Refusal, Seat, Transition};
+
+/// The server of a seat.
+pub(super) struct External {
+    /// As configured.
+    pub upstream: Upstream,
+    /// As last resolved; empty before the first answer.
+    pub addresses: Vec<SocketAddr>,
+    /// Attempts that failed since the seat was last taken.
+    pub failures: usize,
+    /// It was added live and no attempt has ended yet: the call is answered with success also if the seat stays vacant.
+    pub new: bool,
+    /// The kind of failure that was last logged; `None`: all is well.
+    pub trouble: Option<Trouble>,
+    /// The name did not resolve the last time, while its server answered.
+    pub unresolved: bool,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The name has no address.
+    Unresolved,
+    /// The address does not answer heartbeats.
+    Unanswered,
+}
+
+/// Why a seat is vacant.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Vacancy {
+    /// Why it became vacant.
+    pub reason: String,
+    /// Why the last attempt to fill it failed; the reason itself before the first attempt.
+    pub last_error: String,
+}
+
+/// An attempt to fill a seat has failed, or the replica of the seat has died.
+pub(super) struct Loss {
+    /// Whether requests were routed to it.
+    pub served: bool,
+    /// Whether the launch gave it an address.
+    pub address: Option<SocketAddr>,
+    /// The cause.
+    pub why: String,
+}
+
+impl External {
+    pub fn new(upstream: Upstream) -> Self {
+        let addresses = Vec::new();
+        Self { upstream, addresses, failures: 0, new: false, trouble: None, unresolved: false }
+    }
+}
+
+impl Vacancy {
+    /// Records a failure; the first one is the reason.
+    pub fn record(vacancy: &mut Option<Self>, why: &str) {
+        let vacancy =
+            vacancy.get_or_insert_with(|| Self { reason: why.to_owned(), last_error: String::new() });
+        why.clone_into(&mut vacancy.last_error);
+    }
+}
+
+impl Fleet {
+    /// Makes a vacant seat for an external server; its first launch is due at once.
+    pub(super) fn make_external_seat(&mut self, id: SeatId, upstream: Upstream, now: Instant) {
+        let mut seat = Seat::new(upstream.weight, None);
+        seat.restart.plan_unbounded(Duration::ZERO, now);
+        seat.external = Some(External::new(upstream.clone()));
+        self.seats.insert(id, seat);
+        self.actions.push(Action::Assign { seat: id, upstream: Some(upstream) });
+    }
+
+    /// A name was resolved, or could not be.
+    pub(super) fn resolved(
+        &mut self,
+        seat_id: SeatId,
+        id: &str,
+        addresses: Result<Vec<SocketAddr>, String>,
+        now: Instant,
+    ) {
+        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        let Some(external) = &mut seat.external else { return };
+        if external.upstream.authority() != id {
+            return; // of a former upstream
+        }
+        let occupant = seat.occupant.and_then(|occupant| self.members.get_mut(&occupant));
+        let name = &external.upstream.name;
+        let addresses = match addresses {
+            Ok(addresses) => addresses,
+            // A server that answers is kept: DNS may be away. Without one the launch reports the error.
+            Err(why) => {
+                if occupant.is_some() && !std::mem::replace(&mut external.unresolved, true) {
+                    log::warn!("upstream does not resolve name={name} seat={seat_id} address=kept why={why}");
+                }
+                return;
+            }
+        };
+        if std::mem::take(&mut external.unresolved) {
+            log::info!("upstream resolves again name={name} seat={seat_id}");
+        }
+        external.addresses = addresses;
+        let has = |address: Option<SocketAddr>| address.is_some_and(|a| external.addresses.contains(&a));
+        let candidate = seat.candidate.and_then(|of| self.members.get(&of)?.instance.as_ref());
+        if candidate.is_some_and(|instance| !has(Some(instance.address)))
+            && let Some(stale) = seat.candidate.take()
+        {
+            self.members.remove(&stale);
+            seat.restart.plan_unbounded(Duration::ZERO, now);
+        }
+        let Some(member) = seat.occupant.and_then(|occupant| self.members.get_mut(&occupant)) else { return };
+        let Some(instance) = &mut member.instance else { return };
+        if has(Some(instance.address)) {
+            id.clone_into(&mut instance.id);
+            seat.restart.cancel();
+            return;
+        }
+        if seat.candidate.is_none() && seat.restart.due().is_none() {
+            let (from, to) = (instance.address, &external.addresses);
+            log::info!("upstream moves name={name} seat={seat_id} from={from} to={to:?}");
+            external.failures = 0;
+            seat.restart.plan_unbounded(Duration::ZERO, now);
+        }
+    }
+
+    /// Plans the next attempt: at once while there are addresses that were not tried, else after a heartbeat interval.
+    pub(super) fn external_lost(&mut self, seat_id: SeatId, name: &Name, loss: &Loss, now: Instant) {
+        let interval = self.settings.heartbeat_interval;
+        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        let Some(external) = &mut seat.external else { return };
+        let current = seat.occupant.and_then(|of| self.members.get(&of)?.instance.as_ref());
+        if current.is_some_and(|current| external.addresses.contains(&current.address)) {
+            return; // the name has got the address of the live server back
+        }
+        if seat.candidate.is_some() {
+            return;
+        }
+        if loss.served {
+            external.failures = 0;
+            return seat.restart.plan_unbounded(Duration::ZERO, now);
+        }
+        external.failures += 1;
+        let untried = external.failures % external.addresses.len().max(1) != 0;
+        if loss.address.is_some() && untried {
+            return seat.restart.plan_unbounded(Duration::ZERO, now);
+        }
+        seat.restart.plan_unbounded(interval, now);
+        let trouble = if loss.address.is_some() { Trouble::Unanswered } else { Trouble::Unresolved };
+        if external.trouble.replace(trouble) != Some(trouble) {
+            let why = &loss.why;
+            log::warn!("upstream unreachable name={name} seat={seat_id} why={why}");
+            self.actions.push(Action::Tell(Transition {
+                name: "unreachable",
+                seat: seat_id,
+                replica: Some(name.clone()),
+                incarnation: None,
+                was: None,
+                now: Some(if seat.occupant.is_some() { "occupied" } else { "vacant" }),
+                why: Some(why.clone()),
+                progress: None,
+            }));
+        }
+        let new = std::mem::take(&mut external.new);
+        let Some(call) = seat.replacing.take() else { return };
+        let result = if new {
+            let (about, vacancy) = (Some((seat_id, name.clone())), seat.vacancy.clone());
+            Ok(Answer { replicas: self.names(), about, vacancy })
+        } else {
+            Err(Refusal::NotReady { name: name.clone(), reason: loss.why.clone() })
+        };
+        self.reply(call, result);
+    }
+
+    /// A replica serves in the seat: nothing is wrong with the server any more.
+    pub(super) fn external_ready(seat: &mut Seat) {
+        if let Some(external) = &mut seat.external {
+            (external.failures, external.new, external.trouble) = (0, false, None);
+        }
+    }
+
+    /// An external server that has left the ring is forgotten; it goes on running.
+    pub(super) fn release_external(&mut self, incarnation: crate::ring::Incarnation) {
+        let Some(member) = self.members.remove(&incarnation) else { return };
+        if member.phase == Phase::Draining {
+            log::info!("upstream released name={} incarnation={incarnation}", member.launch.name);
+            self.actions.push(member.tell("phase", Some(member.phase.as_str()), None, None));
+        }
+    }
+}
+
+impl Seat {
+    /// The name of the seat's next replica, if it is not a random one: an external server keeps its name.
+    pub(super) fn next_name(&mut self) -> Option<Name> {
+        match &self.external {
+            Some(external) => Some(external.upstream.name.clone()),
+            None => self.name.take(),
+        }
+    }
+}
