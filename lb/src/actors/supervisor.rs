@@ -176,6 +176,7 @@ impl StreamHandler<runtime::Event> for SupervisorActor {
             runtime::Event::Exited { incarnation, exit } => Event::Exited { incarnation, exit },
             runtime::Event::Terminated { incarnation } => Event::Terminated { incarnation },
             runtime::Event::Rival { container } => Event::Rival { container },
+            runtime::Event::Available => Event::Available,
         };
         self.feed(event, ctx);
     }

@@ -37,6 +37,9 @@ pub enum Action {
         /// Zero: kill at once.
         grace: Duration,
     },
+    /// Kill a dead replica that may still hold an address, and keep what remembers its seat; answer
+    /// [`Event::Ended`] if it has ended.
+    End(Incarnation),
     /// Answer a caller.
     Reply {
         /// Who waits.

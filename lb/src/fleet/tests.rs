@@ -109,6 +109,7 @@ impl Stage {
                 Event::LastWords { incarnation, line: Some("still thinking".into()) }
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
+            Action::End(incarnation) => Event::Ended { incarnation },
             Action::Reply { .. } | Action::Tell(_) | Action::Serving | Action::Halted => return None,
         })
     }

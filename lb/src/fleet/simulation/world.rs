@@ -120,6 +120,7 @@ impl World {
                 }
                 self.later(grace, Happening::Told(Event::Stopped { incarnation }));
             }
+            Action::End(incarnation) => self.end(incarnation),
             Action::Reply { .. } | Action::Tell(_) | Action::Serving | Action::Halted => {}
         }
     }
