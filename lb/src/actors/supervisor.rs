@@ -203,6 +203,7 @@ impl StreamHandler<runtime::Event> for SupervisorActor {
             runtime::Event::RecordLost => Event::RecordLost,
             runtime::Event::Rival { container } => Event::Rival { container },
             runtime::Event::Resolved { seat, id, addresses } => Event::Resolved { seat, id, addresses },
+            runtime::Event::Available => Event::Available,
         };
         self.feed(event, ctx);
     }

@@ -41,6 +41,9 @@ pub use parts::runtime;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
 
+/// How long, beyond --stop-timeout, the engine may take to remove the replicas when the balancer ends.
+const REMOVED: Duration = Duration::from_secs(60);
+
 /// Signals that come within this time are one.
 const ONE_SIGNAL: Duration = Duration::from_millis(100);
 
@@ -230,13 +233,16 @@ impl Running {
     pub async fn stop(self) {
         self.supervisor.do_send(Close);
         // The answer only fails to come if the process ends already.
-        let drain = self.reload.send(InForce).await.map(|config| config.drain).unwrap_or_default();
+        let limits = self.reload.send(InForce).await.map(|config| (config.drain, config.stop_timeout));
+        let (drain, stop_timeout) = limits.unwrap_or_default();
         log::info!("stopping drain_ms={}", drain.as_millis());
         if timeout(drain, self.traffic_server.stop(true)).await.is_err() {
             log::warn!("drain cut short why=deadline");
         }
         // The supervisor is only gone if the process ends already.
-        let _ = self.supervisor.send(Stop).await;
+        if timeout(stop_timeout + REMOVED, self.supervisor.send(Stop)).await.is_err() {
+            log::error!("replicas may still run why=not_removed_in_time next=the_next_balancer_finds_them");
+        }
         if let Some(admin) = self.admin_server {
             admin.stop(false).await;
         }

@@ -38,8 +38,8 @@ pub async fn runtime(config: &Config, executable: PathBuf) -> Result<Rc<dyn Runt
             };
             Rc::new(Process::new(executable, program))
         }
-        RuntimeConfig::Docker { socket, template } => {
-            Rc::new(Docker::connect(socket, config.cluster.as_str(), template.clone()).await?)
+        RuntimeConfig::Docker { host, template } => {
+            Rc::new(Docker::connect(host, config.cluster.as_str(), template.clone()).await?)
         }
         RuntimeConfig::Static { .. } => Rc::new(Fixed::new()),
     })

@@ -64,7 +64,7 @@ const SETTINGS: &[Setting] = &[
     setting!(Live, "connect-timeout", connect_timeout),
     setting!(Live, "control", control),
     setting!(Live, "debug-headers", debug_headers),
-    setting!("docker-host", |c: &Config| docker(c).map(|(socket, _)| socket.to_owned())),
+    setting!("docker-host", |c: &Config| docker(c).map(|(host, _)| host.clone())),
     setting!(Live, "drain", drain),
     setting!(Live, "eject-on", eject_on),
     setting!("hash", |c: &Config| c.layout.hash()),
@@ -100,6 +100,7 @@ const SETTINGS: &[Setting] = &[
         RuntimeConfig::Docker { .. } | RuntimeConfig::Static { .. } => None,
     }),
     setting!("replica-env", |c: &Config| docker(c).map(|(_, template)| template.env.clone())),
+    setting!("replica-init", |c: &Config| docker(c).map(|(_, template)| template.init)),
     setting!("replica-memory", |c: &Config| docker(c).map(|(_, template)| template.memory)),
     setting!("replica-pids", |c: &Config| docker(c).map(|(_, template)| template.pids)),
     setting!("replica-port", |c: &Config| docker(c).map(|(_, template)| template.port)),
@@ -164,9 +165,9 @@ fn upstreams(config: &Config) -> &[crate::runtime::Upstream] {
     }
 }
 
-fn docker(config: &Config) -> Option<(&std::path::Path, &crate::runtime::docker::Template)> {
+fn docker(config: &Config) -> Option<(&crate::runtime::docker::Host, &crate::runtime::docker::Template)> {
     match &config.runtime {
-        RuntimeConfig::Docker { socket, template } => Some((socket, template)),
+        RuntimeConfig::Docker { host, template } => Some((host, template)),
         RuntimeConfig::Process { .. } | RuntimeConfig::Static { .. } => None,
     }
 }

@@ -1,7 +1,6 @@
 //! What may be said of replicas in containers: image, network, socket, environment, limits.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Variables of an environment, by name.
 pub(super) type Variables = BTreeMap<String, String>;
@@ -24,13 +23,6 @@ pub(super) fn network(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let good = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(allowed);
     if good { Ok(text.into()) } else { Err("must be the name of a network, such as net1".into()) }
-}
-
-/// A local socket: `unix://PATH`.
-pub(super) fn socket(text: &str) -> Result<PathBuf, String> {
-    let path = text.strip_prefix("unix://").filter(|path| path.starts_with('/'));
-    path.map(PathBuf::from)
-        .ok_or_else(|| "must be a local socket, such as unix:///var/run/docker.sock".into())
 }
 
 /// `K=V,…`; what follows a comma and is no `K=V` belongs to the value before it.
@@ -105,10 +97,6 @@ mod tests {
         }
         for bad in ["", "-x", "a b", "ä", "a\nb"] {
             assert!(image(bad).is_err() && network(bad).is_err(), "{bad:?}");
-        }
-        assert_eq!(socket("unix:///run/docker.sock"), Ok("/run/docker.sock".into()));
-        for bad in ["", "/run/docker.sock", "unix://docker.sock", "tcp://10.0.0.1:2375"] {
-            assert!(socket(bad).is_err(), "{bad:?}");
         }
         assert_eq!(capability("CAP_NET_RAW").as_deref(), Ok("NET_RAW"));
         for bad in ["", "CAP_", "net_raw", "A B"] {

@@ -26,7 +26,6 @@ mod value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use change::Difference;
@@ -152,8 +151,8 @@ pub enum RuntimeConfig {
     },
     /// Containers of a Docker engine.
     Docker {
-        /// The engine's socket.
-        socket: PathBuf,
+        /// Where the engine is reached.
+        host: docker::Host,
         /// What every replica is made of.
         template: docker::Template,
     },

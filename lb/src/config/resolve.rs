@@ -32,7 +32,7 @@ const ASSIGNMENT: [(&str, &str); 9] = [
 ];
 
 /// What only containers have.
-const DOCKER: [&str; 10] = [
+const DOCKER: [&str; 11] = [
     "image",
     "network",
     "docker-host",
@@ -41,6 +41,7 @@ const DOCKER: [&str; 10] = [
     "replica-memory",
     "replica-pids",
     "replica-writable",
+    "replica-init",
     "replica-cap-add",
     "on-exit",
 ];

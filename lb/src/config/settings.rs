@@ -12,6 +12,9 @@ use super::exit::Exit;
 use super::file;
 use super::secret::Secret;
 
+/// The variable that names the engine to all Docker clients.
+const DOCKER_HOST: &str = "DOCKER_HOST";
+
 /// What was said, by name of the setting; what nobody said is not there. The secret is no setting: none of these is
 /// hidden.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +32,12 @@ pub(super) struct Setting {
 pub(super) enum Origin {
     Flag,
     Variable,
-    File { path: String, line: usize },
+    /// The variable `DOCKER_HOST`, which other Docker clients read too.
+    DockerHost,
+    File {
+        path: String,
+        line: usize,
+    },
 }
 
 impl Settings {
@@ -47,6 +55,13 @@ impl Settings {
             Some((name, Setting { text, origin: Origin::Variable }))
         }));
         settings.extend(flags);
+        // Docker's own variable, as long as containers are what is run and nothing more specific is said.
+        let in_containers = settings.get("runtime").is_some_and(|runtime| runtime.text == "docker");
+        let docker_host = env.get(DOCKER_HOST).filter(|text| in_containers && !text.is_empty());
+        if let Some(text) = docker_host {
+            let setting = Setting { text: text.clone(), origin: Origin::DockerHost };
+            settings.entry("docker-host".to_owned()).or_insert(setting);
+        }
         Ok(Self(settings, Secret::of(env)))
     }
 
@@ -118,6 +133,7 @@ impl fmt::Display for Place<'_> {
             Origin::Flag if text.is_empty() => write!(f, "--{name}="),
             Origin::Flag => write!(f, "--{name} {text}"),
             Origin::Variable => write!(f, "{}={text}", variable(name)),
+            Origin::DockerHost => write!(f, "{DOCKER_HOST}={text}"),
             Origin::File { path, line } => write!(f, "{path} line {line}, {name} = {text}"),
         }
     }

@@ -55,6 +55,9 @@ pub enum Action {
         /// The new content.
         record: Option<Record>,
     },
+    /// Kill a dead replica that may still hold an address, and keep what remembers its seat; answer
+    /// [`Event::Ended`] if it has ended.
+    End(Incarnation),
     /// Answer a caller.
     Reply {
         /// Who waits.

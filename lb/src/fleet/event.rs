@@ -95,6 +95,13 @@ pub enum Event {
         /// The replica that gave it away.
         container: String,
     },
+    /// The engine was away and answers again.
+    Available,
+    /// A dead replica was killed; it holds no address any more.
+    Ended {
+        /// Incarnation of the replica.
+        incarnation: Incarnation,
+    },
     /// A heartbeat was answered, or not.
     Beat {
         /// Whose.

@@ -14,6 +14,7 @@ use super::event::{Busy, RouterId, Ticket};
 use super::external::Loss;
 use super::member::{FIRST_PROBE, Member};
 use super::restart::STABLE;
+use super::shortage::is_outside;
 use super::{Fleet, Ownership, Phase, Refusal, Seat, Vacancy};
 
 /// A replica that somebody else told to end is not replaced before: whoever did may be about to end us too.
@@ -32,8 +33,10 @@ impl Fleet {
             member.launched_at = Some(now);
             self.tally.start(seat);
             member.start_deadline = Some(now + self.settings.start_timeout);
-            log::info!("replica launched name={} seat={seat_id} incarnation={incarnation}", launch.name);
-            self.actions.push(member.tell("phase", None, Some(member.phase.as_str()), None));
+            member.repeated = seat.restart.is_uncounted();
+            if !member.repeated {
+                self.actions.push(member.tell_launched());
+            }
         }
         seat.candidate = Some(incarnation);
         seat.restart.launched(now);
@@ -62,6 +65,10 @@ impl Fleet {
     ) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.launching = false;
+        if member.repeated && !result.as_ref().is_err_and(is_outside) {
+            member.repeated = false;
+            self.actions.push(member.tell_launched());
+        }
         match result {
             Ok(instance) => {
                 member.instance = Some(instance);
@@ -78,12 +85,15 @@ impl Fleet {
                         self.add_failed(call, Refusal::Exists(name.clone()));
                     }
                     (Phase::Starting, ..) => {
-                        member.unavailable = matches!(error, Error::Unavailable(_));
+                        member.unavailable = is_outside(&error);
                         self.die(incarnation, &error, now);
                     }
                     _ => {}
                 }
-                self.members.remove(&incarnation);
+                let failed = self.members.remove(&incarnation).map(|member| member.launch.seat);
+                if let (Some(seat), Error::NoAddress(_)) = (failed, &error) {
+                    self.end_dead(seat);
+                }
             }
         }
     }

@@ -68,6 +68,9 @@ pub(super) struct Member {
     pub terminated: bool,
     /// Its launch failed for a reason outside the replica.
     pub unavailable: bool,
+    /// Its launch repeats one that failed for such a reason. It is neither logged nor told before it has another
+    /// result: an outage may last for thousands of launches.
+    pub repeated: bool,
     /// It was adopted, and today's replicas are made otherwise.
     pub outdated: bool,
 }
@@ -129,6 +132,7 @@ impl Member {
             running: true,
             terminated: false,
             unavailable: false,
+            repeated: false,
             outdated: false,
         }
     }
@@ -140,6 +144,12 @@ impl Member {
         let Launch { seat, name, incarnation } = &self.launch;
         let was = self.phase;
         self.phase = phase;
+        if self.repeated && self.unavailable {
+            log::debug!(
+                "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
+            );
+            return;
+        }
         told.push(self.tell("phase", Some(was.as_str()), Some(phase.as_str()), Some(why.to_string())));
         if phase == Phase::Dead || phase == Phase::Suspect {
             log::warn!(
@@ -150,6 +160,13 @@ impl Member {
                 "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
             );
         }
+    }
+
+    /// Logs that it was launched; returns the transition to tell.
+    pub fn tell_launched(&self) -> Action {
+        let Launch { seat, name, incarnation } = &self.launch;
+        log::info!("replica launched name={name} seat={seat} incarnation={incarnation}");
+        self.tell("phase", None, Some(self.phase.as_str()), None)
     }
 
     /// What the routers need to know of it; `None` before it has an address.

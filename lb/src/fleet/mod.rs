@@ -4,7 +4,7 @@
 //! - `event`: what the fleet is told · `action`: what it wants done
 //! - `member`: one replica: its phase and its heartbeats
 //! - `health`: when a replica is suspect, when it is dead
-//! - `restart`: how fast a seat may be refilled
+//! - `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the replica
 //! - `lifecycle`: launched, ready, dead, launched anew
 //! - `replace`: a replica gives its seat to a new one · `rollout`: because it is outdated · `rolling`: one after the other
 //! - `departure`: drained, stopped, gone
@@ -37,6 +37,7 @@ mod replace;
 mod restart;
 mod rolling;
 mod rollout;
+mod shortage;
 #[cfg(test)]
 mod simulation;
 mod tally;
@@ -211,6 +212,8 @@ impl Fleet {
             Event::AddUpstream { call, upstream } => self.add_upstream(call, upstream, now),
             Event::RemoveUpstream { call, name } => self.remove_upstream(call, &name),
             Event::Rival { container } => self.rival(&container),
+            Event::Available => self.retry_uncounted(now),
+            Event::Ended { incarnation } => self.ended(incarnation, now),
             Event::Beat { incarnation, beat } => self.beat(incarnation, beat, now),
             Event::Answered { incarnation, activity, suspended } => {
                 self.answered(incarnation, activity, suspended, now);

@@ -23,6 +23,8 @@ pub(super) struct Restart {
     /// The latest launches, at most [`MOST`].
     launches: VecDeque<Instant>,
     due: Option<Instant>,
+    /// Whether the planned launch repeats one that failed for a reason outside the replica.
+    uncounted: bool,
 }
 
 impl Restart {
@@ -36,6 +38,18 @@ impl Restart {
         self.due.take_if(|due| *due <= now).is_some()
     }
 
+    /// Whether the planned launch repeats one that failed for a reason outside the replica.
+    pub fn is_uncounted(&self) -> bool {
+        self.uncounted
+    }
+
+    /// Brings such a launch forward to `now`.
+    pub fn hasten(&mut self, now: Instant) {
+        if self.uncounted {
+            self.due = self.due.map(|due| due.min(now));
+        }
+    }
+
     /// Whether the next launch follows a death.
     pub fn has_failed(&self) -> bool {
         self.streak > 0
@@ -43,7 +57,7 @@ impl Restart {
 
     /// Counts a launch.
     pub fn launched(&mut self, now: Instant) {
-        self.due = None;
+        (self.due, self.uncounted) = (None, false);
         self.launches.push_back(now);
         if self.launches.len() > MOST {
             self.launches.pop_front();
@@ -69,24 +83,26 @@ impl Restart {
             _ => now,
         };
         let due = earliest.max(now + delay);
-        self.due = Some(due);
+        (self.due, self.uncounted) = (Some(due), false);
         due.saturating_duration_since(now)
     }
 
     /// Plans another try of the latest launch, which failed for a reason outside the replica: it is not counted.
     pub fn retry_uncounted(&mut self, now: Instant) -> Duration {
         self.launches.pop_back();
-        self.plan(UNAVAILABLE, now)
+        let delay = self.plan(UNAVAILABLE, now);
+        self.uncounted = true;
+        delay
     }
 
     /// Plans a launch `delay` from now whatever came before: nothing is launched, only asked again.
     pub fn plan_unbounded(&mut self, delay: Duration, now: Instant) {
-        self.due = Some(now + delay);
+        (self.due, self.uncounted) = (Some(now + delay), false);
     }
 
     /// Forgets the planned launch.
     pub fn cancel(&mut self) {
-        self.due = None;
+        (self.due, self.uncounted) = (None, false);
     }
 }
 

@@ -122,6 +122,7 @@ impl Stage {
                 Event::LastWords { incarnation, line: Some("still thinking".into()) }
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
+            Action::End(incarnation) => Event::Ended { incarnation },
             Action::Record { revision, .. } => Event::Recorded { revision, result: Ok(()) },
             Action::Assign { .. }
             | Action::Reply { .. }

@@ -3,27 +3,35 @@
 //! What must survive the balancer lives with the engine, as labels and names; here is only what is under way.
 //!
 //! # Layout
-//! - `engine`: the calls, each bounded in time
+//! - `host`: where the engine is reached · `engine`: the calls, each bounded in time
+//! - `trouble`: what can go wrong with a call · `outage`: the engine is away, and back
+//! - `network`: which network the replicas are in · `own`: the container that we run in
 //! - `template`: what a container is made of · `labels`: what it says of itself · `identity`: whether it is ours
 //! - `anchor`: the record of the target
 //! - `launch`: a container is made and started · `compose`: as part of a compose project
-//! - `output`: what a container writes
+//! - `output`: what a container writes · `reason`: how it ended · `removal`: ended, and gone
 //! - `watch`: the engine's events, and a look around after each break
 
 mod anchor;
 mod compose;
 mod engine;
+mod host;
 mod identity;
 mod labels;
 mod launch;
+mod network;
+mod outage;
 mod output;
+mod own;
+mod reason;
+mod removal;
 mod template;
+mod trouble;
 mod watch;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,13 +39,15 @@ use bollard::models::ContainerSummary;
 use futures::future::{FutureExt, LocalBoxFuture, ready};
 use futures::stream::{self, LocalBoxStream, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::sleep;
 
 use self::anchor::Anchors;
-use self::engine::{Engine, Trouble};
+use self::engine::Engine;
+pub use self::host::{Host, InvalidHost};
 use self::identity::{Facts, Identity, Known, LEAVING};
 use self::labels::Labels;
+use self::network::Network;
 pub use self::template::Template;
+use self::trouble::Trouble;
 use super::logs::Printable;
 use super::{Error, Event, Found, Instance, Launch, NoLogs, Runtime, Standing, Tail, logs};
 use crate::fleet::Record;
@@ -47,7 +57,7 @@ use crate::ring::{Incarnation, Weight};
 /// Containers that are made and started at one time: the engine gets slower with more.
 const STARTS: usize = 8;
 
-/// When an engine that left a call unanswered is asked again.
+/// When a container is looked for that an engine makes too late.
 const LATER: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60), Duration::from_secs(300)];
 
@@ -61,7 +71,9 @@ struct Inner {
     image: String,
     containers: RefCell<BTreeMap<Incarnation, Container>>,
     anchors: RefCell<Anchors>,
+    network: Network,
     starts: Semaphore,
+    removals: Semaphore,
 }
 
 /// A container that we made or found.
@@ -86,27 +98,26 @@ enum State {
 }
 
 impl Docker {
-    /// A runtime of the engine behind `socket`: it answers, has the image, and has or gets the network.
+    /// A runtime of the engine at `host`: it answers, has the image, and has or gets the network.
     ///
     /// # Errors
     /// One line that says what is missing and what to do.
-    pub async fn connect(socket: &Path, cluster: &str, template: Template) -> Result<Self, Error> {
-        let engine = Engine::connect(socket).await?;
+    pub async fn connect(host: &Host, cluster: &str, template: Template) -> Result<Self, Error> {
+        let engine = Engine::connect(host).await?;
         let image = engine.image(&template.image).await?;
-        engine.network(&template.network, cluster).await?;
+        let own = own::container(&engine).await;
+        let network = Network::new(&template.network, cluster, own.as_ref());
+        network.ensure(&engine).await?;
         Ok(Self(Rc::new(Inner {
-            labels: Labels::new(
-                cluster,
-                template.spec(&image),
-                image.clone(),
-                compose::labels(&engine).await,
-            ),
+            labels: Labels::new(cluster, template.spec(&image), image.clone(), compose::labels(own.as_ref())),
             engine,
             template,
             image,
             containers: RefCell::default(),
             anchors: RefCell::default(),
+            network,
             starts: Semaphore::new(STARTS),
+            removals: Semaphore::new(removal::REMOVALS),
         })))
     }
 }
@@ -122,14 +133,29 @@ impl Runtime for Docker {
         let Some(container) = containers.get_mut(&incarnation) else { return ready(()).boxed_local() };
         container.state = State::Stopping;
         let id = container.id.clone();
+        self.0.clone().end_and_remove(incarnation, id, grace).boxed_local()
+    }
+
+    fn end(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
+        let id = self.0.id_of(incarnation);
         let docker = self.0.clone();
         async move {
-            if !grace.is_zero() {
-                docker.free_name(incarnation).await;
-                docker.engine.stop(&id, grace).await;
+            match id {
+                Some(id) => docker.kill(&id).await,
+                None => true,
             }
-            docker.discard(&id).await;
-            docker.containers.borrow_mut().remove(&incarnation);
+        }
+        .boxed_local()
+    }
+
+    /// A stopped process (state T) in a container is not visible from here: only a pause by the engine is.
+    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
+        let id = self.0.id_of(incarnation);
+        let docker = self.0.clone();
+        async move {
+            let Some(id) = id else { return false };
+            let state = docker.engine.inspect(&id).await.ok().and_then(|container| container.state);
+            state.and_then(|state| state.paused).unwrap_or_default()
         }
         .boxed_local()
     }
@@ -171,9 +197,7 @@ impl Runtime for Docker {
         incarnation: Incarnation,
         tail: Tail,
     ) -> LocalBoxFuture<'static, Result<logs::Output, NoLogs>> {
-        let containers = self.0.containers.borrow();
-        let id = containers.get(&incarnation).map(|container| container.id.clone());
-        let id = id.filter(|id| !id.is_empty());
+        let id = self.0.id_of(incarnation);
         let docker = self.0.clone();
         async move { output::of(&docker.engine, &id.ok_or(NoLogs::Nothing)?, tail).await }.boxed_local()
     }
@@ -200,6 +224,7 @@ impl Inner {
             // Gone, or somebody else who waited for the same has done it.
             Err(Trouble::NotFound(_)) => {}
             Err(_) if container.leaving => {}
+            Err(trouble) if trouble.is_away() => log::debug!("container not renamed name={name}"),
             Err(trouble) => log::warn!("container not renamed name={name} why={trouble}"),
         });
     }
@@ -264,31 +289,14 @@ impl Inner {
         identity::identify(self.labels.cluster(), &Facts::listed(summary, &labels))
     }
 
-    /// Removes a container; an engine that cannot now is asked again later.
-    async fn discard(&self, id: &str) {
-        if !self.engine.discard(id).await {
-            let (engine, id) = (self.engine.clone(), id.to_owned());
-            actix_rt::spawn(async move {
-                for pause in LATER {
-                    sleep(pause).await;
-                    if engine.discard(&id).await {
-                        break;
-                    }
-                }
-            });
-        }
-    }
-
     fn instance(&self, id: String, ip: IpAddr) -> Instance {
         Instance { id, address: (ip, self.template.port).into() }
     }
 
-    /// How a container ended, for people.
-    async fn ended(&self, id: &str, code: i64) -> String {
-        match self.engine.last_line(id).await {
-            Some(line) => format!("exit status: {code}; its last line: {line}"),
-            None => format!("exit status: {code}"),
-        }
+    /// The container of a replica; `None` before the engine has made it.
+    fn id_of(&self, incarnation: Incarnation) -> Option<String> {
+        let containers = self.containers.borrow();
+        containers.get(&incarnation).map(|container| container.id.clone()).filter(|id| !id.is_empty())
     }
 
     fn update(&self, incarnation: Incarnation, change: impl FnOnce(&mut Container)) {

@@ -106,6 +106,8 @@ pub enum Event {
         /// What the engine calls that replica.
         container: String,
     },
+    /// The engine was away and answers again: launches that failed for that reason can be tried again.
+    Available,
 }
 
 /// How a replica ended.
@@ -127,11 +129,17 @@ pub enum Error {
     /// ports or memory. It does not count as a failed start of the replica.
     #[error("{0}")]
     Unavailable(String),
+    /// The replicas' network has no free address. It does not count as a failed start of the replica; a dead replica
+    /// that still holds an address is to be ended first ([`Runtime::end`]).
+    #[error("{0}")]
+    NoAddress(String),
     /// What the user configured cannot be; the text names the flag.
     #[error("{0}")]
     Configured(String),
-    /// Somebody else's container has the name.
-    #[error("Hostname '{0}' already exists")]
+    /// A container that is not ours has the name.
+    #[error(
+        "the name '{0}' is held by a container that is not ours: rename or remove it, or give another --cluster"
+    )]
     NameTaken(Name),
 }
 
@@ -156,6 +164,12 @@ pub trait Runtime {
     /// The external server that a seat has from now on (`None`: none); its name is resolved now, and again from time to
     /// time. Only of runtimes whose replicas are external.
     fn assign(&self, _: SeatId, _: Option<Upstream>) {}
+
+    /// Kills a dead replica so that its address is free, and keeps what remembers its seat. Returns whether it has
+    /// ended. `false` where an address is nothing that can run out.
+    fn end(&self, _: Incarnation) -> LocalBoxFuture<'static, bool> {
+        Box::pin(ready(false))
+    }
 
     /// A replica leaves its seat for ever: when this returns its name is free for another, and whoever lists the
     /// replicas finds it [`Standing::Leaving`].

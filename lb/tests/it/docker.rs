@@ -5,7 +5,11 @@ pub mod cluster;
 mod compose;
 mod fleet;
 mod healing;
+mod network;
+mod outage;
+mod private;
 mod proxy;
+mod reasons;
 mod trouble;
 
 use std::collections::BTreeSet;

@@ -63,6 +63,18 @@ impl SupervisorActor {
                     Event::Recorded { revision, result: written.await.map_err(|error| error.to_string()) }
                 });
             }
+            Action::End(incarnation) => {
+                let ended = self.runtime.end(incarnation);
+                let supervisor = ctx.address();
+                actix_rt::spawn(guarded(
+                    "supervisor",
+                    Box::pin(async move {
+                        if ended.await {
+                            supervisor.do_send(Did(Event::Ended { incarnation }));
+                        }
+                    }),
+                ));
+            }
             Action::Reply { call, result } => {
                 // A client that has left does not undo what it asked for.
                 let _ = self.callers.remove(&call).map(|caller| caller.send(result));

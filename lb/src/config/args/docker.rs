@@ -1,10 +1,10 @@
 //! What the replicas in containers are made of.
 
-use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::ArgAction::Set;
 
-use super::super::container::{Variables, capability, image, memory, network, socket, variables};
+use super::super::container::{Variables, capability, image, memory, network, variables};
 use super::super::value::{count, one_of, switch};
 use super::super::{OnExit, RuntimeConfig};
 use crate::runtime::docker;
@@ -20,14 +20,15 @@ pub(in crate::config) struct Docker {
     #[arg(long, value_name = "NETWORK", default_value = "net1", value_parser = network)]
     pub network: String,
 
-    /// The engine's socket
+    /// Address of the engine: unix://PATH or tcp://HOST:PORT (plain HTTP). Where it is not given, DOCKER_HOST counts;
+    /// DOCKER_CONTEXT is ignored
     #[arg(
         long,
-        value_name = "unix://PATH",
+        value_name = "unix://PATH|tcp://HOST:PORT",
         default_value = "unix:///var/run/docker.sock",
-        value_parser = socket,
+        value_parser = docker::Host::from_str,
     )]
-    pub docker_host: PathBuf,
+    pub docker_host: docker::Host,
 
     /// Where the program in the image listens; given to it as PORT
     #[arg(long, value_name = "PORT", default_value = "5000", value_parser = count::<u16, 1, 65535>)]
@@ -58,6 +59,19 @@ pub(in crate::config) struct Docker {
     )]
     pub replica_writable: bool,
 
+    /// Whether the engine's initial process (docker-init) is process 1 of each replica; with off the program itself is,
+    /// and must handle SIGTERM
+    #[arg(
+        long,
+        action = Set,
+        value_name = "on|off",
+        num_args = 0..=1,
+        default_value = "on",
+        default_missing_value = "on",
+        value_parser = switch,
+    )]
+    pub replica_init: bool,
+
     /// A capability that replicas keep, such as NET_BIND_SERVICE; all others are dropped; repeat the flag, or
     /// separate several by commas
     #[arg(long, value_name = "CAP", value_delimiter = ',', value_parser = capability)]
@@ -84,9 +98,10 @@ impl Docker {
             memory: self.replica_memory,
             pids: self.replica_pids,
             writable: self.replica_writable,
+            init: self.replica_init,
             capabilities: self.replica_cap_add.iter().cloned().collect(),
         };
-        RuntimeConfig::Docker { socket: self.docker_host.clone(), template }
+        RuntimeConfig::Docker { host: self.docker_host.clone(), template }
     }
 }
 

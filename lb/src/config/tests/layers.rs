@@ -77,7 +77,7 @@ pub(super) const OTHER: [(&str, &str); 52] = [
 ];
 
 /// The same for what only containers have.
-pub(super) const DOCKER: [(&str, &str); 10] = [
+pub(super) const DOCKER: [(&str, &str); 11] = [
     ("image", "my/server:1.2"),
     ("network", "net2"),
     ("docker-host", "unix:///run/other.sock"),
@@ -86,6 +86,7 @@ pub(super) const DOCKER: [(&str, &str); 10] = [
     ("replica-memory", "1GiB"),
     ("replica-pids", "100"),
     ("replica-writable", "on"),
+    ("replica-init", "off"),
     ("replica-cap-add", "NET_RAW,NET_BIND_SERVICE"),
     ("on-exit", "keep"),
 ];
@@ -126,6 +127,24 @@ fn what_only_containers_have() {
     let pairs: Vec<_> = template.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(pairs, [("A", "1,2"), ("B", "3")]);
     assert_eq!(Vec::from_iter(template.capabilities), ["X", "Y"]);
+}
+
+#[test]
+fn docker_host_counts_where_containers_are_run_and_nothing_of_ours_names_the_engine() {
+    let host = |line: &str, env: &[(&str, &str)]| match run(line, env) {
+        Ok(Command::Run(Config { runtime: RuntimeConfig::Docker { host, .. }, .. })) => host.to_string(),
+        other => panic!("{line}: {other:?}"),
+    };
+    let docker_host = ("DOCKER_HOST", "tcp://a:1");
+    assert_eq!(host("--runtime docker", &[docker_host]), "tcp://a:1");
+    assert_eq!(host("", &[docker_host, ("LB_RUNTIME", "docker")]), "tcp://a:1");
+    assert_eq!(host("--runtime docker", &[("DOCKER_HOST", "")]), "unix:///var/run/docker.sock");
+    let ours = ("LB_DOCKER_HOST", "unix:///b");
+    assert_eq!(host("--runtime docker", &[docker_host, ours]), "unix:///b");
+    assert_eq!(host("--runtime docker --docker-host unix:///c", &[docker_host, ours]), "unix:///c");
+    assert_eq!(run("", &[("DOCKER_HOST", "ssh://a")]), run("", &[]), "the process runtime has no engine");
+    let error = error("--runtime docker", &[("DOCKER_HOST", "ssh://a")]);
+    assert!(error.starts_with("DOCKER_HOST=ssh://a: ssh:// is not supported: use unix://PATH"), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::restart::STABLE;
+use super::super::shortage::is_outside;
 use super::*;
 
 impl Simulation {
@@ -17,6 +18,14 @@ impl Simulation {
         }
     }
 
+    /// Nor does it count launches that failed for a reason outside the replica.
+    pub(super) fn forget_uncounted_launch(&mut self, event: &Event) {
+        let Event::Launched { incarnation, result: Err(error) } = event else { return };
+        let seat = self.fleet.members.get(incarnation).map(|member| member.launch.seat);
+        let launches = seat.and_then(|seat| self.launches.get_mut(&seat)).filter(|_| is_outside(error));
+        launches.and_then(Vec::pop);
+    }
+
     pub(super) fn check_action(&mut self, action: &Action) {
         let refuses = matches!(action, Action::Reply { result: Err(_), .. });
         assert!(self.halted == 0 || refuses, "something is done after the end");
@@ -28,6 +37,11 @@ impl Simulation {
                 of_seat.push(now);
                 let too_many = of_seat.windows(6).any(|six| six[5] < six[0] + 60 * SECOND);
                 assert!(!too_many || self.world.foreign, "more than 5 launches");
+            }
+            Action::End(incarnation) => {
+                assert!(!self.world.routed(*incarnation), "killed, but the ring still routes to it");
+                let dead = self.fleet.members.get(incarnation).map(|member| member.phase);
+                assert_eq!(dead, Some(Phase::Dead), "killed, but not dead");
             }
             Action::Stop { incarnation, .. } if !self.fleet.stopping => {
                 assert!(!self.world.routed(*incarnation), "stopped, but the ring still routes to it");

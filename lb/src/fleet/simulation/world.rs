@@ -139,6 +139,7 @@ impl World {
                 }
                 self.later(grace, Happening::Told(Event::Stopped { incarnation }));
             }
+            Action::End(incarnation) => self.end(incarnation),
             Action::Record { revision, record } => self.write_record(revision, record),
             Action::Assign { seat, upstream } => {
                 if let Some(upstream) = upstream {

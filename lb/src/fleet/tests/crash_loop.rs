@@ -53,6 +53,68 @@ fn launches_that_fail_outside_the_replica_are_tried_every_second_and_cause_no_ba
 }
 
 #[test]
+fn launches_that_failed_outside_the_replica_are_tried_at_once_when_the_engine_is_back_and_others_are_not() {
+    let mut stage = Stage::ready(2);
+    stage.broken = Some(Error::Refused("no such image".to_owned()));
+    stage.exit(2);
+    stage.pass(10 * SECOND);
+    stage.broken = Some(Error::Unavailable("the engine is away".to_owned()));
+    stage.exit(1);
+    stage.pass(10 * SECOND + 500 * MS);
+    stage.broken = None;
+    let before = stage.launches().len();
+    stage.feed(Event::Available);
+    let after = stage.launches().split_off(before);
+    assert_eq!(after.iter().map(|launch| launch.seat).collect::<Vec<_>>(), [seat(1)]);
+}
+
+/// Phases that are told of a seat.
+fn told(stage: &Stage, of: u32) -> Vec<Option<&'static str>> {
+    let told = stage.log.iter().filter_map(|(_, action)| match action {
+        Action::Tell(transition) => (transition.seat == seat(of)).then_some(transition.now),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn an_outage_is_told_once_however_long_it_lasts() {
+    let mut stage = Stage::ready(1);
+    stage.broken = Some(Error::Unavailable("the engine is away".to_owned()));
+    let before = told(&stage, 1).len();
+    stage.exit(1);
+    stage.pass(600 * SECOND);
+    let during = told(&stage, 1).split_off(before);
+    assert_eq!(during, [Some("dead"), Some("starting"), Some("dead")]);
+    stage.broken = None;
+    stage.pass(2 * SECOND);
+    let after = told(&stage, 1).split_off(before + during.len());
+    assert_eq!(after.first(), Some(&Some("starting")));
+    assert!(after.contains(&Some("ready")), "{after:?}");
+}
+
+#[test]
+fn in_a_full_network_what_hung_is_ended_before_its_successor_starts_and_what_serves_is_not() {
+    let mut stage = Stage::ready(2);
+    stage.broken = Some(Error::NoAddress("the subnet is full".to_owned()));
+    stage.hang(2);
+    stage.hold = |action| matches!(action, Action::End(_));
+    stage.pass(4 * SECOND);
+    assert_eq!(stage.held.first(), Some(&Action::End(Incarnation(2))));
+    assert_eq!(stage.fleet.members[&Incarnation(2)].phase, Phase::Dead, "it keeps its seat");
+    stage.feed(Event::Replace { call: CallId(1), name: name("server1") });
+    assert!(stage.held.iter().all(|action| *action == Action::End(Incarnation(2))), "{:?}", stage.held);
+    assert!(matches!(stage.refusal(1), Refusal::NotReady { .. }));
+    stage.broken = None;
+    let ended = stage.now;
+    stage.release();
+    stage.pass(100 * MS);
+    assert_eq!(stage.names().len(), 2);
+    assert!(stage.times(is_launch).last().is_some_and(|at| *at <= ended - stage.start), "at once");
+    assert_eq!(stage.stops(), [(2, Duration::ZERO)]);
+}
+
+#[test]
 fn ten_seconds_in_ready_begin_a_new_count() {
     let mut stage = Stage::ready(1);
     for incarnation in 1..=2 {

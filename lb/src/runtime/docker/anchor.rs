@@ -15,8 +15,8 @@ use bollard::models::{ContainerCreateBody, ContainerSummary, HostConfig};
 use tokio::time::sleep;
 
 use super::super::{Error, Event};
-use super::engine::Trouble;
 use super::identity::{Identity, anchor_name};
+use super::trouble::Trouble;
 use super::{Inner, labels};
 use crate::fleet::{Record, SeatRecord};
 use crate::ring::Weight;
@@ -76,12 +76,12 @@ impl Inner {
     pub(super) async fn remove_record(self: &Rc<Self>) -> Result<(), Error> {
         let current = self.anchors.borrow_mut().current.take();
         if let Some(current) = current {
-            self.engine.discard(&current).await;
+            self.discard(&current).await;
         }
         let summaries = self.engine.list(self.labels.cluster()).await;
         let summaries = summaries.map_err(|trouble| Error::Refused(trouble.to_string()))?;
         for anchor in self.anchors_among(&summaries) {
-            self.engine.discard(&anchor.id).await;
+            self.discard(&anchor.id).await;
         }
         Ok(())
     }

@@ -3,26 +3,17 @@
 
 use std::collections::HashMap;
 
-use super::engine::Engine;
+use bollard::models::ContainerInspectResponse;
 
 const PREFIX: &str = "com.docker.compose.";
 
 /// What a replica shares with the balancer.
 const SHARED: [&str; 3] = ["project", "service", "version"];
 
-/// The labels of a one-off container of our service; none if we do not run under compose.
-pub(super) async fn labels(engine: &Engine) -> HashMap<String, String> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let Some(id) = own_id(&mounts) else { return HashMap::new() };
-    // An id that this engine does not know is another engine's: we are not its container.
-    let Ok(own) = engine.inspect(id).await else { return HashMap::new() };
-    one_off(&own.config.and_then(|config| config.labels).unwrap_or_default())
-}
-
-/// The id of the container that we run in: the engine mounts its files into it.
-fn own_id(mounts: &str) -> Option<&str> {
-    let ids = mounts.split("/containers/").skip(1).filter_map(|rest| rest.split('/').next());
-    ids.into_iter().find(|id| id.len() == 64 && id.chars().all(|c| c.is_ascii_hexdigit()))
+/// The labels of a one-off container of our service; none if our own container is not part of a compose project.
+pub(super) fn labels(own: Option<&ContainerInspectResponse>) -> HashMap<String, String> {
+    let labels = own.and_then(|own| own.config.as_ref()?.labels.as_ref());
+    labels.map(one_off).unwrap_or_default()
 }
 
 fn one_off(own: &HashMap<String, String>) -> HashMap<String, String> {
@@ -39,18 +30,6 @@ fn one_off(own: &HashMap<String, String>) -> HashMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_own_id_stands_in_the_mounts() {
-        let id = "0123456789abcdef".repeat(4);
-        let mounts = format!(
-            "100 99 0:50 / /proc rw - proc proc rw\n\
-             101 99 8:1 /var/lib/docker/containers/{id}/resolv.conf /etc/resolv.conf rw - ext4 /dev/sda1 rw\n\
-             102 99 8:1 /var/lib/docker/containers/{id}/hostname /etc/hostname rw - ext4 /dev/sda1 rw\n"
-        );
-        assert_eq!(own_id(&mounts), Some(id.as_str()));
-        assert_eq!(own_id("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:1 /containers/x/y /z rw\n"), None);
-    }
 
     #[test]
     fn a_replica_is_a_one_off_of_the_balancers_service() {

@@ -1,32 +1,37 @@
-//! The engine behind its socket: the calls that we need, each bounded in time, and what can go wrong with them.
+//! The engine behind its socket: the calls that we need, each bounded in time.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum, EventMessage,
-    NetworkCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum,
+    EndpointSettings, EventMessage, Network, NetworkConnectRequest, NetworkCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
-    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    KillContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use bytes::Bytes;
 use futures::stream::{Stream, StreamExt};
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::super::{Error, Tail};
+use super::host::Host;
 use super::labels;
+use super::outage::Outage;
+use super::trouble::Trouble;
 
 /// How long the engine may take for one call.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it may take to remove one: it kills it and takes down its network and its file system.
+const REMOVAL: Duration = Duration::from_secs(30);
 
 /// How long a container's last words are waited for.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -34,47 +39,74 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// bollard's own limit is off: it knows whole seconds only, and ends at the head.
 const UNLIMITED: u64 = 10 * 24 * 60 * 60;
 
-/// A connection to an engine of the local machine.
+/// A connection to an engine.
 #[derive(Clone)]
-pub(super) struct Engine(Docker);
-
-/// What went wrong with a call.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    /// 404.
-    #[error("{0}")]
-    NotFound(String),
-    /// 409.
-    #[error("{0}")]
-    Conflict(String),
-    /// No answer in time: the engine may do it later.
-    #[error("the Docker engine does not answer within {} s", PATIENCE.as_secs())]
-    Silent,
-    /// Any other answer, or none.
-    #[error("{0}")]
-    Failed(String),
+pub(super) struct Engine {
+    docker: Docker,
+    host: Rc<Host>,
+    outage: Rc<Outage>,
 }
 
 impl Engine {
     /// Connects and agrees on the version of the API.
-    pub async fn connect(socket: &Path) -> Result<Self, Error> {
-        let shown = format!("--docker-host unix://{}", socket.display());
-        match timeout(PATIENCE, UnixStream::connect(socket)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(Error::Refused(format!("{shown}: {error}; {}", advice(&error)))),
+    pub async fn connect(host: &Host) -> Result<Self, Error> {
+        let shown = format!("--docker-host {host}");
+        match timeout(PATIENCE, host.connect()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let (why, advice) = (host.explain(&error), advice(&error));
+                return Err(Error::Refused(format!("{shown}: {why}; {advice}")));
+            }
             Err(_) => return Err(Error::Refused(format!("{shown}: {}", Trouble::Silent))),
         }
         let unanswered =
             |trouble: Trouble| Error::Refused(format!("{shown}: {trouble}; is it a Docker engine?"));
-        let docker = Docker::connect_with_unix(&socket.to_string_lossy(), UNLIMITED, API_DEFAULT_VERSION)
-            .map_err(|error| unanswered(error.into()))?;
-        Ok(Self(bounded(docker.negotiate_version()).await.map_err(unanswered)?))
+        let docker = match host {
+            Host::Unix(path) => {
+                Docker::connect_with_unix(&path.to_string_lossy(), UNLIMITED, API_DEFAULT_VERSION)
+            }
+            Host::Tcp(authority) => Docker::connect_with_http(authority, UNLIMITED, API_DEFAULT_VERSION),
+        };
+        let docker = docker.map_err(|error| unanswered(Trouble::new(error, host)))?;
+        let docker = match timeout(PATIENCE, docker.negotiate_version()).await {
+            Ok(negotiated) => negotiated.map_err(|error| unanswered(Trouble::new(error, host)))?,
+            Err(_) => return Err(unanswered(Trouble::Silent)),
+        };
+        Ok(Self { docker, host: Rc::new(host.clone()), outage: Rc::default() })
+    }
+
+    /// Whether the engine is away, as the latest calls found.
+    pub fn outage(&self) -> &Outage {
+        &self.outage
+    }
+
+    /// Carries out a call, for [`PATIENCE`] at most.
+    async fn call<T>(
+        &self,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, Trouble> {
+        self.call_within(PATIENCE, call).await
+    }
+
+    async fn call_within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, Trouble> {
+        let result = timeout(limit, call).await.map_err(|_| Trouble::Silent);
+        let result = result.and_then(|result| result.map_err(|error| Trouble::new(error, &self.host)));
+        match &result {
+            Ok(_) => self.outage.end(),
+            Err(trouble @ Trouble::Away(_)) => self.outage.begin(trouble),
+            Err(_) => {}
+        }
+        result
     }
 
     /// The id of an image.
     pub async fn image(&self, name: &str) -> Result<String, Error> {
         let shown = format!("--image {name}");
-        match bounded(self.0.inspect_image(name)).await {
+        match self.call(self.docker.inspect_image(name)).await {
             Ok(image) => {
                 image.id.ok_or_else(|| Error::Refused(format!("{shown}: the engine gives it no id")))
             }
@@ -85,64 +117,74 @@ impl Engine {
         }
     }
 
-    /// Makes a bridge network, if there is none of this name.
-    pub async fn network(&self, name: &str, cluster: &str) -> Result<(), Error> {
-        let shown = format!("--network {name}");
-        let wrong = |trouble: Trouble| Error::Refused(format!("{shown}: {trouble}"));
-        match bounded(self.0.inspect_network(name, None)).await {
-            Ok(network) if network.driver.as_deref() == Some("bridge") => Ok(()),
-            Ok(network) => {
-                let driver = network.driver.unwrap_or_default();
-                Err(Error::Configured(format!(
-                    "{shown}: its driver is '{driver}'; it must be a bridge network"
-                )))
-            }
-            Err(Trouble::NotFound(_)) => {
-                let request = NetworkCreateRequest {
-                    name: name.to_owned(),
-                    driver: Some("bridge".to_owned()),
-                    labels: Some(HashMap::from([(labels::CLUSTER.to_owned(), cluster.to_owned())])),
-                    ..Default::default()
-                };
-                match bounded(self.0.create_network(request)).await {
-                    Ok(_) => log::info!("network made name={name}"),
-                    // Another balancer was faster.
-                    Err(Trouble::Conflict(_)) => {}
-                    Err(trouble) => return Err(wrong(trouble)),
-                }
-                Ok(())
-            }
-            Err(trouble) => Err(wrong(trouble)),
-        }
+    /// The networks of exactly this name.
+    pub async fn networks(&self, name: &str) -> Result<Vec<Network>, Trouble> {
+        let filters = HashMap::from([("name", vec![name.to_owned()])]);
+        let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+        let mut networks = self.call(self.docker.list_networks(Some(options))).await?;
+        // The engine's filter also lets through names that contain this one.
+        networks.retain(|network| network.name.as_deref() == Some(name));
+        Ok(networks)
+    }
+
+    /// Makes a bridge network; returns its id.
+    pub async fn create_network(&self, name: &str, cluster: &str) -> Result<String, Trouble> {
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".to_owned()),
+            labels: Some(HashMap::from([(labels::CLUSTER.to_owned(), cluster.to_owned())])),
+            ..Default::default()
+        };
+        Ok(self.call(self.docker.create_network(request)).await?.id)
+    }
+
+    /// Connects a container to a network.
+    pub async fn connect_network(&self, network: &str, container: &str) -> Result<(), Trouble> {
+        let endpoint = EndpointSettings { network_id: Some(network.to_owned()), ..Default::default() };
+        let request =
+            NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
+        self.call(self.docker.connect_network(network, request)).await
+    }
+
+    /// Removes a network; the engine refuses if a running container is in it.
+    pub async fn remove_network(&self, id: &str) -> Result<(), Trouble> {
+        self.call(self.docker.remove_network(id)).await
+    }
+
+    /// The containers that are in a network of this id or of this name, or are to be when they are started.
+    pub async fn containers_in(&self, id: &str, name: &str) -> Result<Vec<ContainerSummary>, Trouble> {
+        let filters = HashMap::from([("network", vec![id.to_owned(), name.to_owned()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        self.call(self.docker.list_containers(Some(options))).await
     }
 
     /// Makes a container; returns its id.
     pub async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String, Trouble> {
         let options = CreateContainerOptionsBuilder::new().name(name).build();
-        Ok(bounded(self.0.create_container(Some(options), body)).await?.id)
+        Ok(self.call(self.docker.create_container(Some(options), body)).await?.id)
     }
 
     /// Starts a container.
     pub async fn start(&self, id: &str) -> Result<(), Trouble> {
-        bounded(self.0.start_container(id, None::<StartContainerOptions>)).await
+        self.call(self.docker.start_container(id, None::<StartContainerOptions>)).await
     }
 
     /// All about a container.
     pub async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, Trouble> {
-        bounded(self.0.inspect_container(id, None::<InspectContainerOptions>)).await
+        self.call(self.docker.inspect_container(id, None::<InspectContainerOptions>)).await
     }
 
     /// The containers of a cluster, ended ones too.
     pub async fn list(&self, cluster: &str) -> Result<Vec<ContainerSummary>, Trouble> {
         let filters = HashMap::from([("label", vec![format!("{}={cluster}", labels::CLUSTER)])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        bounded(self.0.list_containers(Some(options))).await
+        self.call(self.docker.list_containers(Some(options))).await
     }
 
     /// Gives a container another name.
     pub async fn rename(&self, id: &str, name: &str) -> Result<(), Trouble> {
         let options = RenameContainerOptionsBuilder::new().name(name).build();
-        bounded(self.0.rename_container(id, options)).await
+        self.call(self.docker.rename_container(id, options)).await
     }
 
     /// Asks a container to end, by its stop signal, and waits for `grace` at most.
@@ -150,27 +192,41 @@ impl Engine {
         // The engine counts whole seconds; should it be slower than we are, the removal kills.
         let seconds = i32::try_from(grace.as_secs().saturating_add(1)).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
-        if let Ok(Err(error)) = timeout(grace, self.0.stop_container(id, Some(options))).await {
+        if let Ok(Err(error)) = timeout(grace, self.docker.stop_container(id, Some(options))).await {
             log::debug!("container not stopped id={id} error={error}");
         }
     }
 
-    /// Removes a container, killing it if it runs. Whether it is gone, or about to be.
-    pub async fn discard(&self, id: &str) -> bool {
+    /// Removes a container, killing it if it runs.
+    pub async fn remove(&self, id: &str) -> Result<(), Trouble> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        match bounded(self.0.remove_container(id, Some(options))).await {
-            Ok(()) | Err(Trouble::NotFound(_) | Trouble::Conflict(_)) => true,
-            Err(trouble) => {
-                log::warn!("container not removed id={id} why={trouble}");
-                false
+        self.call_within(REMOVAL, self.docker.remove_container(id, Some(options))).await
+    }
+
+    /// Sends SIGKILL to a container.
+    pub async fn kill(&self, id: &str) -> Result<(), Trouble> {
+        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+        self.call(self.docker.kill_container(id, Some(options))).await
+    }
+
+    /// Waits until a container does not run.
+    pub async fn ended(&self, id: &str) -> Result<(), Trouble> {
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let mut ended = self.docker.wait_container(id, Some(options));
+        self.call(async {
+            match ended.next().await {
+                // An exit status other than 0 is an error here.
+                None | Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
+                Some(Err(error)) => Err(error),
             }
-        }
+        })
+        .await
     }
 
     /// The last line of a container's output, if the engine has it.
     pub async fn last_line(&self, id: &str) -> Option<String> {
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("1").build();
-        let mut lines = self.0.logs(id, Some(options));
+        let mut lines = self.docker.logs(id, Some(options));
         let line = timeout(LAST_WORDS, lines.next()).await.ok()??.ok()?;
         let line = line.to_string();
         let line = line.trim();
@@ -181,7 +237,9 @@ impl Engine {
     pub fn logs(&self, id: &str, tail: Tail) -> impl Stream<Item = Result<Bytes, Trouble>> + use<> {
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true);
         let options = options.tail(&tail.lines.to_string()).follow(tail.follow).build();
-        self.0.logs(id, Some(options)).map(|output| Ok(output?.into_bytes()))
+        let host = self.host.clone();
+        let pieces = self.docker.logs(id, Some(options));
+        pieces.map(move |piece| piece.map(|it| it.into_bytes()).map_err(|error| Trouble::new(error, &host)))
     }
 
     /// What happens to the containers of a cluster since a moment of Unix time.
@@ -198,28 +256,8 @@ impl Engine {
         ]);
         let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
         let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
-        self.0.events(Some(options)).map(|event| event.map_err(Trouble::from))
-    }
-}
-
-impl From<bollard::errors::Error> for Trouble {
-    fn from(error: bollard::errors::Error) -> Self {
-        use bollard::errors::Error::{DockerResponseServerError, RequestTimeoutError};
-        match error {
-            DockerResponseServerError { status_code: 404, message } => Self::NotFound(message),
-            DockerResponseServerError { status_code: 409, message } => Self::Conflict(message),
-            DockerResponseServerError { message, .. } => Self::Failed(message),
-            RequestTimeoutError => Self::Silent,
-            error => {
-                let mut why = error.to_string();
-                let mut source = error.source();
-                while let Some(error) = source {
-                    why = format!("{why}: {error}");
-                    source = error.source();
-                }
-                Self::Failed(why)
-            }
-        }
+        let host = self.host.clone();
+        self.docker.events(Some(options)).map(move |event| event.map_err(|error| Trouble::new(error, &host)))
     }
 }
 
@@ -227,10 +265,6 @@ impl From<bollard::errors::Error> for Trouble {
 pub(super) fn runs(summary: &ContainerSummary) -> bool {
     use ContainerSummaryStateEnum::{PAUSED, RESTARTING, RUNNING};
     matches!(summary.state, Some(RUNNING | PAUSED | RESTARTING))
-}
-
-async fn bounded<T>(call: impl Future<Output = Result<T, bollard::errors::Error>>) -> Result<T, Trouble> {
-    Ok(timeout(PATIENCE, call).await.map_err(|_| Trouble::Silent)??)
 }
 
 fn advice(error: &io::Error) -> &'static str {

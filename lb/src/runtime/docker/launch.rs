@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use bollard::models::ContainerSummary;
 use tokio::time::sleep;
 
 use super::super::{Error, Instance, Launch};
-use super::engine::Trouble;
 use super::identity::Identity;
+use super::trouble::Trouble;
 use super::{Container, Inner, LATER, State};
 use crate::name::Name;
 use crate::ring::Incarnation;
@@ -26,24 +27,48 @@ impl Inner {
         self.containers.borrow_mut().insert(incarnation, container);
         let launched = self.start(&launch).await;
         if launched.is_err() {
-            let container = self.containers.borrow_mut().remove(&incarnation);
-            if let Some(container) = container.filter(|container| !container.id.is_empty()) {
-                self.discard(&container.id).await;
-            }
+            self.discard_made(incarnation).await;
+            self.containers.borrow_mut().remove(&incarnation);
         }
         launched
     }
 
+    /// Makes and starts the container. A network that is removed meanwhile is made again.
     async fn start(self: &Rc<Self>, launch: &Launch) -> Result<Instance, Error> {
-        let id = self.create(launch).await?;
+        let mut network = self.network.ensure(&self.engine).await?;
+        loop {
+            let trouble = match self.start_in(&network, launch).await {
+                Ok(instance) => return Ok(instance),
+                Err(trouble) => trouble,
+            };
+            match trouble {
+                Trouble::NotFound(why) => {
+                    let found = self.network.ensure(&self.engine).await?;
+                    if found == network {
+                        return Err(Error::Refused(format!("image '{}': {why}", self.template.image)));
+                    }
+                    self.discard_made(launch.incarnation).await;
+                    network = found;
+                }
+                Trouble::NameTaken => {
+                    let container = self.container_name(&launch.name);
+                    log::warn!("container not made name={container} why=name_held_by_a_foreign_container");
+                    return Err(Error::NameTaken(launch.name.clone()));
+                }
+                other => return Err(other.launch_error(&self.template.network)),
+            }
+        }
+    }
+
+    async fn start_in(self: &Rc<Self>, network: &str, launch: &Launch) -> Result<Instance, Trouble> {
+        let id = self.create(network, launch).await?;
         self.update(launch.incarnation, |container| container.id.clone_from(&id));
-        let refused = |trouble: Trouble| Error::Refused(trouble.to_string());
-        self.engine.start(&id).await.map_err(refused)?;
-        let inspected = self.engine.inspect(&id).await.map_err(refused)?;
+        self.engine.start(&id).await?;
+        let inspected = self.engine.inspect(&id).await?;
         let networks = inspected.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         let Some(ip) = self.template.address(&networks) else {
             let code = inspected.state.and_then(|state| state.exit_code).unwrap_or_default();
-            return Err(Error::Refused(self.ended(&id, code).await));
+            return Err(Trouble::Ended(self.ended(&id, code).await));
         };
         // It may have ended by now, and that been told.
         self.update(launch.incarnation, |container| {
@@ -55,28 +80,33 @@ impl Inner {
     }
 
     /// Makes the container. Its name may still be held by one of ours whose time is over.
-    async fn create(self: &Rc<Self>, launch: &Launch) -> Result<String, Error> {
+    async fn create(self: &Rc<Self>, network: &str, launch: &Launch) -> Result<String, Trouble> {
         let name = self.container_name(&launch.name);
-        let body = || self.template.body(&self.image, launch, self.labels.of(launch));
+        let body = || self.template.body(&self.image, network, launch, self.labels.of(launch));
         let mut made = self.engine.create(&name, body()).await;
         if matches!(made, Err(Trouble::Conflict(_)))
             && self.free_holder_of(&launch.name, launch.incarnation).await
         {
             made = self.engine.create(&name, body()).await;
         }
-        made.map_err(|trouble| match trouble {
-            Trouble::Conflict(_) => Error::NameTaken(launch.name.clone()),
-            Trouble::NotFound(why) => Error::Refused(format!(
-                "image '{}' or network '{}': {why}",
-                self.template.image, self.template.network
-            )),
-            Trouble::Silent => {
+        match made {
+            Err(Trouble::Conflict(_)) => Err(Trouble::NameTaken),
+            Err(Trouble::Silent) => {
                 // The engine may make it all the same, later.
                 actix_rt::spawn(self.clone().sweep_later());
-                Error::Refused(trouble.to_string())
+                Err(Trouble::Silent)
             }
-            Trouble::Failed(why) => Error::Refused(why),
-        })
+            made => made,
+        }
+    }
+
+    /// Removes what a launch has made so far.
+    async fn discard_made(self: &Rc<Self>, incarnation: Incarnation) {
+        let mut id = String::new();
+        self.update(incarnation, |container| id = std::mem::take(&mut container.id));
+        if !id.is_empty() {
+            self.discard(&id).await;
+        }
     }
 
     /// Frees a name that the fleet knows to be free. Whether somebody of ours held it.
@@ -97,13 +127,19 @@ impl Inner {
     async fn sweep_later(self: Rc<Self>) {
         for pause in LATER {
             sleep(pause).await;
-            for summary in self.engine.list(self.labels.cluster()).await.unwrap_or_default() {
-                let Identity::Replica(replica) = self.identify(&summary) else { continue };
-                let labels = summary.labels.unwrap_or_default();
-                let known = self.containers.borrow().contains_key(&replica.launch.incarnation);
-                if let (true, false, Some(id)) = (self.labels.made(&labels), known, summary.id) {
-                    self.engine.discard(&id).await;
-                }
+            self.sweep(&self.engine.list(self.labels.cluster()).await.unwrap_or_default());
+        }
+    }
+
+    /// Removes the replicas of our own making that no launch knows of.
+    pub(super) fn sweep(self: &Rc<Self>, summaries: &[ContainerSummary]) {
+        for summary in summaries {
+            let Identity::Replica(replica) = self.identify(summary) else { continue };
+            let (Some(id), Some(labels)) = (&summary.id, &summary.labels) else { continue };
+            let known = self.containers.borrow().contains_key(&replica.launch.incarnation);
+            if self.labels.made(labels) && !known {
+                let (docker, id) = (self.clone(), id.clone());
+                actix_rt::spawn(async move { docker.discard(&id).await });
             }
         }
     }

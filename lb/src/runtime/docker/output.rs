@@ -8,7 +8,8 @@ use futures::stream::{self, StreamExt};
 use tokio::time::timeout;
 
 use super::super::{NoLogs, Tail, logs};
-use super::engine::{Engine, Trouble};
+use super::engine::Engine;
+use super::trouble::Trouble;
 
 /// How long a first piece or a refusal is waited for. A silent container has neither.
 const FIRST: Duration = Duration::from_secs(1);

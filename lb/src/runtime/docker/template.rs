@@ -26,6 +26,8 @@ pub struct Template {
     pub pids: u32,
     /// Whether it may write to its root file system.
     pub writable: bool,
+    /// Whether the engine's initial process (docker-init) is process 1 in it and the program its child.
+    pub init: bool,
     /// The capabilities that it keeps, without `CAP_`.
     pub capabilities: BTreeSet<String>,
 }
@@ -33,8 +35,12 @@ pub struct Template {
 impl Template {
     /// A hash of all that makes one replica differ from another, its name and seat apart.
     pub(super) fn spec(&self, image_id: &str) -> String {
-        let Self { image: _, network, port, env, memory, pids, writable, capabilities } = self;
+        let Self { image: _, network, port, env, memory, pids, writable, init, capabilities } = self;
         let mut text = format!("{image_id}\n{network}\n{port} {memory} {pids} {writable} {capabilities:?}\n");
+        if !init {
+            // Only where it differs from the default, so that older specs stay valid.
+            text.push_str("no init\n");
+        }
         for variable in env {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{variable:?}");
@@ -46,6 +52,7 @@ impl Template {
     pub(super) fn body(
         &self,
         image_id: &str,
+        network_id: &str,
         launch: &Launch,
         labels: HashMap<String, String>,
     ) -> ContainerCreateBody {
@@ -55,15 +62,17 @@ impl Template {
             memory: Some(self.memory.cast_signed()),
             pids_limit: Some(self.pids.into()),
             // PID 1 without a handler ignores SIGTERM.
-            init: Some(true),
-            network_mode: Some(self.network.clone()),
+            init: Some(self.init),
+            network_mode: Some(network_id.to_owned()),
             cap_drop: Some(vec!["ALL".to_owned()]),
             cap_add: Some(self.capabilities.iter().cloned().collect()),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             readonly_rootfs: Some(!self.writable),
             ..Default::default()
         };
-        let endpoints = HashMap::from([(self.network.clone(), EndpointSettings::default())]);
+        // Without the id in the settings too, the engine looks for the network by its name when it starts the container.
+        let endpoint = EndpointSettings { network_id: Some(network_id.to_owned()), ..Default::default() };
+        let endpoints = HashMap::from([(network_id.to_owned(), endpoint)]);
         ContainerCreateBody {
             hostname: Some(launch.name.container()),
             env: Some(env.chain(ours).collect()),
@@ -95,6 +104,7 @@ mod tests {
             memory: 1,
             pids: 2,
             writable: false,
+            init: true,
             capabilities: BTreeSet::new(),
         }
     }
@@ -111,11 +121,12 @@ mod tests {
             Template { memory: 3, ..template() },
             Template { pids: 3, ..template() },
             Template { writable: true, ..template() },
+            Template { init: false, ..template() },
             Template { capabilities: BTreeSet::from(["NET_RAW".into()]), ..template() },
         ];
         let mut specs: BTreeSet<String> = others.map(|other| other.spec("id")).into();
         specs.extend([spec, template().spec("other")]);
-        assert_eq!(specs.len(), 9);
+        assert_eq!(specs.len(), 10);
     }
 
     #[test]

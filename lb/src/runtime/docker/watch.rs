@@ -1,7 +1,7 @@
 //! The engine's events, for ever; after each break a full look around for what was missed.
 
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bollard::models::{ContainerSummary, EventMessage};
 use futures::stream::StreamExt;
@@ -9,8 +9,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::sleep;
 
 use super::super::{Event, Exit};
-use super::engine::Trouble;
 use super::identity::{Facts, Identity};
+use super::trouble::Trouble;
 use super::{Inner, State, engine, identity};
 use crate::ring::Incarnation;
 
@@ -25,21 +25,49 @@ pub(super) async fn watch(docker: Rc<Inner>, events: UnboundedSender<Event>) {
     tokio::select! {
         () = events.closed() => {}
         () = follow(&docker, &events) => {}
+        () = announce(&docker, &events) => {}
+    }
+}
+
+/// Reports each return of the engine.
+async fn announce(docker: &Rc<Inner>, events: &UnboundedSender<Event>) {
+    loop {
+        docker.engine.outage().ended().await;
+        let _ = events.send(Event::Available);
     }
 }
 
 async fn follow(docker: &Rc<Inner>, events: &UnboundedSender<Event>) {
+    let mut refused = false;
     loop {
         // What happens from here on the engine tells again, and what happened before is seen by the look around.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if let Err(trouble) = docker.look_around(events).await {
-            log::warn!("engine silent why={trouble}");
-        } else {
-            let mut stream = Box::pin(docker.engine.events(docker.labels.cluster(), since));
-            while let Some(Ok(event)) = stream.next().await {
-                docker.happened(event, events);
+        let (since, began) =
+            (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), Instant::now());
+        match docker.look_around(events).await {
+            Ok(()) => {
+                let mut stream = Box::pin(docker.engine.events(docker.labels.cluster(), since));
+                let mut end = None;
+                while let Some(event) = stream.next().await {
+                    match event {
+                        Ok(event) => docker.happened(event, events),
+                        Err(trouble) => {
+                            end = Some(trouble);
+                            break;
+                        }
+                    }
+                }
+                log::debug!("engine events ended why={end:?}");
+                let lasted = began.elapsed() >= PAUSE;
+                let why = end.filter(|trouble| !lasted && !refused && !trouble.is_away());
+                if let Some(why) = &why {
+                    log::warn!("engine sends no events why={why}");
+                }
+                refused = !lasted && (refused || why.is_some());
+                if lasted {
+                    continue; // whether the engine is away or not, a look around says
+                }
             }
-            log::warn!("engine events broke off retry_ms={}", PAUSE.as_millis());
+            Err(trouble) => docker.engine.outage().begin(&trouble),
         }
         sleep(PAUSE).await;
     }
@@ -90,6 +118,7 @@ impl Inner {
             running.map(|(incarnation, container)| (*incarnation, container.id.clone())).collect()
         };
         let summaries = self.engine.list(self.labels.cluster()).await?;
+        self.sweep(&summaries);
         for (incarnation, id) in running {
             let runs = summaries.iter().any(|s| s.id.as_ref() == Some(&id) && engine::runs(s));
             if !runs && self.end(incarnation) {

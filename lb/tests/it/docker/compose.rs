@@ -89,7 +89,7 @@ impl Project {
 }
 
 /// What a container has written.
-fn docker_log(container: &str) -> String {
+pub fn docker_log(container: &str) -> String {
     let output = Command::new("docker").args(["logs", container]).output().unwrap();
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

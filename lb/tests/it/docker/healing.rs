@@ -73,3 +73,37 @@ fn a_sigterm_of_somebody_else_is_told_from_ours() {
     let told = lb.log().iter().filter(|line| line.contains("told to end")).count();
     assert_eq!(told, 1);
 }
+
+#[test]
+fn a_paused_container_is_known_to_be_suspended() {
+    use lb::runtime::docker::{Docker, Host, Template};
+    use lb::runtime::{Launch, Runtime};
+
+    let Some(cluster) = Cluster::new() else { return };
+    let template = Template {
+        image: cluster.name.clone(),
+        network: cluster.name.clone(),
+        port: 5000,
+        env: Default::default(),
+        memory: 64 << 20,
+        pids: 32,
+        writable: false,
+        init: true,
+        capabilities: Default::default(),
+    };
+    actix_rt::System::new().block_on(async {
+        let runtime = Docker::connect(&Host::default(), &cluster.name, template).await.unwrap();
+        let incarnation = lb::ring::Incarnation(1);
+        let seat = lb::ring::SeatId::new(1).unwrap();
+        runtime.launch(Launch { seat, name: "server1".parse().unwrap(), incarnation }).await.unwrap();
+        assert!(!runtime.is_suspended(incarnation).await);
+        docker(&["pause", &cluster.container("server1")]).unwrap();
+        assert!(runtime.is_suspended(incarnation).await);
+        assert!(!runtime.is_suspended(lb::ring::Incarnation(2)).await, "an unknown one is not");
+        assert!(runtime.end(incarnation).await, "a paused one can be killed");
+        assert!(!runtime.is_suspended(incarnation).await);
+        assert_eq!(cluster.containers(), ["server1"], "and is kept");
+        runtime.stop(incarnation, std::time::Duration::ZERO).await;
+        assert_eq!(cluster.containers(), [""; 0]);
+    });
+}

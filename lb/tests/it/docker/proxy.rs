@@ -1,7 +1,7 @@
 //! A socket between the balancer and the engine, which can go wrong.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -31,7 +31,7 @@ pub struct Proxy {
     /// For `--docker-host`.
     pub url: String,
     mode: Arc<AtomicU8>,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl Proxy {
@@ -40,15 +40,39 @@ impl Proxy {
         let path = directory.path().join("docker.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let mode = Arc::new(AtomicU8::new(Mode::Passing as u8));
-        let proxy = Self { url: format!("unix://{}", path.display()), mode, _directory: directory };
-        let mode = proxy.mode.clone();
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let mode = mode.clone();
-                std::thread::spawn(move || serve(client, &mode));
+        let url = format!("unix://{}", path.display());
+        std::thread::spawn({
+            let mode = mode.clone();
+            move || {
+                for client in listener.incoming().map_while(Result::ok) {
+                    let mode = mode.clone();
+                    std::thread::spawn(move || serve(client, &mode));
+                }
             }
         });
-        proxy
+        Self { url, mode, _directory: Some(directory) }
+    }
+
+    /// One that is reached by TCP and passes everything on.
+    pub fn tcp() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("tcp://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || {
+                    let engine = UnixStream::connect(ENGINE).unwrap();
+                    let (mut from, mut to) = (client.try_clone().unwrap(), engine.try_clone().unwrap());
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                    let (mut from, mut to) = (engine, client);
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Both);
+                });
+            }
+        });
+        Self { url, mode: Arc::new(AtomicU8::new(Mode::Passing as u8)), _directory: None }
     }
 
     pub fn set(&self, mode: Mode) {

@@ -96,7 +96,12 @@ impl World {
                 let (exit, after) = (Exit::Ended("at once".to_owned()), self.up_to(delay.as_millis() as u64));
                 self.later(after, Happening::Told(Event::Exited { incarnation, exit }));
             }
-            let result = Err(Error::Refused("no".to_owned()));
+            let why = "no".to_owned();
+            let result = Err(match self.rng.u8(..4) {
+                0 => Error::Unavailable(why),
+                1 => Error::NoAddress(why),
+                _ => Error::Refused(why),
+            });
             return self.later(delay, Happening::Told(Event::Launched { incarnation, result }));
         }
         let listens = if self.foreign { Duration::ZERO } else { delay + self.up_to(2000) };
@@ -197,6 +202,16 @@ impl World {
         if !lost {
             let delay = self.up_to(50);
             self.later(delay, Happening::Told(Event::Exited { incarnation, exit }));
+        }
+    }
+
+    /// Kills what is dead to the fleet, and keeps it; the engine may fail to.
+    pub(super) fn end(&mut self, incarnation: Incarnation) {
+        let Some(process) = self.processes.get_mut(&incarnation) else { return };
+        process.running = false;
+        let delay = self.up_to(500);
+        if !self.rare(20) {
+            self.later(delay, Happening::Told(Event::Ended { incarnation }));
         }
     }
 
