@@ -427,6 +427,26 @@ fn standard_output_that_nobody_reads_or_that_is_closed_stops_nothing() {
 }
 
 #[test]
+fn standard_output_that_is_stuck_does_not_keep_the_process() {
+    let origin = Origin::saying(OK);
+    let (mut child, seen) = piped(&origin, "json");
+    let mut client = Wire::connect(address(&seen, "traffic="));
+    // More than a pipe holds, so that the writer is stuck.
+    for _ in 0..1000 {
+        client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(client.reply().unwrap().status(), 200);
+    }
+    drop(client);
+    crate::balancer::signal_pid(i32::try_from(child.0.id()).unwrap(), Signal::TERM);
+    let mut status = None;
+    until("the process ends", || {
+        status = child.0.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_log_that_cannot_be_opened_is_a_bad_configuration() {
     let ended = crate::balancer::lb(&["--listen=127.0.0.1:0", "--access-log", "json:/nowhere/x"], &[]);
     assert_eq!(ended.status.code(), Some(64), "{}", ended.stderr);

@@ -4,10 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use rustix::process::Signal;
 
-use crate::balancer::{Killed, call, signal_pid, until};
+use crate::balancer::{Killed, PATIENCE, call, signal_pid, until};
 use crate::helper;
 
 /// A named pipe that has been opened for reading and writing, as `lb 2<> FIFO` does: opening it never blocks.
@@ -94,18 +95,30 @@ impl Stalled {
     fn ended(&mut self) -> ExitStatus {
         ended(&mut self.lb)
     }
+}
 
-    /// Ends the balancer and reads the pipe to its end; the filler is left out.
-    fn read_to_end(self) -> Vec<String> {
-        let Self { mut lb, fifo, .. } = self;
-        let reader = fifo.reader();
-        drop(fifo.both);
-        signal_pid(i32::try_from(lb.0.id()).unwrap(), Signal::TERM);
-        let lines = reader.lines().map(Result::unwrap);
-        let lines = lines.map(|line| line.trim_start_matches('.').to_owned()).collect();
-        assert_eq!(ended(&mut lb).code(), Some(0));
-        lines
+/// Reads the pipe until the dropped lines are reported, ends the balancer and reads to the end. The filler is left out.
+fn read_to_end(fifo: Fifo, lb: &mut Killed) -> Vec<String> {
+    let reader = fifo.reader();
+    drop(fifo.both);
+    let (sender, received) = channel();
+    std::thread::spawn(move || {
+        let lines = reader.lines().map_while(Result::ok);
+        lines.map(|line| line.trim_start_matches('.').to_owned()).try_for_each(|line| sender.send(line))
+    });
+    let mut lines = Vec::new();
+    loop {
+        match received.recv_timeout(PATIENCE) {
+            Ok(line) => lines.push(line),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => panic!("the log does not go on: {:?}", lines.last()),
+        }
+        if lines.last().is_some_and(|line| line.contains("log lines dropped")) {
+            signal_pid(i32::try_from(lb.0.id()).unwrap(), Signal::TERM);
+        }
     }
+    assert_eq!(ended(lb).code(), Some(0));
+    lines
 }
 
 fn ended(child: &mut Killed) -> ExitStatus {
@@ -117,9 +130,10 @@ fn ended(child: &mut Killed) -> ExitStatus {
     status.unwrap()
 }
 
-/// A replica command that prints 10,000 lines before it serves, in the replica of the name `loud` only.
-fn loud_command() -> String {
-    format!("sh -c 'test {{name}} != loud || yes chatter | head -n 10000; exec {}'", helper::command())
+/// A replica command that prints 40,000 lines before it serves, in the replica of this name only. Of these more than the
+/// queue takes are with the balancer when it serves: the pipe between them holds 8,192.
+fn loud_command(name: &str) -> String {
+    format!("sh -c 'test {{name}} != {name} || yes chatter | head -n 40000; exec {}'", helper::command())
 }
 
 #[test]
@@ -132,7 +146,7 @@ fn a_full_pipe_stops_neither_requests_nor_changes_and_the_log_goes_on_when_it_is
         "--config",
         config.to_str().unwrap(),
         "--replica-command",
-        &loud_command(),
+        &loud_command("loud"),
     ]);
     assert_eq!((lb.get("/home"), lb.get("/rep")), (200, 200));
     // The queue is flooded before the answer: the replica prints, and then serves.
@@ -144,16 +158,38 @@ fn a_full_pipe_stops_neither_requests_nor_changes_and_the_log_goes_on_when_it_is
     assert_eq!(lb.get("/home"), 200);
     assert_eq!(call(lb.admin, "GET", "/readyz", &[], b"").status, 200);
 
-    let lines = lb.read_to_end();
+    let Stalled { mut lb, fifo, .. } = lb;
+    let lines = read_to_end(fifo, &mut lb);
     let find = |text: &str| lines.iter().filter(|line| line.contains(text)).collect::<Vec<_>>();
     let gaps = find("log lines dropped lines=");
     assert_eq!(gaps.len(), 1, "one line for the episode: {gaps:?}");
     let (_, dropped) = gaps[0].rsplit_once('=').unwrap();
     let dropped: usize = dropped.parse().unwrap();
     let printed = find("replica=loud chatter").len();
-    assert!(printed > 0 && printed + dropped >= 10_000, "{printed} printed, {dropped} dropped");
+    assert!(printed > 0 && printed + dropped >= 40_000, "{printed} printed, {dropped} dropped");
     assert_eq!(find("control token=").len(), 1, "the token is never dropped");
     assert_eq!(find("] stopped").len(), 1, "the last line is there");
+}
+
+#[test]
+fn the_login_link_is_there_although_the_queue_was_flooded_before_anything_was_read() {
+    let fifo = Fifo::new();
+    fifo.fill();
+    let (traffic, admin) = (crate::port::free(), crate::port::free());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
+    command.args(["--replicas=1", "--replica-command", &loud_command("server1"), "--listen"]);
+    command.args([format!("127.0.0.1:{traffic}"), format!("--admin-listen=0.0.0.0:{admin}")]);
+    let mut lb =
+        Killed(command.stdout(Stdio::null()).stderr(fifo.both.try_clone().unwrap()).spawn().unwrap());
+    let traffic = SocketAddr::from(([127, 0, 0, 1], traffic));
+    until("it serves", || {
+        std::net::TcpStream::connect(traffic).is_ok() && call(traffic, "GET", "/home", &[], b"").status == 200
+    });
+    drop(command); // it holds the pipe open for writing
+    let lines = read_to_end(fifo, &mut lb);
+    let (_, token) = lines.iter().find_map(|line| line.split_once("/login?token=")).expect("a login link");
+    assert_eq!(lines.iter().filter(|line| line.contains("log lines dropped lines=")).count(), 1);
+    assert_eq!(token.len(), 64, "{token}");
 }
 
 #[test]
@@ -218,6 +254,27 @@ fn a_reader_that_leaves_and_a_full_disk_stop_nothing() {
         });
         assert_eq!(call(to, "POST", "/add", &[], br#"{"n":1}"#).status, 200);
         signal_pid(i32::try_from(lb.0.id()).unwrap(), Signal::TERM);
+        assert_eq!(ended(&mut lb).code(), Some(0));
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_or_on_request_and_the_filter_is_that_of_rust_log() {
+    for (style, coloured) in [("always", true), ("auto", false)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
+        command
+            .args(["--listen=127.0.0.1:0", "--admin-listen=off", "--replicas=1"])
+            .env("RUST_LOG_STYLE", style);
+        command.env("RUST_LOG", "off,lb::app=info").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut lb = Killed(command.spawn().unwrap());
+        let mut lines = BufReader::new(lb.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let first = lines.next().unwrap();
+        assert_eq!(first.contains("\x1b[32mINFO"), coloured, "{first:?}");
+        assert!(first.contains(" listening traffic="), "{first:?}");
+        assert!(lines.next().unwrap().contains(" ready url="), "nothing of other modules");
+        signal_pid(i32::try_from(lb.0.id()).unwrap(), Signal::TERM);
+        let rest: Vec<String> = lines.collect();
+        assert_eq!(rest.iter().filter(|line| line.ends_with(" stopped")).count(), 1, "{rest:?}");
         assert_eq!(ended(&mut lb).code(), Some(0));
     }
 }
