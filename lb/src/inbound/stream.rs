@@ -16,10 +16,16 @@ use super::refusal::Refusal;
 /// How long a client whose bytes we do not want may go on sending, so that it gets to read why.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// Time from one look to the next at a tunnel whose client sends nothing more.
+const HALF_CLOSED_CHECK: Duration = Duration::from_secs(5);
+
 /// A socket that can be closed by a reset.
 pub trait Reset {
     /// From now on dropping it is a reset, not a clean end.
     fn reset(&self);
+
+    /// Whether the connection has failed. It is needed where nothing is read or written, which would return the error.
+    fn has_failed(&self) -> bool;
 }
 
 /// A client's socket under guard.
@@ -35,6 +41,8 @@ pub struct Guarded<T> {
     stand_in: &'static [u8],
     /// The client takes nothing: its deadline is set.
     stuck: bool,
+    /// The client of a tunnel sends nothing more: the time of the next look at the connection is set.
+    half_closed: bool,
     /// The end is said; what still comes is thrown away. A socket that is closed with unread bytes is reset, and the
     /// client might lose the reply.
     lingering: bool,
@@ -45,11 +53,15 @@ impl Reset for TcpStream {
         // If this fails it is closed as usual: it is gone already.
         let _ = self.set_zero_linger();
     }
+
+    fn has_failed(&self) -> bool {
+        !matches!(self.take_error(), Ok(None))
+    }
 }
 
 impl<T> Guarded<T> {
     pub(super) fn new(io: T, connection: Rc<Connection>) -> Self {
-        Self { io, connection, stand_in: b"", stuck: false, lingering: false }
+        Self { io, connection, stand_in: b"", stuck: false, half_closed: false, lingering: false }
     }
 
     /// What the service needs to know of this connection.
@@ -58,7 +70,7 @@ impl<T> Guarded<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Reset + Unpin> Guarded<T> {
     /// The stand-in of the next request; `None` at the end of the connection.
     fn poll_head(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<Option<&'static [u8]>> {
         let Connection { settings, reading, .. } = &*self.connection;
@@ -96,8 +108,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
         while !state.ended && state.input.len() < AHEAD && state.poll_fill(&mut self.io, cx).is_ready() {
             wake(&mut state.reader);
         }
-        if self.connection.reading.poll(cx).is_ready() {
-            self.connection.reading.arm(None);
+        let reading = &self.connection.reading;
+        if matches!(state.stage, Stage::Serving { tunnel: true, .. }) && state.ended {
+            // The replica may go on for as long as it likes, and a client that has vanished then is not noticed.
+            if !std::mem::replace(&mut self.half_closed, true) || reading.poll(cx).is_ready() {
+                state.broken |= self.io.has_failed();
+                reading.arm(Some(HALF_CLOSED_CHECK));
+            }
+            let _ = reading.poll(cx);
+        } else if reading.poll(cx).is_ready() {
+            reading.arm(None);
             state.fault = Some(Refusal::BodyTooSlow(self.connection.settings.idle_timeout));
             wake(&mut state.reader);
         }
@@ -122,7 +142,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for Guarded<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

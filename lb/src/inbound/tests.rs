@@ -53,6 +53,10 @@ impl AsyncRead for Client {
 
 impl Reset for Client {
     fn reset(&self) {}
+
+    fn has_failed(&self) -> bool {
+        false
+    }
 }
 
 impl AsyncWrite for Client {

@@ -298,20 +298,28 @@ fn the_limit_of_a_body_does_not_count_what_goes_through_a_tunnel() {
 /// A peer whose connection has failed gets nothing more either: only a clean end is the end of one direction.
 #[test]
 fn a_client_that_resets_ends_its_tunnel_though_the_replica_does_not() {
-    let done = Arc::new(AtomicBool::new(false));
-    let over = done.clone();
-    let origin = Origin::new(move |peer| {
-        peer.head()?;
-        peer.wire.say(ACCEPT);
-        until("the test is over", || over.load(Ordering::SeqCst));
-        None
-    });
-    let lb = Origin::balanced(&[&origin], &[]);
-    let (client, _) = open(&lb);
-    assert_eq!(lb.replicas()[0]["in_flight"], 1);
-    client.reset();
-    lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
-    done.store(true, Ordering::SeqCst);
+    for half_closed in [false, true] {
+        let (done, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (over, seen) = (done.clone(), ended.clone());
+        let origin = Origin::new(move |peer| {
+            peer.head()?;
+            peer.wire.say(ACCEPT);
+            let _ = peer.wire.rest();
+            seen.store(true, Ordering::SeqCst);
+            until("the test is over", || over.load(Ordering::SeqCst));
+            None
+        });
+        let lb = Origin::balanced(&[&origin], &[]);
+        let (client, _) = open(&lb);
+        if half_closed {
+            client.half_close();
+            until("the end of one direction is passed on", || ended.load(Ordering::SeqCst));
+        }
+        assert_eq!(lb.replicas()[0]["in_flight"], 1);
+        client.reset();
+        lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
+        done.store(true, Ordering::SeqCst);
+    }
 }
 
 /// What ends a tunnel whose peer has vanished is the kernel's work, after 60 s; so the test reads the options back.
