@@ -39,7 +39,7 @@ pub use message::{
 };
 pub use start_time::StartTime;
 
-/// How long a router may take to say its load.
+/// How long a router may take to say its load, and the engine whether a replica is suspended.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Owns the fleet.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use futures::future::{LocalBoxFuture, join, join_all};
+use tokio::time::timeout;
 
 use crate::fleet::{Action, Change, Event, Ticket};
 use crate::ring::{Incarnation, RingError};
@@ -12,7 +13,7 @@ use crate::ring::{Incarnation, RingError};
 use super::super::guard::guarded;
 use super::super::journal::Tell;
 use super::super::{ring, router};
-use super::{Did, SupervisorActor};
+use super::{Did, PATIENCE, SupervisorActor};
 
 /// The ring's answer to a change.
 type Asked = Result<Result<ring::Changed, RingError>, MailboxError>;
@@ -33,9 +34,11 @@ impl SupervisorActor {
             Action::Ring { ticket, change } => self.change(ticket, change, ctx),
             Action::Ask(incarnation) => {
                 let activity = self.activity(incarnation);
-                let suspended = self.runtime.is_suspended(incarnation);
+                // An engine that does not answer in time does not know.
+                let suspended = timeout(PATIENCE, self.runtime.is_suspended(incarnation));
                 report(ctx, async move {
                     let (activity, suspended) = join(activity, suspended).await;
+                    let suspended = suspended.unwrap_or(false);
                     Event::Answered { incarnation, activity, suspended }
                 });
             }
