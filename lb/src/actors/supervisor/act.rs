@@ -7,7 +7,7 @@ use actix::prelude::*;
 use futures::future::{LocalBoxFuture, join, join_all};
 use tokio::time::timeout;
 
-use crate::fleet::{Action, Change, Event, Ticket};
+use crate::fleet::{Action, Activity, Change, Event, Ticket};
 use crate::ring::{Incarnation, RingError};
 
 use super::super::guard::guarded;
@@ -74,6 +74,21 @@ impl SupervisorActor {
                     let _ = halted.send(());
                 }
             }
+        }
+    }
+
+    /// What all routers see of a replica; `None` if one of them does not answer in time. One that has ended sees nothing.
+    fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
+        let ask = |router: &super::Attach| timeout(PATIENCE, router.load.send(router::Load));
+        let asked: Vec<_> = self.routers.values().map(ask).collect();
+        async move {
+            let mut activity = Activity::default();
+            for answer in join_all(asked).await {
+                let Ok(router::Loaded { replicas, .. }) = answer.ok()? else { continue };
+                let mine = replicas.iter().filter(|load| load.incarnation == of);
+                activity = mine.fold(activity, |sum, load| sum.merge(load.activity));
+            }
+            Some(activity)
         }
     }
 
