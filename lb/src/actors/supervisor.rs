@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use crate::fleet::{
-    Activity, Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View,
+    Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View,
 };
 use crate::name::Name;
 use crate::ring::Incarnation;
@@ -32,7 +32,7 @@ use crate::runtime::{self, Found, Heartbeat, Runtime};
 use super::guard::Guard;
 use super::journal::JournalActor;
 use super::ring::{self, RingActor};
-use super::router::{self, Loaded};
+use super::router;
 
 use act::report;
 pub use message::{
@@ -42,7 +42,7 @@ pub use message::{
 };
 pub use start_time::StartTime;
 
-/// How long a router may take to say its load.
+/// How long a router may take to say its load, and the engine whether a replica is suspended.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Owns the fleet.
@@ -127,21 +127,6 @@ impl SupervisorActor {
         let asked: Vec<_> =
             self.routers.values().map(|router| timeout(PATIENCE, router.load.send(router::Load))).collect();
         async move { join_all(asked).await.into_iter().flatten().flatten().collect() }
-    }
-
-    /// What all routers see of a replica; `None` if one of them does not answer in time. One that has ended sees nothing.
-    fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
-        let ask = |router: &Attach| timeout(PATIENCE, router.load.send(router::Load));
-        let asked: Vec<_> = self.routers.values().map(ask).collect();
-        async move {
-            let mut activity = Activity::default();
-            for answer in join_all(asked).await {
-                let Ok(Loaded { replicas, .. }) = answer.ok()? else { continue };
-                let mine = replicas.iter().filter(|load| load.incarnation == of);
-                activity = mine.fold(activity, |sum, load| sum.merge(load.activity));
-            }
-            Some(activity)
-        }
     }
 
     /// What /rm chooses by.

@@ -9,6 +9,15 @@ use super::event::{Activity, Beat, RouterId};
 use super::member::{Beats, Member};
 use super::{Fleet, Ownership, Phase, Settings};
 
+/// The suspect replicas, and when the routers are told of them.
+#[derive(Default)]
+pub(super) struct Suspects {
+    /// As the routers were last told.
+    told: Vec<Incarnation>,
+    /// One has missed one more heartbeat: the routers are told again.
+    remind: bool,
+}
+
 impl Fleet {
     /// An event that comes much later than we asked to be woken means a starved machine or a stepped clock: the
     /// heartbeats of that time, and what the routers said in it, say nothing about the replicas.
@@ -119,7 +128,7 @@ impl Fleet {
     fn silent(&mut self, incarnation: Incarnation) {
         let suspect = |member: &&mut Member| member.phase == Phase::Suspect;
         let Some(member) = self.members.get_mut(&incarnation).filter(suspect) else { return };
-        self.remind = true;
+        self.suspects.remind = true;
         if !std::mem::replace(&mut member.beats.asked, true) {
             self.actions.push(Action::Ask(incarnation));
         }
@@ -175,16 +184,16 @@ impl Fleet {
     pub(super) fn tell_suspects(&mut self) {
         let suspect = self.members.values().filter(|member| member.phase == Phase::Suspect);
         let suspects: Vec<Incarnation> = suspect.map(|member| member.launch.incarnation).collect();
-        let remind = std::mem::take(&mut self.remind) && !suspects.is_empty();
-        if remind || suspects != self.suspects {
-            self.suspects.clone_from(&suspects);
+        let remind = std::mem::take(&mut self.suspects.remind) && !suspects.is_empty();
+        if remind || suspects != self.suspects.told {
+            self.suspects.told.clone_from(&suspects);
             self.actions.push(Action::Suspects(suspects));
         }
     }
 
     /// The suspect replicas, for a router that has just started.
     pub fn suspects(&self) -> &[Incarnation] {
-        &self.suspects
+        &self.suspects.told
     }
 
     /// If more than half of the fleet would be called hung at once the fault is likely ours (or the machine's): one

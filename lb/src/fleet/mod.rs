@@ -67,6 +67,7 @@ pub use view::{MemberView, SeatView, View};
 
 use after::After;
 use external::External;
+use health::Suspects;
 use member::Member;
 use recorder::Recorder;
 use restart::Restart;
@@ -91,8 +92,7 @@ pub struct Settings {
     pub heartbeat_failures: u32,
     /// Silence after which a replica is replaced.
     pub replace_after: Duration,
-    /// The longest wait for the head of a reply: a silent replica for which a request waits is busy for so long at most;
-    /// `None`: for any time.
+    /// How long a silent replica for which a request waits is busy at most; `None`: for any time.
     pub head_timeout: Option<Duration>,
     /// Time from launch to the first good heartbeat.
     pub start_timeout: Duration,
@@ -132,10 +132,7 @@ pub struct Fleet {
     /// When we asked to be woken: an event that comes much later voids the heartbeats.
     due: Option<Instant>,
     announced: bool,
-    /// The suspect replicas, as the routers were last told.
-    suspects: Vec<Incarnation>,
-    /// A suspect replica has missed one more heartbeat: the routers are told again.
-    remind: bool,
+    suspects: Suspects,
     /// How long the latest replica took from its launch to its first good heartbeat.
     start_time: Option<Duration>,
     /// Under way.
@@ -186,8 +183,7 @@ impl Fleet {
             last_incarnation: 0,
             due: None,
             announced: false,
-            suspects: Vec::new(),
-            remind: false,
+            suspects: Suspects::default(),
             start_time: None,
             rolling: None,
             tally: Tally::default(),

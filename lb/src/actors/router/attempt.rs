@@ -89,12 +89,13 @@ impl Attempts {
         self.waiting.iter().all(Option::is_none)
     }
 
-    /// Waits for what happens next. `impatient`: the request may be sent elsewhere while it waits.
-    pub async fn next(&mut self, impatient: bool) -> Event {
-        poll_fn(|cx| self.poll_next(impatient, cx)).await
+    /// Waits for what happens next. `impatient`: the request may be sent elsewhere while it waits. `hedged`: it was sent
+    /// elsewhere before; if it makes a second replica suspect, it is slow by nature, and goes nowhere else.
+    pub async fn next(&mut self, impatient: bool, hedged: bool) -> Event {
+        poll_fn(|cx| self.poll_next(impatient, hedged, cx)).await
     }
 
-    fn poll_next(&mut self, impatient: bool, cx: &mut Context<'_>) -> Poll<Event> {
+    fn poll_next(&mut self, impatient: bool, hedged: bool, cx: &mut Context<'_>) -> Poll<Event> {
         for at in 0..self.waiting.len() {
             let Some((mut in_flight, result)) = poll_end(&mut self.waiting[at], cx) else { continue };
             match result {
@@ -119,6 +120,7 @@ impl Attempts {
         }
         if let Some(newest) = &mut self.waiting[0]
             && impatient
+            && !(hedged && newest.in_flight.upstream().suspect.get())
             && newest.is_given_up(cx)
         {
             return Poll::Ready(Event::GivenUp(newest.in_flight.upstream().incarnation));

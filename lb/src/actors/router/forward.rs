@@ -51,7 +51,7 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
             request.trail.chosen(&in_flight, router.epoch());
             attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
         }
-        let failure = match attempts.next(impatient && left > 0 && !hedged).await {
+        let failure = match attempts.next(impatient && left > 0, hedged).await {
             Event::Replied(reply, took) => {
                 request.trail.replied(&reply.in_flight, took);
                 return Ok(reply);
@@ -61,7 +61,6 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
             }
             Event::GivenUp(incarnation) => {
                 tried.push(incarnation);
-                // Once: a request that makes a second replica silent is slow by nature.
                 hedged = true;
                 None
             }

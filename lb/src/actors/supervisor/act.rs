@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use futures::future::{LocalBoxFuture, join, join_all};
+use tokio::time::timeout;
 
-use crate::fleet::{Action, Change, Event, Ticket};
+use crate::fleet::{Action, Activity, Change, Event, Ticket};
 use crate::ring::{Incarnation, RingError};
 
 use super::super::guard::guarded;
 use super::super::journal::Tell;
 use super::super::{ring, router};
-use super::{Did, SupervisorActor};
+use super::{Did, PATIENCE, SupervisorActor};
 
 /// The ring's answer to a change.
 type Asked = Result<Result<ring::Changed, RingError>, MailboxError>;
@@ -34,9 +35,11 @@ impl SupervisorActor {
             Action::Ring { ticket, change } => self.change(ticket, change, ctx),
             Action::Ask(incarnation) => {
                 let activity = self.activity(incarnation);
-                let suspended = self.runtime.is_suspended(incarnation);
+                // An engine that does not answer in time does not know.
+                let suspended = timeout(PATIENCE, self.runtime.is_suspended(incarnation));
                 report(ctx, async move {
                     let (activity, suspended) = join(activity, suspended).await;
+                    let suspended = suspended.unwrap_or(false);
                     Event::Answered { incarnation, activity, suspended }
                 });
             }
@@ -90,6 +93,21 @@ impl SupervisorActor {
                     let _ = halted.send(());
                 }
             }
+        }
+    }
+
+    /// What all routers see of a replica; `None` if one of them does not answer in time. One that has ended sees nothing.
+    fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
+        let ask = |router: &super::Attach| timeout(PATIENCE, router.load.send(router::Load));
+        let asked: Vec<_> = self.routers.values().map(ask).collect();
+        async move {
+            let mut activity = Activity::default();
+            for answer in join_all(asked).await {
+                let Ok(router::Loaded { replicas, .. }) = answer.ok()? else { continue };
+                let mine = replicas.iter().filter(|load| load.incarnation == of);
+                activity = mine.fold(activity, |sum, load| sum.merge(load.activity));
+            }
+            Some(activity)
         }
     }
 

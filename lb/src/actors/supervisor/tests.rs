@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::super::router::{Explain, Explained, Load, Loaded, Suspects};
 use super::*;
-use crate::fleet::Ownership;
+use crate::fleet::{Activity, Ownership};
 use crate::ring::Layout;
 use crate::runtime::fake::{Fake, Health};
 

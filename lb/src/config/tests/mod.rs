@@ -132,6 +132,12 @@ fn the_help_names_flag_variable_and_default() {
 }
 
 #[test]
+fn the_wait_for_a_reply_head_can_be_without_a_limit() {
+    assert_eq!(config("--head-timeout off").head_timeout, None);
+    assert_eq!(config("--head-timeout 5s").head_timeout, Some(Duration::from_secs(5)));
+}
+
+#[test]
 fn subcommands() {
     assert_eq!(run("replica", &[]), Ok(Command::Replica));
     assert_eq!(run("check --retries 1", &[]), Ok(Command::Check(config("--retries 1"))));
