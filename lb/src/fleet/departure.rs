@@ -120,6 +120,7 @@ impl Fleet {
     /// Ends all replicas, the youngest seats first; those that are to go on are forgotten.
     pub(super) fn stop_all(&mut self) {
         self.close();
+        self.close_record();
         self.stopping = true;
         if self.settings.keep || self.frozen == Some(Refusal::Rival) {
             self.let_go();

@@ -199,7 +199,10 @@ impl Fleet {
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         self.forgive_lateness(now);
         match event {
-            Event::Restored(record) => self.recorder.restored = Some(record),
+            Event::Restored(record) => {
+                self.recorder.restored = Some(record);
+                return Vec::new(); // nothing follows before the replicas are listed
+            }
             Event::Listed(found) => self.adopt(found, now),
             Event::Launched { incarnation, result } => self.launched(incarnation, result, now),
             Event::Exited { incarnation, exit } => self.exited(incarnation, exit, now),

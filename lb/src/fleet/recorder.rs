@@ -28,6 +28,8 @@ pub(super) struct Recorder {
     pub configured: Option<Configured>,
     /// The call that is to bring the number of seats to this new value of `--replicas`.
     pub scaling: Option<(CallId, usize)>,
+    /// What is to be recorded at the end, whatever the fleet forgets of its replicas then.
+    at_end: Option<Option<Record>>,
     stored: Stored,
     /// Content of the write that is under way; `Some(None)` removes the record.
     writing: Option<Option<Record>>,
@@ -162,10 +164,16 @@ impl Fleet {
             && self.recorder.configured.is_some()
     }
 
-    /// The replicas that are stopped at the end take their record with them: the next start is a first one.
+    /// The target stays as it is from now on. Replicas that are stopped at the end take their record with them: the
+    /// next start is a first one.
+    pub(super) fn close_record(&mut self) {
+        if self.recorder.at_end.is_none() {
+            self.recorder.at_end = Some(self.settings.keep.then(|| self.target_record()));
+        }
+    }
+
     fn wanted_record(&self) -> Stored {
-        let wanted = !self.stopping || self.settings.keep;
-        Stored::Known(wanted.then(|| self.target_record()))
+        Stored::Known(self.recorder.at_end.clone().unwrap_or_else(|| Some(self.target_record())))
     }
 
     /// The seats in the ring: those of an unanswered /add are not among them before all of its replicas are ready.

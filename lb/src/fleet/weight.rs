@@ -1,4 +1,4 @@
-//! What a seat weighs: its share of the slots, until the process ends.
+//! What a seat weighs: its share of the slots. With `--runtime docker` it is recorded, else it holds until the process ends.
 
 use std::collections::BTreeMap;
 

@@ -59,11 +59,24 @@ impl Cluster {
         format!("{}-{name}", self.name)
     }
 
-    /// The names of the cluster's containers, ended ones too, without the cluster.
+    /// The names of the cluster's containers, ended ones too, without the cluster and without the anchor that holds
+    /// the record of the target.
     pub fn containers(&self) -> Vec<String> {
-        let listed = docker(&["ps", "-a", "--filter", &self.label(), "--format", "{{.Names}}"]).unwrap();
+        self.listed(false)
+    }
+
+    /// The containers that hold a record of the target: one while a balancer runs, none after a graceful end.
+    pub fn anchors(&self) -> Vec<String> {
+        self.listed(true)
+    }
+
+    fn listed(&self, anchors: bool) -> Vec<String> {
+        let format = "{{.Names}} {{.Label \"lb.record.version\"}}";
+        let listed = docker(&["ps", "-a", "--filter", &self.label(), "--format", format]).unwrap();
+        let named = listed.lines().filter_map(|line| line.split_once(' ').or(Some((line, ""))));
+        let wanted = named.filter(|(_, version)| version.is_empty() != anchors);
         let mut names: Vec<String> =
-            listed.lines().map(|name| name.replacen(&self.container(""), "", 1)).collect();
+            wanted.map(|(name, _)| name.replacen(&self.container(""), "", 1)).collect();
         names.sort_unstable();
         names
     }

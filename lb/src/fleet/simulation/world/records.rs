@@ -35,10 +35,10 @@ impl World {
                 Happening::Retired(incarnation) if self.percent(50) => {
                     self.records.retired.insert(incarnation);
                 }
-                Happening::Told(Event::Launched { incarnation, result }) => {
-                    if result.is_err() || self.percent(30) {
-                        self.processes.remove(&incarnation);
-                    }
+                Happening::Told(Event::Launched { incarnation, result })
+                    if result.is_err() || self.percent(30) =>
+                {
+                    self.processes.remove(&incarnation);
                 }
                 Happening::Told(Event::Stopped { incarnation }) if self.percent(50) => {
                     self.processes.remove(&incarnation);
@@ -52,7 +52,10 @@ impl World {
             }
         }
         let Self { ring, changes, left, ended, routers, .. } = self;
-        (ring.clear(), changes.clear(), left.clear(), ended.clear());
+        ring.clear();
+        changes.clear();
+        left.clear();
+        ended.clear();
         routers.iter_mut().for_each(|router| *router = Router::default());
         self.later(Duration::ZERO, Happening::Mischief);
         self.later(Duration::ZERO, Happening::Requests);
