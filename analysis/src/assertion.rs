@@ -1,11 +1,11 @@
-//! Conditions on results, for use as a gate: `peak_to_average<1.2`.
+//! `--assert` conditions on results, for use in CI: `peak_to_average<1.2`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::report::Section;
 
-/// A bound on a figure, of one experiment or of all that have it.
+/// A bound on a metric of one experiment, or of every experiment that has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assertion {
     experiment: Option<String>,
@@ -14,10 +14,10 @@ pub struct Assertion {
     bound: f64,
 }
 
-/// A text that is no [`Assertion`].
+/// The text is not an [`Assertion`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected [EXPERIMENT.]FIGURE, one of < <= > >= = and a number, as in 'peak_to_average<1.2'")]
-pub struct NotAnAssertion;
+pub struct InvalidAssertion;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comparison {
@@ -28,7 +28,7 @@ enum Comparison {
     Equal,
 }
 
-/// The longer signs first: `<=` starts with `<`.
+/// Longer signs come first, because `<=` starts with `<`.
 const SIGNS: [(&str, Comparison); 5] = [
     ("<=", Comparison::AtMost),
     (">=", Comparison::AtLeast),
@@ -38,18 +38,18 @@ const SIGNS: [(&str, Comparison); 5] = [
 ];
 
 impl Assertion {
-    /// Whether it speaks of this figure.
-    pub fn names(&self, experiment: &str, figure: &str) -> bool {
+    /// Whether it applies to this figure of this experiment.
+    pub fn matches(&self, experiment: &str, figure: &str) -> bool {
         self.experiment.as_ref().is_none_or(|name| name == experiment) && self.figure == figure
     }
 
-    /// Why it does not hold, a line for each experiment; a figure that was not measured does not hold either.
-    pub fn broken(&self, sections: &[Section]) -> Vec<String> {
-        let named = |section: &Section| {
-            let fact = section.facts.iter().find(|(figure, _)| self.names(section.name, figure));
-            fact.map(|(figure, value)| (format!("{}.{figure}", section.name), *value))
+    /// One line per experiment in which the assertion does not hold. A figure that was not measured is a violation.
+    pub fn violations(&self, sections: &[Section]) -> Vec<String> {
+        let value = |section: &Section| {
+            let metric = section.metrics.iter().find(|(figure, _)| self.matches(section.name, figure));
+            metric.map(|(figure, value)| (format!("{}.{figure}", section.name), *value))
         };
-        let measured: Vec<_> = sections.iter().filter_map(named).collect();
+        let measured: Vec<_> = sections.iter().filter_map(value).collect();
         if measured.is_empty() {
             return vec![format!("{self} does not hold: it was not measured")];
         }
@@ -69,18 +69,18 @@ impl Assertion {
 }
 
 impl FromStr for Assertion {
-    type Err = NotAnAssertion;
+    type Err = InvalidAssertion;
 
-    fn from_str(text: &str) -> Result<Self, NotAnAssertion> {
+    fn from_str(text: &str) -> Result<Self, InvalidAssertion> {
         let signs = SIGNS.iter().find_map(|(sign, it)| text.split_once(sign).map(|parts| (parts, *it)));
-        let ((name, bound), comparison) = signs.ok_or(NotAnAssertion)?;
+        let ((name, bound), comparison) = signs.ok_or(InvalidAssertion)?;
         let (experiment, figure) = match name.trim().split_once('.') {
             Some((experiment, figure)) => (Some(experiment.to_owned()), figure),
             None => (None, name.trim()),
         };
-        let bound: f64 = bound.trim_start_matches('=').trim().parse().map_err(|_| NotAnAssertion)?;
+        let bound: f64 = bound.trim_start_matches('=').trim().parse().map_err(|_| InvalidAssertion)?;
         if figure.is_empty() || !bound.is_finite() {
-            return Err(NotAnAssertion);
+            return Err(InvalidAssertion);
         }
         Ok(Self { experiment, figure: figure.into(), comparison, bound })
     }
@@ -104,28 +104,30 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn section(name: &'static str, facts: &[(&'static str, f64)]) -> Section {
-        Section { facts: facts.to_vec(), ..Section::new(name, name) }
+    fn section(name: &'static str, metrics: &[(&'static str, f64)]) -> Section {
+        Section { metrics: metrics.to_vec(), ..Section::new(name, name) }
     }
 
     #[test]
-    fn what_is_an_assertion() {
+    fn assertions_are_parsed() {
         for text in ["peak_to_average<1.2", "a.b>=0", "x=0.5", "x<=1", "x>-3"] {
             assert_eq!(assertion(text).to_string(), text);
         }
         assert_eq!(assertion("x == 2"), assertion("x=2"));
         for bad in ["", "x", "x<", "<1", "x<y", "x<inf", "x!1", "a.<1"] {
-            assert_eq!(bad.parse::<Assertion>(), Err(NotAnAssertion), "{bad}");
+            assert_eq!(bad.parse::<Assertion>(), Err(InvalidAssertion), "{bad}");
         }
     }
 
     #[test]
-    fn it_must_hold_wherever_the_figure_was_measured() {
+    fn an_assertion_must_hold_in_every_experiment_that_has_the_figure() {
         let sections = [section("a", &[("x", 1.0), ("y", 9.0)]), section("b", &[("x", 2.0)])];
-        let broken = |text: &str| assertion(text).broken(&sections);
-        assert!(broken("x<3").is_empty() && broken("a.x<=1").is_empty() && broken("y=9").is_empty());
-        assert_eq!(broken("x<2"), ["x<2 does not hold: b.x is 2"]);
-        assert_eq!(broken("x>2").len(), 2);
-        assert_eq!(broken("b.y>0"), ["b.y>0 does not hold: it was not measured"]);
+        let violations = |text: &str| assertion(text).violations(&sections);
+        assert!(
+            violations("x<3").is_empty() && violations("a.x<=1").is_empty() && violations("y=9").is_empty()
+        );
+        assert_eq!(violations("x<2"), ["x<2 does not hold: b.x is 2"]);
+        assert_eq!(violations("x>2").len(), 2);
+        assert_eq!(violations("b.y>0"), ["b.y>0 does not hold: it was not measured"]);
     }
 }

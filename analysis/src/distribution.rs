@@ -3,21 +3,21 @@
 use serde_json::json;
 
 use crate::balancer::Balancer;
-use crate::chart::{BarChart, Picture};
+use crate::chart::{BarChart, ChartImage};
 use crate::error::Error;
 use crate::load::{Answers, Load};
 use crate::report::Section;
 use crate::stats::{Latency, Spread, perfect_peak_to_average};
 use crate::table::{Cell, Table, grouped};
 
-/// The experiment.
+/// Name of the experiment.
 pub const NAME: &str = "distribution";
 
-/// What `--assert` can name.
-pub const FACTS: &[&str] =
+/// Metrics that `--assert` can name.
+pub const METRICS: &[&str] =
     &["peak_to_average", "deviation", "chi_square", "failed", "throughput", "p50_ms", "p99_ms", "max_ms"];
 
-/// Runs it.
+/// Runs the experiment.
 ///
 /// # Errors
 /// When not one request is answered.
@@ -42,7 +42,7 @@ pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
         latency.p99,
         answers.failed,
     );
-    section.text = words(&answers, spread, counts.len());
+    section.text = paragraphs(&answers, spread, counts.len());
     section.text.push(balancer.bounded_load().into());
     section.tables =
         vec![per_replica(&counts, spread.mean), figures(&answers, spread, latency, counts.len())];
@@ -53,8 +53,8 @@ pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
         bars: &counts,
         mean: spread.mean,
     };
-    section.pictures = vec![Picture::of(NAME, "Requests per replica, and their mean", &chart)?];
-    section.facts = vec![
+    section.charts = vec![ChartImage::of(NAME, "Requests per replica, and their mean", &chart)?];
+    section.metrics = vec![
         ("peak_to_average", spread.peak_to_average),
         ("deviation", spread.deviation),
         ("chi_square", spread.chi_square),
@@ -71,18 +71,18 @@ pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
         ("requests_per_server.txt".into(), lines.collect()),
         ("response_times.json".into(), format!("{times}\n")),
     ];
-    debug_assert!(section.facts.iter().map(|(name, _)| name).eq(FACTS));
+    debug_assert!(section.metrics.iter().map(|(name, _)| name).eq(METRICS));
     Ok(section)
 }
 
-fn words(answers: &Answers, spread: Spread, replicas: usize) -> Vec<String> {
-    let mut words = vec![
-        "Random keys never fall quite evenly: even a perfect mapping would leave one replica with more than the mean, \
-         and more so the fewer requests there are. What lies above that is the balancer's doing."
+fn paragraphs(answers: &Answers, spread: Spread, replicas: usize) -> Vec<String> {
+    let mut paragraphs = vec![
+        "Random keys never spread quite evenly: even with a perfect mapping one replica gets more than the mean, and \
+         the fewer requests there are, the more. Only what exceeds that is caused by the balancer."
             .to_owned(),
     ];
     if let Some(p) = spread.p_value {
-        words.push(format!(
+        paragraphs.push(format!(
             "Chi-square against an even split is {:.1} at {} degrees of freedom: {}.",
             spread.chi_square,
             replicas - 1,
@@ -94,9 +94,9 @@ fn words(answers: &Answers, spread: Spread, replicas: usize) -> Vec<String> {
         ));
     }
     if let Some(reason) = &answers.first_failure {
-        words.push(format!("{} requests failed, the first with: {reason}.", answers.failed));
+        paragraphs.push(format!("{} requests failed, the first with: {reason}.", answers.failed));
     }
-    words
+    paragraphs
 }
 
 fn per_replica(counts: &[(String, u32)], mean: f64) -> Table {
@@ -136,7 +136,7 @@ fn figures(answers: &Answers, spread: Spread, latency: Latency, replicas: usize)
     table
 }
 
-/// To a microsecond.
+/// Rounds to a microsecond.
 fn round(milliseconds: f64) -> f64 {
     (1000.0 * milliseconds).round() / 1000.0
 }

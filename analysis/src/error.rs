@@ -1,47 +1,47 @@
-//! Why there is no result.
+//! Errors that end a run without results.
 
 use crate::balancer::{self, ControlError, Failure};
 use crate::{chart, hashing, output};
 
-/// Why a run ends without its results.
+/// Reasons why a run ends without results.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no balancer.
+    /// There is no balancer to measure.
     #[error(transparent)]
     Balancer(#[from] balancer::Error),
-    /// It does not do what it was asked to.
+    /// A control or admin call failed.
     #[error(transparent)]
     Control(#[from] ControlError),
     /// The results cannot be written.
     #[error(transparent)]
     Output(#[from] output::Error),
-    /// The results cannot be drawn.
+    /// A chart cannot be drawn.
     #[error(transparent)]
     Chart(#[from] chart::Error),
     /// The user's keys cannot be read.
     #[error(transparent)]
     Keys(#[from] hashing::KeysError),
-    /// Seats do not fit a layout.
+    /// The seats do not fit the layout.
     #[error(transparent)]
     Layout(#[from] lb::ring::RingError),
-    /// A load without a single reply.
+    /// No request of a load was answered.
     #[error("not one of {requests} requests was answered; the first failed with: {reason}")]
     NothingAnswered {
-        /// How many were sent.
+        /// Number of requests sent.
         requests: u32,
-        /// What became of the first.
+        /// The failure of the first request.
         reason: String,
     },
-    /// An `--assert` that does not hold, a line each.
+    /// `--assert` conditions that do not hold, one per line.
     #[error("{}", .0.join("\nanalysis: "))]
     Assertion(Vec<String>),
-    /// Ctrl-C or SIGTERM.
+    /// The run was interrupted by Ctrl-C or SIGTERM; the text says what was left undone.
     #[error("interrupted; {0}")]
     Interrupted(String),
 }
 
 impl Error {
-    /// A load without a single reply.
+    /// The error for a load without a single reply; `first` is the failure of its first request.
     pub fn nothing_answered(requests: u32, first: Option<Failure>) -> Self {
         let reason = first.map_or_else(|| "nothing was sent".into(), |failure| failure.to_string());
         Self::NothingAnswered { requests, reason }

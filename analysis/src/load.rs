@@ -1,4 +1,4 @@
-//! The load of an experiment: requests with random ids, a fixed number of them in flight.
+//! The load of an experiment: requests with random ids, at a fixed concurrency.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,29 +8,29 @@ use futures::stream::{self, StreamExt};
 use crate::balancer::{Balancer, Failure};
 use crate::progress::Progress;
 
-/// What is sent.
+/// The requests to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// How many requests.
+    /// Number of requests.
     pub requests: u32,
-    /// How many of them are in flight at once.
+    /// Number of requests in flight at once.
     pub connections: u16,
-    /// The same seed makes the same request ids.
+    /// Seed of the request ids; the same seed generates the same ids.
     pub seed: u64,
 }
 
-/// What came back.
+/// Replies and failures of one load.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// How many requests each replica answered, by its name; those that were listed and answered none among them.
+    /// Number of requests answered by each replica, by name; listed replicas that answered none have 0.
     pub by_replica: BTreeMap<String, u32>,
-    /// How long each of the answered took, in the order of the answers.
+    /// Time to the complete reply of each answered request, in the order of completion.
     pub times: Vec<Duration>,
-    /// How many requests failed.
+    /// Number of failed requests.
     pub failed: u32,
-    /// Why the first of them did.
+    /// The failure that came first, if any request failed.
     pub first_failure: Option<Failure>,
-    /// How long all of it took.
+    /// Duration of the whole load.
     pub time: Duration,
 }
 
@@ -41,24 +41,25 @@ impl Load {
         (0..self.requests).map(move |_| rng.u32(100_000..=999_999))
     }
 
-    /// Sends it all to `/home`; `what` is said beside the progress.
-    pub async fn run(self, balancer: &Balancer, what: &str) -> Answers {
+    /// Sends all requests to `/home`; `label` is shown beside the progress.
+    pub async fn run(self, balancer: &Balancer, label: &str) -> Answers {
         let client = balancer.client(self.connections);
-        let ask = |id: u32| {
+        let send = |id: u32| {
             let client = client.clone();
             async move {
                 let start = Instant::now();
                 (balancer.home(&client, &id.to_string()).await, start.elapsed())
             }
         };
-        let mut replies = stream::iter(self.request_ids()).map(ask).buffer_unordered(self.connections.into());
-        let mut progress = Progress::new(what, self.requests);
+        let mut replies =
+            stream::iter(self.request_ids()).map(send).buffer_unordered(self.connections.into());
+        let mut progress = Progress::new(label, self.requests);
         let listed = balancer.replicas().await.unwrap_or_default();
         let mut answers = Answers::default();
         answers.by_replica.extend(listed.into_iter().map(|name| (name, 0)));
         let start = Instant::now();
         while let Some((reply, took)) = replies.next().await {
-            progress.one_more();
+            progress.increment();
             answers.add(reply, took);
         }
         answers.time = start.elapsed();
@@ -80,17 +81,17 @@ impl Answers {
         }
     }
 
-    /// Answered requests a second.
+    /// Answered requests per second.
     pub fn throughput(&self) -> f64 {
         self.times.len() as f64 / self.time.as_secs_f64()
     }
 
-    /// Replicas as people sort them: `server2` before `server10`.
+    /// Counts in natural order of the names: `server2` before `server10`.
     pub fn in_natural_order(&self) -> Vec<(String, u32)> {
         let mut counts: Vec<_> = self.by_replica.iter().map(|(name, count)| (name.clone(), *count)).collect();
         counts.sort_by_cached_key(|(name, _)| {
             let word = name.trim_end_matches(|c: char| c.is_ascii_digit());
-            // A longer number is a larger one, if it has no leading zeros: close enough for a table.
+            // Numbers are compared by length only, which is right for numbers without leading zeros.
             (word.to_owned(), name.len(), name.clone())
         });
         counts
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_fixes_the_request_ids() {
+    fn a_seed_determines_the_request_ids() {
         let ids = |seed| Load { requests: 1000, connections: 1, seed }.request_ids().collect::<Vec<_>>();
         assert_eq!(ids(7), ids(7));
         assert_ne!(ids(7), ids(8));
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn natural_order() {
+    fn replicas_are_in_natural_order() {
         let names = ["server10", "server2", "S5", "server1"];
         let by_replica: BTreeMap<_, _> = names.iter().map(|name| ((*name).to_owned(), 1)).collect();
         let sorted = Answers { by_replica, ..Answers::default() }.in_natural_order();

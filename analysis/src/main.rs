@@ -1,7 +1,7 @@
 //! `analysis`: experiments on a consistent-hashing balancer, over HTTP.
 //!
-//! `main → session → distribution, scaling … → {load, stats} → report → {table, chart}`; `balancer` is what is measured,
-//! `output` where results go.
+//! Modules in the order of flow: `main → session → distribution, scaling … → {load, stats} → report → {table, chart}`.
+//! `balancer` is the client of the balancer under test, `output` writes the result files.
 
 mod args;
 mod assertion;
@@ -29,7 +29,7 @@ use lb::token::Token;
 
 use crate::args::Args;
 
-/// The exit code of a flag that makes no sense (sysexits.h, EX_USAGE); everything else that fails is 1.
+/// Exit code for a bad flag (sysexits.h, EX_USAGE); every other failure exits with 1.
 const BAD_FLAG: u8 = 64;
 
 fn main() -> ExitCode {

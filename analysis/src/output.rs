@@ -1,17 +1,17 @@
-//! The directory that results are written to. A file is there whole or not at all, and so is the directory.
+//! Output directory. Files appear atomically; a directory that stays empty is removed again.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A directory that can be written to.
+/// Output directory, created when it is opened and removed on drop if it is still empty.
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
-    /// It and those above it that were not there before, the deepest first.
+    /// Directories that this run created, the deepest first.
     made: Vec<PathBuf>,
 }
 
-/// A file or directory that cannot be written.
+/// The file or directory cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to {}: {source}", path.display())]
 pub struct Error {
@@ -20,10 +20,10 @@ pub struct Error {
 }
 
 impl Output {
-    /// Makes the directory if it is not there, and makes sure that files can be made in it.
+    /// Creates the directory if it does not exist, and checks that files can be created in it.
     ///
     /// # Errors
-    /// When it cannot be made or written to.
+    /// When it cannot be created or written to.
     pub fn open(path: PathBuf) -> Result<Self, Error> {
         let probe = path.join(".partial");
         let made = path.ancestors().take_while(|path| !path.exists()).map(PathBuf::from).collect();
@@ -35,16 +35,16 @@ impl Output {
         Ok(output)
     }
 
-    /// Writes a file under another name first, and returns its path once it has the right one.
+    /// Writes a file atomically (through a temporary name) and returns its path.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Error> {
         let (partial, path) = (self.path.join(format!(".partial-{name}")), self.path.join(name));
         match std::fs::write(&partial, content).and_then(|()| std::fs::rename(&partial, &path)) {
             Ok(()) => Ok(path),
             Err(source) => {
-                // It may not even have been made.
+                // The write may have failed before the file was created.
                 let _ = std::fs::remove_file(&partial);
                 Err(Error { path, source })
             }
@@ -53,7 +53,7 @@ impl Output {
 }
 
 impl Drop for Output {
-    /// A run without results leaves no directory behind: one that holds anything is not removed.
+    /// Removes the directories that this run created, as far as they are empty.
     fn drop(&mut self) {
         for path in &self.made {
             let _ = std::fs::remove_dir(path);
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_there_whole_or_not_at_all() {
+    fn files_are_written_atomically() {
         let directory = tempfile::tempdir().unwrap();
         let output = Output::open(directory.path().join("a/b")).unwrap();
         let path = output.write("good.txt", b"all").unwrap();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_was_made_for_nothing_goes_again() {
+    fn a_created_directory_without_files_is_removed() {
         let found = tempfile::tempdir().unwrap();
         drop(Output::open(found.path().join("a/b")).unwrap());
         assert_eq!(std::fs::read_dir(found.path()).unwrap().count(), 0);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_made() {
+    fn a_directory_that_cannot_be_created_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Output::open(file.path().join("out")).unwrap_err().to_string();
         assert!(

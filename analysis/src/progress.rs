@@ -1,4 +1,4 @@
-//! How far something has come: a bar on a terminal, a line every tenth of it elsewhere.
+//! Progress of a measurement: a bar on a terminal, elsewhere one line per tenth.
 
 use std::io::IsTerminal;
 
@@ -6,33 +6,33 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::terminal::note;
 
-/// Counts up to a total; the bar goes away when it is dropped.
+/// Counts up to a total; the bar is cleared on drop.
 pub struct Progress {
-    what: String,
+    label: String,
     total: u32,
     done: u32,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Nothing of `total` is done yet; `what` is said beside it: `A-1 requests`.
-    pub fn new(what: &str, total: u32) -> Self {
+    /// Starts at 0 of `total`; `label` is shown beside the progress, for example `A-1 requests`.
+    pub fn new(label: &str, total: u32) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style =
                 ProgressStyle::with_template("{msg}: {bar:40} {human_pos} of {human_len}, {eta} left");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(total.into()).with_style(style).with_message(what.to_owned())
+            ProgressBar::new(total.into()).with_style(style).with_message(label.to_owned())
         });
-        Self { what: what.into(), total, done: 0, bar }
+        Self { label: label.into(), total, done: 0, bar }
     }
 
-    /// One more is done.
-    pub fn one_more(&mut self) {
+    /// Advances by one.
+    pub fn increment(&mut self) {
         self.done += 1;
         match &self.bar {
             Some(bar) => bar.inc(1),
             None if self.done.is_multiple_of(self.total.div_ceil(10)) || self.done == self.total => {
-                note(format_args!("{}: {} of {}", self.what, self.done, self.total));
+                note(format_args!("{}: {} of {}", self.label, self.done, self.total));
             }
             None => {}
         }

@@ -1,4 +1,4 @@
-//! A run: the experiments in their order, on a fleet that is left as it was found.
+//! One run: the experiments in their order, on a fleet that is restored afterwards.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -17,7 +17,7 @@ use crate::scaling;
 use crate::table::grouped;
 use crate::terminal::{note, print};
 
-/// Every experiment, in the order of a whole run.
+/// Every experiment, in the order of a full run.
 fn all() -> Vec<Command> {
     vec![
         Command::Distribution,
@@ -27,17 +27,17 @@ fn all() -> Vec<Command> {
     ]
 }
 
-/// The names of the sections of an experiment, and what `--assert` can name of each.
-fn named(command: &Command) -> Vec<(&'static str, &'static [&'static str])> {
+/// The section names of an experiment, each with the metrics that `--assert` can name.
+fn metrics(command: &Command) -> Vec<(&'static str, &'static [&'static str])> {
     match command {
-        Command::Distribution => vec![(distribution::NAME, distribution::FACTS)],
-        Command::Scaling => vec![(scaling::NAME, scaling::FACTS)],
-        Command::Recovery(_) => vec![(recovery::NAME, recovery::FACTS)],
-        Command::Hashing(options) => options.named(),
+        Command::Distribution => vec![(distribution::NAME, distribution::METRICS)],
+        Command::Scaling => vec![(scaling::NAME, scaling::METRICS)],
+        Command::Recovery(_) => vec![(recovery::NAME, recovery::METRICS)],
+        Command::Hashing(options) => options.metrics(),
     }
 }
 
-/// Why these flags make no sense together.
+/// Checks flags that depend on each other; the error is the text for the user.
 pub fn check(args: &Args) -> Result<(), String> {
     let commands = commands(args);
     for command in &commands {
@@ -48,9 +48,9 @@ pub fn check(args: &Args) -> Result<(), String> {
     for assertion in &args.assertions {
         let figures = commands
             .iter()
-            .flat_map(named)
+            .flat_map(metrics)
             .flat_map(|(experiment, figures)| figures.iter().map(move |figure| (experiment, *figure)));
-        if !figures.clone().any(|(experiment, figure)| assertion.names(experiment, figure)) {
+        if !figures.clone().any(|(experiment, figure)| assertion.matches(experiment, figure)) {
             let known: Vec<_> =
                 figures.map(|(experiment, figure)| format!("{experiment}.{figure}")).collect();
             return Err(format!("--assert '{assertion}': no such figure; there are {}", known.join(", ")));
@@ -59,10 +59,10 @@ pub fn check(args: &Args) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs what was asked for, prints and writes it.
+/// Runs the chosen experiments, prints and writes the results, and restores the fleet.
 ///
 /// # Errors
-/// When there is nothing to measure, nothing can be written, an assertion does not hold, or a signal came.
+/// When there is no balancer, the results cannot be written, an assertion does not hold, or a signal arrives.
 pub async fn run(args: Args) -> Result<(), Error> {
     let output = Output::open(args.out.clone().unwrap_or_else(directory))?;
     if let (Some(Command::Hashing(options)), None) = (&args.command, &args.url) {
@@ -72,39 +72,40 @@ pub async fn run(args: Args) -> Result<(), Error> {
     if balancer.is_embedded() {
         note(format_args!("no balancer answers: started one at {}", balancer.url()));
     }
-    // One that has no /rep is no balancer of ours; experiments that would change its fleet find out by themselves.
-    let found = balancer.replicas().await.unwrap_or_default();
-    let layout = balancer.state().await.ok().map(|state| words(&state.layout));
+    // A server without /rep is not an `lb`; the experiments that change the fleet then skip themselves.
+    let original = balancer.replicas().await.unwrap_or_default();
+    let layout = balancer.state().await.ok().map(|state| layout_text(&state.layout));
     let sections = tokio::select! {
         sections = experiments(&args, &balancer) => sections,
         () = interrupted() => Err(Error::Interrupted("nothing was written".into())),
     };
-    let restored = match balancer.is_embedded() || found.is_empty() {
+    let restored = match balancer.is_embedded() || original.is_empty() {
         true => Ok(()),
-        false => restore(&balancer, &found, sections.is_err()).await,
+        false => restore(&balancer, &original, sections.is_err()).await,
     };
     let mut settings = settings(&args, Some(&balancer));
     settings.extend(layout.map(|layout| ("layout", layout)));
-    // What was measured is written also when the fleet cannot be restored.
+    // Results are written even when the fleet cannot be restored.
     let finished = sections.and_then(|sections| finish(&args, Page { settings, sections }, &output));
     restored.and(finished)
 }
 
-/// Leaves the fleet as it was found; after a run that was broken off a death may not have been missed yet.
-async fn restore(balancer: &Balancer, found: &[String], broken_off: bool) -> Result<(), Error> {
+/// Restores the original replicas. After an interrupted run the balancer may not have noticed a death yet, so this
+/// waits first until the fleet is complete.
+async fn restore(balancer: &Balancer, original: &[String], interrupted_run: bool) -> Result<(), Error> {
     let restored = async {
-        if broken_off {
-            balancer.settle(found.len()).await;
+        if interrupted_run {
+            balancer.wait_until_complete(original.len()).await;
         }
-        balancer.restore(found).await
+        balancer.restore(original).await
     };
     tokio::select! {
         restored = restored => Ok(restored?),
-        () = interrupted() => Err(Error::Interrupted("the fleet is not as it was found".into())),
+        () = interrupted() => Err(Error::Interrupted("the fleet is not restored".into())),
     }
 }
 
-/// Placement alone needs no balancer, and none is started for it.
+/// `hashing` without `--url` measures placement only, so no balancer is started for it.
 async fn without_balancer(args: &Args, options: &hashing::Options, output: &Output) -> Result<(), Error> {
     let sections = tokio::select! {
         sections = hashing::run(options, args.load(), None) => sections?,
@@ -114,7 +115,7 @@ async fn without_balancer(args: &Args, options: &hashing::Options, output: &Outp
     finish(args, Page { settings: settings(args, None), sections }, output)
 }
 
-/// Writes everything, and says where; then whether the assertions hold.
+/// Writes all results, prints the path of the report, and then checks the assertions.
 fn finish(args: &Args, page: Page, output: &Output) -> Result<(), Error> {
     let report = page.write(output)?;
     if args.json {
@@ -122,15 +123,15 @@ fn finish(args: &Args, page: Page, output: &Output) -> Result<(), Error> {
     } else {
         print(&format!("{}\n", report.display()));
     }
-    let broken: Vec<_> =
-        args.assertions.iter().flat_map(|assertion| assertion.broken(&page.sections)).collect();
-    if broken.is_empty() { Ok(()) } else { Err(Error::Assertion(broken)) }
+    let violations: Vec<_> =
+        args.assertions.iter().flat_map(|assertion| assertion.violations(&page.sections)).collect();
+    if violations.is_empty() { Ok(()) } else { Err(Error::Assertion(violations)) }
 }
 
 async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, Error> {
     let mut sections = Vec::new();
     for command in commands(args) {
-        let found = match command {
+        let new_sections = match command {
             Command::Distribution => vec![distribution::run(balancer, args.load()).await?],
             Command::Scaling => vec![scaling::run(balancer, args.load()).await?],
             Command::Recovery(options) => vec![recovery::run(balancer, options, args.seed).await?],
@@ -139,8 +140,8 @@ async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, E
                 hashing::run(&options, args.load(), u32::try_from(fleet).ok()).await?
             }
         };
-        found.iter().for_each(|section| show(args, section));
-        sections.extend(found);
+        new_sections.iter().for_each(|section| show(args, section));
+        sections.extend(new_sections);
     }
     Ok(sections)
 }
@@ -164,7 +165,7 @@ fn settings(args: &Args, balancer: Option<&Balancer>) -> Vec<(&'static str, Stri
     let measured = match balancer {
         Some(balancer) if balancer.is_embedded() => format!("{} (started for this run)", balancer.url()),
         Some(balancer) => balancer.url().to_string(),
-        None => "none; the placement code alone".into(),
+        None => "none (placement code only)".into(),
     };
     vec![
         ("balancer", measured),
@@ -175,17 +176,17 @@ fn settings(args: &Args, balancer: Option<&Balancer>) -> Vec<(&'static str, Stri
     ]
 }
 
-/// An object of /api/state: `name ring, slots 512, …`.
-fn words(layout: &serde_json::Value) -> String {
+/// The `layout` object of /api/state as text: `name ring, slots 512, …`.
+fn layout_text(layout: &serde_json::Value) -> String {
     let fields = layout.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    let words = fields.map(|(name, value)| {
+    let parts = fields.map(|(name, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         format!("{} {value}", name.replace('_', " "))
     });
-    words.collect::<Vec<_>>().join(", ")
+    parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Comes with Ctrl-C or SIGTERM.
+/// Completes on Ctrl-C or SIGTERM.
 async fn interrupted() {
     let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {

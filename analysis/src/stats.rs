@@ -1,4 +1,4 @@
-//! Figures of distributions.
+//! Statistics of request counts and of latencies.
 
 use std::time::Duration;
 
@@ -7,35 +7,35 @@ use statrs::distribution::{ChiSquared, Continuous, ContinuousCDF, Normal};
 /// How evenly requests are spread over replicas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// Requests per replica.
+    /// Mean number of requests per replica.
     pub mean: f64,
-    /// Standard deviation of the counts (of all replicas, not of a sample).
+    /// Population standard deviation of the counts.
     pub deviation: f64,
-    /// The largest count over the mean: 1 is even.
+    /// The largest count divided by the mean; 1 is perfectly even.
     pub peak_to_average: f64,
     /// Pearson's χ² against an even split.
     pub chi_square: f64,
-    /// How often an even mapping of random keys would spread worse; `None` for a single replica.
+    /// Probability that an even mapping of random keys spreads at least as unevenly; `None` for a single replica.
     pub p_value: Option<f64>,
 }
 
-/// How long replies took, in milliseconds.
+/// Latency percentiles, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Latency {
-    /// Half took less.
+    /// The 50th percentile (median).
     pub p50: f64,
-    /// 90 of 100 took less.
+    /// The 90th percentile.
     pub p90: f64,
-    /// 99 of 100 took less.
+    /// The 99th percentile.
     pub p99: f64,
-    /// 999 of 1,000 took less.
+    /// The 99.9th percentile.
     pub p999: f64,
-    /// The longest.
+    /// The longest latency.
     pub max: f64,
 }
 
 impl Spread {
-    /// The spread of these counts, or `None` if nothing was counted.
+    /// The spread of these counts; `None` if they are empty or all zero.
     pub fn of(counts: &[u32]) -> Option<Self> {
         let peak = f64::from(*counts.iter().max().filter(|peak| **peak > 0)?);
         let n = counts.len() as f64;
@@ -49,7 +49,7 @@ impl Spread {
 }
 
 impl Latency {
-    /// Of replies, in any order; `None` of none.
+    /// Percentiles of reply times in any order; `None` if there are none.
     pub fn of(times: &[Duration]) -> Option<Self> {
         let mut times: Vec<f64> = times.iter().map(|time| 1000.0 * time.as_secs_f64()).collect();
         times.sort_by(f64::total_cmp);
@@ -59,20 +59,20 @@ impl Latency {
     }
 }
 
-/// The value that this share of the sorted values does not exceed (nearest rank: always one that was measured);
-/// 0 of none.
+/// The value that this share (0–1) of the sorted values does not exceed, by nearest rank: always a measured value.
+/// 0 if there are none.
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.max(1) - 1).copied().unwrap_or_default()
 }
 
-/// The peak-to-average that even a perfect mapping shows when so many random keys fall on `n` replicas:
+/// The expected peak-to-average of a perfect mapping of `keys` random keys to `n` replicas:
 /// 1 + e_n·√(n / keys), where e_n is the expected maximum of n standard normals.
 pub fn perfect_peak_to_average(n: usize, keys: u32) -> f64 {
     1.0 + expected_maximum(n) * (n as f64 / f64::from(keys)).sqrt()
 }
 
-/// e_n = ∫ x·n·φ(x)·Φ(x)ⁿ⁻¹ dx, by Simpson's rule over ±10; 1.03 at 4, 2.51 at 100.
+/// Expected maximum of `n` standard normals: ∫ x·n·φ(x)·Φ(x)ⁿ⁻¹ dx, by Simpson's rule over ±10; 1.03 at 4, 2.51 at 100.
 pub fn expected_maximum(n: usize) -> f64 {
     const STEPS: u32 = 2000;
     let (normal, n) = (Normal::standard(), n.max(1) as f64);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn known_figures() {
+    fn spread_of_known_counts() {
         let spread = Spread::of(&[2, 4, 4, 4, 5, 5, 7, 9]).unwrap();
         assert_eq!((spread.mean, spread.deviation, spread.peak_to_average), (5.0, 2.0, 1.8));
         assert_eq!(spread.chi_square, 6.4);
@@ -105,9 +105,9 @@ mod tests {
         assert_eq!(Spread::of(&[7]).unwrap().p_value, None);
     }
 
-    /// The 95 % points of published tables.
+    /// The 95 % points are from published tables.
     #[test]
-    fn chi_square_is_judged_as_in_the_tables() {
+    fn chi_square_matches_published_tables() {
         for (replicas, point) in [(2, 3.8415), (3, 5.9915), (6, 11.0705)] {
             let p = ChiSquared::new(f64::from(replicas - 1)).unwrap().sf(point);
             assert!(close(p, 0.05), "{replicas} {p}");
@@ -119,7 +119,7 @@ mod tests {
 
     /// Expected maxima of normal samples (Harter 1961).
     #[test]
-    fn the_expected_maximum() {
+    fn expected_maximum_matches_published_values() {
         let table = [(1, 0.0), (2, 0.56419), (3, 0.84628), (4, 1.02938), (10, 1.53875), (100, 2.50759)];
         for (n, expected) in table {
             assert!(close(expected_maximum(n), expected), "{n} {}", expected_maximum(n));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_were_measured() {
+    fn quantiles_are_measured_values() {
         let times: Vec<_> = (1..=1000).rev().map(Duration::from_millis).collect();
         let latency = Latency::of(&times).unwrap();
         assert_eq!(latency, Latency { p50: 500.0, p90: 900.0, p99: 990.0, p999: 999.0, max: 1000.0 });

@@ -1,44 +1,44 @@
-//! A table, and how it reads as text, CSV and JSON.
+//! A table, and its text, CSV and JSON forms.
 
 use serde_json::{Map, Value};
 
 /// Rows under named columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// The stem of its files: `distribution`.
+    /// Stem of its file names: `distribution`.
     pub name: String,
-    /// What it shows, in a line.
+    /// Caption, one line.
     pub caption: String,
-    /// The heads of the columns, with units: `share (%)`.
+    /// Column heads, with units: `share (%)`.
     pub columns: Vec<String>,
-    /// As many cells each as there are columns.
+    /// Rows; each has as many cells as there are columns.
     pub rows: Vec<Vec<Cell>>,
 }
 
 /// A value in a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// Words; set to the left.
+    /// Text; aligned left.
     Text(String),
-    /// A whole number, with its thousands apart.
+    /// A whole number; displayed with thousands separators.
     Count(u64),
-    /// A number and how many digits follow its point.
+    /// A number, and the number of digits after the point.
     Number(f64, usize),
-    /// Nothing was measured.
+    /// No value was measured.
     None,
 }
 
-/// What a terminal shows in a line.
+/// Characters per line on a terminal.
 const WIDTH: usize = 100;
 
-/// Between two columns.
+/// Separator of two columns.
 const GAP: &str = "  ";
 
-/// Words are cut to this many characters in text and in charts.
-const LONGEST: usize = 32;
+/// Longest text in a cell or in a chart, in characters; the rest is cut.
+const MAX_TEXT: usize = 32;
 
-/// Words are not cut further than this.
-const SHORTEST: usize = 8;
+/// Columns of text are not made narrower than this.
+const MIN_TEXT: usize = 8;
 
 impl Table {
     /// A table without rows.
@@ -47,14 +47,14 @@ impl Table {
         Self { name: name.into(), caption: caption.into(), columns, rows: Vec::new() }
     }
 
-    /// One more row.
+    /// Appends a row.
     pub fn row(&mut self, cells: impl Into<Vec<Cell>>) {
         let cells = cells.into();
         debug_assert_eq!(cells.len(), self.columns.len(), "a row of {}", self.name);
         self.rows.push(cells);
     }
 
-    /// For a terminal: words are cut until 100 columns are enough.
+    /// Plain text for a terminal; text cells are cut until a row fits 100 characters.
     pub fn text(&self) -> String {
         let cells: Vec<Vec<String>> =
             self.rows.iter().map(|row| row.iter().map(Cell::to_string).collect()).collect();
@@ -72,23 +72,23 @@ impl Table {
         cells.iter().fold(head + &rule, |text, row| text + &line(row))
     }
 
-    /// As wide as the widest cell of each column; the widest words give way until all fits.
+    /// The widest cell of each column; the widest text columns shrink until the row fits.
     fn widths(&self, cells: &[Vec<String>]) -> Vec<usize> {
         let widest = |(at, head): (usize, &String)| {
-            cells.iter().map(|row| length(&row[at])).max().unwrap_or(0).min(LONGEST).max(length(head))
+            cells.iter().map(|row| length(&row[at])).max().unwrap_or(0).min(MAX_TEXT).max(length(head))
         };
         let mut widths: Vec<usize> = self.columns.iter().enumerate().map(widest).collect();
         let gaps = GAP.len() * widths.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > WIDTH {
-            let words =
-                widths.iter_mut().enumerate().filter(|(at, width)| self.is_text(*at) && **width > SHORTEST);
-            let Some((_, width)) = words.max_by_key(|(_, width)| **width) else { break };
+            let texts =
+                widths.iter_mut().enumerate().filter(|(at, width)| self.is_text(*at) && **width > MIN_TEXT);
+            let Some((_, width)) = texts.max_by_key(|(_, width)| **width) else { break };
             *width -= 1;
         }
         widths
     }
 
-    /// Comma-separated values with a head (RFC 4180).
+    /// Comma-separated values with a header line (RFC 4180).
     pub fn csv(&self) -> String {
         let rows = self.rows.iter().map(|row| row.iter().map(Cell::plain).collect::<Vec<_>>());
         let lines = [self.columns.clone()].into_iter().chain(rows);
@@ -97,7 +97,7 @@ impl Table {
             .collect()
     }
 
-    /// An array with an object for each row.
+    /// An array with one object per row.
     pub fn json(&self) -> Value {
         let object = |row: &Vec<Cell>| {
             let fields = self.columns.iter().cloned().zip(row.iter().map(Cell::json));
@@ -106,19 +106,19 @@ impl Table {
         self.rows.iter().map(object).collect()
     }
 
-    /// Whether a column holds words.
+    /// Whether a column holds text.
     pub fn is_text(&self, column: usize) -> bool {
         self.rows.iter().any(|row| matches!(row[column], Cell::Text(_)))
     }
 }
 
 impl Cell {
-    /// Words.
-    pub fn text(words: impl Into<String>) -> Self {
-        Self::Text(words.into())
+    /// A text cell.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
     }
 
-    /// Without thousands apart, for machines.
+    /// The value without thousands separators, for CSV.
     fn plain(&self) -> String {
         match self {
             Self::Count(number) => number.to_string(),
@@ -129,9 +129,9 @@ impl Cell {
 
     fn json(&self) -> Value {
         match self {
-            Self::Text(words) => words.clone().into(),
+            Self::Text(text) => text.clone().into(),
             Self::Count(number) => (*number).into(),
-            // What the table shows is what was measured; more digits would only look exact.
+            // The JSON value has the digits of the table: more digits would claim an accuracy that was not measured.
             Self::Number(..) => self.to_string().parse::<f64>().ok().into(),
             Self::None => Value::Null,
         }
@@ -141,7 +141,7 @@ impl Cell {
 impl std::fmt::Display for Cell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Text(words) => f.write_str(words),
+            Self::Text(text) => f.write_str(text),
             Self::Count(number) => f.write_str(&grouped(*number)),
             Self::Number(number, digits) => write!(f, "{number:.digits$}"),
             Self::None => f.write_str("–"),
@@ -149,7 +149,7 @@ impl std::fmt::Display for Cell {
     }
 }
 
-/// A number with its thousands apart: 10,000.
+/// A number with thousands separators: 10,000.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
@@ -157,16 +157,16 @@ pub fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
-/// Words that are not too long for a table or a chart.
-pub fn cut(words: &str) -> String {
-    shortened(words, LONGEST)
+/// Shortens a text to the longest that a table or a chart shows.
+pub fn cut(text: &str) -> String {
+    shortened(text, MAX_TEXT)
 }
 
-fn shortened(words: &str, longest: usize) -> String {
-    if length(words) <= longest {
-        return words.to_owned();
+fn shortened(text: &str, longest: usize) -> String {
+    if length(text) <= longest {
+        return text.to_owned();
     }
-    words.chars().take(longest - 1).chain(['…']).collect()
+    text.chars().take(longest - 1).chain(['…']).collect()
 }
 
 fn length(text: &str) -> usize {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_read_it_back() {
+    fn csv_and_json_keep_the_values() {
         let csv = table().csv();
         assert!(csv.starts_with("replica,requests,share (%)\r\n"), "{csv}");
         assert!(csv.ends_with("\"a \"\"b\"\", c\",0,\r\n"), "{csv}");
@@ -229,13 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_apart() {
+    fn thousands_are_separated() {
         let shown = [0, 999, 1000, 10_000, 1_234_567].map(grouped);
         assert_eq!(shown, ["0", "999", "1,000", "10,000", "1,234,567"]);
     }
 
     #[test]
-    fn long_words_are_cut() {
+    fn long_texts_are_cut() {
         assert_eq!(cut("server1"), "server1");
         assert_eq!(cut(&"é".repeat(33)), format!("{}…", "é".repeat(31)));
     }

@@ -1,15 +1,15 @@
-//! What is said on standard output and standard error. That nobody listens any more (`analysis | head`) is no reason to
-//! break off and leave a fleet half-way: `print!` would panic.
+//! Writes to standard output and standard error, ignoring write errors. `print!` panics when the reader has closed the
+//! pipe (`analysis | head`), which would end a run before the fleet is restored.
 
 use std::io::{self, Write};
 
-/// To standard output, as it stands.
+/// Writes the text to standard output.
 pub fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// A line to standard error.
+/// Writes a line to standard error.
 pub fn note(line: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }

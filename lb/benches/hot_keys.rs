@@ -1,4 +1,4 @@
-//! What it costs a request to be counted among the hot keys.
+//! Cost of counting a request among the hot keys.
 
 use divan::{Bencher, black_box};
 use lb::balance::SpaceSaving;
@@ -8,9 +8,9 @@ fn main() {
     divan::main();
 }
 
-/// A key that is counted already: the usual case where any key is hot.
+/// A key with a counter: the usual case with hot keys.
 #[divan::bench(args = [1, 256])]
-fn known(bencher: Bencher, keys: u64) {
+fn existing_key(bencher: Bencher, keys: u64) {
     let mut sketch = SpaceSaving::<Vec<u8>>::new(256);
     let mut next = 0;
     bencher.bench_local(|| {
@@ -19,9 +19,9 @@ fn known(bencher: Bencher, keys: u64) {
     });
 }
 
-/// A key that was never seen: the worst case, and the usual one where every request has a key of its own.
+/// A new key: the worst case, and the usual one if every request has a different key.
 #[divan::bench]
-fn new(bencher: Bencher) {
+fn new_key(bencher: Bencher) {
     let form = KeyForm::new(LogKey::Plain);
     let mut sketch = SpaceSaving::<Vec<u8>>::new(256);
     let mut next = 0u64;

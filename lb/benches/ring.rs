@@ -1,4 +1,4 @@
-//! What placement costs: a look-up on the request path, and the rebuild of the slot map when seats change.
+//! Cost of placement: a look-up on the request path, and the rebuild of the slot map when seats change.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use lb::ring::{
     HashPair, Incarnation, Layout, Probing, Replica, Ring, RingError, Scheme, SeatId, SlotCap, Weight,
 };
 
-/// A fleet of `seats` on `slots`, nine virtual nodes each.
+/// A fleet of `seats` on `slots`, with nine virtual nodes per seat.
 #[derive(Clone, Copy, Debug)]
 struct Size {
     seats: u32,
@@ -18,7 +18,7 @@ struct Size {
 
 const SIZES: [Size; 2] = [Size { seats: 3, slots: 512 }, Size { seats: 1000, slots: 65_536 }];
 
-/// 36 bytes, as a UUID.
+/// 36 bytes, like a UUID.
 const KEY: &[u8] = b"6f1ed002-ab5b-4d18-9c0e-3a7f5d2c8e41";
 
 fn main() {
@@ -49,29 +49,28 @@ impl Size {
     }
 }
 
-/// Hash a key and find the first eight occupied seats from its slot.
+/// Hashes a key and finds the first eight occupied seats from its slot.
 #[divan::bench(args = SIZES)]
 fn lookup(bencher: Bencher, size: Size) {
     let ring = size.ring().expect("the sizes above fit");
     bencher.bench_local(|| ring.lookup(ring.position(black_box(KEY)).slot, 0, 8));
 }
 
-/// Hash a key and find its slot.
+/// Hashes a key and finds its slot.
 #[divan::bench(args = HashPair::ALL)]
 fn position(bencher: Bencher, hash: HashPair) {
     let default = Layout::default();
-    let layout =
-        Layout::new(default.scheme(), default.slots(), hash).expect("the hash pair is free to choose");
+    let layout = Layout::new(default.scheme(), default.slots(), hash).expect("any hash pair is valid");
     bencher.bench_local(|| layout.position(black_box(KEY)));
 }
 
-/// Make the slot map of all seats, slot cap 1.10.
+/// Builds the slot map of all seats, with the slot cap of 1.10.
 #[divan::bench(args = SIZES)]
 fn rebuild(bencher: Bencher, size: Size) {
     bench_rebuild(bencher, size, SlotCap::DEFAULT);
 }
 
-/// Make the slot map of all seats, no slot cap.
+/// Builds the slot map of all seats, without a slot cap.
 #[divan::bench(args = SIZES)]
 fn rebuild_without_cap(bencher: Bencher, size: Size) {
     bench_rebuild(bencher, size, SlotCap::OFF);
@@ -83,7 +82,7 @@ fn bench_rebuild(bencher: Bencher, size: Size, cap: SlotCap) {
     bencher.bench_local(|| layout.slot_map(black_box(&seats)));
 }
 
-/// Make the slot map of other layouts, 65,537 slots.
+/// Builds the slot map of the other layouts, with 65,537 slots.
 #[divan::bench(args = [(Layout::rendezvous(), 64), (Layout::rendezvous(), 1000), (Layout::maglev(), 64), (Layout::maglev(), 1000)])]
 fn rebuild_tables(bencher: Bencher, (layout, seats): (Layout, u32)) {
     let seats: BTreeMap<_, _> =

@@ -1,4 +1,4 @@
-//! `replica` and `lb replica`: configured by the environment.
+//! Entry point of `replica` and `lb replica`, configured by environment variables.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZeroU16;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::serve;
 
-/// Serves on `$PORT` (5000 by default, all addresses) as `$SERVER_ID`, until SIGTERM or SIGINT.
+/// Serves on `$PORT` (default 5000, all addresses) as `$SERVER_ID` (default `unnamed`), until SIGTERM or SIGINT.
 pub fn main() -> ExitCode {
     env_logger::init_from_env(env_logger::Env::default().default_filter_or("warn,replica=info"));
     match run() {
@@ -22,7 +22,7 @@ fn run() -> Result<(), String> {
     let port = match std::env::var("PORT") {
         Ok(port) => {
             let number: NonZeroU16 =
-                port.parse().map_err(|_| format!("PORT={port:?} is no port, 1 to 65535"))?;
+                port.parse().map_err(|_| format!("PORT={port:?} is not a port number (1 to 65535)"))?;
             number.get()
         }
         Err(_) => 5000,

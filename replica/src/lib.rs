@@ -1,4 +1,4 @@
-//! The server whose replicas `lb` runs: says who it is, and that it is alive.
+//! The built-in server that `lb` runs as replicas: it returns its name, and answers heartbeats.
 //!
 //! | call | answer |
 //! | --- | --- |
@@ -19,17 +19,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long an idle connection is kept: longer than any balancer's pool keeps it.
+/// Idle time after which a connection is closed; longer than the pool of any balancer keeps one.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
-/// How long requests in flight may take after the stop, in seconds.
+/// Longest time that requests in flight get to complete after a stop, in seconds.
 const STOP_TIMEOUT_SECS: u64 = 1;
 
-/// Connections that wait to be accepted: a burst of a thousand clients loses none.
+/// Length of the accept queue: enough for a burst of a thousand clients.
 const BACKLOG: i32 = 4096;
 
-/// Serves as replica `id` until SIGTERM or SIGINT: then it finishes what is in flight, closes kept connections and
-/// returns within 2 s. Raises the process's soft limit of open files to the hard one.
+/// Serves as replica `id` until SIGTERM or SIGINT; then completes the requests in flight, closes idle connections and
+/// returns within 2 s. Raises the soft limit of open files of the process to the hard limit.
 ///
 /// # Errors
 /// When the listener or the signal handlers cannot be set up.
@@ -46,7 +46,7 @@ pub async fn serve(listener: TcpListener, id: String) -> io::Result<()> {
     serve_until(listener, id, stop).await
 }
 
-/// As [`serve`], until `stop` is ready; touches neither signals nor limits.
+/// Serves like [`serve`], until `stop` completes; changes neither signal handlers nor limits.
 ///
 /// # Errors
 /// When the listener cannot be set up.
@@ -55,7 +55,7 @@ pub async fn serve_until(
     id: String,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    // Whoever bound it: a second listen(2) only changes the backlog.
+    // A listener that is bound already may have a short queue; a second listen(2) only changes the length.
     rustix::net::listen(&listener, BACKLOG)?;
     log::info!("replica={id} address={} listening", listener.local_addr()?);
     let hello = body("successful", format!("Hello from Server: {id}"));
@@ -72,7 +72,7 @@ pub async fn serve_until(
     .await
 }
 
-/// The whole contract. The path is compared and echoed as requested: not percent-decoded.
+/// Answers a request by the contract. The path is compared and echoed without percent-decoding.
 fn answer(request: &HttpRequest, hello: &Bytes) -> HttpResponse {
     let path = request.uri().path();
     match (request.method(), path) {
@@ -91,8 +91,8 @@ fn body(status: &str, message: String) -> Bytes {
     json!({ "message": message, "status": status }).to_string().into()
 }
 
-/// Raises this process's soft limit of open files (usually 1,024) to the hard one: ten thousand connections are more.
-/// Refused is no harm: fewer then.
+/// Raises the soft limit of open files (usually 1,024) to the hard limit, because ten thousand connections need more.
+/// A failure is only logged: the replica then serves fewer connections.
 pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
@@ -109,7 +109,7 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
 
-    /// A running replica `S 1"`, what stops it, and a connection to it.
+    /// Starts replica `S1`; returns its task, the sender that stops it, and a connection to it.
     async fn start() -> (JoinHandle<io::Result<()>>, oneshot::Sender<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -120,8 +120,8 @@ mod tests {
         (server, stop, TcpStream::connect(address).await.unwrap())
     }
 
-    /// Sends one request, the connection's last, and returns head and body without the `date`.
-    async fn ask(mut connection: TcpStream, method_and_target: &str) -> (String, String) {
+    /// Sends one request with `connection: close`; returns head and body of the reply, without the `date` field.
+    async fn exchange(mut connection: TcpStream, method_and_target: &str) -> (String, String) {
         let request = format!("{method_and_target} HTTP/1.1\r\nhost: r\r\nconnection: close\r\n\r\n");
         connection.write_all(request.as_bytes()).await.unwrap();
         let mut reply = String::new();
@@ -134,7 +134,7 @@ mod tests {
 
     async fn golden(method_and_target: &str, status: &str, content: &str) {
         let (server, stop, connection) = start().await;
-        let (head, body) = ask(connection, method_and_target).await;
+        let (head, body) = exchange(connection, method_and_target).await;
         let json = if content.is_empty() { "" } else { "\ncontent-type: application/json" };
         let length = content.len();
         let expected = format!("HTTP/1.1 {status}\nconnection: close\ncontent-length: {length}{json}");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn anything_else() {
+    async fn any_other_request_is_an_error() {
         let error = |path: &str| {
             format!(
                 r#"{{"message":"<Error> '{path}' endpoint does not exist in server replicas","status":"failure"}}"#
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_stop_closes_kept_connections() {
+    async fn a_stop_closes_idle_connections() {
         let (server, stop, mut connection) = start().await;
         connection.write_all(b"GET /heartbeat HTTP/1.1\r\nhost: r\r\n\r\n").await.unwrap();
         let mut reply = [0; 15];

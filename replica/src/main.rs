@@ -1,4 +1,4 @@
-//! `replica`: one replica on `$PORT` that calls itself `$SERVER_ID`.
+//! `replica`: one replica that listens on `$PORT` and has the name `$SERVER_ID`.
 
 fn main() -> std::process::ExitCode {
     replica::cli::main()

@@ -1,4 +1,4 @@
-//! What only the admin listener tells: the layout, which process or container a replica is, where a key goes.
+//! Calls of the admin listener: the layout, the process or container of a replica, the walk of a key.
 
 use awc::Client;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
@@ -8,75 +8,75 @@ use serde_json::Value;
 
 use super::{Balancer, ControlError, control};
 
-/// The answer of `/api/state`, as far as experiments need it.
+/// The fields of `/api/state` that the experiments use.
 #[derive(Clone, Debug, Deserialize)]
 pub struct State {
-    /// How the slots are laid out: `name`, `slots`, `virtual_nodes`, `hash`, `probing`, `slot_cap`.
+    /// Layout settings: `name`, `slots`, `virtual_nodes`, `hash`, `probing`, `slot_cap`.
     pub layout: Value,
-    /// How many seats there should be.
+    /// The configured number of replicas.
     pub target: usize,
-    /// In ascending order.
+    /// Seats in ascending order.
     pub seats: Vec<Seat>,
 }
 
-/// One seat.
+/// One seat of `/api/state`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Seat {
-    /// Who occupies it.
+    /// The replica in the seat; `None` while it is vacant.
     pub replica: Option<Replica>,
 }
 
-/// One replica.
+/// One replica of `/api/state`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Replica {
-    /// Its hostname.
+    /// Hostname of the replica.
     pub name: String,
-    /// Its container or process.
+    /// Container id or process id.
     pub id: Option<Value>,
-    /// Where its life stands: `ready`, `suspect` …
+    /// Phase of its life: `ready`, `suspect` …
     pub phase: String,
 }
 
-/// The answer of `/api/explain`, as far as experiments need it.
+/// The fields of `/api/explain` that the experiments use.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Explained {
-    /// The seats in the order of the key's choice.
-    pub walk: Vec<Place>,
+pub struct Explanation {
+    /// The seats in the order in which the key prefers them.
+    pub walk: Vec<WalkEntry>,
 }
 
 /// A seat on the walk of a key.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Place {
-    /// The hostname of who occupies it.
+pub struct WalkEntry {
+    /// Hostname of the replica in the seat; `None` while it is vacant.
     pub replica: Option<String>,
 }
 
 impl Balancer {
-    /// Seats, replicas and the layout.
+    /// Reads seats, replicas and layout from `/api/state`.
     ///
     /// # Errors
-    /// When there is no admin listener, or it does not answer as the contract says.
+    /// When there is no admin listener, or its answer does not follow the contract.
     pub async fn state(&self) -> Result<State, ControlError> {
-        self.ask_admin(&self.control, "/api/state").await
+        self.get_admin(&self.control, "/api/state").await
     }
 
-    /// Where a key goes; `client` keeps its connections, for many keys.
+    /// Reads the walk of a key from `/api/explain`. A shared `client` keeps its connections over many keys.
     ///
     /// # Errors
     /// As [`state`](Self::state).
-    pub async fn explain(&self, client: &Client, key: &[u8]) -> Result<Explained, ControlError> {
-        self.ask_admin(client, &format!("/api/explain?key={}", percent_encode(key, NON_ALPHANUMERIC))).await
+    pub async fn explain(&self, client: &Client, key: &[u8]) -> Result<Explanation, ControlError> {
+        self.get_admin(client, &format!("/api/explain?key={}", percent_encode(key, NON_ALPHANUMERIC))).await
     }
 
-    async fn ask_admin<T: DeserializeOwned>(&self, client: &Client, path: &str) -> Result<T, ControlError> {
+    async fn get_admin<T: DeserializeOwned>(&self, client: &Client, path: &str) -> Result<T, ControlError> {
         let admin = self.admin().ok_or(ControlError::NoAdmin)?;
-        control::ask(self.signed(client.get(format!("{admin}{path}"))), None).await
+        control::fetch_json(self.authorized(client.get(format!("{admin}{path}"))), None).await
     }
 }
 
-impl Explained {
-    /// The replica that the key belongs to, whatever load may do to it at the moment.
+impl Explanation {
+    /// The first choice of the key, regardless of load at the moment; `None` if every seat is vacant.
     pub fn owner(self) -> Option<String> {
-        self.walk.into_iter().find_map(|place| place.replica)
+        self.walk.into_iter().find_map(|entry| entry.replica)
     }
 }

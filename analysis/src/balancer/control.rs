@@ -1,4 +1,4 @@
-//! The fleet: /rep, /add and /rm, and how it is left as it was found.
+//! The control API (/rep, /add, /rm), and restoring the fleet after an experiment.
 
 use std::time::{Duration, Instant};
 
@@ -11,42 +11,42 @@ use tokio::sync::oneshot;
 
 use super::{Balancer, MAX_BODY};
 
-/// How long a change of the fleet may take; an /add waits for its replicas.
+/// Longest duration of a change; /add waits until its replicas are ready.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Why the fleet cannot be asked or changed.
+/// Reasons why a control or admin call fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    /// There is no answer; the words of the HTTP client.
+    /// No reply arrived.
     #[error("{path} is not answered: {reason}")]
     NoReply {
-        /// What was asked.
+        /// Path of the call.
         path: String,
-        /// The words of the HTTP client.
+        /// Error text of the HTTP client.
         reason: String,
     },
-    /// The balancer says no; its own words.
+    /// The balancer refused the call.
     #[error("{path} answers {status}: {message}")]
     Refused {
-        /// What was asked.
+        /// Path of the call.
         path: String,
-        /// With which status.
+        /// Status of the reply.
         status: StatusCode,
-        /// The message in the answer.
+        /// `message` of the reply.
         message: String,
     },
-    /// Somebody else's server.
-    #[error("{path} is not answered as the contract says")]
-    NotTheContract {
-        /// What was asked.
+    /// The reply does not have the form of the contract: the server is not an `lb`.
+    #[error("{path} does not answer as the contract requires")]
+    UnexpectedReply {
+        /// Path of the call.
         path: String,
     },
-    /// Nobody said where the admin listener is.
+    /// The address of the admin listener is not known.
     #[error("needs the admin listener (--admin URL)")]
     NoAdmin,
 }
 
-/// The body of /rep, and of every good answer to a change.
+/// Body of /rep, and of every successful change.
 #[derive(Deserialize)]
 struct Rep {
     message: Replicas,
@@ -58,51 +58,50 @@ struct Replicas {
 }
 
 impl Balancer {
-    /// The replicas that it lists, in seat order.
+    /// Names of the replicas, in seat order.
     ///
     /// # Errors
-    /// When it is no balancer of ours.
+    /// When there is no reply, or not one of an `lb`.
     pub async fn replicas(&self) -> Result<Vec<String>, ControlError> {
-        let rep: Rep = ask(self.signed(self.control.get(self.path("/rep"))), None).await?;
+        let rep: Rep = fetch_json(self.authorized(self.control.get(self.path("/rep"))), None).await?;
         Ok(rep.message.replicas)
     }
 
-    /// Adds replicas, the first of them with these names; returns the whole list.
+    /// Adds `n` replicas, the first of them with these names; returns the names of the whole fleet.
     ///
     /// # Errors
-    /// When it is refused.
+    /// When the balancer refuses it.
     pub async fn add(&self, n: usize, hostnames: &[String]) -> Result<Vec<String>, ControlError> {
         let body = json!({ "n": n, "hostnames": hostnames });
-        self.change(self.signed(self.control.post(self.path("/add"))), body).await
+        self.change(self.authorized(self.control.post(self.path("/add"))), body).await
     }
 
-    /// Removes these replicas; returns the whole list.
+    /// Removes these replicas; returns the names of the whole fleet.
     ///
     /// # Errors
-    /// When it is refused.
+    /// When the balancer refuses it.
     pub async fn remove(&self, hostnames: &[String]) -> Result<Vec<String>, ControlError> {
         let body = json!({ "n": hostnames.len(), "hostnames": hostnames });
-        self.change(self.signed(self.control.delete(self.path("/rm"))), body).await
+        self.change(self.authorized(self.control.delete(self.path("/rm"))), body).await
     }
 
-    /// Makes the fleet list these names again, after the change that is under way. One change at a time: a
-    /// new replica takes the smallest free seat, so a name that comes back while only its seat is free comes
-    /// back to it.
+    /// Makes the fleet list the original names again, after the pending change has ended. It makes one change at a
+    /// time: a new replica takes the smallest free seat, so a name returns to its seat if no other seat is free.
     ///
     /// # Errors
     /// When a change is refused.
-    pub async fn restore(&self, found: &[String]) -> Result<(), ControlError> {
-        // A change that was under way when the experiment was interrupted ends first.
-        if let Some(change) = self.changing.take() {
+    pub async fn restore(&self, original: &[String]) -> Result<(), ControlError> {
+        // The experiment may have been interrupted during a change.
+        if let Some(change) = self.pending_change.take() {
             let _ = change.await;
         }
-        let mut now = self.replicas().await?;
+        let mut current = self.replicas().await?;
         loop {
-            let surplus: Vec<_> = now.iter().filter(|name| !found.contains(name)).cloned().collect();
-            let missing = found.iter().find(|name| !now.contains(name));
-            now = match (surplus.first(), missing) {
+            let surplus: Vec<_> = current.iter().filter(|name| !original.contains(name)).cloned().collect();
+            let missing = original.iter().find(|name| !current.contains(name));
+            current = match (surplus.first(), missing) {
                 (None, None) => return Ok(()),
-                (Some(one), Some(_)) if now.len() > 1 && now.len() >= found.len() => {
+                (Some(one), Some(_)) if current.len() > 1 && current.len() >= original.len() => {
                     self.remove(std::slice::from_ref(one)).await?
                 }
                 (_, Some(name)) => self.add(1, std::slice::from_ref(name)).await?,
@@ -111,10 +110,10 @@ impl Balancer {
         }
     }
 
-    /// Any call, and whatever is answered.
+    /// Sends any call and returns status and body of the reply.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no reply.
     pub async fn call(
         &self,
         method: Method,
@@ -122,13 +121,13 @@ impl Balancer {
         body: Option<&str>,
     ) -> Result<(StatusCode, Vec<u8>), ControlError> {
         let request = self.control.request(method, self.path(path));
-        // The token is no replica's business.
-        let ours = ["/rep", "/add", "/rm"].contains(&path);
-        exchange(if ours { self.signed(request) } else { request }, body.map(str::to_owned)).await
+        // A call that the balancer forwards must not carry the admin token to a replica.
+        let is_control = ["/rep", "/add", "/rm"].contains(&path);
+        exchange(if is_control { self.authorized(request) } else { request }, body.map(str::to_owned)).await
     }
 
-    /// A call of the balancer itself: with the admin token, and the sign that no form of another site makes it.
-    pub(super) fn signed(&self, request: ClientRequest) -> ClientRequest {
+    /// Adds the admin token, and the header that a cross-site form cannot set.
+    pub(super) fn authorized(&self, request: ClientRequest) -> ClientRequest {
         let request = request.insert_header(("x-lb-admin", "1"));
         match &self.token {
             Some(token) => request.bearer_auth(token.reveal()),
@@ -136,48 +135,49 @@ impl Balancer {
         }
     }
 
-    /// Waits until as many replicas as there should be – without an admin listener `found` – have been listed for
-    /// a second: no death is unnoticed, no replacement under way. Gives up after 15 s.
-    pub async fn settle(&self, found: usize) {
+    /// Waits until the target number of replicas (`original` without an admin listener) has been listed for a
+    /// second, so that every death has been noticed and every replacement is ready. Gives up after 15 s.
+    pub async fn wait_until_complete(&self, original: usize) {
         let deadline = Instant::now() + Duration::from_secs(15);
-        let mut whole_since = Instant::now();
-        while Instant::now() < deadline && whole_since.elapsed() < Duration::from_secs(1) {
-            let expected = self.state().await.map_or(found, |state| state.target);
+        let mut complete_since = Instant::now();
+        while Instant::now() < deadline && complete_since.elapsed() < Duration::from_secs(1) {
+            let expected = self.state().await.map_or(original, |state| state.target);
             if self.replicas().await.map_or(0, |names| names.len()) < expected {
-                whole_since = Instant::now();
+                complete_since = Instant::now();
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// A change is seen through even if nobody waits for it any more: the balancer does not cancel it either,
-    /// and what it adds is not listed before it is ready.
+    /// Runs a change as a task of its own, so that it completes even if its caller is cancelled: the balancer does
+    /// not cancel it either, and a replica that it adds is not listed before it is ready.
     async fn change(&self, request: ClientRequest, body: Value) -> Result<Vec<String>, ControlError> {
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let path = request.get_uri().path().to_owned();
         let change = actix_rt::spawn(async move {
-            let _ = tell.send(ask::<Rep>(request, Some(body)).await);
+            let _ = sender.send(fetch_json::<Rep>(request, Some(body)).await);
         });
-        self.changing.replace(Some(change));
-        let rep = told.await.map_err(|_| ControlError::NoReply { path, reason: "cancelled".into() })??;
+        self.pending_change.replace(Some(change));
+        let rep =
+            receiver.await.map_err(|_| ControlError::NoReply { path, reason: "cancelled".into() })??;
         Ok(rep.message.replicas)
     }
 }
 
-/// The JSON that a request is answered with.
-pub(super) async fn ask<T: DeserializeOwned>(
+/// Sends a request and parses the JSON of a 200 reply.
+pub(super) async fn fetch_json<T: DeserializeOwned>(
     request: ClientRequest,
     body: Option<Value>,
 ) -> Result<T, ControlError> {
     let path = request.get_uri().path().to_owned();
     let (status, body) = exchange(request, body.map(|body| body.to_string())).await?;
     if status == StatusCode::OK {
-        return serde_json::from_slice(&body).map_err(|_| ControlError::NotTheContract { path });
+        return serde_json::from_slice(&body).map_err(|_| ControlError::UnexpectedReply { path });
     }
     let answer: Option<Value> = serde_json::from_slice(&body).ok();
     match answer.as_ref().and_then(|answer| answer["message"].as_str()) {
         Some(message) => Err(ControlError::Refused { path, status, message: message.into() }),
-        None => Err(ControlError::NotTheContract { path }),
+        None => Err(ControlError::UnexpectedReply { path }),
     }
 }
 
@@ -196,7 +196,8 @@ async fn exchange(
     Ok((reply.status(), body.to_vec()))
 }
 
-/// A client for changes. It keeps no connection: the next change may come after the balancer has closed it.
+/// The client for control calls. It keeps no connection alive, because the balancer may close an idle one before the
+/// next change.
 pub(super) fn client() -> Client {
     let connector = awc::Connector::new().conn_keep_alive(Duration::ZERO);
     awc::ClientBuilder::new().connector(connector).timeout(TIMEOUT).disable_redirects().finish()

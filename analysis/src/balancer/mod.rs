@@ -1,4 +1,4 @@
-//! The balancer that is measured.
+//! Client of the balancer under test; starts an embedded one if there is none.
 
 mod admin;
 mod control;
@@ -17,75 +17,75 @@ use tokio::task::JoinHandle;
 pub use control::ControlError;
 pub use lb::url::Url;
 
-/// Where `lb` listens unless told otherwise.
+/// Default traffic address of `lb`.
 const DEFAULT_URL: &str = "http://127.0.0.1:5000";
 
-/// Where its admin listener is unless told otherwise.
+/// Default admin address of `lb`.
 const DEFAULT_ADMIN: &str = "http://127.0.0.1:5001";
 
-/// How long one reply may take.
+/// Longest duration of one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the contract's message starts with.
+/// Start of the `message` that the contract requires of /home.
 pub const HELLO: &str = "Hello from Server: ";
 
-/// A reply of /home is a hundred bytes, and a thousand seats of /api/state are 200 kB; more is somebody else's.
+/// Largest reply body: /home has about 100 bytes, /api/state about 200 kB for a thousand seats.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// Why there is no balancer to measure.
+/// Reasons why there is no balancer to measure.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing there speaks the contract.
+    /// The server at the URL does not answer as the contract requires.
     #[error("{url} cannot be measured: {reason}")]
     NoBalancer {
-        /// Where it was looked for.
+        /// URL of the server.
         url: Url,
-        /// What came instead.
+        /// Failure of the first request.
         reason: Failure,
     },
-    /// None was there, and none could be started.
+    /// No balancer was found, and an embedded one cannot be started.
     #[error("no balancer at {DEFAULT_URL}, and none can be started: {0}")]
     NotEmbedded(String),
 }
 
-/// Why a request counts as failed.
+/// Reasons why a request counts as failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It was not answered; the words of the HTTP client.
+    /// No reply arrived; the error text of the HTTP client.
     #[error("{0}")]
     NoReply(String),
-    /// It was answered with another status than 200.
+    /// The status of the reply is not 200.
     #[error("/home answers {0}")]
     Status(StatusCode),
-    /// The reply does not name the replica.
+    /// The reply does not name its replica.
     #[error("the reply of /home does not say '{HELLO}<ID>'")]
     NoName,
 }
 
-/// A balancer that answers.
+/// The balancer under test.
 pub struct Balancer {
     url: Url,
     admin: Option<Url>,
     control: Client,
     /// The admin token, if there is one.
     token: Option<Token>,
-    /// The last change of the fleet, which may still be under way.
-    changing: RefCell<Option<JoinHandle<()>>>,
-    /// The one that was started because none was there; it ends with this.
+    /// The last change of the fleet, which may still be in progress.
+    pending_change: RefCell<Option<JoinHandle<()>>>,
+    /// The embedded balancer, if one was started; it stops when this is dropped.
     embedded: Option<Embedded>,
 }
 
-/// The body of a reply of /home.
+/// Body of a reply of /home.
 #[derive(serde::Deserialize)]
 struct Reply {
     message: String,
 }
 
-/// The balancer at `url`. Without one, the balancer at the default address, and if nothing there speaks the contract
-/// an embedded one on a free port, with three built-in replicas.
+/// Connects to the balancer at `url`. Without a URL it tries the default address, and starts an embedded balancer with
+/// three built-in replicas on a free port if nothing there follows the contract.
 ///
 /// # Errors
-/// When nothing at `url` answers /home as a replica does, or no balancer can be started.
+/// When nothing at `url` answers /home as a replica does, or the embedded balancer cannot be started.
 pub async fn find_or_embed(
     url: Option<Url>,
     admin: Option<Url>,
@@ -97,7 +97,7 @@ pub async fn find_or_embed(
         admin,
         control: control::client(),
         token,
-        changing: RefCell::default(),
+        pending_change: RefCell::default(),
         embedded: None,
     };
     match balancer.home(&balancer.client(1), "100000").await {
@@ -108,8 +108,8 @@ pub async fn find_or_embed(
     }
 }
 
-/// A balancer of our own on free ports; without bounded load, so that each request goes to the first choice of its key:
-/// it is placement that is measured.
+/// Starts an embedded balancer on free ports. Bounded load is off, so that each request goes to the first choice of its
+/// key: the experiments measure placement.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -124,18 +124,18 @@ pub fn embed(config: Config) -> Result<Balancer, Error> {
         admin: embedded.admin.map(Url::from),
         control: control::client(),
         token: None,
-        changing: RefCell::default(),
+        pending_change: RefCell::default(),
         embedded: Some(embedded),
     })
 }
 
 impl Balancer {
-    /// Where it listens.
+    /// URL of the traffic listener.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Where its admin listener is, if that is known.
+    /// URL of the admin listener; `None` if it is not known.
     pub fn admin(&self) -> Option<&Url> {
         self.admin.as_ref()
     }
@@ -145,27 +145,27 @@ impl Balancer {
         self.embedded.is_some()
     }
 
-    /// What bounded load does to the shares that are measured, in a sentence.
+    /// One sentence for the report: how bounded load affects the measured shares.
     pub fn bounded_load(&self) -> &'static str {
         match self.is_embedded() {
             true => "Measured with bounded load off: each request goes to the first choice of its key.",
             false => {
-                "The balancer's own setting of bounded load counts: where it is on, as in an lb that was not told \
-                 otherwise, a request that finds its replica overloaded goes to the next choice of its key."
+                "The balancer's own setting of bounded load applies: where it is on, which is the default of lb, a \
+                 request whose replica is overloaded goes to the next choice of its key."
             }
         }
     }
 
-    /// A client that opens at most so many connections and keeps them.
+    /// A client that opens at most this many connections and keeps them alive.
     pub fn client(&self, connections: u16) -> Client {
         let connector = awc::Connector::new().limit(connections.into());
         awc::ClientBuilder::new().connector(connector).timeout(TIMEOUT).disable_redirects().finish()
     }
 
-    /// Asks /home with this request id: which replica answers?
+    /// Sends /home with this request id and returns the name of the replica that answered.
     ///
     /// # Errors
-    /// When none does, or it says no name.
+    /// When no replica answers, or the reply does not name one.
     pub async fn home(&self, client: &Client, request_id: &str) -> Result<String, Failure> {
         let request = client.get(self.path("/home")).insert_header(("x-request-id", request_id));
         let mut reply = request.send().await.map_err(|error| Failure::NoReply(error.to_string()))?;
@@ -177,7 +177,7 @@ impl Balancer {
         message.strip_prefix(HELLO).map(str::to_owned).ok_or(Failure::NoName)
     }
 
-    /// Beside the default address the default admin address is the same balancer's, if it answers as one.
+    /// Sets the default admin address if none was given and it answers as an admin listener.
     async fn with_default_admin(mut self) -> Self {
         let given = self.admin.is_some();
         self.admin = self.admin.or_else(|| DEFAULT_ADMIN.parse().ok());
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[actix_rt::test]
-    async fn where_nobody_listens() {
+    async fn an_unreachable_url_is_an_error() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url: Url = format!("http://127.0.0.1:{port}").parse().unwrap();
         let error = find_or_embed(Some(url.clone()), None, None).await.err().unwrap().to_string();

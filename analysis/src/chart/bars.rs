@@ -4,26 +4,26 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, letters, title_letters};
+use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, text_style, title_style};
 use crate::table::{cut, grouped};
 
-/// Horizontal bars, so that long names can be read, with their mean as a dashed line.
+/// Horizontal bars, which leave room for long names, with their mean as a dashed line.
 pub struct BarChart<'a> {
-    /// Above the chart.
+    /// Title above the chart.
     pub title: String,
-    /// What a bar is.
+    /// Label of the vertical axis.
     pub bars_axis: &'a str,
-    /// What its length is.
+    /// Label of the horizontal axis.
     pub values_axis: &'a str,
-    /// From the top.
+    /// Name and value of each bar, from the top.
     pub bars: &'a [(String, u32)],
-    /// Of all bars.
+    /// Mean of all bars.
     pub mean: f64,
 }
 
 impl Chart for BarChart<'_> {
     fn height(&self) -> u32 {
-        // Hundreds of bars still make a picture that can be opened.
+        // The height is bounded, so that a chart of hundreds of bars can still be opened.
         (300 + 90 * self.bars.len() as u32).clamp(600, 10_000)
     }
 
@@ -31,20 +31,20 @@ impl Chart for BarChart<'_> {
         let bars: Vec<_> = self.bars.iter().rev().collect();
         let peak = bars.iter().map(|(_, count)| *count).max().unwrap_or_default();
         let longest = bars.iter().map(|(name, _)| cut(name).chars().count()).max().unwrap_or_default() as i32;
-        let text = letters();
-        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let text = text_style();
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_style())?;
 
-        // A bar takes 20 units of the axis, and lies around their middle.
+        // A bar takes 20 units of the axis and is centred in them.
         let middle = |at: usize| 20 * at as i32 + 10;
         let (bottom, top) = (0, 20 * bars.len() as i32);
         let mut chart = ChartBuilder::on(&plot)
             .margin(30)
-            // Room for the name of the mean, above.
+            // Room above for the label of the mean.
             .margin_top(60)
             .x_label_area_size(100)
             .y_label_area_size(100 + longest * TEXT * 55 / 100)
             .build_cartesian_2d(
-                // Room for the counts, behind the longest bar.
+                // Room for the counts to the right of the longest bar.
                 0..peak + peak / 6 + 1,
                 (bottom..top).with_key_points((0..bars.len()).map(middle).collect()),
             )?;
@@ -85,10 +85,10 @@ impl Chart for BarChart<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::{Picture, WIDTH};
+    use crate::chart::{ChartImage, WIDTH};
 
     #[test]
-    fn the_picture_grows_with_the_bars_within_bounds() {
+    fn the_height_grows_with_the_bars_within_bounds() {
         for (bars, height) in [(1, 600), (10, 1200), (300, 10_000)] {
             let bars: Vec<_> = (1..=bars).map(|i| (format!("server{i}"), i)).collect();
             let chart = BarChart {
@@ -98,9 +98,9 @@ mod tests {
                 bars: &bars,
                 mean: 1.0,
             };
-            let picture = Picture::of("bars", "bars", &chart).unwrap();
-            // PNG, section 11.2.1: width and height stand first in the first chunk.
-            let header = picture.png[16..24].to_vec();
+            let chart = ChartImage::of("bars", "bars", &chart).unwrap();
+            // PNG, section 11.2.1: width and height are the first fields of the first chunk.
+            let header = chart.png[16..24].to_vec();
             assert_eq!(header, [WIDTH.to_be_bytes(), u32::to_be_bytes(height)].concat());
         }
     }

@@ -1,35 +1,35 @@
-//! Curves over one axis, in panels one below the other.
+//! Curves in panels below each other, with a common horizontal axis.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{Chart, Drawn, GRID, INK, PALETTE, letters, title_letters};
+use super::{Chart, Drawn, GRID, INK, PALETTE, text_style, title_style};
 
-/// Panels that share what is to the right.
+/// Panels with a common horizontal axis.
 pub struct Curves {
-    /// Above the chart.
+    /// Title above the chart.
     pub title: String,
-    /// What is to the right.
+    /// Label of the horizontal axis.
     pub x_axis: String,
-    /// From the top.
+    /// Panels from the top.
     pub panels: Vec<Panel>,
 }
 
-/// One of them.
+/// Curves over one vertical axis.
 pub struct Panel {
-    /// What is up, with its unit.
+    /// Label of the vertical axis, with the unit.
     pub y_axis: String,
-    /// The lowest value.
+    /// Lowest value of the vertical axis.
     pub origin: f64,
-    /// The first has the first colour.
+    /// Curves, coloured in the order of the palette.
     pub curves: Vec<Curve>,
 }
 
-/// A curve, and the range around it.
+/// A curve with a range around it.
 pub struct Curve {
-    /// What the legend says.
+    /// Name in the legend.
     pub name: String,
-    /// From left to right: x; low, middle and high y.
+    /// Points from left to right: x, and low, middle and high y.
     pub points: Vec<(f64, [f64; 3])>,
 }
 
@@ -39,7 +39,7 @@ impl Chart for Curves {
     }
 
     fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
-        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_style())?;
         for (panel, area) in self.panels.iter().zip(plot.split_evenly((self.panels.len(), 1))) {
             panel.draw(&area, &self.x_axis)?;
         }
@@ -63,7 +63,7 @@ impl Panel {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(INK)
-            .label_style(letters())
+            .label_style(text_style())
             .x_labels(12)
             .y_labels(6)
             .x_label_formatter(&|x| format!("{x:.0}"))
@@ -81,7 +81,7 @@ impl Panel {
         }
         chart
             .configure_series_labels()
-            .label_font(letters())
+            .label_font(text_style())
             .legend_area_size(60)
             .margin(16)
             .background_style(WHITE.mix(0.85))
@@ -96,7 +96,7 @@ mod tests {
     use crate::chart::svg;
 
     #[test]
-    fn panels_show_their_curves() {
+    fn every_panel_shows_its_curve() {
         let panel = |name: &str| Panel {
             y_axis: format!("{name} axis"),
             origin: 0.0,
@@ -106,6 +106,6 @@ mod tests {
             Curves { title: "curves".into(), x_axis: "x".into(), panels: vec![panel("one"), panel("two")] };
         let drawn = svg(&chart).unwrap();
         assert!(["one axis", "two axis"].iter().all(|words| drawn.contains(words)), "{drawn}");
-        assert_eq!(drawn.matches("stroke-width=\"5\"").count(), 2, "a line each: {drawn}");
+        assert_eq!(drawn.matches("stroke-width=\"5\"").count(), 2, "one line per panel: {drawn}");
     }
 }

@@ -1,32 +1,32 @@
-//! One dot for each time that something was measured, and the median of them.
+//! One dot per measurement, and the median of each series.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, letters, title_letters};
+use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, text_style, title_style};
 use crate::table::grouped;
 
-/// Figures of repeated measurements, in the order in which they were made.
+/// Values of repeated measurements, in the order of the runs.
 pub struct DotChart<'a> {
-    /// Above the chart.
+    /// Title above the chart.
     pub title: String,
-    /// What is repeated.
+    /// Label of the horizontal axis.
     pub runs_axis: &'a str,
-    /// What was measured, with its unit.
+    /// Label of the vertical axis, with the unit.
     pub values_axis: &'a str,
-    /// The highest first. At most as many as there are colours; the dots of the first are the largest, so that
-    /// none hides another.
+    /// Series, the highest first; at most as many as there are colours. The first has the largest dots, so that no dot
+    /// hides another.
     pub series: Vec<Dots<'a>>,
 }
 
-/// One figure.
+/// A series of dots of one colour.
 pub struct Dots<'a> {
-    /// What was measured.
+    /// Name of the series.
     pub name: &'a str,
-    /// In the order of the runs; `None` where nothing was measured.
+    /// Values in the order of the runs; `None` where nothing was measured.
     pub values: Vec<Option<f64>>,
-    /// Of all values.
+    /// Median of the values.
     pub median: f64,
 }
 
@@ -39,10 +39,10 @@ impl Chart for DotChart<'_> {
         let runs = self.series.iter().map(|dots| dots.values.len()).max().unwrap_or_default() as f64;
         let values = self.series.iter().flat_map(|dots| dots.values.iter().flatten().copied());
         let top = 1.1 * values.fold(1.0, f64::max);
-        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_style())?;
         let mut chart = ChartBuilder::on(&plot)
             .margin(30)
-            // Room for the medians, behind the last run.
+            // Room for the medians to the right of the last run.
             .margin_right(430)
             .x_label_area_size(100)
             .y_label_area_size(170)
@@ -53,7 +53,7 @@ impl Chart for DotChart<'_> {
             .bold_line_style(GRID)
             .disable_x_mesh()
             .axis_style(INK)
-            .label_style(letters())
+            .label_style(text_style())
             .x_labels((runs as usize).min(10))
             .y_labels(8)
             .x_label_formatter(&|run| format!("{run:.0}"))
@@ -80,7 +80,7 @@ impl Chart for DotChart<'_> {
 }
 
 impl DotChart<'_> {
-    /// Where the name of each series stands: beside its median, and above the axis and the name below.
+    /// Height of the label of each series: beside its median, and clear of the axis and of the label below.
     fn heights(&self, top: f64) -> Vec<f64> {
         let mut free = 0.06 * top;
         let upwards = self.series.iter().rev().map(|dots| {

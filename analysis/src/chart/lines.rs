@@ -1,56 +1,55 @@
-//! Lines over a few named steps, above a band from least to most and below single points.
+//! Lines over a few named steps, with an optional band (least to most) and single points.
 
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, letters, title_letters};
+use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, text_style, title_style};
 use crate::table::grouped;
 
-/// Lines from the left to the right; the values start at 0. The legend lies at the upper right: they should
-/// fall.
+/// Lines from left to right; the values start at 0. The legend is at the upper right, which suits falling lines.
 pub struct LineChart<'a> {
-    /// Above the chart.
+    /// Title above the chart.
     pub title: String,
-    /// What the steps are.
+    /// Label of the horizontal axis.
     pub steps_axis: &'a str,
-    /// What the values are, with their unit.
+    /// Label of the vertical axis, with the unit.
     pub values_axis: &'a str,
-    /// From the left.
+    /// Names of the steps, from the left.
     pub steps: &'a [String],
-    /// The least and the most at each step, and what they are.
+    /// Legend of the band, and its lowest and highest value at each step.
     pub band: Option<(&'a str, Vec<(f64, f64)>)>,
-    /// Points at a step, by its place, and what they are.
+    /// Legend of the points, and step index and value of each.
     pub points: Option<(&'a str, Vec<(usize, f64)>)>,
-    /// In the order of the legend.
+    /// Lines in the order of the legend.
     pub lines: Vec<Line<'a>>,
 }
 
-/// One of the lines.
+/// One line of the chart.
 pub struct Line<'a> {
-    /// In the legend.
+    /// Name in the legend.
     pub name: &'a str,
-    /// Its place in the [`PALETTE`].
+    /// Index into [`PALETTE`].
     pub color: usize,
-    /// Dots, numbers or dashes.
+    /// How the line is drawn.
     pub style: LineStyle,
-    /// At each step.
+    /// Value at each step.
     pub values: Vec<f64>,
 }
 
-/// How a line looks.
+/// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineStyle {
     /// With a dot at each step.
     Dots,
-    /// With a dot at each step, and its value in numbers.
+    /// With a dot and the value at each step.
     Numbers,
-    /// Dashes, without dots.
+    /// Dashed, without dots.
     Dashes,
 }
 
-/// plotters sets the words of a legend so much above their middle.
+/// Pixels by which plotters draws the text of a legend too high.
 const LIFT: i32 = 7;
 
 impl Chart for LineChart<'_> {
@@ -59,14 +58,14 @@ impl Chart for LineChart<'_> {
     }
 
     fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
-        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_style())?;
         let places: Vec<_> = (0..self.steps.len()).map(place).collect();
         let last = places.last().copied().unwrap_or_default();
         let mut chart = ChartBuilder::on(&plot)
             .margin(30)
             .x_label_area_size(100)
             .y_label_area_size(160)
-            // Room for a number above the highest point.
+            // Room for the value above the highest point.
             .build_cartesian_2d((-4..last + 4).with_key_points(places), 0.0..1.12 * self.highest())?;
         chart
             .configure_mesh()
@@ -74,7 +73,7 @@ impl Chart for LineChart<'_> {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(INK)
-            .label_style(letters())
+            .label_style(text_style())
             .y_labels(6)
             .x_label_formatter(&|at| self.steps.get(*at as usize / 10).cloned().unwrap_or_default())
             .y_label_formatter(&|value| grouped(value.round() as u64))
@@ -124,14 +123,14 @@ impl Chart for LineChart<'_> {
                 .label(*name)
                 .legend(move |(x, y)| Circle::new((x + 30, y - LIFT), 10, ring));
         }
-        // A single line is named by its axis.
+        // A single line needs no legend: the axis names it.
         if self.lines.len() > 1 || self.band.is_some() {
             chart
                 .configure_series_labels()
                 .position(SeriesLabelPosition::UpperRight)
                 .margin(0)
                 .legend_area_size(80)
-                .label_font(letters())
+                .label_font(text_style())
                 .background_style(WHITE.filled())
                 .draw()?;
         }
@@ -144,12 +143,12 @@ impl LineChart<'_> {
         let lines = self.lines.iter().flat_map(|line| line.values.iter().copied());
         let band = self.band.iter().flat_map(|(_, band)| band.iter().map(|(_, most)| *most));
         let points = self.points.iter().flat_map(|(_, points)| points.iter().map(|(_, value)| *value));
-        // Never an axis without length.
+        // At least 1, so that the axis has a length.
         lines.chain(band).chain(points).fold(1.0, f64::max)
     }
 }
 
-/// Where a step lies on its axis: ten units apart.
+/// Coordinate of a step: steps are ten units apart.
 fn place(at: usize) -> i32 {
     10 * at as i32
 }

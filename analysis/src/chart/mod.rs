@@ -1,4 +1,4 @@
-//! Charts as PNG and SVG, readable at half their size, with a font of our own: a machine may have none.
+//! Charts as PNG and SVG, legible at half their size. The font is embedded, because a machine may have none.
 
 mod bars;
 mod curves;
@@ -26,7 +26,7 @@ pub use scatter::{Point, Scatter};
 pub use slot_strips::{SlotStrips, Strip};
 pub use timeline::{Band, TimeLine};
 
-/// Okabe and Ito's colours: told apart by colour-blind readers, and in print. Blue and vermilion first.
+/// The palette of Okabe and Ito, which colour-blind readers can distinguish, also in print; blue and vermilion first.
 pub const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -38,50 +38,50 @@ pub const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 0, 0),
 ];
 
-/// Letters and axes.
+/// Colour of text and axes.
 pub const INK: RGBColor = RGBColor(40, 40, 40);
 
-/// The lines behind.
+/// Colour of grid lines.
 pub const GRID: RGBColor = RGBColor(215, 215, 215);
 
-/// The only font.
+/// Name under which the embedded font is registered.
 pub const FONT: &str = "sans-serif";
 
-/// The size of letters, in pixels of a picture that is 1,600 wide.
+/// Height of text in pixels, for a chart of width [`WIDTH`].
 pub const TEXT: i32 = 34;
 
-/// The size of letters in a title.
+/// Height of a title in pixels.
 pub const TITLE: i32 = 44;
 
-/// The width of every picture.
+/// Width of every chart in pixels.
 pub const WIDTH: u32 = 1600;
 
-/// A drawing, and what may go wrong with it.
+/// Result of drawing on a backend.
 pub type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
-/// Something that can be drawn on a white sheet.
+/// A chart that can be drawn on a white sheet.
 pub trait Chart {
-    /// In pixels; [`WIDTH`] wide.
+    /// Height of the sheet in pixels; its width is [`WIDTH`].
     fn height(&self) -> u32;
 
-    /// Draws it.
+    /// Draws the chart on the sheet.
     fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B>;
 }
 
-/// A drawn chart.
+/// A rendered chart.
 #[derive(Clone, Debug)]
-pub struct Picture {
-    /// The stem of its files.
+pub struct ChartImage {
+    /// Stem of its file names.
     pub name: String,
-    /// What it shows, in a line.
+    /// Caption, one line.
     pub caption: String,
-    /// As text.
+    /// The chart as SVG.
     pub svg: String,
-    /// As bytes.
+    /// The chart as PNG.
     pub png: Vec<u8>,
 }
 
-/// A chart that cannot be drawn.
+/// The chart cannot be drawn.
 #[derive(Debug, thiserror::Error)]
 #[error("the chart '{name}' cannot be drawn: {reason}")]
 pub struct Error {
@@ -89,11 +89,11 @@ pub struct Error {
     reason: String,
 }
 
-impl Picture {
-    /// Draws a chart.
+impl ChartImage {
+    /// Renders a chart.
     ///
     /// # Errors
-    /// When its figures make no axes.
+    /// When the figures do not allow to draw axes.
     pub fn of(
         name: impl Into<String>,
         caption: impl Into<String>,
@@ -106,32 +106,32 @@ impl Picture {
         let svg = outline::outlined(&svg(chart).map_err(error)?, &caption, &font);
         let size = (WIDTH, chart.height());
         let mut pixels = vec![0; 3 * (size.0 * size.1) as usize];
-        on(BitMapBackend::with_buffer(&mut pixels, size), chart).map_err(error)?;
+        render(BitMapBackend::with_buffer(&mut pixels, size), chart).map_err(error)?;
         let png = png(&pixels, size).map_err(|reason| error(reason.to_string()))?;
         Ok(Self { name, caption, svg, png })
     }
 }
 
-/// Letters of the usual size.
-pub fn letters() -> TextStyle<'static> {
+/// Style of normal text.
+pub fn text_style() -> TextStyle<'static> {
     (FONT, TEXT).into_font().color(&INK)
 }
 
-/// Letters of a title.
-pub fn title_letters() -> TextStyle<'static> {
+/// Style of titles.
+pub fn title_style() -> TextStyle<'static> {
     (FONT, TITLE).into_font().color(&INK)
 }
 
-/// The chart as SVG, its letters still text.
+/// The chart as SVG with `<text>` elements.
 fn svg(chart: &impl Chart) -> Result<String, String> {
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
         .map_err(|_| "the built-in font is damaged".to_owned())?;
     let mut svg = String::new();
-    on(SVGBackend::with_string(&mut svg, (WIDTH, chart.height())), chart)?;
+    render(SVGBackend::with_string(&mut svg, (WIDTH, chart.height())), chart)?;
     Ok(svg)
 }
 
-fn on<B: DrawingBackend>(backend: B, chart: &impl Chart) -> Result<(), String> {
+fn render<B: DrawingBackend>(backend: B, chart: &impl Chart) -> Result<(), String> {
     let sheet = backend.into_drawing_area();
     let drawn = sheet.fill(&WHITE).and_then(|()| chart.draw(&sheet)).and_then(|()| sheet.present());
     drawn.map_err(|error| error.to_string())

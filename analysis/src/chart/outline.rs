@@ -1,15 +1,15 @@
-//! Letters of an SVG as outlines: a `<text>` is drawn with whatever font a machine has, and not at all if it
-//! has none.
+//! Converts the text of an SVG to outlines: a `<text>` is drawn with the fonts of the reader's machine, and not at all
+//! without one.
 
 use std::fmt::Write;
 
 use ab_glyph::{Font, FontRef, OutlineCurve, Point, ScaleFont};
 
-/// plotters' ratio of the height of a font to the `font-size` that it writes.
+/// Ratio of a font's height to the `font-size` that plotters writes.
 const HEIGHT: f32 = 1.24;
 
-/// The SVG of plotters with each `<text>` as a `<path>`, set as plotters sets it in a bitmap, and with a
-/// title for those who cannot see it. Whatever is not written as plotters writes it stays as it is.
+/// Replaces each `<text>` in an SVG of plotters by a `<path>`, positioned as plotters does in a bitmap, and adds an
+/// accessible title. Elements in another form than plotters writes are kept.
 pub fn outlined(svg: &str, title: &str, font: &FontRef<'_>) -> String {
     let mut result = String::with_capacity(4 * svg.len());
     let mut rest = svg;
@@ -28,7 +28,7 @@ pub fn outlined(svg: &str, title: &str, font: &FontRef<'_>) -> String {
     result + rest
 }
 
-/// What comes before the first `<text>`, the element itself, what follows.
+/// Splits at the first `<text>`: the part before it, the element, the part after it.
 fn next_text(svg: &str) -> Option<(&str, &str, &str)> {
     const END: &str = "</text>";
     let start = svg.find("<text ")?;
@@ -47,7 +47,7 @@ fn path(element: &str, font: &FontRef<'_>) -> Option<String> {
         "middle" => -width / 2.0,
         _ => -width,
     };
-    // In a bitmap the box of a text is height / HEIGHT high, and its base line lies half the height below its top.
+    // In a bitmap the box of a text is height / HEIGHT high, and its baseline is half the height below its top.
     let base = height / 2.0
         - match attribute("dy")? {
             "0.76em" => 0.0,
@@ -63,7 +63,7 @@ fn path(element: &str, font: &FontRef<'_>) -> Option<String> {
     ))
 }
 
-/// The path of a line of text that starts on the base line at 0, and its width.
+/// The path of a line of text that starts on the baseline at 0, and its width.
 fn outline(text: &str, height: f32, font: &FontRef<'_>) -> (String, f32) {
     let scaled = font.as_scaled(height);
     let scale = scaled.scale_factor();
@@ -97,7 +97,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn unescaped(text: &str) -> String {
-    // The ampersand last: "&amp;lt;" is "&lt;".
+    // The ampersand comes last, because "&amp;lt;" stands for "&lt;".
     let entities =
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")];
     entities.iter().fold(text.to_owned(), |text, (entity, char)| text.replace(entity, char))
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_is_a_path_at_its_place() {
+    fn a_letter_becomes_a_path_at_its_position() {
         let svg = outlined(&format!("<svg width=\"9\">\n{TEXT}\n</svg>\n"), "a < b", &font());
         assert!(svg.starts_with("<svg width=\"9\" role=\"img\">\n<title>a &lt; b</title>\n<path "), "{svg}");
         assert!(svg.ends_with("/>\n</svg>\n") && !svg.contains("<text"), "{svg}");
@@ -126,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn what_plotters_did_not_write_stays() {
+    fn elements_not_written_by_plotters_are_kept() {
         let foreign = "<svg>\n<text x=\"1\">a</text>\n<text </svg>";
         let kept = outlined(foreign, "t", &font());
         assert!(kept.ends_with("<text x=\"1\">a</text>\n<text </svg>"), "{kept}");
     }
 
     #[test]
-    fn entities_are_characters() {
+    fn entities_are_decoded() {
         assert_eq!(unescaped("a &lt;b&gt; &amp;lt; &quot;c&quot;"), "a <b> &lt; \"c\"");
     }
 }

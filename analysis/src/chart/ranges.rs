@@ -4,30 +4,30 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Chart, Drawn, GRID, INK, PALETTE, TEXT, letters, title_letters};
+use super::{Chart, Drawn, GRID, INK, PALETTE, TEXT, text_style, title_style};
 use crate::table::cut;
 
 /// A row for each range: a line from low to high, a dot at the median.
 pub struct RangeChart {
-    /// Above the chart.
+    /// Title above the chart.
     pub title: String,
-    /// What is measured, with its unit.
+    /// Label of the axis, with the unit.
     pub axis: String,
-    /// The lowest value of the axis.
+    /// Lowest value of the axis.
     pub origin: f64,
-    /// From the top.
+    /// Ranges from the top.
     pub ranges: Vec<Range>,
-    /// A vertical line and what it says.
+    /// Value and label of a vertical line.
     pub guide: (f64, String),
 }
 
-/// One of them.
+/// One row of the chart.
 pub struct Range {
-    /// Beside it.
+    /// Name, to the left of the row.
     pub name: String,
-    /// Where it begins, its median, and where it ends.
+    /// Low value, median and high value.
     pub values: [f64; 3],
-    /// An index into [`PALETTE`]; ranges of one colour belong together.
+    /// Index into [`PALETTE`]; ranges of one group have one colour.
     pub colour: usize,
 }
 
@@ -39,14 +39,14 @@ impl Chart for RangeChart {
     }
 
     fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
-        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_style())?;
         let ranges: Vec<_> = self.ranges.iter().rev().collect();
         let greatest = ranges.iter().map(|range| range.values[2]).fold(self.origin + 1e-3, f64::max);
         let longest = ranges.iter().map(|range| cut(&range.name).chars().count()).max().unwrap_or(0) as i32;
-        // A row takes 20 units of the axis, and lies around their middle.
+        // A row takes 20 units of the axis and is centred in them.
         let middle = |at: usize| 20 * at as i32 + 10;
         let (bottom, top) = (0, 20 * ranges.len() as i32);
-        // Room for the medians, behind the longest line.
+        // Room for the medians to the right of the longest line.
         let end = greatest + (greatest - self.origin) * 0.12;
         let mut chart = ChartBuilder::on(&plot)
             .margin(30)
@@ -63,7 +63,7 @@ impl Chart for RangeChart {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(INK)
-            .label_style(letters())
+            .label_style(text_style())
             .x_labels(10)
             .x_label_formatter(&|value| {
                 if end - self.origin < 0.5 { format!("{value:.2}") } else { format!("{value:.1}") }
@@ -76,14 +76,14 @@ impl Chart for RangeChart {
         let (value, words) = &self.guide;
         let ends = [(*value, bottom), (*value, top)];
         chart.draw_series(DashedLineSeries::new(ends, 12, 10, INK.stroke_width(3)))?;
-        let above = letters().pos(Pos::new(HPos::Left, VPos::Bottom));
+        let above = text_style().pos(Pos::new(HPos::Left, VPos::Bottom));
         chart.draw_series([EmptyElement::at(ends[1]) + Text::new(words.clone(), (-10, -8), above)])?;
         for (at, Range { values: [low, median, high], colour, .. }) in ranges.iter().enumerate() {
             let (y, colour) = (middle(at), PALETTE[*colour]);
             chart
                 .draw_series([Rectangle::new([(*low, y - 2), (*high, y + 2)], colour.mix(0.55).filled())])?;
             chart.draw_series([Circle::new((*median, y), 12, colour.filled())])?;
-            let right = letters().pos(Pos::new(HPos::Left, VPos::Center));
+            let right = text_style().pos(Pos::new(HPos::Left, VPos::Center));
             let words = Text::new(format!("{median:.2}"), (18, 0), right);
             chart.draw_series([EmptyElement::at((high.max(*median), y)) + words])?;
         }

@@ -1,4 +1,4 @@
-//! Slot maps as rings, small and side by side.
+//! Slot maps as small rings side by side.
 
 use std::f64::consts::TAU;
 
@@ -6,27 +6,27 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Chart, Drawn, FONT, INK, PALETTE, TEXT, WIDTH, letters, title_letters};
+use super::{Chart, Drawn, FONT, INK, PALETTE, TEXT, WIDTH, text_style, title_style};
 
-/// Rings in rows of four, with the seats' colours explained above them.
+/// Rings in rows of four, below a legend of the seats' colours.
 pub struct RingDrawing {
-    /// Above the rings.
+    /// Title above the rings.
     pub title: String,
-    /// The names of the seats, in the order of their colours.
+    /// Names of the seats, in the order of their colours.
     pub seats: Vec<String>,
-    /// From the left, then downwards.
+    /// Rings from left to right, row by row.
     pub rings: Vec<Ring>,
 }
 
-/// One of them.
+/// A slot map drawn as a ring.
 pub struct Ring {
-    /// Below it.
+    /// Name below the ring.
     pub name: String,
-    /// Below its name.
+    /// Note below the name.
     pub note: String,
-    /// In its middle.
+    /// Text in the middle.
     pub middle: String,
-    /// Per slot the index of its seat, clockwise from the top.
+    /// Index of the owning seat per slot, clockwise from the top.
     pub owners: Vec<usize>,
 }
 
@@ -45,15 +45,15 @@ impl Chart for RingDrawing {
         let sheet = &sheet.margin(20, 0, 0, 0);
         let centred = |style: TextStyle<'static>| style.pos(Pos::new(HPos::Center, VPos::Center));
         let middle = WIDTH as i32 / 2;
-        sheet.draw(&Text::new(self.title.clone(), (middle, 30), centred(title_letters())))?;
+        sheet.draw(&Text::new(self.title.clone(), (middle, 30), centred(title_style())))?;
         self.draw_legend(sheet)?;
         for (at, ring) in self.rings.iter().enumerate() {
             let (column, row) = ((at % COLUMNS) as i32, (at / COLUMNS) as i32);
             let (x, y) = (CELL.0 * column + CELL.0 / 2, HEAD + CELL.1 * row + OUTER as i32);
             ring.draw(sheet, (x, y))?;
-            sheet.draw(&Text::new(ring.middle.clone(), (x, y), centred(letters())))?;
+            sheet.draw(&Text::new(ring.middle.clone(), (x, y), centred(text_style())))?;
             let below = y + OUTER as i32;
-            sheet.draw(&Text::new(ring.name.clone(), (x, below + 30), centred(letters())))?;
+            sheet.draw(&Text::new(ring.name.clone(), (x, below + 30), centred(text_style())))?;
             let small = (FONT, TEXT - 6).into_font().color(&INK);
             sheet.draw(&Text::new(ring.note.clone(), (x, below + 68), centred(small)))?;
         }
@@ -63,7 +63,7 @@ impl Chart for RingDrawing {
 
 impl RingDrawing {
     fn draw_legend<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
-        let style = letters().pos(Pos::new(HPos::Left, VPos::Center));
+        let style = text_style().pos(Pos::new(HPos::Left, VPos::Center));
         let room = |name: &String| Ok(sheet.estimate_text_size(name, &style)?.0 as i32 + 90);
         let rooms = self.seats.iter().map(room).collect::<Result<Vec<_>, DrawingAreaErrorKind<_>>>()?;
         let mut x = (WIDTH as i32 - rooms.iter().sum::<i32>()) / 2;
@@ -81,7 +81,7 @@ impl Ring {
         let slots = self.owners.len() as f64;
         for (from, to, seat) in runs(&self.owners) {
             let turns = [from, to].map(|slot| slot as f64 / slots);
-            // A degree and a half is straight enough.
+            // Chords of at most 1.5 degrees look like an arc.
             let steps = ((turns[1] - turns[0]) * 240.0).ceil().max(1.0) as u32;
             let turn = |step: u32| turns[0] + (turns[1] - turns[0]) * f64::from(step) / f64::from(steps);
             let point = |radius: f64, turn: f64| {
@@ -96,7 +96,7 @@ impl Ring {
     }
 }
 
-/// Successive slots of one seat: the first, the one after the last, the seat.
+/// Runs of slots of one seat: first slot, slot after the last, seat.
 fn runs(owners: &[usize]) -> Vec<(usize, usize, usize)> {
     let mut from = 0;
     let chunks = owners.chunk_by(|a, b| a == b);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn rings_stand_in_rows_of_four() {
+    fn rings_are_in_rows_of_four() {
         let ring = |n: usize| Ring {
             name: format!("ring {n}"),
             note: "3 slots".into(),

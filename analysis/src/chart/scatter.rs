@@ -6,50 +6,50 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, letters, title_letters};
+use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, text_style, title_style};
 
-/// Points, each with a number that the legend explains: names beside them would hide each other.
+/// Numbered points whose names are in the legend, because names beside the points would overlap.
 pub struct Scatter {
-    /// Above the chart.
+    /// Title above the chart.
     pub title: String,
-    /// What is to the right, with its unit.
+    /// Label of the horizontal axis, with the unit.
     pub x_axis: String,
-    /// What is up, with its unit.
+    /// Label of the vertical axis, with the unit.
     pub y_axis: String,
     /// The lowest value of each axis.
     pub origin: (f64, f64),
-    /// In the order of the legend.
+    /// Points in the order of the legend.
     pub points: Vec<Point>,
-    /// A horizontal line and what it says.
+    /// Value and label of a horizontal line.
     pub guide: (f64, String),
 }
 
-/// One of them.
+/// A numbered point.
 pub struct Point {
-    /// What the legend says.
+    /// Name in the legend.
     pub name: String,
-    /// Where it is.
+    /// Coordinates on the horizontal and the vertical axis.
     pub at: (f64, f64),
-    /// An index into [`PALETTE`]; points of one colour belong together.
+    /// Index into [`PALETTE`]; points of one group have one colour.
     pub colour: usize,
 }
 
-/// Room for the legend.
+/// Width of the legend in pixels.
 const LEGEND: u32 = 500;
 
-/// The radius of a point.
+/// Radius of a point in pixels.
 const RADIUS: i32 = 11;
 
-/// A line of the legend.
+/// Line height of the legend in pixels.
 const LINE: i32 = 44;
 
-/// Half the width and height of a number.
+/// Half width and half height of a number in pixels.
 const LABEL: (i32, i32) = (22, 17);
 
-/// How much lower letters must be set than their middle, to be level with what is beside them.
+/// Pixels by which text is moved down, so that it looks vertically centred.
 const LIFT: i32 = 4;
 
-/// An upright rectangle: its middle, and half its width and height.
+/// An axis-parallel rectangle: centre, and half width and half height.
 #[derive(Clone, Copy)]
 struct Area {
     middle: (i32, i32),
@@ -63,11 +63,11 @@ impl Chart for Scatter {
 
     fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
         let (width, _) = sheet.dim_in_pixel();
-        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_style())?;
         let (plot, _) = plot.split_horizontally(width - LEGEND);
         let greatest = |of: fn(&Point) -> f64| self.points.iter().map(of).fold(0.0, f64::max);
         let ((left, bottom), (right, top)) = (self.origin, (greatest(|p| p.at.0), greatest(|p| p.at.1)));
-        // Points on an edge, and the numbers beside them, are to be seen whole.
+        // Margin, so that points on an edge and their numbers are not clipped.
         let (beyond_x, beyond_y) = (((right - left) * 0.07).max(1e-3), ((top - bottom) * 0.07).max(1e-3));
         let mut chart = ChartBuilder::on(&plot)
             .margin(30)
@@ -79,7 +79,7 @@ impl Chart for Scatter {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(INK)
-            .label_style(letters())
+            .label_style(text_style())
             .x_labels(8)
             .y_labels(8)
             .x_label_formatter(&|x| format!("{x:.0}"))
@@ -90,7 +90,7 @@ impl Chart for Scatter {
         let (y, words) = &self.guide;
         let ends = [(left - beyond_x, *y), (right + beyond_x, *y)];
         chart.draw_series(DashedLineSeries::new(ends, 12, 10, INK.stroke_width(3)))?;
-        let above = letters().pos(Pos::new(HPos::Right, VPos::Bottom));
+        let above = text_style().pos(Pos::new(HPos::Right, VPos::Bottom));
         chart.draw_series([EmptyElement::at(ends[1]) + Text::new(words.clone(), (-12, -6), above)])?;
         let places: Vec<_> = self.points.iter().map(|point| chart.backend_coord(&point.at)).collect();
         let frame = chart.plotting_area().get_pixel_range();
@@ -108,7 +108,7 @@ impl Scatter {
     ) -> Drawn<B> {
         for (place, label) in places.iter().zip(labels) {
             let (dx, dy) = (f64::from(place.0 - label.0), f64::from(place.1 - label.1));
-            // From the edge of the number, wherever it lies.
+            // The line starts at the edge of the number.
             let edge = (f64::from(LABEL.0) / dx.abs()).min(f64::from(LABEL.1) / dy.abs()).min(1.0);
             let from = (label.0 + (dx * edge) as i32, label.1 + (dy * edge) as i32);
             sheet.draw(&PathElement::new([from, *place], INK.stroke_width(2)))?;
@@ -118,7 +118,7 @@ impl Scatter {
             sheet.draw(&Circle::new(*place, RADIUS, PALETTE[point.colour].filled()))?;
         }
         for (number, (x, y)) in (1..).zip(labels) {
-            let centred = letters().pos(Pos::new(HPos::Center, VPos::Center));
+            let centred = text_style().pos(Pos::new(HPos::Center, VPos::Center));
             sheet.draw(&Text::new(format!("{number}"), (*x, y + LIFT), centred))?;
         }
         Ok(())
@@ -127,7 +127,7 @@ impl Scatter {
     fn draw_legend<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>, left: i32) -> Drawn<B> {
         for (number, point) in (1..).zip(&self.points) {
             let y = 90 + LINE * number;
-            let right = letters().pos(Pos::new(HPos::Right, VPos::Center));
+            let right = text_style().pos(Pos::new(HPos::Right, VPos::Center));
             sheet.draw(&Text::new(format!("{number}"), (left + 44, y + LIFT), right))?;
             sheet.draw(&Circle::new((left + 66, y), RADIUS, PALETTE[point.colour].filled()))?;
             let name = (FONT, TEXT - 2).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
@@ -137,8 +137,8 @@ impl Scatter {
     }
 }
 
-/// Where the numbers of points go: as near as they can within the frame without hiding a point or another number, or
-/// being crossed by the line from another to its point.
+/// Positions of the numbers: as close to their points as the frame allows without covering a point, another number, or
+/// the line from another number to its point.
 fn labels(points: &[(i32, i32)], (xs, ys): &(Range<i32>, Range<i32>)) -> Vec<(i32, i32)> {
     let inside = |(x, y): (i32, i32)| {
         let within =
@@ -165,7 +165,7 @@ fn labels(points: &[(i32, i32)], (xs, ys): &(Range<i32>, Range<i32>)) -> Vec<(i3
             !lines.iter().any(|line| label.is_crossed_by(*line))
                 && !numbers.iter().any(|number| number.is_crossed_by((*point, *middle)))
         };
-        // Many numbers around one place let no further line through; a frame may even have no room at all.
+        // Fallback: with many numbers around one place, or a very small frame, no position satisfies all conditions.
         let mut free_places = places.filter(free);
         let nearest = free_places.clone().next();
         let place = free_places.find(uncrossed).or(nearest).unwrap_or(*point);
@@ -183,7 +183,7 @@ impl Area {
             && near(self.middle.1, other.middle.1, self.half.1 + other.half.1)
     }
 
-    /// To within a few pixels.
+    /// Whether the segment crosses the rectangle, to within a few pixels.
     fn is_crossed_by(self, (from, to): ((i32, i32), (i32, i32))) -> bool {
         let steps = ((to.0 - from.0).abs().max((to.1 - from.1).abs()) / 4).max(1);
         (0..=steps).any(|step| {
@@ -199,7 +199,7 @@ mod tests {
     use crate::chart::svg;
 
     #[test]
-    fn numbers_hide_no_point_and_no_other_number() {
+    fn numbers_cover_no_point_and_no_other_number() {
         let points: Vec<_> =
             (0..20).map(|n| (400 + n % 4, 300 + n / 4)).chain([(100, 100), (0, 0)]).collect();
         let labels = labels(&points, &(0..1000, 0..800));
@@ -211,11 +211,11 @@ mod tests {
             let others = labels[..at].iter().map(|middle| Area { middle: *middle, half: LABEL });
             assert!(others.into_iter().all(|other| !other.overlaps(area)), "{at}");
         }
-        assert!((labels[20].0 - 100).abs() < 40, "a point alone has its number beside it");
+        assert!((labels[20].0 - 100).abs() < 40, "an isolated point has its number beside it");
     }
 
     #[test]
-    fn a_number_is_not_crossed_by_the_line_of_another() {
+    fn a_number_is_not_crossed_by_the_line_of_another_number() {
         let points: Vec<_> = (0..6).map(|n| (400, 300 + 3 * n)).collect();
         let labels = labels(&points, &(0..1000, 0..800));
         for (at, label) in labels.iter().enumerate() {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_points_make_a_picture_with_every_name() {
+    fn equal_points_are_drawn_with_every_name() {
         let points = ["one", "two"].map(|name| Point { name: name.into(), at: (0.0, 1.0), colour: 0 });
         let scatter = Scatter {
             title: "points".into(),

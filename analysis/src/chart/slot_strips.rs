@@ -1,38 +1,38 @@
-//! Slot maps unrolled: what falls on each slot, where the virtual nodes want to lie, and who owns it.
+//! Slot maps as strips: keys on each slot, home slots of the virtual nodes, and owners.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, WIDTH, letters, title_letters};
+use super::{Chart, Drawn, FONT, GRID, INK, PALETTE, TEXT, WIDTH, text_style, title_style};
 
-/// Strips, one below the other, all of as many slots.
+/// Strips below each other, all with the same number of slots.
 pub struct SlotStrips {
-    /// Above the strips.
+    /// Title above the strips.
     pub title: String,
-    /// Below the title: how to read them.
+    /// Legend below the title.
     pub note: String,
-    /// From the top.
+    /// Strips from the top.
     pub strips: Vec<Strip>,
 }
 
-/// One of them.
+/// One slot map.
 pub struct Strip {
-    /// Above it.
+    /// Name above the strip.
     pub name: String,
-    /// Per slot how many keys fall on it; bars show these relative to the most.
+    /// Keys per slot; the bars are relative to the largest.
     pub keys: Vec<u64>,
-    /// Virtual nodes: the slot and the index of the seat.
+    /// Virtual nodes: slot, and index of the seat.
     pub nodes: Vec<(usize, usize)>,
-    /// Per slot the index of its seat.
+    /// Index of the owning seat, per slot.
     pub owners: Vec<usize>,
-    /// Per seat what is said of it, in its colour.
+    /// Caption of each seat, drawn in its colour.
     pub seats: Vec<String>,
 }
 
 const HEAD: i32 = 170;
 const STRIP: i32 = 390;
-/// So that each of 512 slots is three pixels wide.
+/// Left margin that leaves three pixels for each of 512 slots.
 const LEFT: i32 = 32;
 const BARS: i32 = 120;
 const BAR: RGBColor = RGBColor(110, 110, 110);
@@ -45,7 +45,7 @@ impl Chart for SlotStrips {
     }
 
     fn draw<B: DrawingBackend>(&self, sheet: &DrawingArea<B, Shift>) -> Drawn<B> {
-        let centred = title_letters().pos(Pos::new(HPos::Center, VPos::Center));
+        let centred = title_style().pos(Pos::new(HPos::Center, VPos::Center));
         sheet.draw(&Text::new(self.title.clone(), (WIDTH as i32 / 2, 50), centred))?;
         let small = (FONT, TEXT - 4).into_font().color(&INK);
         let centred = small.pos(Pos::new(HPos::Center, VPos::Center));
@@ -65,7 +65,7 @@ impl Strip {
             sheet.draw(&Rectangle::new([from, to], colour.filled()))
         };
         let left = Pos::new(HPos::Left, VPos::Center);
-        sheet.draw(&Text::new(self.name.clone(), (LEFT, top + 16), letters().pos(left)))?;
+        sheet.draw(&Text::new(self.name.clone(), (LEFT, top + 16), text_style().pos(left)))?;
 
         let floor = top + 46 + BARS;
         fill((LEFT, floor), (x(slots), floor + 1), GRID)?;

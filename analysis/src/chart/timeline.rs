@@ -1,39 +1,39 @@
-//! What happened when: stacked counts per step of time, and the moments that explain them.
+//! Time line: stacked counts per step of time, with marked events.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Chart, Drawn, GRID, INK, letters, title_letters};
+use super::{Chart, Drawn, GRID, INK, text_style, title_style};
 use crate::table::{cut, grouped};
 
-/// Stacked counts over time, with a line for each moment.
+/// Stacked counts over time, with a vertical line for each event.
 pub struct TimeLine<'a> {
-    /// Above the chart.
+    /// Title above the chart.
     pub title: String,
-    /// What the counts are.
+    /// Label of the vertical axis.
     pub values_axis: &'a str,
-    /// What time zero is; in seconds.
+    /// Label of the horizontal axis, in seconds.
     pub time_axis: &'a str,
-    /// When the first step begins, in milliseconds.
+    /// Start of the first step, in milliseconds.
     pub from: i32,
-    /// How long a step is, in milliseconds.
+    /// Length of a step, in milliseconds.
     pub step: i32,
-    /// From the bottom; each with a count for every step.
+    /// Bands from the bottom; each has a count for every step.
     pub bands: Vec<Band>,
-    /// What went wrong, for every step: a cross where anything did.
+    /// Number of failures in every step; a cross marks steps with failures.
     pub failed: Vec<u32>,
-    /// When, in milliseconds, and what.
-    pub moments: Vec<(i32, String)>,
+    /// Time in milliseconds and label of each event.
+    pub events: Vec<(i32, String)>,
 }
 
 /// One layer of the stack.
 pub struct Band {
-    /// Beside its colour.
+    /// Name in the legend.
     pub name: String,
-    /// Its colour.
+    /// Colour of the band.
     pub colour: RGBColor,
-    /// For every step.
+    /// Count for every step.
     pub counts: Vec<u32>,
 }
 
@@ -48,11 +48,11 @@ impl Chart for TimeLine<'_> {
         let to = begin(steps);
         let total = |step: usize| self.bands.iter().map(|band| band.counts[step] as i32).sum::<i32>();
         let peak = self.cut_at((0..steps).map(total).collect());
-        // The names of the moments stand in rows above the counts.
+        // The labels of the events are in rows above the counts.
         let row = |at: usize| peak + peak.max(10) * (1 + at as i32) / 8;
-        let top = row(self.moments.len());
+        let top = row(self.events.len());
 
-        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_letters())?;
+        let plot = sheet.margin(20, 0, 0, 0).titled(&self.title, title_style())?;
         let (legend, plot) = plot.split_vertically(70);
         self.draw_legend(&legend)?;
         let mut chart = ChartBuilder::on(&plot)
@@ -69,7 +69,7 @@ impl Chart for TimeLine<'_> {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(INK)
-            .label_style(letters())
+            .label_style(text_style())
             .x_label_formatter(&|ms| (ms / 1000).to_string())
             .y_label_formatter(&|count| grouped(*count as u64))
             .x_desc(self.time_axis)
@@ -92,7 +92,7 @@ impl Chart for TimeLine<'_> {
         }
         let tallest = (0..steps).max_by_key(|step| total(*step)).filter(|step| total(*step) > peak);
         if let Some(step) = tallest {
-            let left = letters().pos(Pos::new(HPos::Right, VPos::Top));
+            let left = text_style().pos(Pos::new(HPos::Right, VPos::Top));
             let label = Text::new(format!("{} ↑", grouped(total(step) as u64)), (-12, 0), left);
             chart.draw_series([EmptyElement::at((begin(step), peak)) + label])?;
         }
@@ -100,8 +100,8 @@ impl Chart for TimeLine<'_> {
         chart.draw_series(failed.map(|(step, _)| {
             Cross::new((begin(step) + self.step / 2, below[step].min(peak)), 12, INK.stroke_width(5))
         }))?;
-        for (at, (when, what)) in self.moments.iter().enumerate() {
-            let height = row(self.moments.len() - 1 - at);
+        for (at, (when, what)) in self.events.iter().enumerate() {
+            let height = row(self.events.len() - 1 - at);
             chart.draw_series(DashedLineSeries::new(
                 [(*when, 0), (*when, height)],
                 10,
@@ -109,12 +109,12 @@ impl Chart for TimeLine<'_> {
                 INK.stroke_width(3),
             ))?;
             chart.draw_series([Circle::new((*when, height), 8, INK.filled())])?;
-            // Towards the side with more room.
+            // The label goes to the side with more room.
             let (side, gap) = match when - self.from > (to - self.from) / 10 * 6 {
                 true => (HPos::Right, -20),
                 false => (HPos::Left, 20),
             };
-            let label = Text::new(what.clone(), (gap, 0), letters().pos(Pos::new(side, VPos::Center)));
+            let label = Text::new(what.clone(), (gap, 0), text_style().pos(Pos::new(side, VPos::Center)));
             chart.draw_series([EmptyElement::at((*when, height)) + label])?;
         }
         Ok(())
@@ -122,8 +122,8 @@ impl Chart for TimeLine<'_> {
 }
 
 impl TimeLine<'_> {
-    /// The height of the axis: a few steps that stand out far – as when everything that waited is answered at once
-    /// – are cut off, so that the others can be seen.
+    /// Height of the axis. A few much higher steps (as when all pending requests are answered at once) are cut off, so
+    /// that the others remain visible.
     fn cut_at(&self, mut totals: Vec<i32>) -> i32 {
         totals.sort_unstable();
         let usual = totals.get(totals.len() / 2).copied().unwrap_or_default();
@@ -131,10 +131,10 @@ impl TimeLine<'_> {
         if usual > 0 && peak > 4 * usual { 5 * usual / 2 } else { peak }
     }
 
-    /// A coloured square and a name for each band, and a cross if anything failed.
+    /// Draws a coloured square and a name for each band, and a cross if any request failed.
     fn draw_legend<B: DrawingBackend>(&self, strip: &DrawingArea<B, Shift>) -> Drawn<B> {
         let (mut x, y) = (180, 35);
-        let style = letters().pos(Pos::new(HPos::Left, VPos::Center));
+        let style = text_style().pos(Pos::new(HPos::Left, VPos::Center));
         let name = |x: &mut i32, name: &str| {
             strip.draw(&Text::new(name.to_owned(), (*x + 44, y), style.clone()))?;
             *x += 90 + strip.estimate_text_size(name, &style)?.0 as i32;
@@ -153,7 +153,7 @@ impl TimeLine<'_> {
     }
 }
 
-/// At most eleven round numbers of units between these.
+/// At most eleven round multiples of `unit` in this range.
 fn ticks(from: i32, to: i32, unit: i32) -> Vec<i32> {
     let steps = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_i32.pow(power)));
     let mut steps = steps.map(|step| step.saturating_mul(unit));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_and_moment_is_drawn() {
+    fn every_name_and_event_is_drawn() {
         let band = |name: &str, counts: &[u32]| Band {
             name: name.into(),
             colour: PALETTE[0],
@@ -188,7 +188,7 @@ mod tests {
             step: 100,
             bands: vec![band("server1", &[3, 2, 3]), band("server2", &[2, 0, 0])],
             failed: vec![0, failed, 0],
-            moments: vec![(0, "killed".into()), (50, "ready after 50 ms".into())],
+            events: vec![(0, "killed".into()), (50, "ready after 50 ms".into())],
         };
         let drawn = svg(&line(7)).unwrap();
         for text in ["A death", "server1", "server2", "7 failed", "killed", "ready after 50 ms"] {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_peak_is_cut_and_says_its_height() {
+    fn a_single_peak_is_cut_and_labelled_with_its_height() {
         let mut counts = vec![100; 30];
         counts[20] = 1234;
         let line = TimeLine {
@@ -210,7 +210,7 @@ mod tests {
             step: 100,
             failed: vec![0; 30],
             bands: vec![Band { name: "server1".into(), colour: PALETTE[0], counts }],
-            moments: Vec::new(),
+            events: Vec::new(),
         };
         let drawn = svg(&line).unwrap();
         assert!(

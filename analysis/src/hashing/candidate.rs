@@ -2,25 +2,25 @@
 
 use lb::ring::{HashPair, Layout, Probing, RingError, Scheme, SlotCap};
 
-/// A layout with the name that tables and charts call it by.
+/// A layout under comparison.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Says what sets it apart.
+    /// Name in tables and charts; it says what distinguishes the scheme.
     pub name: String,
-    /// What it shows, and its colour.
+    /// Group of similar schemes, which have one colour in charts.
     pub family: Family,
-    /// What is measured.
+    /// The layout that is measured.
     pub layout: Layout,
 }
 
-/// Schemes that stand or fall together.
+/// Group of similar schemes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
-    /// The assignment's hash functions.
+    /// The assignment's polynomials on 512 slots.
     Polynomial,
     /// 512 slots and a real hash.
     Hashed,
-    /// The same, with a slot cap.
+    /// 512 slots, a real hash and a slot cap.
     Capped,
     /// Rings of 65,536 slots.
     Fine,
@@ -29,7 +29,7 @@ pub enum Family {
 }
 
 impl Candidate {
-    /// Whether this is what the balancer does unless told otherwise.
+    /// Whether this is the balancer's default layout.
     pub fn is_default(&self) -> bool {
         self.layout == Layout::default()
     }
@@ -38,7 +38,7 @@ impl Candidate {
 /// Every scheme that is compared: 512 slots with 9 virtual nodes unless the name says otherwise.
 ///
 /// # Errors
-/// None of these layouts is one that [`Layout::new`] refuses.
+/// Never: all of these layouts are valid for [`Layout::new`].
 pub fn all() -> Result<Vec<Candidate>, RingError> {
     use HashPair::{Md5, Polynomial, Sha256, Xxh3};
     use Probing::{Linear, Quadratic};
@@ -69,10 +69,10 @@ pub fn all() -> Result<Vec<Candidate>, RingError> {
     Ok(all)
 }
 
-/// A ring.
+/// A ring layout with these parameters.
 ///
 /// # Errors
-/// When there can be no such ring.
+/// When [`Layout::new`] rejects the parameters.
 pub fn ring(
     hash: HashPair,
     probing: Probing,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_different_and_the_default_and_the_assignment_are_there() {
+    fn names_are_unique_and_the_default_and_the_assignment_are_included() {
         let all = all().unwrap();
         let names: BTreeSet<_> = all.iter().map(|candidate| candidate.name.as_str()).collect();
         assert_eq!(names.len(), all.len());

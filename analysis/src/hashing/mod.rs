@@ -1,23 +1,21 @@
-//! Experiment A-4: what other hash functions and layouts would do, measured on the code that places keys.
+//! Experiment A-4: other hash functions and layouts, measured on the placement code.
 //!
-//! `candidate` says which schemes, `sweep` tries them on many sets of seats and keys, `virtual_nodes` on numbers of
-//! virtual nodes, `reach` asks why the polynomials fail, `keys` and `own` take the user's own traffic. All of these
-//! need only `measure` and `traffic`; `tables`, `pictures` and `words` show what they found.
+//! `candidate` lists the schemes, `sweep` tries them on many sets of seats and keys, `virtual_nodes` varies the number
+//! of virtual nodes, `coverage` shows why the polynomials fail, `keys` and `user_keys` measure the user's own traffic.
+//! All of these depend only on `measure` and `traffic`; `report` turns the findings into text, tables and charts.
 
 mod candidate;
+mod coverage;
 mod experiment;
 mod keys;
 mod live;
 mod measure;
-mod own;
-mod pictures;
-mod reach;
+mod report;
 mod summary;
 mod sweep;
-mod tables;
 mod traffic;
+mod user_keys;
 mod virtual_nodes;
-mod words;
 
 use std::path::PathBuf;
 
@@ -30,11 +28,12 @@ use crate::error::Error;
 use crate::load::Load;
 use crate::report::Section;
 
-/// The name of this experiment.
+/// Name of the experiment.
 pub const NAME: &str = "hashing";
 
-/// What `--assert` can name: of the balancer's default layout, over all sets of seats; the last three with `--keys`.
-pub const FACTS: &[&str] = &[
+/// Metrics that `--assert` can name: of the balancer's default layout, over all sets of seats; the last three only
+/// with `--keys`.
+pub const METRICS: &[&str] = &[
     "peak_to_average",
     "peak_to_average_p95",
     "needless_moves",
@@ -44,27 +43,27 @@ pub const FACTS: &[&str] = &[
     "keys_hot",
 ];
 
-const TITLE: &str = "A-4 hashing: what other hash functions and layouts would do";
+const TITLE: &str = "A-4 hashing: comparison of hash functions and layouts";
 
-/// How many seats the schemes compared have room for, and one more that joins.
+/// Largest number of seats that every scheme has room for, with one more seat that joins.
 const MOST_SEATS: u32 = 55;
 
-/// What this experiment can be told.
+/// Options of the experiment.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Options {
     /// Your own traffic instead of random ids: a file with one key a line, or an access log and --field;
     /// `-` reads standard input
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// Where the key stands in a line of --keys: N, a column from 1 ("quoted" and [bracketed] parts are one each);
+    /// Position of the key in a line of --keys: N, a column from 1 ("quoted" and [bracketed] parts are one each);
     /// query:NAME or path-segment:N of the request; NAME or a.b.NAME, a member of a JSON object
     /// [default: the whole line]
     #[arg(long, value_name = "FIELD")]
     field: Option<Field>,
-    /// How many seats --keys are spread over [default: as many as the fleet has, or 3]
+    /// Number of seats that --keys are spread over [default: the size of the fleet, or 3]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SEATS)))]
     seats: Option<u32>,
-    /// How many sets of seats each scheme is tried on
+    /// Number of sets of seats that each scheme is tried on
     #[arg(long, value_name = "COUNT", default_value_t = Options::SEAT_SETS,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     seat_sets: u32,
@@ -76,23 +75,23 @@ pub struct Options {
 impl Options {
     const SEAT_SETS: u32 = 200;
 
-    /// The names of the sections that they ask for, and what `--assert` can name of each.
-    pub fn named(&self) -> Vec<(&'static str, &'static [&'static str])> {
-        let live = self.live.iter().flat_map(|_| live::NAMED);
-        [(NAME, FACTS)].into_iter().chain(live).collect()
+    /// The names of the sections of this experiment, each with the metrics that `--assert` can name.
+    pub fn metrics(&self) -> Vec<(&'static str, &'static [&'static str])> {
+        let live = self.live.iter().flat_map(|_| live::SECTIONS);
+        [(NAME, METRICS)].into_iter().chain(live).collect()
     }
 
-    /// Why these options make no sense together.
+    /// Checks options that depend on each other.
     ///
     /// # Errors
-    /// A line that names the option.
+    /// One line that names the option.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self { keys: None, field: Some(_), .. } => {
-                Err("--field needs --keys: it says where a line has its key".into())
+                Err("--field needs --keys: it is the position of the key in a line of that file".into())
             }
             Self { keys: None, seats: Some(_), .. } => {
-                Err("--seats needs --keys: it says what they are spread over".into())
+                Err("--seats needs --keys: it is the number of seats these keys are spread over".into())
             }
             _ => Ok(()),
         }
@@ -105,10 +104,10 @@ impl Default for Options {
     }
 }
 
-/// Runs it; `fleet` is the number of replicas of the balancer, if there is one.
+/// Runs the experiment; `fleet` is the number of replicas of the balancer, if there is one.
 ///
 /// # Errors
-/// When the keys cannot be read, a chart not be drawn, or a balancer not be started for `--live`.
+/// When the keys cannot be read, a chart cannot be drawn, or the balancer for `--live` cannot be started.
 pub async fn run(options: &Options, load: Load, fleet: Option<u32>) -> Result<Vec<Section>, Error> {
     let seats = options.seats.or(fleet.filter(|n| *n > 0)).unwrap_or(3).min(MOST_SEATS);
     let experiment = Experiment {
@@ -119,15 +118,15 @@ pub async fn run(options: &Options, load: Load, fleet: Option<u32>) -> Result<Ve
         requests: load.requests,
         seed: load.seed,
     };
-    // A thread of its own: this one may serve an embedded balancer. (Not one of tokio's, which would have to end
-    // before the process can: Ctrl-C is to end it at once.)
-    let (done, found) = oneshot::channel();
+    // The measurement blocks, and this thread may serve an embedded balancer. It does not run on tokio's blocking pool,
+    // because the process would then not end on Ctrl-C before the measurement has.
+    let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
-        // Nobody waits any more after Ctrl-C.
-        let _ = done.send(experiment.run().and_then(|findings| section(&findings)));
+        // The receiver is gone after Ctrl-C.
+        let _ = sender.send(experiment.run().and_then(|findings| section(&findings)));
     });
     let mut sections =
-        vec![found.await.unwrap_or_else(|_| Err(Error::Interrupted("A-4 hashing ended early".into())))?];
+        vec![receiver.await.unwrap_or_else(|_| Err(Error::Interrupted("A-4 hashing ended early".into())))?];
     if let Some(hash) = options.live {
         sections.extend(live::run(hash, load).await?);
     }
@@ -136,9 +135,9 @@ pub async fn run(options: &Options, load: Load, fleet: Option<u32>) -> Result<Ve
 
 fn section(findings: &Findings) -> Result<Section, Error> {
     let mut section = Section::new(NAME, TITLE);
-    section.text = words::of(findings)?;
-    section.tables = tables::of(findings)?;
-    section.pictures = pictures::of(findings)?;
-    section.facts = findings.facts();
+    section.text = report::text::paragraphs(findings)?;
+    section.tables = report::tables::all(findings)?;
+    section.charts = report::charts::all(findings)?;
+    section.metrics = findings.metrics();
     Ok(section)
 }

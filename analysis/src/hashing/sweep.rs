@@ -1,4 +1,4 @@
-//! Every scheme over many sets of seats and many sets of keys.
+//! Measures every scheme over many sets of seats and of keys.
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
@@ -12,76 +12,78 @@ use super::candidate::Candidate;
 use super::measure::{moved, peak, seats, slot_peak};
 use super::traffic::Traffic;
 
-/// Without keys of the user's own, fleets have this many seats before one joins or leaves.
-pub const FLEETS: RangeInclusive<u32> = 2..=10;
+/// Range of the number of seats before one joins or leaves, unless the user's keys are measured.
+pub const FLEET_SIZES: RangeInclusive<u32> = 2..=10;
 
-/// Seat numbers are drawn from 1 to this, the default of `--max-replicas`.
-pub const HIGHEST_SEAT: u32 = 64;
+/// Highest seat number that is drawn: the default of `--max-replicas`.
+pub const MAX_SEAT: u32 = 64;
 
-/// Where the requests of a trial come from.
+/// Source of the requests of a trial.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
-    /// So many request ids, drawn anew for each trial: another sample of keys, as another hash seed would give.
-    Ids(u32),
+    /// This many random request ids, drawn anew for each trial. Another sample of keys has the effect of another hash
+    /// seed.
+    RandomIds(u32),
     /// The same traffic in every trial.
-    Given(&'a Traffic),
+    Fixed(&'a Traffic),
 }
 
-/// One scheme with one set of seats and keys.
+/// Result of one scheme with one set of seats and keys.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
-    /// Of the slots that each seat owns.
+    /// Peak-to-average of the slots that each seat owns.
     pub slot_peak: f64,
     /// Peak-to-average of the requests that each seat gets.
     pub peak: f64,
-    /// The share of requests that another seat gets after one joins, over the ideal 1/(N+1).
+    /// Share of the requests that move when a seat joins, divided by the ideal 1/(N+1).
     pub join: f64,
-    /// The share of requests that another seat gets after one leaves, over the ideal 1/N.
+    /// Share of the requests that move when a seat leaves, divided by the ideal 1/N.
     pub leave: f64,
-    /// The share of requests that moves between seats that stay, 0…1: the mean of the join and the leave.
+    /// Share (0–1) of the requests that move between seats that stay: mean of the join and the leave.
     pub needless: f64,
-    /// The same over the ideal: what is moved beyond it, without the chance of which seat joins or leaves.
+    /// `needless` divided by the ideal. Unlike `join` and `leave` it does not vary with the share of the changing seat.
     pub excess: f64,
 }
 
-/// A set of seats, and what happens to it.
+/// A set of seats, with one seat that joins it and one that leaves it.
 pub struct Change {
-    /// Their numbers, in no order.
+    /// Seat numbers, in no particular order.
     pub seats: Vec<u32>,
-    /// Another number.
-    pub joins: u32,
-    /// One of them.
-    pub leaves: u32,
+    /// Number of the joining seat; not in `seats`.
+    pub joining: u32,
+    /// Number of the leaving seat; in `seats`.
+    pub leaving: u32,
 }
 
 impl Change {
-    /// Of a fleet of so many seats.
-    pub fn draw(fleets: RangeInclusive<u32>, rng: &mut fastrand::Rng) -> Self {
-        let n = rng.u32(fleets) as usize;
-        let mut seats = rng.choose_multiple(1..=HIGHEST_SEAT, n + 1);
-        // choose_multiple draws a set, not an order: its last element is not drawn as the others are.
+    /// Draws a random set whose size is in this range.
+    pub fn random(sizes: RangeInclusive<u32>, rng: &mut fastrand::Rng) -> Self {
+        let n = rng.u32(sizes) as usize;
+        let mut seats = rng.choose_multiple(1..=MAX_SEAT, n + 1);
+        // choose_multiple draws an unordered sample: without the shuffle its last element is not uniform.
         rng.shuffle(&mut seats);
-        let joins = seats.swap_remove(n);
-        Self { leaves: seats[0], joins, seats }
+        let joining = seats.swap_remove(n);
+        Self { leaving: seats[0], joining, seats }
     }
 
-    /// The seats without the one that leaves.
-    pub fn rest(&self) -> impl Iterator<Item = u32> {
-        self.seats.iter().copied().filter(|seat| *seat != self.leaves)
+    /// The seats that remain after the leave.
+    pub fn remaining(&self) -> impl Iterator<Item = u32> {
+        self.seats.iter().copied().filter(|seat| *seat != self.leaving)
     }
 }
 
-/// Per scheme its trials, on fleets of so many seats; `progress` hears of every trial that is done for all schemes.
+/// Runs the trials of every scheme, on fleets whose size is in `sizes`; returns one list of trials per scheme.
+/// `progress` is called after each trial that all schemes have finished.
 ///
-/// Trial n is the same for every scheme, and depends on `seed` and n only. The seat that joins and the one that leaves
-/// are drawn as the others are, so in expectation they have an even share, and whatever moves beyond the ideal *on
-/// average* is needless; a single change moves more or less than the ideal as its seat owns more or less.
+/// Trial n is the same for every scheme and depends only on `seed` and n. The joining and the leaving seat are drawn
+/// like the others, so each has an even share in expectation: what moves beyond the ideal *on average* is needless,
+/// whereas a single change varies with the share of its seat.
 ///
 /// # Errors
-/// When so many seats do not fit a layout.
+/// When a layout has no room for that many seats.
 pub fn run(
     candidates: &[Candidate],
-    fleets: RangeInclusive<u32>,
+    sizes: RangeInclusive<u32>,
     source: Source<'_>,
     trials: u32,
     seed: u64,
@@ -91,11 +93,11 @@ pub fn run(
     let (done, finished) = mpsc::channel();
     let mut rows = thread::scope(|scope| {
         for thread in 0..threads {
-            let (done, fleets) = (done.clone(), fleets.clone());
+            let (done, sizes) = (done.clone(), sizes.clone());
             scope.spawn(move || {
                 for n in (thread..trials).step_by(threads as usize) {
                     let mut rng = fastrand::Rng::with_seed(seed ^ (u64::from(n) << 32));
-                    if done.send((n, trial(candidates, fleets.clone(), source, &mut rng))).is_err() {
+                    if done.send((n, trial(candidates, sizes.clone(), source, &mut rng))).is_err() {
                         break;
                     }
                 }
@@ -112,27 +114,27 @@ pub fn run(
     Ok(columns)
 }
 
-/// Every scheme with one set of seats and keys.
+/// Measures every scheme with one set of seats and keys.
 fn trial(
     candidates: &[Candidate],
-    fleets: RangeInclusive<u32>,
+    sizes: RangeInclusive<u32>,
     source: Source<'_>,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Trial>, RingError> {
-    let change = Change::draw(fleets, rng);
+    let change = Change::random(sizes, rng);
     let traffic = match source {
-        Source::Ids(requests) => Cow::Owned(random_ids(candidates, requests, rng)),
-        Source::Given(traffic) => Cow::Borrowed(traffic),
+        Source::RandomIds(requests) => Cow::Owned(random_ids(candidates, requests, rng)),
+        Source::Fixed(traffic) => Cow::Borrowed(traffic),
     };
     candidates
         .iter()
         .map(|candidate| {
             let (layout, n) = (&candidate.layout, change.seats.len() as f64);
-            let stay = || change.seats.iter().copied();
-            let now = layout.slot_map(&seats(stay()))?;
-            let more = layout.slot_map(&seats(stay().chain([change.joins])))?;
-            let fewer = layout.slot_map(&seats(change.rest()))?;
-            let requests = traffic.on(&candidate.layout);
+            let current = || change.seats.iter().copied();
+            let now = layout.slot_map(&seats(current()))?;
+            let more = layout.slot_map(&seats(current().chain([change.joining])))?;
+            let fewer = layout.slot_map(&seats(change.remaining()))?;
+            let requests = traffic.per_slot(&candidate.layout);
             let (join, leave) = (moved(&now, &more, requests), moved(&now, &fewer, requests));
             Ok(Trial {
                 slot_peak: slot_peak(&now),
@@ -146,9 +148,9 @@ fn trial(
         .collect()
 }
 
-/// So many requests with ids that are uniform in 100000…999999, as the balancer's own random keys are.
+/// Requests with random ids, uniform in 100000…999999, as the balancer's random keys are.
 pub fn random_ids(candidates: &[Candidate], requests: u32, rng: &mut fastrand::Rng) -> Traffic {
-    let mut traffic = Traffic::over(candidates.iter().map(|candidate| &candidate.layout));
+    let mut traffic = Traffic::for_layouts(candidates.iter().map(|candidate| &candidate.layout));
     for _ in 0..requests {
         traffic.add(rng.u32(100_000..1_000_000).to_string().as_bytes(), 1);
     }
@@ -163,36 +165,36 @@ mod tests {
     fn run_few(source: Source<'_>) -> Vec<Vec<Trial>> {
         let candidates: Vec<_> = all().unwrap().into_iter().filter(|it| it.layout.slots() == 512).collect();
         let mut done = 0;
-        let columns = run(&candidates, FLEETS, source, 30, 7, || done += 1).unwrap();
+        let columns = run(&candidates, FLEET_SIZES, source, 30, 7, || done += 1).unwrap();
         assert_eq!((done, columns.len()), (30, candidates.len()));
         columns
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_trials_whichever_thread_is_first() {
-        assert_eq!(run_few(Source::Ids(100)), run_few(Source::Ids(100)));
+    fn a_seed_determines_the_trials_regardless_of_threads() {
+        assert_eq!(run_few(Source::RandomIds(100)), run_few(Source::RandomIds(100)));
     }
 
     #[test]
-    fn a_cap_evens_the_slots_and_moves_keys_needlessly() {
+    fn a_cap_evens_the_slots_and_causes_needless_moves() {
         let candidates = all().unwrap();
         let traffic = random_ids(&candidates, 5000, &mut fastrand::Rng::with_seed(1));
         let mean = |trials: &[Trial], of: fn(&Trial) -> f64| trials.iter().map(of).sum::<f64>() / 30.0;
-        let columns = run_few(Source::Given(&traffic));
+        let columns = run_few(Source::Fixed(&traffic));
         let at = |name: &str| columns[candidates.iter().position(|it| it.name == name).unwrap()].as_slice();
         let (free, capped) = (at("xxh3"), at("xxh3, cap 1.10 (default)"));
-        assert!(capped.iter().all(|trial| trial.slot_peak < 1.12), "one slot more than the cap, by rounding");
+        assert!(capped.iter().all(|trial| trial.slot_peak < 1.12), "rounding allows one slot above the cap");
         assert!(mean(free, |trial| trial.slot_peak) > 1.25);
         assert!(mean(free, |trial| trial.needless) < 0.005 && mean(capped, |trial| trial.needless) > 0.02);
         assert!(mean(at("polynomial"), |trial| trial.peak) > mean(free, |trial| trial.peak));
     }
 
     #[test]
-    fn the_seats_that_join_and_leave_are_others_and_one_of_them() {
+    fn the_joining_seat_is_new_and_the_leaving_seat_is_present() {
         let mut rng = fastrand::Rng::with_seed(3);
         for _ in 0..200 {
-            let Change { seats, joins, leaves } = Change::draw(2..=4, &mut rng);
-            assert!((2..=4).contains(&seats.len()) && seats.contains(&leaves) && !seats.contains(&joins));
+            let Change { seats, joining, leaving } = Change::random(2..=4, &mut rng);
+            assert!((2..=4).contains(&seats.len()) && seats.contains(&leaving) && !seats.contains(&joining));
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Traffic as a slot map sees it: how many requests fall on each slot.
+//! Traffic as a slot map receives it: the number of requests per slot.
 
 use lb::ring::{HashPair, Layout};
 
-/// Requests per slot, for every hash pair and number of slots that some layout has.
+/// Requests per slot, for every pair of hash function and number of slots among the layouts.
 ///
-/// This is all that a layout's balance and its moved keys depend on, and it is small, however long a log is.
+/// Balance and moved keys of a layout depend on nothing else, and the size does not grow with the traffic.
 #[derive(Clone, Debug)]
 pub struct Traffic {
     requests: u64,
@@ -19,8 +19,8 @@ struct Table {
 }
 
 impl Traffic {
-    /// No request yet, for these layouts.
-    pub fn over<'a>(layouts: impl IntoIterator<Item = &'a Layout>) -> Self {
+    /// Traffic without requests, for these layouts.
+    pub fn for_layouts<'a>(layouts: impl IntoIterator<Item = &'a Layout>) -> Self {
         let mut tables: Vec<Table> = Vec::new();
         for layout in layouts {
             let (hash, slots) = (layout.hash(), layout.slots());
@@ -31,7 +31,7 @@ impl Traffic {
         Self { requests: 0, tables }
     }
 
-    /// `requests` more with this key.
+    /// Adds `requests` requests with this key.
     pub fn add(&mut self, key: &[u8], requests: u64) {
         self.requests += requests;
         for table in &mut self.tables {
@@ -40,7 +40,7 @@ impl Traffic {
         }
     }
 
-    /// `requests` of those with this key never came.
+    /// Removes `requests` requests with this key, which must have been added before.
     pub fn remove(&mut self, key: &[u8], requests: u64) {
         self.requests -= requests;
         for table in &mut self.tables {
@@ -49,13 +49,13 @@ impl Traffic {
         }
     }
 
-    /// All requests.
+    /// Total number of requests.
     pub fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// The requests on each slot of a layout; nothing if the traffic was not made for it.
-    pub fn on(&self, layout: &Layout) -> &[u64] {
+    /// The requests on each slot of a layout; empty if the traffic was not created for it.
+    pub fn per_slot(&self, layout: &Layout) -> &[u64] {
         let table =
             self.tables.iter().find(|table| table.hash == layout.hash() && table.slots == layout.slots());
         table.map_or(&[], |table| &table.requests)
@@ -73,16 +73,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_fall_where_the_layout_says() {
+    fn requests_fall_on_the_slots_of_the_layout() {
         let layouts = [Layout::assignment(), Layout::default(), Layout::maglev(), Layout::rendezvous()];
-        let mut traffic = Traffic::over(&layouts);
+        let mut traffic = Traffic::for_layouts(&layouts);
         assert_eq!(traffic.tables.len(), 3, "maglev and rendezvous share one");
         traffic.add(b"123456", 3);
         traffic.add(b"alice", 1);
         traffic.remove(b"123456", 1);
         assert_eq!(traffic.requests(), 3);
         for layout in &layouts {
-            let on = traffic.on(layout);
+            let on = traffic.per_slot(layout);
             assert_eq!(on.iter().sum::<u64>(), 3);
             assert_eq!(on[layout.position(b"123456").slot.index()], 2, "{layout}");
         }

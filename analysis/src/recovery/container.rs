@@ -1,33 +1,33 @@
-//! A replica that is a container of the local engine.
+//! A replica that runs as a container of the local engine.
 
 use bollard::Docker;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{KillContainerOptions, ListContainersOptions};
 
-/// What `lb` calls the replica in a label of its container.
-const NAME: &str = "lb.name";
+/// Label of a container with the name of its replica.
+const NAME_LABEL: &str = "lb.name";
 
-/// A container that runs.
+/// A running container.
 #[derive(Debug)]
 pub struct Container {
     id: String,
 }
 
 impl Container {
-    /// The replica's container: the one with the id that the admin listener tells.
+    /// Finds the container with the id that the admin listener reports, and verifies its name.
     ///
     /// # Errors
-    /// Why there is none that should be killed.
+    /// The reason why no container may be killed.
     pub async fn with_id(id: &str, name: &str) -> Result<Self, String> {
         let containers = list().await?;
-        let own = containers.iter().filter(|one| one.id.as_deref() == Some(id) && is_named(one, name));
-        only(own, || format!("no container {id:.12} runs {name} here"))
+        let matching = containers.iter().filter(|one| one.id.as_deref() == Some(id) && is_named(one, name));
+        only(matching, || format!("no container {id:.12} runs {name} here"))
     }
 
-    /// The replica's container: the one of its name on a network of the container that publishes the balancer's
-    /// port. So a fleet of another balancer on the same engine is left alone.
+    /// Finds the container of this name that shares a network with the container that publishes the balancer's port.
+    /// Fleets of other balancers on the same engine are thereby left alone.
     ///
-    /// # Errors
+    /// The reason why no container may be killed.
     /// Why there is none that should be killed.
     pub async fn beside(port: u16, name: &str) -> Result<Self, String> {
         let containers = list().await?;
@@ -39,27 +39,27 @@ impl Container {
     /// `docker kill`.
     ///
     /// # Errors
-    /// The engine's words.
+    /// The error text of the engine.
     pub async fn kill(&self) -> Result<(), String> {
-        engine()?.kill_container(&self.id, None::<KillContainerOptions>).await.map_err(words)
+        engine()?.kill_container(&self.id, None::<KillContainerOptions>).await.map_err(error_text)
     }
 
     /// `docker pause`.
     ///
     /// # Errors
-    /// The engine's words.
+    /// The error text of the engine.
     pub async fn pause(&self) -> Result<(), String> {
-        engine()?.pause_container(&self.id).await.map_err(words)
+        engine()?.pause_container(&self.id).await.map_err(error_text)
     }
 
-    /// `docker unpause`, done when this returns: for a destructor.
+    /// `docker unpause`; blocks until it is done, for use in a destructor.
     pub fn unpause(&self) {
         let id = self.id.clone();
-        // On a thread: a runtime cannot be blocked from within.
+        // On another thread, because blocking within an async runtime is not allowed.
         let done = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let (Ok(runtime), Ok(engine)) = (runtime, engine()) {
-                // An error means that it is not paused, or gone: that is what was wanted.
+                // An error means that the container is not paused or does not exist, which is as good.
                 let _ = runtime.block_on(engine.unpause_container(&id));
             }
         });
@@ -68,19 +68,19 @@ impl Container {
 }
 
 fn engine() -> Result<Docker, String> {
-    Docker::connect_with_unix_defaults().map_err(words)
+    Docker::connect_with_unix_defaults().map_err(error_text)
 }
 
-/// All that run.
+/// All running containers.
 async fn list() -> Result<Vec<ContainerSummary>, String> {
-    engine()?.list_containers(None::<ListContainersOptions>).await.map_err(words)
+    engine()?.list_containers(None::<ListContainersOptions>).await.map_err(error_text)
 }
 
-fn words(error: bollard::errors::Error) -> String {
-    format!("the Docker engine says: {error}")
+fn error_text(error: bollard::errors::Error) -> String {
+    format!("Docker engine: {error}")
 }
 
-/// One, and no other.
+/// The single match; an error if there is none or more than one.
 fn only<'a>(
     mut found: impl Iterator<Item = &'a ContainerSummary>,
     none: impl FnOnce() -> String,
@@ -88,7 +88,7 @@ fn only<'a>(
     let Some(id) = found.next().and_then(|one| one.id.clone()) else { return Err(none()) };
     match found.next() {
         None => Ok(Container { id }),
-        Some(_) => Err("more than one container could be meant".into()),
+        Some(_) => Err("more than one container matches".into()),
     }
 }
 
@@ -109,13 +109,14 @@ fn networks(one: &ContainerSummary) -> impl Iterator<Item = &str> {
     networks.filter_map(|(_, endpoint)| endpoint.network_id.as_deref())
 }
 
-/// By its label, or if it has none by its own name: the hostname with spaces as `_`.
+/// Compares with the name label, or without a label with the container name: the hostname with spaces as `_`.
 fn is_named(one: &ContainerSummary, name: &str) -> bool {
-    let called = |wanted: &str| one.names.iter().flatten().any(|own| own.trim_start_matches('/') == wanted);
+    let is_called =
+        |wanted: &str| one.names.iter().flatten().any(|own| own.trim_start_matches('/') == wanted);
     let leaving = one.names.iter().flatten().any(|own| own.contains(".leaving."));
-    match one.labels.as_ref().and_then(|labels| labels.get(NAME)) {
+    match one.labels.as_ref().and_then(|labels| labels.get(NAME_LABEL)) {
         Some(label) => label == name && !leaving,
-        None => name.parse::<lb::name::Name>().is_ok_and(|name| called(&name.container())),
+        None => name.parse::<lb::name::Name>().is_ok_and(|name| is_called(&name.container())),
     }
 }
 
@@ -131,7 +132,7 @@ mod tests {
         ContainerSummary {
             id: Some(id.into()),
             names: Some(vec![format!("/{id}")]),
-            labels: label.map(|name| [(NAME.to_owned(), name.to_owned())].into()),
+            labels: label.map(|name| [(NAME_LABEL.to_owned(), name.to_owned())].into()),
             network_settings: Some(ContainerSummaryNetworkSettings { networks }),
             ports: Some(vec![PortSummary { public_port: port, ..Default::default() }]),
             ..Default::default()
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_own_fleet_is_found() {
+    fn only_containers_of_the_same_fleet_are_found() {
         let containers = [
             container("balancer", None, "net1", Some(5000)),
             container("other-balancer", None, "net2", Some(6000)),
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_none_is_taken() {
+    fn an_ambiguous_match_is_an_error() {
         let containers = [
             container("balancer", None, "net1", Some(5000)),
             container("a-server1", Some("server1"), "net1", None),

@@ -1,47 +1,47 @@
-//! What each incident cost, in figures.
+//! Figures of each incident.
 
 use std::time::Duration;
 
 use super::incident::{Incident, Incidents};
 use super::traffic::Reply;
 
-/// What one incident cost; times in milliseconds since the signal.
+/// Figures of one incident; times in milliseconds since the signal, `None` if the event was not observed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
-    /// Until the victim got no more requests.
+    /// Time until the victim got no more requests.
     pub detected: Option<f64>,
-    /// Until the replacement was seen starting.
+    /// Time until the replacement was listed as starting.
     pub launched: Option<f64>,
-    /// Until the replacement was ready.
+    /// Time until the replacement was ready.
     pub ready: Option<f64>,
-    /// Until the replacement's first reply was there.
+    /// Time until the first reply of the replacement.
     pub answered: Option<f64>,
-    /// Of the requests that were due since the incident before.
+    /// Number of failed requests among those due since the previous incident.
     pub failed: u32,
-    /// How long the slowest of them took.
+    /// Longest time of a reply to these requests.
     pub slowest: Option<f64>,
 }
 
 impl Figures {
-    /// Of one incident among all.
+    /// Computes the figures of one incident.
     pub fn of(incident: &Incident, all: &Incidents, replies: &[Reply]) -> Self {
         let since = |when: Duration| 1000.0 * when.saturating_sub(incident.at).as_secs_f64();
         let before = all.all().map(|one| one.until).take_while(|until| *until <= incident.at).last();
         let before = before.unwrap_or_default();
-        let own = || replies.iter().filter(|reply| (before..incident.until).contains(&reply.due));
-        let moments = &incident.moments;
+        let of_incident = || replies.iter().filter(|reply| (before..incident.until).contains(&reply.due));
+        let times = &incident.times;
         Self {
-            detected: moments.detected.map(since),
-            launched: moments.launched.map(since),
-            ready: moments.ready.map(since),
-            answered: moments.answered.map(since),
-            failed: own().filter(|reply| reply.answer.is_err()).count() as u32,
-            slowest: own().map(Reply::took).max().map(|took| 1000.0 * took.as_secs_f64()),
+            detected: times.detected.map(since),
+            launched: times.launched.map(since),
+            ready: times.ready.map(since),
+            answered: times.answered.map(since),
+            failed: of_incident().filter(|reply| reply.answer.is_err()).count() as u32,
+            slowest: of_incident().map(Reply::took).max().map(|took| 1000.0 * took.as_secs_f64()),
         }
     }
 }
 
-/// The middle of those that were measured.
+/// Median of the measured values; `None` if there are none.
 pub fn median(values: &[Option<f64>]) -> Option<f64> {
     let mut values: Vec<f64> = values.iter().flatten().copied().collect();
     values.sort_by(f64::total_cmp);
@@ -53,7 +53,7 @@ pub fn median(values: &[Option<f64>]) -> Option<f64> {
     }
 }
 
-/// The largest of those that were measured.
+/// Largest of the measured values; `None` if there are none.
 pub fn worst(values: &[Option<f64>]) -> Option<f64> {
     values.iter().flatten().copied().reduce(f64::max)
 }
@@ -62,22 +62,22 @@ pub fn worst(values: &[Option<f64>]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::balancer::Failure;
-    use crate::recovery::watch::Moments;
+    use crate::recovery::watch::RecoveryTimes;
 
     fn incident(at: u64, until: u64, replacement: &str) -> Incident {
         let ms = Duration::from_millis;
-        let moments = Moments {
+        let times = RecoveryTimes {
             detected: Some(ms(at + 4)),
             launched: None,
             ready: Some(ms(at + 30)),
             answered: Some(ms(at + 40)),
             replacement: Some(replacement.into()),
         };
-        Incident { how: "kill -9", victim: "a".into(), at: ms(at), until: ms(until), moments }
+        Incident { how: "kill -9", victim: "a".into(), at: ms(at), until: ms(until), times }
     }
 
     #[test]
-    fn each_request_belongs_to_one_incident() {
+    fn each_request_counts_for_one_incident() {
         let reply = |due, done, answer| Reply {
             due: Duration::from_millis(due),
             done: Duration::from_millis(done),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn medians_of_what_was_measured() {
+    fn median_and_worst_ignore_missing_values() {
         assert_eq!(median(&[Some(3.0), None, Some(1.0), Some(2.0)]), Some(2.0));
         assert_eq!(median(&[Some(4.0), Some(1.0)]), Some(2.5));
         assert_eq!((median(&[None]), worst(&[])), (None, None));

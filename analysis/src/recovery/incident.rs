@@ -1,83 +1,85 @@
-//! One replica after the other is killed, then one hangs.
+//! Kills one replica after the other, then makes one hang.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::traffic::Traffic;
 use super::victim::Victim;
-use super::watch::{Moments, View};
+use super::watch::{FleetView, RecoveryTimes};
 use crate::balancer::Balancer;
 use crate::progress::Progress;
 
-/// The longest that a replacement is waited for.
+/// Longest time until a replacement must be ready.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A replica that was ready for so long is replaced at once, however often its seat was hit: `lb` counts deaths
-/// until 10 s in `ready`, and delays what looks like a crash loop.
+/// A replica that was ready for this long is replaced without delay: `lb` counts the deaths of a seat until 10 s in
+/// `ready`, and delays replacements of a crash loop.
 const STABLE: Duration = Duration::from_secs(11);
 
-/// Quiet before the first and after each incident, for the time lines.
-const QUIET: Duration = Duration::from_secs(3);
+/// Pause before the first and after each incident, so that its time line shows normal traffic.
+const PAUSE: Duration = Duration::from_secs(3);
 
-/// What happened to a replica, and what came of it.
+/// One replica that was killed or made to hang, and its recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incident {
-    /// How: `kill -9`, `docker pause` …
+    /// Method: `kill -9`, `docker pause` …
     pub how: &'static str,
-    /// The replica.
+    /// Name of the replica.
     pub victim: String,
-    /// When, since the traffic began: just before the signal was sent.
+    /// Time since the start of the traffic, taken just before the signal.
     pub at: Duration,
-    /// When the experiment went on: the replies until then belong to this incident.
+    /// End of the incident: replies to requests due before it count for this incident.
     pub until: Duration,
-    /// What was seen then.
-    pub moments: Moments,
+    /// Observed times of the recovery.
+    pub times: RecoveryTimes,
 }
 
-/// What could be done.
+/// All incidents of the experiment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Incidents {
-    /// In their order.
+    /// Kills in their order.
     pub kills: Vec<Incident>,
-    /// The one that hung.
+    /// The hang; `None` if the experiment ended before it.
     pub hang: Option<Incident>,
-    /// Why that is all.
+    /// Reason why the experiment ended early; `None` if it is complete.
     pub ended: Option<String>,
 }
 
-/// Who serves, and since when, as far as it is known.
+/// The fleet under test, and when its replacements became ready.
 struct Fleet<'a> {
     balancer: &'a Balancer,
     traffic: &'a Traffic<'a>,
+    /// When each replacement became ready, by name; replicas found at the start are not in it.
     ready: BTreeMap<String, Instant>,
+    /// Number of replicas at the start.
     size: usize,
 }
 
-/// Whether there is somebody to kill.
+/// Checks that a replica can be killed.
 ///
 /// # Errors
-/// Why not.
-pub async fn possible(balancer: &Balancer) -> Result<(), String> {
+/// The reason why none can be killed.
+pub async fn check_possible(balancer: &Balancer) -> Result<(), String> {
     let serving = balancer.replicas().await.map_err(|error| error.to_string())?;
     let name = serving.first().ok_or("no replica is ready")?;
     Victim::find(balancer, name).await.map(drop)
 }
 
 impl Incidents {
-    /// Kills `kills` replicas, round robin over the seats, each when the fleet is whole and its replica stable; then
-    /// makes one hang.
-    pub async fn cause(balancer: &Balancer, traffic: &Traffic<'_>, kills: u32) -> Self {
-        tokio::time::sleep(QUIET).await;
-        let size = View::of(balancer).await.map_or(0, |view| view.serving.len());
+    /// Kills `kills` replicas, round robin over the seats, each when the fleet is complete and the replica is stable;
+    /// then makes one hang.
+    pub async fn run(balancer: &Balancer, traffic: &Traffic<'_>, kills: u32) -> Self {
+        tokio::time::sleep(PAUSE).await;
+        let size = FleetView::of(balancer).await.map_or(0, |view| view.serving.len());
         let mut fleet = Fleet { balancer, traffic, ready: BTreeMap::new(), size };
         let mut incidents = Self::default();
         let mut progress = Progress::new("A-3 kills, and one hang", kills + 1);
         let mut ended = Ok(());
-        for turn in 0..=kills as usize {
-            let hang = turn == kills as usize;
-            match fleet.incident(turn, hang).await {
+        for round in 0..=kills as usize {
+            let hang = round == kills as usize;
+            match fleet.incident(round, hang).await {
                 Ok(incident) => {
-                    let replaced = incident.moments.ready.is_some();
+                    let replaced = incident.times.ready.is_some();
                     if !replaced {
                         let (name, how, limit) = (&incident.victim, incident.how, DEADLINE.as_secs());
                         ended = Err(format!("{name} ({how}) was not replaced within {limit} s"));
@@ -86,7 +88,7 @@ impl Incidents {
                         true => incidents.hang = Some(incident),
                         false => incidents.kills.push(incident),
                     }
-                    progress.one_more();
+                    progress.increment();
                 }
                 Err(reason) => ended = Err(reason),
             }
@@ -98,49 +100,49 @@ impl Incidents {
         incidents
     }
 
-    /// All of them, the hang last.
+    /// All incidents; the hang comes last.
     pub fn all(&self) -> impl Iterator<Item = &Incident> {
         self.kills.iter().chain(&self.hang)
     }
 }
 
 impl Fleet<'_> {
-    async fn incident(&mut self, turn: usize, hang: bool) -> Result<Incident, String> {
+    async fn incident(&mut self, round: usize, hang: bool) -> Result<Incident, String> {
         if self.size == 0 {
             return Err("no replica is ready".into());
         }
-        let (before, name) = self.victim(turn).await?;
+        let (before, name) = self.next_victim(round).await?;
         let victim = Victim::find(self.balancer, &name).await?;
-        let watch = || Moments::watch(self.traffic, self.balancer, &name, &before, DEADLINE);
+        let watch = || RecoveryTimes::watch(self.traffic, self.balancer, &name, &before, DEADLINE);
         let at = self.traffic.now();
-        let (how, moments) = if hang {
-            // Goes on at the end of this block, if the balancer has not ended it.
+        let (how, times) = if hang {
+            // The victim is resumed at the end of this block, unless the balancer has ended it.
             let _frozen = victim.freeze().await?;
-            (victim.how_frozen(), watch().await)
+            (victim.hang_method(), watch().await)
         } else {
             victim.kill().await?;
-            (victim.how_killed(), watch().await)
+            (victim.kill_method(), watch().await)
         };
-        if let Some(name) = &moments.replacement {
+        if let Some(name) = &times.replacement {
             self.ready.insert(name.clone(), Instant::now());
         }
-        tokio::time::sleep(QUIET).await;
-        Ok(Incident { how, victim: name, at, until: self.traffic.now(), moments })
+        tokio::time::sleep(PAUSE).await;
+        Ok(Incident { how, victim: name, at, until: self.traffic.now(), times })
     }
 
-    /// Waits until all serve and the one whose turn it is is stable; returns all, and that one.
-    async fn victim(&self, turn: usize) -> Result<(Vec<String>, String), String> {
+    /// Waits until the fleet is complete and the victim of this round is stable; returns all names, and the victim's.
+    async fn next_victim(&self, round: usize) -> Result<(Vec<String>, String), String> {
         let deadline = Instant::now() + DEADLINE + STABLE;
         while Instant::now() < deadline {
-            let serving = View::of(self.balancer).await.unwrap_or_default().serving;
+            let serving = FleetView::of(self.balancer).await.unwrap_or_default().serving;
             if serving.len() == self.size {
-                let name = serving[turn % self.size].clone();
+                let name = serving[round % self.size].clone();
                 if self.ready.get(&name).is_none_or(|since| since.elapsed() >= STABLE) {
                     return Ok((serving, name));
                 }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err(format!("the fleet of {} is not whole again", self.size))
+        Err(format!("the fleet of {} replicas does not become complete again", self.size))
     }
 }

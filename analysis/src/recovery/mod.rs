@@ -1,10 +1,10 @@
-//! Experiment A-3: what replicas that die or hang cost, and how soon they are replaced.
+//! Experiment A-3: requests that fail when replicas are killed or hang, and the time until they are replaced.
 
+mod charts;
 mod container;
 mod endpoints;
 mod figures;
 mod incident;
-mod pictures;
 mod process;
 mod section;
 mod traffic;
@@ -22,15 +22,15 @@ use incident::Incidents;
 use section::Results;
 use traffic::Traffic;
 
-pub use section::{FACTS, NAME};
+pub use section::{METRICS, NAME};
 
-/// How it is measured.
+/// Options of the experiment.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Options {
-    /// How many replicas are killed, one after the other; one that hangs follows
+    /// Number of replicas that are killed, one after the other; one more is made to hang
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = value_parser!(u32).range(1..=1000))]
     pub kills: u32,
-    /// Requests a second meanwhile
+    /// Requests per second during the experiment
     #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = value_parser!(u32).range(1..=10_000))]
     pub rate: u32,
 }
@@ -41,20 +41,20 @@ impl Default for Options {
     }
 }
 
-/// Runs it. Where nothing can be killed the endpoints are checked all the same.
+/// Runs the experiment. Where no replica can be killed, only the endpoints are checked.
 ///
 /// # Errors
-/// When the results cannot be drawn.
+/// When a chart cannot be drawn.
 pub async fn run(balancer: &Balancer, options: Options, seed: u64) -> Result<Section, Error> {
     let endpoints = Endpoints::check(balancer).await;
     let traffic = Traffic::new(balancer, options.rate, seed);
-    let mut incidents = match incident::possible(balancer).await {
-        Ok(()) => traffic.during(Incidents::cause(balancer, &traffic, options.kills)).await,
+    let mut incidents = match incident::check_possible(balancer).await {
+        Ok(()) => traffic.during(Incidents::run(balancer, &traffic, options.kills)).await,
         Err(reason) => Incidents { ended: Some(reason), ..Incidents::default() },
     };
     let replies = traffic.replies();
     for incident in incidents.kills.iter_mut().chain(&mut incidents.hang) {
-        incident.moments.witness(&replies);
+        incident.times.apply_replies(&replies);
     }
     Results { endpoints, incidents, rate: options.rate, replies }.section()
 }

@@ -1,10 +1,10 @@
-//! A replica that is a process of this machine.
+//! A replica that runs as a process on this machine.
 
 use std::fs;
 
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
-/// A process group that a balancer started for one replica.
+/// The process group of one replica.
 #[derive(Debug)]
 pub struct Process {
     leader: Pid,
@@ -12,28 +12,28 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process that the balancer names by this id, if it is this replica's.
+    /// Finds the process with this id, and verifies that it is this replica.
     ///
     /// # Errors
-    /// Why it should not be signalled.
+    /// The reason why it must not be signalled.
     pub fn find(id: &str, name: &str) -> Result<Self, String> {
         let leader = id.parse().ok().filter(|pid| *pid > 1).and_then(Pid::from_raw);
-        let leader = leader.ok_or_else(|| format!("the id '{id}' of {name} is no process id"))?;
+        let leader = leader.ok_or_else(|| format!("the id '{id}' of {name} is not a process id"))?;
         let process = Self { leader, name: name.into() };
         if process.is_alive() {
             Ok(process)
         } else {
-            // A tunnel or a container can make a balancer look local whose process ids mean others here.
-            Err(format!("no process {id} of this machine says that it is {name}"))
+            // Behind a tunnel or in a container a balancer looks local, but its process ids are of another machine.
+            Err(format!("process {id} of this machine is not {name}"))
         }
     }
 
-    /// Sends a signal to it and its own children.
+    /// Sends a signal to the process and its children.
     ///
     /// # Errors
-    /// When it is gone, or somebody else's.
+    /// When it has ended, or its id belongs to another process by now.
     pub fn signal(&self, signal: Signal) -> Result<(), String> {
-        // Asked again each time: the number may be another's since.
+        // Verified for each signal, because the id may have been reused.
         if !self.is_alive() {
             return Err(format!("{} (process {}) has ended", self.name, self.leader.as_raw_pid()));
         }
@@ -42,7 +42,7 @@ impl Process {
         })
     }
 
-    /// Whether the process still leads a group of its own and bears the replica's name.
+    /// Whether the process still leads its own process group and has the replica's name.
     fn is_alive(&self) -> bool {
         let read =
             |file: &str| fs::read(format!("/proc/{}/{file}", self.leader.as_raw_pid())).unwrap_or_default();
@@ -51,7 +51,7 @@ impl Process {
     }
 }
 
-/// The built-in replica has its name as the last argument, any other in its environment.
+/// The built-in replica has its name as last argument, any other in the variable SERVER_ID.
 fn is_named(arguments: &[u8], environment: &[u8], name: &str) -> bool {
     let last = arguments.strip_suffix(b"\0").and_then(|arguments| arguments.rsplit(|byte| *byte == 0).next());
     let variable = format!("SERVER_ID={name}");
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replica_bears_its_name() {
+    fn a_replica_is_recognized_by_its_name() {
         assert!(is_named(b"lb\0__replica\x0017\0server 2\0", b"", "server 2"));
         assert!(is_named(b"sh\0-c\0x\0", b"PORT=1\0SERVER_ID=server2\0", "server2"));
         assert!(!is_named(b"lb\0__replica\x0017\0server22\0", b"SERVER_ID=server21\0", "server2"));
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_signalled() {
+    fn other_processes_are_not_signalled() {
         let own = std::process::id().to_string();
         for id in ["", "x", "0", "1", "-1", "4194305", own.as_str()] {
             assert!(Process::find(id, "server1").is_err(), "{id}");

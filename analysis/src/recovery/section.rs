@@ -1,23 +1,23 @@
-//! What was found, in words, figures and tables.
+//! The report section of A-3: text, tables and charts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::charts;
 use super::endpoints::Endpoints;
 use super::figures::{Figures, median, worst};
 use super::incident::Incidents;
-use super::pictures;
 use super::traffic::Reply;
 use crate::error::Error;
 use crate::report::Section;
 use crate::stats::Latency;
 use crate::table::{Cell, Table, grouped};
 
-/// The experiment.
+/// Name of the experiment.
 pub const NAME: &str = "recovery";
 
-/// What `--assert` can name. `failed` and the times of replies are of the kills, without the hang.
-pub const FACTS: &[&str] = &[
+/// Metrics that `--assert` can name. `failed`, `p99_ms` and `max_ms` cover the kills, without the hang.
+pub const METRICS: &[&str] = &[
     "endpoints_wrong",
     "kills",
     "unreplaced",
@@ -33,20 +33,20 @@ pub const FACTS: &[&str] = &[
     "hang_ready_ms",
 ];
 
-/// All that was measured.
+/// Measurements of the experiment.
 pub struct Results {
-    /// Of every endpoint.
+    /// Results of the endpoint checks.
     pub endpoints: Endpoints,
-    /// Who died.
+    /// The kills and the hang.
     pub incidents: Incidents,
-    /// Requests a second.
+    /// Requests per second.
     pub rate: u32,
-    /// What became of the requests.
+    /// Result of each request.
     pub replies: Vec<Reply>,
 }
 
 impl Results {
-    /// The section of the report.
+    /// Builds the section of the report.
     ///
     /// # Errors
     /// When a chart cannot be drawn.
@@ -64,16 +64,16 @@ impl Results {
         let latency = Latency::of(&times);
 
         let mut section = Section::new(NAME, self.title());
-        section.text = self.words(of_kills, of_hang, during.len());
+        section.text = self.paragraphs(of_kills, of_hang, during.len());
         section.tables.push(self.endpoints.table());
         let unreplaced = figures.iter().filter(|one| one.ready.is_none()).count();
-        section.facts = vec![("endpoints_wrong", self.endpoints.wrong() as f64)];
+        section.metrics = vec![("endpoints_wrong", self.endpoints.wrong() as f64)];
         if !figures.is_empty() {
             let failed: u32 = of_kills.iter().map(|one| one.failed).sum();
             section.tables.push(summary(of_kills, of_hang));
             section.tables.push(self.every_incident(&figures));
             section.tables.extend(self.failures());
-            section.facts.extend([
+            section.metrics.extend([
                 ("kills", kills.len() as f64),
                 ("unreplaced", unreplaced as f64),
                 ("failed", failed.into()),
@@ -92,16 +92,16 @@ impl Results {
             ("hang_detected_ms", of_hang.and_then(|one| one.detected)),
             ("hang_ready_ms", of_hang.and_then(|one| one.ready)),
         ];
-        section.facts.extend(measured.into_iter().filter_map(|(name, value)| Some((name, value?))));
-        debug_assert!(section.facts.iter().all(|(name, _)| FACTS.contains(name)));
+        section.metrics.extend(measured.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        debug_assert!(section.metrics.iter().all(|(name, _)| METRICS.contains(name)));
         if let Some(kill) = kills.first() {
             let title = format!("A-3: one replica is killed ({}) under load", kill.how);
-            section.pictures.push(pictures::time_line("recovery-kill", title, kill, &self.replies)?);
-            section.pictures.push(pictures::every_kill(kill.how, of_kills)?);
+            section.charts.push(charts::time_line("recovery-kill", title, kill, &self.replies)?);
+            section.charts.push(charts::every_kill(kill.how, of_kills)?);
         }
         if let Some(hang) = hang {
             let title = format!("A-3: one replica hangs ({}) under load", hang.how);
-            section.pictures.push(pictures::time_line("recovery-hang", title, hang, &self.replies)?);
+            section.charts.push(charts::time_line("recovery-hang", title, hang, &self.replies)?);
         }
         Ok(section)
     }
@@ -116,15 +116,17 @@ impl Results {
         }
     }
 
-    fn words(&self, kills: &[Figures], hang: Option<&Figures>, sent: usize) -> Vec<String> {
-        let (asked, wrong) = (self.endpoints.asked(), self.endpoints.wrong());
-        let mut words = vec![match wrong {
-            0 => format!("All of {asked} requests to the endpoints were answered as the contract says."),
+    fn paragraphs(&self, kills: &[Figures], hang: Option<&Figures>, sent: usize) -> Vec<String> {
+        let (sent_checks, wrong) = (self.endpoints.sent(), self.endpoints.wrong());
+        let mut paragraphs = vec![match wrong {
+            0 => format!(
+                "All of {sent_checks} requests to the endpoints were answered as the contract requires."
+            ),
             _ => format!(
-                "{wrong} of {asked} requests to the endpoints were not answered as the contract says."
+                "{wrong} of {sent_checks} requests to the endpoints were not answered as the contract requires."
             ),
         }];
-        words.extend(self.endpoints.skipped.as_ref().map(|reason| format!("Skipped: {reason}.")));
+        paragraphs.extend(self.endpoints.skipped.as_ref().map(|reason| format!("Skipped: {reason}.")));
         if let Some(how) = self.incidents.kills.first().map(|kill| kill.how) {
             let failed: u32 = kills.iter().map(|one| one.failed).sum();
             let ready: Vec<_> = kills.iter().map(|one| one.ready).collect();
@@ -136,9 +138,9 @@ impl Results {
                 }
                 _ => String::new(),
             };
-            words.push(format!(
-                "Under a steady {} requests a second {} replicas were killed ({how}), one after the other: {} of {} \
-                 requests failed{took}.",
+            paragraphs.push(format!(
+                "Under a steady load of {} requests per second {} replicas were killed ({how}), one after the other: \
+                 {} of {} requests failed{took}.",
                 grouped(self.rate.into()),
                 kills.len(),
                 grouped(failed.into()),
@@ -147,31 +149,32 @@ impl Results {
         }
         if let (Some(figures), Some(incident)) = (hang, &self.incidents.hang) {
             let took = figures.ready.map_or_else(
-                || "it was not replaced in time and goes on".into(),
+                || "it was not replaced in time and continues".into(),
                 |ready| format!("its replacement was ready after {ready:.0} ms"),
             );
-            words.push(format!(
-                "When one replica hung ({}) {} requests failed, the slowest reply took {:.0} ms, and {took}. A hung \
-                 replica is told from a busy one by heartbeats that are missing for a while.",
+            paragraphs.push(format!(
+                "When one replica hung ({}), {} requests failed, the slowest reply took {:.0} ms, and {took}. The \
+                 balancer distinguishes a hung replica from a busy one by the duration of missing heartbeats.",
                 incident.how,
                 grouped(figures.failed.into()),
                 figures.slowest.unwrap_or_default(),
             ));
         }
         if !self.incidents.kills.is_empty() || hang.is_some() {
-            words.push(
-                "Times count from just before the signal, and are those of the first answer that shows it: detected when \
+            paragraphs.push(
+                "Times start just before the signal and end with the first answer that shows the state: detected when \
                  the victim is no longer listed as serving, launched when the replacement is listed for the first \
-                 time, ready when it is listed as serving or has replied; asked every 5 ms, so late by that and the \
-                 answer's own time. Requests are not tried again; a reply's time counts from when its request was due."
+                 time, ready when it is listed as serving or has replied. The state is polled every 5 ms, so times are \
+                 late by that and by the time of the answer. Failed requests are not retried; the time of a reply \
+                 starts when its request was due."
                     .into(),
             );
         }
-        words.extend(self.incidents.ended.as_ref().map(|reason| match self.incidents.kills.len() {
+        paragraphs.extend(self.incidents.ended.as_ref().map(|reason| match self.incidents.kills.len() {
             0 => format!("Skipped the kills: {reason}."),
             kills => format!("Ended after {kills} kills: {reason}."),
         }));
-        words
+        paragraphs
     }
 
     fn every_incident(&self, figures: &[Figures]) -> Table {
@@ -187,13 +190,13 @@ impl Results {
             "failed",
             "slowest (ms)",
         ];
-        let mut table = Table::new("recovery-incidents", "Every death, and the hang", &columns);
+        let mut table = Table::new("recovery-incidents", "Every kill, and the hang", &columns);
         for (at, (one, figures)) in self.incidents.all().zip(figures).enumerate() {
             table.row([
                 Cell::Count(at as u64 + 1),
                 Cell::text(one.how),
                 Cell::text(&one.victim),
-                Cell::text(one.moments.replacement.as_deref().unwrap_or("none")),
+                Cell::text(one.times.replacement.as_deref().unwrap_or("none")),
                 ms(figures.detected),
                 ms(figures.launched),
                 ms(figures.ready),
@@ -205,7 +208,7 @@ impl Results {
         table
     }
 
-    /// Why requests failed, if any did.
+    /// Counts the failed requests by reason; `None` if none failed.
     fn failures(&self) -> Option<Table> {
         let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
         for failure in self.replies.iter().filter_map(|reply| reply.answer.as_ref().err()) {
@@ -219,7 +222,7 @@ impl Results {
     }
 }
 
-/// Median and worst of the kills, beside the hang.
+/// Median and worst values of the kills, and the values of the hang.
 fn summary(kills: &[Figures], hang: Option<&Figures>) -> Table {
     let columns = ["figure", "kills: median", "kills: worst", "hang", "unit"];
     let mut table = Table::new(NAME, "From the signal to a whole fleet", &columns);

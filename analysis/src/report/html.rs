@@ -1,4 +1,4 @@
-//! `report.html`: one file with everything in it, pictures as well, that loads nothing from elsewhere.
+//! `report.html`: one self-contained file, charts included, that loads nothing from elsewhere.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,7 +8,7 @@ use crate::table::Table;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The whole document.
+/// Renders the whole document.
 pub fn of(page: &Page) -> String {
     let settings: String = page
         .settings
@@ -35,13 +35,13 @@ pub fn of(page: &Page) -> String {
 
 fn section(section: &Section) -> String {
     let text: String = section.paragraphs().map(|text| format!("<p>{}</p>\n", escaped(text))).collect();
-    // PNG rather than SVG: it brings its letters along, also to a machine without fonts.
-    let pictures: String = section
-        .pictures
+    // PNG rather than SVG, because SVG text depends on the fonts of the reader's machine.
+    let charts: String = section
+        .charts
         .iter()
-        .map(|picture| {
-            let caption = escaped(&picture.caption);
-            let png = BASE64_STANDARD.encode(&picture.png);
+        .map(|chart| {
+            let caption = escaped(&chart.caption);
+            let png = BASE64_STANDARD.encode(&chart.png);
             format!(
                 "<figure><img alt=\"{caption}\" src=\"data:image/png;base64,{png}\">\
                  <figcaption>{caption}</figcaption></figure>\n"
@@ -50,7 +50,7 @@ fn section(section: &Section) -> String {
         .collect();
     let tables: String = section.tables.iter().map(table).collect();
     let title = escaped(&section.title);
-    format!("<section id=\"{}\">\n<h2>{title}</h2>\n{text}{pictures}{tables}</section>\n", section.name)
+    format!("<section id=\"{}\">\n<h2>{title}</h2>\n{text}{charts}{tables}</section>\n", section.name)
 }
 
 fn table(table: &Table) -> String {
@@ -84,7 +84,7 @@ mod tests {
     use crate::table::Cell;
 
     #[test]
-    fn names_are_no_markup_and_nothing_is_loaded() {
+    fn names_are_escaped_and_nothing_is_loaded() {
         let mut names = Table::new("t", "names", &["replica"]);
         names.row([Cell::text("<script src=\"x\">&")]);
         let section = Section { tables: vec![names], ..Section::skipped("x", "A-1: x", "<b>") };

@@ -1,9 +1,9 @@
-//! `REPORT.md`: the report beside its pictures.
+//! `REPORT.md`: the report with links to the chart files beside it.
 
 use super::Page;
 use crate::table::Table;
 
-/// The whole document.
+/// Renders the whole document.
 pub fn of(page: &Page) -> String {
     let mut text = String::from("# Analysis of a consistent-hashing balancer\n\n");
     for section in &page.sections {
@@ -16,9 +16,9 @@ pub fn of(page: &Page) -> String {
         for paragraph in section.paragraphs() {
             text += &format!("{}\n\n", escaped(paragraph));
         }
-        for picture in &section.pictures {
-            let caption = escaped(&picture.caption);
-            text += &format!("![{caption}]({}.png)\n\n*{caption}*\n\n", picture.name);
+        for chart in &section.charts {
+            let caption = escaped(&chart.caption);
+            text += &format!("![{caption}]({}.png)\n\n*{caption}*\n\n", chart.name);
         }
         for one in &section.tables {
             text += &format!("{}\n\n{}\n", escaped(&one.caption), table(one));
@@ -38,7 +38,7 @@ fn table(table: &Table) -> String {
     line(&heads) + &line(&aligned.collect::<Vec<_>>()) + &rows.collect::<String>()
 }
 
-/// What would be markup is a character.
+/// Escapes Markdown markup.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
@@ -57,7 +57,7 @@ mod tests {
     use crate::table::Cell;
 
     #[test]
-    fn names_are_no_markup() {
+    fn names_are_escaped() {
         let mut names = Table::new("t", "names", &["replica", "n"]);
         names.row([Cell::text("a|b_<c>"), Cell::Count(1)]);
         let section = Section { tables: vec![names], ..Section::skipped("x", "A-1: x", "a_b") };

@@ -1,4 +1,4 @@
-//! What the experiments found, and how it is written down.
+//! Results of the experiments, and the formats they are written in.
 
 mod html;
 mod markdown;
@@ -6,49 +6,49 @@ mod page;
 
 use serde_json::{Value, json};
 
-use crate::chart::Picture;
+use crate::chart::ChartImage;
 use crate::table::Table;
 
 pub use page::{Page, pretty};
 
-/// What one experiment found.
+/// Results of one experiment.
 #[derive(Clone, Debug, Default)]
 pub struct Section {
-    /// The experiment: `distribution`.
+    /// Name of the experiment: `distribution`.
     pub name: &'static str,
-    /// Its heading: `A-1 distribution: …`.
+    /// Heading: `A-1 distribution: …`.
     pub title: String,
-    /// What was found, in a sentence: it stands at the top of the report too.
+    /// The main result in one sentence; it also appears in the contents of the report.
     pub summary: String,
-    /// What was done and what the figures mean, a paragraph each.
+    /// Paragraphs that say what was done and what the figures mean.
     pub text: Vec<String>,
-    /// In the order of reading.
+    /// Tables in reading order.
     pub tables: Vec<Table>,
-    /// In the order of reading.
-    pub pictures: Vec<Picture>,
-    /// Figures that `--assert` can name.
-    pub facts: Vec<(&'static str, f64)>,
-    /// More files, by name, for programs that look for them.
+    /// Charts in reading order.
+    pub charts: Vec<ChartImage>,
+    /// Values that `--assert` can name; `facts` in the JSON report.
+    pub metrics: Vec<(&'static str, f64)>,
+    /// Additional files as name and content, for other programs.
     pub files: Vec<(String, String)>,
 }
 
 impl Section {
-    /// Nothing yet.
+    /// A section without results yet.
     pub fn new(name: &'static str, title: impl Into<String>) -> Self {
         Self { name, title: title.into(), ..Self::default() }
     }
 
-    /// An experiment that could not be made here, and why.
+    /// The section of an experiment that could not run, with the reason.
     pub fn skipped(name: &'static str, title: impl Into<String>, reason: impl std::fmt::Display) -> Self {
         Self { summary: format!("Skipped: {reason}."), ..Self::new(name, title) }
     }
 
-    /// The summary, if there is one, and the text.
+    /// The summary, unless it is empty, followed by the text.
     pub fn paragraphs(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.summary).chain(&self.text).filter(|paragraph| !paragraph.is_empty())
     }
 
-    /// For a terminal.
+    /// Plain text for a terminal.
     pub fn terminal(&self) -> String {
         let mut text = format!("{}\n\n", self.title);
         for paragraph in self.paragraphs() {
@@ -60,10 +60,10 @@ impl Section {
         text
     }
 
-    /// For a program.
+    /// JSON for other programs.
     pub fn json(&self) -> Value {
-        let facts: serde_json::Map<_, _> =
-            self.facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let metrics: serde_json::Map<_, _> =
+            self.metrics.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         let tables: serde_json::Map<_, _> =
             self.tables.iter().map(|table| (table.name.clone(), table.json())).collect();
         json!({
@@ -71,7 +71,7 @@ impl Section {
             "title": self.title,
             "summary": self.summary,
             "text": self.text,
-            "facts": facts,
+            "facts": metrics,
             "tables": tables,
         })
     }

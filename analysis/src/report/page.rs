@@ -10,29 +10,30 @@ use crate::output::{self, Output};
 /// All sections of a run.
 #[derive(Debug)]
 pub struct Page {
-    /// What was measured: balancer, load, seed; name and value.
+    /// What was measured (balancer, load, seed …), as name and value.
     pub settings: Vec<(&'static str, String)>,
-    /// In the order in which they ran.
+    /// Sections in the order in which the experiments ran.
     pub sections: Vec<Section>,
 }
 
 impl Page {
-    /// For a program.
+    /// JSON for other programs.
     pub fn json(&self) -> Value {
         let settings: serde_json::Map<_, _> =
             self.settings.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         json!({ "settings": settings, "experiments": self.sections.iter().map(Section::json).collect::<Vec<_>>() })
     }
 
-    /// Writes `report.html`, `REPORT.md`, `report.json`, and the files of each section; returns where the first is.
+    /// Writes `report.html`, `REPORT.md`, `report.json` and the files of each section. Returns the
+    /// path of `report.html`.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn write(&self, output: &Output) -> Result<PathBuf, output::Error> {
         for section in &self.sections {
-            for picture in &section.pictures {
-                output.write(&format!("{}.png", picture.name), &picture.png)?;
-                output.write(&format!("{}.svg", picture.name), picture.svg.as_bytes())?;
+            for chart in &section.charts {
+                output.write(&format!("{}.png", chart.name), &chart.png)?;
+                output.write(&format!("{}.svg", chart.name), chart.svg.as_bytes())?;
             }
             for table in &section.tables {
                 output.write(&format!("{}.csv", table.name), table.csv().as_bytes())?;
@@ -48,7 +49,7 @@ impl Page {
     }
 }
 
-/// JSON as people read it.
+/// Indented JSON with a final newline.
 pub fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }

@@ -1,43 +1,43 @@
-//! Which replica each key of a fixed set belongs to, and what moves between two looks.
+//! The owner of each key of a fixed set, and the keys that move between two snapshots.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::balancer::{Balancer, ControlError};
 use crate::load::Load;
 
-/// So many keys make a share of a third exact to 0.7 points (one standard deviation).
+/// Number of keys: enough to measure a share of a third within 0.7 percentage points (one standard deviation).
 const KEYS: usize = 5_000;
 
-/// So few at once are no load that a balancer would spread: the floor of `lb`'s bounded load, 16, is divided by its
-/// workers, and a key that spills looks like one that has moved.
-const QUIET: usize = 4;
+/// Highest concurrency of key requests to /home. It must stay below the bound at which a balancer spills: the floor of
+/// `lb`'s bounded load, 16, is divided by its workers, and a key that spills looks like a moved key.
+const MAX_CONCURRENT_LOOKUPS: usize = 4;
 
-/// Who owned each key at one moment.
+/// Snapshot: the owner of each key at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owners {
     replicas: Vec<String>,
-    /// In the order of the keys; `None` where nobody answered.
+    /// Owners in the order of the keys; `None` where no replica answered.
     by_key: Vec<Option<String>>,
 }
 
-/// What moved between two moments.
+/// Number of keys that moved between two snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// The keys whose owner is known at both.
+    /// Keys whose owner is known in both snapshots.
     pub keys: u32,
-    /// Those that changed their owner.
+    /// Keys whose owner changed.
     pub moved: u32,
-    /// Those of them that went from one replica to another although both were there all the time.
+    /// Moved keys whose old and new owner were both present in both snapshots.
     pub needless: u32,
 }
 
 impl Owners {
-    /// Asks the admin listener to explain each key, if there is one: that does not depend on load. Otherwise
-    /// asks /home, with the key as request id: who answers?
+    /// Takes a snapshot. With an admin listener it explains each key, which does not depend on load; otherwise each
+    /// key is sent to /home as request id, and the replica that answers counts as its owner.
     ///
     /// # Errors
-    /// When the replicas are not listed, or the admin listener does not explain.
-    pub async fn ask(balancer: &Balancer, load: Load) -> Result<Self, ControlError> {
+    /// When the replicas cannot be listed, or the admin listener does not answer.
+    pub async fn query(balancer: &Balancer, load: Load) -> Result<Self, ControlError> {
         let client = balancer.client(load.connections);
         let owner = |id: u32| {
             let client = client.clone();
@@ -50,14 +50,15 @@ impl Owners {
             }
         };
         let replicas = balancer.replicas().await?;
-        let asked = stream::iter(load.request_ids().take(KEYS)).map(owner);
+        let lookups = stream::iter(load.request_ids().take(KEYS)).map(owner);
         let connections = usize::from(load.connections);
-        let at_once = if balancer.admin().is_some() { connections } else { connections.min(QUIET) };
-        let by_key = asked.buffered(at_once).try_collect().await?;
+        let at_once =
+            if balancer.admin().is_some() { connections } else { connections.min(MAX_CONCURRENT_LOOKUPS) };
+        let by_key = lookups.buffered(at_once).try_collect().await?;
         Ok(Self { replicas, by_key })
     }
 
-    /// From then to `later`.
+    /// Counts the keys that moved from this snapshot to `later`.
     pub fn moved(&self, later: &Self) -> Moved {
         let both = |name: &String| self.replicas.contains(name) && later.replicas.contains(name);
         let mut moved = Moved::default();
@@ -73,7 +74,7 @@ impl Owners {
 }
 
 impl Moved {
-    /// Of the known keys; 0 of none.
+    /// Share of the known keys that moved (0–1); 0 if no owner is known.
     pub fn share(self) -> f64 {
         f64::from(self.moved) / f64::from(self.keys.max(1))
     }
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_move_is_needless_between_replicas_that_stayed() {
+    fn a_move_between_remaining_replicas_is_needless() {
         let before = owners(&["a", "b"], &["a", "a", "a", "b", "", "b"]);
         let after = owners(&["a", "b", "c"], &["a", "c", "b", "c", "a", ""]);
         assert_eq!(before.moved(&after), Moved { keys: 4, moved: 3, needless: 1 });

@@ -1,4 +1,4 @@
-//! Experiment A-2: what scaling from 2 to 6 replicas does to balance and to the keys.
+//! Experiment A-2: balance and moved keys when the fleet is scaled from 2 to 6 replicas and back.
 
 mod keys;
 mod report;
@@ -11,11 +11,11 @@ use crate::stats::{Latency, Spread};
 
 use keys::{Moved, Owners};
 
-/// The experiment.
+/// Name of the experiment.
 pub const NAME: &str = "scaling";
 
-/// What `--assert` can name: the worst over all sizes, and over all steps.
-pub const FACTS: &[&str] = &[
+/// Metrics that `--assert` can name: the worst over all sizes, and over all steps.
+pub const METRICS: &[&str] = &[
     "peak_to_average",
     "deviation",
     "failed",
@@ -25,28 +25,28 @@ pub const FACTS: &[&str] = &[
     "needless_moves",
 ];
 
-/// N of the smallest fleet.
+/// Replicas of the smallest fleet.
 const SMALLEST: usize = 2;
 
-/// N of the largest.
+/// Replicas of the largest fleet.
 const LARGEST: usize = 6;
 
-/// All that was measured.
+/// Measurements of the experiment.
 struct Scaling {
     load: Load,
-    /// Whether the admin listener was asked about the keys.
+    /// Whether the owners of the keys come from /api/explain.
     explained: bool,
-    /// Between two looks at the smallest fleet: what moves although nothing has changed.
+    /// Keys that moved between two snapshots of the unchanged smallest fleet.
     idle: Moved,
-    /// From the smallest fleet on.
+    /// Measurements by size, from the smallest fleet on.
     sizes: Vec<Size>,
-    /// Up, and down again.
+    /// Steps up, then steps down.
     steps: Vec<Step>,
-    /// Why the fleet did not become larger.
+    /// The refusal that ended the growth before the largest size, if any.
     stopped: Option<ControlError>,
 }
 
-/// A fleet under load.
+/// Measurements of a fleet of one size.
 struct Size {
     replicas: usize,
     answers: Answers,
@@ -54,37 +54,37 @@ struct Size {
     latency: Latency,
 }
 
-/// One replica more or less.
+/// Measurements of adding or removing one replica.
 struct Step {
     from: usize,
     to: usize,
     moved: Moved,
 }
 
-/// Runs it. The fleet is as it was found afterwards, unless this fails.
+/// Runs the experiment and restores the fleet, unless it fails.
 ///
 /// # Errors
 /// When the balancer stops answering.
 pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
     let skipped = |reason: String| Ok(Section::skipped(NAME, "A-2 scaling", reason));
-    let found = match balancer.replicas().await {
-        Ok(found) => found,
+    let original = match balancer.replicas().await {
+        Ok(original) => original,
         Err(reason) => return skipped(format!("the fleet cannot be scaled: {reason}")),
     };
-    if found.len() > LARGEST {
-        // Somebody needs them: taking most of them away for a measurement is no favour.
+    if original.len() > LARGEST {
+        // A fleet of this size probably serves traffic; removing most of it for a measurement would harm it.
         return skipped(format!(
-            "the fleet has {} replicas, and this experiment would take it down to {SMALLEST}; \
-             it does so with up to {LARGEST}",
-            found.len()
+            "the fleet has {} replicas; this experiment would reduce it to {SMALLEST}, and runs only with at most \
+             {LARGEST}",
+            original.len()
         ));
     }
-    let fleet = Fleet { balancer, found };
+    let fleet = Fleet { balancer, original };
     if let Err(reason) = fleet.resize(SMALLEST).await {
         return skipped(format!("the fleet cannot be scaled: {reason}"));
     }
     let scaling = fleet.measure(load).await?;
-    balancer.restore(&fleet.found).await?;
+    balancer.restore(&fleet.original).await?;
     match scaling.stopped {
         Some(reason) if scaling.steps.is_empty() => skipped(format!("the fleet cannot be scaled: {reason}")),
         _ => {
@@ -95,17 +95,17 @@ pub async fn run(balancer: &Balancer, load: Load) -> Result<Section, Error> {
     }
 }
 
-/// A fleet, and the names in it when it was found.
+/// The fleet, and the names of its replicas before the experiment.
 struct Fleet<'a> {
     balancer: &'a Balancer,
-    found: Vec<String>,
+    original: Vec<String>,
 }
 
 impl Fleet<'_> {
-    /// Up to the largest size that the balancer takes, then down again.
+    /// Grows to the largest size that the balancer accepts, then shrinks again.
     async fn measure(&self, load: Load) -> Result<Scaling, Error> {
-        let mut owners = Owners::ask(self.balancer, load).await?;
-        let idle = owners.moved(&Owners::ask(self.balancer, load).await?);
+        let mut owners = Owners::query(self.balancer, load).await?;
+        let idle = owners.moved(&Owners::query(self.balancer, load).await?);
         let mut sizes = vec![self.load(SMALLEST, load).await?];
         let (mut steps, mut stopped) = (Vec::new(), None);
         for to in SMALLEST + 1..=LARGEST {
@@ -117,14 +117,14 @@ impl Fleet<'_> {
                 }
                 Err(other) => return Err(other.into()),
             }
-            let now = Owners::ask(self.balancer, load).await?;
+            let now = Owners::query(self.balancer, load).await?;
             steps.push(Step { from: to - 1, to, moved: owners.moved(&now) });
             owners = now;
             sizes.push(self.load(to, load).await?);
         }
         for to in (SMALLEST..SMALLEST + steps.len()).rev() {
             self.resize(to).await?;
-            let now = Owners::ask(self.balancer, load).await?;
+            let now = Owners::query(self.balancer, load).await?;
             steps.push(Step { from: to + 1, to, moved: owners.moved(&now) });
             owners = now;
         }
@@ -141,14 +141,14 @@ impl Fleet<'_> {
         }
     }
 
-    /// Takes the last away, or adds: names that were found come back first.
+    /// Removes the last replicas, or adds some: original names come back first.
     async fn resize(&self, replicas: usize) -> Result<(), ControlError> {
         let mut now = self.balancer.replicas().await?;
         if now.len() > replicas {
             now = self.balancer.remove(&now[replicas..]).await?;
         }
         while now.len() < replicas {
-            let name = self.found.iter().find(|name| !now.contains(name));
+            let name = self.original.iter().find(|name| !now.contains(name));
             now = self.balancer.add(1, name.map_or(&[], std::slice::from_ref)).await?;
         }
         Ok(())

@@ -1,14 +1,14 @@
-//! What A-2 found, in words, tables and charts.
+//! The report section of A-2: text, tables and charts.
 
-use super::{FACTS, NAME, Scaling, Size, Step};
-use crate::chart::{Line, LineChart, LineStyle, Picture};
+use super::{METRICS, NAME, Scaling, Size, Step};
+use crate::chart::{ChartImage, Line, LineChart, LineStyle};
 use crate::error::Error;
 use crate::report::Section;
 use crate::stats::perfect_peak_to_average;
 use crate::table::{Cell, Table, grouped};
 
 impl Scaling {
-    /// The section of the report.
+    /// Builds the section of the report.
     pub fn section(&self) -> Result<Section, Error> {
         let (smallest, largest) = (self.sizes[0].replicas, self.sizes[self.sizes.len() - 1].replicas);
         let title = format!(
@@ -17,12 +17,12 @@ impl Scaling {
         );
         let mut section = Section::new(NAME, title);
         section.summary = self.summary();
-        section.text = self.words();
+        section.text = self.paragraphs();
         section.tables = vec![self.sizes_table(), self.steps_table()];
-        section.pictures = self.pictures()?;
+        section.charts = self.charts()?;
         section.files = vec![("scaling-per-replica.csv".into(), self.per_replica())];
         let worst = |of: fn(&Size) -> f64| self.sizes.iter().map(of).fold(0.0, f64::max);
-        section.facts = vec![
+        section.metrics = vec![
             ("peak_to_average", worst(|size| size.spread.peak_to_average)),
             ("deviation", worst(|size| size.spread.deviation)),
             ("failed", self.failed().into()),
@@ -34,7 +34,7 @@ impl Scaling {
             ("moved_worst_ratio", self.steps.iter().map(Step::ratio).fold(0.0, f64::max)),
             ("needless_moves", self.needless().into()),
         ];
-        debug_assert!(section.facts.iter().map(|(name, _)| name).eq(FACTS));
+        debug_assert!(section.metrics.iter().map(|(name, _)| name).eq(METRICS));
         Ok(section)
     }
 
@@ -46,20 +46,20 @@ impl Scaling {
         self.steps.iter().map(|step| step.moved.needless).sum()
     }
 
-    fn words(&self) -> Vec<String> {
-        let mut words = vec![
-            "The mean is requests / N, whatever the hash does: it falls like that for the best balancer and for the \
-             worst. What tells them apart is how far the replicas lie from it."
+    fn paragraphs(&self) -> Vec<String> {
+        let mut paragraphs = vec![
+            "The mean is requests / N for every hash function, good or bad. What distinguishes balancers is how far \
+             the replicas deviate from it."
                 .into(),
         ];
-        words.push(self.moves_in_words());
+        paragraphs.push(self.moves_text());
         if let Some(reason) = &self.stopped {
-            words.push(format!("The fleet did not become larger: {reason}."));
+            paragraphs.push(format!("The fleet did not become larger: {reason}."));
         }
         if let Some(reason) = self.sizes.iter().find_map(|size| size.answers.first_failure.as_ref()) {
-            words.push(format!("{} requests failed, the first with: {reason}.", self.failed()));
+            paragraphs.push(format!("{} requests failed, the first with: {reason}.", self.failed()));
         }
-        words
+        paragraphs
     }
 
     fn summary(&self) -> String {
@@ -85,30 +85,28 @@ impl Scaling {
         )
     }
 
-    fn moves_in_words(&self) -> String {
+    fn moves_text(&self) -> String {
         let keys = self.steps.iter().map(|step| step.moved.keys).max().unwrap_or_default();
-        let asked = match self.explained {
-            true => {
-                "the admin listener was asked where each goes (/api/explain), which does not depend on load"
-            }
+        let method = match self.explained {
+            true => "the admin listener explained each of them (/api/explain), which does not depend on load",
             false => "each was sent to /home as a request id, and the reply named its replica",
         };
         format!(
             "A replica that joins N others should take 1/(N+1) of the keys, and one that leaves should give back what \
              it had: less means that it has less than its share, more that keys move needlessly. {} fixed keys were \
-             followed: {asked}. {}",
+             tracked: {method}. {}",
             grouped(keys.into()),
-            self.needless_in_words(),
+            self.needless_text(),
         )
     }
 
-    fn needless_in_words(&self) -> String {
+    fn needless_text(&self) -> String {
         const NEEDLESS: &str = "from one replica to another while both were there before and after";
         if self.idle.moved > 0 {
             return format!(
-                "But {:.1} % of them changed their replica between two looks with nothing changed: the balancer does \
-                 not route by the request id alone, so these moves are not only those of its placement. With --admin \
-                 an lb is asked for the placement itself.",
+                "But {:.1} % of them changed their replica between two measurements of an unchanged fleet: the \
+                 balancer does not route by the request id alone, so these moves are not only due to its placement. \
+                 With --admin URL, lb reports the placement itself.",
                 100.0 * self.idle.share(),
             );
         }
@@ -116,7 +114,7 @@ impl Scaling {
             0 => format!("No key moved needlessly, {NEEDLESS}."),
             some => format!(
                 "In all {} moves were needless, {NEEDLESS}: a cap on the share of a replica costs such moves, and so \
-                 does everything that is not consistent hashing.",
+                 does any mapping that is not consistent hashing.",
                 grouped(some.into())
             ),
         }
@@ -169,7 +167,7 @@ impl Scaling {
         table.csv()
     }
 
-    fn pictures(&self) -> Result<Vec<Picture>, Error> {
+    fn charts(&self) -> Result<Vec<ChartImage>, Error> {
         let sizes: Vec<_> = self.sizes.iter().map(|size| size.replicas.to_string()).collect();
         let means: Vec<_> = self.sizes.iter().map(|size| size.spread.mean).collect();
         let requests = grouped(self.load.requests.into());
@@ -190,7 +188,7 @@ impl Scaling {
             size.answers.by_replica.values().map(move |count| (at, f64::from(*count)))
         });
         let band = LineChart {
-            title: format!("A-2: how far the replicas lie apart, {requests} requests"),
+            title: format!("A-2: range of requests per replica, {requests} requests"),
             steps_axis: "Replicas (N)",
             values_axis: "Requests per replica",
             steps: &sizes,
@@ -218,9 +216,9 @@ impl Scaling {
             ],
         };
         Ok(vec![
-            Picture::of("scaling", "The mean per replica: requests / N", &average)?,
-            Picture::of("scaling-band", "From the least to the most loaded replica", &band)?,
-            Picture::of("scaling-moves", "The share of keys that moved, and the ideal", &moves)?,
+            ChartImage::of("scaling", "The mean per replica: requests / N", &average)?,
+            ChartImage::of("scaling-band", "From the least to the most loaded replica", &band)?,
+            ChartImage::of("scaling-moves", "The share of keys that moved, and the ideal", &moves)?,
         ])
     }
 }
@@ -236,7 +234,7 @@ impl Step {
         self.to > self.from
     }
 
-    /// What the one that joined or left should have.
+    /// The share of keys that the joining or leaving replica should have: 1/N of the larger fleet.
     fn ideal(&self) -> f64 {
         1.0 / self.from.max(self.to) as f64
     }

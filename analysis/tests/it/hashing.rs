@@ -1,4 +1,4 @@
-//! `analysis hashing` as people run it.
+//! End-to-end tests of `analysis hashing`.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::program::{Run, analysis};
 
-/// A file of these lines, for as long as the test runs.
+/// A temporary file with these lines.
 fn file(lines: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(lines.as_bytes()).unwrap();
@@ -26,7 +26,7 @@ fn row<'a>(experiment: &'a Value, table: &str, name: &str) -> &'a Value {
 }
 
 #[test]
-fn random_ids_on_every_scheme_without_a_balancer() {
+fn random_ids_are_measured_on_every_scheme_without_a_balancer() {
     let run = analysis(&["hashing", "--seat-sets", "4", "--requests", "2000", "--json"]);
     let found = experiment(&run);
     assert!(!run.errors.contains("started"), "{}", run.errors);
@@ -37,14 +37,14 @@ fn random_ids_on_every_scheme_without_a_balancer() {
     assert_eq!(row(&found, "hashing", "rendezvous")["needless (%)"], 0.0);
     assert!(found["facts"]["peak_to_average"].as_f64().unwrap() < 1.3, "{}", found["facts"]);
     assert_eq!(found["facts"]["slots_reached"], 1.0);
-    for picture in ["balance", "trade", "why", "rings", "virtual_nodes"] {
-        assert!(run.file(&format!("hashing_{picture}.svg")).ends_with("</svg>\n"), "{picture}");
-        assert!(run.files().contains(&format!("hashing_{picture}.png")), "{picture}");
+    for chart in ["balance", "trade", "why", "rings", "virtual_nodes"] {
+        assert!(run.file(&format!("hashing_{chart}.svg")).ends_with("</svg>\n"), "{chart}");
+        assert!(run.files().contains(&format!("hashing_{chart}.png")), "{chart}");
     }
 }
 
 #[test]
-fn a_log_of_requests_names_its_hot_keys() {
+fn hot_keys_of_a_request_log_are_reported() {
     let line = |id: &str| {
         format!("192.0.2.1 - - [10/Oct/2026:13:55:36 +0000] \"GET /home?id={id} HTTP/1.1\" 200 5\n")
     };
@@ -75,7 +75,7 @@ fn a_log_of_requests_names_its_hot_keys() {
 }
 
 #[test]
-fn the_polynomials_live() {
+fn a_live_run_measures_the_polynomials() {
     let gate = ["--assert", "failed=0", "--assert", "hashing-live-distribution.peak_to_average>2"];
     let args = ["hashing", "--seat-sets", "1", "--requests", "300", "--live", "polynomial", "--json"];
     let run = analysis(&[&args[..], &gate].concat());
@@ -88,10 +88,10 @@ fn the_polynomials_live() {
 }
 
 #[test]
-fn what_is_no_file_of_keys_is_one_line_and_nothing_is_written() {
+fn an_unreadable_key_file_is_a_one_line_error_and_nothing_is_written() {
     let (empty, keys) = (file(" \n\n"), file("a\nb\n"));
     let (empty, keys) = (empty.path().to_str().unwrap(), keys.path().to_str().unwrap());
-    for (flags, code, says) in [
+    for (flags, code, expected) in [
         (vec!["--keys", empty], 1, "is empty"),
         (vec!["--keys", "/nowhere/keys"], 1, "--keys: cannot read /nowhere/keys: No such file"),
         (vec!["--keys", keys, "--field", "2"], 1, "--field: not one of the 2 lines"),
@@ -103,7 +103,11 @@ fn what_is_no_file_of_keys_is_one_line_and_nothing_is_written() {
     ] {
         let run = analysis(&[vec!["hashing"], flags.clone()].concat());
         assert_eq!(run.code, Some(code), "{flags:?} {}", run.errors);
-        assert!(run.errors.contains(says) && run.errors.trim_end().lines().count() == 1, "{}", run.errors);
+        assert!(
+            run.errors.contains(expected) && run.errors.trim_end().lines().count() == 1,
+            "{}",
+            run.errors
+        );
         assert_eq!(run.files(), Vec::<String>::new());
     }
 }

@@ -1,4 +1,4 @@
-//! `analysis` as people run it: its flags, its files, its exit codes.
+//! End-to-end tests of `analysis`: flags, files, exit codes.
 #![allow(clippy::unwrap_used, reason = "a test may panic; clippy sees only #[test] functions as tests")]
 
 mod hashing;
@@ -9,7 +9,7 @@ mod scaling;
 use program::{Balancer, Running, analysis};
 
 #[test]
-fn a_distribution_from_a_balancer_of_its_own_to_the_files() {
+fn distribution_writes_tables_charts_and_reports() {
     let balancer = Balancer::start();
     let run = analysis(&["distribution", "--url", &balancer.url, "--requests", "300", "--json"]);
     assert_eq!(run.code, Some(0), "{}", run.errors);
@@ -28,17 +28,17 @@ fn a_distribution_from_a_balancer_of_its_own_to_the_files() {
 }
 
 #[test]
-fn what_nobody_reads_is_written_all_the_same() {
+fn closed_output_pipes_do_not_stop_the_run() {
     let balancer = Balancer::start();
-    let run = Running::start(&["distribution", "--url", &balancer.url, "--requests", "90"]).unread();
-    assert_eq!(run.code, Some(0), "what it said was not read");
+    let run = Running::start(&["distribution", "--url", &balancer.url, "--requests", "90"]).close_output();
+    assert_eq!(run.code, Some(0), "the run fails when its output pipes are closed");
     assert!(run.file("report.html").contains("</html>"));
 }
 
 #[test]
 fn an_assertion_sets_the_exit_code() {
     let balancer = Balancer::start();
-    // Ten at a time are too few for a spill: each key is answered by its own replica, the seed makes 35 of 90 the most.
+    // Ten requests in flight never spill: each key goes to its own replica. With this seed the busiest gets 35 of 90.
     let load = ["distribution", "--url", &balancer.url, "--requests", "90", "--connections", "10"];
     let asserted = |assertion: &str| analysis(&[&load[..], &["--assert", assertion]].concat());
     let kept = asserted("distribution.failed=0");
@@ -62,7 +62,7 @@ fn an_assertion_sets_the_exit_code() {
 
 #[test]
 fn a_bad_flag_is_one_line_and_nothing_is_written() {
-    for (args, says) in [
+    for (args, expected) in [
         (["--url", "ftp://x"], "--url"),
         (["--requests", "0"], "--requests"),
         (["--assert", "x"], "expected [EXPERIMENT.]FIGURE"),
@@ -70,19 +70,23 @@ fn a_bad_flag_is_one_line_and_nothing_is_written() {
     ] {
         let run = analysis(&args);
         assert_eq!(run.code, Some(64), "{args:?} {}", run.errors);
-        assert!(run.errors.contains(says) && run.errors.trim_end().lines().count() == 1, "{}", run.errors);
+        assert!(
+            run.errors.contains(expected) && run.errors.trim_end().lines().count() == 1,
+            "{}",
+            run.errors
+        );
         assert_eq!(run.files(), Vec::<String>::new());
     }
 }
 
 #[test]
-fn what_cannot_be_measured_or_written_is_one_line() {
-    let nobody = analysis(&["--url", "http://127.0.0.1:1"]);
-    assert_eq!((nobody.code, nobody.files().len()), (Some(1), 0), "{}", nobody.errors);
+fn an_unreachable_balancer_or_output_is_a_one_line_error() {
+    let unreachable = analysis(&["--url", "http://127.0.0.1:1"]);
+    assert_eq!((unreachable.code, unreachable.files().len()), (Some(1), 0), "{}", unreachable.errors);
     assert!(
-        nobody.errors.starts_with("analysis: http://127.0.0.1:1 cannot be measured: "),
+        unreachable.errors.starts_with("analysis: http://127.0.0.1:1 cannot be measured: "),
         "{}",
-        nobody.errors
+        unreachable.errors
     );
     let unwritable = analysis(&["--out", "/proc/nowhere"]);
     assert_eq!(unwritable.code, Some(1), "{}", unwritable.errors);

@@ -1,4 +1,4 @@
-//! Runs `analysis`, and a balancer for it to measure; both end with the test.
+//! Runs `analysis`, and servers for it to measure; all of them end with the test.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -8,50 +8,50 @@ use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 
-/// How long a run may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// Time limit of a run on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// A run that ended.
+/// A finished run of `analysis`.
 pub struct Run {
-    /// Its exit code.
+    /// Exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// Its standard output.
+    /// Text on standard output.
     pub printed: String,
-    /// Its standard error.
+    /// Text on standard error.
     pub errors: String,
     out: tempfile::TempDir,
 }
 
-/// A balancer to measure; its replicas are started by way of the executable of `analysis`.
+/// An embedded balancer whose replicas run in the executable of `analysis`.
 pub struct Balancer {
-    /// Where it listens.
+    /// URL of the traffic listener.
     pub url: String,
-    /// Where its admin listener is.
+    /// URL of the admin listener.
     pub admin: String,
     _embedded: lb::app::Embedded,
 }
 
-/// A server that answers `/home`, and is no balancer.
-pub struct Lone {
-    /// Where it listens.
+/// A single server that answers `/home` and is not a balancer.
+pub struct LoneServer {
+    /// URL of the server.
     pub url: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A run that has not ended.
+/// A run that is in progress.
 pub struct Running {
     child: Child,
     out: tempfile::TempDir,
 }
 
-/// Runs it to its end, with `--out` into a directory of its own unless the arguments say where.
+/// Runs `analysis` to its end, with `--out` set to a temporary directory unless the arguments set it.
 pub fn analysis(args: &[&str]) -> Run {
     Running::start(args).end()
 }
 
 impl Running {
-    /// Starts it as [`analysis`] does.
+    /// Starts `analysis`, as [`analysis`] does.
     pub fn start(args: &[&str]) -> Self {
         let out = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_analysis"));
@@ -62,15 +62,15 @@ impl Running {
         Self { child: command.spawn().unwrap(), out }
     }
 
-    /// Ctrl-C.
+    /// Sends SIGINT and waits for the end.
     pub fn interrupt(self) -> Run {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         self.end()
     }
 
-    /// `| head`: nobody reads what it prints.
-    pub fn unread(mut self) -> Run {
+    /// Closes the output pipes, as `| head` does, and waits for the end.
+    pub fn close_output(mut self) -> Run {
         drop((self.child.stdout.take(), self.child.stderr.take()));
         self.end()
     }
@@ -87,7 +87,7 @@ fn wait(child: Child) -> std::process::Output {
     let pid = rustix::process::Pid::from_child(&child);
     let (ended, end) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
-        if end.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if end.recv_timeout(TIMEOUT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     });
@@ -95,17 +95,17 @@ fn wait(child: Child) -> std::process::Output {
     let output = child.wait_with_output().unwrap();
     drop(ended);
     watch.join().unwrap();
-    assert!(start.elapsed() < PATIENCE, "analysis does not end: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(start.elapsed() < TIMEOUT, "analysis does not end: {}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
 impl Run {
-    /// A file that it wrote.
+    /// The content of a file in the output directory.
     pub fn file(&self, name: &str) -> String {
         std::fs::read_to_string(self.out.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The names of the files that it wrote.
+    /// The names of the files in the output directory.
     pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.out.path()).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -113,12 +113,12 @@ impl Run {
 }
 
 impl Balancer {
-    /// Three built-in replicas, on free ports.
+    /// Starts a balancer with three built-in replicas on free ports.
     pub fn start() -> Self {
         Self::with(lb::config::Config::default())
     }
 
-    /// With all of this but the addresses.
+    /// Starts a balancer with this configuration, on free ports.
     pub fn with(config: lb::config::Config) -> Self {
         let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let config = lb::config::Config { listen: free, admin_listen: Some(free), ..config };
@@ -131,16 +131,16 @@ impl Balancer {
         }
     }
 
-    /// What /rep lists.
+    /// Names of the replicas, from /rep.
     pub fn replicas(&self) -> Vec<String> {
         serde_json::from_value(get(&self.url, "/rep")["message"]["replicas"].clone()).unwrap()
     }
 
-    /// Waits for a state of the fleet, as /api/state shows it.
+    /// Polls /api/state until the condition holds.
     pub fn until(&self, reached: impl Fn(&serde_json::Value) -> bool) {
         let start = Instant::now();
         while !reached(&get(&self.admin, "/api/state")) {
-            assert!(start.elapsed() < PATIENCE, "the fleet does not come to this state");
+            assert!(start.elapsed() < TIMEOUT, "the fleet does not reach the expected state");
         }
     }
 }
@@ -153,8 +153,8 @@ fn get(url: &str, path: &str) -> serde_json::Value {
     serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
-impl Lone {
-    /// The built-in replica, on a free port.
+impl LoneServer {
+    /// Starts the built-in replica on a free port.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -168,7 +168,7 @@ impl Lone {
     }
 }
 
-impl Drop for Lone {
+impl Drop for LoneServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         let _ = self.thread.take().map(JoinHandle::join);

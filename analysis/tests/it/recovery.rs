@@ -1,9 +1,9 @@
-//! Experiment A-3: replicas die and hang, and afterwards the fleet is as it was found.
+//! Experiment A-3: replicas are killed and stopped, and the fleet is restored afterwards.
 
-use crate::program::{Balancer, Lone, Running, analysis};
+use crate::program::{Balancer, LoneServer, Running, analysis};
 
 #[test]
-fn kills_and_a_hang_and_the_fleet_as_it_was() {
+fn kills_and_a_hang_are_measured_and_the_fleet_is_restored() {
     let balancer = Balancer::start();
     let before = balancer.replicas();
     let run = analysis(&[
@@ -41,7 +41,7 @@ fn kills_and_a_hang_and_the_fleet_as_it_was() {
 }
 
 #[test]
-fn broken_off_after_a_kill_it_leaves_the_fleet_as_it_was() {
+fn an_interrupt_after_a_kill_restores_the_fleet() {
     let balancer = Balancer::start();
     let before = balancer.replicas();
     let args = ["recovery", "--url", &balancer.url, "--admin", &balancer.admin, "--rate", "50"];
@@ -54,21 +54,23 @@ fn broken_off_after_a_kill_it_leaves_the_fleet_as_it_was() {
 }
 
 #[test]
-fn what_cannot_be_killed_is_skipped_with_a_reason() {
+fn an_unidentified_replica_is_not_killed_and_the_reason_is_given() {
     // No admin listener, and no container.
     let balancer = Balancer::start();
     let run = analysis(&["recovery", "--url", &balancer.url]);
     assert_eq!(run.code, Some(0), "{}", run.errors);
     assert!(run.printed.contains("All of 18 requests"), "{}", run.printed);
     assert!(
-        run.printed.contains("Skipped the kills: which process or container is server1? --admin URL tells")
+        run.printed.contains(
+            "Skipped the kills: the process or container of server1 is not known without --admin URL"
+        )
     );
     // No balancer at all.
-    let server = Lone::start();
+    let server = LoneServer::start();
     let run = analysis(&["recovery", "--url", &server.url, "--assert", "endpoints_wrong=0"]);
     assert_eq!(run.code, Some(0), "{}", run.errors);
     assert!(run.printed.contains("All of 3 requests"), "{}", run.printed);
-    assert!(run.printed.contains("Skipped: /rep, /add and /rm are not asked: "), "{}", run.printed);
+    assert!(run.printed.contains("Skipped: /rep, /add and /rm are not checked: "), "{}", run.printed);
     assert!(run.printed.contains("Skipped the kills: /rep answers 400"), "{}", run.printed);
     assert!(!run.files().iter().any(|name| name.ends_with(".png")));
 }

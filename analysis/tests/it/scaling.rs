@@ -1,9 +1,9 @@
-//! A-2 against live balancers, and against servers that cannot be scaled.
+//! Experiment A-2 on embedded balancers, and on servers that cannot be scaled.
 
 use lb::config::{Config, RuntimeConfig};
 use serde_json::Value;
 
-use crate::program::{Balancer, Lone, Run, Running, analysis};
+use crate::program::{Balancer, LoneServer, Run, Running, analysis};
 
 const NAMES: [&str; 3] = ["server1", "server2", "server3"];
 
@@ -18,9 +18,9 @@ fn column(found: &Value, table: &str, name: &str) -> Vec<f64> {
 }
 
 #[test]
-fn from_two_to_six_and_back() {
+fn from_two_to_six_replicas_and_back() {
     let balancer = Balancer::start();
-    // Two at a time are too few for a spill or a stall: each key is answered by its own replica.
+    // Two requests in flight never cause a spill or a stall: each key goes to its own replica.
     let few = ["--requests", "600", "--connections", "2"];
     let args = [&["scaling", "--url", &balancer.url, "--json"][..], &few].concat();
     let by_reply = experiment(&analysis(&args));
@@ -30,7 +30,7 @@ fn from_two_to_six_and_back() {
     let up = ["2 → 3", "3 → 4", "4 → 5", "5 → 6", "6 → 5", "5 → 4", "4 → 3", "3 → 2"];
     let steps = by_reply["tables"]["scaling-moves"].as_array().unwrap();
     assert!(steps.iter().map(|step| step["replicas"].as_str().unwrap()).eq(up), "{steps:?}");
-    // The same seats have the same keys on the way down; a joining replica takes about what it should.
+    // The same seats have the same keys on the way down; a joining replica takes about its ideal share.
     let moved = column(&by_reply, "scaling-moves", "keys moved");
     assert!(moved[..4].iter().eq(moved[4..].iter().rev()), "{moved:?}");
     assert!(
@@ -38,18 +38,18 @@ fn from_two_to_six_and_back() {
     );
     assert_eq!(balancer.replicas(), NAMES);
 
-    let asked = [&args[..], &["--admin", &balancer.admin]].concat();
-    let by_admin = experiment(&analysis(&asked));
+    let with_admin = [&args[..], &["--admin", &balancer.admin]].concat();
+    let by_admin = experiment(&analysis(&with_admin));
     assert_eq!(by_admin["tables"]["scaling-moves"], by_reply["tables"]["scaling-moves"]);
     assert!(by_admin["text"].to_string().contains("/api/explain"));
 }
 
 #[test]
-fn ctrl_c_leaves_the_fleet_as_it_was_found() {
+fn ctrl_c_restores_the_fleet() {
     let seats = |state: &Value| state["seats"].as_array().unwrap().len();
     let others = |state: &Value| state["others"].as_array().unwrap().len();
     let smallest = move |state: &Value| seats(state) == 2;
-    // An /add is under way: what it starts is not yet listed, so the fleet looks as it was found.
+    // During an /add the new replica is not listed yet, so /rep alone would look restored.
     let adding = move |state: &Value| {
         seats(state) == 3 && state["others"].as_array().unwrap().iter().any(|one| one["phase"] == "starting")
     };
@@ -66,16 +66,16 @@ fn ctrl_c_leaves_the_fleet_as_it_was_found() {
 }
 
 #[test]
-fn keys_that_move_by_themselves_are_told_apart() {
+fn keys_that_move_without_a_change_are_reported() {
     let balancer = Balancer::with(Config { key: "random".parse().unwrap(), ..Config::default() });
     let args = ["scaling", "--url", &balancer.url, "--requests", "200", "--json"];
-    assert!(experiment(&analysis(&args))["text"].to_string().contains("with nothing changed"));
-    let asked = [&args[..], &["--admin", &balancer.admin]].concat();
-    assert!(!experiment(&analysis(&asked))["text"].to_string().contains("with nothing changed"));
+    assert!(experiment(&analysis(&args))["text"].to_string().contains("unchanged fleet"));
+    let with_admin = [&args[..], &["--admin", &balancer.admin]].concat();
+    assert!(!experiment(&analysis(&with_admin))["text"].to_string().contains("unchanged fleet"));
 }
 
 #[test]
-fn a_limit_ends_the_climb() {
+fn a_replica_limit_ends_the_growth() {
     let balancer = Balancer::with(Config { max_replicas: 4, ..Config::default() });
     let found = experiment(&analysis(&["scaling", "--url", &balancer.url, "--requests", "200", "--json"]));
     assert_eq!(column(&found, "scaling", "N"), [2.0, 3.0, 4.0]);
@@ -87,12 +87,12 @@ fn a_limit_ends_the_climb() {
 }
 
 #[test]
-fn what_cannot_be_scaled_is_skipped_with_the_reason() {
+fn a_fleet_that_cannot_be_scaled_is_skipped_with_the_reason() {
     let replicas = Balancer::start();
     let upstream = replicas.url.trim_start_matches("http://").parse().unwrap();
     let runtime = RuntimeConfig::Static { upstreams: vec![upstream] };
     let fixed = Balancer::with(Config { runtime, replicas: 1, max_replicas: 1, ..Config::default() });
-    let lone = Lone::start();
+    let lone = LoneServer::start();
     let run = analysis(&["scaling", "--url", &lone.url, "--requests", "100"]);
     assert_eq!(run.code, Some(0), "{}", run.errors);
     assert!(run.printed.contains("/rep answers 400"), "{}", run.printed);

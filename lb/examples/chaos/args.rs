@@ -1,4 +1,4 @@
-//! The command line.
+//! Command-line flags.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -10,43 +10,43 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::fault::Fault;
 use crate::load::Load;
 
-/// Loads a balancer of three replicas at a steady rate while one of them turns bad, and counts who notices.
+/// Loads a balancer of three replicas at a steady rate while one of them becomes faulty, and counts failed requests.
 #[derive(Debug, Parser)]
 #[command(name = "chaos", version)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Only this fault (may be repeated) [default: all]
+    /// Run only this fault (may be repeated) [default: all]
     #[arg(long = "fault", value_name = "NAME", value_enum)]
     pub only: Vec<Fault>,
-    /// Requests a second, sent when their time has come, whatever has become of the others
+    /// Requests per second, each sent when it is due, regardless of earlier replies
     #[arg(long, default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub rate: u32,
-    /// How long each fault is measured
+    /// Duration of the measurement of each fault
     #[arg(long, default_value = "8", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
-    /// When the replica turns bad
+    /// Time after which the replica becomes faulty
     #[arg(long, value_name = "TIME", default_value = "2500ms")]
     pub after: humantime::Duration,
-    /// How much of the load is POST, with a small body that the replica checks; the rest is GET
+    /// Share of POST requests, with a small body that the replica checks; the rest is GET
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = clap::value_parser!(u8).range(..=100))]
     pub posts: u8,
-    /// Bytes of each reply: pseudo-random, different for each request, compared by the client
+    /// Bytes of each reply body: pseudo-random, different for each request, compared by the client
     #[arg(long, value_name = "BYTES", default_value = "16384", value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub size: u32,
-    /// Requests in flight; one that has to wait for its turn counts from when it was due
+    /// Largest number of requests in flight; the time of a request that is sent late starts when it was due
     #[arg(long, value_name = "N", default_value = "2000", value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub in_flight: u32,
-    /// The same seed makes the same requests
+    /// Seed of the requests
     #[arg(long, default_value = "1")]
     pub seed: u64,
-    /// The balancer's `--head-timeout`
+    /// `--head-timeout` of the balancer
     #[arg(long, value_name = "TIME", default_value = "1s")]
     pub head_timeout: humantime::Duration,
-    /// The balancer to run [default: the one that was built beside this]
+    /// The balancer to run [default: the one built beside this executable]
     #[arg(long, value_name = "FILE")]
     pub lb: Option<PathBuf>,
-    /// JSON instead of a table
+    /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
     /// Exit with 1 if a target is missed
@@ -62,13 +62,13 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// What the balancer runs: a replica on $PORT that turns bad when told to
+    /// Serve as a replica on $PORT, which becomes faulty on request; started by the balancer
     #[command(hide = true)]
     Replica,
 }
 
 impl Args {
-    /// What no single flag can tell.
+    /// Checks flags that depend on each other.
     pub fn checked(self) -> Result<Self, clap::Error> {
         if *self.after >= self.duration() {
             let message = format!("--after {} must be less than --seconds {}", self.after, self.seconds);
@@ -77,17 +77,17 @@ impl Args {
         Ok(self)
     }
 
-    /// The faults to try, in order.
+    /// The faults to run, in order.
     pub fn faults(&self) -> Vec<Fault> {
         if self.only.is_empty() { Fault::ALL.to_vec() } else { self.only.clone() }
     }
 
-    /// How many requests a fault gets.
+    /// Number of requests per fault.
     pub fn requests(&self) -> usize {
         self.rate as usize * self.seconds as usize
     }
 
-    /// What is sent.
+    /// The load of each fault.
     pub fn load(&self) -> Load {
         Load {
             rate: self.rate,
@@ -99,15 +99,15 @@ impl Args {
         }
     }
 
-    /// The balancer's executable. Under cargo it is brought up to date first: a stale one would be measured
-    /// without a word.
+    /// Path of the balancer's executable. Under cargo it is built first, because a stale one would be measured
+    /// unnoticed.
     pub async fn lb(&self) -> Result<PathBuf, String> {
         if let Some(lb) = &self.lb {
             return Ok(lb.clone());
         }
-        let own = std::env::current_exe().map_err(|error| format!("this executable is unknown: {error}"))?;
+        let own = std::env::current_exe().map_err(|error| format!("cannot find this executable: {error}"))?;
         let directory = own.parent().and_then(|examples| examples.parent());
-        let directory = directory.ok_or("this executable has no directory: say --lb FILE")?;
+        let directory = directory.ok_or("cannot find the directory of this executable: use --lb FILE")?;
         if let (Some(cargo), Some(target)) = (std::env::var_os("CARGO"), directory.parent()) {
             let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
             let mut build = tokio::process::Command::new(cargo);

@@ -1,4 +1,4 @@
-//! A balancer of three such replicas, as its own process.
+//! A balancer with three faulty-on-request replicas, as a separate process.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use crate::PATIENCE;
+use crate::CONTROL_TIMEOUT;
 use crate::args::Args;
 use crate::client::Connection;
 
-/// How many lines of a balancer's log are kept to explain its end.
+/// Number of lines of the balancer's log that are kept for an error message.
 const LAST_LINES: usize = 5;
 
-/// A running balancer. It ends with this value, and its replicas with it.
+/// A running balancer. It is killed on drop, and its replicas end with it.
 pub struct Balancer {
     pub traffic: SocketAddr,
     admin: SocketAddr,
     child: Child,
 }
 
-/// One of its replicas.
+/// One replica of the balancer.
 pub struct Replica {
     pub name: String,
     pub pid: Pid,
@@ -40,13 +40,13 @@ struct Log {
 }
 
 impl Balancer {
-    /// Starts it, and waits until all replicas are ready.
+    /// Starts the balancer and waits until all replicas are ready.
     pub async fn start(lb: &Path, args: &Args) -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
-        let quoted = shlex::try_quote(own.to_str().ok_or("the path of this executable is no UTF-8")?);
+        let quoted = shlex::try_quote(own.to_str().ok_or("the path of this executable is not UTF-8")?);
         let replica = format!("{} replica", quoted.map_err(|error| error.to_string())?);
         let files = getrlimit(Resource::Nofile).current.map_or("unlimited".into(), |files| files.to_string());
-        // See `lb::child`: becomes the balancer, and dies with us.
+        // `lb::child` replaces this executable by the balancer, and ends it with this process.
         let mut command = Command::new(&own);
         command.args(["__exec", &std::process::id().to_string(), &files]).arg(lb);
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--replicas", "3"]);
@@ -82,26 +82,26 @@ impl Balancer {
         seats.iter().map(replica).collect::<Option<_>>().ok_or_else(|| format!("not all ready: {state}"))
     }
 
-    /// Adds a replica; resolves when it gets traffic.
+    /// Adds a replica; returns when it gets traffic.
     pub async fn add(&self, name: &str) -> Result<(), String> {
         call(self.traffic, "POST", "/add", &names(name)).await.map(drop)
     }
 
-    /// Removes a replica; resolves when it gets no more traffic.
+    /// Removes a replica; returns when it gets no more traffic.
     pub async fn remove(&self, name: &str) -> Result<(), String> {
         call(self.traffic, "DELETE", "/rm", &names(name)).await.map(drop)
     }
 
-    /// Ends it in order, or else.
+    /// Stops the balancer with SIGTERM; an error if it does not end successfully in time.
     pub async fn stop(mut self) -> Result<(), String> {
         let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        let pid = pid.ok_or("the balancer has ended by itself")?;
+        let pid = pid.ok_or("the balancer has already ended")?;
         kill_process(pid, Signal::TERM)
             .map_err(|error| format!("the balancer cannot be signalled: {error}"))?;
-        match timeout(PATIENCE, self.child.wait()).await {
+        match timeout(CONTROL_TIMEOUT, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(format!("the balancer ended badly: {status}")),
-            Ok(Err(error)) => Err(format!("the balancer is lost: {error}")),
+            Ok(Ok(status)) => Err(format!("the balancer failed: {status}")),
+            Ok(Err(error)) => Err(format!("cannot wait for the balancer: {error}")),
             Err(_) => Err("the balancer does not end".into()),
         }
     }
@@ -115,13 +115,13 @@ impl Log {
                     return Ok(line);
                 }
             }
-            Err("ended")
+            Err("has ended")
         };
-        let found = timeout(PATIENCE, found).await.unwrap_or(Err("is not ready"));
-        found.map_err(|what| format!("the balancer {what}:\n{}", self.last.make_contiguous().join("\n")))
+        let found = timeout(CONTROL_TIMEOUT, found).await.unwrap_or(Err("is not ready in time"));
+        found.map_err(|state| format!("the balancer {state}:\n{}", self.last.make_contiguous().join("\n")))
     }
 
-    /// A full pipe would stop the balancer.
+    /// Reads the log to its end: a full pipe would block the balancer.
     async fn drain(mut self) {
         while self.next().await.is_some() {}
     }
@@ -139,16 +139,16 @@ impl Log {
     }
 }
 
-/// A request that must be answered 200; its JSON.
+/// Sends a request that must be answered with 200; returns the JSON of the reply.
 pub async fn call(to: SocketAddr, method: &str, path: &str, body: &str) -> Result<Value, String> {
     let length = body.len();
     let request =
         format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}");
-    let asked = async {
+    let exchange = async {
         let mut connection = Connection::open(to).await.map_err(|error| error.to_string())?;
-        connection.ask(request.as_bytes()).await.map_err(|broken| broken.how.to_owned())
+        connection.send(request.as_bytes()).await.map_err(|bad| bad.reason.to_owned())
     };
-    let reply = timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("no answer".into()));
+    let reply = timeout(CONTROL_TIMEOUT, exchange).await.unwrap_or_else(|_| Err("no answer".into()));
     let reply = reply.map_err(|error| format!("{method} {path}: {error}"))?;
     if reply.status != 200 {
         return Err(format!("{method} {path}: {} {}", reply.status, String::from_utf8_lossy(&reply.body)));

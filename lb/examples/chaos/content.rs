@@ -1,7 +1,7 @@
-//! Bodies that follow from an id: whoever knows the id can check every byte.
+//! Bodies derived from an id, so that the receiver can check every byte.
 
-/// The bytes of a request's small body.
-pub const REQUEST: usize = 64;
+/// Length of a request body in bytes.
+pub const REQUEST_BYTES: usize = 64;
 
 /// The body of a reply to the request with this id.
 pub fn reply(id: u64, size: usize) -> Vec<u8> {
@@ -10,7 +10,7 @@ pub fn reply(id: u64, size: usize) -> Vec<u8> {
 
 /// The body of a POST with this id.
 pub fn request(id: u64) -> Vec<u8> {
-    bytes(!id, REQUEST)
+    bytes(!id, REQUEST_BYTES)
 }
 
 fn bytes(seed: u64, size: usize) -> Vec<u8> {
@@ -24,9 +24,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_fixes_its_bodies_and_no_others() {
+    fn bodies_depend_on_the_id_and_the_direction() {
         assert_eq!(reply(7, 100), reply(7, 100));
         assert_ne!(reply(7, 100), reply(8, 100));
-        assert_ne!(request(7), reply(7, REQUEST));
+        assert_ne!(request(7), reply(7, REQUEST_BYTES));
     }
 }

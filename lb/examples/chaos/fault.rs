@@ -1,26 +1,26 @@
-//! What can become of a replica, and what is expected of the balancer then.
+//! Faults of a replica, and the results expected of the balancer.
 
 use std::fmt;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-/// A way to turn bad. Only `kill` and `stop` show in the heartbeats.
+/// A fault of one replica. Only `kill` and `stop` affect its heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
     /// kill -9
     Kill,
-    /// SIGSTOP: the kernel goes on to accept connections, nobody answers
+    /// SIGSTOP: the kernel still accepts connections, but no request is answered
     Stop,
-    /// Half of a reply's body, then a reset
+    /// Half of a reply body, then a connection reset
     Reset,
-    /// Half of a reply's body, then a clean close
+    /// Half of a reply body, then a clean close
     Truncate,
-    /// Bytes that are no HTTP instead of a reply
+    /// Bytes that are not HTTP instead of a reply
     Garbage,
-    /// Every reply two seconds late
+    /// Every reply is two seconds late
     Slow,
-    /// Requests are read and never answered
+    /// Requests are read and not answered
     Silent,
     /// Every reply is a 500
     Error,
@@ -28,17 +28,17 @@ pub enum Fault {
     Rolling,
 }
 
-/// What is expected with the default settings.
+/// Limits expected with the default settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// So many requests may fail.
+    /// Largest number of failed requests.
     pub failed: usize,
-    /// So long may the 99th percentile take.
+    /// Largest 99th percentile of the times; `None` without a limit.
     pub p99: Option<Duration>,
 }
 
 impl Fault {
-    /// All, in the order of a run.
+    /// All faults, in the order of a run.
     pub const ALL: [Self; 9] = [
         Self::Kill,
         Self::Stop,
@@ -51,7 +51,7 @@ impl Fault {
         Self::Rolling,
     ];
 
-    /// As good as the best of four other balancers, measured in the same way, or better.
+    /// The limits: at least as good as the best of four other balancers, measured in the same way.
     pub fn target(self) -> Target {
         let (failed, p99) = match self {
             Self::Kill => (0, Some(5)),

@@ -1,4 +1,4 @@
-//! An open loop: every request is sent when it is due, however slow the replies are, and counts from then.
+//! An open loop: every request is sent when it is due, regardless of earlier replies, and its time starts then.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -14,31 +14,30 @@ use crate::client::Connection;
 use crate::content;
 use crate::outcome::{Failure, Outcome};
 
-/// How long a client waits for the whole reply.
+/// Time limit of a complete reply.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is sent.
+/// Parameters of the load.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// Requests a second.
+    /// Requests per second.
     pub rate: u32,
     pub requests: usize,
-    /// Per cent.
+    /// Share of POST requests in percent.
     pub posts: u8,
-    /// Of a reply's body, in bytes.
+    /// Length of a reply body in bytes.
     pub size: usize,
     pub in_flight: usize,
     pub seed: u64,
 }
 
-/// The connections between requests; the one used last first, as HTTP clients have it.
+/// Pool of idle connections; the most recently used one is taken first, as HTTP clients do.
 struct Clients {
     to: SocketAddr,
     size: usize,
     idle: RefCell<Vec<Connection>>,
 }
 
-/// One request.
 #[derive(Clone, Copy)]
 struct Request {
     id: u64,
@@ -46,7 +45,7 @@ struct Request {
 }
 
 impl Load {
-    /// Sends it all; `progress` learns how many replies have come.
+    /// Sends all requests; `progress` is called with the number of completed ones.
     pub async fn run(self, to: SocketAddr, progress: impl Fn(usize)) -> Vec<Outcome> {
         let mut rng = fastrand::Rng::with_seed(self.seed);
         let clients = Rc::new(Clients { to, size: self.size, idle: RefCell::default() });
@@ -54,7 +53,7 @@ impl Load {
         let (mut due, mut running, mut outcomes) = (self.clock(), JoinSet::new(), Vec::new());
         loop {
             tokio::select! {
-                // The permit is part of the wait: what is not sent yet stays in the clock's queue.
+                // The permit is part of the wait, so that requests not sent yet stay in the clock's queue.
                 next = async { (free.clone().acquire_owned().await, due.recv().await) } => {
                     let (permit, Some(at)) = next else { break };
                     let request = Request { id: rng.u64(..), post: rng.u8(..100) < self.posts };
@@ -78,16 +77,17 @@ impl Load {
         outcomes
     }
 
-    /// Says when each request is due, at that time. A thread of its own: tokio's timers are a millisecond coarse.
+    /// Sends the due time of each request when it is due. It is a thread, because tokio's timers have a resolution of
+    /// a millisecond.
     fn clock(&self) -> mpsc::UnboundedReceiver<Instant> {
-        let (tell, due) = mpsc::unbounded_channel();
+        let (sender, due) = mpsc::unbounded_channel();
         let (rate, requests) = (self.rate, self.requests);
         std::thread::spawn(move || {
             let start = Instant::now();
             for n in 0..requests {
                 let at = start + Duration::from_secs_f64(n as f64 / f64::from(rate));
                 std::thread::sleep(at.saturating_duration_since(Instant::now()));
-                if tell.send(at).is_err() {
+                if sender.send(at).is_err() {
                     break; // interrupted
                 }
             }
@@ -98,20 +98,20 @@ impl Load {
 
 impl Clients {
     async fn send(&self, request: Request) -> Result<(), Failure> {
-        let failure = |who: Option<String>, how: &str| {
-            Err(Failure { who: who.unwrap_or_else(|| "lb".into()), how: how.into() })
+        let failure = |origin: Option<String>, reason: &str| {
+            Err(Failure { origin: origin.unwrap_or_else(|| "lb".into()), reason: reason.into() })
         };
         let exchange = async {
             let kept = self.idle.borrow_mut().pop();
-            let mut connection = match kept.filter(Connection::is_quiet) {
+            let mut connection = match kept.filter(Connection::is_reusable) {
                 Some(kept) => kept,
                 None => match Connection::open(self.to).await {
                     Ok(opened) => opened,
                     Err(error) => return failure(None, &error.kind().to_string()),
                 },
             };
-            match connection.ask(&request.bytes(self.size)).await {
-                Err(broken) => failure(broken.served_by, broken.how),
+            match connection.send(&request.bytes(self.size)).await {
+                Err(bad) => failure(bad.served_by, bad.reason),
                 Ok(reply) => {
                     if reply.keep {
                         self.idle.borrow_mut().push(connection);

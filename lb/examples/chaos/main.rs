@@ -1,7 +1,7 @@
-//! The chaos run: a steady load on a real balancer while one of its three replicas turns bad, fault by fault.
+//! Chaos run: a steady load on a real balancer while one of its three replicas becomes faulty, once per fault.
 //!
-//! This executable is also what the balancer runs as its replicas (`chaos replica`): raw sockets, so that one can
-//! misbehave on its data path while its heartbeat stays good.
+//! The balancer runs this executable as its replicas (`chaos replica`): they use raw sockets, so that their replies can
+//! be faulty while their heartbeats stay good.
 
 mod args;
 mod balancer;
@@ -12,7 +12,7 @@ mod load;
 mod outcome;
 mod replica;
 mod report;
-mod strike;
+mod trigger;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -30,12 +30,12 @@ use outcome::Summary;
 const BAD_FLAGS: u8 = 64;
 
 fn main() -> ExitCode {
-    // The balancer is started through this, so that it dies with us (and its replicas with it), whatever happens.
+    // The balancer is started through this launcher, so that it and its replicas always end with this process.
     lb::child::dispatch();
     let args = match Args::try_parse().and_then(Args::checked) {
         Ok(args) => args,
         Err(error) => {
-            // Nobody may listen any more.
+            // The reader of the pipe may be gone.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { BAD_FLAGS } else { 0 });
         }
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// One balancer for each fault. Succeeds if all targets are met, or nobody asked (`--check`).
+/// Starts one balancer per fault. With `--check` the exit code is 1 if a target is missed.
 async fn run(args: &Args) -> Result<ExitCode, String> {
     let lb = args.lb().await?;
     if !args.json {
@@ -61,12 +61,12 @@ async fn run(args: &Args) -> Result<ExitCode, String> {
     for fault in args.faults() {
         let balancer = Balancer::start(&lb, args).await?;
         let progress = |n| progress(fault, n, args.requests());
-        let (outcomes, struck) = tokio::join!(
+        let (outcomes, triggered) = tokio::join!(
             args.load().run(balancer.traffic, progress),
-            strike::later(fault, &balancer, args.after.into()),
+            trigger::trigger(fault, &balancer, args.after.into()),
         );
-        // No figure for a fault that did not happen.
-        struck.map_err(|error| format!("{fault}: {error}"))?;
+        // A fault that did not happen must not produce figures.
+        triggered.map_err(|error| format!("{fault}: {error}"))?;
         let summary = Summary::of(fault, &outcomes);
         balancer.stop().await?;
         if !args.json {
@@ -81,7 +81,7 @@ async fn run(args: &Args) -> Result<ExitCode, String> {
     Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What was started ends with the future that holds it.
+/// Runs until the end or a signal; dropping the future stops everything that it started.
 async fn until_interrupted(run: impl Future<Output = Result<ExitCode, String>>) -> Result<ExitCode, String> {
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
@@ -91,7 +91,7 @@ async fn until_interrupted(run: impl Future<Output = Result<ExitCode, String>>) 
     }
 }
 
-/// One line that is written over, where somebody looks.
+/// Shows the progress on a terminal, in one line that is overwritten.
 fn progress(fault: Fault, done: usize, all: usize) {
     const EVERY: usize = 250;
     let mut stderr = std::io::stderr();
@@ -101,5 +101,5 @@ fn progress(fault: Fault, done: usize, all: usize) {
     }
 }
 
-/// How long anything but the load may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Time limit of everything except the load.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(40);

@@ -1,44 +1,44 @@
-//! What became of the requests: each alone, and all of a fault together.
+//! Results of the requests: of each, and the summary of a fault.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::fault::Fault;
 
-/// One request.
+/// Result of one request.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// From when it was due to its last byte, or to its failure.
+    /// Time from when it was due to its last byte or its failure.
     pub took: Duration,
-    /// The whole reply was right, or what was not.
+    /// Whether the reply was complete and correct.
     pub result: Result<(), Failure>,
 }
 
-/// Why a reply was not the right one.
+/// Reason why a reply is not the correct one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
-    /// Whose reply it was: a replica by its name, else the balancer.
-    pub who: String,
-    /// A status, or what happened to the reply.
-    pub how: String,
+    /// Origin of the reply: name of a replica, or `lb`.
+    pub origin: String,
+    /// Status of the reply, or the error in it.
+    pub reason: String,
 }
 
-/// All requests of a fault.
+/// Summary of all requests of a fault.
 #[derive(Debug)]
 pub struct Summary {
     pub fault: Fault,
     pub requests: usize,
     pub failed: usize,
-    /// Of all requests, failed ones too.
+    /// Times of all requests, failed ones included.
     pub p50: Duration,
     pub p99: Duration,
     pub max: Duration,
-    /// The most frequent first.
+    /// Failures with their counts, the most frequent first.
     pub failures: Vec<(Failure, usize)>,
 }
 
 impl Summary {
-    /// Adds them up.
+    /// Summarizes the outcomes.
     pub fn of(fault: Fault, outcomes: &[Outcome]) -> Self {
         let mut times: Vec<_> = outcomes.iter().map(|outcome| outcome.took).collect();
         times.sort_unstable();
@@ -59,14 +59,14 @@ impl Summary {
         }
     }
 
-    /// Whether it is as good as it should be.
+    /// Whether the limits of the fault are met.
     pub fn meets_target(&self) -> bool {
         let target = self.fault.target();
         self.failed <= target.failed && target.p99.is_none_or(|p99| self.p99 <= p99)
     }
 }
 
-/// The nearest rank; zero if there is nothing.
+/// Percentile by nearest rank; zero without values.
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_nearest_ranks() {
+    fn percentiles_follow_the_nearest_rank() {
         let times: Vec<_> = (1..=200).map(Duration::from_millis).collect();
         let ms = |percent| percentile(&times, percent).as_millis();
         assert_eq!((ms(50), ms(99), ms(100)), (100, 198, 200));
@@ -86,8 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_counted_by_who_and_how() {
-        let failure = |who: &str, how: &str| Failure { who: who.into(), how: how.into() };
+    fn failures_are_counted_by_origin_and_reason() {
+        let failure = |origin: &str, reason: &str| Failure { origin: origin.into(), reason: reason.into() };
         let outcome = |result| Outcome { took: Duration::from_millis(1), result };
         let outcomes: Vec<_> =
             [Ok(()), Err(failure("a", "500")), Err(failure("lb", "502")), Err(failure("lb", "502"))]

@@ -1,4 +1,4 @@
-//! The figures as a table of less than 100 columns, and as JSON.
+//! The results as a table of at most 99 columns, and as JSON.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,12 +10,12 @@ use crate::args::Args;
 use crate::load::TIMEOUT;
 use crate::outcome::{Failure, Summary};
 
-/// The widest line, in columns.
+/// Longest line in columns.
 const WIDTH: usize = 99;
-/// Where the last column begins.
+/// Column at which the failures begin.
 const FAILURES: usize = 57;
 
-/// What was measured, and the head of the table.
+/// The settings of the run, and the head of the table.
 pub fn settings(args: &Args, lb: &Path) -> String {
     let mut text = String::new();
     for (name, value) in pairs(args, lb) {
@@ -24,13 +24,13 @@ pub fn settings(args: &Args, lb: &Path) -> String {
     let [failed, p50, p99, max] = ["failed", "p50 ms", "p99 ms", "max ms"];
     let _ = writeln!(
         text,
-        "\n{:<9} {failed:>6} {p50:>7} {p99:>8} {max:>8}  {:<11}  who failed, and how",
+        "\n{:<9} {failed:>6} {p50:>7} {p99:>8} {max:>8}  {:<11}  failures: origin and reason",
         "fault", "target"
     );
     text
 }
 
-/// A fault's line, and more if many things went wrong.
+/// The row of a fault; it continues on further lines if the failures do not fit.
 pub fn row(summary: &Summary) -> String {
     let target = summary.fault.target();
     let p99 = target.p99.map_or(String::new(), |p99| format!(", {}", p99.as_millis()));
@@ -45,8 +45,8 @@ pub fn row(summary: &Summary) -> String {
         format!("≤ {}{p99}", target.failed),
     );
     let mut column = FAILURES;
-    for (n, (Failure { who, how }, count)) in summary.failures.iter().enumerate() {
-        let item = format!("{}{who}: {how} ×{count}", if n > 0 { ", " } else { "" });
+    for (n, (Failure { origin, reason }, count)) in summary.failures.iter().enumerate() {
+        let item = format!("{}{origin}: {reason} ×{count}", if n > 0 { ", " } else { "" });
         if column + item.chars().count() > WIDTH {
             let _ = write!(text, "\n{:FAILURES$}", "");
             column = FAILURES;
@@ -57,7 +57,7 @@ pub fn row(summary: &Summary) -> String {
     format!("{}\n", text.trim_end())
 }
 
-/// All of it.
+/// Settings and results as JSON.
 pub fn json(args: &Args, lb: &Path, summaries: &[Summary]) -> Value {
     let settings: serde_json::Map<_, _> =
         pairs(args, lb).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
@@ -70,7 +70,7 @@ fn fault(summary: &Summary) -> Value {
     let failures = summary
         .failures
         .iter()
-        .map(|(failure, count)| json!({ "who": failure.who, "how": failure.how, "count": count }));
+        .map(|(failure, count)| json!({ "who": failure.origin, "how": failure.reason, "count": count }));
     json!({
         "fault": summary.fault.to_string(),
         "requests": summary.requests,
@@ -89,10 +89,10 @@ fn pairs(args: &Args, lb: &Path) -> Vec<(&'static str, String)> {
     let flags = format!("--head-timeout {} {}", args.head_timeout, args.flags.join(" "));
     vec![
         ("balancer", format!("{} {}", lb.display(), flags.trim_end())),
-        ("fleet", "3 replicas; server2 turns bad, its heartbeat stays good (but: kill, stop)".into()),
+        ("fleet", "3 replicas; server2 becomes faulty, its heartbeats stay good (except kill, stop)".into()),
         ("load", format!("{} requests/s for {} s, {} % POST", args.rate, args.seconds, args.posts)),
-        ("bodies", format!("{} bytes a reply, every byte compared", args.size)),
-        ("client", format!("at most {} in flight, gives up after {TIMEOUT:?}", args.in_flight)),
+        ("bodies", format!("{} bytes per reply, every byte compared", args.size)),
+        ("client", format!("at most {} in flight, timeout {TIMEOUT:?}", args.in_flight)),
         ("turns bad", format!("after {}", args.after)),
         ("times", "from when a request was due to its last byte or its failure; all requests".into()),
         ("seed", args.seed.to_string()),
@@ -111,14 +111,14 @@ mod tests {
     use crate::outcome::Outcome;
 
     #[test]
-    fn a_row_fits_whatever_went_wrong() {
+    fn a_row_with_many_failures_fits_the_width() {
         let outcome = |n: usize| Outcome {
             took: Duration::from_millis(9999),
-            result: Err(Failure { who: format!("server{n}"), how: "bytes nobody asked for".into() }),
+            result: Err(Failure { origin: format!("server{n}"), reason: "no reply before the end".into() }),
         };
         let outcomes: Vec<_> = (0..7).map(outcome).collect();
         let row = row(&Summary::of(Fault::Truncate, &outcomes));
         assert!(row.lines().all(|line| line.chars().count() <= WIDTH), "{row}");
-        assert!((0..7).all(|n| row.contains(&format!("server{n}: bytes"))), "{row}");
+        assert!((0..7).all(|n| row.contains(&format!("server{n}: no reply"))), "{row}");
     }
 }

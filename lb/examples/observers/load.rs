@@ -1,4 +1,4 @@
-//! A closed loop: each connection sends its next request when the reply is there.
+//! A closed loop: each connection sends its next request when the reply has arrived.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -9,14 +9,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// Who is asked, by how many connections at once.
+/// Target address, and number of connections.
 pub struct Load {
     pub to: SocketAddr,
     pub connections: usize,
 }
 
 impl Load {
-    /// Requests a second, all answered with 200; any other answer is an error.
+    /// Runs for `time` and returns the requests per second. Any status but 200 is an error.
     pub async fn run(&self, time: Duration) -> Result<f64, String> {
         let (start, done) = (Instant::now(), Rc::new(Cell::new(0_u64)));
         let mut running = JoinSet::new();
@@ -45,7 +45,7 @@ impl Load {
     }
 }
 
-/// Reads one whole reply.
+/// Reads one complete reply.
 async fn reply(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
     buffer.clear();
     loop {

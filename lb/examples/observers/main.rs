@@ -1,5 +1,5 @@
-//! What it costs to look: throughput while an open dashboard, a scrape each second and a follower of the events watch
-//! the balancer, against throughput while nobody does. Both in turn, many times, in one run.
+//! Cost of observation: throughput while an open dashboard, a scrape every second and a subscriber of the events watch
+//! the balancer, compared with throughput without them. Both are measured in turn, many times, in one run.
 
 mod load;
 mod watch;
@@ -15,28 +15,28 @@ use tokio::task::LocalSet;
 
 use load::Load;
 
-/// Measures what observers cost the traffic.
+/// Measures the cost of observers for the traffic.
 #[derive(Parser)]
 #[command(name = "observers", max_term_width = 100)]
 struct Args {
-    /// Rounds; in each the balancer is watched once and left alone once, in random order
+    /// Rounds; each measures once with and once without observers, in random order
     #[arg(long, default_value_t = 20)]
     rounds: u32,
     /// Length of each half of a round, in milliseconds
     #[arg(long, default_value_t = 2000)]
     half_ms: u64,
-    /// Connections
+    /// Number of connections
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Print JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Exit with 1 if watching costs more than this, in percent of throughput
+    /// Exit with 1 if observation costs more than this, in percent of throughput
     #[arg(long, value_name = "PERCENT")]
     check: Option<f64>,
 }
 
-/// Requests a second in the two halves of a round.
+/// Requests per second in the two halves of a round.
 struct Round {
     alone: f64,
     watched: f64,
@@ -64,7 +64,7 @@ async fn measure(args: &Args) -> Result<Vec<Round>, String> {
     let admin = balancer.admin.ok_or("the admin listener is off")?;
     let load = Load { to: balancer.traffic, connections: args.connections };
     let half = Duration::from_millis(args.half_ms);
-    load.run(half).await?; // warm
+    load.run(half).await?; // warm-up
     let mut rounds = Vec::new();
     for n in 1..=args.rounds {
         let mut round = Round { alone: 0.0, watched: 0.0 };
@@ -82,7 +82,7 @@ async fn measure(args: &Args) -> Result<Vec<Round>, String> {
     Ok(rounds)
 }
 
-/// The observers end with the half, whatever came of it; that they saw something is part of the result.
+/// Measures with observers. It fails if one of them received nothing, because then nothing was observed.
 async fn watched_run(load: &Load, admin: SocketAddr, half: Duration) -> Result<f64, String> {
     let watchers = watch::start(admin);
     let throughput = load.run(half).await?;
@@ -103,7 +103,7 @@ fn config() -> Result<Config, String> {
 fn report(args: &Args, rounds: &[Round]) -> ExitCode {
     let alone = median(rounds.iter().map(|round| round.alone));
     let watched = median(rounds.iter().map(|round| round.watched));
-    // Of pairs: what slows the machine down for a while slows both halves.
+    // The median of pairs, because a slow phase of the machine affects both halves of a round.
     let cost = median(rounds.iter().map(|round| 100.0 * (1.0 - round.watched / round.alone)));
     if args.json {
         let json = serde_json::json!({

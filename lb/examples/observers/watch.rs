@@ -1,4 +1,4 @@
-//! Who looks: the dashboard's stream, a follower of the events, a scrape each second.
+//! Observers: the stream of the dashboard, a subscriber of the events, a scrape every second.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -9,16 +9,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// The watchers at work.
+/// Observers that run until they are dropped.
 pub struct Watchers {
     tasks: JoinSet<std::io::Result<()>>,
-    /// Bytes that each has seen.
-    seen: Vec<(&'static str, Rc<Cell<usize>>)>,
+    /// Bytes that each observer has received, by its name.
+    received: Vec<(&'static str, Rc<Cell<usize>>)>,
 }
 
-/// Starts them all.
+/// Starts all observers.
 pub fn start(admin: SocketAddr) -> Watchers {
-    let mut watchers = Watchers { tasks: JoinSet::new(), seen: Vec::new() };
+    let mut watchers = Watchers { tasks: JoinSet::new(), received: Vec::new() };
     watchers.add("dashboard", admin, "/api/events?traffic=1", None);
     watchers.add("follower", admin, "/api/events", None);
     watchers.add("scrape", admin, "/metrics", Some(Duration::from_secs(1)));
@@ -26,10 +26,10 @@ pub fn start(admin: SocketAddr) -> Watchers {
 }
 
 impl Watchers {
-    /// Each reads what it asked for; with `again` it asks anew after that time.
-    fn add(&mut self, who: &'static str, admin: SocketAddr, path: &'static str, again: Option<Duration>) {
-        let seen = Rc::new(Cell::new(0));
-        self.seen.push((who, seen.clone()));
+    /// Adds an observer that reads the reply to `path`, and repeats the request after `again` if that is set.
+    fn add(&mut self, name: &'static str, admin: SocketAddr, path: &'static str, again: Option<Duration>) {
+        let received = Rc::new(Cell::new(0));
+        self.received.push((name, received.clone()));
         self.tasks.spawn_local(async move {
             loop {
                 let mut stream = TcpStream::connect(admin).await?;
@@ -39,10 +39,10 @@ impl Watchers {
                 let mut buffer = vec![0; 65_536];
                 loop {
                     let read = stream.read(&mut buffer).await?;
-                    if seen.get() == 0 && !buffer.starts_with(b"HTTP/1.1 200") {
+                    if received.get() == 0 && !buffer.starts_with(b"HTTP/1.1 200") {
                         return Err(std::io::Error::other("not answered with 200"));
                     }
-                    seen.update(|seen| seen + read);
+                    received.update(|received| received + read);
                     if read == 0 {
                         break;
                     }
@@ -52,10 +52,10 @@ impl Watchers {
         });
     }
 
-    /// Ends them; an error if one of them saw nothing: then nothing was measured.
+    /// Stops all observers; an error if one of them received nothing.
     pub fn end(self) -> Result<(), String> {
-        match self.seen.iter().find(|(_, seen)| seen.get() == 0) {
-            Some((who, _)) => Err(format!("the {who} saw nothing")),
+        match self.received.iter().find(|(_, received)| received.get() == 0) {
+            Some((name, _)) => Err(format!("the {name} received nothing")),
             None => Ok(()),
         }
     }

@@ -1,26 +1,26 @@
-//! Bounded load: how much of what is in flight one replica may have, so that a hot key does not sink its replica.
+//! Bounded load: limits the requests in flight per replica, so that a hot key does not overload its replica.
 
-/// `--bounded-load` and its floor, for one router.
+/// `--bounded-load` and `--bounded-load-floor`, for one router.
 ///
-/// A request may go to a replica if with it the replica has no more in flight than its fair share times `load`, or than
-/// `floor`. What that makes of p routers together: a replica of weight w has at most `load`·T·w/W + floor + p in flight,
-/// T being all that is in flight and W the weight of all replicas that may be chosen.
+/// A replica may get another request if afterwards it has no more in flight than its fair share times `load`, or than
+/// `floor`. For p routers together this means: a replica of weight w has at most `load`·T·w/W + floor + p requests in
+/// flight, where T is the number of all requests in flight and W the weight of all replicas that may be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// The factor, in per mille: at least 1,000.
+    /// Factor in per mille, at least 1,000.
     pub load: u32,
-    /// Requests in flight to one replica that are never too many: light traffic never spills.
+    /// Number of requests in flight per replica that is always allowed, so that light traffic never spills.
     pub floor: usize,
 }
 
 impl Bound {
-    /// `--bounded-load-floor` is for all routers together; each gets its part.
+    /// The bound of one of `routers` routers, which share the floor.
     pub fn new(load: u32, floor: usize, routers: usize) -> Self {
         Self { load, floor: floor.div_ceil(routers.max(1)) }
     }
 
-    /// The most that a replica may have in flight once the next request is assigned. `in_flight`: of the router, with
-    /// that request; `weight`: the replica's, of `total` over all that may be chosen.
+    /// The largest number of requests in flight that a replica may have including the next one. `in_flight` is the
+    /// number of the router including that request; `weight` is that of the replica, of a `total` over all candidates.
     pub fn limit(&self, in_flight: usize, weight: u64, total: u64) -> usize {
         let share = u128::from(self.load) * in_flight as u128 * u128::from(weight);
         let fair = share.div_ceil(1000 * u128::from(total.max(1)));
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_floor_and_the_share() {
+    fn the_limit_is_the_fair_share_or_the_floor() {
         let bound = Bound::new(1250, 16, 2);
         assert_eq!(bound.floor, 8);
         assert_eq!(bound.limit(1, 100, 300), 8);
@@ -45,7 +45,7 @@ mod tests {
     }
 
     proptest! {
-        /// Requests come for slots of any skew and end in any order; each takes the first of its walk that has room.
+        /// Requests arrive for slots of any skew and end in any order; each takes the first replica with room.
         #[test]
         fn there_is_always_room_and_the_bound_always_holds(
             weights in prop::collection::vec(1u64..=1000, 1..12),
@@ -68,7 +68,7 @@ mod tests {
                 let limit = |replica: usize| bound.limit(in_flight.len() + 1, weights[replica], total);
                 let mut walk = (first..first + weights.len()).map(|at| at % weights.len());
                 let chosen = walk.find(|replica| loads[*replica] < limit(*replica));
-                prop_assert!(chosen.is_some(), "a factor of 1 or more always leaves room");
+                prop_assert!(chosen.is_some(), "a factor of at least 1 always leaves room");
                 let chosen = chosen.unwrap();
                 loads[chosen] += 1;
                 in_flight.push(chosen);

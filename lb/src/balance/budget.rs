@@ -1,16 +1,16 @@
-//! The retry budget: how many attempts beyond the first a router may make.
+//! The retry budget: limits the attempts beyond the first that a router makes.
 
 use std::time::{Duration, Instant};
 
-/// How long what was earned counts: it fades with this time constant.
+/// Time constant with which earned retries decay.
 const MEMORY: Duration = Duration::from_secs(10);
 
-/// Retries a second that nobody has to earn, so that light traffic can retry too.
+/// Retries per second that need not be earned, so that light traffic can retry too.
 const FLOOR: f64 = 10.0;
 
-/// A balance of retries. Every request earns a part of one, every retry costs one, and what is not spent fades, so that
-/// a quiet hour does not pay for a storm: retries are at most `percent` of the requests of the last seconds, plus 10 a
-/// second. The rule of Finagle and Linkerd, with their numbers.
+/// Balance of retries. Every request earns a fraction of a retry, every retry costs one, and the balance decays, so
+/// that a quiet hour does not pay for a retry storm: retries are at most `percent` of the requests of the last seconds,
+/// plus 10 per second. Finagle and Linkerd have the same rule and the same constants.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     per_request: f64,
@@ -19,25 +19,25 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Retries allowed per hundred requests.
+    /// A budget of `percent` retries per hundred requests, with a full floor.
     pub fn new(percent: u32, now: Instant) -> Self {
         Self { per_request: f64::from(percent) / 100.0, balance: FLOOR * MEMORY.as_secs_f64(), at: now }
     }
 
-    /// From now on so many per hundred; what was earned stays.
+    /// Changes the percentage; the balance stays.
     pub fn configure(&mut self, percent: u32) {
         self.per_request = f64::from(percent) / 100.0;
     }
 
-    /// A request earns its part.
+    /// Earns the fraction of a retry for one request.
     pub fn earn(&mut self, now: Instant) {
-        self.fade(now);
+        self.decay(now);
         self.balance += self.per_request;
     }
 
-    /// Pays for one retry; `false`, and nothing changes, if the budget is exhausted.
+    /// Pays for one retry; returns `false` and changes nothing if the budget is exhausted.
     pub fn spend(&mut self, now: Instant) -> bool {
-        self.fade(now);
+        self.decay(now);
         let affordable = self.balance >= 1.0;
         if affordable {
             self.balance -= 1.0;
@@ -45,8 +45,8 @@ impl Budget {
         affordable
     }
 
-    /// Moves the balance towards what the floor alone gives.
-    fn fade(&mut self, now: Instant) {
+    /// Lets the balance decay towards the balance of the floor alone.
+    fn decay(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         let kept = (-elapsed / MEMORY.as_secs_f64()).exp();
         self.balance = self.balance * kept + FLOOR * MEMORY.as_secs_f64() * (1.0 - kept);
@@ -67,11 +67,11 @@ mod tests {
         let burst = (0..1000).filter(|_| budget.spend(now)).count();
         assert_eq!(burst, 100);
         assert!(!budget.spend(now));
-        assert!(budget.spend(now + Duration::from_secs(1)), "the floor fills it again");
+        assert!(budget.spend(now + Duration::from_secs(1)), "the floor refills it");
     }
 
     #[test]
-    fn a_quiet_time_does_not_pay_for_a_storm() {
+    fn a_quiet_time_does_not_pay_for_a_retry_storm() {
         let mut now = Instant::now();
         let mut budget = Budget::new(20, now);
         for _ in 0..60_000 {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn another_percentage_keeps_what_was_earned() {
+    fn a_changed_percentage_keeps_the_balance() {
         let now = Instant::now();
         let mut budget = Budget::new(20, now);
         let spent = |budget: &mut Budget| (0..1000).filter(|_| budget.spend(now)).count();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the traffic: with every request failing, retries stay within the share and the floor.
+        /// Even if every request fails, retries stay within the percentage and the floor, for any traffic.
         #[test]
         fn retries_stay_within_the_share(percent in 0u32..=100, gaps in prop::collection::vec(0u64..20_000, 1..3000)) {
             let start = Instant::now();
@@ -111,8 +111,8 @@ mod tests {
                 }
             }
             let seconds = (now - start).as_secs_f64();
-            let most = gaps.len() as f64 * f64::from(percent) / 100.0 + FLOOR * (MEMORY.as_secs_f64() + seconds);
-            prop_assert!(f64::from(retries) <= most + 1.0, "{retries} of {most}");
+            let limit = gaps.len() as f64 * f64::from(percent) / 100.0 + FLOOR * (MEMORY.as_secs_f64() + seconds);
+            prop_assert!(f64::from(retries) <= limit + 1.0, "{retries} of {limit}");
         }
     }
 }

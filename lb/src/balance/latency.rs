@@ -1,13 +1,13 @@
-//! How long a replica's reply heads take: a moving average that jumps up to every peak and comes down slowly.
+//! Latency of a replica's reply heads: a moving average that rises to every peak at once and decays slowly.
 
 use std::time::{Duration, Instant};
 
-/// The time constant with which a peak is forgotten.
+/// Time constant of the decay after a peak.
 const DECAY: Duration = Duration::from_secs(10);
 /// The share of each reply in the mean: the mean of about the last 16 replies.
 const MEAN_SHARE: f64 = 1.0 / 16.0;
 
-/// Peak EWMA, as in Finagle: sensitive to trouble, cautious to believe that it is over.
+/// Peak EWMA, as in Finagle: it reacts to a slowdown at once, and to a recovery slowly.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Latency {
     seconds: f64,
@@ -18,7 +18,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// A reply head took so long.
+    /// Takes the latency of one reply head into account.
     pub fn observe(&mut self, took: Duration, now: Instant) {
         let took = took.as_secs_f64();
         let kept = self.kept(now);
@@ -27,8 +27,8 @@ impl Latency {
         self.at = Some(now);
     }
 
-    /// Its latency in seconds as of now; `None` if no reply came yet. What is not heard of for long seems fast again,
-    /// so that it is tried again.
+    /// The latency in seconds at `now`; `None` before the first reply. It decays without replies, so that a slow
+    /// replica is tried again.
     pub fn seconds(&self, now: Instant) -> Option<f64> {
         self.at.map(|_| self.seconds * self.kept(now))
     }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_counts_at_once_and_fades() {
+    fn a_peak_counts_at_once_and_decays() {
         let start = Instant::now();
         let ms = Duration::from_millis;
         let mut latency = Latency::default();

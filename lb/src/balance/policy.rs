@@ -1,33 +1,34 @@
-//! Which replica is a request's first choice.
+//! Policies that choose the first choice of a request.
 
-/// `--policy`. Where a retry goes is always the walk's to say.
+/// `--policy`. Retries always follow the walk of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// The key's own replica: the first of the walk.
+    /// The first seat of the key's walk.
     Hash,
-    /// Each in turn, by weight, evenly mixed (nginx's smooth weighted round robin).
+    /// Weighted round robin, interleaved smoothly as in nginx.
     RoundRobin,
-    /// Of two drawn by weight the one with fewer requests in flight for its weight.
+    /// Of two candidates drawn by weight, the one with fewer requests in flight relative to its weight.
     LeastRequests,
-    /// Of two drawn by weight the one whose latency, times the requests in flight, is lower (Finagle's).
+    /// Of two candidates drawn by weight, the one with the lower product of latency and requests in flight, as in
+    /// Finagle.
     PeakEwma,
 }
 
 /// A replica that may be chosen.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
-    /// Its seat's, 1…1,000.
+    /// Weight of its seat, 1 to 1,000.
     pub weight: u32,
-    /// Requests of this router in flight to it.
+    /// Requests in flight from this router.
     pub in_flight: usize,
-    /// Of its reply heads, in seconds; `None` if none came yet.
+    /// Average latency of its reply heads in seconds; `None` before the first reply.
     pub latency: Option<f64>,
-    /// How much its turn is due: kept from one round-robin choice to the next, 0 at first.
+    /// Round-robin credit, kept from one choice to the next; 0 at first.
     pub credit: i64,
 }
 
 impl Policy {
-    /// The name on the command line.
+    /// Name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hash => "hash",
@@ -37,11 +38,11 @@ impl Policy {
         }
     }
 
-    /// The index of the first choice; `None` if there is no candidate, or if the walk decides.
+    /// The index of the chosen candidate; `None` if there are no candidates, or with [`Hash`](Self::Hash).
     pub fn pick(self, candidates: &mut [Candidate], rng: &mut fastrand::Rng) -> Option<usize> {
         match self {
             Self::Hash => None,
-            Self::RoundRobin => in_turn(candidates),
+            Self::RoundRobin => smooth_round_robin(candidates),
             Self::LeastRequests => better_of_two(candidates, rng, Candidate::load),
             Self::PeakEwma => better_of_two(candidates, rng, Candidate::cost),
         }
@@ -49,13 +50,13 @@ impl Policy {
 }
 
 impl Candidate {
-    /// In flight for its weight.
+    /// Requests in flight relative to the weight.
     fn load(&self) -> f64 {
         self.in_flight as f64 / f64::from(self.weight)
     }
 
-    /// Seconds that a further request may take. Nobody knows how fast a new replica is: it gets one request and no
-    /// second until that is answered, if there is another choice.
+    /// Expected seconds of a further request. The latency of a new replica is unknown: it gets one request, and no
+    /// second one until that is answered, if there is another choice.
     fn cost(&self) -> f64 {
         match (self.latency, self.in_flight) {
             (Some(latency), _) => latency * (self.load() * 100.0 + 1.0),
@@ -65,7 +66,7 @@ impl Candidate {
     }
 }
 
-fn in_turn(candidates: &mut [Candidate]) -> Option<usize> {
+fn smooth_round_robin(candidates: &mut [Candidate]) -> Option<usize> {
     let total: i64 = candidates.iter().map(|candidate| i64::from(candidate.weight)).sum();
     for candidate in candidates.iter_mut() {
         candidate.credit += i64::from(candidate.weight);
@@ -85,9 +86,9 @@ fn better_of_two(
     Some(if cost(&candidates[other]) < cost(&candidates[one]) { other } else { one })
 }
 
-/// An index by weight, other than `but`.
-fn draw(candidates: &[Candidate], but: Option<usize>, rng: &mut fastrand::Rng) -> Option<usize> {
-    let open = || candidates.iter().enumerate().filter(|(at, _)| Some(*at) != but);
+/// Draws an index by weight, other than `excluded`; `None` if there is no other.
+fn draw(candidates: &[Candidate], excluded: Option<usize>, rng: &mut fastrand::Rng) -> Option<usize> {
+    let open = || candidates.iter().enumerate().filter(|(at, _)| Some(*at) != excluded);
     let total: u64 = open().map(|(_, candidate)| u64::from(candidate.weight)).sum();
     let mut drawn = (total > 0).then(|| rng.u64(..total))?;
     open().find_map(|(at, candidate)| match drawn.checked_sub(u64::from(candidate.weight)) {
@@ -110,7 +111,7 @@ mod tests {
         weights.iter().map(one).collect()
     }
 
-    /// How often each is chosen when nothing stays in flight.
+    /// How often each candidate is chosen if nothing stays in flight.
     fn shares(policy: Policy, candidates: &mut [Candidate], rounds: usize) -> Vec<usize> {
         let mut rng = fastrand::Rng::with_seed(7);
         let mut shares = vec![0; candidates.len()];
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_to_choose_from() {
+    fn without_candidates_there_is_no_choice() {
         let mut rng = fastrand::Rng::with_seed(1);
         for policy in [Policy::Hash, Policy::RoundRobin, Policy::LeastRequests, Policy::PeakEwma] {
             assert_eq!(policy.pick(&mut [], &mut rng), None);
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn round_robin_mixes_evenly() {
+    fn round_robin_interleaves_by_weight() {
         let mut three = candidates(&[100, 300, 100]);
         let mut rng = fastrand::Rng::new();
         let order: Vec<_> = (0..10).map(|_| Policy::RoundRobin.pick(&mut three, &mut rng).unwrap()).collect();
@@ -137,23 +138,23 @@ mod tests {
     }
 
     #[test]
-    fn the_busy_and_the_slow_are_avoided() {
+    fn busy_and_slow_candidates_are_avoided() {
         let mut three = candidates(&[100, 100, 100]);
         three[1].in_flight = 5;
         let shares_of_load = shares(Policy::LeastRequests, &mut three, 3000);
-        assert_eq!(shares_of_load[1], 0, "it loses against either");
+        assert_eq!(shares_of_load[1], 0, "it loses against either other candidate");
         three.iter_mut().for_each(|one| one.latency = Some(0.001));
         (three[1].in_flight, three[2].latency) = (0, Some(0.1));
         assert_eq!(shares(Policy::PeakEwma, &mut three, 3000)[2], 0);
         three[0].in_flight = 500;
-        assert!(shares(Policy::PeakEwma, &mut three, 3000)[2] > 0, "a long queue is slow too");
+        assert!(shares(Policy::PeakEwma, &mut three, 3000)[2] > 0, "a long queue counts as slow too");
         three[0].latency = None;
-        assert_eq!(shares(Policy::PeakEwma, &mut three, 3000)[0], 0, "unknown, and not answered yet");
+        assert_eq!(shares(Policy::PeakEwma, &mut three, 3000)[0], 0, "latency unknown, and no reply yet");
     }
 
     proptest! {
         #[test]
-        fn weights_are_honoured(weights in prop::collection::vec(1u32..=1000, 1..8)) {
+        fn choices_follow_the_weights(weights in prop::collection::vec(1u32..=1000, 1..8)) {
             let total: usize = weights.iter().map(|weight| *weight as usize).sum();
             let even = shares(Policy::RoundRobin, &mut candidates(&weights), total);
             prop_assert!(even.iter().zip(&weights).all(|(share, weight)| *share == *weight as usize), "{even:?}");

@@ -1,41 +1,42 @@
-//! The most frequent of many: Space-Saving (Metwally, Agrawal and El Abbadi, ICDT 2005).
+//! Space-Saving (Metwally, Agrawal and El Abbadi, ICDT 2005): the most frequent ids of a stream, in bounded memory.
 //!
-//! With m counters, after N offers: a count is never less than the truth, and at most its `error` more; whoever was
-//! offered more than N/m times is there. Who is not there was offered at most [`floor`](SpaceSaving::floor) times.
+//! With m counters and after N offers, a count is never below the true one, and exceeds it by at most its `error`. Each
+//! id offered more than N/m times has a counter. An id without one was offered at most [`floor`](SpaceSaving::floor)
+//! times.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Counts the most frequent with a fixed number of counters; each has a label of its own.
+/// Counts the most frequent ids with a fixed number of counters; each counter has a label.
 #[derive(Clone, Debug)]
 pub struct SpaceSaving<L> {
-    /// Where the counter of each is.
+    /// Index of the counter of each id.
     places: HashMap<u64, usize, BuildHasherDefault<Hashed>>,
     ids: Vec<u64>,
     counters: Vec<Counter<L>>,
     capacity: usize,
     offered: u64,
-    /// The least count, and before which place nobody has it any more: counts only grow.
+    /// The lowest count, and the index before which no counter has it any more, because counts only grow.
     least: (u64, usize),
 }
 
-/// The hash of what is one already.
+/// Identity hasher for ids, which are hashes already.
 #[derive(Clone, Debug, Default)]
 struct Hashed(u64);
 
-/// One of the most frequent.
+/// Counter of one of the most frequent ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter<L> {
-    /// How often it was offered at most.
+    /// Upper bound of the number of offers.
     pub count: u64,
-    /// By how much that may be too many.
+    /// Largest possible excess of `count` over the true number.
     pub error: u64,
-    /// What is known of it.
+    /// Data that the caller attaches to the id.
     pub label: L,
 }
 
 impl<L: Default> SpaceSaving<L> {
-    /// With so many counters, at least one.
+    /// A sketch with this number of counters, at least 1.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         Self {
@@ -48,31 +49,31 @@ impl<L: Default> SpaceSaving<L> {
         }
     }
 
-    /// Counts one more. Who is new takes the counter of the least frequent, and its count as error; `label` then
-    /// writes over the label of that one. `id` is a hash that nobody outside can choose: it is not hashed again.
+    /// Counts one offer. A new id takes over the least frequent counter, with its count as error, and `label` then
+    /// overwrites the label. `id` must be a hash that clients cannot choose, because it is not hashed again.
     pub fn offer(&mut self, id: u64, label: impl FnOnce(&mut L)) {
         self.offered += 1;
         let at = self.places.get(&id).copied().unwrap_or_else(|| self.replace(id, label));
         self.counters[at].count += 1;
     }
 
-    /// All counters, by id, in no order.
+    /// All counters with their ids, in no particular order.
     pub fn counters(&self) -> impl Iterator<Item = (u64, &Counter<L>)> {
         self.ids.iter().copied().zip(&self.counters)
     }
 
-    /// How many offers there were.
+    /// Number of offers.
     pub fn offered(&self) -> u64 {
         self.offered
     }
 
-    /// How often somebody who is not there may have been offered.
+    /// Upper bound of the offers of any id without a counter; 0 while counters are free.
     pub fn floor(&self) -> u64 {
         let full = self.counters.len() == self.capacity;
         self.counters.iter().map(|counter| counter.count).min().filter(|_| full).unwrap_or(0)
     }
 
-    /// Forgets everything.
+    /// Removes all counters and resets the number of offers.
     pub fn clear(&mut self) {
         self.places.clear();
         self.ids.clear();
@@ -97,7 +98,7 @@ impl<L: Default> SpaceSaving<L> {
         at
     }
 
-    /// One of the least frequent; all counters are taken.
+    /// Index of one of the least frequent counters; all counters must be in use.
     fn find_least(&mut self) -> usize {
         loop {
             let (least, from) = self.least;
@@ -124,8 +125,8 @@ impl Hasher for Hashed {
     }
 }
 
-/// All that several sketches know together, with the same bounds: who is not in one of them may have been offered to it
-/// as often as its floor says.
+/// Merges several sketches and keeps their bounds: an id without a counter in one of them may have been offered to that
+/// one as often as its floor.
 pub fn merge<'a, L: Clone + Default + 'a>(
     sketches: impl IntoIterator<Item = &'a SpaceSaving<L>, IntoIter: Clone>,
 ) -> HashMap<u64, Counter<L>> {
@@ -150,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// Offers by which few come often: the smaller, the more often.
+    /// Offers with a skew: small ids are more frequent.
     fn stream() -> impl Strategy<Value = Vec<u64>> {
         prop::collection::vec((0..64u64, 0..64u64).prop_map(|(a, b)| a * b / 16), 0..2000)
     }
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heaviest_of_a_long_tail_are_named_also_after_a_flood_of_new_ones() {
+    fn the_heaviest_ids_of_a_long_tail_survive_a_flood_of_new_ids() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut harmonics = vec![1.0];
         (2..=20_000).for_each(|n| harmonics.push(harmonics[harmonics.len() - 1] + 1.0 / f64::from(n)));
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cleared_is_forgotten() {
+    fn clear_removes_all_counters() {
         let mut sketch = SpaceSaving::new(2);
         (0..5).for_each(|id| sketch.offer(id, |label: &mut u64| *label = id));
         sketch.clear();

@@ -1,33 +1,33 @@
-//! Durations: a log-linear histogram, 16 buckets for each doubling, from 1 µs to 18 minutes.
+//! Histogram of durations: log-linear, 16 buckets per doubling, from 1 µs to 18 minutes.
 
 use std::time::Duration;
 
-/// Buckets of each doubling; a quantile is off by at most a 32nd of itself.
+/// Buckets per doubling; the relative error of a quantile is at most 1/32.
 const STEPS: usize = 1 << STEP_BITS;
 const STEP_BITS: u32 = 4;
-/// Durations of 2^30 µs and more are in the last bucket.
+/// Durations of 2^30 µs and more are counted in the last bucket.
 const DOUBLINGS: u32 = 30;
 
-/// How often which duration was measured; at most 3.5 KB, however many, and nothing as long as there are none.
+/// Counts of durations per bucket; at most 3.5 KB regardless of the number, and no allocation while it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Up to the longest duration.
+    /// Counts per bucket, up to that of the longest duration.
     counts: Vec<u64>,
     sum: Duration,
 }
 
-/// What came to a histogram in some time: bucket and count, none of them 0.
+/// The difference of two states of a histogram: buckets with their counts, none of which is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta(Vec<(usize, u64)>);
 
 impl Histogram {
-    /// One more.
+    /// Counts one duration.
     pub fn record(&mut self, took: Duration) {
         *self.count_mut(bucket(took)) += 1;
         self.sum = self.sum.saturating_add(took);
     }
 
-    /// All of another's too.
+    /// Adds all counts, and the sum, of another histogram.
     pub fn add(&mut self, other: &Self) {
         for (bucket, more) in other.counts.iter().enumerate() {
             *self.count_mut(bucket) += more;
@@ -35,14 +35,14 @@ impl Histogram {
         self.sum = self.sum.saturating_add(other.sum);
     }
 
-    /// All of a delta's too; the sum stays.
+    /// Adds the counts of a delta; the sum is not changed.
     pub fn absorb(&mut self, Delta(delta): &Delta) {
         for (bucket, count) in delta {
             *self.count_mut(*bucket) += count;
         }
     }
 
-    /// What has come since it was like this.
+    /// The counts added since `earlier`, which must be an earlier state of this histogram.
     pub fn since(&self, earlier: &Self) -> Delta {
         let then = earlier.counts.iter().copied().chain(std::iter::repeat(0));
         let counts = self.counts.iter().zip(then).enumerate();
@@ -50,23 +50,23 @@ impl Histogram {
         Delta(more.filter(|(_, count)| *count > 0).collect())
     }
 
-    /// How many there are.
+    /// Number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// All of them together.
+    /// Sum of all durations.
     pub fn sum(&self) -> Duration {
         self.sum
     }
 
-    /// How many took at most 2^`doublings` µs, exactly; `doublings` is below 30.
+    /// Exact number of durations of at most 2^`doublings` µs; `doublings` must be below 30.
     pub fn up_to(&self, doublings: u32) -> u64 {
         let limit = Duration::from_micros(1 << doublings.min(DOUBLINGS - 1));
         self.counts.iter().take(bucket(limit) + 1).sum()
     }
 
-    /// The duration that this part of them, 0…1, does not exceed; `None` if there are none.
+    /// The duration that this part (0–1) of the durations does not exceed; `None` if there are none.
     pub fn quantile(&self, part: f64) -> Option<Duration> {
         let count = self.count();
         let rank = ((count as f64 * part).ceil() as u64).clamp(1, count.max(1));
@@ -87,9 +87,9 @@ impl Histogram {
     }
 }
 
-/// Which bucket a duration is in. Each contains its upper end, so that counts up to it are exact.
+/// The bucket of a duration. A bucket includes its upper end, so that the counts of [`Histogram::up_to`] are exact.
 fn bucket(took: Duration) -> usize {
-    // Not by `as_nanos`: to divide 128 bits costs more than all the rest.
+    // `as_nanos` is avoided: a division of 128 bits costs more than everything else here.
     let part = u64::from(took.subsec_nanos().div_ceil(1000));
     let whole = took.as_secs().min(1 << DOUBLINGS) * 1_000_000;
     let micros = (whole + part).saturating_sub(1).min((1 << DOUBLINGS) - 1);
@@ -98,7 +98,7 @@ fn bucket(took: Duration) -> usize {
     if doubling == 0 { step as usize } else { doubling as usize * STEPS + (step as usize - STEPS) }
 }
 
-/// Where a bucket begins.
+/// Lower end of a bucket.
 fn start(at: usize) -> Duration {
     let (doubling, step) = (at / STEPS, at % STEPS);
     Duration::from_micros(match doubling {
@@ -118,10 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn buckets_follow_each_other_without_a_gap() {
+    fn buckets_are_contiguous() {
         for at in 0..BUCKETS {
             assert_eq!(bucket(start(at) + Duration::from_nanos(1)), at);
-            assert_eq!(bucket(start(at + 1)), at, "the end is inside");
+            assert_eq!(bucket(start(at + 1)), at, "the upper end is included");
             let width = start(at + 1) - start(at);
             assert!(at < STEPS || width <= start(at) / 16, "{at}");
         }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_since_makes_the_later_from_the_earlier() {
+    fn a_delta_leads_from_the_earlier_state_to_the_later() {
         let mut histogram = Histogram::default();
         histogram.record(micros(5));
         let earlier = histogram.clone();

@@ -1,8 +1,8 @@
-//! What is measured of the traffic, pure: counts and durations, and what the latest of them say.
+//! Measurements of the traffic, as pure data: counts and durations, and summaries of the last minute.
 //!
-//! - [`histogram`]: durations, in fixed memory
-//! - [`tally`]: requests by method and status, and what each replica has done
-//! - [`window`]: the last minute, second by second · [`traffic`]: what it says, for people
+//! - [`histogram`]: durations, in bounded memory
+//! - [`tally`]: requests by method and status, and attempts per replica
+//! - [`window`]: the last minute in slices of a second · [`traffic`]: rates and latencies for people
 
 pub mod histogram;
 pub mod tally;

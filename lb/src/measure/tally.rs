@@ -1,4 +1,4 @@
-//! Counts since the start: requests by method and status, attempts by replica.
+//! Counters since the start: requests by method and status, attempts by replica.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -9,95 +9,95 @@ use crate::ring::{Incarnation, Replica, Weight};
 
 use super::histogram::Histogram;
 
-/// The classes of methods. `other` is also the method of what was refused before one was read.
+/// Classes of methods. Requests rejected before their method was read count as `other`.
 pub const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 
-/// The classes of status codes; `none` where the client left before there was a reply.
+/// Classes of status codes; `none` if the client left before there was a reply.
 pub const STATUSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Where 5xx stands.
+/// Index of 5xx in [`STATUSES`].
 const FAILED: usize = 5;
 
-/// Replies, one count for each of [`STATUSES`].
+/// Number of replies for each of [`STATUSES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replies(pub [u64; STATUSES.len()]);
 
-/// What came of the requests of one worker, or of all.
+/// Counters of the requests of one worker, or of all workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Requests that have ended, by each of [`METHODS`].
+    /// Completed requests, for each of [`METHODS`].
     pub requests: [Replies; METHODS.len()],
-    /// Those among them that no replica answered.
+    /// Completed requests that the balancer answered itself; also counted in `requests`.
     pub own: Replies,
-    /// From the request's head to the last byte of its reply; not of tunnels.
+    /// Time from the request head to the last byte of the reply; tunnels are not included.
     pub durations: Histogram,
-    /// Requests sent to a replica that have not ended, repeated ones too.
+    /// Attempts (retries included) that are in progress.
     pub in_flight: u64,
 }
 
-/// What one replica has done.
+/// Counters of one replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplicaTally {
-    /// Requests sent to it, repeated ones too.
+    /// Attempts sent to it, retries included.
     pub attempts: u64,
-    /// Those among them that failed, before the reply's head or behind it.
+    /// Attempts that failed, before or after the reply head.
     pub failures: u64,
-    /// Its replies that went to a client, to the end.
+    /// Replies that were forwarded completely to a client.
     pub replies: Replies,
-    /// From the request to the head of its reply.
+    /// Time from the request to the reply head.
     pub durations: Histogram,
 }
 
-/// A replica that has a seat, or was the last to have it, and what it has done.
+/// Counters of a replica that occupies a seat, or was the last to occupy it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measured {
-    /// Who.
+    /// The replica that was measured.
     pub replica: Replica,
-    /// Its seat's weight.
+    /// Weight of its seat.
     pub weight: Weight,
-    /// Requests in flight to it.
+    /// Attempts in progress.
     pub in_flight: u64,
-    /// Since it came into the ring for the first time.
+    /// Counters since it first joined the ring.
     pub tally: ReplicaTally,
-    /// Whether it is there now: one that was drained by hand may come back, and counts on.
+    /// Whether it is in the ring now. A cordoned replica may return, and then continues its counters.
     pub in_ring: bool,
 }
 
-/// Who has, or had last, which seat.
+/// Counters of the present and of the last replica of each seat, by incarnation.
 pub type Replicas = BTreeMap<Incarnation, Measured>;
 
 impl Replies {
-    /// One more, with this status if it was answered.
+    /// Counts one reply; `None` is a request that got no reply.
     pub fn count(&mut self, status: Option<StatusCode>) {
         let class = status.map_or(0, |status| usize::from(status.as_u16() / 100));
         self.0[class.min(FAILED)] += 1;
     }
 
-    /// All of them.
+    /// Number of all replies.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// Those with 5xx.
+    /// Number of replies with status 5xx.
     pub fn failed(&self) -> u64 {
         self.0[FAILED]
     }
 }
 
 impl Tally {
-    /// Requests that have ended.
+    /// Number of completed requests.
     pub fn total(&self) -> u64 {
         self.requests.iter().map(Replies::total).sum()
     }
 
-    /// Those with 5xx.
+    /// Number of completed requests with status 5xx.
     pub fn failed(&self) -> u64 {
         self.requests.iter().map(Replies::failed).sum()
     }
 }
 
 impl ReplicaTally {
-    /// Attempts that failed, and replies with 5xx.
+    /// Number of failed attempts and of replies with status 5xx.
     pub fn errors(&self) -> u64 {
         self.failures + self.replies.failed()
     }
@@ -131,7 +131,7 @@ impl AddAssign<&ReplicaTally> for ReplicaTally {
     }
 }
 
-/// What another worker measured of the same replicas, too.
+/// Adds the counters that another worker has for the same replicas.
 pub fn merge(replicas: &mut Replicas, other: &[Measured]) {
     for measured in other {
         let incarnation = measured.replica.incarnation;
@@ -146,7 +146,7 @@ pub fn merge(replicas: &mut Replicas, other: &[Measured]) {
     }
 }
 
-/// Where in [`METHODS`] a method stands.
+/// Index of a method in [`METHODS`].
 pub fn method_class(method: &Method) -> usize {
     METHODS.iter().position(|name| *name == method.as_str()).unwrap_or(METHODS.len() - 1)
 }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_bounded() {
+    fn methods_and_statuses_fall_into_fixed_classes() {
         let of = |method: &str| METHODS[method_class(&Method::from_bytes(method.as_bytes()).unwrap())];
         assert_eq!(
             ["GET", "DELETE", "TRACE", "get", "other"].map(of),

@@ -1,4 +1,4 @@
-//! What the last seconds say of the traffic, for people.
+//! Summary of the recent traffic, for people.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,53 +12,53 @@ use crate::ring::{Incarnation, SeatId};
 use super::tally::{Measured, ReplicaTally, Replicas, Tally};
 use super::window::{Slice, Sum, Window};
 
-/// The traffic of the last seconds.
+/// Summary of the traffic of the last seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Traffic {
-    /// Of how many seconds the rates and durations are: 10, or fewer just after the start.
+    /// Number of seconds that rates and latencies cover: 10, or fewer just after the start.
     pub seconds: u64,
-    /// Requests that ended.
+    /// Completed requests per second.
     pub requests_per_second: f64,
-    /// Those among them that ended with 5xx.
+    /// Completed requests with status 5xx, per second.
     pub errors_per_second: f64,
-    /// The median of whole requests in milliseconds; `None` if there were none.
+    /// Median time of a request in milliseconds; `None` if there were none.
     pub p50_ms: Option<f64>,
-    /// What 99 % of them did not exceed.
+    /// 99th percentile of the time of a request in milliseconds; `None` if there were none.
     pub p99_ms: Option<f64>,
-    /// Requests sent to a replica whose reply is not at its end.
+    /// Attempts in progress: sent to a replica, reply not complete.
     pub in_flight: u64,
-    /// The most that a seat got in the last minute against what its weight asks for; 1 is perfect.
+    /// Largest ratio of a seat's requests to its share by weight, over the last minute; 1 is perfect.
     pub peak_to_average: Option<f64>,
     /// The replicas in the ring, in seat order.
     pub replicas: Vec<ReplicaTraffic>,
 }
 
-/// What one replica had of it.
+/// Share of one replica in the recent traffic.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ReplicaTraffic {
-    /// Its seat.
+    /// Seat of the replica.
     pub seat: SeatId,
-    /// Its hostname.
+    /// Hostname of the replica.
     pub name: Name,
-    /// Which start of it.
+    /// Number of this start of the replica.
     pub incarnation: Incarnation,
-    /// Requests that wait for it, or whose reply is not at its end.
+    /// Attempts in progress: sent to it, reply not complete.
     pub in_flight: u64,
-    /// Requests sent to it, repeated ones too.
+    /// Attempts per second, retries included.
     pub requests_per_second: f64,
-    /// Those that failed, or were answered 5xx.
+    /// Attempts per second that failed or were answered with status 5xx.
     pub errors_per_second: f64,
-    /// The median until the head of its reply, in milliseconds; `None` if there was none.
+    /// Median time until its reply head, in milliseconds; `None` if there was none.
     pub p50_ms: Option<f64>,
-    /// What 99 % of them did not exceed.
+    /// 99th percentile of the time until its reply head, in milliseconds; `None` if there was none.
     pub p99_ms: Option<f64>,
-    /// Its part of all requests sent; `None` if there were none.
+    /// Its share (0–1) of all attempts; `None` if there were none.
     pub load_share: Option<f64>,
-    /// Its seat's part of the slots.
+    /// The share (0–1) of the slots that its seat owns.
     pub key_share: Option<f64>,
 }
 
-/// The last minute.
+/// Traffic of the last minute.
 #[derive(Default)]
 pub struct Minute {
     all: Window,
@@ -66,7 +66,7 @@ pub struct Minute {
     replicas: BTreeMap<Incarnation, Recent>,
 }
 
-/// The last minute of one replica.
+/// Traffic of one replica in the last minute.
 struct Recent {
     seat: SeatId,
     window: Window,
@@ -75,7 +75,7 @@ struct Recent {
 }
 
 impl Minute {
-    /// What was counted until now; the last time was `took` ago.
+    /// Adds a slice with the difference between these counters and the previous ones, which were pushed `took` ago.
     pub fn push(&mut self, took: Duration, tally: Tally, replicas: &Replicas) {
         self.all.push(Slice {
             took,
@@ -103,11 +103,11 @@ impl Minute {
         for recent in self.replicas.values_mut() {
             recent.push(took, sent as f64 / f64::from(weight.max(1)));
         }
-        // Those that are gone stay as long as they say something of the minute.
+        // Replicas that are gone stay as long as their window contributes to the minute.
         self.replicas.retain(|_, recent| recent.measured.is_some() || recent.window.minute().0 > 0);
     }
 
-    /// What it says. `slots` are those of each seat.
+    /// The summary; `slots` is the number of slots of each seat.
     pub fn traffic(&self, slots: &BTreeMap<SeatId, usize>) -> Traffic {
         let recent = self.all.recent();
         let sums: Vec<(&Measured, Sum)> = self.replicas.values().filter_map(Recent::sum).collect();
@@ -139,8 +139,8 @@ impl Minute {
         }
     }
 
-    /// Over the seats that are occupied now. Each second counts by the seats of that second, so that a new one does
-    /// not look idle.
+    /// Largest ratio over the seats that are occupied now. Each slice is weighed by the seats of that time, so that a
+    /// new seat does not look idle.
     fn peak_to_average(&self) -> Option<f64> {
         let mut seats: BTreeMap<SeatId, (u64, f64, bool)> = BTreeMap::new();
         for recent in self.replicas.values() {
@@ -154,7 +154,7 @@ impl Minute {
 }
 
 impl Recent {
-    /// Requests since the last time.
+    /// Attempts since the last push.
     fn sent(&self) -> u64 {
         let now = self.measured.as_ref().map_or(0, |measured| measured.tally.attempts);
         now.saturating_sub(self.tally.attempts)
@@ -199,7 +199,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Counters that only grow, as the routers have them.
+    /// Counters that only grow, as routers report them.
     #[derive(Default)]
     struct Counted {
         minute: Minute,
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_missing_where_nothing_was_measured() {
+    fn figures_are_none_where_nothing_was_measured() {
         let mut counted = Counted::default();
         assert_eq!(counted.minute.traffic(&BTreeMap::new()), Traffic::default());
         counted.seat(3, 1, 100);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_of_ten_seconds_and_shares_of_all_that_was_sent() {
+    fn rates_cover_ten_seconds_and_shares_all_attempts() {
         let mut counted = Counted::default();
         counted.seat(1, 1, 100);
         counted.seat(2, 2, 100);
@@ -282,26 +282,26 @@ mod tests {
     }
 
     #[test]
-    fn what_was_drained_and_is_back_counts_on_however_long_it_was_away() {
+    fn a_cordoned_replica_continues_its_counters_when_it_returns() {
         let mut counted = Counted::default();
         counted.seat(1, 1, 100);
         counted.seat(2, 2, 100);
         counted.second(&[(1, 100), (2, 100)]);
-        let stay = |counted: &mut Counted, in_ring| {
+        let set_in_ring = |counted: &mut Counted, in_ring| {
             counted.replicas.get_mut(&Incarnation(1)).unwrap().in_ring = in_ring;
         };
-        stay(&mut counted, false);
+        set_in_ring(&mut counted, false);
         for _ in 0..70 {
             let traffic = counted.second(&[(2, 100)]);
             assert_eq!(traffic.replicas.iter().map(|r| r.incarnation.0).collect::<Vec<_>>(), [2]);
             near(traffic.peak_to_average, 1.0);
         }
-        stay(&mut counted, true);
+        set_in_ring(&mut counted, true);
         assert_eq!(counted.second(&[(1, 20), (2, 20)]).replicas[0].requests_per_second, 2.0);
     }
 
     #[test]
-    fn the_peak_goes_by_weights_and_neither_newcomers_nor_replacements_distort_it() {
+    fn the_peak_follows_weights_and_is_not_distorted_by_new_seats_or_replacements() {
         let mut counted = Counted::default();
         counted.seat(1, 1, 300);
         counted.seat(2, 2, 100);
@@ -315,6 +315,6 @@ mod tests {
         for _ in 0..70 {
             counted.second(&[(1, 1)]);
         }
-        assert_eq!(counted.minute.replicas.len(), 3, "who is gone is forgotten after the minute");
+        assert_eq!(counted.minute.replicas.len(), 3, "replicas that are gone are removed after the minute");
     }
 }

@@ -1,50 +1,50 @@
-//! The last minute of a replica or of all, in slices of about a second.
+//! Sliding window over the last minute of a replica or of all traffic, in slices of about a second.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::histogram::{Delta, Histogram};
 
-/// For how long it is known how even the load was, in slices.
+/// Slices over which the balance of the load is measured.
 pub const MINUTE: usize = 60;
 
-/// For how long rates and durations are told, in slices.
+/// Slices over which rates and latencies are measured.
 pub const RECENT: usize = 10;
 
-/// What happened in about a second.
+/// Measurements of about one second.
 #[derive(Clone, Debug, Default)]
 pub struct Slice {
-    /// How long it was.
+    /// Length of the slice.
     pub took: Duration,
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
-    /// How many of all requests should have come here by weight.
+    /// Number of requests that the weight would have given to this replica.
     pub fair: f64,
-    /// Requests that failed.
+    /// Number of failed requests.
     pub errors: u64,
-    /// How long they took.
+    /// Durations of the requests.
     pub durations: Delta,
 }
 
-/// The latest slices, at most [`MINUTE`]; durations are kept of [`RECENT`].
+/// The latest slices, at most [`MINUTE`]; only the latest [`RECENT`] keep their durations.
 #[derive(Clone, Debug, Default)]
 pub struct Window(VecDeque<Slice>);
 
-/// Some slices together.
+/// Sum of several slices.
 #[derive(Clone, Debug, Default)]
 pub struct Sum {
-    /// How long they were.
+    /// Total length of the slices.
     pub took: Duration,
-    /// Requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Requests that failed.
+    /// Number of failed requests.
     pub errors: u64,
-    /// How long they took.
+    /// Durations of the requests.
     pub durations: Histogram,
 }
 
 impl Window {
-    /// One more slice; the oldest one goes.
+    /// Adds a slice and drops the oldest one beyond [`MINUTE`].
     pub fn push(&mut self, slice: Slice) {
         self.0.push_front(slice);
         self.0.truncate(MINUTE);
@@ -53,7 +53,7 @@ impl Window {
         }
     }
 
-    /// The latest slices.
+    /// Sum of the latest [`RECENT`] slices.
     pub fn recent(&self) -> Sum {
         let mut sum = Sum::default();
         for slice in self.0.iter().take(RECENT) {
@@ -65,14 +65,14 @@ impl Window {
         sum
     }
 
-    /// Requests of the whole minute, and how many there should have been.
+    /// Number of requests in the whole window, and the number that the weights would have given.
     pub fn minute(&self) -> (u64, f64) {
         self.0.iter().fold((0, 0.0), |(requests, fair), slice| (requests + slice.requests, fair + slice.fair))
     }
 }
 
 impl Sum {
-    /// So many of something, a second.
+    /// `count` divided by the total length in seconds; 0 if that is zero.
     pub fn per_second(&self, count: u64) -> f64 {
         if self.took.is_zero() { 0.0 } else { count as f64 / self.took.as_secs_f64() }
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_old_is_forgotten() {
+    fn old_slices_are_dropped() {
         let mut window = Window::default();
         assert_eq!(window.recent().per_second(0), 0.0);
         let mut durations = Histogram::default();

@@ -1,25 +1,26 @@
-//! The slot cap: how many slots more than its share a seat may own.
+//! The slot cap: limits the slots of a seat relative to its share.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{HashPair, RingError};
 
-/// A seat of weight w owns at most ⌈cap · M · w / W⌉ slots, W being the sum of all weights; or there is no cap.
+/// Limits a seat of weight w to ⌈cap · M · w / W⌉ slots, where W is the sum of all weights; or sets no limit.
 ///
-/// With 512 slots × 9 virtual nodes and 2–10 seats 1.10 lowers the mean peak-to-average from 1.38 to 1.10, for 4 % of
-/// the slots (at worst 8 %) that move between seats that stay when one leaves. A full seat keeps the slots nearest to
-/// its virtual nodes (in `rendezvous`, those where it scores highest); the others go to the next seat with room.
+/// With 512 slots × 9 virtual nodes and 2–10 seats 1.10 lowers the mean peak-to-average from 1.38 to 1.10, at the price
+/// of 4 % of the slots (at worst 8 %) that move between seats that stay when one leaves. A full seat keeps the slots
+/// nearest to its virtual nodes (in `rendezvous`, those with its highest scores); the others go to the next seat with
+/// room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotCap(Option<u32>);
 
 impl SlotCap {
-    /// No cap.
+    /// No limit of the slots that a seat may own.
     pub const OFF: Self = Self(None);
-    /// 1.10: no seat has more than a tenth above its share.
+    /// 1.10: no seat owns more than its share plus a tenth.
     pub const DEFAULT: Self = Self(Some(1100));
 
-    /// The cap of a layout that nobody gave one: 1.10, but off with `polynomial`, which is there to show its faults.
+    /// The default of a layout with this pair: 1.10, but off with `polynomial`, which is there to show its faults.
     pub const fn default_for(hash: HashPair) -> Self {
         match hash {
             HashPair::Polynomial => Self::OFF,
@@ -32,7 +33,7 @@ impl SlotCap {
         self.0
     }
 
-    /// How many slots a seat with `weight` of `weights` may own.
+    /// The largest number of slots of a seat with `weight`, of a sum of `weights`.
     pub(super) fn slots(self, slots: u32, weight: u32, weights: u64) -> u32 {
         let cap = self
             .0
@@ -63,7 +64,7 @@ impl FromStr for SlotCap {
     }
 }
 
-/// A decimal with at most three places, in thousandths: exact, because placement knows integers only.
+/// Parses a decimal with at most three places, in thousandths: exact, because placement uses integers only.
 fn per_mille(text: &str) -> Option<u32> {
     let (whole, places) = text.split_once('.').map_or((text, "0"), |(whole, places)| (whole, places));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_read_exactly() {
+    fn decimals_are_parsed_exactly() {
         for (text, cap) in [("1", 1000), ("1.1", 1100), ("1.10", 1100), ("1.005", 1005), ("12.25", 12_250)] {
             assert_eq!(text.parse::<SlotCap>().map(SlotCap::per_mille), Ok(Some(cap)), "{text}");
         }
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn caps_are_read_back() {
+    fn displayed_caps_can_be_parsed() {
         for text in ["off", "1.00", "1.10", "1.125", "1000.00"] {
             assert_eq!(text.parse::<SlotCap>().unwrap().to_string(), text);
         }

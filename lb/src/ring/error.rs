@@ -1,56 +1,56 @@
-//! Everything that can be wrong with a layout, or with a change of the seats.
+//! Errors of layouts, of their values, and of changes of the seats.
 
 use super::layout::{Layout, is_prime};
 use super::{HashPair, SeatId};
 
-/// Why a layout, a value of it, or a change of the ring was refused. Nothing has changed then.
+/// Reasons why a layout, a value of it, or a change of the ring is rejected. A rejected change has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
-    /// No hash pair of that name.
+    /// There is no hash pair of this name.
     #[error("unknown hash pair '{0}': use {list}", list = HashPair::ALL.map(HashPair::name).join(", "))]
     Hash(String),
-    /// No probing of that name.
+    /// There is no probing of this name.
     #[error("unknown probing '{0}': use linear or quadratic")]
     Probing(String),
-    /// Not a decimal from 1 with at most three places, nor `off`.
+    /// The text is neither `off` nor a decimal from 1 to 1000 with at most three places.
     #[error("slot cap '{0}' is not a number from 1.00 to 1000 with at most three decimal places, nor 'off'")]
     SlotCap(String),
     /// The number of slots is out of range.
     #[error("{0} slots: a layout has 1 to 1048576")]
     Slots(u32),
-    /// Quadratic probing over a number of slots that its steps do not reach.
+    /// Quadratic probing does not reach every slot of this number of slots.
     #[error("{0} slots: quadratic probing reaches every slot only if their number is a power of two")]
     Unreachable(u32),
-    /// A table for maglev that is not of prime size.
+    /// The size of a maglev table is not prime.
     #[error("{0} slots: maglev needs a prime number of them, such as {near}", near = primes_near(*.0))]
     NotPrime(u32),
-    /// Not even one seat would fit, or it would have no virtual node.
+    /// A seat would have no virtual node, or more than there are slots.
     #[error("{virtual_nodes} virtual nodes a seat: with {slots} slots it can be 1 to {slots}")]
     VirtualNodes {
-        /// K, as given.
+        /// The rejected number of virtual nodes (K).
         virtual_nodes: u32,
-        /// M.
+        /// Number of slots (M).
         slots: u32,
     },
-    /// The seats have more virtual nodes than there are slots.
+    /// The seats have more virtual nodes together than there are slots.
     #[error("{seats} seats with {virtual_nodes} virtual nodes together do not fit {slots} slots")]
     Full {
-        /// How many seats there would be.
+        /// Number of seats.
         seats: usize,
-        /// Their virtual nodes, weights included.
+        /// Number of their virtual nodes, weights included.
         virtual_nodes: u64,
-        /// M.
+        /// Number of slots (M).
         slots: u32,
     },
-    /// More seats than slots, in a scheme without virtual nodes.
+    /// There are more seats than slots, in a scheme without virtual nodes.
     #[error("{seats} seats do not fit {slots} slots")]
     TooManySeats {
-        /// How many seats there would be.
+        /// Number of seats.
         seats: usize,
-        /// M.
+        /// Number of slots (M).
         slots: u32,
     },
-    /// The seat is on the ring, or named twice in one join.
+    /// The seat is on the ring already, or named twice in one join.
     #[error("seat {0} already exists")]
     SeatExists(SeatId),
     /// The seat is not on the ring.
@@ -59,17 +59,17 @@ pub enum RingError {
     /// Another replica occupies the seat.
     #[error("seat {0} is occupied")]
     Occupied(SeatId),
-    /// A replica was to occupy a seat that is not its own.
+    /// The replica belongs to another seat.
     #[error("a replica of seat {replica} cannot occupy seat {seat}")]
     WrongSeat {
-        /// The seat to occupy.
+        /// The seat that the replica was to occupy.
         seat: SeatId,
-        /// The seat that the replica was started for.
+        /// The seat of the replica.
         replica: SeatId,
     },
 }
 
-/// The nearest primes below and above that a layout can have.
+/// The nearest primes below and above, within the limits of a layout, as text.
 fn primes_near(slots: u32) -> String {
     let below = (1..slots).rev().find(|n| is_prime(*n));
     let above = (slots..=Layout::MAX_SLOTS).find(|n| is_prime(*n));
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_primes_are_those_that_a_layout_can_have() {
+    fn suggested_primes_are_the_nearest_valid_ones() {
         let near = [(1, "2"), (9, "7 or 11"), (65_536, "65521 or 65537"), (1 << 20, "1048573")];
         for (slots, primes) in near {
             let text = RingError::NotPrime(slots).to_string();

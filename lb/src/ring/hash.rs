@@ -1,4 +1,4 @@
-//! Hash pairs: H places a key, Φ a seat's virtual node. A pair is added in this file and nowhere else.
+//! Hash pairs: H places a key, Φ a virtual node of a seat. A new pair is added in this file only.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,20 +9,20 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{RingError, SeatId};
 
-/// A pair of hash functions, H for keys and Φ for virtual nodes; each gives a number that is then taken mod M.
+/// A pair of hash functions, H for keys and Φ for virtual nodes; each returns a number that is then reduced mod M.
 ///
-/// Except with [`Polynomial`](Self::Polynomial), H hashes exactly the key's bytes, and Φ(i, j) the eight bytes
-/// of i and then j, each as a little-endian `u32`.
+/// Except with [`Polynomial`](Self::Polynomial), H hashes the bytes of the key, and Φ(i, j) the eight bytes of i
+/// followed by j, each as a little-endian `u32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HashPair {
-    /// The assignment's: H(i) = i² + 2i + 17, Φ(i, j) = i² + j² + 2j + 25.
+    /// The assignment's functions: H(i) = i² + 2i + 17, Φ(i, j) = i² + j² + 2j + 25.
     ///
-    /// A key of 1 to 19 ASCII digits is that integer; of any other key i is the XXH3 of its bytes (mod 2¹²⁸, which
-    /// only i = 2⁶⁴ − 1 exceeds). H reaches 87 of 512 slots: for lessons, not for production.
+    /// A key of 1 to 19 ASCII digits is that integer; for any other key, i is the XXH3 of its bytes. The result is
+    /// reduced mod 2¹²⁸, which only i = 2⁶⁴ − 1 exceeds. H reaches 87 of 512 slots: not for production.
     Polynomial,
-    /// MD5 (RFC 1321): the digest read as one big-endian number.
+    /// MD5 (RFC 1321): the digest as one big-endian number.
     Md5,
-    /// SHA-256 (FIPS 180-4): the first 16 bytes of the digest read as one big-endian number.
+    /// SHA-256 (FIPS 180-4): the first 16 bytes of the digest as one big-endian number.
     Sha256,
     /// XXH3, 64 bits, seed 0.
     #[default]
@@ -30,10 +30,10 @@ pub enum HashPair {
 }
 
 impl HashPair {
-    /// Every pair.
+    /// All hash pairs.
     pub const ALL: [Self; 4] = [Self::Polynomial, Self::Md5, Self::Sha256, Self::Xxh3];
 
-    /// The name on the command line.
+    /// Name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Polynomial => "polynomial",
@@ -43,7 +43,7 @@ impl HashPair {
         }
     }
 
-    /// H of a key.
+    /// H of a key, before it is reduced mod M.
     pub fn key(self, key: &[u8]) -> u128 {
         match self {
             Self::Polynomial => {
@@ -54,7 +54,7 @@ impl HashPair {
         }
     }
 
-    /// Φ of virtual node `j` = 1, 2, 3 … of a seat.
+    /// Φ of virtual node `j` = 1, 2, 3 … of a seat, before it is reduced mod M.
     pub fn virtual_node(self, seat: SeatId, j: u32) -> u128 {
         match self {
             Self::Polynomial => {
@@ -97,7 +97,7 @@ impl FromStr for HashPair {
     }
 }
 
-/// The integer that 1 to 19 ASCII digits write.
+/// The value of 1 to 19 ASCII digits; `None` for any other key.
 fn integer(key: &[u8]) -> Option<u64> {
     if !(1..=19).contains(&key.len()) {
         return None;
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn polynomials_are_those_of_the_assignment() {
+    fn the_polynomials_match_the_assignment() {
         let h = |key: &str| HashPair::Polynomial.key(key.as_bytes());
         let mod_512 = [("0", 17), ("1", 20), ("2", 25), ("3", 32), ("10", 137), ("100", 489), ("511", 16)];
         let more = [("512", 17), ("100000", 337), ("123456", 145), ("999999", 16)];
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn polynomial_hashes_what_is_no_integer_first() {
+    fn the_polynomial_hashes_other_keys_first() {
         for key in ["", "12a", "-1", "12345678901234567890", "٣"] {
             let i = u128::from(xxh3_64(key.as_bytes()));
             assert_eq!(HashPair::Polynomial.key(key.as_bytes()), i.pow(2) + 2 * i + 17, "{key}");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn published_check_values() {
+    fn hashes_match_published_check_values() {
         let values = [
             (HashPair::Md5, "", 0xd41d_8cd9_8f00_b204_e980_0998_ecf8_427e),
             (HashPair::Md5, "abc", 0x9001_5098_3cd2_4fb0_d696_3f7d_28e1_7f72),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_back() {
+    fn names_can_be_parsed() {
         for pair in HashPair::ALL {
             assert_eq!(pair.to_string().parse(), Ok(pair));
         }

@@ -1,4 +1,4 @@
-//! A layout: the pure function from seats and weights to a slot map.
+//! Layouts: pure functions from seats and weights to a slot map.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,8 +7,8 @@ use super::virtual_nodes::{self, VirtualNodes};
 use super::{HashPair, Probing, RingError, SeatId, Slot, SlotCap, SlotMap, Weight};
 use super::{maglev, rendezvous};
 
-/// How the slots are laid out over the seats. Equal layouts give equal slot maps for equal seats and weights,
-/// whatever happened before, in every process.
+/// Parameters of the function from seats and weights to a slot map. Equal layouts give equal slot maps for equal seats
+/// and weights, in every process and regardless of earlier states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     scheme: Scheme,
@@ -16,46 +16,46 @@ pub struct Layout {
     hash: HashPair,
 }
 
-/// The rule by which seats come to own slots, with what only this rule needs.
+/// The rule that assigns slots to seats, with the parameters that are specific to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// Virtual nodes on a circle of slots (Karger et al., STOC 1997): a slot belongs to the nearest one clockwise.
     Ring {
-        /// K, the virtual nodes of a seat of weight 100.
+        /// K, the number of virtual nodes of a seat of weight 100.
         virtual_nodes: u32,
-        /// Where a virtual node goes whose slot is taken.
+        /// Order of the slots to try when the slot of a virtual node is taken.
         probing: Probing,
-        /// How many slots a seat may own.
+        /// Limit of the slots that a seat may own.
         slot_cap: SlotCap,
     },
-    /// Each slot to the seat that scores highest there (Thaler and Ravishankar 1998): no needless move.
+    /// Each slot belongs to the seat with the highest score for it (Thaler and Ravishankar 1998): no needless moves.
     ///
-    /// Without cap the peak-to-average is that of chance, 1 + e_N·√(N/M), e_N being the expected maximum of N
+    /// Without a cap the peak-to-average is that of chance, 1 + e_N·√(N/M), where e_N is the expected maximum of N
     /// standard normals: with 65,537 slots 1.01 for 3 seats and 1.10 for 100 (measured: means over 300 seat sets
     /// are at most 0.3 % off; one set of 100 seats has a standard deviation of 1.6 %). The cap cuts what is above
-    /// it, for at most 0.02 % of needless moves.
+    /// it, and causes at most 0.02 % of needless moves.
     Rendezvous {
-        /// How many slots a seat may own.
+        /// Limit of the slots that a seat may own.
         slot_cap: SlotCap,
     },
-    /// Seats take turns at filling a prime table (Eisenbud et al., NSDI 2016): the most even.
+    /// The seats fill a table of prime size in turns (Eisenbud et al., NSDI 2016): the most even scheme.
     ///
-    /// No seat has two slots more than its share. Of 65,537 slots 0.5 % move needlessly when one of up to 100 seats
-    /// leaves (at worst 0.7 %; 0.8 % with random weights).
+    /// Each seat has less than two slots above its share. Of 65,537 slots 0.5 % move needlessly when one of up to 100
+    /// seats leaves (at worst 0.7 %; 0.8 % with random weights).
     Maglev,
 }
 
-/// Where a key lies.
+/// The place of a key in a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// H of the key, before it is taken mod M.
+    /// H of the key, before it is reduced mod M.
     pub number: u128,
-    /// The slot.
+    /// The slot: `number` mod M.
     pub slot: Slot,
 }
 
 impl Scheme {
-    /// The name on the command line.
+    /// Name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ring { .. } => "ring",
@@ -64,7 +64,7 @@ impl Scheme {
         }
     }
 
-    /// The slot cap; off where there is none.
+    /// The slot cap; off for schemes that have none.
     pub const fn slot_cap(self) -> SlotCap {
         match self {
             Self::Ring { slot_cap, .. } | Self::Rendezvous { slot_cap } => slot_cap,
@@ -74,10 +74,14 @@ impl Scheme {
 }
 
 impl Layout {
-    /// The most slots that a layout can have, 2²⁰.
+    /// Largest number of slots of a layout, 2²⁰.
     pub const MAX_SLOTS: u32 = 1 << 20;
 
-    /// The layout, if it can seat anybody.
+    /// Creates a layout.
+    ///
+    /// # Errors
+    /// When the number of slots or of virtual nodes is out of range, quadratic probing does not reach every slot, or
+    /// maglev gets a number of slots that is not prime.
     pub fn new(scheme: Scheme, slots: u32, hash: HashPair) -> Result<Self, RingError> {
         if !(1..=Self::MAX_SLOTS).contains(&slots) {
             return Err(RingError::Slots(slots));
@@ -95,7 +99,7 @@ impl Layout {
         Ok(Self { scheme, slots, hash })
     }
 
-    /// The assignment's ring: 512 slots, 9 virtual nodes, linear probing, the polynomials, no cap.
+    /// The ring of the assignment: 512 slots, 9 virtual nodes, linear probing, the polynomials, no cap.
     pub const fn assignment() -> Self {
         let scheme = Scheme::Ring { virtual_nodes: 9, probing: Probing::Linear, slot_cap: SlotCap::OFF };
         Self { scheme, slots: 512, hash: HashPair::Polynomial }
@@ -112,22 +116,22 @@ impl Layout {
         Self { scheme: Scheme::Maglev, slots: 65_537, hash: HashPair::Xxh3 }
     }
 
-    /// The rule.
+    /// The rule that assigns slots to seats.
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// M, the number of slots.
+    /// Number of slots (M).
     pub const fn slots(&self) -> u32 {
         self.slots
     }
 
-    /// The hash pair.
+    /// The hash functions of keys and virtual nodes.
     pub const fn hash(&self) -> HashPair {
         self.hash
     }
 
-    /// How many seats of weight 100 fit.
+    /// Largest number of seats of weight 100.
     pub const fn max_seats(&self) -> usize {
         match self.scheme {
             Scheme::Ring { virtual_nodes, .. } => (self.slots / virtual_nodes) as usize,
@@ -135,7 +139,7 @@ impl Layout {
         }
     }
 
-    /// How many seats fit, from the first on, if some have these weights and the rest 100.
+    /// Largest n for which the seats 1..=n fit, if some have these weights and the others 100.
     pub fn max_seats_of(&self, weights: &BTreeMap<SeatId, Weight>) -> usize {
         let Scheme::Ring { virtual_nodes: per_seat, .. } = self.scheme else { return self.max_seats() };
         let mut left = self.slots;
@@ -146,19 +150,22 @@ impl Layout {
         nodes.take_while(fits).count()
     }
 
-    /// Where a key lies.
+    /// The number and the slot of a key.
     pub fn position(&self, key: &[u8]) -> Position {
         let number = self.hash.key(key);
         Position { number, slot: Slot((number % u128::from(self.slots)) as u32) }
     }
 
-    /// Which seat owns each slot. [`RingError::Full`] if the seats do not fit.
+    /// The slot map of these seats.
+    ///
+    /// # Errors
+    /// [`RingError::Full`] or [`RingError::TooManySeats`] if the seats do not fit.
     pub fn slot_map(&self, seats: &BTreeMap<SeatId, Weight>) -> Result<SlotMap, RingError> {
         self.check_room(seats)?;
         Ok(self.place(seats))
     }
 
-    /// The slot map of seats that fit.
+    /// The slot map of seats that are known to fit.
     pub(super) fn place(&self, seats: &BTreeMap<SeatId, Weight>) -> SlotMap {
         let owners = match self.scheme {
             Scheme::Ring { virtual_nodes, probing, .. } => {
@@ -172,7 +179,7 @@ impl Layout {
         SlotMap::new(seats.keys().copied().collect(), owners)
     }
 
-    /// Whether the seats fit.
+    /// Checks that the seats fit.
     ///
     /// # Errors
     /// [`RingError::Full`] or [`RingError::TooManySeats`], with the numbers.
@@ -192,7 +199,7 @@ impl Layout {
         Ok(())
     }
 
-    /// How many slots each seat may own.
+    /// Per seat, the largest number of slots that it may own.
     fn rooms(&self, seats: &BTreeMap<SeatId, Weight>) -> Vec<u32> {
         let (cap, weights) =
             (self.scheme.slot_cap(), seats.values().map(|weight| u64::from(weight.get())).sum());
@@ -234,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_layout_is_refused() {
+    fn an_invalid_layout_is_rejected() {
         assert_eq!(ring(0, 1, Probing::Linear), Err(RingError::Slots(0)));
         assert_eq!(ring(1 << 21, 1, Probing::Linear), Err(RingError::Slots(1 << 21)));
         for virtual_nodes in [0, 513] {
@@ -252,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_an_error_that_names_the_numbers() {
+    fn an_error_of_room_names_the_numbers() {
         let seats = |n| (1..=n).filter_map(SeatId::new).map(|seat| (seat, Weight::DEFAULT)).collect();
         let layout = Layout::default();
         assert_eq!(layout.max_seats(), 56);
@@ -269,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_valid_and_say_what_they_are() {
+    fn the_defaults_are_valid_and_have_these_names() {
         let text = "ring slots=512 hash=xxh3 virtual_nodes=9 probing=linear slot_cap=1.10";
         assert_eq!(Layout::default().to_string(), text);
         let text = "ring slots=512 hash=polynomial virtual_nodes=9 probing=linear slot_cap=off";
@@ -283,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_lies_at_its_number_mod_m() {
+    fn a_key_is_at_its_number_mod_m() {
         let position = Layout::assignment().position(b"123456");
         assert_eq!((position.number, position.slot.get()), (15_241_630_865, 145));
     }

@@ -1,27 +1,27 @@
-//! The scheme `maglev`: seats take turns at filling a prime table.
+//! The scheme `maglev`: seats fill a table of prime size in turns.
 
 use std::collections::BTreeMap;
 
 use super::map::NONE;
 use super::{HashPair, SeatId, Weight};
 
-/// The order in which a seat wants the slots: from `next` on, every `skip`-th.
+/// Preference list of a seat: every `skip`-th slot, from `next` on.
 #[derive(Clone, Copy)]
 struct Preference {
     next: u32,
     skip: u32,
     weight: Weight,
-    /// Its next turn comes in the first round whose number times its weight reaches this.
+    /// The seat takes its next turn in the first round t for which t · weight reaches this.
     due: u64,
 }
 
-/// Per slot the index of its owner; `slots` is a prime.
+/// Per slot, the index of the seat that owns it; `slots` must be prime.
 ///
-/// Eisenbud et al., NSDI 2016, listing 1, with offset Φ(i, 1) mod M and skip Φ(i, 2) mod (M − 1) + 1, seats in
-/// ascending order; weights by Envoy's rule: a seat has a turn in round t = 1, 2, 3 … if t · w reaches its target,
-/// which then grows by the greatest weight. So slots follow the weights to within one turn.
+/// Follows Eisenbud et al., NSDI 2016, listing 1, with offset Φ(i, 1) mod M and skip Φ(i, 2) mod (M − 1) + 1, seats in
+/// ascending order. Weights follow Envoy's rule: a seat has a turn in round t = 1, 2, 3 … if t · w reaches its target,
+/// which then grows by the largest weight. The number of slots thus follows the weight to within one turn.
 ///
-/// 65,537 slots take 1.4 ms, for 64 seats and for 1,000.
+/// 65,537 slots take 1.4 ms, with 64 seats and with 1,000.
 pub(super) fn owners(slots: u32, hash: HashPair, seats: &BTreeMap<SeatId, Weight>) -> Vec<u32> {
     let number = |seat, j, m: u32| (hash.virtual_node(seat, j) % u128::from(m)) as u32;
     let preferences = seats.iter().map(|(seat, weight)| Preference {
@@ -79,21 +79,21 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_the_paper() {
+    fn the_table_matches_the_paper() {
         // NSDI 2016, table 1.
         assert_eq!(table(7, &[(3, 4, 1), (0, 2, 1), (3, 1, 1)]), [1, 0, 1, 0, 2, 2, 0]);
         assert_eq!(table(7, &[(3, 4, 1), (3, 1, 1)]), [0, 0, 0, 0, 1, 1, 1]);
     }
 
     #[test]
-    fn the_tables_of_go_maglev() {
+    fn the_tables_match_go_maglev() {
         assert_eq!(table(7, &[(2, 4, 1), (0, 5, 1), (1, 2, 1)]), [1, 2, 0, 2, 0, 1, 0]);
         assert_eq!(table(7, &[(2, 4, 1), (1, 2, 1)]), [0, 1, 0, 1, 0, 1, 0]);
     }
 
     #[test]
-    fn the_tables_of_envoy() {
-        // maglev_lb_test.cc; offsets and skips are its xxh64 of the hosts' names.
+    fn the_tables_match_envoy() {
+        // From maglev_lb_test.cc; offsets and skips are the xxh64 of the host names there.
         let six = [(2, 4, 1), (3, 6, 1), (0, 2, 1), (3, 3, 1), (1, 3, 1), (1, 5, 1)];
         assert_eq!(table(7, &six), [2, 4, 0, 1, 5, 0, 3]);
         let six = [(6, 6, 1), (5, 5, 1), (0, 2, 1), (3, 2, 1), (4, 1, 1), (4, 1, 1)];

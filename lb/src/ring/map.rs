@@ -1,42 +1,42 @@
-//! The slot map: which seat owns each slot.
+//! The slot map: the owner of each slot.
 
 use std::fmt;
 
 use super::SeatId;
 use super::walk::Walk;
 
-/// No seat, among indices of seats.
+/// Marks a slot without a seat, in place of a seat's index.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// One of the M positions of a slot map, from 0.
+/// One of the M positions of a slot map, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = u32, maximum = 1_048_575, example = 42)]
 pub struct Slot(pub(super) u32);
 
-/// Which seat owns each slot. Only [`Layout::slot_map`](super::Layout::slot_map) makes one.
+/// The owner of each slot; created by [`Layout::slot_map`](super::Layout::slot_map).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotMap {
     seats: Box<[SeatId]>,
-    /// Per slot the index of its seat in `seats`; no index is out of range unless there is no seat.
+    /// Per slot, the index of its owner in `seats`; every index is in range unless there are no seats.
     owners: Box<[u32]>,
     owned: Box<[u32]>,
 }
 
 impl Slot {
-    /// The number.
+    /// Number of the slot.
     pub const fn get(self) -> u32 {
         self.0
     }
 
-    /// The number as a position in a table of all slots.
+    /// Number of the slot as an index into a table of all slots.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
 impl SlotMap {
-    /// From the seats in ascending order, and per slot the index of its owner.
+    /// Creates a map from the seats in ascending order, and the index of the owner of each slot.
     pub(super) fn new(seats: Box<[SeatId]>, owners: Vec<u32>) -> Self {
         let mut owned = vec![0; seats.len()].into_boxed_slice();
         for owner in &owners {
@@ -47,13 +47,13 @@ impl SlotMap {
         Self { seats, owners: owners.into(), owned }
     }
 
-    /// The owner of a slot; `None` if there is no seat.
+    /// The owner of a slot; `None` if there are no seats.
     pub fn owner(&self, slot: Slot) -> Option<SeatId> {
         let owner = *self.owners.get(slot.0 as usize)?;
         self.seats.get(owner as usize).copied()
     }
 
-    /// Every slot with its owner, in order; nothing if there is no seat.
+    /// Every slot with its owner, in order; empty if there are no seats.
     pub fn owners(&self) -> impl Iterator<Item = (Slot, SeatId)> {
         (0..)
             .map(Slot)
@@ -61,19 +61,20 @@ impl SlotMap {
             .filter_map(|(slot, owner)| Some((slot, *self.seats.get(*owner as usize)?)))
     }
 
-    /// The owners from slot 0 onward, each with how many slots in a row it has; together all slots. Nobody (`None`)
-    /// owns them if there is no seat.
+    /// The owners from slot 0 on, run-length encoded: owner and number of successive slots. Without seats it is one run
+    /// of all slots with the owner `None`.
     pub fn runs(&self) -> Vec<(Option<SeatId>, u32)> {
         let runs = self.owners.chunk_by(|one, next| one == next);
         runs.map(|run| (self.seats.get(run[0] as usize).copied(), run.len() as u32)).collect()
     }
 
-    /// The seats in ascending order, each with the number of slots that it owns.
+    /// The seats in ascending order, each with its number of slots.
     pub fn seats(&self) -> impl ExactSizeIterator<Item = (SeatId, u32)> {
         self.seats.iter().copied().zip(self.owned.iter().copied())
     }
 
-    /// Every seat once: those met from `slot` onward, own slot first, then the seats without a slot, ascending.
+    /// The walk from `slot`: every seat once, in the order in which it is met clockwise, the owner of `slot` first;
+    /// seats without a slot follow in ascending order.
     pub fn walk(&self, slot: Slot) -> impl Iterator<Item = SeatId> {
         self.walk_indices(slot).map(|index| self.seat(index))
     }
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_the_owners_in_order() {
+    fn runs_encode_the_owners_in_order() {
         let map = |seats: &[u32], owners: &[u32]| {
             SlotMap::new(seats.iter().map(|n| seat(*n)).collect(), owners.to_vec())
         };

@@ -1,11 +1,11 @@
-//! The ring: pure placement of keys on seats, without tasks, sockets or a clock.
+//! The ring: pure functions that place keys on seats, without tasks, sockets or a clock.
 //!
 //! # Layout
 //! - [`seat`](SeatId): seats, weights, replicas
-//! - [`hash`](HashPair), [`Probing`], [`SlotCap`], [`Layout`]: how seats and weights become a slot map
-//! - [`SlotMap`]: which seat owns each slot; its walk: where a key goes first, second, third …
-//! - [`Ring`]: the seats, their occupants and the epoch, as the ring actor owns them
-//! - [`Plan`]: what a change of the seats would do to the keys
+//! - [`hash`](HashPair), [`Probing`], [`SlotCap`], [`Layout`]: the function from seats and weights to a slot map
+//! - [`SlotMap`]: the owner of each slot, and the walk from a slot: first, second, third choice of a key
+//! - [`Ring`]: the seats, their occupants and the epoch, as the ring actor holds them
+//! - [`Plan`]: the effect of a change of the seats on the keys
 
 mod cap;
 mod error;

@@ -1,4 +1,4 @@
-//! A plan: what a change of the seats would do to the keys, before it is made.
+//! Plans: the effect of a change of the seats on the keys, computed before it is made.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +7,37 @@ use utoipa::ToSchema;
 
 use super::{Layout, Ring, RingError, SeatId, Slot, SlotMap, Weight};
 
-/// Seats that would leave, weigh something else and join, in this order.
+/// A change of the seats: seats leave, then weights change, then seats join.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proposal {
-    /// New seats.
+    /// New seats with their weights.
     pub join: Vec<(SeatId, Weight)>,
-    /// Seats of the ring.
+    /// Seats that leave; unknown ones are ignored.
     pub leave: Vec<SeatId>,
-    /// Other weights of seats that stay.
+    /// New weights of seats that stay.
     pub weights: Vec<(SeatId, Weight)>,
 }
 
-/// What a [`Proposal`] does. Compares slot maps, so it is exact: a key moves if the owner of its slot changes.
+/// The effect of a [`Proposal`], computed exactly by comparing slot maps: a key moves if the owner of its slot changes.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Plan {
-    /// Of the ring that it was made for.
+    /// Epoch of the ring that the plan was made for.
     pub epoch: u64,
-    /// How many slots get another owner.
+    /// Number of slots that get another owner.
     pub slots_moved: u32,
     /// Their share of all slots, in percent.
     pub moved_percent: f64,
-    /// The least that any layout must move to give each seat the share that its weight asks for, in percent.
+    /// The share that must move in any layout to give each seat its share by weight, in percent.
     pub ideal_percent: f64,
-    /// How many slots go from which seat to which, in ascending order.
+    /// Number of slots that move, per pair of old and new owner, in ascending order.
     pub moves: Vec<Move>,
-    /// How even the slots are before and after.
+    /// Peak-to-average of the slots before and after.
     pub peak_to_average: Balance,
-    /// The seats that there would be, in ascending order.
+    /// The seats after the change, in ascending order.
     pub seats: Vec<Share>,
-    /// The ring's digest after the change.
+    /// Digest of the ring after the change.
     pub digest: String,
-    /// The ring's epoch once it has happened, if nothing else does.
+    /// Epoch of the ring after the change, if no other change comes first.
     #[serde(skip)]
     pub epoch_after: u64,
     #[serde(skip)]
@@ -48,52 +48,53 @@ pub struct Plan {
     after: SlotMap,
 }
 
-/// Slots that go from one seat to another.
+/// Slots that move from one seat to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Move {
-    /// Who owns them; `None` if there is no seat.
+    /// The present owner; `None` if there is no seat.
     pub from: Option<SeatId>,
-    /// Who would; `None` if no seat is left.
+    /// The owner after the change; `None` if no seat is left.
     pub to: Option<SeatId>,
-    /// How many.
+    /// Number of slots.
     pub slots: u32,
 }
 
-/// The most slots that a seat owns against what its weight asks for; 1 is perfect, `None` without seats.
+/// Largest ratio of a seat's slots to its share by weight; 1 is perfect, `None` without seats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Balance {
-    /// Now.
+    /// Value before the change.
     pub before: Option<f64>,
-    /// After the change.
+    /// Value after the change.
     pub after: Option<f64>,
 }
 
-/// A seat that there would be.
+/// A seat after the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Share {
-    /// Its number.
+    /// Number of the seat.
     pub seat: SeatId,
-    /// Its weight.
+    /// Weight of the seat.
     pub weight: Weight,
-    /// How many slots it would own.
+    /// Number of slots that it owns.
     pub slots: u32,
 }
 
-/// Where one key is, and where it would be.
+/// The owner of one key before and after the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fate {
-    /// Its slot.
+    /// Slot of the key.
     pub slot: Slot,
-    /// Who owns it; `None` if there is no seat.
+    /// The present owner; `None` if there is no seat.
     pub from: Option<SeatId>,
-    /// Who would; the same if the key does not move.
+    /// The owner after the change; equal to `from` if the key does not move.
     pub to: Option<SeatId>,
 }
 
 impl Plan {
-    /// What `proposal` would do to `ring`.
+    /// Computes the effect of `proposal` on `ring`.
     ///
-    /// An error where [`Ring::join`] or [`Ring::weigh`] has one. Seats that do not exist leave nothing.
+    /// # Errors
+    /// The errors of [`Ring::join`] and [`Ring::weigh`].
     pub fn new(ring: &Ring, proposal: &Proposal) -> Result<Self, RingError> {
         let mut changed = ring.clone();
         changed.leave(&proposal.leave);
@@ -121,12 +122,12 @@ impl Plan {
         })
     }
 
-    /// Who would own the slots: [`SlotMap::runs`] after the change.
+    /// The owners after the change, as [`SlotMap::runs`].
     pub fn owners(&self) -> Vec<(Option<SeatId>, u32)> {
         self.after.runs()
     }
 
-    /// What becomes of a key.
+    /// The owner of a key before and after the change.
     pub fn fate(&self, key: &[u8]) -> Fate {
         let slot = self.layout.position(key).slot;
         Fate { slot, from: self.before.owner(slot), to: self.after.owner(slot) }
@@ -148,7 +149,7 @@ fn shares(ring: &Ring) -> impl Iterator<Item = Share> {
     ring.seats().map(|state| Share { seat: state.seat, weight: state.weight, slots: state.slots })
 }
 
-/// What each seat's weight asks for, of 1.
+/// The share by weight of each seat; the sum is 1.
 fn fair_shares(ring: &Ring) -> BTreeMap<SeatId, f64> {
     let all: u32 = ring.seats().map(|state| state.weight.get()).sum();
     ring.seats().map(|state| (state.seat, f64::from(state.weight.get()) / f64::from(all))).collect()
@@ -160,7 +161,7 @@ fn peak_to_average(ring: &Ring) -> Option<f64> {
     loads.map(|(state, fair)| f64::from(state.slots) / (all * fair)).max_by(f64::total_cmp)
 }
 
-/// What some lose is what others gain, unless one side has no seat.
+/// The share that must move: the gains of some seats are the losses of others, unless one side has no seat.
 fn least_moved(before: &BTreeMap<SeatId, f64>, after: &BTreeMap<SeatId, f64>) -> f64 {
     let gained = |from: &BTreeMap<SeatId, f64>, to: &BTreeMap<SeatId, f64>| -> f64 {
         to.iter().map(|(seat, share)| (share - from.get(seat).unwrap_or(&0.0)).max(0.0)).sum()
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ideal_is_what_weights_ask_for() {
+    fn the_ideal_follows_the_weights() {
         let close = |percent: f64, expected: f64| assert!((percent - expected).abs() < 1e-9, "{percent}");
         close(plan(&ring(&[100, 100, 100]), &[4], &[]).ideal_percent, 25.0);
         close(plan(&ring(&[100, 100, 100, 100]), &[], &[2, 3]).ideal_percent, 50.0);
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_without_seats_gives_and_takes_all() {
+    fn the_first_and_the_last_seat_move_all_slots() {
         let empty = Ring::new(Layout::default());
         let first = plan(&empty, &[1], &[]);
         assert_eq!(first.moves, [Move { from: None, to: Some(seat(1)), slots: 512 }]);
@@ -213,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_join_has_no_plan() {
+    fn an_invalid_proposal_has_no_plan() {
         let join = vec![(seat(1), Weight::DEFAULT)];
-        let refused = Plan::new(&ring(&[100]), &Proposal { join, ..Proposal::default() });
-        assert_eq!(refused, Err(RingError::SeatExists(seat(1))));
+        let rejected = Plan::new(&ring(&[100]), &Proposal { join, ..Proposal::default() });
+        assert_eq!(rejected, Err(RingError::SeatExists(seat(1))));
         let weights = vec![(seat(2), Weight::DEFAULT)];
-        let refused = Plan::new(&ring(&[100]), &Proposal { weights, ..Proposal::default() });
-        assert_eq!(refused, Err(RingError::NoSuchSeat(seat(2))));
+        let rejected = Plan::new(&ring(&[100]), &Proposal { weights, ..Proposal::default() });
+        assert_eq!(rejected, Err(RingError::NoSuchSeat(seat(2))));
     }
 }

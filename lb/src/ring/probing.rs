@@ -1,23 +1,23 @@
-//! Where a virtual node goes when its slot is taken.
+//! Probing: finds a free slot for a virtual node whose slot is taken.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::RingError;
 
-/// How the next slot is found when that of a virtual node is taken (Knuth, TAOCP 3, §6.4).
+/// Order in which slots are tried when the slot of a virtual node is taken (Knuth, TAOCP 3, §6.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Probing {
-    /// One slot further each time.
+    /// Each step goes one slot further.
     #[default]
     Linear,
-    /// Triangular steps, 1 further, then 2, then 3: reach every slot if their number is a power of two.
-    /// (Offsets of k² would reach only 87 of 512.)
+    /// Triangular numbers: steps of 1, 2, 3 … slots. They reach every slot if the number of slots is a power of two,
+    /// whereas offsets of k² would reach only 87 of 512.
     Quadratic,
 }
 
 impl Probing {
-    /// The name on the command line.
+    /// Name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",
@@ -25,7 +25,7 @@ impl Probing {
         }
     }
 
-    /// The slots to try, in order, beginning at `home`; as many as there are.
+    /// The slots to try, beginning with `home`; as many as there are slots.
     pub(super) fn sequence(self, home: usize, slots: usize) -> impl Iterator<Item = usize> {
         (0..slots).scan(home, move |slot, round| {
             let step = match self {
@@ -60,13 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps() {
+    fn linear_steps_are_one_and_quadratic_steps_grow() {
         assert!(Probing::Linear.sequence(510, 512).take(4).eq([510, 511, 0, 1]));
         assert!(Probing::Quadratic.sequence(508, 512).take(5).eq([508, 509, 511, 2, 6]));
     }
 
     #[test]
-    fn every_slot_is_reached() {
+    fn both_sequences_reach_every_slot() {
         for (probing, slots) in [(Probing::Linear, 7), (Probing::Quadratic, 1), (Probing::Quadratic, 512)] {
             let reached: BTreeSet<_> = probing.sequence(slots / 2, slots).collect();
             assert!(reached.into_iter().eq(0..slots), "{probing} over {slots}");
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_back() {
+    fn names_can_be_parsed() {
         for probing in [Probing::Linear, Probing::Quadratic] {
             assert_eq!(probing.to_string().parse(), Ok(probing));
         }

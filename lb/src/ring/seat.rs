@@ -1,4 +1,4 @@
-//! A seat, a stable place on the ring, and the replica that occupies it.
+//! Seats (stable places on the ring), and the replicas that occupy them.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,39 +8,39 @@ use utoipa::ToSchema;
 
 use crate::name::Name;
 
-/// The number of a seat: 1, 2, 3 … A new seat gets the smallest free one.
+/// Number of a seat, from 1. A new seat gets the smallest free number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = u32, minimum = 1, maximum = 1_048_576, example = 1)]
 pub struct SeatId(NonZeroU32);
 
-/// A seat's weight, 1…1,000; 100 is the default and stands for K virtual nodes.
+/// Weight of a seat, 1 to 1,000. The default of 100 stands for K virtual nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = u32, minimum = 1, maximum = 1000, example = 100)]
 pub struct Weight(u16);
 
-/// Which start of a replica this is: grows with every launch in a cluster and is never used again.
+/// Number of one start of a replica. It grows with every launch in a cluster and is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = u64, example = 7)]
 pub struct Incarnation(pub u64);
 
-/// The running instance that occupies a seat, as the routers need it.
+/// The running instance that occupies a seat, with the data that routers need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
-    /// Where it sits.
+    /// The seat it occupies.
     pub seat: SeatId,
-    /// Its hostname; never influences placement.
+    /// Hostname; it never influences placement.
     pub name: Name,
-    /// Which start it is.
+    /// Number of this start.
     pub incarnation: Incarnation,
-    /// Where it listens.
+    /// Address of its listener.
     pub address: SocketAddr,
 }
 
 impl SeatId {
-    /// Seat `n`, or `None` for 0.
+    /// The seat of number `n`; `None` for 0.
     pub const fn new(n: u32) -> Option<Self> {
         match NonZeroU32::new(n) {
             Some(n) => Some(Self(n)),
@@ -48,17 +48,17 @@ impl SeatId {
         }
     }
 
-    /// The number, from 1.
+    /// The number, at least 1.
     pub const fn get(self) -> u32 {
         self.0.get()
     }
 }
 
 impl Weight {
-    /// The weight of a seat that nobody gave one.
+    /// Weight of a seat that has no weight set.
     pub const DEFAULT: Self = Self(100);
 
-    /// A weight of 1…1,000, or `None`.
+    /// A weight of 1 to 1,000; `None` outside this range.
     pub const fn new(weight: u32) -> Option<Self> {
         if weight >= 1 && weight <= 1000 { Some(Self(weight as u16)) } else { None }
     }

@@ -1,4 +1,4 @@
-//! The state of the ring: seats, their occupants, the slot map of the seats, and the epoch.
+//! State of the ring: seats, their occupants, the slot map, and the epoch.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,50 +8,50 @@ use sha2::{Digest, Sha256};
 
 use super::{Layout, Position, Replica, RingError, SeatId, Slot, SlotMap, Weight};
 
-/// The seats and who occupies them. Seats that join or leave change the slot map; occupants never do.
+/// The seats and their occupants. Joining and leaving seats change the slot map; occupants never do.
 #[derive(Clone, Debug)]
 pub struct Ring {
     layout: Layout,
     weights: BTreeMap<SeatId, Weight>,
     map: SlotMap,
-    /// By the index that the seat has in `map`.
+    /// Occupants by the index of their seat in `map`.
     occupants: Vec<Option<Arc<Replica>>>,
     epoch: u64,
 }
 
-/// One seat as it is now.
+/// Current state of one seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeatState<'a> {
-    /// Its number.
+    /// Number of the seat.
     pub seat: SeatId,
-    /// Its weight.
+    /// Weight of the seat.
     pub weight: Weight,
-    /// How many slots it owns.
+    /// Number of slots that it owns.
     pub slots: u32,
     /// The replica that occupies it; `None` if it is vacant.
     pub occupant: Option<&'a Arc<Replica>>,
 }
 
-/// An occupied seat, as the routers need it.
+/// An occupied seat, with the data that routers need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seated {
-    /// Who occupies it.
+    /// The replica in the seat.
     pub replica: Arc<Replica>,
-    /// The seat's weight.
+    /// Weight of the seat.
     pub weight: Weight,
 }
 
 impl Ring {
-    /// No seat, epoch 0.
+    /// A ring without seats, at epoch 0.
     pub fn new(layout: Layout) -> Self {
         let weights = BTreeMap::new();
         Self { layout, map: layout.place(&weights), weights, occupants: Vec::new(), epoch: 0 }
     }
 
-    /// Seats enter the slot map, vacant or occupied, all in one epoch.
+    /// Adds seats, vacant or occupied, to the slot map, all in one epoch.
     ///
-    /// An error, and no change, if a seat exists or is named twice, if a replica belongs to another seat, or if the
-    /// seats do not fit the layout.
+    /// Returns an error and changes nothing if a seat exists or is named twice, if a replica belongs to another seat,
+    /// or if the layout has no room for the seats.
     pub fn join(&mut self, seats: &[(SeatId, Weight, Option<Arc<Replica>>)]) -> Result<(), RingError> {
         let mut weights = self.weights.clone();
         for (seat, weight, replica) in seats {
@@ -66,7 +66,7 @@ impl Ring {
         if seats.is_empty() {
             return Ok(());
         }
-        self.reseat(weights);
+        self.rebuild(weights);
         for (seat, _, replica) in seats {
             if let Some(index) = self.map.index(*seat) {
                 self.occupants[index].clone_from(replica);
@@ -75,9 +75,9 @@ impl Ring {
         Ok(())
     }
 
-    /// A replica takes a vacant seat.
+    /// Puts a replica in a vacant seat.
     ///
-    /// An error, and no change, if the seat does not exist, is occupied, or is not the replica's.
+    /// Returns an error and changes nothing if the seat does not exist, is occupied, or is not the seat of the replica.
     pub fn occupy(&mut self, seat: SeatId, replica: Arc<Replica>) -> Result<(), RingError> {
         check_seat(seat, &replica)?;
         let index = self.map.index(seat).ok_or(RingError::NoSuchSeat(seat))?;
@@ -90,17 +90,17 @@ impl Ring {
         Ok(())
     }
 
-    /// The replica of a seat is gone, the seat stays: returns the replica, `None` (and nothing changes) if there
-    /// was none.
+    /// Removes the replica of a seat and keeps the seat. Returns the replica; `None`, and nothing changes, if the seat
+    /// is vacant or does not exist.
     pub fn vacate(&mut self, seat: SeatId) -> Option<Arc<Replica>> {
         let replica = self.occupants[self.map.index(seat)?].take()?;
         self.epoch += 1;
         Some(replica)
     }
 
-    /// Seats get other weights, all in one epoch; who has them stays.
+    /// Changes weights of seats, all in one epoch; occupants stay.
     ///
-    /// An error, and no change, if a seat does not exist, or if the seats would not fit the layout.
+    /// Returns an error and changes nothing if a seat does not exist, or if the layout has no room for the new weights.
     pub fn weigh(&mut self, changes: &[(SeatId, Weight)]) -> Result<(), RingError> {
         let mut weights = self.weights.clone();
         for (seat, weight) in changes {
@@ -108,28 +108,28 @@ impl Ring {
         }
         self.layout.check_room(&weights)?;
         if weights != self.weights {
-            self.reseat(weights);
+            self.rebuild(weights);
         }
         Ok(())
     }
 
-    /// Seats leave the slot map, all in one epoch: returns their occupants. Unknown seats are passed over.
+    /// Removes seats from the slot map, all in one epoch, and returns their occupants. Unknown seats are ignored.
     pub fn leave(&mut self, seats: &[SeatId]) -> Vec<Arc<Replica>> {
         let mut weights = self.weights.clone();
         weights.retain(|seat, _| !seats.contains(seat));
         if weights.len() == self.weights.len() {
             return Vec::new();
         }
-        self.reseat(weights)
+        self.rebuild(weights)
     }
 
-    /// The number of this state: grows with every change of seats or occupants.
+    /// Number of this state; it grows with every change of seats or occupants.
     pub const fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The hash (SHA-256, its first 16 bytes as hex) of layout, seats and weights: equal wherever these, and so the
-    /// slot maps, are equal. Occupants do not change it.
+    /// SHA-256 of layout, seats and weights (the first 16 bytes, as hex). It is equal wherever these, and therefore the
+    /// slot maps, are equal. Occupants do not influence it.
     pub fn digest(&self) -> String {
         let mut text = format!("{}\n", self.layout);
         for (seat, weight) in &self.weights {
@@ -139,12 +139,12 @@ impl Ring {
         Sha256::digest(text)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The layout.
+    /// The layout that determines the slot map.
     pub const fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Which seat owns each slot.
+    /// The current slot map.
     pub const fn slot_map(&self) -> &SlotMap {
         &self.map
     }
@@ -168,7 +168,7 @@ impl Ring {
         self.seats().filter_map(seated).collect()
     }
 
-    /// Where a key lies.
+    /// The number and the slot of a key.
     pub fn position(&self, key: &[u8]) -> Position {
         self.layout.position(key)
     }
@@ -178,13 +178,13 @@ impl Ring {
         self.map.walk_indices(slot).map(|index| (self.map.seat(index), self.occupants[index].as_ref()))
     }
 
-    /// The occupied seats of the walk from `slot`: `limit` of them after the first `offset`.
+    /// The replicas of the occupied seats on the walk from `slot`: at most `limit`, after skipping `offset`.
     pub fn lookup(&self, slot: Slot, offset: usize, limit: usize) -> Vec<Arc<Replica>> {
         self.walk(slot).filter_map(|(_, occupant)| occupant).skip(offset).take(limit).cloned().collect()
     }
 
-    /// The map of other seats, which fit; occupants keep theirs. Returns those whose seat is no more.
-    fn reseat(&mut self, weights: BTreeMap<SeatId, Weight>) -> Vec<Arc<Replica>> {
+    /// Rebuilds the map for seats that fit; occupants keep their seats. Returns the occupants whose seat is gone.
+    fn rebuild(&mut self, weights: BTreeMap<SeatId, Weight>) -> Vec<Arc<Replica>> {
         let map = self.layout.place(&weights);
         let mut occupants = vec![None; weights.len()];
         let mut left = Vec::new();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_change_changes_nothing() {
+    fn a_rejected_change_has_no_effect() {
         let mut ring = ring();
         let before = (ring.epoch(), ring.digest(), ring.slot_map().clone(), ring.lookup(Slot(0), 0, 9));
         let w = Weight::DEFAULT;
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weight_changes_the_map_and_nobodys_seat() {
+    fn a_weight_changes_the_map_and_no_occupant() {
         let mut ring = ring();
         let before = ring.digest();
         let owned = |ring: &Ring| ring.seats().map(|state| state.slots).collect::<Vec<_>>();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lookup_passes_vacant_seats_over() {
+    fn a_lookup_skips_vacant_seats() {
         let mut ring = ring();
         for slot in (0..512).map(Slot) {
             let walk: Vec<_> = ring.walk(slot).collect();

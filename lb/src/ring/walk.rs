@@ -1,22 +1,22 @@
-//! The walk: the distinct seats from a slot onward, as far as somebody asks.
+//! The walk: the distinct seats met from a slot onward, computed lazily.
 
 use super::Slot;
 
-/// Indices of seats in the order of a walk, each once. Found lazily: the first eight of 1,000 seats cost a look
-/// at some sixty slots.
+/// Iterator over the indices of the seats in the order of a walk, each once. It is lazy: the first eight of 1,000 seats
+/// take about sixty steps.
 pub(super) struct Walk<'a> {
     owners: &'a [u32],
     owned: &'a [u32],
     slot: usize,
     met: Vec<bool>,
-    /// Seats that own slots and were not met yet.
+    /// Number of seats that own slots and have not been met yet.
     ahead: usize,
-    /// The first index that may still be that of a seat without a slot.
+    /// Lowest index that may be the next seat without a slot.
     slotless: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// From per slot the index of its owner, and per seat the number of its slots.
+    /// Starts at `slot`; `owners` has the index of the owner per slot, `owned` the number of slots per seat.
     pub(super) fn new(owners: &'a [u32], owned: &'a [u32], slot: Slot) -> Self {
         let ahead = owned.iter().filter(|owned| **owned > 0).count();
         Self { owners, owned, slot: slot.0 as usize, met: vec![false; owned.len()], ahead, slotless: 0 }
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn own_slot_first_then_clockwise_then_who_owns_none() {
+    fn the_owner_comes_first_then_clockwise_then_seats_without_slots() {
         let (owners, owned) = ([4, 4, 2, 0, 2, 4], [1, 0, 2, 0, 3]);
         assert_eq!(walk(&owners, &owned, 0), [4, 2, 0, 1, 3]);
         assert_eq!(walk(&owners, &owned, 2), [2, 0, 4, 1, 3]);
@@ -58,12 +58,12 @@ mod tests {
     }
 
     #[test]
-    fn no_seat_no_walk() {
+    fn a_map_without_seats_has_an_empty_walk() {
         assert!(walk(&[u32::MAX; 4], &[], 2).is_empty());
     }
 
     #[test]
-    fn a_walk_looks_no_further_than_asked() {
+    fn a_walk_is_lazy() {
         let owners: Vec<u32> = (0..1000).collect();
         let mut walk = Walk::new(&owners, &[1; 1000], Slot(998));
         assert!(walk.by_ref().take(4).eq([998, 999, 0, 1]));

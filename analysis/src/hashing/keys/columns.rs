@@ -1,12 +1,12 @@
-//! The columns of a line of an access log.
+//! Columns of a line of an access log.
 
-/// Columns between white space, where `"a quoted part"` and `[a bracketed one]` are one column each, without the
-/// quotes and brackets, as in the common and combined log formats. In a quoted part a backslash keeps the quote that
-/// follows it from ending the part; it is not removed.
+/// Iterator over the columns of a line, separated by white space. `"A quoted part"` and `[a bracketed one]` are one
+/// column each, without the quotes and brackets, as in the common and combined log formats. A backslash in a quoted part
+/// escapes the next quote; it is not removed.
 pub struct Columns<'a>(&'a [u8]);
 
 impl<'a> Columns<'a> {
-    /// Of this line.
+    /// Splits this line.
     pub fn of(line: &'a [u8]) -> Self {
         Self(line)
     }
@@ -23,7 +23,7 @@ impl<'a> Iterator for Columns<'a> {
             b'[' => inner.iter().position(|byte| *byte == b']'),
             _ => None,
         };
-        // What is opened and never closed is a plain column.
+        // An opening quote or bracket without its closing one has no special meaning.
         let (column, rest) = match closed {
             Some(end) => (&inner[..end], &inner[end + 1..]),
             None => rest.split_at(rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len())),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_closed_is_a_plain_column() {
+    fn an_unclosed_quote_or_bracket_is_a_plain_column() {
         assert_eq!(columns(r#"a "b c"#), ["a", "\"b", "c"]);
         assert_eq!(columns("[b c"), ["[b", "c"]);
         assert_eq!(columns(" \t a  b\t"), ["a", "b"]);

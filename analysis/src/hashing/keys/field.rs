@@ -1,4 +1,4 @@
-//! Where the key stands in a line.
+//! Position of the key in a line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,34 +10,34 @@ use lb::key::{KeySources, Parts, Source};
 
 use super::columns::Columns;
 
-/// Which part of a line is its key.
+/// The part of a line that is its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// All of it.
+    /// The whole line.
     Line,
-    /// `N`: a column, from 1; quoted and bracketed parts are one column each.
+    /// `N`: a column, counted from 1; quoted and bracketed parts are one column each.
     Column(NonZeroUsize),
-    /// `query:NAME`, `path-segment:N`: of the request target in a log, as `lb --key` reads it.
+    /// `query:NAME`, `path-segment:N`: part of the request target in a log line, as in `lb --key`.
     Request(KeySources),
-    /// `NAME` or `a.b.NAME`: a member of a line that is a JSON object; a string's text, or a number or boolean as it
-    /// stands.
+    /// `NAME` or `a.b.NAME`: a member of a line that is a JSON object; the text of a string, or a number or boolean as
+    /// it is written.
     Member(String),
 }
 
-/// A text that is no [`Field`].
+/// The text is not a [`Field`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no field: the number of a column from 1, query:NAME, path-segment:N, or the name of a JSON member"
+    "'{0}' is not a field: expected the number of a column from 1, query:NAME, path-segment:N, or a JSON member"
 )]
-pub struct NotAField(String);
+pub struct InvalidField(String);
 
 impl Field {
-    /// The key of a line, unless it has none or an empty one.
+    /// The key of a line; `None` if it has none or an empty one.
     pub fn key<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let key = match self {
             Self::Line => Some(Cow::Borrowed(line)),
             Self::Column(n) => Columns::of(line).nth(n.get() - 1).map(Cow::Borrowed),
-            Self::Request(sources) => of_target(target(line)?, sources).map(Cow::Owned),
+            Self::Request(sources) => key_of_target(target(line)?, sources).map(Cow::Owned),
             Self::Member(path) => member(line, path).map(Cow::Owned),
         };
         key.filter(|key| !key.is_empty())
@@ -45,19 +45,19 @@ impl Field {
 }
 
 impl FromStr for Field {
-    type Err = NotAField;
+    type Err = InvalidField;
 
-    fn from_str(text: &str) -> Result<Self, NotAField> {
+    fn from_str(text: &str) -> Result<Self, InvalidField> {
         if let Ok(n) = text.parse() {
             return Ok(Self::Column(n));
         }
         match text.split_once(':') {
             Some(("query" | "path-segment", _)) => {
-                text.parse().map(Self::Request).map_err(|_| NotAField(text.into()))
+                text.parse().map(Self::Request).map_err(|_| InvalidField(text.into()))
             }
-            // "0" and "-1" are columns that there are not, rather than names.
+            // "0" and "-1" are taken as invalid column numbers rather than names.
             _ if text.parse::<i64>().is_ok() || text.split('.').any(str::is_empty) => {
-                Err(NotAField(text.into()))
+                Err(InvalidField(text.into()))
             }
             _ => Ok(Self::Member(text.into())),
         }
@@ -87,8 +87,8 @@ fn target(line: &[u8]) -> Option<Cow<'_, str>> {
     target.map(|target| String::from_utf8_lossy(&target).into_owned().into())
 }
 
-fn of_target(target: Cow<'_, str>, sources: &KeySources) -> Option<Vec<u8>> {
-    // The absolute form (RFC 9112, 3.2.2), which proxies are sent.
+fn key_of_target(target: Cow<'_, str>, sources: &KeySources) -> Option<Vec<u8>> {
+    // Requests to a proxy have the absolute form (RFC 9112, section 3.2.2).
     let target = match target.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("/", |slash| &rest[slash..]),
         _ => &target,
@@ -96,7 +96,7 @@ fn of_target(target: Cow<'_, str>, sources: &KeySources) -> Option<Vec<u8>> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let parts = Parts { path, query, headers: &HeaderMap::new(), client: None };
     let key = sources.key(&parts, &mut fastrand::Rng::with_seed(0));
-    // Where the balancer would make up a key there is none to count.
+    // Requests without a key get a random one from the balancer; there is nothing to count.
     (*key.source != Source::Random).then(|| key.bytes.into_owned())
 }
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_a_line_a_column_a_part_of_the_target_or_a_member() {
+    fn each_kind_of_field_finds_its_key() {
         assert_eq!(Field::Line.key(b" a\xff b").as_deref(), Some(&b" a\xff b"[..]));
         assert_eq!(key("1", LOG).as_deref(), Some("192.0.2.7"));
         assert_eq!(key("5", LOG).as_deref(), Some("GET /a/b?x=1&id=caf%C3%A9+1 HTTP/1.1"));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_can_have_no_key() {
+    fn a_line_may_have_no_key() {
         for (field, line) in [
             ("10", LOG),
             ("1", r#""" a"#),
@@ -156,9 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field() {
+    fn invalid_fields_are_rejected() {
         for bad in ["", "0", "-1", "query:", "path-segment:0", "a..b", "."] {
-            assert_eq!(bad.parse::<Field>(), Err(NotAField(bad.into())));
+            assert_eq!(bad.parse::<Field>(), Err(InvalidField(bad.into())));
         }
         assert_eq!("5".parse::<Field>().unwrap().to_string(), "column 5");
         assert_eq!("query:id".parse::<Field>().unwrap().to_string(), "query:id of the request");

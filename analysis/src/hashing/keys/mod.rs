@@ -1,12 +1,12 @@
-//! The user's own traffic: keys from a file or an access log, counted in bounded memory.
+//! The user's traffic: keys from a file or an access log, counted in bounded memory.
 //!
-//! `field` finds the key of a line, `log` reads lines, `tally` counts.
+//! `field` finds the key of a line, `log` reads lines, `counter` counts keys.
 
 mod columns;
+mod counter;
 mod field;
 mod log;
-mod tally;
 
+pub use counter::{Bounds, Counted, KeyCounter};
 pub use field::Field;
-pub use log::{Error, Log, read};
-pub use tally::{Bounds, Counted, Tally};
+pub use log::{Error, LogSummary, read};

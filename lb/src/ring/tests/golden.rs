@@ -1,17 +1,17 @@
-//! The assignment's rings, against vectors that two independent programs computed from its text.
+//! The assignment's rings, compared with vectors that two independent programs computed from its text.
 
 use super::{seat, seats};
 use crate::ring::virtual_nodes::VirtualNodes;
 use crate::ring::{HashPair, Layout, Probing, Scheme, SlotCap};
 
-/// The rings of seats 1..=N, N = 1…6, with one kind of probing.
+/// Expected rings of seats 1..=N, N = 1…6, with one kind of probing.
 struct Golden {
     probing: Probing,
-    /// The slots of the nine virtual nodes of each seat; those of a seat are the same whatever seats follow.
+    /// The slots of the nine virtual nodes of each seat; they do not depend on the seats that follow.
     virtual_nodes: [[usize; 9]; 6],
-    /// Per N how many of 512 successive keys each seat gets.
+    /// Per N, how many of 512 successive keys each seat gets.
     shares: [&'static [u32]; 6],
-    /// Per N the seats of [`KEYS`].
+    /// Per N, the seats of [`KEYS`].
     lookups: [[u32; 13]; 6],
 }
 
@@ -59,7 +59,7 @@ const QUADRATIC: Golden = Golden {
     lookups: LOOKUPS,
 };
 
-/// The two kinds of probing agree on these keys.
+/// Both kinds of probing agree on these keys.
 const LOOKUPS: [[u32; 13]; 6] = [
     [1; 13],
     [1, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1],
@@ -70,7 +70,7 @@ const LOOKUPS: [[u32; 13]; 6] = [
 ];
 
 #[test]
-fn virtual_nodes_lie_where_the_vectors_say() {
+fn virtual_nodes_match_the_vectors() {
     for golden in [LINEAR, QUADRATIC] {
         let hash = HashPair::Polynomial;
         let nodes = VirtualNodes { slots: 512, per_seat: 9, hash, probing: golden.probing };
@@ -85,7 +85,7 @@ fn virtual_nodes_lie_where_the_vectors_say() {
 }
 
 #[test]
-fn keys_and_shares_are_those_of_the_vectors() {
+fn keys_and_shares_match_the_vectors() {
     for golden in [LINEAR, QUADRATIC] {
         let scheme = Scheme::Ring { virtual_nodes: 9, probing: golden.probing, slot_cap: SlotCap::OFF };
         let layout = Layout::new(scheme, 512, HashPair::Polynomial).unwrap();
@@ -101,7 +101,7 @@ fn keys_and_shares_are_those_of_the_vectors() {
 }
 
 #[test]
-fn the_preset_is_the_linear_ring_and_gives_server_1_most_requests() {
+fn the_assignment_preset_is_the_linear_ring_and_gives_server_1_most_requests() {
     let layout = Layout::assignment();
     let map = layout.slot_map(&seats(1..=3)).unwrap();
     let first = (0..512u32).filter(|key| {

@@ -1,4 +1,4 @@
-//! Tests of placement as a whole: published rings, properties, pinned maps.
+//! Tests of placement as a whole: published rings, properties, and pinned maps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

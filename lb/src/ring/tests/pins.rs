@@ -1,5 +1,5 @@
-//! Twenty seat sets a layout with their digests and maps, so that nobody changes placement by accident: a changed
-//! map sends every key of a running fleet elsewhere at the next upgrade.
+//! Digests and maps of twenty seat sets per layout. They detect an accidental change of placement, which would move
+//! the keys of a running fleet at its next upgrade.
 
 use sha2::{Digest, Sha256};
 
@@ -124,7 +124,7 @@ const MAGLEV: [(&str, &str); 20] = [
     ("3c02e0ca1e1de8fa1bd50e6a8fd974eb", "c2fb1a236cd39503"),
 ];
 
-/// Of every set the digest of the ring, and the SHA-256 (first 8 bytes) of the owners of slots 0, 1, 2 … as
+/// For each set, the digest of the ring, and the SHA-256 (first 8 bytes) of the owners of slots 0, 1, 2 … as
 /// little-endian `u32`.
 fn pins(layout: Layout) -> Vec<(String, String)> {
     let pin = |set: &[(u32, u32)]| {
@@ -144,21 +144,21 @@ fn assert_pinned(layout: Layout, expected: [(&str, &str); 20]) {
 }
 
 #[test]
-fn the_default_layout_places_as_ever() {
+fn the_default_layout_is_unchanged() {
     assert_pinned(Layout::default(), DEFAULT);
 }
 
 #[test]
-fn the_assignments_layout_places_as_ever() {
+fn the_layout_of_the_assignment_is_unchanged() {
     assert_pinned(Layout::assignment(), ASSIGNMENT);
 }
 
 #[test]
-fn rendezvous_places_as_ever() {
+fn rendezvous_is_unchanged() {
     assert_pinned(Layout::rendezvous(), RENDEZVOUS);
 }
 
 #[test]
-fn maglev_places_as_ever() {
+fn maglev_is_unchanged() {
     assert_pinned(Layout::maglev(), MAGLEV);
 }

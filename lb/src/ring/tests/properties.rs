@@ -10,7 +10,7 @@ use super::{replica, weight};
 use crate::ring::virtual_nodes::count;
 use crate::ring::{HashPair, Layout, Plan, Probing, Proposal, Ring, Scheme, SeatId, Slot, SlotCap, Weight};
 
-/// Of each plan.
+/// Number of keys that each plan is checked with.
 const KEYS: usize = 5_000;
 
 type Seats = BTreeMap<SeatId, Weight>;
@@ -45,10 +45,10 @@ fn layouts() -> impl Strategy<Value = Layout> {
     prop_oneof![2 => rings(), 1 => tables()]
 }
 
-fn seats(most: usize) -> impl Strategy<Value = Seats> {
+fn seats(max: usize) -> impl Strategy<Value = Seats> {
     let seat = (1..200u32).prop_map(|n| SeatId::new(n).unwrap());
     let weights = prop_oneof![3 => Just(100), 1 => 1..=300u32].prop_map(weight);
-    btree_map(seat, weights, 1..=most)
+    btree_map(seat, weights, 1..=max)
 }
 
 /// A layout and seats that fit it.
@@ -62,22 +62,22 @@ fn slots(layout: &Layout) -> impl Iterator<Item = Slot> + use<> {
 
 proptest! {
     #[test]
-    fn the_map_does_not_remember_how_it_came_about(
+    fn the_map_does_not_depend_on_its_history(
         (layout, seats) in placed(),
-        visitors in vec((201..210u32, 0..4usize), 0..6),
+        temporary in vec((201..210u32, 0..4usize), 0..6),
         order in any::<u64>(),
     ) {
         let mut ring = Ring::new(layout);
         let mut joining: Vec<_> = seats.iter().map(|(seat, weight)| (*seat, *weight, None)).collect();
         fastrand::Rng::with_seed(order).shuffle(&mut joining);
-        let mut visits = visitors.into_iter();
+        let mut detours = temporary.into_iter();
         for seat in joining {
             ring.join(&[seat]).unwrap();
-            // Another seat comes and goes, and a seat of the set goes and comes.
-            if let Some((visitor, back)) = visits.next() {
-                let visitor = SeatId::new(visitor).unwrap();
-                if ring.join(&[(visitor, Weight::DEFAULT, None)]).is_ok() {
-                    ring.leave(&[visitor]);
+            // Another seat joins and leaves, and a seat of the set leaves and joins again.
+            if let Some((other, back)) = detours.next() {
+                let other = SeatId::new(other).unwrap();
+                if ring.join(&[(other, Weight::DEFAULT, None)]).is_ok() {
+                    ring.leave(&[other]);
                 }
                 let again = ring.seats().nth(back).map(|state| (state.seat, state.weight, None));
                 if let Some(again) = again {
@@ -112,7 +112,7 @@ proptest! {
         let map = layout.slot_map(&seats).unwrap();
         let start = start % layout.slots();
         let walk: Vec<_> = map.walk(Slot(start)).collect();
-        // The definition, slowly: owners clockwise, then who owns nothing, ascending.
+        // A slow implementation of the definition: owners clockwise, then seats without a slot, ascending.
         let mut expected = Vec::new();
         let clockwise = (0..layout.slots()).map(|step| map.owner(Slot((start + step) % layout.slots())).unwrap());
         for seat in clockwise.chain(seats.keys().copied()) {
@@ -139,7 +139,7 @@ proptest! {
         }
         prop_assert_eq!(ring.slot_map(), &map);
         for slot in slots(&layout).step_by(37) {
-            // The others keep their order; nobody else's key goes elsewhere.
+            // The other seats keep their order, so that keys of occupied seats do not move.
             let occupied = map.walk(slot).filter(|seat| !vacant.contains(seat));
             let found = ring.lookup(slot, 0, usize::MAX).into_iter().map(|replica| replica.seat);
             prop_assert!(found.eq(occupied), "slot {}", slot);
@@ -171,7 +171,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn the_keys_that_a_plan_moves_are_those_that_move(
+    fn a_plan_moves_exactly_the_keys_that_move(
         (layout, seats) in placed(), join in btree_map(150..210u32, 1..=300u32, 0..4), leave in vec(1..210u32, 0..4),
         heavier in vec((any::<prop::sample::Index>(), 1..=1000u32), 0..3), keys in vec(any::<Vec<u8>>(), 20),
     ) {
@@ -215,8 +215,9 @@ proptest! {
     }
 
     #[test]
-    fn without_probing_and_cap_only_the_leavers_keys_move(
-        seats in seats(12), leaver in any::<prop::sample::Index>(), hash in select(vec![HashPair::Md5, HashPair::Xxh3]),
+    fn without_probing_and_cap_only_the_keys_of_the_leaving_seat_move(
+        seats in seats(12), leaving in any::<prop::sample::Index>(),
+        hash in select(vec![HashPair::Md5, HashPair::Xxh3]),
     ) {
         let scheme = Scheme::Ring { virtual_nodes: 9, probing: Probing::Linear, slot_cap: SlotCap::OFF };
         let layout = Layout::new(scheme, 1 << 14, hash).unwrap();
@@ -225,13 +226,13 @@ proptest! {
         prop_assume!(homes.iter().collect::<BTreeSet<_>>().len() == homes.len());
 
         let before = layout.slot_map(&seats).unwrap();
-        let leaver = *leaver.get(&seats.keys().copied().collect::<Vec<_>>());
-        let rest = seats.into_iter().filter(|(seat, _)| *seat != leaver).collect();
+        let leaving = *leaving.get(&seats.keys().copied().collect::<Vec<_>>());
+        let rest = seats.into_iter().filter(|(seat, _)| *seat != leaving).collect();
         let after = layout.slot_map(&rest).unwrap();
         for ((slot, from), (_, to)) in before.owners().zip(after.owners()) {
-            prop_assert!(from == to || from == leaver, "{slot}: {from} to {to}");
-            // What the leaver leaves goes to the next seat of the walk.
-            if from == leaver {
+            prop_assert!(from == to || from == leaving, "{slot}: {from} to {to}");
+            // The slots of the leaving seat go to the next seat of their walk.
+            if from == leaving {
                 prop_assert_eq!(Some(to), before.walk(slot).nth(1));
             }
         }
@@ -239,8 +240,8 @@ proptest! {
 }
 
 #[test]
-fn weights_share_the_slots() {
-    // Over twenty sets of four seats, one three times as heavy: half of all slots, give or take the hash's luck.
+fn slots_follow_the_weights() {
+    // Over twenty sets of four seats, one three times as heavy: half of all slots, within the variance of the hash.
     let scheme = Scheme::Ring { virtual_nodes: 40, probing: Probing::Linear, slot_cap: SlotCap::OFF };
     let layout = Layout::new(scheme, 1 << 12, HashPair::Xxh3).unwrap();
     let owned: u32 = (0..20)

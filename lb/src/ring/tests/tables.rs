@@ -1,4 +1,4 @@
-//! Balance and disruption of `rendezvous` and `maglev`: what makes them the choices for production.
+//! Balance and disruption of `rendezvous` and `maglev`: the reasons to use them in production.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ fn peak_to_average(map: &SlotMap) -> f64 {
     f64::from(most) * seats as f64 / map.owners().count() as f64
 }
 
-/// Peak-to-average over some sets of `n` seats.
+/// Peak-to-average of each of `sets` different sets of `n` seats.
 fn peaks(layout: Layout, n: u32, sets: u32) -> impl Iterator<Item = f64> {
     let set = move |start: u32| seats((1..=n).map(|seat| 1000 * start + seat));
     (0..sets).map(move |start| peak_to_average(&layout.slot_map(&set(start)).unwrap()))
 }
 
-/// The excess in per cent of the slots when one of some seats leaves.
-fn excess_without(leaver: u32, layout: Layout, mut seats: BTreeMap<SeatId, Weight>) -> f64 {
+/// The excess, in percent of the slots, when a seat leaves.
+fn excess_without(leaving: u32, layout: Layout, mut seats: BTreeMap<SeatId, Weight>) -> f64 {
     let before = layout.slot_map(&seats).unwrap();
-    seats.remove(&seat(leaver)).unwrap();
+    seats.remove(&seat(leaving)).unwrap();
     100.0 * excess(&before, &layout.slot_map(&seats).unwrap()) as f64 / f64::from(layout.slots())
 }
 
@@ -40,7 +40,7 @@ fn maglev_is_even_and_moves_little() {
         for peak in peaks(Layout::maglev(), n, 1) {
             assert!(peak <= 1.002, "{n} seats: {peak}");
         }
-        // Measured over 1,351 leavers: 0.47 % on average, 0.66 % at worst; 0.75 % over random weights.
+        // Measured over 1,351 leaving seats: 0.47 % on average, 0.66 % at worst; 0.75 % over random weights.
         let excess = excess_without(n / 2 + 1, Layout::maglev(), seats(1..=n));
         assert!(excess <= 0.7, "{n} seats: {excess} %");
     }
@@ -57,22 +57,22 @@ fn rendezvous_is_as_even_as_chance() {
     for (n, maximum) in EXPECTED_MAXIMA {
         let layout = uncapped_rendezvous(65_537);
         let expected = 1.0 + maximum * (f64::from(n) / f64::from(layout.slots())).sqrt();
-        // The peak of one set is chance (100 seats: standard deviation 1.6 %), so the mean of twelve.
+        // The peak of a single set varies (100 seats: standard deviation 1.6 %), so the mean of twelve is compared.
         let mean = peaks(layout, n, 12).sum::<f64>() / 12.0;
         assert!((mean - expected).abs() <= 0.01 * expected, "{n} seats: {mean}, expected {expected}");
     }
 }
 
 #[test]
-fn the_cap_of_rendezvous_holds_and_moves_next_to_nothing() {
+fn the_cap_of_rendezvous_holds_and_moves_almost_nothing() {
     for (n, _) in EXPECTED_MAXIMA {
         let layout = Layout::rendezvous();
         for peak in peaks(layout, n, 3) {
             // The cap is rounded up to a whole slot.
             assert!(peak <= 1.10 + f64::from(n) / f64::from(layout.slots()), "{n} seats: {peak}");
         }
-        for leaver in [1, n / 2 + 1, n] {
-            let excess = excess_without(leaver, layout, seats(1..=n));
+        for leaving in [1, n / 2 + 1, n] {
+            let excess = excess_without(leaving, layout, seats(1..=n));
             assert!(excess <= 0.02, "{n} seats: {excess} %");
         }
     }
@@ -95,7 +95,7 @@ fn rendezvous_follows_the_weights() {
 
 proptest! {
     #[test]
-    fn maglev_gives_no_seat_two_slots_above_its_share(
+    fn maglev_gives_no_seat_two_slots_more_than_its_share(
         weights in proptest::collection::vec(1..=1000u32, 1..60),
     ) {
         let layout = Layout::new(Scheme::Maglev, 1021, HashPair::Xxh3).unwrap();

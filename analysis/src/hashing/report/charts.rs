@@ -1,54 +1,54 @@
-//! The pictures of the report.
+//! Charts of the report.
 
 use lb::ring::{Layout, Scheme, SlotMap};
 
-use super::candidate::{Candidate, Family};
-use super::experiment::Findings;
-use super::measure::{peak, seats, shares};
-use super::reach::{SEATS, homes};
-use super::summary::{Summary, mean};
-use super::sweep;
-use super::virtual_nodes::Row;
+use super::super::candidate::{Candidate, Family};
+use super::super::coverage::{SEATS, home_slots};
+use super::super::experiment::Findings;
+use super::super::measure::{peak, seats, shares};
+use super::super::summary::{Summary, mean};
+use super::super::sweep;
+use super::super::virtual_nodes::Row;
 use crate::chart::{
-    Curve, Curves, Panel, Picture, Point, Range, RangeChart, Ring, RingDrawing, Scatter, SlotStrips, Strip,
+    ChartImage, Curve, Curves, Panel, Point, Range, RangeChart, Ring, RingDrawing, Scatter, SlotStrips, Strip,
 };
 use crate::error::Error;
 use crate::stats::perfect_peak_to_average;
 use crate::table::grouped;
 
-/// All of them, in the order of reading.
+/// All charts, in reading order.
 ///
 /// # Errors
-/// When one cannot be drawn.
-pub fn of(findings: &Findings) -> Result<Vec<Picture>, Error> {
-    let pictures = [
-        Picture::of(
+/// When a chart cannot be drawn.
+pub fn all(findings: &Findings) -> Result<Vec<ChartImage>, Error> {
+    let charts = [
+        ChartImage::of(
             "hashing_balance",
-            "How uneven each scheme is: peak-to-average of requests over the sets of seats",
+            "Imbalance of each scheme: peak-to-average of requests over the sets of seats",
             &balance(findings),
         )?,
-        Picture::of(
+        ChartImage::of(
             "hashing_trade",
-            "Balance against disruption: what is down and to the left is better",
+            "Balance against disruption: lower and further left is better",
             &trade(findings),
         )?,
-        Picture::of(
+        ChartImage::of(
             "hashing_why",
-            "Where keys fall, where virtual nodes want to lie, and who owns each of the 512 slots",
+            "Keys, home slots of the virtual nodes, and owners of each of the 512 slots",
             &why(findings)?,
         )?,
-        Picture::of(
+        ChartImage::of(
             "hashing_rings",
             "The slots of three servers in each scheme, clockwise from the top",
             &rings(findings)?,
         )?,
-        Picture::of(
+        ChartImage::of(
             "hashing_virtual_nodes",
-            "More virtual nodes a seat: more even, until 512 slots are too few for them",
+            "Virtual nodes per seat: more of them even out the slots, until 512 slots are too few",
             &virtual_nodes(findings),
         )?,
     ];
-    Ok(pictures.into())
+    Ok(charts.into())
 }
 
 fn balance(findings: &Findings) -> RangeChart {
@@ -58,8 +58,8 @@ fn balance(findings: &Findings) -> RangeChart {
         colour: colour(candidate.family),
     };
     RangeChart {
-        title: format!("A-4: how uneven, over {}", findings.sets()),
-        axis: "Requests of the busiest seat over the average (median, middle 90 %)".into(),
+        title: format!("A-4: imbalance over {}", findings.sets()),
+        axis: "Requests of the busiest seat / mean (median, middle 90 %)".into(),
         origin: 1.0,
         ranges: schemes(findings).map(range).collect(),
         guide: guide(findings),
@@ -90,25 +90,27 @@ fn why(findings: &Findings) -> Result<SlotStrips, Error> {
     ];
     let strip = |(name, layout): (&str, Layout)| {
         let map = layout.slot_map(&seats(1..=SEATS))?;
-        let keys = findings.ids.on(&layout);
+        let keys = findings.ids.per_slot(&layout);
         let all: u64 = keys.iter().sum();
-        let words = shares(&map, keys).into_iter().map(|(seat, share)| {
+        let captions = shares(&map, keys).into_iter().map(|(seat, share)| {
             format!("server {seat}: {:.1} % of the keys", 100.0 * share as f64 / all as f64)
         });
         let reached = findings.reached(&layout);
         Ok::<_, Error>(Strip {
             name: format!("{name}: H reaches {reached} of 512 slots"),
             keys: keys.into(),
-            nodes: homes(&layout).into_iter().map(|(slot, seat)| (slot, seat.get() as usize - 1)).collect(),
+            nodes: home_slots(&layout)
+                .into_iter()
+                .map(|(slot, seat)| (slot, seat.get() as usize - 1))
+                .collect(),
             owners: owners(&map),
-            seats: words.collect(),
+            seats: captions.collect(),
         })
     };
     Ok(SlotStrips {
         title: "A-4: why the polynomials fail".into(),
-        note:
-            "Slots 0 to 511; bars: keys on each, to their own scale; triangles: virtual nodes; band: owners"
-                .into(),
+        note: "Slots 0 to 511; bars: keys per slot, scaled per strip; triangles: virtual nodes; band: owners"
+            .into(),
         strips: layouts.into_iter().map(strip).collect::<Result<_, _>>()?,
     })
 }
@@ -120,7 +122,7 @@ fn rings(findings: &Findings) -> Result<RingDrawing, Error> {
         let mut owners = owners(&map);
         let slots = grouped(layout.slots().into());
         let mut note = format!("{slots} slots");
-        // 65,537 slots that are owned in turn would be grey on any screen.
+        // All 65,537 slots would be too fine to see: neighbouring slots have different owners.
         if !matches!(layout.scheme(), Scheme::Ring { .. }) {
             owners.truncate(512);
             note = format!("first 512 of {slots} slots");
@@ -128,7 +130,7 @@ fn rings(findings: &Findings) -> Result<RingDrawing, Error> {
         Ok::<_, Error>(Ring {
             name: candidate.name.clone(),
             note,
-            middle: format!("{:.2}", peak(&map, findings.ids.on(layout))),
+            middle: format!("{:.2}", peak(&map, findings.ids.per_slot(layout))),
             owners,
         })
     };
@@ -150,7 +152,7 @@ fn virtual_nodes(findings: &Findings) -> Curves {
     };
     Curves {
         title: "A-4: virtual nodes on 512 slots (xxh3, 2 to 9 seats)".into(),
-        x_axis: "Virtual nodes a seat".into(),
+        x_axis: "Virtual nodes per seat".into(),
         panels: vec![
             Panel {
                 y_axis: "Peak-to-average of slots".into(),
@@ -170,18 +172,19 @@ fn schemes(findings: &Findings) -> impl Iterator<Item = (&Candidate, &Summary)> 
     findings.candidates.iter().zip(&findings.summaries)
 }
 
-/// What even a perfect mapping shows: of random keys, on average over the fleets; of others, because a key is whole.
+/// The peak-to-average of the best possible mapping: of random keys on average over the fleet sizes; of the user's keys
+/// the bound set by the heaviest key, because a key cannot be split.
 fn guide(findings: &Findings) -> (f64, String) {
-    if let Some(own) = &findings.own {
-        return (own.on_fleet.least_peak, "the least that any mapping can have".into());
+    if let Some(user_keys) = &findings.user_keys {
+        return (user_keys.balance.least_peak, "lower bound for any mapping".into());
     }
     let requests = findings.experiment.requests;
-    let peaks = sweep::FLEETS.map(|n| perfect_peak_to_average(n as usize, requests));
+    let peaks = sweep::FLEET_SIZES.map(|n| perfect_peak_to_average(n as usize, requests));
     let perfect = mean(peaks);
     (perfect, format!("a perfect mapping of {} random keys", grouped(requests.into())))
 }
 
-/// The default without its cap.
+/// The default layout without its slot cap.
 fn uncapped(findings: &Findings) -> Layout {
     let hashed = |candidate: &&Candidate| {
         candidate.family == Family::Hashed && candidate.layout.hash() == Layout::default().hash()
@@ -193,7 +196,7 @@ fn owners(map: &SlotMap) -> Vec<usize> {
     map.owners().map(|(_, seat)| seat.get() as usize - 1).collect()
 }
 
-/// Families have the colours of the palette in their order.
+/// Index of the family's colour in the palette.
 fn colour(family: Family) -> usize {
     match family {
         Family::Polynomial => 1,

@@ -1,30 +1,30 @@
-//! The tables of the report.
+//! Tables of the report.
 
 use lb::ring::RingError;
 
-use super::experiment::{Findings, OwnKeys};
-use super::measure::{peak, seats};
-use super::own::HeavyKey;
-use super::reach::cures;
-use super::sweep;
+use super::super::coverage::variants;
+use super::super::experiment::{Findings, UserKeys};
+use super::super::measure::{peak, seats};
+use super::super::sweep;
+use super::super::user_keys::HeavyKey;
 use crate::table::{Cell, Table};
 
-/// All of them, in the order of reading.
+/// All tables, in reading order.
 ///
 /// # Errors
-/// None: the seats fit.
-pub fn of(findings: &Findings) -> Result<Vec<Table>, RingError> {
-    let own = findings.own.iter().flat_map(|own| [own_keys(findings, own), hot_keys(own)]);
+/// Never: every layout has room for the seats.
+pub fn all(findings: &Findings) -> Result<Vec<Table>, RingError> {
+    let user_keys = findings.user_keys.iter().flat_map(|keys| [user_keys(findings, keys), hot_keys(keys)]);
     let general = [schemes(findings), fleets(findings)?, why(findings)?, virtual_nodes(findings)];
-    Ok(own.chain(general).collect())
+    Ok(user_keys.chain(general).collect())
 }
 
 fn schemes(findings: &Findings) -> Table {
     let columns = ["scheme", "peak", "5 %", "95 %", "by slots", "join", "leave", "needless (%)", "reached"];
     let caption = format!(
-        "Over {}: peak-to-average of requests (median, and the middle 90 %), of slots; keys that a join and a leave \
-         move, over the ideal 1/(N+1) and 1/N (means); the share that moves between seats that stay; slots that H \
-         reaches.",
+        "Over {}: peak-to-average of requests (median, and the middle 90 %) and of slots; share of the keys that a \
+         join and a leave move, divided by the ideal 1/(N+1) and 1/N (means); share that moves between seats that \
+         stay; number of slots that H reaches.",
         findings.sets()
     );
     let mut table = Table::new("hashing", caption, &columns);
@@ -45,16 +45,17 @@ fn schemes(findings: &Findings) -> Table {
 }
 
 fn fleets(findings: &Findings) -> Result<Table, RingError> {
-    let heads = sweep::FLEETS.map(|n| format!("N={n}"));
+    let heads = sweep::FLEET_SIZES.map(|n| format!("N={n}"));
     let columns: Vec<_> = ["scheme".to_owned()].into_iter().chain(heads).collect();
     let columns: Vec<_> = columns.iter().map(String::as_str).collect();
-    let caption = "Seats 1..=N, as a fleet has them: the exact peak-to-average of random ids (each of the 900,000 once).";
+    let caption =
+        "Seats 1..=N, as in a fleet: the exact peak-to-average of random ids (each of the 900,000 once).";
     let mut table = Table::new("hashing_fleets", caption, &columns);
     for candidate in &findings.candidates {
         let mut row = vec![Cell::text(&candidate.name)];
-        for n in sweep::FLEETS {
+        for n in sweep::FLEET_SIZES {
             let map = candidate.layout.slot_map(&seats(1..=n))?;
-            row.push(Cell::Number(peak(&map, findings.ids.on(&candidate.layout)), 3));
+            row.push(Cell::Number(peak(&map, findings.ids.per_slot(&candidate.layout)), 3));
         }
         table.row(row);
     }
@@ -72,18 +73,18 @@ fn why(findings: &Findings) -> Result<Table, RingError> {
         "3 (%)",
         "peak-to-average",
     ];
-    let caption = "Why the polynomials fail, and what cures it: three servers, each of the 900,000 ids once. H places \
-                   keys, Φ virtual nodes; the longest run is the most slots in a row of one server.";
+    let caption = "Why the polynomials fail, and what helps: three servers, each of the 900,000 ids once. H places \
+                   keys, Φ virtual nodes; the longest run is the largest number of successive slots of one server.";
     let mut table = Table::new("hashing_why", caption, &columns);
-    for cure in cures(&findings.ids)? {
+    for variant in variants(&findings.ids)? {
         let head = [
-            Cell::text(cure.name),
-            Cell::Count(cure.slots.into()),
-            Cell::Count(cure.reached as u64),
-            Cell::Count(cure.longest_run as u64),
+            Cell::text(variant.name),
+            Cell::Count(variant.slots.into()),
+            Cell::Count(variant.reached as u64),
+            Cell::Count(variant.longest_run as u64),
         ];
-        let shares = cure.shares.iter().map(|share| Cell::Number(100.0 * share, 1));
-        table.row(head.into_iter().chain(shares).chain([Cell::Number(cure.peak, 3)]).collect::<Vec<_>>());
+        let shares = variant.shares.iter().map(|share| Cell::Number(100.0 * share, 1));
+        table.row(head.into_iter().chain(shares).chain([Cell::Number(variant.peak, 3)]).collect::<Vec<_>>());
     }
     Ok(table)
 }
@@ -92,8 +93,8 @@ fn virtual_nodes(findings: &Findings) -> Table {
     let columns =
         ["virtual nodes", "peak", "5 %", "95 %", "needless (%)", "peak, cap 1.10", "needless, cap 1.10 (%)"];
     let caption = format!(
-        "Virtual nodes a seat, 512 slots, xxh3, {} sets of 2 to 9 seats: peak-to-average of slots, and the share that \
-         moves needlessly when a seat leaves.",
+        "Virtual nodes per seat, 512 slots, xxh3, {} sets of 2 to 9 seats: peak-to-average of slots, and the share \
+         that moves needlessly when a seat leaves.",
         findings.experiment.seat_sets
     );
     let mut table = Table::new("hashing_virtual_nodes", caption, &columns);
@@ -112,19 +113,19 @@ fn virtual_nodes(findings: &Findings) -> Table {
     table
 }
 
-fn own_keys(findings: &Findings, own: &OwnKeys) -> Table {
+fn user_keys(findings: &Findings, user_keys: &UserKeys) -> Table {
     let n = f64::from(findings.experiment.seats);
     let columns = ["scheme", "requests", "keys", "without hot", "join (%)", "leave (%)", "needless (%)"];
     let caption = format!(
         "Your keys on seats 1..={n}: peak-to-average of requests, of distinct keys, and of requests without the hot \
-         keys; the requests that move when a seat joins (ideal {:.1} %) and, on average over the seats, when one \
-         leaves (ideal {:.1} %), and of both those that move between seats that stay.",
+         keys; share of the requests that move when a seat joins (ideal {:.1} %) and, on average over the seats, when \
+         one leaves (ideal {:.1} %); mean share of both that moves between seats that stay.",
         100.0 / (n + 1.0),
         100.0 / n
     );
     let mut table = Table::new("hashing_keys", caption, &columns);
     let ratio = |value: f64| if value > 0.0 { Cell::Number(value, 3) } else { Cell::None };
-    for (candidate, row) in findings.candidates.iter().zip(&own.on_fleet.rows) {
+    for (candidate, row) in findings.candidates.iter().zip(&user_keys.balance.rows) {
         table.row([
             Cell::text(&candidate.name),
             Cell::Number(row.peak, 3),
@@ -138,11 +139,13 @@ fn own_keys(findings: &Findings, own: &OwnKeys) -> Table {
     table
 }
 
-fn hot_keys(own: &OwnKeys) -> Table {
-    let caption = "Your heaviest keys, and where the balancer's default layout sends them; a key is hot if it alone is \
+fn hot_keys(user_keys: &UserKeys) -> Table {
+    let caption = "Your heaviest keys, and their seats in the balancer's default layout; a key is hot if it alone is \
                    more than 5 % of a seat's even share.";
     let mut table = Table::new("hashing_hot_keys", caption, &["key", "requests", "share (%)", "hot", "seat"]);
-    for HeavyKey { key, requests, share, seat, hot } in own.on_fleet.heaviest.iter().take(OwnKeys::SHOWN) {
+    for HeavyKey { key, requests, share, seat, hot } in
+        user_keys.balance.heaviest.iter().take(UserKeys::SHOWN)
+    {
         table.row([
             Cell::text(readable(key)),
             Cell::Count(*requests),
@@ -154,7 +157,7 @@ fn hot_keys(own: &OwnKeys) -> Table {
     table
 }
 
-/// A key in words: bytes that are no text, and what would move a terminal's cursor, as escapes.
+/// A key as text; control characters and bytes that are not UTF-8 are escaped.
 pub fn readable(key: &[u8]) -> String {
     match str::from_utf8(key) {
         Ok(text) => text

@@ -1,29 +1,29 @@
-//! The charts: a time line of a death and of a hang, and a dot for each death.
+//! Charts: the time line of a kill and of the hang, and a dot for each kill.
 
 use std::time::Duration;
 
-use crate::chart::{self, Band, DotChart, Dots, PALETTE, Picture, TimeLine};
+use crate::chart::{self, Band, ChartImage, DotChart, Dots, PALETTE, TimeLine};
 
 use super::figures::{Figures, median};
 use super::incident::Incident;
 use super::traffic::Reply;
 
-/// A step of the time line.
+/// Width of a step of the time line.
 const STEP: Duration = Duration::from_millis(100);
 
-/// How much of the time before is shown.
+/// Part of the time line before the incident.
 const BEFORE: Duration = Duration::from_secs(1);
 
-/// More replicas than that beside the victim and its replacement share a colour: all names fit in one line.
-const MOST_OTHERS: usize = 2;
+/// Largest number of other replicas with a band each, so that all names fit one line; more of them share a band.
+const MAX_OTHER_BANDS: usize = 2;
 
-/// Requests per replica over time, around one incident.
+/// Chart of the requests per replica over time, around one incident.
 pub fn time_line(
     name: &str,
     title: String,
     incident: &Incident,
     replies: &[Reply],
-) -> Result<Picture, chart::Error> {
+) -> Result<ChartImage, chart::Error> {
     let from = incident.at.saturating_sub(BEFORE);
     let steps = (incident.until.saturating_sub(from).as_millis() / STEP.as_millis()) as usize;
     let step = |reply: &&Reply| {
@@ -39,13 +39,13 @@ pub fn time_line(
     };
     let by = |names: &[&str]| count(&|reply| reply.answer.as_deref().is_ok_and(|name| names.contains(&name)));
 
-    let replacement = incident.moments.replacement.as_deref();
+    let replacement = incident.times.replacement.as_deref();
     let seen = replies.iter().filter(|reply| step(reply).is_some());
     let mut others: Vec<&str> = seen.filter_map(|reply| reply.answer.as_deref().ok()).collect();
     others.retain(|name| *name != incident.victim && Some(*name) != replacement);
     others.sort_unstable();
     others.dedup();
-    let mut bands: Vec<Band> = if others.len() > MOST_OTHERS {
+    let mut bands: Vec<Band> = if others.len() > MAX_OTHER_BANDS {
         vec![Band { name: format!("{} others", others.len()), colour: PALETTE[0], counts: by(&others) }]
     } else {
         let colours = [PALETTE[0], PALETTE[4]];
@@ -59,14 +59,14 @@ pub fn time_line(
         bands.push(Band { name: format!("{name} (replacement)"), colour: PALETTE[2], counts });
     }
 
-    let after = |when: Option<Duration>, what: &str| {
+    let after = |when: Option<Duration>, event: &str| {
         let after = when?.saturating_sub(incident.at).as_millis() as i32;
-        Some((after, format!("{what} after {after} ms")))
+        Some((after, format!("{event} after {after} ms")))
     };
-    let moments = [
+    let events = [
         Some((0, incident.how.to_owned())),
-        after(incident.moments.detected, "detected"),
-        after(incident.moments.ready, "replacement ready"),
+        after(incident.times.detected, "detected"),
+        after(incident.times.ready, "replacement ready"),
     ];
     let chart = TimeLine {
         title,
@@ -76,21 +76,21 @@ pub fn time_line(
         step: STEP.as_millis() as i32,
         bands,
         failed: count(&|reply| reply.answer.is_err()),
-        moments: moments.into_iter().flatten().collect(),
+        events: events.into_iter().flatten().collect(),
     };
     let caption = format!("Requests that each replica answered in each 100 ms around one {}", incident.how);
-    Picture::of(name, caption, &chart)
+    ChartImage::of(name, caption, &chart)
 }
 
-/// How long each kill took to be noticed and to be healed.
-pub fn every_kill(how: &str, figures: &[Figures]) -> Result<Picture, chart::Error> {
+/// Chart of the times until each kill was detected and its replacement was ready.
+pub fn every_kill(how: &str, figures: &[Figures]) -> Result<ChartImage, chart::Error> {
     let series = |name, value: fn(&Figures) -> Option<f64>| {
         let values: Vec<_> = figures.iter().map(value).collect();
         let median = median(&values)?;
         Some(Dots { name, values, median })
     };
     let chart = DotChart {
-        title: format!("A-3: how soon each of {} kills ({how}) was noticed and healed", figures.len()),
+        title: format!("A-3: time to detect and to replace each of {} kills ({how})", figures.len()),
         runs_axis: "Kill",
         values_axis: "Time since the signal (ms)",
         series: [
@@ -101,6 +101,6 @@ pub fn every_kill(how: &str, figures: &[Figures]) -> Result<Picture, chart::Erro
         .flatten()
         .collect(),
     };
-    let caption = "Time from each kill until it was noticed, and until the replacement was ready";
-    Picture::of("recovery-kills", caption, &chart)
+    let caption = "Time from each kill until it was detected, and until the replacement was ready";
+    ChartImage::of("recovery-kills", caption, &chart)
 }

@@ -1,4 +1,4 @@
-//! The moment at which a fault begins.
+//! Triggers a fault.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use rustix::process::{Signal, kill_process};
 
 use crate::balancer::{Balancer, call};
 use crate::fault::Fault;
-use crate::replica::TURN;
+use crate::replica::FAULT_PATH;
 
-/// The seat whose replica turns bad, counted from 0.
+/// Index of the seat whose replica becomes faulty.
 const VICTIM: usize = 1;
 
-/// Has it begin `after` this time, and stays with it until nothing is left to do.
-pub async fn later(fault: Fault, balancer: &Balancer, after: Duration) -> Result<(), String> {
+/// Triggers the fault `after` this time, and returns when no more steps are left.
+pub async fn trigger(fault: Fault, balancer: &Balancer, after: Duration) -> Result<(), String> {
     let replicas = balancer.replicas().await?;
     let victim = replicas.get(VICTIM).ok_or("there are not three replicas")?;
     tokio::time::sleep(after).await;
@@ -28,6 +28,6 @@ pub async fn later(fault: Fault, balancer: &Balancer, after: Duration) -> Result
             }
             Ok(())
         }
-        bad => call(victim.address, "POST", &format!("{TURN}{bad}"), "").await.map(drop),
+        other => call(victim.address, "POST", &format!("{FAULT_PATH}{other}"), "").await.map(drop),
     }
 }

@@ -1,0 +1,5 @@
+//! The report section of A-4.
+
+pub mod charts;
+pub mod tables;
+pub mod text;
