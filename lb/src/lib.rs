@@ -12,6 +12,7 @@
 //! - [`access_log`]: a line for every request
 //! - [`config`], [`key`], [`name`], [`token`], [`url`]: what people say; [`log_key`]: what is shown to them of a key
 //! - [`cli`], [`healthcheck`]: what a running balancer is asked from a terminal
+//! - `shortage`: what the balancer itself runs out of
 //! - [`app`]: the whole
 
 pub mod access_log;
@@ -33,6 +34,7 @@ pub mod measure;
 pub mod name;
 pub mod ring;
 pub mod runtime;
+mod shortage;
 mod socket;
 pub mod token;
 pub mod upstream;

@@ -41,7 +41,10 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn run(config: &Config, source: Source) -> ExitCode {
-    env_logger::init_from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"));
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
+        // A line for each connection that cannot be accepted for lack of descriptors: `lb::shortage` logs the episode.
+        .filter_module("actix_server::accept", log::LevelFilter::Off)
+        .init();
     let ended = actix_rt::System::new().block_on(async {
         let executable = std::env::current_exe().map_err(StartError::Executable)?;
         let runtime = app::runtime(config, executable).await?;

@@ -84,6 +84,8 @@ pub(super) struct Beats {
     pub pause: Duration,
     pub missed: u32,
     pub last_good: Instant,
+    /// When the outcome of the latest heartbeat came.
+    pub last_outcome: Instant,
     /// The routers were asked whether they had a reply.
     pub asked: bool,
     /// First good one seen (it may wait for others of its /add).
@@ -113,6 +115,7 @@ impl Member {
                 pause: FIRST_PROBE * 2,
                 missed: 0,
                 last_good: now,
+                last_outcome: now,
                 asked: false,
                 good: false,
             },
