@@ -21,7 +21,7 @@ use crate::runtime::process::{Process, Program};
 use crate::runtime::{self, Runtime};
 use crate::upstream;
 
-use super::StartError;
+use super::{StartError, files};
 
 /// The runtime that was chosen. `executable` is what the process runtime starts: usually this one.
 ///
@@ -84,6 +84,7 @@ pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
             connect_timeout: config.connect_timeout,
             head_timeout: Some(config.head_timeout),
             idle_timeout: Some(config.idle_timeout),
+            max_idle: files::idle_upstream(config),
         },
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! # Layout
 //! - `door`: where connections enter · `stream`: the guarded stream under actix · `service`: what is above it
+//! - `silent`: who gives way to a newcomer when there are too many
 //! - `connection`: what these share · `body`: a request's body
 //! - `head`, `line`, `fields`: the pure judge of heads · `refusal`: its verdicts, and all others
 
@@ -16,6 +17,7 @@ mod head;
 mod line;
 mod refusal;
 mod service;
+mod silent;
 mod stream;
 #[cfg(test)]
 mod tests;

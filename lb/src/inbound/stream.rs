@@ -81,7 +81,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
                 if state.stage == (Stage::Idle { fresh: false }) {
                     return Poll::Ready(None);
                 }
-                break Err(Refusal::HeadTooSlow(settings.head_timeout));
+                break Err(self.connection.too_slow());
             }
         };
         Poll::Ready(Some(self.connection.begin(state, arrived, is_head)))

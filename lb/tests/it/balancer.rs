@@ -60,7 +60,11 @@ impl Balancer {
 
     /// The same, with these variables.
     pub fn launch_with(args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
+        Self::launch_by(Command::new(env!("CARGO_BIN_EXE_lb")), args, env)
+    }
+
+    /// The same by `command`, which becomes `lb`.
+    pub fn launch_by(mut command: Command, args: &[&str], env: &[(&str, &str)]) -> Self {
         command.args(args);
         for listener in ["--listen", "--admin-listen"].iter().filter(|listener| !args.contains(listener)) {
             command.args([listener, "127.0.0.1:0"]);
