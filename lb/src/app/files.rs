@@ -15,7 +15,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::Config;
 
-/// Connections of the admin listener: whoever holds them must not use up the files that the traffic needs.
+/// Connections of the admin listener: they must not use up the descriptors that the traffic needs.
 const ADMIN: usize = 1024;
 
 /// Connections beyond `--max-connections` that are answered 503.

@@ -5,7 +5,7 @@
 //! closes (also by kill -9), it kills all descendants and ends. The messages are those of [`protocol`](super::protocol).
 //!
 //! Should the launcher itself be killed, the kernel kills the command (parent death signal) and the balancer the rest of
-//! the command's process group; a descendant outside the group is found by nobody then.
+//! the command's process group; a descendant outside of the group survives then.
 
 use std::ffi::OsString;
 use std::io;

@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //! - `door`: where connections enter · `stream`: the guarded stream under actix · `service`: what is above it
-//! - `silent`: who gives way to a newcomer when there are too many
+//! - `silent`: connections that are closed in favour of new ones beyond the limit
 //! - `connection`: what these share · `body`: a request's body
 //! - `head`, `line`, `fields`: the pure judge of heads · `refusal`: its verdicts, and all others
 

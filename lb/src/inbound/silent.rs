@@ -1,6 +1,6 @@
-//! Connections that have sent no byte yet: beyond `--max-connections` the oldest of them gives way to a newcomer.
+//! Connections that have sent no byte yet. Beyond `--max-connections` the oldest of them gives way to a newcomer.
 //!
-//! Clients that only connect can so never keep out those that send requests. Each worker has its own.
+//! Clients that only connect therefore never keep out those that send requests. Each worker has its own list.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
