@@ -10,6 +10,7 @@ mod kept;
 mod launcher;
 mod output;
 mod port;
+mod running;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,15 +23,15 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture, ready};
 use futures::stream::{self, LocalBoxStream, StreamExt};
-use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, kill_process_group};
+use rustix::process::{Pid, Resource, getrlimit};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use self::follower::Follower;
-use self::kept::Reader;
-use self::launcher::{Launcher, Orders};
+use self::launcher::Launcher;
 use self::output::{LAST_WORDS, Output};
+use self::running::{Running, running, with};
 use super::logs::Printable;
 use super::{Error, Event, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
 use crate::child::protocol::{Order, VERSION};
@@ -70,20 +71,6 @@ pub struct Process {
 }
 
 type Children = BTreeMap<Incarnation, Running>;
-
-struct Running {
-    /// The process that was started: the built-in replica, or the launcher of a command.
-    child: Pid,
-    /// The process group of the replica; `None` while a launcher has not yet reported the start of its command.
-    group: Option<Pid>,
-    /// Of a command's launcher.
-    orders: Option<Orders>,
-    port: u16,
-    stopping: bool,
-    kept: Reader,
-    /// Closed as soon as the child is reaped.
-    reaped: watch::Receiver<()>,
-}
 
 impl Process {
     /// A runtime that starts its children by way of `executable`, which calls [`child::dispatch`] first: as a rule
@@ -186,13 +173,6 @@ impl Process {
         let children = Rc::downgrade(&self.children);
         Follower { incarnation, address, children, exits: self.exits.clone(), alive, output }
     }
-}
-
-/// A child just started; the sender is to be dropped when it is reaped.
-fn running(child: Pid, port: u16, output: &Output) -> (Running, watch::Sender<()>) {
-    let (alive, reaped) = watch::channel(());
-    let kept = output.kept.clone();
-    (Running { child, group: None, orders: None, port, stopping: false, kept, reaped }, alive)
 }
 
 fn pid(child: &Child) -> io::Result<Pid> {
@@ -305,43 +285,4 @@ impl Drop for Process {
             running.kill();
         }
     }
-}
-
-impl Running {
-    fn terminate(&self) {
-        match &self.orders {
-            Some(orders) => orders.send(&Order::Stop),
-            None => self.signal(Signal::TERM),
-        }
-    }
-
-    fn kill(&self) {
-        match &self.orders {
-            Some(orders) => orders.send(&Order::Kill),
-            None => self.signal(Signal::KILL),
-        }
-    }
-
-    /// Kills the child itself, and what is known to be below it.
-    fn kill_child(&self) {
-        self.signal(Signal::KILL);
-        let _ = kill_process(self.child, Signal::KILL);
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group {
-            signal_group(group, signal);
-        }
-    }
-}
-
-fn with(children: &RefCell<Children>, incarnation: Incarnation, act: fn(&Running)) {
-    if let Some(running) = children.borrow().get(&incarnation) {
-        act(running);
-    }
-}
-
-fn signal_group(group: Pid, signal: Signal) {
-    // An error means that the group has ended: that is what was wanted.
-    let _ = kill_process_group(group, signal);
 }

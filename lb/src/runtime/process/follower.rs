@@ -12,9 +12,10 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
 use super::super::{Event, Exit};
+use super::Children;
 use super::launcher::Launcher;
 use super::output::Output;
-use super::{Children, signal_group};
+use super::running::signal_group;
 use crate::child::protocol::Report;
 use crate::ring::Incarnation;
 
