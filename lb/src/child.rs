@@ -1,9 +1,12 @@
-//! What this executable is when a balancer starts it again: a replica, the shim of a foreign command, the watcher.
+//! What this executable is when a balancer starts it again: a replica, or the launcher of a foreign command.
 //!
-//! No child outlives its balancer, also when that is killed with -9: replica and command carry a parent death
-//! signal, and the watcher kills their process groups, so their own children too.
+//! No child outlives its balancer, also when that is killed with -9: the built-in replica carries a parent death
+//! signal; a foreign command runs below a [`launcher`], which kills it and all its descendants when the balancer is gone.
 
-use std::collections::BTreeSet;
+mod launcher;
+pub(crate) mod protocol;
+pub(crate) mod tree;
+
 use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
@@ -11,7 +14,7 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, kill_process_group, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
 
 /// `__replica PARENT NAME`: the built-in replica, its bound listener as standard input.
 pub(crate) const REPLICA: &str = "__replica";
@@ -20,8 +23,8 @@ pub(crate) const REPLICA: &str = "__replica";
 /// files.
 pub(crate) const EXEC: &str = "__exec";
 
-/// `__watch`: reads `+GROUP` and `-GROUP` lines; at the end of input kills the groups that are left.
-pub(crate) const WATCH: &str = "__watch";
+/// `__launch`: the [`launcher`] of a foreign command; its standard input is a socket to the balancer.
+pub(crate) const LAUNCH: &str = "__launch";
 
 /// Runs an internal mode, if this process was started as one, and then never returns.
 ///
@@ -33,7 +36,7 @@ pub fn dispatch() {
     let run: fn(Vec<OsString>) -> Result<(), String> = match mode.to_str() {
         Some(REPLICA) => replica,
         Some(EXEC) => exec,
-        Some(WATCH) => watch,
+        Some(LAUNCH) => launcher::run,
         _ => return,
     };
     std::process::exit(match run(args.collect()) {
@@ -71,22 +74,6 @@ fn exec(args: Vec<OsString>) -> Result<(), String> {
         .map_err(|error| format!("cannot set the limit of open files: {error}"))?;
     let error = Command::new(program).args(arguments).exec();
     Err(format!("cannot run '{}': {error}", program.display()))
-}
-
-fn watch(_: Vec<OsString>) -> Result<(), String> {
-    let mut groups = BTreeSet::new();
-    for line in io::stdin().lines().map_while(Result::ok) {
-        match (line.get(..1), line.get(1..).and_then(|group| group.parse().ok())) {
-            (Some("+"), Some(group)) => groups.insert(group),
-            (Some("-"), Some(group)) => groups.remove(&group),
-            _ => return Err(format!("not a group: {line:?}")),
-        };
-    }
-    for group in groups.into_iter().filter_map(Pid::from_raw) {
-        // An error means that the group ended by itself.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    Ok(())
 }
 
 /// Has the kernel kill this process when the thread that started it ends. Survives exec.

@@ -14,6 +14,7 @@
 //!   of a key
 //! - [`logging`]: the log of the process on standard error
 //! - [`cli`], [`healthcheck`]: what a running balancer is asked from a terminal
+//! - `shortage`: what the balancer itself runs out of
 //! - [`app`]: the whole
 
 pub mod access_log;
@@ -36,6 +37,7 @@ pub mod measure;
 pub mod name;
 pub mod ring;
 pub mod runtime;
+mod shortage;
 mod socket;
 pub mod statuses;
 pub mod token;

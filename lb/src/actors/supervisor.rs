@@ -22,9 +22,7 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::fleet::{
-    Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View,
-};
+use crate::fleet::{Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View};
 use crate::name::Name;
 use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};

@@ -27,25 +27,22 @@ use crate::socket;
 use super::reload::{ReloadActor, follow};
 use super::{StartError, parts, spawn};
 
-/// Connections at one time: whoever holds them must not use up the files that the traffic needs.
-const CONNECTIONS: usize = 1024;
-
-/// Serves operators on `listener`.
+/// Serves operators on `listener`, by at most `most` connections at one time.
 pub(super) fn serve(
     config: &Config,
     listener: TcpListener,
-    admin: Admin,
+    (admin, most): (Admin, usize),
     access: Access,
     reload: Addr<ReloadActor>,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
-    let (limits, connections) = (parts::inbound(config), Connections::new(CONNECTIONS));
+    let (limits, connections) = (parts::inbound(config), Connections::new(most));
     let builder = Server::build()
         .workers(1)
-        // actix would stop accepting; we answer 503 before.
-        .max_concurrent_connections(CONNECTIONS + 64)
+        // Beyond this actix stops accepting; before it, connections over the limit are answered 503.
+        .max_concurrent_connections(most + (most / 16).max(1))
         .shutdown_timeout(0)
         .disable_signals();
     let builder = builder.listen("admin", listener, move || {

@@ -3,6 +3,7 @@
 mod admin;
 mod embed;
 mod entry;
+mod files;
 mod parts;
 mod reload;
 mod traffic;
@@ -108,6 +109,8 @@ pub async fn start(
     source: Option<Source>,
     runtime: Rc<dyn Runtime>,
 ) -> Result<Running, StartError> {
+    let connections = files::Connections::new(config);
+    let config = &connections.fitted(config);
     let key_form = KeyForm::new(config.log_key);
     let access_log = parts::access_log(config, &key_form)?;
     let restored = runtime.read_record().await?;
@@ -138,8 +141,8 @@ pub async fn start(
         key_form: key_form.clone(),
         gate: entry.gate.clone(),
     };
-    let reload = ReloadActor::new(config.clone(), source, told, entry.made.clone()).start();
-    let connections = Connections::new(config.max_connections);
+    let reload = ReloadActor::new(config.clone(), (source, connections), told, entry.made.clone()).start();
+    let open = Connections::new(config.max_connections);
     let admin = Admin {
         cluster: config.cluster.to_string(),
         ring: ring.clone(),
@@ -149,7 +152,7 @@ pub async fn start(
         clock: Clock::now(),
         limits,
         access_log: access_log.clone(),
-        connections: connections.clone(),
+        connections: open.clone(),
         reload: reload.clone().recipient(),
     };
     let supplies = Supplies {
@@ -161,11 +164,14 @@ pub async fn start(
         gate: entry.gate.clone(),
         key_form,
         access_log: access_log.clone(),
-        connections,
+        connections: open,
+        per_worker: connections.per_worker(config),
     };
     let (traffic, traffic_server) = traffic::serve(config, traffic_listener, supplies)?;
     let admin_server = admin_listener
-        .map(|listener| admin::serve(config, listener, admin, entry.access.clone(), reload.clone()))
+        .map(|listener| {
+            admin::serve(config, listener, (admin, connections.admin()), entry.access.clone(), reload.clone())
+        })
         .transpose()?;
     let (admin, admin_server) = admin_server.unzip();
     match admin {

@@ -21,7 +21,7 @@ use crate::runtime::process::{Process, Program};
 use crate::runtime::{self, Runtime};
 use crate::upstream::{self, ProbeRequest};
 
-use super::StartError;
+use super::{StartError, files};
 
 /// The runtime that was chosen. `executable` is what the process runtime starts: usually this one.
 ///
@@ -91,6 +91,7 @@ pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
             connect_timeout: config.connect_timeout,
             head_timeout: config.head_timeout,
             idle_timeout: Some(config.idle_timeout),
+            max_idle: files::idle_upstream(config),
         },
     }
 }

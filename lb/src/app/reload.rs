@@ -19,7 +19,7 @@ use crate::http::control::LiveLimits;
 use crate::log_key::KeyForm;
 use crate::token::Token;
 
-use super::{entry, parts};
+use super::{entry, files, parts};
 
 /// How long a worker may take to go by another configuration before it is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub(super) struct ReloadActor {
     config: Arc<Config>,
     /// Where to read it again, if anywhere.
     source: Option<Source>,
+    /// What the limit of open files carries.
+    connections: files::Connections,
     told: Told,
     /// The admin token, if it is ours to tell.
     made: Option<Token>,
@@ -71,15 +73,20 @@ struct Read;
 struct Spread;
 
 impl ReloadActor {
-    pub fn new(config: Config, source: Option<Source>, told: Told, made: Option<Token>) -> Self {
+    pub fn new(
+        config: Config,
+        (source, connections): (Option<Source>, files::Connections),
+        told: Told,
+        made: Option<Token>,
+    ) -> Self {
         let (config, workers) = (Arc::new(config), Vec::new());
-        Self { config, source, told, made, workers, _guard: Guard("reload") }
+        Self { config, source, connections, told, made, workers, _guard: Guard("reload") }
     }
 
     /// Puts what can change live in force.
     fn change_to(&mut self, read: &Config) -> Difference {
         let mut config = Config::clone(&self.config);
-        let difference = config.change_to(read);
+        let difference = config.change_to(&self.connections.fitted(read));
         if let (Some(token), Control::Token, true) =
             (&self.made, config.control, config.control != self.config.control)
         {

@@ -49,6 +49,8 @@ pub(super) struct Supplies {
     pub key_form: KeyForm,
     pub access_log: AccessLog,
     pub connections: Connections,
+    /// The most connections that a worker accepts.
+    pub per_worker: usize,
 }
 
 /// Serves clients on `listener`, by one router for each worker.
@@ -64,8 +66,8 @@ pub(super) fn serve(
     let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
     let builder = Server::build()
         .workers(config.workers)
-        // actix would stop accepting; we answer 503 before.
-        .max_concurrent_connections(config.max_connections.saturating_add(1024))
+        // Beyond this actix stops accepting; before it, connections over --max-connections are answered 503.
+        .max_concurrent_connections(supplies.per_worker)
         .shutdown_timeout(LONGEST_DRAIN)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();

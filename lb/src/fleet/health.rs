@@ -73,6 +73,7 @@ impl Fleet {
         let beats = &mut member.beats;
         let sent = beats.sent.take().unwrap_or(now);
         let void = std::mem::take(&mut beats.void);
+        let since = now.saturating_duration_since(std::mem::replace(&mut beats.last_outcome, now));
         let starting = !beats.good;
         self.tally.heartbeat(&beat, starting, void);
         if starting && beat != Beat::Good {
@@ -97,8 +98,9 @@ impl Fleet {
             }
             Beat::Refused if !starting => self.die(incarnation, &"it refuses connections", now),
             Beat::Refused => self.not_yet(incarnation, "it refuses connections".to_owned(), now),
-            Beat::Void(why) if starting => self.not_yet(incarnation, why, now),
-            Beat::Void(_) => {}
+            Beat::Void(why) if starting => member.trouble = why,
+            // The time that it covers says nothing about the replica: its silence does not grow by it.
+            Beat::Void(_) => beats.last_good += since,
             Beat::Missed(why) if starting => self.not_yet(incarnation, why, now),
             Beat::Missed(_) if void => {}
             Beat::Missed(why) => {

@@ -87,6 +87,8 @@ pub(super) struct Beats {
     pub pause: Duration,
     pub missed: u32,
     pub last_good: Instant,
+    /// When the outcome of the latest heartbeat came.
+    pub last_outcome: Instant,
     /// The routers and the runtime were asked about it and have not answered.
     pub asked: bool,
     /// When the routers last saw progress, as far as they were asked.
@@ -122,6 +124,7 @@ impl Member {
                 pause: FIRST_PROBE * 2,
                 missed: 0,
                 last_good: now,
+                last_outcome: now,
                 asked: false,
                 progress: None,
                 busy: None,

@@ -14,6 +14,7 @@ use crate::fleet::Refusal;
 use crate::inbound;
 use crate::name::NotAName;
 use crate::runtime::NoLogs;
+use crate::shortage::is_own_shortage;
 use crate::upstream::{self, Kind, Malformed, Phase};
 
 use super::body::Body;
@@ -184,7 +185,9 @@ impl Error {
     }
 
     fn of_upstream(error: &upstream::Error) -> StatusCode {
-        match error.kind {
+        match &error.kind {
+            // No replica is at fault, and it is over soon.
+            Kind::Connect(error) if is_own_shortage(error) => StatusCode::SERVICE_UNAVAILABLE,
             Kind::TimedOut(Phase::Upload) => StatusCode::REQUEST_TIMEOUT,
             Kind::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             Kind::Client(_) | Kind::Request(_) => StatusCode::BAD_REQUEST,
@@ -219,6 +222,7 @@ impl Error {
     fn proxy_status_of_upstream(error: &upstream::Error) -> &'static str {
         match &error.kind {
             Kind::Unknown(_) => "lb; error=destination_unavailable",
+            Kind::Connect(error) if is_own_shortage(error) => "lb; error=proxy_internal_error",
             Kind::Connect(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => "lb; error=connection_refused",
                 io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
@@ -296,4 +300,25 @@ pub fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_of_our_own_is_503_and_no_word_about_the_replica() {
+        let answer = |errno: rustix::io::Errno| {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            let error = upstream::Error { kind: Kind::Connect(error), sent: false, received: false };
+            let response = Error::Router(router::Error::Upstream(error)).response();
+            let status = response.headers().get(&PROXY_STATUS).unwrap().to_str().unwrap().to_owned();
+            (response.status().as_u16(), status)
+        };
+        use rustix::io::Errno;
+        for ours in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM] {
+            assert_eq!(answer(ours), (503, "lb; error=proxy_internal_error".to_owned()), "{ours}");
+        }
+        assert_eq!(answer(Errno::CONNREFUSED), (502, "lb; error=connection_refused".to_owned()));
+    }
 }

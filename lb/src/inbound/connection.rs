@@ -5,6 +5,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use actix_http::{Method, Version};
 use bytes::BytesMut;
@@ -22,6 +23,9 @@ pub(super) const AHEAD: usize = 64 * 1024;
 /// How much is read at once to begin with, in bytes: a head, or what goes before a body.
 const MIN_READ: usize = 4 * 1024;
 
+/// How long a connection beyond `--max-connections` may take to send a request, which is answered 503.
+const REFUSED: Duration = Duration::from_secs(1);
+
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A client's connection. It lives on its worker's thread.
@@ -31,7 +35,7 @@ pub struct Connection {
     pub(super) reading: Watch,
     /// For what the client is to take.
     pub(super) writing: Watch,
-    admission: Admission,
+    admission: RefCell<Admission>,
     pub(super) state: RefCell<State>,
 }
 
@@ -93,8 +97,12 @@ pub(super) enum Interim {
 
 impl Connection {
     pub(super) fn new(settings: Rc<Settings>, reading: Watch, writing: Watch, admission: Admission) -> Self {
-        reading.arm(Some(settings.head_timeout));
-        Self { settings, reading, writing, admission, state: RefCell::new(State::new()) }
+        // Beyond the limit a connection lasts only as long as it takes to refuse its request.
+        let most =
+            if admission.is_granted() { settings.head_timeout } else { settings.head_timeout.min(REFUSED) };
+        reading.arm(Some(most));
+        let (admission, state) = (RefCell::new(admission), RefCell::new(State::new()));
+        Self { settings, reading, writing, admission, state }
     }
 
     /// What actix gets in place of the request that has arrived: all that it decides by, and nothing else. `head`:
@@ -160,9 +168,32 @@ impl Connection {
         state.stage = Stage::Head;
     }
 
+    /// Whether the connection is within the limit, and no byte has come on it.
+    pub(super) fn is_silent(&self) -> bool {
+        let state = self.state.borrow();
+        let untouched = state.stage == Stage::Idle { fresh: true } && state.input.is_empty() && !state.ended;
+        untouched && self.admission.borrow().is_granted()
+    }
+
+    /// Closes the connection, which [is silent](Self::is_silent), without an answer; its place is the caller's.
+    pub(super) fn give_way(&self) -> Admission {
+        self.state.borrow_mut().ended = true;
+        self.reading.wake();
+        self.admission.take()
+    }
+
+    /// Why a connection on which no head has come in time is closed.
+    pub(super) fn too_slow(&self) -> Refusal {
+        if self.admission.borrow().is_granted() {
+            Refusal::HeadTooSlow(self.settings.head_timeout)
+        } else {
+            Refusal::TooManyConnections
+        }
+    }
+
     fn admit(&self, mut head: Head) -> Result<Head, Refusal> {
         head.upgrade = head.upgrade && self.settings.upgrade_allow.filter(&mut head.headers);
-        if !self.admission.is_granted() {
+        if !self.admission.borrow().is_granted() {
             return Err(Refusal::TooManyConnections);
         }
         match (head.framing, self.settings.max_body) {

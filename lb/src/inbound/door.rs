@@ -12,6 +12,7 @@ use crate::upstream::sweep::{SWEEP, Watch, Watches};
 
 use super::connection::Connection;
 use super::head;
+use super::silent::Silent;
 use super::stream::Guarded;
 use super::upgrade::UpgradeAllow;
 
@@ -31,7 +32,8 @@ pub struct Settings {
     pub(super) upgrade_allow: UpgradeAllow,
 }
 
-/// The connections of all workers; those beyond the limit are answered 503 and closed.
+/// The connections of all workers; those beyond the limit take the place of one that has sent nothing yet, or are
+/// answered 503 and closed.
 #[derive(Clone, Debug)]
 pub struct Connections {
     open: Arc<AtomicUsize>,
@@ -39,6 +41,7 @@ pub struct Connections {
 }
 
 /// Whether a connection is within the limit. One that is not is not counted: it keeps nobody else out.
+#[derive(Default)]
 pub(super) struct Admission(Option<Arc<AtomicUsize>>);
 
 /// The door of one worker.
@@ -46,6 +49,8 @@ pub struct Door {
     settings: RefCell<Rc<Settings>>,
     connections: Connections,
     deadlines: Rc<Deadlines>,
+    /// Connections that have sent nothing yet.
+    silent: Silent,
 }
 
 #[derive(Default)]
@@ -106,7 +111,12 @@ impl Drop for Admission {
 impl Door {
     /// The door of this thread; it needs a `LocalSet` (actix gives one).
     pub fn new(settings: Settings, connections: Connections) -> Self {
-        Self { settings: RefCell::new(Rc::new(settings)), connections, deadlines: Rc::default() }
+        Self {
+            settings: RefCell::new(Rc::new(settings)),
+            connections,
+            deadlines: Rc::default(),
+            silent: Silent::default(),
+        }
     }
 
     /// From now on connections that begin go by these.
@@ -118,8 +128,11 @@ impl Door {
     pub fn guard<T>(&self, io: T) -> Guarded<T> {
         let (reading, writing) = (self.watch(), self.watch());
         let settings = self.settings.borrow().clone();
-        let connection = Connection::new(settings, reading, writing, self.connections.admit());
-        Guarded::new(io, Rc::new(connection))
+        let admission = self.connections.admit();
+        let admission = if admission.is_granted() { admission } else { self.silent.displace() };
+        let connection = Rc::new(Connection::new(settings, reading, writing, admission));
+        self.silent.add(&connection);
+        Guarded::new(io, connection)
     }
 
     /// A new watch; the sweep runs as long as there is any.

@@ -5,6 +5,7 @@
 //!
 //! # Layout
 //! - `door`: where connections enter · `stream`: the guarded stream under actix · `service`: what is above it
+//! - `silent`: connections that are closed in favour of new ones beyond the limit
 //! - `connection`: what these share · `body`: a request's body
 //! - `head`, `line`, `fields`: the pure judge of heads · `refusal`: its verdicts, and all others
 //! - `upgrade`: the offers of other protocols that are passed on
@@ -17,6 +18,7 @@ mod head;
 mod line;
 mod refusal;
 mod service;
+mod silent;
 mod stream;
 #[cfg(test)]
 mod tests;

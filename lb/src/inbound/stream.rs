@@ -93,7 +93,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> Guarded<T> {
                 if state.stage == (Stage::Idle { fresh: false }) {
                     return Poll::Ready(None);
                 }
-                break Err(Refusal::HeadTooSlow(settings.head_timeout));
+                break Err(self.connection.too_slow());
             }
         };
         Poll::Ready(Some(self.connection.begin(state, arrived, is_head)))

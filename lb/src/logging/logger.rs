@@ -25,7 +25,11 @@ impl Logger {
         let formatter = |priority| formatter(style, queue.lane(priority));
         Self {
             queue: queue.clone(),
-            filter: Builder::from_env(filter).build(),
+            filter: Builder::from_env(filter)
+                // A line for each connection that cannot be accepted for lack of descriptors: `lb::shortage` logs the
+                // episode.
+                .filter_module("actix_server::accept", LevelFilter::Off)
+                .build(),
             replicas: formatter(Priority::Replica),
             records: formatter(Priority::Record),
             essential: formatter(Priority::Essential),

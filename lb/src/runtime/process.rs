@@ -1,13 +1,16 @@
 //! Replicas as child processes of the balancer: the default, which needs nothing installed.
 //!
-//! Each child leads its own process group, so that Ctrl-C in a terminal does not reach it before the drain, and so
-//! that a signal reaches its own children too. [`crate::child`] is what the child does first. Its parent death
-//! signal follows the *thread* that forked: a [`Process`] belongs on the main thread.
+//! Each replica leads its own process group, so that Ctrl-C in a terminal does not reach it before the drain, and so
+//! that a signal reaches its own children too. The built-in replica is a direct child; its parent death signal follows
+//! the *thread* that forked, so a [`Process`] belongs on the main thread. A foreign command runs below a launcher, a
+//! child that ends all of the command's descendants. [`crate::child`] is what both children do first.
 
+mod follower;
 mod kept;
+mod launcher;
 mod output;
 mod port;
-mod watcher;
+mod running;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,24 +18,29 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture, ready};
 use futures::stream::{self, LocalBoxStream, StreamExt};
-use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process_group};
+use rustix::process::{Pid, Resource, getrlimit};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use self::kept::Reader;
+use self::follower::Follower;
+use self::launcher::Launcher;
 use self::output::{LAST_WORDS, Output};
-use self::watcher::Watcher;
+use self::running::{Running, running, with};
 use super::logs::Printable;
-use super::{Error, Event, Exit, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
-use crate::child;
+use super::{Error, Event, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
+use crate::child::protocol::{Order, VERSION};
+use crate::child::{self, tree};
 use crate::ring::Incarnation;
+use crate::shortage;
+
+/// How long a launcher may take to kill all descendants of its command; longer than the launcher itself tries.
+const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What every replica runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,19 +70,7 @@ pub struct Process {
     events: RefCell<Option<mpsc::UnboundedReceiver<Event>>>,
 }
 
-struct Children {
-    running: BTreeMap<Incarnation, Running>,
-    watcher: Watcher,
-}
-
-struct Running {
-    group: Pid,
-    port: u16,
-    stopping: bool,
-    kept: Reader,
-    /// Closed as soon as the child is reaped.
-    reaped: watch::Receiver<()>,
-}
+type Children = BTreeMap<Incarnation, Running>;
 
 impl Process {
     /// A runtime that starts its children by way of `executable`, which calls [`child::dispatch`] first: as a rule
@@ -82,101 +78,166 @@ impl Process {
     /// the limit of open files that holds now.
     pub fn new(executable: PathBuf, program: Program) -> Self {
         let (exits, events) = mpsc::unbounded_channel();
-        let watcher = Watcher::new(executable.clone());
-        let children = Rc::new(RefCell::new(Children { running: BTreeMap::new(), watcher }));
         let files = getrlimit(Resource::Nofile).current;
-        Self { executable, program, files, children, exits, events: RefCell::new(Some(events)) }
+        let events = RefCell::new(Some(events));
+        Self { executable, program, files, children: Rc::default(), exits, events }
     }
 
+    /// Starts the built-in replica.
     fn start(&self, launch: &Launch) -> io::Result<Instance> {
-        let (port, stdin) = self.port()?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let (reader, writer) = io::pipe()?;
-        let mut command = self.command(launch, port);
-        command.stdin(stdin);
-        command.stdout(writer.try_clone()?).stderr(writer).process_group(0).kill_on_drop(true);
-        let child = command.spawn()?;
-        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let group = group.ok_or_else(|| io::Error::other("the child has no pid"))?;
-        let output = Output::log(reader, launch.name.clone())?;
-
-        let (alive, reaped) = watch::channel(());
-        let mut children = self.children.borrow_mut();
-        children.watcher.add(group);
-        let running = Running { group, port, stopping: false, kept: output.kept.clone(), reaped };
-        children.running.insert(launch.incarnation, running);
-        let follower = Follower {
-            incarnation: launch.incarnation,
-            group,
-            lost_port: (self.program != Program::BuiltIn).then_some(address),
-            children: Rc::downgrade(&self.children),
-            exits: self.exits.clone(),
-        };
-        actix_rt::spawn(follower.follow(child, alive, output));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let (mut command, output) = self.command(launch)?;
+        command.args([child::REPLICA, &std::process::id().to_string(), launch.name.as_str()]);
+        let child = command.stdin(OwnedFd::from(listener)).kill_on_drop(true).spawn()?;
+        drop(command); // it holds the writing end of the output
+        let group = pid(&child)?;
+        let output = Output::log(output, launch.name.clone())?;
+        let (mut running, alive) = running(group, address.port(), &output);
+        running.group = Some(group);
+        self.children.borrow_mut().insert(launch.incarnation, running);
+        actix_rt::spawn(self.follower(launch.incarnation, None, alive, output).replica(child));
         Ok(Instance { id: group.to_string(), address })
     }
 
-    /// A free port, and the standard input of the child: the listener, if it takes one.
-    fn port(&self) -> io::Result<(u16, Stdio)> {
-        if self.program == Program::BuiltIn {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            return Ok((listener.local_addr()?.port(), OwnedFd::from(listener).into()));
-        }
+    /// Starts the launcher of a command, and gives it the command.
+    fn start_command(
+        &self,
+        launch: &Launch,
+        (program, arguments): (&str, &[String]),
+    ) -> io::Result<impl Future<Output = Result<Instance, Error>> + use<>> {
+        let incarnation = launch.incarnation;
         // Not all listen yet.
-        let given = |port| self.children.borrow().running.values().any(|running| running.port == port);
-        Ok((port::free(given)?, Stdio::null()))
+        let given = |port| self.children.borrow().values().any(|running| running.port == port);
+        let port = port::free(given)?;
+        let name = launch.name.as_str();
+        let (mut command, output) = self.command(launch)?;
+        command.arg(child::LAUNCH).env("PORT", port.to_string()).env("SERVER_ID", name);
+        let (mut launcher, mut orders) = Launcher::start(command)?;
+        let output = Output::log(output, launch.name.clone())?;
+        let (running, alive) = running(pid(&launcher.process)?, port, &output);
+        self.children.borrow_mut().insert(incarnation, running);
+
+        let filled = |word: &str| word.replace("{port}", &port.to_string()).replace("{name}", name);
+        let order = Order::Launch {
+            protocol: VERSION,
+            files: self.files,
+            program: filled(program),
+            arguments: arguments.iter().map(|word| filled(word)).collect(),
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let (children, follower) =
+            (self.children.clone(), self.follower(incarnation, Some(address), alive, output));
+        Ok(async move {
+            // A launcher that has ended already has no report either.
+            let _ = orders.launch(&order).await;
+            let started = launcher.started().await;
+            let group = match started {
+                Ok(group) => group,
+                Err(error) => {
+                    children.borrow_mut().remove(&incarnation);
+                    return Err(error);
+                }
+            };
+            if let Some(running) = children.borrow_mut().get_mut(&incarnation) {
+                (running.group, running.orders) = (Some(group), Some(orders));
+                if running.stopping {
+                    running.kill();
+                }
+            }
+            actix_rt::spawn(follower.command(launcher, group));
+            Ok(Instance { id: group.to_string(), address })
+        })
     }
 
-    fn command(&self, launch: &Launch, port: u16) -> Command {
+    /// This executable in a process group of its own, and where its output, and that of its children, can be read.
+    fn command(&self, launch: &Launch) -> io::Result<(Command, io::PipeReader)> {
+        let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&self.executable);
         // The admin token is no replica's business, and a replica may be a balancer that has settings of its own.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"LB_")) {
             command.env_remove(name);
         }
-        let parent = std::process::id().to_string();
-        let name = launch.name.as_str();
-        match &self.program {
-            Program::BuiltIn => {
-                command.args([child::REPLICA, &parent, name]);
-            }
-            Program::Foreign { program, arguments } => {
-                let port = port.to_string();
-                let filled = |word: &String| word.replace("{port}", &port).replace("{name}", name);
-                let files = self.files.map_or("unlimited".into(), |files| files.to_string());
-                command.args([child::EXEC, &parent, &files, &filled(program)]);
-                command.args(arguments.iter().map(filled));
-                command.env("PORT", &port).env("SERVER_ID", name);
-            }
-        }
-        command
+        log::debug!("starting name={} incarnation={}", launch.name, launch.incarnation);
+        command.stdout(writer.try_clone()?).stderr(writer).process_group(0);
+        Ok((command, reader))
     }
+
+    fn follower(
+        &self,
+        incarnation: Incarnation,
+        address: Option<SocketAddr>,
+        alive: watch::Sender<()>,
+        output: Output,
+    ) -> Follower {
+        let children = Rc::downgrade(&self.children);
+        Follower { incarnation, address, children, exits: self.exits.clone(), alive, output }
+    }
+}
+
+fn pid(child: &Child) -> io::Result<Pid> {
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    pid.ok_or_else(|| io::Error::other("the child has no pid"))
 }
 
 impl Runtime for Process {
     fn launch(&self, launch: Launch) -> LocalBoxFuture<'static, Result<Instance, Error>> {
-        let started = self.start(&launch).map_err(|error| {
-            Error::Refused(format!("cannot start '{}': {error}", self.executable.display()))
-        });
-        ready(started).boxed_local()
+        let failed = |error: io::Error| {
+            let text = format!("cannot start '{}': {error}", self.executable.display());
+            if shortage::is_launch_shortage(&error) {
+                shortage::report("launch", &error);
+                return Error::Unavailable(text);
+            }
+            Error::Refused(text)
+        };
+        match &self.program {
+            Program::BuiltIn => ready(self.start(&launch).map_err(failed)).boxed_local(),
+            Program::Foreign { program, arguments } => {
+                match self.start_command(&launch, (program, arguments)) {
+                    Ok(starting) => starting.boxed_local(),
+                    Err(error) => ready(Err(failed(error))).boxed_local(),
+                }
+            }
+        }
     }
 
     fn stop(&self, incarnation: Incarnation, grace: Duration) -> LocalBoxFuture<'static, ()> {
         let mut children = self.children.borrow_mut();
-        let Some(running) = children.running.get_mut(&incarnation) else { return ready(()).boxed_local() };
+        let Some(running) = children.get_mut(&incarnation) else { return ready(()).boxed_local() };
         running.stopping = true;
-        let (group, mut reaped) = (running.group, running.reaped.clone());
+        let mut reaped = running.reaped.clone();
+        if !grace.is_zero() {
+            running.terminate();
+        }
+        let children = self.children.clone();
         async move {
-            if !grace.is_zero() {
-                signal(group, Signal::TERM);
-                if timeout(grace, reaped.changed()).await.is_ok() {
-                    return;
-                }
+            if !grace.is_zero() && timeout(grace, reaped.changed()).await.is_ok() {
+                return;
             }
-            signal(group, Signal::KILL);
+            with(&children, incarnation, Running::kill);
             // Nothing is ever sent: an error means closed, and that is what is waited for.
-            let _ = reaped.changed().await;
+            if timeout(LAUNCHER_TIMEOUT, reaped.changed()).await.is_err() {
+                with(&children, incarnation, Running::kill_child);
+                let _ = reaped.changed().await;
+            }
         }
         .boxed_local()
+    }
+
+    /// A built-in replica that is stopped, or a command of which all serving processes are stopped: see
+    /// [`tree::is_suspended`].
+    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
+        let children = self.children.borrow();
+        let Some(running) = children.get(&incarnation) else { return ready(false).boxed_local() };
+        let (child, port, launched) = (running.child, running.port, running.orders.is_some());
+        // Reads of /proc: a few for every process of the command.
+        let suspended = tokio::task::spawn_blocking(move || {
+            if launched {
+                return tree::is_suspended(&tree::descendants(child), port);
+            }
+            tree::process(child.as_raw_pid()).is_some_and(|process| process.stopped)
+        });
+        suspended.map(|suspended| suspended.unwrap_or(false)).boxed_local()
     }
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
@@ -187,7 +248,7 @@ impl Runtime for Process {
     fn last_words(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         let children = self.children.borrow();
         let last = |running: &Running| Printable(&running.kept.last()).to_string();
-        let line = children.running.get(&incarnation).map(last);
+        let line = children.get(&incarnation).map(last);
         ready(line.filter(|line| !line.is_empty())).boxed_local()
     }
 
@@ -197,9 +258,9 @@ impl Runtime for Process {
         tail: Tail,
     ) -> LocalBoxFuture<'static, Result<logs::Output, NoLogs>> {
         let children = self.children.borrow();
-        let output = children.running.get(&incarnation).map(|running| {
+        let output = children.get(&incarnation).map(|running| {
             let mut reaped = running.reaped.clone();
-            // A descendant that left the process group may hold the pipe open for ever.
+            // A descendant that could not be killed may hold the pipe open for ever.
             let over = async move {
                 let _ = reaped.changed().await;
                 tokio::time::sleep(LAST_WORDS).await;
@@ -219,61 +280,9 @@ impl Runtime for Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        for running in self.children.borrow().running.values() {
-            signal(running.group, Signal::KILL);
+        // A launcher kills its command when its orders end.
+        for running in std::mem::take(&mut *self.children.borrow_mut()).into_values() {
+            running.kill();
         }
     }
-}
-
-/// Waits for the end of one child.
-struct Follower {
-    incarnation: Incarnation,
-    group: Pid,
-    /// What a foreign command was told to listen on: somebody else may have been faster.
-    lost_port: Option<SocketAddr>,
-    children: Weak<RefCell<Children>>,
-    exits: mpsc::UnboundedSender<Event>,
-}
-
-impl Follower {
-    async fn follow(self, mut child: Child, alive: watch::Sender<()>, output: Output) {
-        let status = child.wait().await;
-        // A group keeps its number for as long as anybody is in it, so this meets only the child's own children.
-        signal(self.group, Signal::KILL);
-        let Some(children) = self.children.upgrade() else { return };
-        let ended = {
-            let mut children = children.borrow_mut();
-            children.watcher.remove(self.group);
-            children.running.remove(&self.incarnation)
-        };
-        drop((alive, children));
-        if ended.is_some_and(|running| running.stopping) {
-            return;
-        }
-        let last_line = output.last_line().await;
-        let exit = if self.lost_port.is_some_and(is_taken) {
-            Exit::PortTaken
-        } else {
-            Exit::Ended(describe(status, &last_line))
-        };
-        // Nobody listens to a runtime that is being dropped.
-        let _ = self.exits.send(Event::Exited { incarnation: self.incarnation, exit });
-    }
-}
-
-fn signal(group: Pid, signal: Signal) {
-    // An error means that the group has ended: that is what was wanted.
-    let _ = kill_process_group(group, signal);
-}
-
-fn is_taken(address: SocketAddr) -> bool {
-    TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
-}
-
-fn describe(status: io::Result<ExitStatus>, last_line: &str) -> String {
-    let status = match status {
-        Ok(status) => status.to_string(),
-        Err(error) => format!("lost: {error}"),
-    };
-    if last_line.is_empty() { status } else { format!("{status}; its last line: {last_line}") }
 }

@@ -11,6 +11,8 @@ use awc::body::{BodySize, BoxBody, MessageBody};
 use awc::http::{Method, StatusCode, header};
 use tokio::net::TcpStream;
 
+use crate::shortage;
+
 use super::connection::Connection;
 use super::error::{Error, Kind, Malformed, Phase};
 use super::framing::{Block, Decoded, Decoder};
@@ -205,7 +207,7 @@ impl Exchange {
     pub(super) fn finish(self) {
         let sent_whole = self.upload.is_done() && self.connection.output.is_empty();
         if self.keep_alive && sent_whole && self.connection.input.is_empty() {
-            self.replica.put_back(self.connection);
+            self.replica.put_back(self.connection, self.settings.max_idle);
         }
     }
 
@@ -271,8 +273,22 @@ impl Exchange {
     }
 }
 
-/// A fresh connection within its deadline.
+/// A fresh connection within its deadline. A shortage of the balancer's own closes the idle connections of this worker,
+/// and then it is tried once more.
 async fn connect(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
+    match open(pool, replica).await {
+        Err(Error { kind: Kind::Connect(error), .. }) if shortage::is_own_shortage(&error) => {
+            shortage::report("upstream_connect", &error);
+            if pool.close_idle() {
+                return open(pool, replica).await;
+            }
+            Err(Error::untouched(Kind::Connect(error)))
+        }
+        opened => opened,
+    }
+}
+
+async fn open(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
     let watch = pool.watch();
     watch.arm(pool.settings().timeout(Phase::Connect));
     let mut opening = pin!(TcpStream::connect(replica.address));

@@ -32,6 +32,8 @@ pub struct Settings {
     /// Between two chunks, of the request's body from the client and of the reply's from the replica; 60 s by
     /// default, `None` for ever. Time in which the client takes no reply bytes does not count.
     pub idle_timeout: Option<Duration>,
+    /// The most idle connections kept by this worker, to all replicas together.
+    pub max_idle: usize,
 }
 
 /// The connections of one worker; a handle to share within its thread.
@@ -41,6 +43,8 @@ pub struct Pool(Rc<Inner>);
 struct Inner {
     settings: Cell<Settings>,
     replicas: RefCell<HashMap<SocketAddr, Rc<Replica>>>,
+    /// Idle connections to all replicas.
+    idle: Rc<Cell<usize>>,
     watches: Watches,
     sweeping: Cell<bool>,
 }
@@ -50,10 +54,16 @@ pub(super) struct Replica {
     /// Where it listens.
     pub(super) address: SocketAddr,
     incarnation: Incarnation,
-    idle: RefCell<Vec<Connection>>,
+    idle: Idle,
     /// What shows that it works.
     pub(super) progress: Rc<Progress>,
     state: Cell<State>,
+}
+
+/// The idle connections to one replica, counted over all replicas of the worker.
+struct Idle {
+    connections: RefCell<Vec<Connection>>,
+    total: Rc<Cell<usize>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +81,7 @@ impl Pool {
         Self(Rc::new(Inner {
             settings: Cell::new(settings),
             replicas: RefCell::default(),
+            idle: Rc::default(),
             watches: Watches::default(),
             sweeping: Cell::new(false),
         }))
@@ -93,7 +104,8 @@ impl Pool {
         if self.0.replicas.borrow().get(&address).is_some_and(|old| old.incarnation == incarnation) {
             return;
         }
-        let old = self.0.replicas.borrow_mut().insert(address, Rc::new(Replica::new(address, incarnation)));
+        let replica = Rc::new(Replica::new(address, incarnation, self.0.idle.clone()));
+        let old = self.0.replicas.borrow_mut().insert(address, replica);
         if let Some(old) = old {
             self.end(&old, State::Aborted);
         }
@@ -118,6 +130,13 @@ impl Pool {
         self.0.watches.wake_all();
     }
 
+    /// Closes the idle connections to all replicas. Returns whether there were any.
+    pub(super) fn close_idle(&self) -> bool {
+        let some = self.0.idle.get() > 0;
+        self.0.replicas.borrow().values().for_each(|replica| replica.idle.change(Vec::clear));
+        some
+    }
+
     /// The replica at an address.
     pub(super) fn at(&self, address: SocketAddr) -> Option<Rc<Replica>> {
         self.0.replicas.borrow().get(&address).cloned()
@@ -138,7 +157,7 @@ impl Pool {
 
     fn end(&self, replica: &Replica, state: State) {
         replica.state.set(state);
-        replica.idle.take();
+        replica.idle.change(Vec::clear);
         if state == State::Aborted {
             self.wake_all();
         }
@@ -151,6 +170,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(1),
             head_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(60)),
+            max_idle: usize::MAX,
         }
     }
 }
@@ -173,11 +193,11 @@ impl Inner {
 }
 
 impl Replica {
-    fn new(address: SocketAddr, incarnation: Incarnation) -> Self {
+    fn new(address: SocketAddr, incarnation: Incarnation, total: Rc<Cell<usize>>) -> Self {
         Self {
             address,
             incarnation,
-            idle: RefCell::default(),
+            idle: Idle { connections: RefCell::default(), total },
             progress: Rc::default(),
             state: Cell::new(State::Admitted),
         }
@@ -185,16 +205,16 @@ impl Replica {
 
     /// The idle connection that was used last, if it is still usable; those that are not are closed.
     pub(super) fn take(&self) -> Option<Connection> {
-        let mut idle = self.idle.borrow_mut();
-        std::iter::from_fn(|| idle.pop()).find(Connection::is_quiet)
+        self.idle.change(|idle| std::iter::from_fn(|| idle.pop()).find(Connection::is_quiet))
     }
 
-    /// Keeps a connection for another request, if the replica is still admitted and there is room.
-    pub(super) fn put_back(&self, mut connection: Connection) {
-        let mut idle = self.idle.borrow_mut();
-        if self.state.get() == State::Admitted && idle.len() < MAX_IDLE {
+    /// Keeps a connection for another request, if the replica is still admitted and there is room; `most`: to all
+    /// replicas.
+    pub(super) fn put_back(&self, mut connection: Connection, most: usize) {
+        let room = self.idle.total.get() < most && self.idle.connections.borrow().len() < MAX_IDLE;
+        if self.state.get() == State::Admitted && room {
             connection.rest(Instant::now());
-            idle.push(connection);
+            self.idle.change(|idle| idle.push(connection));
         }
     }
 
@@ -205,7 +225,23 @@ impl Replica {
 
     fn prune(&self, now: Instant) {
         let young = |at: Instant| now.saturating_duration_since(at) < MAX_IDLE_AGE;
-        self.idle.borrow_mut().retain(|idle| idle.is_quiet() && idle.idle_since.is_some_and(young));
+        self.idle.change(|idle| idle.retain(|idle| idle.is_quiet() && idle.idle_since.is_some_and(young)));
+    }
+}
+
+impl Idle {
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Connection>) -> T) -> T {
+        let mut connections = self.connections.borrow_mut();
+        let before = connections.len();
+        let changed = change(&mut connections);
+        self.total.update(|total| total + connections.len() - before);
+        changed
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        self.change(Vec::clear);
     }
 }
 
@@ -244,5 +280,32 @@ mod tests {
             tokio::time::sleep(4 * SWEEP).await;
             assert!(!pool.0.sweeping.get());
         }
+    }
+
+    #[actix_rt::test]
+    async fn idle_connections_are_bounded_over_all_replicas_and_can_be_closed_together() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = Pool::new(Settings::default());
+        let replicas = [1, 2].map(|port| {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            pool.admit(address, Incarnation(port.into()));
+            pool.at(address).unwrap()
+        });
+        let connection = || async {
+            let io = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            Connection::new(io, pool.watch()).unwrap()
+        };
+        for replica in [&replicas[0], &replicas[1], &replicas[0]] {
+            replica.put_back(connection().await, 2);
+        }
+        assert_eq!(pool.0.idle.get(), 2);
+        assert!(replicas[1].take().is_some());
+        assert_eq!(pool.0.idle.get(), 1);
+        assert!(pool.close_idle());
+        assert_eq!(pool.0.idle.get(), 0);
+        assert!(!pool.close_idle() && replicas[0].take().is_none());
+        replicas[0].put_back(connection().await, 2);
+        pool.retire(Incarnation(1), false);
+        assert_eq!(pool.0.idle.get(), 0);
     }
 }

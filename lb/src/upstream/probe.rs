@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::fleet::Beat;
+use crate::shortage;
 use crate::statuses::Statuses;
 
 use super::framing::Block;
@@ -46,6 +47,10 @@ impl ProbeRequest {
 pub async fn probe(address: SocketAddr, request: Option<&ProbeRequest>, patience: Duration) -> Beat {
     match timeout(patience, ask(address, request)).await {
         Err(_) => Beat::Missed(format!("no answer within {patience:?}")),
+        Ok(Err(error)) if shortage::is_own_shortage(&error) => {
+            shortage::report("heartbeat", &error);
+            Beat::Void(error.to_string())
+        }
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Beat::Refused,
         Ok(Err(error)) => Beat::Missed(error.to_string()),
         Ok(Ok(beat)) => beat,

@@ -56,6 +56,11 @@ impl Watch {
         self.0.deadline.set(timeout.map(|timeout| Instant::now() + timeout));
     }
 
+    /// Wakes the task that waits, to look again at what has changed.
+    pub(crate) fn wake(&self) {
+        self.0.wake();
+    }
+
     /// Ready once the deadline has passed. The task is woken then and at [`Watches::wake_all`].
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.0.expired.get() {

@@ -47,6 +47,28 @@ fn more_in_flight_than_allowed_is_503() {
 }
 
 #[test]
+fn the_oldest_connection_that_has_sent_nothing_gives_way_to_one_that_is_too_many() {
+    let origin = Origin::saying(OK);
+    let args = ["--workers", "1", "--max-connections", "3", "--client-head-timeout", "10m"];
+    let lb = Origin::balanced(&[&origin], &args);
+    let mut spoken = Wire::connect(lb.traffic);
+    spoken.say(GET);
+    assert_eq!(spoken.reply().unwrap().status(), 200);
+    let mut silent = [Wire::connect(lb.traffic), Wire::connect(lb.traffic)];
+    let mut third = Wire::connect(lb.traffic);
+    third.say(GET);
+    assert_eq!(third.reply().unwrap().status(), 200);
+    assert!(silent[0].closed(), "without an answer");
+    for client in [&mut silent[1], &mut spoken] {
+        client.say(GET);
+        assert_eq!(client.reply().unwrap().status(), 200, "the others were left alone");
+    }
+    let mut fourth = Wire::connect(lb.traffic);
+    fourth.say(GET);
+    assert_eq!(fourth.reply().unwrap().status(), 503, "all others have sent something");
+}
+
+#[test]
 fn more_connections_than_allowed_are_answered_503_and_closed() {
     let origin = Origin::saying(OK);
     let args = ["--workers", "2", "--max-connections", "2", "--client-head-timeout", "10m"];

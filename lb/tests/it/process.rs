@@ -10,7 +10,7 @@ use futures::StreamExt;
 use lb::ring::{Incarnation, SeatId};
 use lb::runtime::process::{Process, Program};
 use lb::runtime::{Event, Exit, Instance, Launch, Runtime};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::balancer::{Killed, PATIENCE};
 
@@ -270,16 +270,80 @@ fn a_child_whose_balancer_is_gone_does_not_run() {
     }
 }
 
+/// Whether the replica is suspended, once it is what is expected.
+async fn suspended(runtime: &Process, expected: bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while runtime.is_suspended(Incarnation(1)).await != expected {
+        assert!(Instant::now() < deadline, "waited in vain: suspended is {expected}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The children of a process, as soon as there are so many.
+async fn children(of: Pid, n: usize) -> Vec<Pid> {
+    let listed = || crate::balancer::children(of.as_raw_pid());
+    until("the children run", || listed().len() == n).await;
+    listed().into_iter().map(|pid| Pid::from_raw(pid).unwrap()).collect()
+}
+
 #[actix_rt::test]
-async fn the_watcher_kills_the_groups_that_are_left_at_the_end_of_its_input() {
-    let sleeper = || Killed(Command::new("sleep").arg("1000").process_group(0).spawn().unwrap());
-    let (mut left, mut removed) = (sleeper(), sleeper());
-    let mut watcher = Killed(Command::new(LB).arg("__watch").stdin(Stdio::piped()).spawn().unwrap());
-    let mut pipe = watcher.0.stdin.take().unwrap();
-    write!(pipe, "+{}\n+{}\n-{}\n", left.0.id(), removed.0.id(), removed.0.id()).unwrap();
-    drop(pipe);
-    assert!(watcher.0.wait().unwrap().success());
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&left.0.wait().unwrap()), Some(9));
-    assert!(test_kill_process(Pid::from_child(&removed.0)).is_ok());
-    assert!(removed.0.try_wait().unwrap().is_none());
+async fn a_stopped_built_in_replica_is_suspended() {
+    let runtime = built_in();
+    let replica = pid(&launch(&runtime, 1).await);
+    assert!(!runtime.is_suspended(Incarnation(1)).await);
+    assert!(!runtime.is_suspended(Incarnation(2)).await, "there is none");
+    kill_process(replica, Signal::STOP).unwrap();
+    suspended(&runtime, true).await;
+    kill_process(replica, Signal::CONT).unwrap();
+    suspended(&runtime, false).await;
+}
+
+#[actix_rt::test]
+async fn a_server_below_a_shell_is_suspended_though_the_shell_is_not() {
+    let runtime = shell(SCRIPT);
+    let shell = pid(&launch(&runtime, 1).await);
+    let server = children(shell, 1).await[0];
+    assert!(!runtime.is_suspended(Incarnation(1)).await);
+    kill_process(server, Signal::STOP).unwrap();
+    suspended(&runtime, true).await;
+    kill_process(server, Signal::CONT).unwrap();
+    suspended(&runtime, false).await;
+    kill_process(shell, Signal::STOP).unwrap();
+    assert!(!runtime.is_suspended(Incarnation(1)).await, "the server runs");
+}
+
+#[actix_rt::test]
+async fn workers_are_suspended_when_all_of_them_are() {
+    let runtime = shell("sleep 1000 & sleep 1000 & setsid sleep 1000 & wait");
+    let shell = pid(&launch(&runtime, 1).await);
+    let workers = children(shell, 3).await;
+    for worker in &workers {
+        assert!(!runtime.is_suspended(Incarnation(1)).await);
+        kill_process(*worker, Signal::STOP).unwrap();
+    }
+    suspended(&runtime, true).await;
+}
+
+#[actix_rt::test]
+async fn a_whole_group_that_is_stopped_is_suspended() {
+    let runtime = shell(SCRIPT);
+    let shell = pid(&launch(&runtime, 1).await);
+    children(shell, 1).await;
+    kill_process_group(shell, Signal::STOP).unwrap();
+    suspended(&runtime, true).await;
+}
+
+#[actix_rt::test]
+async fn a_helper_that_does_not_listen_does_not_count() {
+    let script = format!("{LB} replica | cat");
+    let runtime = shell(&script);
+    let instance = launch(&runtime, 1).await;
+    until("it listens", || get(instance.address, "/heartbeat").is_ok()).await;
+    let both = children(pid(&instance), 2).await;
+    let replica = both.into_iter().find(|pid| {
+        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+        exe.ends_with("lb")
+    });
+    kill_process(replica.unwrap(), Signal::STOP).unwrap();
+    suspended(&runtime, true).await;
 }

@@ -14,12 +14,12 @@ use awc::http::StatusCode;
 use awc::http::uri::Authority;
 use bytes::Bytes;
 use futures::Stream;
-use rustix::io::Errno;
 use tokio::time::Sleep;
 
 use crate::balance::{Candidate, Health, Latency, Trouble};
 use crate::measure::tally::ReplicaTally;
 use crate::ring::{Incarnation, Replica, Seated, Weight};
+use crate::shortage::is_own_shortage;
 use crate::upstream::{Error, Kind, Phase};
 
 use super::Skip;
@@ -265,7 +265,7 @@ impl Drop for InFlight {
 /// What a failure says of the replica; nothing if it is the client's, or our own.
 fn trouble(error: &Error, sent: Instant) -> Option<Trouble> {
     match &error.kind {
-        Kind::Connect(error) if is_ours(error) => None,
+        Kind::Connect(error) if is_own_shortage(error) => None,
         Kind::Connect(_) | Kind::Broke(_) | Kind::Malformed(_) | Kind::TimedOut(Phase::Body) => {
             Some(Trouble::Failed)
         }
@@ -273,10 +273,4 @@ fn trouble(error: &Error, sent: Instant) -> Option<Trouble> {
         Kind::TimedOut(Phase::Upload) | Kind::Client(_) | Kind::Request(_) => None,
         Kind::Unknown(_) | Kind::Aborted => None,
     }
-}
-
-/// We have run out of descriptors or of ports.
-fn is_ours(error: &io::Error) -> bool {
-    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
-    error.raw_os_error().is_some_and(|code| ours.iter().any(|errno| errno.raw_os_error() == code))
 }

@@ -159,3 +159,36 @@ fn an_ejection_is_told() {
 fn suspected(incarnation: u64) -> Event {
     Event::Suspected { router: RouterId(0), incarnation: Incarnation(incarnation) }
 }
+
+#[test]
+fn void_heartbeats_are_no_silence_however_long_they_last() {
+    let mut stage = Stage::ready(3);
+    for incarnation in 1..=3 {
+        stage.beats.insert(Incarnation(incarnation), Beat::Void("Too many open files".to_owned()));
+    }
+    stage.pass(60 * SECOND);
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
+    // From now on it is silent: it has the whole of --replace-after.
+    let silent_since = stage.now;
+    stage.beats.clear();
+    stage.hang(1);
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
+    stage.pass(2 * SECOND);
+    let vacated = stage.times(|action| matches!(action, Action::Ring { change: Change::Vacate(_), .. }))[0];
+    let after = stage.start + vacated - silent_since;
+    assert!((2400 * MS..=3500 * MS).contains(&after), "{after:?}");
+}
+
+#[test]
+fn a_suspect_does_not_die_of_void_heartbeats() {
+    let mut stage = Stage::ready(3);
+    stage.hang(1);
+    stage.pass(2 * SECOND);
+    stage.beats.insert(Incarnation(1), Beat::Void("Too many open files".to_owned()));
+    stage.pass(60 * SECOND);
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
+    stage.beats.clear();
+    stage.pass(SECOND);
+    assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
+}
