@@ -4,17 +4,14 @@
 //! - `event`: what the fleet is told · `action`: what it wants done
 //! - `member`: one replica: its phase and its heartbeats
 //! - `health`: when a replica is suspect, when it is dead
-//! - `restart`: how fast a seat may be refilled
-//! - `lifecycle`: launched, ready, dead, launched anew
+//! - `restart`: how fast a seat may be refilled · `lifecycle`: launched, ready, dead, launched anew
 //! - `replace`: a replica gives its seat to a new one · `rollout`: because it is outdated · `rolling`: one after the other
 //! - `departure`: drained, stopped, gone
 //! - `drain`: out of the ring by hand, and back
 //! - `adopt`: the first look around · `after`: what follows the ring's answers
 //! - `change`: /add and /rm · `configure`: other settings, another target · `weight`: what a seat weighs
-//! - `external`: servers that are not managed by the balancer · `upstreams`: their list, changed live
-//! - `refusal`: why something is not done
-//! - `view`: what people are shown · `tally`: what is counted
-//! - `transition`: what is told of all this
+//! - `external`: servers that are not managed by the balancer · `upstreams`: their list · `refusal`: why something is not done
+//! - `view`: what people are shown · `tally`: what is counted · `transition`: what is told of all this
 
 mod action;
 mod adopt;
@@ -51,7 +48,7 @@ use crate::runtime::Upstream;
 
 pub use action::{Action, Answer, Change};
 pub use event::{Beat, Busy, CallId, Event, Loads, Removal, RouterId, Ticket};
-pub use external::Vacancy;
+pub use external::{Ownership, Vacancy};
 pub use member::Phase;
 pub use refusal::Refusal;
 pub use tally::Tally;
@@ -95,15 +92,6 @@ pub struct Settings {
     pub strict_rm: bool,
     /// Whether the replicas go on when the balancer ends.
     pub keep: bool,
-}
-
-/// Who runs the replicas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// We do: the dead are replaced under a new name, by the rules of restart intensity.
-    Ours,
-    /// Somebody else does: a dead one keeps its name and seat, and is asked again every heartbeat interval.
-    Foreign,
 }
 
 /// The state machine that the supervisor drives.
