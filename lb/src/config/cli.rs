@@ -178,6 +178,8 @@ fn command() -> clap::Command {
 /// A call with the arguments that say which balancer it goes to: of a call with subcommands, each of these has them.
 fn with_target(call: clap::Command) -> clap::Command {
     if call.has_subcommands() {
+        // An error of one line names the subcommands; by default the whole help would be the error.
+        let call = call.arg_required_else_help(false);
         return call.mut_subcommands(with_target).max_term_width(100);
     }
     Target::augment_args(call).max_term_width(100)

@@ -14,6 +14,15 @@ use crate::runtime::Upstream;
 use super::action::{Action, Answer};
 use super::{Fleet, Phase, Refusal, Seat, Transition};
 
+/// Whether the balancer runs the replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// It does: the dead are replaced under a new name, by the rules of restart intensity.
+    Ours,
+    /// They are external servers: a dead one keeps its name and seat, and is tried again every heartbeat interval.
+    Foreign,
+}
+
 /// The server of a seat.
 pub(super) struct External {
     /// As configured.
@@ -184,13 +193,6 @@ impl Fleet {
         self.reply(call, result);
     }
 
-    /// A replica serves in the seat: nothing is wrong with the server any more.
-    pub(super) fn external_ready(seat: &mut Seat) {
-        if let Some(external) = &mut seat.external {
-            (external.failures, external.new, external.trouble) = (0, false, None);
-        }
-    }
-
     /// An external server that has left the ring is forgotten; it goes on running.
     pub(super) fn release_external(&mut self, incarnation: crate::ring::Incarnation) {
         let Some(member) = self.members.remove(&incarnation) else { return };
@@ -202,6 +204,14 @@ impl Fleet {
 }
 
 impl Seat {
+    /// A replica serves in the seat: forgets what was wrong with the ones before.
+    pub(super) fn served(&mut self) {
+        (self.hung, self.vacancy) = (false, None);
+        if let Some(external) = &mut self.external {
+            (external.failures, external.new, external.trouble) = (0, false, None);
+        }
+    }
+
     /// The name of the seat's next replica, if it is not a random one: an external server keeps its name.
     pub(super) fn next_name(&mut self) -> Option<Name> {
         match &self.external {

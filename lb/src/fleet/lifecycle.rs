@@ -185,9 +185,7 @@ impl Fleet {
         (member.busy, member.idle) = (BTreeSet::new(), BTreeSet::new()); // of a drain that was taken back
         member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
         if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
-            seat.hung = false;
-            seat.vacancy = None;
-            Self::external_ready(seat);
+            seat.served();
         }
     }
 

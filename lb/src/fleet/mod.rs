@@ -13,10 +13,8 @@
 //!   `recorder`: when that is written
 //! - `after`: what follows the ring's answers
 //! - `change`: /add and /rm · `configure`: other settings, another target · `weight`: what a seat weighs
-//! - `external`: servers that are not managed by the balancer · `upstreams`: their list, changed live
-//! - `refusal`: why something is not done
-//! - `view`: what people are shown · `tally`: what is counted
-//! - `transition`: what is told of all this
+//! - `external`: servers that are not managed by the balancer · `upstreams`: their list · `refusal`: why something is not done
+//! - `view`: what people are shown · `tally`: what is counted · `transition`: what is told of all this
 
 mod action;
 mod adopt;
@@ -57,7 +55,7 @@ use crate::runtime::Upstream;
 
 pub use action::{Action, Answer, Change};
 pub use event::{Activity, Beat, Busy, CallId, Event, Loads, Removal, Revision, RouterId, Ticket};
-pub use external::Vacancy;
+pub use external::{Ownership, Vacancy};
 pub use member::Phase;
 pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
 pub use refusal::Refusal;
@@ -106,15 +104,6 @@ pub struct Settings {
     pub strict_rm: bool,
     /// Whether the replicas go on when the balancer ends.
     pub keep: bool,
-}
-
-/// Who runs the replicas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// We do: the dead are replaced under a new name, by the rules of restart intensity.
-    Ours,
-    /// Somebody else does: a dead one keeps its name and seat, and is asked again every heartbeat interval.
-    Foreign,
 }
 
 /// The state machine that the supervisor drives.

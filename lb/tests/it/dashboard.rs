@@ -475,7 +475,7 @@ fn a_thousand_seats_of_65536_slots_are_all_drawn() {
     assert_eq!(gaps, 0);
     assert!(browser.js("return document.querySelectorAll('#rows tr').length").as_u64().unwrap() <= 100);
     browser.click("#filter");
-    browser.type_keys("997");
+    browser.type_keys("u997");
     browser.until("document.querySelectorAll('#rows tr').length === 1");
     browser.assert_content();
 }

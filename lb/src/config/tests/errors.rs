@@ -209,6 +209,7 @@ fn bad_questions_to_a_running_balancer() {
             "status --admin 127.0.0.1:5001",
             "invalid value '127.0.0.1:5001' for '--admin <URL>': expected http://HOST",
         ),
+        ("upstream", "requires a subcommand but one was not provided"),
         ("completions", "the following required arguments were not provided: <SHELL>"),
     ] {
         let error = error(line, &[]);
