@@ -82,7 +82,8 @@ fn weights_and_drained_replicas_survive_and_are_kept_at_the_end_if_that_is_wante
     check(&lb);
     lb.signal(Signal::TERM);
     assert_eq!(lb.ended().code(), Some(0));
-    assert_eq!(cluster.anchors().len(), 1);
+    // The one before may still be there: the next start removes it.
+    assert!(!cluster.anchors().is_empty());
     let lb = cluster.start(&[]);
     check(&lb);
     kill(lb);
