@@ -145,6 +145,7 @@ pub async fn start(
     let open = Connections::new(config.max_connections);
     let admin = Admin {
         cluster: config.cluster.to_string(),
+        lasts: parts::lasts(config),
         ring: ring.clone(),
         journal,
         meter: meter.clone(),

@@ -71,6 +71,14 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
     }
 }
 
+/// How long a weight or a drain lasts that the API has set: only containers carry a record of them.
+pub(super) fn lasts(config: &Config) -> &'static str {
+    match config.runtime {
+        RuntimeConfig::Docker { .. } => "until the balancer stops; a crash does not end it",
+        RuntimeConfig::Process { .. } | RuntimeConfig::Static { .. } => "until the process ends",
+    }
+}
+
 pub(super) fn heartbeat(config: &Config) -> runtime::Heartbeat {
     let config::Heartbeat { path, host, statuses, timeout, .. } = config.heartbeat.clone();
     runtime::Heartbeat { request: path.map(|path| ProbeRequest { path, host, statuses }), timeout }

@@ -18,9 +18,6 @@ use super::Admin;
 use super::change::{Details, Planned, planned, to_seat};
 use super::openapi::Failure;
 
-/// How long what no label of the engine can carry lasts.
-const LASTS: &str = "until the process ends";
-
 /// Whom a call was about, and what /rep lists.
 #[derive(Serialize, ToSchema)]
 struct Steered {
@@ -119,7 +116,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 )]
 pub(super) async fn drain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
     let drained = control::change(&admin.supervisor, Drain(name.parse()?)).await?;
-    Ok(done(Steered { lasts: Some(LASTS), ..drained.into() }))
+    Ok(done(Steered { lasts: Some(admin.lasts), ..drained.into() }))
 }
 
 /// Give a drained replica its seat back
@@ -188,7 +185,7 @@ pub(super) async fn weigh(
     }
     let plan = control::change(&admin.supervisor, Weigh { seat, weight }).await?;
     let (epoch, slots_moved, digest) = (plan.epoch_after, plan.slots_moved, plan.digest);
-    Ok(done(Weighed { seat, weight, epoch, slots_moved, digest, lasts: LASTS }))
+    Ok(done(Weighed { seat, weight, epoch, slots_moved, digest, lasts: admin.lasts }))
 }
 
 impl From<Answer> for Steered {

@@ -51,6 +51,8 @@ pub use access::{Access, admit, refuse};
 pub struct Admin {
     /// The name that separates balancers on one engine.
     pub cluster: String,
+    /// How long a weight or a drain lasts that the API has set.
+    pub lasts: &'static str,
     /// The ring.
     pub ring: Addr<RingActor>,
     /// The events.

@@ -73,7 +73,7 @@ export function openWeight({ seat, weight, replica }) {
     inputs: [input],
     label: () => `Set weight ${input.value}`,
     request: () => ["PUT", `/api/seats/${seat}/weight`, { weight: input.valueAsNumber }],
-    wait: "It lasts until the balancer ends, unless the configuration file says so too.",
+    wait: "It lasts until the balancer stops, unless the configuration file says so too.",
     done: () => `Seat ${seat} has weight ${input.value}.`,
   });
 }
