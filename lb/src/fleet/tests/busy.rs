@@ -198,8 +198,9 @@ fn what_a_router_does_not_say_is_no_reason_to_replace() {
 
 #[test]
 fn a_busy_server_of_somebody_else_is_not_vacated() {
-    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, ..settings() });
-    stage.feed(Event::Listed(vec![found(1, "a", 1, true), found(2, "b", 2, true)]));
+    let upstreams = ["a=a:80", "b=b:80"].map(|text| text.parse().unwrap()).to_vec();
+    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, upstreams, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
     stage.pass(10 * MS);
     stage.busy(1);
     stage.hang(2);

@@ -1,4 +1,4 @@
-// Questions and changes, answered by the balancer or refused in its words.
+// Requests to the admin API; errors in the words of the balancer.
 
 /** A refusal; `message` is for people. */
 export class Refused extends Error {

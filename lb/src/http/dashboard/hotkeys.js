@@ -31,7 +31,7 @@ export async function drawHotKeys(ask) {
     return el("li", {}, seat ? badge(seat) : null, shown, el("b", {}, percent(share * 100)), el("small", {}, replica));
   };
   const list = $("hot-keys");
-  // Whoever has come to one by keyboard stays there.
+  // Keeps the keyboard focus.
   const focused = [...list.children].findIndex((item) => item.contains(document.activeElement));
   const items = heavy.map(item);
   list.replaceChildren(...(items.length > 0 ? items : [el("li", {}, "No key stands out.")]));

@@ -66,7 +66,7 @@ function describe(explained) {
     step("key", shorten(key, 12)), step("number", shorten(number, 8)), step("slot", String(slot)),
     step("seat", chosen ? badge(chosen.seat) : "–"), step("replica", chosen?.replica ?? (policy === "hash" ? "none: 503" : `as ${policy} has it`)),
   ];
-  // Nobody chosen: all are passed over, or the walk is that of the retries.
+  // Nothing chosen: all are skipped, or the walk is for retries only.
   const at = chosen ? walk.findIndex(({ seat }) => seat === chosen.seat) : policy === "hash" ? walk.length : -1;
   const passed = walk.slice(0, Math.max(0, at)).slice(0, STOPS);
   const next = walk.slice(at + 1, at + STOPS);

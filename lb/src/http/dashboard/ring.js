@@ -175,7 +175,7 @@ export class Ring {
 
   addRun(path, { from, to }, r0, r1) {
     const pixels = (TURN * r1 * (to - from)) / this.slots;
-    // Thin ones are drawn wider than they are, so that they are seen, and no background shows between them.
+    // Thin runs are widened, so that they are visible without gaps.
     const gap = (pixels >= GAPPED ? 0.7 : Math.min(-0.2, (pixels - THINNEST) / 2)) / r1;
     const [start, end] = [this.angle(from) + gap, this.angle(to) - gap];
     path.moveTo(r0 * Math.cos(start), r0 * Math.sin(start));

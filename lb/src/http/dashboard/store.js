@@ -1,4 +1,4 @@
-// What is known of the balancer, and who wants to hear of it.
+// The state of the balancer, and its subscribers.
 
 import { get } from "/dashboard/api.js";
 
