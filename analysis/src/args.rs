@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use lb::token::Token;
+use lb::auth::token::Token;
 
 use crate::assertion::Assertion;
 use crate::balancer::Url;

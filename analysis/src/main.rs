@@ -25,7 +25,7 @@ use std::env;
 use std::process::ExitCode;
 
 use clap::Parser;
-use lb::token::Token;
+use lb::auth::token::Token;
 
 use crate::args::Args;
 

@@ -2,7 +2,7 @@
 
 use divan::{Bencher, black_box};
 use lb::balance::SpaceSaving;
-use lb::log_key::{KeyForm, LogKey};
+use lb::observe::redaction::{KeyForm, LogKey};
 
 fn main() {
     divan::main();

@@ -17,29 +17,25 @@
 //! - `shortage`: what the balancer itself runs out of
 //! - [`app`]: the whole
 
-pub mod access_log;
-pub mod actors;
+pub mod admin;
 pub mod app;
+pub mod auth;
 pub mod balance;
 pub mod child;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod fleet;
 #[cfg(test)]
 mod fuzz;
-pub mod healthcheck;
-pub mod http;
-pub mod inbound;
-pub mod key;
-pub mod log_key;
+pub mod http1;
 pub mod logging;
-pub mod measure;
 pub mod name;
+pub mod observe;
+pub mod proxy;
 pub mod ring;
 pub mod runtime;
 mod shortage;
-mod socket;
+pub mod stats;
 pub mod statuses;
-pub mod token;
-pub mod upstream;
 pub mod url;

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Err(exit) => refuse(&exit),
         Ok(Command::Run(config)) => source().map_or_else(|exit| refuse(&exit), |source| run(&config, source)),
         Ok(Command::Replica) => replica::cli::main(),
-        Ok(Command::Healthcheck { admin }) => lb::healthcheck::run(admin),
+        Ok(Command::Healthcheck { admin }) => lb::cli::healthcheck::run(admin),
         Ok(Command::Ask(ask)) => lb::cli::run(&ask),
         Ok(Command::Completions(shell)) => print(&lb::config::completions(shell)),
         Ok(Command::Check(config)) => print(&format!("ok: {config}")),

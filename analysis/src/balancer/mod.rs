@@ -10,8 +10,8 @@ use std::time::Duration;
 use awc::Client;
 use awc::http::StatusCode;
 use lb::app::Embedded;
+use lb::auth::token::Token;
 use lb::config::Config;
-use lb::token::Token;
 use tokio::task::JoinHandle;
 
 pub use control::ControlError;

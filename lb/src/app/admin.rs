@@ -19,10 +19,12 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 
+use crate::admin;
+use crate::admin::{Access, Admin};
 use crate::config::Config;
-use crate::http::admin::{self, Access, Admin};
-use crate::inbound::{self, Answer, Connections, Door, Guarded};
-use crate::socket;
+use crate::proxy::guard;
+use crate::proxy::guard::{Answer, Connections, Door, Guarded};
+use crate::proxy::socket;
 
 use super::reload::{ReloadActor, follow};
 use super::{StartError, parts, spawn};
@@ -95,7 +97,7 @@ fn service(
                     Ok(answer) => Response::from(answer).map_into_boxed_body(),
                     Err(error) => Response::from(error.error_response()),
                 };
-                async move { Ok(inbound::answer(request, serve, admin::refuse).await) }
+                async move { Ok(guard::answer(request, serve, admin::refuse).await) }
             }))
         }
     })

@@ -1,8 +1,8 @@
 //! Puts the balancer together, in the order in which its parts depend on each other, and takes it apart again.
 
 mod admin;
+mod admin_auth;
 mod embed;
-mod entry;
 mod files;
 mod parts;
 mod reload;
@@ -20,19 +20,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::access_log::AccessLog;
-use crate::actors::journal::JournalActor;
-use crate::actors::meter::MeterActor;
-use crate::actors::ring::RingActor;
-use crate::actors::supervisor::{Close, Kill, Stop, SupervisorActor};
+use crate::admin::metrics::actor::MeterActor;
+use crate::admin::{Admin, Clock, Reload};
 use crate::config::{Config, Exit, Source};
-use crate::http::admin::{Admin, Clock, Reload};
-use crate::http::control::LiveLimits;
-use crate::inbound::Connections;
-use crate::log_key::KeyForm;
+use crate::control::journal::JournalActor;
+use crate::control::ring::RingActor;
+use crate::control::supervisor::{Close, Kill, Stop, SupervisorActor};
+use crate::observe::access_log::AccessLog;
+use crate::observe::redaction::KeyForm;
+use crate::proxy::control_api::LiveLimits;
+use crate::proxy::guard::Connections;
 use crate::runtime::{self, Runtime};
 
-use entry::Entry;
+use admin_auth::Entry;
 use reload::{InForce, ReloadActor};
 use traffic::Supplies;
 

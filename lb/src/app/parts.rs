@@ -5,21 +5,22 @@ use std::rc::Rc;
 
 use actix::Addr;
 
-use crate::access_log::{AccessLog, Redactor};
-use crate::actors::gate::GateActor;
-use crate::actors::router;
-use crate::actors::supervisor::StartTime;
+use crate::auth::actor::GateActor;
 use crate::balance::Bound;
 use crate::config::{self, Config, Control, OnExit, RuntimeConfig};
+use crate::control::supervisor::StartTime;
 use crate::fleet::{self, Ownership};
-use crate::http::{control, front};
-use crate::inbound;
-use crate::log_key::KeyForm;
+use crate::observe::access_log::{AccessLog, Redactor};
+use crate::observe::redaction::KeyForm;
+use crate::proxy::client;
+use crate::proxy::client::ProbeRequest;
+use crate::proxy::guard;
+use crate::proxy::router;
+use crate::proxy::{control_api, service};
 use crate::runtime::docker::Docker;
-use crate::runtime::fixed::Fixed;
 use crate::runtime::process::{Process, Program};
+use crate::runtime::static_servers::Fixed;
 use crate::runtime::{self, Runtime};
-use crate::upstream::{self, ProbeRequest};
 
 use super::{StartError, files};
 
@@ -95,7 +96,7 @@ pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
         request_timeout: config.request_timeout,
         max_in_flight: config.max_in_flight,
         eject_on: config.eject_on.clone(),
-        upstream: upstream::Settings {
+        upstream: client::Settings {
             connect_timeout: config.connect_timeout,
             head_timeout: config.head_timeout,
             idle_timeout: Some(config.idle_timeout),
@@ -114,14 +115,14 @@ pub(super) fn redactor(config: &Config, form: &KeyForm) -> Redactor {
     Redactor::new(config.key.clone(), form.with(config.log_key))
 }
 
-pub(super) fn inbound(config: &Config) -> inbound::Settings {
+pub(super) fn inbound(config: &Config) -> guard::Settings {
     let sizes = (config.max_header_size, config.max_target, config.max_body);
     let timeouts = (config.client_head_timeout, config.client_idle_timeout);
-    inbound::Settings::new(sizes, timeouts, config.upgrade_allow.clone())
+    guard::Settings::new(sizes, timeouts, config.upgrade_allow.clone())
 }
 
-pub(super) fn control_body(config: &Config) -> control::Limits {
-    control::Limits { size: config.max_control_body, time: config.client_head_timeout }
+pub(super) fn control_body(config: &Config) -> control_api::Limits {
+    control_api::Limits { size: config.max_control_body, time: config.client_head_timeout }
 }
 
 /// `port` is the one that the traffic listener has.
@@ -130,12 +131,12 @@ pub(super) fn front(
     start_time: StartTime,
     gate: Addr<GateActor>,
     port: u16,
-) -> front::Settings {
-    front::Settings {
+) -> service::Settings {
+    service::Settings {
         control: match config.control {
-            Control::Open => front::Control::Open,
-            Control::Token => front::Control::Token(gate),
-            Control::Off => front::Control::Off,
+            Control::Open => service::Control::Open,
+            Control::Token => service::Control::Token(gate),
+            Control::Off => service::Control::Off,
         },
         control_body: control_body(config),
         map_404: config.map_404,

@@ -9,17 +9,19 @@ use actix::prelude::*;
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use crate::access_log::AccessLog;
-use crate::actors::gate::{self, GateActor};
-use crate::actors::guard::Guard;
-use crate::actors::supervisor::{self, SupervisorActor};
+use crate::admin::Reload;
+use crate::auth::actor;
+use crate::auth::actor::GateActor;
+use crate::auth::token::Token;
 use crate::config::{Config, Control, Difference, NotReloaded, RuntimeConfig, Source};
-use crate::http::admin::Reload;
-use crate::http::control::LiveLimits;
-use crate::log_key::KeyForm;
-use crate::token::Token;
+use crate::control::panic_guard::Guard;
+use crate::control::supervisor;
+use crate::control::supervisor::SupervisorActor;
+use crate::observe::access_log::AccessLog;
+use crate::observe::redaction::KeyForm;
+use crate::proxy::control_api::LiveLimits;
 
-use super::{entry, files, parts};
+use super::{admin_auth, files, parts};
 
 /// How long a worker may take to go by another configuration before it is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -90,13 +92,13 @@ impl ReloadActor {
         if let (Some(token), Control::Token, true) =
             (&self.made, config.control, config.control != self.config.control)
         {
-            entry::tell(token);
+            admin_auth::tell(token);
         }
         // Only another value in the file is a wish: what the API did meanwhile stays otherwise.
         let external = matches!(config.runtime, RuntimeConfig::Static { .. });
         let target = (!external && config.replicas != self.config.replicas).then_some(config.replicas);
         if let (Some(token), true) = (&config.admin_token, config.admin_token != self.config.admin_token) {
-            self.told.gate.do_send(gate::Change(token.clone()));
+            self.told.gate.do_send(actor::Change(token.clone()));
         }
         self.told.limits.set(parts::control_body(&config));
         self.told

@@ -14,19 +14,21 @@ use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt, fn_service};
 
-use crate::access_log::AccessLog;
-use crate::actors::gate::GateActor;
-use crate::actors::meter::{self, MeterActor};
-use crate::actors::ring::RingActor;
-use crate::actors::router::{self, RouterActor, Trails, Witness};
-use crate::actors::supervisor::{StartTime, SupervisorActor};
+use crate::admin::metrics::actor;
+use crate::admin::metrics::actor::MeterActor;
+use crate::auth::actor::GateActor;
 use crate::config::Config;
+use crate::control::ring::RingActor;
+use crate::control::supervisor::{StartTime, SupervisorActor};
 use crate::fleet::RouterId;
-use crate::http::forwarded::Connected;
-use crate::http::front;
-use crate::inbound::{Connections, Door, Guarded};
-use crate::log_key::KeyForm;
-use crate::socket;
+use crate::observe::access_log::AccessLog;
+use crate::observe::redaction::KeyForm;
+use crate::proxy::forwarded::Connected;
+use crate::proxy::guard::{Connections, Door, Guarded};
+use crate::proxy::router;
+use crate::proxy::router::{RouterActor, Trails, Witness};
+use crate::proxy::service;
+use crate::proxy::socket;
 
 use super::reload::{ReloadActor, follow};
 use super::{StartError, parts, spawn};
@@ -86,7 +88,7 @@ pub(super) fn serve(
             let trails = Trails::new([router.witness(), log]);
             trails.ask(logging); // what begins before the first word of ReloadActor has its line too
             let router = router.start();
-            meter.do_send(meter::Attach { id, router: router.clone() });
+            meter.do_send(actor::Attach { id, router: router.clone() });
             let (door, front, to_router) = (guarding.clone(), front.clone(), router.clone());
             let asking = trails.clone();
             follow(reload, move |config| {
@@ -111,7 +113,7 @@ pub(super) fn serve(
                 extensions.insert(io.connection());
                 extensions.insert(Connected::default());
             })
-            .h1(front::service(settings, to_supervisor, worker));
+            .h1(service::service(settings, to_supervisor, worker));
         fn_service(move |io: TcpStream| {
             let opened = socket::prepare(&io).and_then(|()| io.peer_addr());
             ready(opened.map(|peer| (door.guard(io), Some(peer))))

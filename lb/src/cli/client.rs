@@ -8,7 +8,7 @@ use awc::http::{Method, StatusCode};
 use awc::{Client, ClientResponse};
 use serde_json::Value;
 
-use crate::token::Token;
+use crate::auth::token::Token;
 use crate::url::Url;
 
 /// How long a question may take. A change takes as long as the balancer lets it (`--start-timeout`).

@@ -10,6 +10,7 @@ mod change;
 mod client;
 mod events;
 mod explain;
+pub mod healthcheck;
 mod hot_keys;
 mod logs;
 mod plan;
@@ -26,7 +27,7 @@ pub(crate) use args::Target;
 pub use args::{Call, Change, Logs, Plan, Upstream, Weigh};
 use client::{Asked, Error, Request};
 
-use crate::token::Token;
+use crate::auth::token::Token;
 use crate::url::Url;
 
 /// A call, and whom it goes to.

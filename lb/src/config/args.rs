@@ -24,7 +24,7 @@ pub(super) use docker::Docker;
 pub(super) use logging::Logging;
 pub(super) use placement::{Placement, Preset, Scheme};
 
-use crate::inbound::UpgradeAllow;
+use crate::proxy::guard::UpgradeAllow;
 use crate::ring::Layout;
 use crate::runtime::Upstream;
 use crate::statuses::Statuses;

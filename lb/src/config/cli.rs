@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::secret::{self, Secret};
 use super::settings::{Settings, variable};
 use crate::cli::{Ask, Call, Target};
-use crate::socket::reachable;
+use crate::proxy::socket::reachable;
 use crate::url::Url;
 
 const ABOUT: &str = "\

@@ -38,15 +38,15 @@ pub(crate) use value::count;
 use awc::http::uri::PathAndQuery;
 use ipnet::IpNet;
 
-use crate::access_log;
+use crate::auth::token::Token;
 use crate::balance::Policy;
-use crate::inbound::UpgradeAllow;
-use crate::key::KeySources;
-use crate::log_key::LogKey;
+use crate::observe::access_log;
+use crate::observe::redaction::LogKey;
+use crate::proxy::guard::UpgradeAllow;
+use crate::proxy::key::KeySources;
 use crate::ring::{Layout, SeatId, Weight};
 use crate::runtime::{Upstream, docker};
 use crate::statuses::Statuses;
-use crate::token::Token;
 use settings::Settings;
 
 /// All that a balancer has to know, validated. [`Config::default`] is what no flag at all gives; the meaning and the

@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::settings::Settings;
 use super::{Config, Heartbeat, RuntimeConfig};
 use crate::balance::Policy;
-use crate::key::KeySources;
+use crate::proxy::key::KeySources;
 use crate::ring::{self, Layout, RingError, SeatId, SlotCap, Weight};
 use crate::runtime::Upstream;
 

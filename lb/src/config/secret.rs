@@ -8,7 +8,7 @@ use super::Control;
 use super::args::Listeners;
 use super::exit::Exit;
 use super::resolve::Given;
-use crate::token::Token;
+use crate::auth::token::Token;
 
 /// The text of [`Token::VARIABLE`].
 #[derive(Clone, PartialEq, Eq)]

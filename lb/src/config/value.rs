@@ -8,7 +8,7 @@ use std::time::Duration;
 use awc::http::uri::PathAndQuery;
 use ipnet::IpNet;
 
-use crate::access_log;
+use crate::observe::access_log;
 use crate::ring::{Layout, SeatId, Weight};
 use crate::statuses::Statuses;
 

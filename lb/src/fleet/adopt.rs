@@ -8,8 +8,8 @@ use crate::ring::{Incarnation, SeatId, Weight};
 use crate::runtime::{Found, Launch, Standing};
 
 use super::action::Change;
-use super::after::After;
 use super::member::Member;
+use super::on_ring_reply::After;
 use super::record::{Cordoned, SeatRecord};
 use super::{Fleet, Ownership, Phase, Seat};
 

@@ -7,9 +7,9 @@ use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
 
 use super::action::{Action, Answer, Change};
-use super::after::After;
 use super::event::{CallId, Loads, Removal};
 use super::member::Member;
+use super::on_ring_reply::After;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
 impl Fleet {

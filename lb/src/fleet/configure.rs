@@ -6,8 +6,8 @@ use std::time::Instant;
 use crate::ring::{SeatId, Weight};
 
 use super::action::Change;
-use super::after::After;
 use super::event::{CallId, Loads, Removal};
+use super::on_ring_reply::After;
 use super::{Fleet, Settings};
 
 impl Fleet {

@@ -7,9 +7,9 @@ use crate::ring::{Incarnation, SeatId};
 use crate::runtime::Launch;
 
 use super::action::Action;
-use super::after::After;
 use super::event::{CallId, RouterId};
 use super::member::Member;
+use super::on_ring_reply::After;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
 impl Fleet {

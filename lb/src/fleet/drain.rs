@@ -11,8 +11,8 @@ use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
 
 use super::action::Change;
-use super::after::After;
 use super::event::{CallId, RouterId};
+use super::on_ring_reply::After;
 use super::{Fleet, Phase, Refusal, Seat};
 
 impl Fleet {

@@ -9,10 +9,10 @@ use crate::ring::{Incarnation, SeatId};
 use crate::runtime::{Error, Exit, Instance, Launch};
 
 use super::action::{Action, Change};
-use super::after::After;
 use super::event::{Busy, RouterId, Ticket};
 use super::external::Loss;
 use super::member::{FIRST_PROBE, Member};
+use super::on_ring_reply::After;
 use super::restart::STABLE;
 use super::shortage::is_outside;
 use super::{Fleet, Ownership, Phase, Refusal, Seat, Vacancy};

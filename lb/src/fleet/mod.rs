@@ -18,9 +18,10 @@
 
 mod action;
 mod adopt;
-mod after;
 mod change;
+mod command_error;
 mod configure;
+mod counters;
 mod departure;
 mod drain;
 mod event;
@@ -28,17 +29,15 @@ mod external;
 mod health;
 mod lifecycle;
 mod member;
+mod on_ring_reply;
 mod record;
 mod recorder;
-mod refusal;
 mod replace;
 mod restart;
-mod rolling;
 mod rollout;
 mod shortage;
 #[cfg(test)]
 mod simulation;
-mod tally;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -54,22 +53,22 @@ use crate::ring::{Incarnation, Layout, SeatId, Weight};
 use crate::runtime::Upstream;
 
 pub use action::{Action, Answer, Change};
+pub use command_error::Refusal;
+pub use counters::Tally;
 pub use event::{Activity, Beat, Busy, CallId, Event, Loads, Removal, Revision, RouterId, Ticket};
 pub use external::{Ownership, Vacancy};
 pub use member::Phase;
 pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
-pub use refusal::Refusal;
-pub use tally::Tally;
 pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
-use after::After;
 use external::External;
 use health::Suspects;
 use member::Member;
+use on_ring_reply::After;
 use recorder::Recorder;
 use restart::Restart;
-use rolling::Rolling;
+use rollout::manual::Rolling;
 
 /// What the rules of the fleet depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]

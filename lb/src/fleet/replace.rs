@@ -7,9 +7,9 @@ use crate::name::Name;
 use crate::ring::{Incarnation, Replica, SeatId};
 
 use super::action::Change;
-use super::after::After;
 use super::event::CallId;
 use super::member::Member;
+use super::on_ring_reply::After;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
 impl Fleet {

@@ -2,7 +2,7 @@
 //! step. `LB_SEED=<n>` replays one seed; a failure prints the seed and the last events.
 
 mod crash;
-mod promises;
+mod invariants;
 mod world;
 
 use std::collections::{BTreeMap, VecDeque};

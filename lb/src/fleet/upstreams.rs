@@ -8,9 +8,9 @@ use crate::ring::{SeatId, Weight};
 use crate::runtime::Upstream;
 
 use super::action::{Action, Change};
-use super::after::After;
 use super::event::CallId;
 use super::external::External;
+use super::on_ring_reply::After;
 use super::{Fleet, Ownership, Refusal, Seat};
 
 impl Fleet {

@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
 
 use super::member::Member;
-use super::rolling::Rolling;
+use super::rollout::manual::Rolling;
 use super::{Fleet, Ownership, Phase, Progress, Refusal, Seat, Vacancy};
 
 /// The whole fleet at one moment.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::ring::{SeatId, Weight};
 
 use super::action::Change;
-use super::after::After;
 use super::event::CallId;
+use super::on_ring_reply::After;
 use super::{Fleet, Refusal, Seat};
 
 impl Fleet {

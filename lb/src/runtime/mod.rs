@@ -2,9 +2,10 @@
 
 pub mod docker;
 pub mod fake;
-pub mod fixed;
+pub mod heartbeat;
 pub mod logs;
 pub mod process;
+pub mod static_servers;
 mod upstream;
 
 use std::fmt;
@@ -16,8 +17,9 @@ use futures::stream::LocalBoxStream;
 
 use crate::fleet::{Beat, Record};
 use crate::name::Name;
+use crate::proxy::client::ProbeRequest;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
-use crate::upstream::{ProbeRequest, probe};
+use heartbeat::probe;
 
 pub use logs::{NoLogs, Tail};
 pub use upstream::{NotAnUpstream, Upstream};

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use awc::http::header::HeaderMap;
-use lb::key::{KeySources, Parts, Source};
+use lb::proxy::key::{KeySources, Parts, Source};
 
 use super::columns::Columns;
 

@@ -3,8 +3,8 @@
 use clap::ArgAction::Set;
 
 use super::super::value::{OrOff, access_log_or_off, one_of, switch};
-use crate::access_log;
-use crate::log_key::LogKey;
+use crate::observe::access_log;
+use crate::observe::redaction::LogKey;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Logging")]

@@ -1,7 +1,7 @@
 //! How keys are placed on seats.
 
 use super::super::value::{count, one_of};
-use crate::key::KeySources;
+use crate::proxy::key::KeySources;
 use crate::ring::{HashPair, Layout, Probing, SlotCap};
 
 #[derive(Clone, Debug, clap::Args)]

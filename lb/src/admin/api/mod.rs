@@ -1,0 +1,16 @@
+//! The calls of the admin API, one file each.
+
+pub mod change;
+pub mod clock;
+pub mod events;
+pub mod explain;
+pub mod fleet;
+pub mod history;
+pub mod hot_keys;
+pub mod logs;
+pub mod query;
+pub mod reload;
+pub mod ring;
+pub mod state;
+pub mod traffic;
+pub mod upstreams;

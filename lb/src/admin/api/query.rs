@@ -1,0 +1,70 @@
+//! Parameters of a query, read into what they should be. One that is there is not empty.
+
+use std::borrow::Cow;
+
+use crate::config::count;
+use crate::proxy::key;
+
+use crate::proxy::error::{Error, bad};
+
+/// A whole number from `MIN` to `MAX`.
+pub fn number<const MIN: u32, const MAX: u32>(query: &str, name: &str) -> Result<Option<usize>, Error> {
+    let Some(text) = value(query, name) else { return Ok(None) };
+    let number = count::<usize, MIN, MAX>(&String::from_utf8_lossy(&text));
+    number.map(Some).map_err(|error| bad(format!("'{name}' {error}")))
+}
+
+/// 1 or 0; 0 if it is absent.
+pub fn flag(query: &str, name: &str) -> Result<bool, Error> {
+    match value(query, name).as_deref() {
+        None | Some(b"0" | b"false") => Ok(false),
+        Some(b"1" | b"true") => Ok(true),
+        Some(_) => Err(bad(format!("'{name}' must be 1 or 0"))),
+    }
+}
+
+/// The first that is not empty, as for keys; an empty one if there is no other.
+fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
+    let empty = |pair: &str| pair.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest == "=");
+    key::query(query, name.as_bytes())
+        .or_else(|| query.split('&').any(empty).then_some(Cow::Borrowed(b"".as_slice())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        let of = |query: &str| number::<1, 256>(query, "limit").map_err(|error| error.to_string());
+        for (query, expected) in
+            [("", None), ("limited=x", None), ("limit=1", Some(1)), ("a&limit=256", Some(256))]
+        {
+            assert_eq!(of(query), Ok(expected), "{query}");
+        }
+        for query in [
+            "limit=0",
+            "limit=",
+            "limit",
+            "limit=257",
+            "limit=-1",
+            "limit=x",
+            "limit=1.5",
+            "limit=99999999999",
+            "limit=%ff",
+        ] {
+            assert_eq!(of(query), Err("'limit' must be a whole number from 1 to 256".into()), "{query}");
+        }
+    }
+
+    #[test]
+    fn flags() {
+        let of = |query: &str| flag(query, "follow").map_err(|error| error.to_string());
+        for (query, expected) in [("", false), ("follow=0", false), ("follow=1", true), ("follow=true", true)]
+        {
+            assert_eq!(of(query), Ok(expected), "{query}");
+        }
+        assert_eq!(of("follow="), Err("'follow' must be 1 or 0".into()));
+        assert_eq!(of("follow=yes"), Err("'follow' must be 1 or 0".into()));
+    }
+}

@@ -1,0 +1,37 @@
+//! /api/ring: who owns each slot.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::control::ring::{Map, Mapped};
+use crate::fleet::Refusal;
+use crate::ring::SeatId;
+
+use crate::admin::Admin;
+use crate::proxy::error::Error;
+
+/// Who owns each slot.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Owners {
+    epoch: u64,
+    digest: String,
+    /// How many there are.
+    slots: u32,
+    /// From slot 0 onward, `[seat, slots in a row]` each; the seat is `null` if there is none.
+    #[schema(value_type = Vec<Vec<Option<u32>>>, example = json!([[1, 3], [2, 509]]))]
+    owners: Vec<(Option<SeatId>, u32)>,
+}
+
+/// Who owns each slot
+#[utoipa::path(
+    method(get, head),
+    path = "/api/ring",
+    responses((status = 200, description = "The owners from slot 0 onward, run-length", body = Owners))
+)]
+pub async fn ring(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
+    let Mapped { epoch, digest, map } = admin.ring.send(Map).await.map_err(|_| Refusal::Stopping)?;
+    let owners = map.runs();
+    let slots: u32 = owners.iter().map(|(_, slots)| slots).sum();
+    Ok(HttpResponse::Ok().json(Owners { epoch, digest, slots, owners }))
+}

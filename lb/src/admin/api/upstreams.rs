@@ -1,0 +1,155 @@
+//! /api/upstreams: external servers (`--runtime static`) added and removed.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::control::supervisor::{AddUpstream, Plan, RemoveUpstream};
+use crate::fleet::{Answer, Vacancy};
+use crate::name::Name;
+use crate::ring::SeatId;
+use crate::runtime::Upstream;
+
+use super::change::{Details, Planned, planned};
+use crate::admin::Admin;
+use crate::admin::openapi::Failure;
+use crate::proxy::control_api;
+use crate::proxy::control_api::List;
+use crate::proxy::error::{Error, bad};
+use crate::proxy::json;
+use crate::proxy::json::Shape;
+use crate::proxy::success::Success;
+
+/// How long the change lasts: no engine records it.
+const LASTS: &str = "until the process ends, or the list in the configuration file changes";
+
+/// Of POST.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "upstream": "c=127.0.0.1:8083*50", "dry_run": true }))]
+pub(crate) struct NewUpstream {
+    /// `[NAME=]HOST:PORT[*WEIGHT]`, as the flag `--upstream` takes it.
+    upstream: String,
+    /// Only the plan.
+    dry_run: Option<bool>,
+    /// With `dry_run`: what becomes of these.
+    keys: Option<Vec<String>>,
+    /// With `dry_run`: the owner of each slot, too.
+    owners: Option<bool>,
+}
+
+/// Of DELETE.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "name": "c", "dry_run": true }))]
+pub(crate) struct OldUpstream {
+    /// Its configured name.
+    name: Name,
+    /// Only the plan.
+    dry_run: Option<bool>,
+    /// With `dry_run`: what becomes of these.
+    keys: Option<Vec<String>>,
+    /// With `dry_run`: the owner of each slot, too.
+    owners: Option<bool>,
+}
+
+/// The list of /rep after the change.
+#[derive(Serialize, ToSchema)]
+struct Listed {
+    #[schema(inline)]
+    #[serde(flatten)]
+    list: List,
+    /// The name of the upstream.
+    name: Name,
+    /// Its seat; `null` if it has left the ring.
+    seat: Option<SeatId>,
+    /// Why the seat is vacant: no address of the server answers yet. `null`: requests reach it, or it has left the ring.
+    reason: Option<String>,
+    /// How long the change lasts.
+    lasts: &'static str,
+}
+
+/// The list, or the plan.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, clippy::large_enum_variant, reason = "the handlers select the variant")]
+enum ListedOrPlanned {
+    /// The change is in force in every worker.
+    Done(Success<Listed>),
+    /// With `dry_run`.
+    Plan(Planned),
+}
+
+impl Shape for NewUpstream {
+    const LIKE: &'static str = r#"{"upstream":"c=10.0.0.3:8080*50","dry_run":true}"#;
+}
+
+impl Shape for OldUpstream {
+    const LIKE: &'static str = r#"{"name":"c","dry_run":true}"#;
+}
+
+/// The routes.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/upstreams", web::post().to(add_upstream))
+        .route("/api/upstreams", web::delete().to(remove_upstream));
+}
+
+/// Add an external server (--runtime static)
+///
+/// It gets the smallest free seat. Answered when requests reach it, or when none of its addresses answers: then its seat is
+/// vacant, `reason` says why, and it is taken in once it answers. With `"dry_run": true` the plan.
+#[utoipa::path(
+    post,
+    path = "/api/upstreams",
+    request_body = NewUpstream,
+    responses((status = 200, description = "It has its seat; or the plan", body = ListedOrPlanned))
+)]
+pub(crate) async fn add_upstream(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
+    let call: NewUpstream = json::read(body.into_inner(), admin.limits.get()).await?;
+    let NewUpstream { upstream, dry_run, keys, owners } = call;
+    let upstream: Upstream = upstream.parse().map_err(|error| bad(format!("'upstream': {error}")))?;
+    if dry_run.unwrap_or(false) {
+        return planned(&admin, Plan::AddUpstream(upstream), Details { keys, owners }).await;
+    }
+    let name = upstream.name.clone();
+    let answer = control_api::change(&admin.supervisor, AddUpstream(upstream)).await?;
+    Ok(listed(name, answer))
+}
+
+/// Remove an external server with its seat (--runtime static)
+///
+/// Answered when no new request reaches it; what it has in flight ends as ever. With `"dry_run": true` the plan.
+#[utoipa::path(
+    delete,
+    path = "/api/upstreams",
+    request_body = OldUpstream,
+    responses(
+        (status = 200, description = "It has left the ring; or the plan", body = ListedOrPlanned),
+        (status = 404, description = "There is no such upstream", body = Failure),
+    )
+)]
+pub(crate) async fn remove_upstream(
+    admin: web::Data<Admin>,
+    body: web::Payload,
+) -> Result<HttpResponse, Error> {
+    let call: OldUpstream = json::read(body.into_inner(), admin.limits.get()).await?;
+    let OldUpstream { name, dry_run, keys, owners } = call;
+    if dry_run.unwrap_or(false) {
+        return planned(&admin, Plan::RemoveUpstream(name), Details { keys, owners }).await;
+    }
+    let answer = control_api::change(&admin.supervisor, RemoveUpstream(name.clone())).await?;
+    Ok(listed(name, answer))
+}
+
+fn listed(name: Name, Answer { replicas, about, vacancy }: Answer) -> HttpResponse {
+    let (seat, _) = about.unzip();
+    let reason = vacancy.map(|Vacancy { last_error, .. }| last_error);
+    HttpResponse::Ok().json(Success::new(Listed {
+        list: List::new(replicas),
+        name,
+        seat,
+        reason,
+        lasts: LASTS,
+    }))
+}

@@ -1,0 +1,59 @@
+//! /metrics: everything that is counted, as Prometheus reads it.
+//!
+//! - `exposition`: the text format · `requests`, `fleet`, `process`: the families
+
+pub mod actor;
+pub mod aggregate;
+mod exposition;
+mod fleet;
+mod process;
+mod requests;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpResponse, web};
+use futures::future::join;
+
+use crate::control::journal::Count;
+use crate::control::ring::Snapshot;
+use crate::control::supervisor::Observe;
+use crate::fleet::Refusal;
+use crate::observe::access_log;
+use actor::{Ask, Scrape};
+
+use super::Admin;
+use crate::proxy::error::Error;
+
+use exposition::Exposition;
+
+/// Everything that is counted, for Prometheus
+///
+/// Exact to the last request that has ended.
+#[utoipa::path(
+    method(get, head),
+    path = "/metrics",
+    responses((status = 200, description = "The text format of Prometheus", body = String, content_type = "text/plain"))
+)]
+pub async fn metrics(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
+    let (totals, traffic) = join(admin.meter.send(Scrape), admin.meter.send(Ask)).await;
+    let (ring, state) = join(admin.ring.send(Snapshot), admin.supervisor.send(Observe)).await;
+    let audience = admin.journal.send(Count).await;
+    let stopping = |_| Refusal::Stopping;
+    let (totals, traffic) = (totals.map_err(stopping)?, traffic.map_err(stopping)?);
+    let (ring, state) = (ring.map_err(stopping)?, state.map_err(stopping)?);
+
+    let mut exposition = Exposition::default();
+    requests::expose(&mut exposition, &totals, &state.view);
+    let help =
+        "Connections of clients that are open; those beyond the limit are answered 503 and not among them.";
+    exposition.gauge("lb_connections_open", help, admin.connections.open() as f64);
+    exposition.gauge("lb_connections_max", "How many may be open.", admin.connections.limit() as f64);
+    fleet::expose(&mut exposition, &ring, &state, &traffic, &audience.map_err(stopping)?);
+    let access_log::Counts { written, dropped } = admin.access_log.counts();
+    exposition.counter("lb_access_log_lines_total", "Lines of the access log.", written);
+    let help = "Lines that found their queue full, or could not be written.";
+    exposition.counter("lb_access_log_lines_dropped_total", help, dropped);
+    process::expose(&mut exposition);
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("cluster", admin.cluster.as_str())];
+    exposition.gauges("lb_build_info", "Which balancer this is; always 1.").set(&build, 1.0);
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, exposition::CONTENT_TYPE)).body(exposition.text()))
+}

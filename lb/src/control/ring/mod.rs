@@ -1,0 +1,423 @@
+//! RingActor: seats, occupants and the slot map, and the leases that the routers hold of it.
+//!
+//! Every change makes a new epoch. It is answered when every router has given its leases back ([`Recalled`]), so the
+//! caller knows: from now on no new request reaches what has left.
+
+mod message;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::fleet::{Busy, RouterId};
+use crate::ring::{self, Incarnation, Layout, Replica, Ring, RingError};
+
+use super::panic_guard::Guard;
+use crate::proxy::router;
+
+pub use message::{
+    Changed, Drain, Explain, Explained, Found, Handover, Join, Leave, Lookup, Map, Mapped, Occupy, Plan,
+    Recalled, Register, Registered, Snapshot, Snapshotted, Vacate, Weigh,
+};
+
+/// How many replicas a look-up answers; more by offset.
+pub const PAGE: usize = 8;
+
+/// A router that has not given its leases back for so long is logged.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// Owns the ring.
+pub struct RingActor {
+    ring: Ring,
+    routers: BTreeMap<RouterId, Recipient<router::Recall>>,
+    pending: Vec<Pending>,
+    _guard: Guard,
+}
+
+/// A change that some router has not acknowledged.
+struct Pending {
+    epoch: u64,
+    since: Instant,
+    waiting: BTreeSet<RouterId>,
+    logged: bool,
+    busy: Busy,
+    answer: oneshot::Sender<Changed>,
+}
+
+impl RingActor {
+    /// An empty ring of this layout.
+    pub fn new(layout: Layout) -> Self {
+        Self { ring: Ring::new(layout), routers: BTreeMap::new(), pending: Vec::new(), _guard: Guard("ring") }
+    }
+
+    /// Recalls every lease, and answers when all routers have given theirs back.
+    fn recall(&mut self, gone: &[Arc<Replica>], abort: bool) -> ResponseFuture<Result<Changed, RingError>> {
+        let epoch = self.ring.epoch();
+        let gone: Vec<Incarnation> = gone.iter().map(|replica| replica.incarnation).collect();
+        let recall = router::Recall { epoch, seated: self.ring.occupied(), gone, abort };
+        self.routers.retain(|_, router| router.try_send(recall.clone()).is_ok());
+        let (answer, answered) = oneshot::channel();
+        self.pending.push(Pending {
+            epoch,
+            since: Instant::now(),
+            waiting: self.routers.keys().copied().collect(),
+            logged: false,
+            busy: Busy::new(),
+            answer,
+        });
+        self.settle();
+        // The sender is only dropped with the actor, and then the process ends.
+        Box::pin(async move { Ok(answered.await.unwrap_or(Changed { epoch, busy: Busy::new() })) })
+    }
+
+    /// Answers the changes that every router has acknowledged.
+    fn settle(&mut self) {
+        for done in self.pending.extract_if(.., |pending| pending.waiting.is_empty()) {
+            // A caller that no longer listens loses nothing: the change is made.
+            let _ = done.answer.send(Changed { epoch: done.epoch, busy: done.busy });
+        }
+    }
+
+    /// A closed mailbox counts as acknowledged; a silent router is logged.
+    fn check_silent(&mut self) {
+        self.routers.retain(|_, recall| recall.connected());
+        for pending in &mut self.pending {
+            pending.waiting.retain(|router| self.routers.contains_key(router));
+            if pending.since.elapsed() >= SILENT && !pending.waiting.is_empty() && !pending.logged {
+                pending.logged = true;
+                log::warn!("recall unanswered epoch={} routers={:?}", pending.epoch, pending.waiting);
+            }
+        }
+        self.settle();
+    }
+}
+
+impl Actor for RingActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+        ctx.run_interval(SILENT, |ring, _| ring.check_silent());
+    }
+}
+
+impl Handler<Join> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Join(seats): Join, _: &mut Self::Context) -> Self::Result {
+        match self.ring.join(&seats) {
+            Ok(()) => self.recall(&[], false),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+}
+
+impl Handler<Occupy> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Occupy(replica): Occupy, _: &mut Self::Context) -> Self::Result {
+        match self.ring.occupy(replica.seat, replica) {
+            Ok(()) => self.recall(&[], false),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+}
+
+impl Handler<Handover> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Handover(replica): Handover, _: &mut Self::Context) -> Self::Result {
+        let gone = self.ring.vacate(replica.seat);
+        match self.ring.occupy(replica.seat, replica) {
+            Ok(()) => self.recall(gone.as_slice(), false),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+}
+
+impl Handler<Vacate> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Vacate(seat): Vacate, _: &mut Self::Context) -> Self::Result {
+        let gone = self.ring.vacate(seat);
+        self.recall(gone.as_slice(), true)
+    }
+}
+
+impl Handler<Drain> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Drain(seat): Drain, _: &mut Self::Context) -> Self::Result {
+        let gone = self.ring.vacate(seat);
+        self.recall(gone.as_slice(), false)
+    }
+}
+
+impl Handler<Weigh> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Weigh(weights): Weigh, _: &mut Self::Context) -> Self::Result {
+        match self.ring.weigh(&weights) {
+            Ok(()) => self.recall(&[], false),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+}
+
+impl Handler<Leave> for RingActor {
+    type Result = ResponseFuture<Result<Changed, RingError>>;
+
+    fn handle(&mut self, Leave(seats): Leave, _: &mut Self::Context) -> Self::Result {
+        let gone = self.ring.leave(&seats);
+        self.recall(&gone, false)
+    }
+}
+
+impl Handler<Register> for RingActor {
+    type Result = Registered;
+
+    fn handle(&mut self, Register { router, recall }: Register, _: &mut Self::Context) -> Registered {
+        self.routers.insert(router, recall);
+        Registered { epoch: self.ring.epoch(), layout: *self.ring.layout(), seated: self.ring.occupied() }
+    }
+}
+
+impl Handler<Recalled> for RingActor {
+    type Result = ();
+
+    fn handle(&mut self, Recalled { router, epoch, busy }: Recalled, _: &mut Self::Context) {
+        for pending in self.pending.iter_mut().filter(|pending| pending.epoch == epoch) {
+            if pending.waiting.remove(&router) {
+                pending.busy.extend(busy.iter().map(|incarnation| (router, *incarnation)));
+            }
+        }
+        self.settle();
+    }
+}
+
+impl Handler<Lookup> for RingActor {
+    type Result = Found;
+
+    fn handle(&mut self, Lookup { slot, offset }: Lookup, _: &mut Self::Context) -> Found {
+        Found { epoch: self.ring.epoch(), walk: self.ring.lookup(slot, offset, PAGE) }
+    }
+}
+
+impl Handler<Snapshot> for RingActor {
+    type Result = Snapshotted;
+
+    fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Snapshotted {
+        Snapshotted {
+            epoch: self.ring.epoch(),
+            digest: self.ring.digest(),
+            layout: *self.ring.layout(),
+            slots: self.ring.seats().map(|state| (state.seat, state.slots as usize)).collect(),
+        }
+    }
+}
+
+impl Handler<Map> for RingActor {
+    type Result = Mapped;
+
+    fn handle(&mut self, _: Map, _: &mut Self::Context) -> Mapped {
+        let map = self.ring.slot_map().clone();
+        Mapped { epoch: self.ring.epoch(), digest: self.ring.digest(), map }
+    }
+}
+
+impl Handler<Plan> for RingActor {
+    type Result = ResponseFuture<Result<ring::Plan, RingError>>;
+
+    /// On another thread: a map of many seats takes longer than a look-up may wait.
+    fn handle(&mut self, Plan(proposal): Plan, _: &mut Self::Context) -> Self::Result {
+        let ring = self.ring.clone();
+        let plan = actix_rt::task::spawn_blocking(move || ring::Plan::new(&ring, &proposal));
+        Box::pin(async { plan.await.expect("placement does not panic, and nobody cancels it") })
+    }
+}
+
+impl Handler<Explain> for RingActor {
+    type Result = Explained;
+
+    fn handle(&mut self, Explain(key): Explain, _: &mut Self::Context) -> Explained {
+        let position = self.ring.position(&key);
+        let walk = self.ring.walk(position.slot).map(|(seat, replica)| (seat, replica.cloned()));
+        Explained {
+            epoch: self.ring.epoch(),
+            number: position.number,
+            slot: position.slot,
+            walk: walk.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::ring::{SeatId, Weight};
+
+    /// Takes recalls and says nothing.
+    struct Silent(Rc<RefCell<Vec<router::Recall>>>);
+
+    impl Actor for Silent {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<router::Recall> for Silent {
+        type Result = ();
+
+        fn handle(&mut self, recall: router::Recall, _: &mut Self::Context) {
+            self.0.borrow_mut().push(recall);
+        }
+    }
+
+    /// Ends a [`Silent`].
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct End;
+
+    impl Handler<End> for Silent {
+        type Result = ();
+
+        fn handle(&mut self, _: End, ctx: &mut Self::Context) {
+            ctx.stop();
+        }
+    }
+
+    fn replica(seat: u32, incarnation: u64) -> Arc<Replica> {
+        Arc::new(Replica {
+            seat: SeatId::new(seat).unwrap(),
+            name: format!("r{incarnation}").parse().unwrap(),
+            incarnation: Incarnation(incarnation),
+            address: ([127, 0, 0, 1], 1000 + incarnation as u16).into(),
+        })
+    }
+
+    fn seat(n: u32) -> SeatId {
+        SeatId::new(n).unwrap()
+    }
+
+    async fn ring_of(seats: u32) -> Addr<RingActor> {
+        let ring = RingActor::new(Layout::default()).start();
+        let join = (1..=seats).map(|n| (seat(n), Weight::DEFAULT, Some(replica(n, n.into()))));
+        ring.send(Join(join.collect())).await.unwrap().unwrap();
+        ring
+    }
+
+    async fn silent(ring: &Addr<RingActor>, id: u64) -> (Addr<Silent>, Rc<RefCell<Vec<router::Recall>>>) {
+        let recalls = Rc::default();
+        let silent = Silent(Rc::clone(&recalls)).start();
+        let register = Register { router: RouterId(id), recall: silent.clone().recipient() };
+        ring.send(register).await.unwrap();
+        (silent, recalls)
+    }
+
+    /// Lets every mailbox be read.
+    async fn settle(ring: &Addr<RingActor>) {
+        for _ in 0..10 {
+            ring.send(Snapshot).await.unwrap();
+        }
+    }
+
+    #[actix::test]
+    async fn a_handover_is_no_death_and_moves_no_key() {
+        let ring = ring_of(3).await;
+        let (_router, recalls) = silent(&ring, 1).await;
+        let before = ring.send(Snapshot).await.unwrap();
+        let change = actix_rt::spawn(ring.send(Handover(replica(2, 9))));
+        settle(&ring).await;
+        let recall = recalls.borrow()[0].clone();
+        assert_eq!((recall.gone, recall.abort), (vec![Incarnation(2)], false));
+        let busy = vec![Incarnation(2)];
+        ring.send(Recalled { router: RouterId(1), epoch: recall.epoch, busy }).await.unwrap();
+        let changed = change.await.unwrap().unwrap().unwrap();
+        assert_eq!(changed.busy, [(RouterId(1), Incarnation(2))]);
+        let after = ring.send(Snapshot).await.unwrap();
+        assert_eq!((after.digest, after.slots), (before.digest, before.slots));
+        let walk = ring.send(Explain(b"key".to_vec())).await.unwrap().walk;
+        assert!(walk.contains(&(seat(2), Some(replica(2, 9)))));
+    }
+
+    #[actix::test]
+    async fn a_change_is_answered_when_every_router_has_given_its_leases_back() {
+        let ring = ring_of(3).await;
+        let (_one, recalls) = silent(&ring, 1).await;
+        let (_two, _) = silent(&ring, 2).await;
+        let change = actix_rt::spawn(ring.send(Leave(vec![seat(2)])));
+        settle(&ring).await;
+        let (epoch, gone) = (recalls.borrow()[0].epoch, recalls.borrow()[0].gone.clone());
+        assert_eq!((gone, recalls.borrow()[0].abort), (vec![Incarnation(2)], false));
+
+        ring.send(Recalled { router: RouterId(1), epoch, busy: vec![Incarnation(2)] }).await.unwrap();
+        ring.send(Recalled { router: RouterId(2), epoch: epoch - 1, busy: vec![] }).await.unwrap();
+        settle(&ring).await;
+        assert!(!change.is_finished(), "router 2 has answered another recall only");
+        ring.send(Recalled { router: RouterId(2), epoch, busy: vec![] }).await.unwrap();
+        let changed = change.await.unwrap().unwrap().unwrap();
+        assert_eq!(changed, Changed { epoch, busy: vec![(RouterId(1), Incarnation(2))] });
+    }
+
+    #[actix::test]
+    async fn changes_that_overlap_are_answered_each_by_its_own_recall() {
+        let ring = ring_of(3).await;
+        let (_one, recalls) = silent(&ring, 1).await;
+        let first = actix_rt::spawn(ring.send(Vacate(seat(1))));
+        let second = actix_rt::spawn(ring.send(Occupy(replica(1, 9))));
+        settle(&ring).await;
+        let epochs: Vec<u64> = recalls.borrow().iter().map(|recall| recall.epoch).collect();
+        assert!(recalls.borrow()[0].abort && recalls.borrow()[1].gone.is_empty());
+        ring.send(Recalled { router: RouterId(1), epoch: epochs[1], busy: vec![] }).await.unwrap();
+        assert_eq!(second.await.unwrap().unwrap().unwrap().epoch, epochs[1]);
+        assert!(!first.is_finished());
+        ring.send(Recalled { router: RouterId(1), epoch: epochs[0], busy: vec![] }).await.unwrap();
+        assert_eq!(first.await.unwrap().unwrap().unwrap().epoch, epochs[0]);
+    }
+
+    #[actix::test]
+    async fn a_router_that_has_ended_counts_as_acknowledged() {
+        let ring = ring_of(2).await;
+        let (one, _) = silent(&ring, 1).await;
+        let change = actix_rt::spawn(ring.send(Vacate(seat(1))));
+        settle(&ring).await;
+        assert!(!change.is_finished());
+        one.send(End).await.unwrap();
+        let changed = tokio::time::timeout(SILENT * 10, change).await.expect("within the check's interval");
+        assert_eq!(changed.unwrap().unwrap().unwrap().busy, vec![]);
+        let again = ring.send(Vacate(seat(2))).await.unwrap().unwrap();
+        assert_eq!(again.busy, vec![]);
+    }
+
+    #[actix::test]
+    async fn a_refused_change_changes_nothing() {
+        let ring = ring_of(2).await;
+        let before = ring.send(Snapshot).await.unwrap();
+        assert!(ring.send(Occupy(replica(1, 7))).await.unwrap().is_err(), "it is occupied");
+        assert!(ring.send(Join(vec![(seat(2), Weight::DEFAULT, None)])).await.unwrap().is_err());
+        let after = ring.send(Snapshot).await.unwrap();
+        assert_eq!((after.epoch, after.digest), (before.epoch, before.digest));
+    }
+
+    #[actix::test]
+    async fn a_look_up_pages_over_the_occupied_seats_of_the_walk() {
+        let ring = ring_of(12).await;
+        ring.send(Vacate(seat(5))).await.unwrap().unwrap();
+        let Explained { slot, walk, epoch, .. } = ring.send(Explain(b"alice".to_vec())).await.unwrap();
+        let expected: Vec<Incarnation> =
+            walk.iter().filter_map(|(_, replica)| Some(replica.as_ref()?.incarnation)).collect();
+        assert_eq!((walk.len(), expected.len()), (12, 11));
+        let mut found = Vec::new();
+        for offset in [0, PAGE] {
+            let page = ring.send(Lookup { slot, offset }).await.unwrap();
+            assert_eq!(page.epoch, epoch);
+            found.extend(page.walk.iter().map(|replica| replica.incarnation));
+        }
+        assert_eq!(found, expected);
+    }
+}

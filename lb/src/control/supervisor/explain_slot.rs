@@ -1,0 +1,22 @@
+//! Where a key would go: every router is asked, for each has seen other traffic.
+
+use actix::prelude::*;
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use super::{PATIENCE, SupervisorActor, Way, Ways};
+use crate::proxy::router;
+
+impl Handler<Way> for SupervisorActor {
+    type Result = ResponseFuture<Ways>;
+
+    fn handle(&mut self, Way(slot): Way, _: &mut Self::Context) -> Self::Result {
+        let view = self.fleet.view();
+        let ask = |router: &super::Attach| timeout(PATIENCE, router.explain.send(router::Explain(slot)));
+        let asked: Vec<_> = self.routers.values().map(ask).collect();
+        Box::pin(async move {
+            let routers = join_all(asked).await.into_iter().flatten().flatten().flatten().collect();
+            Ways { view, routers }
+        })
+    }
+}

@@ -1,0 +1,302 @@
+//! SupervisorActor: does what the [`Fleet`] says, and tells it what came of it.
+
+mod actions;
+mod commands;
+mod configure;
+mod explain_slot;
+mod message;
+mod output;
+mod plan;
+mod router_notices;
+mod start_time;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use futures::future::join_all;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use crate::fleet::{Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View};
+use crate::name::Name;
+use crate::ring::Incarnation;
+use crate::runtime::{self, Found, Heartbeat, Runtime};
+
+use super::journal::JournalActor;
+use super::panic_guard::Guard;
+use super::ring::{self, RingActor};
+use crate::proxy::router;
+
+use actions::report;
+pub use message::{
+    Add, AddUpstream, Attach, Close, Configure, Drain, Idle, Kill, List, NotRead, NotRepeated, Observe, Plan,
+    Read, Readmission, Ready, Remove, RemoveUpstream, Replace, RollingReplace, State, Stop, Suspicion,
+    Undrain, Way, Ways, Weigh,
+};
+pub use start_time::StartTime;
+
+/// How long a router may take to say its load, and the engine whether a replica is suspended.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Owns the fleet.
+pub struct SupervisorActor {
+    fleet: Fleet,
+    runtime: Rc<dyn Runtime>,
+    heartbeat: Heartbeat,
+    restored: Option<Record>,
+    found: Vec<Found>,
+    ring: Addr<RingActor>,
+    journal: Addr<JournalActor>,
+    routers: BTreeMap<RouterId, Attach>,
+    callers: BTreeMap<CallId, oneshot::Sender<Result<Answer, Refusal>>>,
+    last_call: u64,
+    start_time: StartTime,
+    timer: Option<SpawnHandle>,
+    serving: Option<oneshot::Sender<()>>,
+    halted: Vec<oneshot::Sender<()>>,
+    /// One more for each who reads a replica's output.
+    reading: Rc<()>,
+    _guard: Guard,
+}
+
+/// Something that we set off has happened.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Did(Event);
+
+impl SupervisorActor {
+    /// Adopts what was found of its cluster when it starts: the record of the target and the replicas. `serving` is told when all replicas of the target are
+    /// ready for the first time.
+    pub fn new(
+        settings: Settings,
+        heartbeat: Heartbeat,
+        runtime: Rc<dyn Runtime>,
+        (restored, found): (Option<Record>, Vec<Found>),
+        (ring, journal): (Addr<RingActor>, Addr<JournalActor>),
+        serving: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            fleet: Fleet::new(settings, fastrand::Rng::new()),
+            runtime,
+            heartbeat,
+            restored,
+            found,
+            ring,
+            journal,
+            routers: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            last_call: 0,
+            start_time: StartTime::default(),
+            timer: None,
+            serving: Some(serving),
+            halted: Vec::new(),
+            reading: Rc::new(()),
+            _guard: Guard("supervisor"),
+        }
+    }
+
+    /// How long replicas take to start, to be read by others.
+    pub fn start_time(&self) -> StartTime {
+        self.start_time.clone()
+    }
+
+    fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        for action in self.fleet.on(event, now.into_std()) {
+            self.act(action, ctx);
+        }
+        if let Some(measured) = self.fleet.start_time() {
+            self.start_time.set(measured);
+        }
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let wait = Instant::from_std(self.fleet.next_wake(now.into_std())).saturating_duration_since(now);
+        self.timer = Some(ctx.run_later(wait, |supervisor, ctx| supervisor.feed(Event::Tick, ctx)));
+    }
+
+    /// Asks every router for its load; one that is silent counts as idle.
+    fn loads(&self) -> impl Future<Output = Vec<router::Loaded>> + use<> {
+        let asked: Vec<_> =
+            self.routers.values().map(|router| timeout(PATIENCE, router.load.send(router::Load))).collect();
+        async move { join_all(asked).await.into_iter().flatten().flatten().collect() }
+    }
+
+    /// What /rm chooses by.
+    fn seat_loads(&self) -> impl Future<Output = Loads> + use<> {
+        let View { seats, others, .. } = self.fleet.view();
+        let loads = self.loads();
+        let slots = self.ring.send(ring::Snapshot);
+        async move {
+            let slots = slots.await.map(|snapshot| snapshot.slots).unwrap_or_default();
+            let in_flight = in_flight(&loads.await);
+            let slots_of = |seat| slots.get(&seat).copied().unwrap_or(0);
+            let mut loads: Loads = seats.iter().map(|seat| (seat.seat, (0, slots_of(seat.seat)))).collect();
+            let drained = others.into_iter().filter(|other| other.drained);
+            for replica in seats.into_iter().filter_map(|seat| seat.replica).chain(drained) {
+                if let Some((load, _)) = loads.get_mut(&replica.seat) {
+                    *load += in_flight.get(&replica.incarnation).copied().unwrap_or(0);
+                }
+            }
+            loads
+        }
+    }
+
+    /// Resolves when all replicas are gone.
+    fn end(&mut self, event: Event, ctx: &mut Context<Self>) -> ResponseFuture<()> {
+        let (halted, done) = oneshot::channel();
+        self.halted.push(halted);
+        self.feed(event, ctx);
+        Box::pin(async move { drop(done.await) })
+    }
+
+    fn call(&mut self) -> (CallId, oneshot::Receiver<Result<Answer, Refusal>>) {
+        self.last_call += 1;
+        let call = CallId(self.last_call);
+        let (caller, answer) = oneshot::channel();
+        self.callers.insert(call, caller);
+        (call, answer)
+    }
+}
+
+impl Actor for SupervisorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(0);
+        ctx.add_stream(self.runtime.events());
+        if let Some(record) = self.restored.take() {
+            self.feed(Event::Restored(record), ctx);
+        }
+        let found = std::mem::take(&mut self.found);
+        self.feed(Event::Listed(found), ctx);
+    }
+}
+
+impl StreamHandler<runtime::Event> for SupervisorActor {
+    fn handle(&mut self, event: runtime::Event, ctx: &mut Self::Context) {
+        let event = match event {
+            runtime::Event::Exited { incarnation, exit } => Event::Exited { incarnation, exit },
+            runtime::Event::Terminated { incarnation } => Event::Terminated { incarnation },
+            runtime::Event::RecordLost => Event::RecordLost,
+            runtime::Event::Rival { container } => Event::Rival { container },
+            runtime::Event::Resolved { seat, id, addresses } => Event::Resolved { seat, id, addresses },
+            runtime::Event::Available => Event::Available,
+        };
+        self.feed(event, ctx);
+    }
+
+    /// Heartbeats are the truth: the supervisor goes on without the engine's events.
+    fn finished(&mut self, _: &mut Self::Context) {}
+}
+
+impl Handler<Did> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Did(event): Did, ctx: &mut Self::Context) {
+        self.feed(event, ctx);
+    }
+}
+
+impl Handler<List> for SupervisorActor {
+    type Result = Vec<Name>;
+
+    fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
+        self.fleet.names()
+    }
+}
+
+impl Handler<Ready> for SupervisorActor {
+    type Result = bool;
+
+    fn handle(&mut self, _: Ready, _: &mut Self::Context) -> Self::Result {
+        self.fleet.is_ready()
+    }
+}
+
+impl Handler<Add> for SupervisorActor {
+    type Result = ResponseFuture<Result<Vec<Name>, Refusal>>;
+
+    fn handle(&mut self, Add { n, names }: Add, ctx: &mut Self::Context) -> Self::Result {
+        let (call, answer) = self.call();
+        self.feed(Event::Add { call, n, names }, ctx);
+        Box::pin(listed(answer))
+    }
+}
+
+impl Handler<Remove> for SupervisorActor {
+    type Result = ResponseFuture<Result<Vec<Name>, Refusal>>;
+
+    fn handle(&mut self, Remove(removal): Remove, ctx: &mut Self::Context) -> Self::Result {
+        let (call, answer) = self.call();
+        let loads = self.seat_loads();
+        report(ctx, async move { Event::Remove { call, removal, loads: loads.await } });
+        Box::pin(listed(answer))
+    }
+}
+
+impl Handler<Observe> for SupervisorActor {
+    type Result = ResponseFuture<State>;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
+        let (view, tally) = (self.fleet.view(), self.fleet.tally().clone());
+        let loads = self.loads();
+        Box::pin(async move {
+            let loads = loads.await;
+            let mut skips = BTreeMap::new();
+            for load in replicas(&loads) {
+                let worst = skips.entry(load.incarnation).or_insert(load.skip);
+                *worst = load.skip.max(*worst);
+            }
+            let mut counts = router::Counts::default();
+            loads.iter().for_each(|load| counts += load.counts);
+            State { view, in_flight: in_flight(&loads), skips, counts, tally }
+        })
+    }
+}
+
+impl Handler<Close> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        self.feed(Event::Close, ctx);
+    }
+}
+
+impl Handler<Stop> for SupervisorActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
+        self.end(Event::Stop, ctx)
+    }
+}
+
+impl Handler<Kill> for SupervisorActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Kill, ctx: &mut Self::Context) -> Self::Result {
+        self.end(Event::Kill, ctx)
+    }
+}
+
+/// What /rep lists once the call is carried out.
+async fn listed(answer: oneshot::Receiver<Result<Answer, Refusal>>) -> Result<Vec<Name>, Refusal> {
+    Ok(answer.await.unwrap_or(Err(Refusal::Stopping))?.replicas)
+}
+
+/// Requests in flight by replica, over all routers.
+fn in_flight(loads: &[router::Loaded]) -> BTreeMap<Incarnation, usize> {
+    replicas(loads).fold(BTreeMap::new(), |mut sum, load| {
+        *sum.entry(load.incarnation).or_default() += load.in_flight;
+        sum
+    })
+}
+
+fn replicas(loads: &[router::Loaded]) -> impl Iterator<Item = &router::LoadOf> {
+    loads.iter().flat_map(|load| &load.replicas)
+}

@@ -1,0 +1,70 @@
+//! What a change of the fleet would do, asked of the ring in the state that the fleet chooses by.
+
+use actix::prelude::*;
+
+use crate::fleet::{Loads, Refusal, Removal};
+use crate::ring::{self as placement, Proposal};
+
+use super::{Add, Plan, Remove, SupervisorActor};
+use crate::control::ring;
+
+/// The plan of an /rm, once the loads are known that it chooses by.
+#[derive(Message)]
+#[rtype(result = "Result<placement::Plan, Refusal>")]
+struct Choose {
+    removal: Removal,
+    loads: Loads,
+}
+
+impl Handler<Plan> for SupervisorActor {
+    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
+
+    fn handle(&mut self, plan: Plan, ctx: &mut Self::Context) -> Self::Result {
+        match plan {
+            Plan::Add(Add { n, names }) => {
+                let join = self.fleet.choose_free(n, &names);
+                self.plan(join.map(|join| Proposal { join, ..Proposal::default() }))
+            }
+            Plan::AddUpstream(upstream) => {
+                let seat = self.fleet.seat_for(&upstream);
+                let join = seat.map(|seat| vec![(seat, upstream.weight)]);
+                self.plan(join.map(|join| Proposal { join, ..Proposal::default() }))
+            }
+            Plan::RemoveUpstream(name) => {
+                let leave = self.fleet.seat_of_upstream(&name).map(|seat| vec![seat]);
+                self.plan(leave.map(|leave| Proposal { leave, ..Proposal::default() }))
+            }
+            Plan::Weigh(weights) => {
+                let allowed = self.fleet.check_weights(&weights);
+                self.plan(allowed.map(|()| Proposal { weights, ..Proposal::default() }))
+            }
+            Plan::Remove(Remove(removal)) => {
+                let (loads, supervisor) = (self.seat_loads(), ctx.address());
+                Box::pin(async move {
+                    let choice = Choose { removal, loads: loads.await };
+                    supervisor.send(choice).await.unwrap_or(Err(Refusal::Stopping))
+                })
+            }
+        }
+    }
+}
+
+impl Handler<Choose> for SupervisorActor {
+    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
+
+    fn handle(&mut self, Choose { removal, loads }: Choose, _: &mut Self::Context) -> Self::Result {
+        let leave = self.fleet.choose(&removal, &loads);
+        self.plan(leave.map(|leave| Proposal { leave, ..Proposal::default() }))
+    }
+}
+
+impl SupervisorActor {
+    /// Asks the ring now, so that it is in the state that the fleet has chosen by.
+    pub(crate) fn plan(
+        &self,
+        proposal: Result<Proposal, Refusal>,
+    ) -> ResponseFuture<Result<placement::Plan, Refusal>> {
+        let asked = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
+        Box::pin(async move { Ok(asked?.await.map_err(|_| Refusal::Stopping)??) })
+    }
+}

@@ -1,0 +1,62 @@
+//! What the routers tell: nobody waits for an answer.
+
+use actix::prelude::*;
+
+use crate::fleet::{Event, Transition};
+
+use super::{Attach, Idle, NotRepeated, Readmission, SupervisorActor, Suspicion};
+use crate::control::journal::Tell;
+use crate::proxy::router;
+
+impl Handler<Attach> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, attach: Attach, _: &mut Self::Context) {
+        self.routers.retain(|_, known| known.load.connected());
+        attach.suspects.do_send(router::Suspects(self.fleet.suspects().into()));
+        self.routers.insert(attach.router, attach);
+    }
+}
+
+impl Handler<Idle> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Idle { router, incarnation }: Idle, ctx: &mut Self::Context) {
+        self.feed(Event::Idle { router, incarnation }, ctx);
+    }
+}
+
+impl Handler<Suspicion> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Suspicion { router, incarnation }: Suspicion, ctx: &mut Self::Context) {
+        self.feed(Event::Suspected { router, incarnation }, ctx);
+    }
+}
+
+impl Handler<Readmission> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, Readmission { router, incarnation }: Readmission, ctx: &mut Self::Context) {
+        self.feed(Event::Readmitted { router, incarnation }, ctx);
+    }
+}
+
+impl Handler<NotRepeated> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, notice: NotRepeated, _: &mut Self::Context) {
+        let NotRepeated { router, replica, method } = notice;
+        let transition = Transition {
+            name: "not_repeated",
+            seat: replica.seat,
+            replica: Some(replica.name),
+            incarnation: Some(replica.incarnation),
+            was: None,
+            now: None,
+            why: Some(format!("replicas were lost under a {method} request; router={}", router.0)),
+            progress: None,
+        };
+        self.journal.do_send(Tell { transitions: vec![transition], epoch: None });
+    }
+}

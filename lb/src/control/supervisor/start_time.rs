@@ -1,0 +1,35 @@
+//! How long a replica takes to start, told without asking: every 503 without a replica says it (`Retry-After`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What was measured last; a handle to share between threads.
+#[derive(Clone, Debug, Default)]
+pub struct StartTime(Arc<AtomicU64>);
+
+impl StartTime {
+    pub(crate) fn set(&self, measured: Duration) {
+        self.0.store(u64::try_from(measured.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// In whole seconds, rounded up; 1 if nothing is known.
+    pub fn seconds(&self) -> u64 {
+        self.0.load(Ordering::Relaxed).div_ceil(1000).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        let time = StartTime::default();
+        assert_eq!(time.seconds(), 1);
+        for (ms, seconds) in [(0, 1), (999, 1), (1000, 1), (1001, 2), (12_300, 13)] {
+            time.set(Duration::from_millis(ms));
+            assert_eq!(time.seconds(), seconds);
+        }
+    }
+}

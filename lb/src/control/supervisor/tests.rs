@@ -1,0 +1,151 @@
+//! The supervisor over a scripted runtime and a scripted router: what it asks them, and what it makes of the answers.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::*;
+use crate::fleet::{Activity, Ownership};
+use crate::proxy::router::{Explain, Explained, Load, Loaded, Suspects};
+use crate::ring::Layout;
+use crate::runtime::fake::{Fake, Health};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A router of which the supervisor learns what a test sets.
+#[derive(Clone, Default)]
+struct Router {
+    activity: Rc<Cell<Activity>>,
+    suspects: Rc<RefCell<Vec<Vec<Incarnation>>>>,
+}
+
+impl Actor for Router {
+    type Context = Context<Self>;
+}
+
+impl Handler<Load> for Router {
+    type Result = Loaded;
+
+    fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
+        let load = router::LoadOf {
+            incarnation: Incarnation(1),
+            in_flight: 1,
+            activity: self.activity.get(),
+            skip: None,
+        };
+        Loaded { replicas: vec![load], counts: router::Counts::default() }
+    }
+}
+
+impl Handler<Explain> for Router {
+    type Result = ResponseFuture<Result<Explained, router::Error>>;
+
+    fn handle(&mut self, _: Explain, _: &mut Self::Context) -> Self::Result {
+        Box::pin(async { Err(router::Error::NoReplica) })
+    }
+}
+
+impl Handler<Suspects> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Suspects(suspects): Suspects, _: &mut Self::Context) {
+        self.suspects.borrow_mut().push(suspects.to_vec());
+    }
+}
+
+struct Scene {
+    supervisor: Addr<SupervisorActor>,
+    runtime: Fake,
+    router: Router,
+}
+
+impl Scene {
+    /// Two replicas, of which the first does not answer its heartbeats any more.
+    async fn silent() -> Self {
+        tokio::time::pause();
+        let settings = Settings {
+            replicas: 2,
+            max_replicas: 8,
+            weights: BTreeMap::new(),
+            ownership: Ownership::Ours,
+            heartbeat_interval: SECOND / 2,
+            heartbeat_failures: 3,
+            replace_after: 3 * SECOND,
+            head_timeout: Some(30 * SECOND),
+            start_timeout: 30 * SECOND,
+            drain: 30 * SECOND,
+            stop_timeout: 10 * SECOND,
+            upstreams: Vec::new(),
+            layout: Layout::default(),
+            strict_rm: false,
+            keep: false,
+        };
+        let heartbeat = Heartbeat { request: None, timeout: 400 * SECOND / 1000 };
+        let runtime = Fake::new(Vec::new());
+        let parts = (RingActor::new(Layout::default()).start(), JournalActor::new().start());
+        let (serving, served) = oneshot::channel();
+        let supervisor = SupervisorActor::new(
+            settings,
+            heartbeat,
+            Rc::new(runtime.clone()),
+            (None, Vec::new()),
+            parts,
+            serving,
+        );
+        let supervisor = supervisor.start();
+        let router = Router::default();
+        let address = router.clone().start();
+        let attach = Attach {
+            router: RouterId(1),
+            load: address.clone().recipient(),
+            explain: address.clone().recipient(),
+            suspects: address.recipient(),
+        };
+        supervisor.send(attach).await.unwrap();
+        served.await.unwrap();
+        runtime.set_health(Incarnation(1), Health::Silent);
+        Self { supervisor, runtime, router }
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    async fn is_replaced(&self) -> bool {
+        let names = self.supervisor.send(List).await.unwrap();
+        !names.iter().any(|name| name.as_str() == "server1")
+    }
+
+    fn request_waits(&self) {
+        let since = Some(Instant::now().into_std());
+        self.router.activity.set(Activity { last_progress: None, waiting_since: since });
+    }
+}
+
+#[actix::test]
+async fn a_replica_for_which_a_request_waits_is_spared_and_routers_are_told_that_it_is_suspect() {
+    let scene = Scene::silent().await;
+    scene.request_waits();
+    scene.pass(29 * SECOND).await;
+    assert!(!scene.is_replaced().await);
+    assert_eq!(scene.router.suspects.borrow().first(), Some(&vec![]), "a new router is told at once");
+    assert_eq!(scene.router.suspects.borrow().last(), Some(&vec![Incarnation(1)]));
+    scene.pass(4 * SECOND).await;
+    assert!(scene.is_replaced().await, "--head-timeout");
+    assert_eq!(scene.router.suspects.borrow().last(), Some(&vec![]));
+}
+
+#[actix::test]
+async fn a_suspended_replica_is_replaced_although_a_request_waits() {
+    let scene = Scene::silent().await;
+    scene.request_waits();
+    scene.runtime.suspend(Incarnation(1), true);
+    scene.pass(5 * SECOND).await;
+    assert!(scene.is_replaced().await);
+}
+
+#[actix::test]
+async fn a_silent_replica_for_which_nothing_waits_is_replaced() {
+    let scene = Scene::silent().await;
+    scene.pass(5 * SECOND).await;
+    assert!(scene.is_replaced().await);
+}

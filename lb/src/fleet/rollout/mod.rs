@@ -1,0 +1,34 @@
+//! Rolling replacement: what was adopted but is made otherwise than today's replicas is replaced in its seat, one by
+//! one.
+
+pub mod manual;
+
+use std::time::{Duration, Instant};
+
+use super::{Fleet, Phase, Seat};
+
+impl Fleet {
+    /// Plans the next replacement, if everything else is at rest. The outdated replica serves until its successor
+    /// can; one that does not get ready is tried again by the rules of restart intensity.
+    pub(super) fn roll_out(&mut self, now: Instant) {
+        if !self.rests() {
+            return;
+        }
+        let outdated = |seat: &&mut Seat| {
+            let occupant = seat.occupant.and_then(|occupant| self.members.get(&occupant));
+            occupant.is_some_and(|member| member.outdated)
+        };
+        if let Some(seat) = self.seats.values_mut().find(outdated) {
+            seat.restart.plan(Duration::ZERO, now);
+        }
+    }
+
+    /// Whether no seat waits for anything.
+    pub(super) fn rests(&self) -> bool {
+        let rests = |seat: &Seat| {
+            let ready = self.serving(seat).is_some_and(|member| member.phase == Phase::Ready);
+            (ready || seat.drained.is_some()) && seat.candidate.is_none() && seat.restart.due().is_none()
+        };
+        self.seats.values().all(rests)
+    }
+}

@@ -1,0 +1,194 @@
+//! What the fleet promises: of each action, of its state after each step, and of a world at peace.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::fleet::restart::STABLE;
+use crate::fleet::shortage::is_outside;
+
+impl Simulation {
+    /// The limit of launches holds for seats that do not become stable.
+    pub(super) fn forget_launches_of_the_stable(&mut self) {
+        let stable = |of: &Incarnation| {
+            self.fleet.members.get(of).is_some_and(|member| member.stable(STABLE, self.world.now))
+        };
+        let stable = self.fleet.seats.iter().filter(|(_, seat)| seat.occupant.iter().any(stable));
+        for (id, _) in stable {
+            self.launches.remove(id);
+        }
+    }
+
+    /// Nor does it count launches that failed for a reason outside the replica.
+    pub(super) fn forget_uncounted_launch(&mut self, event: &Event) {
+        let Event::Launched { incarnation, result: Err(error) } = event else { return };
+        let seat = self.fleet.members.get(incarnation).map(|member| member.launch.seat);
+        let launches = seat.and_then(|seat| self.launches.get_mut(&seat)).filter(|_| is_outside(error));
+        launches.and_then(Vec::pop);
+    }
+
+    pub(super) fn check_action(&mut self, action: &Action) {
+        let refuses = matches!(action, Action::Reply { result: Err(_), .. });
+        assert!(self.halted == 0 || refuses, "something is done after the end");
+        let now = self.world.now;
+        match action {
+            Action::Launch(launch) => {
+                assert_eq!(self.fleet.frozen, None, "launched while stopping");
+                let of_seat = self.launches.entry(launch.seat).or_default();
+                of_seat.push(now);
+                let too_many = of_seat.windows(6).any(|six| six[5] < six[0] + 60 * SECOND);
+                assert!(!too_many || self.world.foreign, "more than 5 launches");
+            }
+            Action::End(incarnation) => {
+                assert!(!self.world.routed(*incarnation), "killed, but the ring still routes to it");
+                let dead = self.fleet.members.get(incarnation).map(|member| member.phase);
+                assert_eq!(dead, Some(Phase::Dead), "killed, but not dead");
+            }
+            Action::Stop { incarnation, .. } if !self.fleet.stopping => {
+                assert!(!self.world.routed(*incarnation), "stopped, but the ring still routes to it");
+                let drained = self.world.in_flight(*incarnation) == 0
+                    || self.world.processes.get(incarnation).is_none_or(|process| !process.running);
+                let left = self.world.left.get(incarnation);
+                let cut_short = left.is_some_and(|left| now < *left + self.settings.drain);
+                assert!(drained || !cut_short, "stopped, but requests are in flight");
+            }
+            Action::Ring { change: Change::Vacate(seat), .. } => {
+                let occupant = self.world.ring.get(seat).copied().flatten().expect("an occupant");
+                assert!(!self.world.well(occupant), "a replica that is well was killed");
+                assert!(!self.world.busy(occupant), "a replica that answers requests was killed");
+                if let Some(waited) = self.world.working_for(occupant) {
+                    let most = self.settings.head_timeout.map(|most| most.max(self.settings.replace_after));
+                    assert!(
+                        most.is_some_and(|most| waited >= most),
+                        "a replica was killed at work: {waited:?}"
+                    );
+                }
+            }
+            Action::Reply { call, result } => {
+                self.promised.answered(*call, result.is_ok());
+                let asked = self.calls.remove(call).expect("a call that waits");
+                match (asked, result) {
+                    (Call::Add(n), Ok(_)) => assert!(n <= self.settings.max_replicas),
+                    (Call::Remove(named), Ok(answer)) => {
+                        let stays = named.iter().find(|name| answer.replicas.contains(name));
+                        assert_eq!(stays, None, "removed, but still listed");
+                    }
+                    (Call::Drain(name), Ok(answer)) => {
+                        assert!(!answer.replicas.contains(&name), "drained, but still listed");
+                    }
+                    (Call::Weigh | Call::Roll, Ok(_)) => {}
+                    (Call::Undrain | Call::Replace, Ok(answer)) => {
+                        let (_, name) = answer.about.as_ref().expect("somebody");
+                        assert!(answer.replicas.contains(name), "back, but not listed");
+                    }
+                    (Call::AddUpstream(name), Ok(answer)) => {
+                        let listed = answer.replicas.contains(&name);
+                        assert!(listed || answer.vacancy.is_some(), "added, neither listed nor vacant");
+                    }
+                    (Call::RemoveUpstream(name), Ok(answer)) => {
+                        assert!(!answer.replicas.contains(&name), "removed, but listed");
+                    }
+                    (_, Err(_)) => {}
+                }
+            }
+            Action::Tell(Transition { name: "rolling", progress, now: state, .. }) => {
+                self.rolled = true; // what it launched last may outlive it
+                let Progress { done, total } = progress.expect("progress");
+                assert!(done <= total && (*state != Some("done") || done == total), "{done} of {total}");
+            }
+            Action::Serving => {
+                self.serving += 1;
+                assert_eq!(self.serving, 1, "announced twice");
+            }
+            Action::Halted => self.halted += 1,
+            _ => {}
+        }
+    }
+
+    pub(super) fn check_state(&mut self) {
+        let Fleet { seats, members, .. } = &self.fleet;
+        let alive = |m: &&Member| matches!(m.phase, Phase::Starting | Phase::Ready | Phase::Suspect);
+        self.launches.retain(|seat, _| seats.contains_key(seat));
+        for (id, seat) in seats {
+            for of in seat.occupant.iter().chain(&seat.candidate) {
+                let Some(member) = members.get(of).filter(|m| alive(m)) else {
+                    assert!(self.fleet.stopping, "seat {id} waits for nobody");
+                    continue;
+                };
+                assert_eq!(member.launch.seat, *id, "in a seat that is not its own");
+            }
+            if let Some(member) = seat.drained.and_then(|of| members.get(&of)) {
+                let drained = matches!(member.phase, Phase::Leaving | Phase::Draining) && member.kept;
+                let dead = member.phase == Phase::Dead;
+                assert!(drained || dead || self.fleet.stopping, "drained, but {}", member.phase);
+                assert_eq!(seat.occupant, None, "drained, but occupied");
+                assert!(seat.candidate.is_none() || seat.replacing.is_some(), "drained, but refilled");
+            }
+            assert!(
+                seat.drained.is_none_or(|of| members.contains_key(&of)) || self.fleet.stopping,
+                "forgotten"
+            );
+            assert!(!seat.hung || self.fleet.serving(seat).is_none(), "the mark of a hang outlives it");
+            let outdated = seat.occupant.and_then(|of| members.get(&of)).is_none_or(|member| member.outdated);
+            let external = seat.external.is_some(); // it follows its name
+            let wanted = outdated
+                || external
+                || self.rolled
+                || self.fleet.frozen.is_some()
+                || seat.replacing.is_some();
+            assert!(wanted || seat.candidate.is_none(), "a candidate for an occupied seat");
+        }
+        for member in members.values().filter(alive) {
+            let seat = seats.get(&member.launch.seat).expect("a living replica has a seat");
+            let incarnation = Some(member.launch.incarnation);
+            assert!(seat.occupant == incarnation || seat.candidate == incarnation, "surplus {incarnation:?}");
+        }
+        for member in members.values().filter(|member| member.kept) {
+            let of = member.launch.incarnation;
+            let seat = seats.get(&member.launch.seat);
+            assert!(seat.is_some_and(|seat| seat.drained == Some(of)), "kept for nobody {of:?}");
+            assert!(!self.world.stopping(of), "kept and stopped {of:?}");
+        }
+        let draining = members.values().filter(|member| member.phase == Phase::Draining && !member.kept);
+        let idle = draining.map(|m| m.launch.incarnation).find(|of| self.world.idle(*of));
+        assert_eq!(idle, None, "waits although no request is in flight");
+        let holds = |m: &&Member| alive(m) || m.kept || m.phase == Phase::Leaving;
+        let names = members.values().filter(holds).map(|member| member.launch.name.container());
+        let mut seen = BTreeSet::new();
+        // The addresses of an external server have its name in common.
+        let unique = |name: String| assert!(seen.insert(name.clone()), "two replicas are called {name}");
+        names.filter(|_| !self.world.foreign).for_each(unique);
+
+        let weights = seats.iter().map(|(id, seat)| (*id, seat.weight)).collect();
+        assert_eq!(self.settings.layout.check_room(&weights), Ok(()), "seats, the layout");
+        let joined = seats.iter().filter(|(_, seat)| seat.joined());
+        let occupants: BTreeMap<SeatId, Option<Incarnation>> =
+            joined.map(|(id, seat)| (*id, seat.occupant)).collect();
+        assert_eq!(occupants, self.world.ring, "the fleet's seats, the ring's");
+        let view = self.fleet.view();
+        assert_eq!(view.target, self.world.ring.len(), "target, seats in the ring");
+        for seat in view.seats {
+            let listed = seat.replica.filter(|m| matches!(m.phase, Phase::Ready | Phase::Suspect));
+            let routed = self.world.ring[&seat.seat];
+            assert!(listed.is_none_or(|member| routed == Some(member.incarnation)), "listed, not routed");
+        }
+    }
+
+    /// In a world at peace all is as it should be.
+    pub(super) fn assert_whole(&self) {
+        let Fleet { members, tickets, .. } = &self.fleet;
+        let target = self.world.ring.len();
+        assert_eq!(self.fleet.names().len(), target, "listed, target");
+        assert_eq!(
+            (members.len(), tickets.len(), self.calls.len()),
+            (target, 0, 0),
+            "members, tickets, calls"
+        );
+        assert_eq!(self.serving, 1, "announced");
+        assert!(members.values().all(|member| member.phase == Phase::Ready), "not all are ready");
+        assert!(!members.values().any(|member| member.outdated), "outdated");
+        assert!(self.fleet.rolling.is_none(), "a rolling replacement that does not end");
+        if !self.world.foreign {
+            assert!(members.keys().eq(self.world.processes.keys()), "processes of no replica");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Where a reply's body ends: decoders that take bytes as they come and know nothing of sockets.
+
+use bytes::{Bytes, BytesMut};
+
+use super::reply_head;
+use crate::proxy::client::error::Malformed;
+
+/// The longest first line of a chunk, extensions included, in bytes.
+const MAX_CHUNK_LINE: usize = 4096;
+
+/// Finds the empty line that ends a head or a trailer section, however its bytes are split.
+#[derive(Default)]
+pub(crate) struct Block {
+    scanned: usize,
+    line: usize,
+}
+
+/// What is left of a body (RFC 9112 §6.3).
+pub(crate) enum Decoder {
+    /// So many bytes; 0 is also the body of a reply that has none.
+    Length(u64),
+    /// Chunks (RFC 9112 §7.1).
+    Chunked(Chunked),
+    /// All until the connection ends.
+    UntilClose,
+}
+
+/// Where in a chunked body the next byte stands.
+#[derive(Default)]
+pub(crate) enum Chunked {
+    #[default]
+    Size,
+    Data(u64),
+    DataEnd,
+    Trailers(Block),
+    End,
+}
+
+/// One step of a decoder.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decoded {
+    /// Bytes of the body, never none.
+    Data(Bytes),
+    /// More input is needed.
+    More,
+    /// The body is complete; what is left in the input does not belong to it.
+    End,
+}
+
+impl Block {
+    /// The length of the block including its empty line, once that is there. Call it with the same bytes and
+    /// whatever came behind them.
+    pub(crate) fn find(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
+        while let Some(at) = input[self.scanned..].iter().position(|byte| *byte == b'\n') {
+            let end = self.scanned + at;
+            if end == self.line || input[end - 1] != b'\r' {
+                return Err(Malformed::BareLineFeed);
+            }
+            let empty = end - self.line == 1;
+            (self.scanned, self.line) = (end + 1, end + 1);
+            if empty {
+                return if end < reply_head::MAX { Ok(Some(end + 1)) } else { Err(Malformed::TooLarge) };
+            }
+        }
+        self.scanned = input.len();
+        if self.scanned < reply_head::MAX { Ok(None) } else { Err(Malformed::TooLarge) }
+    }
+}
+
+impl Decoder {
+    /// Takes the next bytes of the body from `input`, without copying them.
+    pub(crate) fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
+        match self {
+            Self::Length(0) => Ok(Decoded::End),
+            Self::Length(left) => Ok(take(left, input)),
+            Self::UntilClose if input.is_empty() => Ok(Decoded::More),
+            Self::UntilClose => Ok(Decoded::Data(input.split().freeze())),
+            Self::Chunked(state) => state.decode(input),
+        }
+    }
+
+    /// Whether the end of the connection is the end of the body.
+    pub(crate) fn ends_at_close(&self) -> bool {
+        matches!(self, Self::UntilClose)
+    }
+}
+
+impl Chunked {
+    fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
+        loop {
+            match self {
+                Self::Size => match chunk_line(input)? {
+                    None => return Ok(Decoded::More),
+                    Some((0, line)) => {
+                        let _ = input.split_to(line);
+                        *self = Self::Trailers(Block::default());
+                    }
+                    Some((size, line)) => {
+                        let _ = input.split_to(line);
+                        *self = Self::Data(size);
+                    }
+                },
+                Self::Data(0) => *self = Self::DataEnd,
+                Self::Data(left) => return Ok(take(left, input)),
+                Self::DataEnd if b"\r\n".starts_with(input.get(..2).unwrap_or(input)) => {
+                    if input.len() < 2 {
+                        return Ok(Decoded::More);
+                    }
+                    let _ = input.split_to(2);
+                    *self = Self::Size;
+                }
+                Self::DataEnd => return Err(Malformed::Chunk),
+                Self::Trailers(block) => match block.find(input)? {
+                    None => return Ok(Decoded::More),
+                    Some(end) => {
+                        reply_head::check_fields(&input.split_to(end))?;
+                        *self = Self::End;
+                    }
+                },
+                Self::End => return Ok(Decoded::End),
+            }
+        }
+    }
+}
+
+fn take(left: &mut u64, input: &mut BytesMut) -> Decoded {
+    if input.is_empty() {
+        return Decoded::More;
+    }
+    let n = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+    *left -= n as u64;
+    Decoded::Data(input.split_to(n).freeze())
+}
+
+/// A chunk's size and the length of the line that gives it: `1*HEXDIG BWS [ ";" extensions ] CRLF`.
+fn chunk_line(input: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
+    let end = input.iter().take(MAX_CHUNK_LINE).position(|byte| *byte == b'\n');
+    if end.is_none() && input.len() >= MAX_CHUNK_LINE {
+        return Err(Malformed::TooLarge);
+    }
+    let line = &input[..end.unwrap_or(input.len())];
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let extension = line[digits..].strip_suffix(b"\r").unwrap_or(&line[digits..]);
+    if digits > 16 || (digits == 0 && !line.is_empty()) || !extension_is_valid(extension) {
+        return Err(Malformed::Chunk);
+    }
+    match end {
+        None => Ok(None),
+        Some(end) if digits > 0 && line.ends_with(b"\r") => {
+            let size = line[..digits].iter().fold(0, |size, digit| size << 4 | hex(*digit));
+            Ok(Some((size, end + 1)))
+        }
+        Some(_) => Err(Malformed::Chunk),
+    }
+}
+
+/// Whether this may stand behind a chunk's size: nothing, or white space and extensions without control bytes.
+fn extension_is_valid(bytes: &[u8]) -> bool {
+    let visible = bytes.trim_ascii_start();
+    visible.first().is_none_or(|first| *first == b';')
+        && bytes.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
+}
+
+fn hex(digit: u8) -> u64 {
+    char::from(digit).to_digit(16).map_or(0, u64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a decoder makes of `pieces`, given one after the other: the body, and what it left if it ended.
+    fn feed(mut decoder: Decoder, pieces: &[&[u8]]) -> Result<(Vec<u8>, Option<Vec<u8>>), Malformed> {
+        let (mut input, mut body) = (BytesMut::new(), Vec::new());
+        for (i, piece) in pieces.iter().enumerate() {
+            input.extend_from_slice(piece);
+            loop {
+                match decoder.decode(&mut input)? {
+                    Decoded::Data(data) => {
+                        assert!(!data.is_empty());
+                        body.extend_from_slice(&data);
+                    }
+                    Decoded::More => break,
+                    Decoded::End => {
+                        let rest = pieces[i + 1..].concat();
+                        return Ok((body, Some([&input[..], &rest].concat())));
+                    }
+                }
+            }
+        }
+        Ok((body, None))
+    }
+
+    fn chunked() -> Decoder {
+        Decoder::Chunked(Chunked::default())
+    }
+
+    fn decode(text: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), Malformed> {
+        let whole = feed(chunked(), &[text.as_bytes()]);
+        let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        assert_eq!(feed(chunked(), &bytes), whole, "byte by byte: {text:?}");
+        for at in 0..=text.len() {
+            let (a, b) = text.as_bytes().split_at(at);
+            assert_eq!(feed(chunked(), &[a, b]), whole, "split at {at}: {text:?}");
+        }
+        whole
+    }
+
+    #[test]
+    fn chunks_end_exactly_where_they_end() {
+        for (text, body, left) in [
+            ("0\r\n\r\n", "", ""),
+            ("5\r\nhello\r\n0\r\n\r\nHTTP/1.1", "hello", "HTTP/1.1"),
+            ("3\r\nabc\r\n0a\r\n0123456789\r\n000\r\n\r\n", "abc0123456789", ""),
+            ("2;name=value;\"q\"\r\nhi\r\n0;last\r\nx-trailer: 1\r\ny: 2\r\n\r\n!", "hi", "!"),
+            ("2 \r\nhi\r\n0\t;x\r\n\r\n", "hi", ""),
+        ] {
+            assert_eq!(decode(text), Ok((body.into(), Some(left.into()))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn chunks_without_an_end_go_on() {
+        for text in ["", "5", "5\r", "5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "0\r\n", "0\r\nx: 1\r\n"] {
+            assert_eq!(decode(text).unwrap().1, None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bad_chunks_are_malformed() {
+        for text in [
+            "\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "0x5\r\nhello\r\n",
+            " 5\r\nhello\r\n",
+            "5\nhello\r\n",
+            "5\r\nhello\n0\r\n\r\n",
+            "5\r\nhelloX\r\n",
+            "5 5\r\n",
+            "5\0\r\n",
+            "5;a\rb\r\n",
+            ";a\r\n",
+            "00000000000000001\r\n",
+            "0\r\nbad trailer\r\n\r\n",
+            "0\r\nx: 1\n\r\n",
+            "0\r\n folded: 1\r\n\r\n",
+        ] {
+            assert!(decode(text).is_err(), "{text:?}");
+        }
+        let long = format!("1;{}\r\n", "x".repeat(MAX_CHUNK_LINE));
+        assert_eq!(feed(chunked(), &[long.as_bytes()]), Err(Malformed::TooLarge));
+        let trailers = format!("0\r\nx: {}", "x".repeat(reply_head::MAX));
+        assert_eq!(feed(chunked(), &[trailers.as_bytes()]), Err(Malformed::TooLarge));
+    }
+
+    #[test]
+    fn a_length_takes_so_much_and_no_more() {
+        assert_eq!(feed(Decoder::Length(3), &[b"ab", b"cd"]), Ok((b"abc".into(), Some(b"d".into()))));
+        assert_eq!(feed(Decoder::Length(0), &[b"x"]), Ok((vec![], Some(b"x".into()))));
+        assert_eq!(feed(Decoder::Length(3), &[b"ab"]), Ok((b"ab".into(), None)));
+        assert_eq!(feed(Decoder::UntilClose, &[b"ab", b"cd"]), Ok((b"abcd".into(), None)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_chunked_comes_back_at_any_splits(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let mut text = Vec::new();
+            for chunk in &chunks {
+                text.extend(format!("{:x}\r\n", chunk.len()).bytes());
+                text.extend(chunk);
+                text.extend(b"\r\n");
+            }
+            text.extend(b"0\r\n\r\nleft");
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<_> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(feed(chunked(), &pieces), Ok((chunks.concat(), Some(b"left".into()))));
+        }
+
+        #[test]
+        fn noise_never_panics_and_never_depends_on_the_split(
+            text in "[0-9a-f;\r\n x:]{0,40}", at in any::<prop::sample::Index>(),
+        ) {
+            let (a, b) = text.as_bytes().split_at(at.index(text.len() + 1));
+            prop_assert_eq!(feed(chunked(), &[a, b]), feed(chunked(), &[text.as_bytes()]));
+        }
+    }
+}

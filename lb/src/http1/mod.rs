@@ -1,0 +1,18 @@
+//! HTTP/1.1 as bytes: reading and checking request and reply heads, framing of bodies, deadlines of connections.
+//!
+//! Nothing here knows a replica, a router or an actor.
+//!
+//! - `request_head`, `request_line`, `fields`: strict parsing of request heads (RFC 9112 §3, RFC 9110 §5)
+//! - `rejection`: reasons why a request is refused
+//! - `reply_head`, `reason`: parsing of reply heads
+//! - `framing`: bodies by `Content-Length` and chunked coding (RFC 9112 §6, §7)
+//! - `deadline`: one sweep per worker instead of a timer per connection
+
+pub mod deadline;
+pub mod fields;
+pub mod framing;
+pub mod reason;
+pub mod rejection;
+pub mod reply_head;
+pub mod request_head;
+pub mod request_line;

@@ -1,0 +1,385 @@
+//! Heads as bytes: a request's is written, a reply's is read.
+
+use std::mem::MaybeUninit;
+
+use actix_http::RequestHeadType;
+use awc::body::BodySize;
+use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use awc::http::{Method, StatusCode};
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::framing::{Block, Decoder};
+use super::reason;
+use crate::proxy::client::error::Malformed;
+
+/// The longest reply head, or trailer section, in bytes.
+pub(crate) const MAX: usize = 64 * 1024;
+/// The most fields in a reply head.
+const MAX_FIELDS: usize = 256;
+/// The most fields in a trailer section.
+const MAX_TRAILERS: usize = 64;
+
+/// A reply's head, with at most one `Content-Length` and no `Transfer-Encoding` left in it.
+pub(crate) struct ReplyHead {
+    /// The status.
+    pub(crate) status: StatusCode,
+    /// The reason phrase, unless it is the usual one.
+    pub(crate) reason: Option<&'static str>,
+    /// The fields in the order they came, repeated ones too.
+    pub(crate) headers: HeaderMap,
+    /// How the body is to be read.
+    pub(crate) decoder: Decoder,
+    /// Whether the replica keeps the connection.
+    pub(crate) keep_alive: bool,
+}
+
+/// Appends the head of a request in one piece, with the framing that its body needs. Without a body a `Content-Length`
+/// is written as zero if there is one: some servers refuse a POST without the field (411).
+///
+/// # Errors
+/// What must not be written: a target that is not in origin form.
+pub(crate) fn write_request(
+    out: &mut BytesMut,
+    head: &RequestHeadType,
+    size: BodySize,
+) -> Result<(), &'static str> {
+    let (extra, head) = (head.extra_headers(), head.as_ref());
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    if !target.starts_with('/') && target != "*" {
+        return Err("target is not in origin form");
+    }
+    out.reserve(512);
+    for part in [head.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+        out.put_slice(part.as_bytes());
+    }
+    let replaced = |name: &HeaderName| extra.is_some_and(|extra| extra.contains_key(name));
+    let own = head.headers.iter().filter(|(name, _)| !replaced(name));
+    let (mut host, mut length) = (false, false);
+    for (name, value) in own.chain(extra.into_iter().flatten()) {
+        if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING {
+            length |= name == header::CONTENT_LENGTH;
+            continue;
+        }
+        host |= name == header::HOST;
+        write_field(out, name.as_str(), value.as_bytes());
+    }
+    if !host {
+        let authority = head.uri.authority().ok_or("no host")?;
+        write_field(out, "host", authority.as_str().as_bytes());
+    }
+    match size {
+        BodySize::None if length => write_field(out, "content-length", b"0"),
+        BodySize::None => {}
+        BodySize::Sized(size) => write_field(out, "content-length", size.to_string().as_bytes()),
+        BodySize::Stream => write_field(out, "transfer-encoding", b"chunked"),
+    }
+    out.put_slice(b"\r\n");
+    Ok(())
+}
+
+/// Whether a `Connection` field says that the connection ends with this message.
+pub(crate) fn says_close(headers: &HeaderMap) -> bool {
+    let is_close = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(b"close");
+    headers.get_all(header::CONNECTION).any(|value| value.as_bytes().split(|b| *b == b',').any(is_close))
+}
+
+/// Takes a head from the front of `input` once it is complete there; `block` remembers between calls.
+pub(crate) fn read_reply(
+    input: &mut BytesMut,
+    block: &mut Block,
+    method: &Method,
+) -> Result<Option<ReplyHead>, Malformed> {
+    const PROTOCOL: &[u8] = b"HTTP/1.";
+    if !PROTOCOL.starts_with(input.get(..PROTOCOL.len()).unwrap_or(input)) {
+        return Err(Malformed::Protocol);
+    }
+    let Some(end) = block.find(input)? else { return Ok(None) };
+    *block = Block::default();
+    let bytes = input.split_to(end).freeze();
+
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut reply = httparse::Response::new(&mut []);
+    httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut reply, &bytes, &mut fields)?;
+    let status = StatusCode::from_u16(reply.code.unwrap_or_default()).map_err(|_| httparse::Error::Status)?;
+    // Room for the `Via` that joins them.
+    let mut headers = HeaderMap::with_capacity(reply.headers.len() + 1);
+    for field in reply.headers.iter() {
+        let (name, value) = parse_field(&bytes, field)?;
+        headers.append(name, value);
+    }
+    let http_11 = reply.version == Some(1);
+    let decoder = framing(method, status, http_11, &mut headers)?;
+    let keep_alive = http_11 && !decoder.ends_at_close() && !says_close(&headers);
+    let reason = reply.reason.and_then(|phrase| reason::kept(status, phrase));
+    Ok(Some(ReplyHead { status, reason, headers, decoder, keep_alive }))
+}
+
+/// Checks that a block is a sequence of fields.
+pub(crate) fn check_fields(block: &[u8]) -> Result<(), Malformed> {
+    httparse::parse_headers(block, &mut [httparse::EMPTY_HEADER; MAX_TRAILERS])?;
+    Ok(())
+}
+
+/// `value` is a [`HeaderValue`]'s, which has no control bytes, or our own.
+fn write_field(out: &mut BytesMut, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// A field whose value shares the memory of the whole head.
+fn parse_field(head: &Bytes, field: &httparse::Header<'_>) -> Result<(HeaderName, HeaderValue), Malformed> {
+    let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
+    let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value))
+        .map_err(|_| httparse::Error::HeaderValue)?;
+    Ok((name, value))
+}
+
+/// RFC 9112 §6.3, with every doubt resolved as malformed. Leaves the fields consistent with the answer.
+fn framing(
+    method: &Method,
+    status: StatusCode,
+    http_11: bool,
+    headers: &mut HeaderMap,
+) -> Result<Decoder, Malformed> {
+    let length = content_length(headers)?;
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING);
+    let chunked = match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
+        _ => return Err(Malformed::TransferEncoding),
+    };
+    if chunked && (length.is_some() || !http_11) {
+        return Err(Malformed::TransferEncoding);
+    }
+    headers.remove(header::TRANSFER_ENCODING);
+
+    if status.is_informational() || status == StatusCode::NO_CONTENT {
+        headers.remove(header::CONTENT_LENGTH);
+        return Ok(Decoder::Length(0));
+    }
+    Ok(match length {
+        _ if method == Method::HEAD || status == StatusCode::NOT_MODIFIED => Decoder::Length(0),
+        Some(length) => Decoder::Length(length),
+        None if chunked => Decoder::Chunked(Default::default()),
+        None => Decoder::UntilClose,
+    })
+}
+
+/// The one value of all `Content-Length` fields, lists included, which become one field.
+fn content_length(headers: &mut HeaderMap) -> Result<Option<u64>, Malformed> {
+    let mut length: Option<u64> = None;
+    let mut repeated = false;
+    for value in headers.get_all(header::CONTENT_LENGTH) {
+        for part in value.as_bytes().split(|byte| *byte == b',') {
+            let part = part.trim_ascii();
+            let digits = Some(part).filter(|part| part.iter().all(u8::is_ascii_digit));
+            let n = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+            if n.is_none() || length.is_some_and(|length| Some(length) != n) {
+                return Err(Malformed::ContentLength);
+            }
+            repeated |= length.is_some();
+            length = n;
+        }
+    }
+    if let Some(length) = length.filter(|_| repeated) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::RequestHead;
+    use awc::http::Uri;
+
+    use super::*;
+
+    /// What `text` is as the reply to a request, the same at every split.
+    fn read(method: Method, text: &str) -> Result<Option<ReplyHead>, Malformed> {
+        let mut whole = BytesMut::from(text);
+        let reply = read_reply(&mut whole, &mut Block::default(), &method);
+        for at in 0..text.len() {
+            let (mut input, mut block) = (BytesMut::from(&text[..at]), Block::default());
+            let early = read_reply(&mut input, &mut block, &method);
+            if let Ok(None) = early {
+                input.extend_from_slice(&text.as_bytes()[at..]);
+                let late = read_reply(&mut input, &mut block, &method);
+                assert_eq!(late.as_ref().err(), reply.as_ref().err(), "split at {at}: {text:?}");
+            } else {
+                assert_eq!(early.as_ref().err(), reply.as_ref().err(), "split at {at}: {text:?}");
+            }
+        }
+        reply
+    }
+
+    fn get(text: &str) -> ReplyHead {
+        read(Method::GET, text).unwrap().unwrap()
+    }
+
+    fn length(decoder: &Decoder) -> Option<u64> {
+        match decoder {
+            Decoder::Length(n) => Some(*n),
+            _ => None,
+        }
+    }
+
+    fn written(head: RequestHead, size: BodySize) -> Result<String, &'static str> {
+        let mut out = BytesMut::new();
+        write_request(&mut out, &RequestHeadType::Owned(head), size)?;
+        Ok(String::from_utf8(out.to_vec()).unwrap())
+    }
+
+    fn request(uri: &'static str, headers: &[(&'static str, &'static str)]) -> RequestHead {
+        let mut head = RequestHead::default();
+        head.uri = Uri::from_static(uri);
+        for (name, value) in headers {
+            head.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        head
+    }
+
+    #[test]
+    fn framing_follows_rfc_9112() {
+        for (text, expected) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Some(5)),
+            ("HTTP/1.1 200 OK\r\ncontent-length:5\r\nContent-Length: 5 , 5\r\n\r\n", Some(5)),
+            ("HTTP/1.1 204 No Content\r\n\r\n", Some(0)),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", Some(0)),
+            ("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", Some(0)),
+            ("HTTP/1.1 103 Early Hints\r\n\r\n", Some(0)),
+            ("HTTP/1.1 200\r\n\r\n", None),
+            ("HTTP/1.0 200 OK\r\n\r\n", None),
+        ] {
+            assert_eq!(length(&get(text).decoder), expected, "{text:?}");
+        }
+        assert!(get("HTTP/1.1 200 OK\r\n\r\n").decoder.ends_at_close());
+        let chunked = get("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n");
+        assert!(matches!(chunked.decoder, Decoder::Chunked(_)));
+        assert!(!chunked.headers.contains_key(header::TRANSFER_ENCODING));
+        let head = read(Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").unwrap().unwrap();
+        assert_eq!(length(&head.decoder), Some(0));
+        assert_eq!(head.headers.get(header::CONTENT_LENGTH).unwrap(), "5");
+    }
+
+    #[test]
+    fn ambiguous_framing_is_malformed() {
+        for fields in [
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5, 6\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: -5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 5,\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length: 18446744073709551616\r\n",
+            "Content-Length: 5 5\r\n",
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+            assert_eq!(read(Method::GET, &text).err(), Some(Malformed::ContentLength), "{text:?}");
+        }
+        for fields in [
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding:\r\n",
+            "Transfer-Encoding: chunked, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+            assert_eq!(read(Method::GET, &text).err(), Some(Malformed::TransferEncoding), "{text:?}");
+        }
+        let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(read(Method::GET, old).err(), Some(Malformed::TransferEncoding));
+    }
+
+    #[test]
+    fn what_is_no_head_is_malformed() {
+        for text in [
+            "SSH-2.0-OpenSSH\r\n",
+            "HTTP/2.0 200 OK\r\n\r\n",
+            "\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\n\n",
+            "HTTP/1.1 200 OK\r\nA: b\n\r\n",
+            "HTTP/1.1 2x0 OK\r\n\r\n",
+            "HTTP/1.1 099 Low\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n: b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            "HTTP/1.12 200 OK\r\n\r\n",
+        ] {
+            assert!(read(Method::GET, text).is_err(), "{text:?}");
+        }
+        let long = format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(MAX));
+        let parsed = read_reply(&mut BytesMut::from(&long[..]), &mut Block::default(), &Method::GET);
+        assert_eq!(parsed.err(), Some(Malformed::TooLarge));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(MAX_FIELDS + 1));
+        let parsed = read_reply(&mut BytesMut::from(&many[..]), &mut Block::default(), &Method::GET);
+        assert_eq!(parsed.err(), Some(Malformed::Grammar(httparse::Error::TooManyHeaders)));
+    }
+
+    #[test]
+    fn a_head_leaves_what_follows_and_keeps_repeated_fields() {
+        let many = "x-a: 1\r\n".repeat(MAX_FIELDS);
+        let mut input = BytesMut::from(&format!("HTTP/1.1 200 OK\r\n{many}\r\nbody")[..]);
+        let head = read_reply(&mut input, &mut Block::default(), &Method::GET).unwrap().unwrap();
+        assert_eq!(head.headers.get_all("x-a").count(), MAX_FIELDS);
+        assert_eq!(&input[..], b"body");
+    }
+
+    #[test]
+    fn only_an_http_11_reply_that_ends_by_itself_keeps_the_connection() {
+        for (text, keep_alive) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, Close\r\n\r\n", false),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\n\r\n", false),
+        ] {
+            assert_eq!(get(text).keep_alive, keep_alive, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_written_as_given_with_one_framing() {
+        let fields = [("host", "a.example"), ("cookie", "1"), ("cookie", "2"), ("content-length", "99")];
+        let text = written(request("http://x/p%2f//q?a=b&c=%20", &fields), BodySize::Sized(3)).unwrap();
+        let (line, rest) = text.split_once("\r\n").unwrap();
+        assert_eq!(line, "GET /p%2f//q?a=b&c=%20 HTTP/1.1");
+        let mut fields: Vec<_> = rest.trim_end().split("\r\n").collect();
+        fields.sort_unstable();
+        assert_eq!(fields, ["content-length: 3", "cookie: 1", "cookie: 2", "host: a.example"]);
+        assert!(text.ends_with("\r\n\r\n"));
+
+        let fields = [("transfer-encoding", "gzip")];
+        let text = written(request("http://x.example:81", &fields), BodySize::Stream).unwrap();
+        let fields = "host: x.example:81\r\ntransfer-encoding: chunked";
+        assert_eq!(text, format!("GET / HTTP/1.1\r\n{fields}\r\n\r\n"));
+        let text = written(request("http://x", &[("host", "h")]), BodySize::None).unwrap();
+        assert_eq!(text, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+        for length in ["0", "00", "7"] {
+            let fields = [("content-length", length), ("host", "h")];
+            let text = written(request("http://x", &fields), BodySize::None).unwrap();
+            assert_eq!(text, "GET / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n");
+        }
+    }
+
+    #[test]
+    fn extra_fields_replace_those_of_a_shared_head() {
+        let (shared, extra) =
+            (request("http://x", &[("host", "h"), ("a", "1")]), request("http://x", &[("a", "2")]));
+        let mut out = BytesMut::new();
+        let head = RequestHeadType::Rc(shared.into(), Some(extra.headers));
+        write_request(&mut out, &head, BodySize::None).unwrap();
+        assert_eq!(out, "GET / HTTP/1.1\r\nhost: h\r\na: 2\r\n\r\n");
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_not_written() {
+        assert!(written(request("/p", &[]), BodySize::None).is_err());
+        assert!(HeaderValue::from_bytes(b"b\r\nc: d").is_err());
+    }
+}

@@ -1,0 +1,125 @@
+//! What a worker hands over of one request: what there was of it, to be formatted elsewhere.
+
+use std::time::{Duration, SystemTime};
+
+use actix_http::{Method, StatusCode, Version};
+
+use crate::name::Name;
+use crate::proxy::router::{Asked, Facts, PassedOver};
+use crate::ring::{Incarnation, SeatId, Slot};
+
+/// One request; see [`Facts`].
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// When its head was there.
+    pub began: SystemTime,
+    /// When it ended.
+    pub ended: SystemTime,
+    pub asked: Box<Asked>,
+    pub method: Option<Method>,
+    pub status: Option<StatusCode>,
+    pub bytes: u64,
+    pub error: Option<String>,
+    pub slot: Option<Slot>,
+    pub epoch: Option<u64>,
+    pub replica: Option<(SeatId, Name, Incarnation)>,
+    pub attempts: u32,
+    pub passed_over: Option<PassedOver>,
+    pub chosen: Option<Duration>,
+    pub replied: Option<Duration>,
+    pub replica_took: Option<Duration>,
+    pub total: Duration,
+}
+
+impl Record {
+    /// Of a request that has just ended.
+    pub fn new(facts: &mut Facts, asked: Box<Asked>) -> Self {
+        let replica = facts.replica.as_ref();
+        let ended = SystemTime::now();
+        Self {
+            began: ended.checked_sub(facts.total).unwrap_or(ended),
+            ended,
+            asked,
+            method: facts.method.clone(),
+            status: facts.status,
+            bytes: facts.bytes,
+            error: facts.error.take(),
+            slot: facts.slot,
+            epoch: facts.epoch,
+            replica: replica.map(|replica| (replica.seat, replica.name.clone(), replica.incarnation)),
+            attempts: facts.attempts,
+            passed_over: facts.passed_over.take(),
+            chosen: facts.chosen,
+            replied: facts.replied,
+            replica_took: facts.replica_took,
+            total: facts.total,
+        }
+    }
+}
+
+/// Milliseconds with three decimals.
+pub(crate) fn ms(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}
+
+/// As a request line says it.
+pub(crate) fn version(version: Version) -> &'static str {
+    if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use actix_http::header::HeaderValue;
+
+    use super::*;
+    use crate::observe::access_log::redact::Redactor;
+    use crate::observe::redaction::{KeyForm, LogKey};
+    use crate::proxy::key::KeySources;
+    use crate::ring::Layout;
+
+    pub fn plain() -> Redactor {
+        Redactor::new(KeySources::random(), KeyForm::new(LogKey::Plain))
+    }
+
+    /// A GET that went to its second choice.
+    pub fn record() -> Record {
+        let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).ok();
+        let asked = Asked {
+            client: "192.0.2.7".parse().ok(),
+            target: "/home?id=7".parse().ok(),
+            version: Some(Version::HTTP_11),
+            id: value(b"r1"),
+            id_is_ours: false,
+            referer: value(b"http://h/a\"b"),
+            user_agent: value(b"curl/8\xff"),
+            key: Some(KeyForm::new(LogKey::Plain).show(b"7")),
+        };
+        let micros = |n| Some(Duration::from_micros(n));
+        let slots = (0..u32::MAX).map(|n| Layout::default().position(n.to_string().as_bytes()).slot);
+        Record {
+            began: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_289_145_123),
+            ended: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_289_145_126),
+            method: Some(Method::GET),
+            status: Some(StatusCode::OK),
+            bytes: 57,
+            slot: slots.into_iter().find(|slot| slot.get() == 12),
+            epoch: Some(4),
+            replica: SeatId::new(2).map(|seat| (seat, Name::server(2), Incarnation(9))),
+            attempts: 2,
+            passed_over: Some(PassedOver::Failed("connection failed".into())),
+            chosen: micros(12),
+            replied: micros(3300),
+            replica_took: micros(3200),
+            total: Duration::from_micros(3456),
+            error: None,
+            asked: Box::new(asked),
+        }
+    }
+
+    /// What nobody could read.
+    pub fn nothing() -> Record {
+        let mut facts = Facts { status: Some(StatusCode::BAD_REQUEST), ..Facts::default() };
+        facts.error = Some("The request is malformed".into());
+        Record::new(&mut facts, Box::default())
+    }
+}

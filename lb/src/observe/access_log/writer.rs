@@ -1,0 +1,191 @@
+//! The thread that writes: it empties the workers' queues every few milliseconds, so that no worker ever wakes it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::output::{Outcome, Output};
+use super::record::Record;
+use super::redact::Redactor;
+use super::{Format, Settings, Tally, combined, json};
+
+/// How long a line may wait. To be woken for each would cost the workers more than the line.
+const NAP: Duration = Duration::from_millis(20);
+
+/// How much is written at once, in bytes.
+const BATCH: usize = 64 * 1024;
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// There is one more worker.
+    Attach(Receiver<Record>),
+    /// Go by other rules.
+    Configure(Option<Settings>, Redactor),
+    /// The file was renamed.
+    Reopen,
+    /// Write what is left, say so, and end.
+    Finish(oneshot::Sender<()>),
+}
+
+/// An open log.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    settings: Settings,
+    output: Output,
+}
+
+/// What the thread works with.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// `None`: there is no log.
+    sink: Option<Sink>,
+    redactor: Redactor,
+    commands: Receiver<Command>,
+    tally: Arc<Tally>,
+    queues: Vec<Receiver<Record>>,
+    records: Vec<Record>,
+    lines: Vec<u8>,
+}
+
+impl Sink {
+    pub fn open(settings: &Settings) -> io::Result<Self> {
+        Ok(Self { settings: settings.clone(), output: Output::open(settings.file.clone())? })
+    }
+}
+
+impl Writer {
+    pub fn new(
+        sink: Option<Sink>,
+        redactor: Redactor,
+        commands: Receiver<Command>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        let (queues, records, lines) = (Vec::new(), Vec::new(), Vec::new());
+        Self { sink, redactor, commands, tally, queues, records, lines }
+    }
+
+    /// Writes until it is told to finish, or nobody is left who could.
+    pub fn run(mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Attach(queue)) => self.queues.push(queue),
+                Ok(Command::Configure(settings, redactor)) => {
+                    self.empty_queues();
+                    self.redactor = redactor;
+                    self.change_to(settings);
+                }
+                Ok(Command::Reopen) => {
+                    // What was served before the file was renamed belongs into the old one.
+                    self.empty_queues();
+                    self.sink.iter_mut().for_each(|sink| sink.output.reopen());
+                }
+                Ok(Command::Finish(done)) => {
+                    self.empty_queues();
+                    let _ = done.send(()); // it has waited for long enough, perhaps
+                    return;
+                }
+                Err(TryRecvError::Disconnected) => return self.empty_queues(),
+                Err(TryRecvError::Empty) => {
+                    self.empty_queues();
+                    match self.sink {
+                        Some(_) => thread::park_timeout(NAP),
+                        None => thread::park(),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Once through: a worker that is faster than we are does not keep us here.
+    fn empty_queues(&mut self) {
+        let mut queues = std::mem::take(&mut self.queues);
+        queues.retain(|queue| {
+            for _ in 0..super::QUEUE {
+                match queue.try_recv() {
+                    Ok(record) => self.records.push(record),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return false, // its worker has ended
+                }
+            }
+            true
+        });
+        self.queues = queues;
+        let mut records = std::mem::take(&mut self.records);
+        records.sort_by_key(|record| record.ended); // each worker's are in order already
+        records.drain(..).for_each(|record| self.add(&record));
+        self.records = records;
+        self.flush();
+    }
+
+    fn change_to(&mut self, settings: Option<Settings>) {
+        if settings.as_ref() == self.sink.as_ref().map(|sink| &sink.settings) {
+            return;
+        }
+        match settings.as_ref().map(Sink::open).transpose() {
+            Ok(sink) => self.sink = sink,
+            Err(error) => {
+                let shown = settings.map(|settings| settings.to_string()).unwrap_or_default();
+                log::error!("access log not opened setting={shown} error={error}");
+            }
+        }
+    }
+
+    fn add(&mut self, record: &Record) {
+        match self.sink.as_ref().map(|sink| sink.settings.format) {
+            Some(Format::Combined) => combined::write(record, &self.redactor, &mut self.lines),
+            Some(Format::Json) => json::write(record, &self.redactor, &mut self.lines),
+            None => {} // it was turned off meanwhile
+        }
+        if self.lines.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if let (Some(sink), false) = (&mut self.sink, self.lines.is_empty()) {
+            let Outcome { written, lost } = sink.output.write(&self.lines);
+            self.tally.written.fetch_add(written, Ordering::Relaxed);
+            self.tally.lost.fetch_add(lost, Ordering::Relaxed);
+        }
+        self.lines.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{channel, sync_channel};
+
+    use super::*;
+    use crate::observe::access_log::record::tests::{plain, record};
+
+    #[test]
+    fn all_that_workers_hand_over_is_written_before_the_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let settings = Settings { format: Format::Json, file: Some(file.path().into()) };
+        let sink = Sink::open(&settings).unwrap();
+        let (tell, commands) = channel();
+        let tally = Arc::<Tally>::default();
+        let writer = Writer::new(Some(sink), plain(), commands, tally.clone());
+        let thread = thread::spawn(|| writer.run());
+        let workers: Vec<_> = (0..3)
+            .map(|_| {
+                let (queue, records) = sync_channel(crate::observe::access_log::QUEUE);
+                tell.send(Command::Attach(records)).unwrap();
+                thread::spawn(move || (0..1000).for_each(|_| queue.try_send(record()).unwrap()))
+            })
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        let (done, written) = oneshot::channel();
+        tell.send(Command::Finish(done)).unwrap();
+        written.blocking_recv().unwrap();
+        thread.join().unwrap();
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!((text.lines().count(), tally.written.load(Ordering::Relaxed)), (3000, 3000));
+    }
+}

@@ -1,0 +1,316 @@
+//! One request and its reply: the request goes out while the reply comes in.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_http::RequestHeadType;
+use awc::body::{BodySize, BoxBody, MessageBody};
+use awc::http::{Method, StatusCode, header};
+use tokio::net::TcpStream;
+
+use crate::shortage;
+
+use super::connection::Connection;
+use super::error::{Error, Kind, Malformed, Phase};
+use super::pool::{Pool, Replica, Settings};
+use super::progress::Wait;
+use super::replay::Replay;
+use super::reply::Reply;
+use super::retry::may_retry;
+use super::tunnel::{self, Tunnel};
+use super::upload::Upload;
+use crate::http1::framing::{Block, Decoded, Decoder};
+use crate::http1::reply_head;
+use crate::http1::reply_head::ReplyHead;
+
+/// How many interim replies (1xx) may come before the final one.
+const MAX_INTERIM: usize = 16;
+
+/// A request under way on its connection.
+pub(crate) struct Exchange {
+    connection: Connection,
+    replica: Rc<Replica>,
+    settings: Settings,
+    upload: Upload,
+    /// How far the reply's head was searched for its end.
+    block: Block,
+    /// How many interim replies came.
+    interim: usize,
+    /// Why no more of the request can be written; the reply may be there all the same.
+    broken: Option<io::Error>,
+    /// Whether neither side has said that the connection ends.
+    keep_alive: bool,
+    sent: bool,
+    received: bool,
+    /// It waits for the head of its reply.
+    wait: Option<Wait>,
+    /// What the deadline was set for; `None` when something has moved since.
+    phase: Option<Phase>,
+}
+
+/// Sends a request to a replica and waits for the head of its reply.
+///
+/// A pooled connection that turns out to be closed is no failure of the replica: the request goes out once
+/// more, on a fresh connection, if it may.
+pub(crate) async fn send(
+    pool: Pool,
+    replica: Rc<Replica>,
+    request: RequestHeadType,
+    body: BoxBody,
+) -> Result<Reply, Error> {
+    if request.as_ref().headers.contains_key(header::UPGRADE) {
+        // Boxed: it would make the future of every request larger, which is moved.
+        return Box::pin(offer(pool, replica, request, body)).await;
+    }
+    let size = body.size();
+    let body = (!size.is_eof()).then(|| Replay::of(body));
+    let mut sent = false;
+    if let Some(connection) = replica.take() {
+        let exchange = Exchange::new(&pool, &replica, connection, &request, size, body.as_ref())?;
+        match exchange.reply(&request).await {
+            Err(error) if is_stale(&error) && may_repeat(&request, body.as_ref(), &error) => {
+                sent = error.sent
+            }
+            result => return result,
+        }
+    }
+    let attempt = async {
+        let connection = connect(&pool, &replica).await?;
+        let exchange = Exchange::new(&pool, &replica, connection, &request, size, body.as_ref())?;
+        exchange.reply(&request).await
+    };
+    attempt.await.map_err(|error| Error { sent: error.sent || sent, ..error })
+}
+
+/// Sends an offer to upgrade on a connection of its own; `client` is its body and what the client sends behind it.
+async fn offer(
+    pool: Pool,
+    replica: Rc<Replica>,
+    request: RequestHeadType,
+    client: BoxBody,
+) -> Result<Reply, Error> {
+    let has_length = request.as_ref().headers.contains_key(header::CONTENT_LENGTH);
+    let size = match client.size() {
+        BodySize::Sized(0) if !has_length => BodySize::None,
+        size => size,
+    };
+    let client = Replay::once(client);
+    let body = (!size.is_eof()).then_some(&client);
+    let connection = connect(&pool, &replica).await?;
+    let mut exchange = Exchange::new(&pool, &replica, connection, &request, size, body)?;
+    let head = exchange.head(&request).await?;
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        if !tunnel::is_offered(&request.as_ref().headers, &head.headers) {
+            return Err(exchange.error(Malformed::Upgrade.into()));
+        }
+        let progress = exchange.replica.progress.clone();
+        let Exchange { connection, upload, .. } = exchange;
+        return Ok(Reply::tunnel(head, Tunnel::new(connection, upload, client.into_rest(), progress)));
+    }
+    exchange.keep_alive = false;
+    Reply::new(head, exchange)
+}
+
+impl Exchange {
+    fn new(
+        pool: &Pool,
+        replica: &Rc<Replica>,
+        mut connection: Connection,
+        request: &RequestHeadType,
+        size: BodySize,
+        body: Option<&Replay>,
+    ) -> Result<Self, Error> {
+        reply_head::write_request(&mut connection.output.head, request, size)
+            .map_err(|reason| Error::untouched(Kind::Request(reason)))?;
+        Ok(Self {
+            connection,
+            replica: replica.clone(),
+            settings: pool.settings(),
+            upload: Upload::new(body.map(Replay::attempt)),
+            block: Block::default(),
+            interim: 0,
+            broken: None,
+            keep_alive: !reply_head::says_close(&request.as_ref().headers),
+            sent: false,
+            received: false,
+            wait: Some(replica.progress.wait()),
+            phase: None,
+        })
+    }
+
+    async fn reply(mut self, request: &RequestHeadType) -> Result<Reply, Error> {
+        let head = self.head(request).await?;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(self.error(Malformed::Interim.into()));
+        }
+        self.keep_alive &= head.keep_alive;
+        Reply::new(head, self)
+    }
+
+    /// The head of the reply; of interim ones only 101.
+    async fn head(&mut self, request: &RequestHeadType) -> Result<ReplyHead, Error> {
+        let method = &request.as_ref().method;
+        let head = poll_fn(|cx| self.poll_head(method, cx)).await?;
+        self.replica.progress.moved();
+        self.wait = None;
+        Ok(head)
+    }
+
+    fn poll_head(&mut self, method: &Method, cx: &mut Context<'_>) -> Poll<Result<ReplyHead, Error>> {
+        let phase = self.poll_upload(cx)?;
+        loop {
+            let head = reply_head::read_reply(&mut self.connection.input, &mut self.block, method)
+                .map_err(|malformed| self.error(malformed.into()))?;
+            match head {
+                Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Ok(head)),
+                Some(head) if head.status.is_informational() => {
+                    self.interim += 1;
+                    if self.interim > MAX_INTERIM {
+                        return Poll::Ready(Err(self.error(Malformed::Interim.into())));
+                    }
+                }
+                Some(head) => return Poll::Ready(Ok(head)),
+                None => match self.poll_read(cx) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.end(None))),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(self.end(Some(error)))),
+                    Poll::Pending => return self.poll_deadline(phase, cx).map(Err),
+                },
+            }
+        }
+    }
+
+    /// Moves the reply's body on: bytes for the decoder, 0 at the end of the connection.
+    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        self.poll_upload(cx)?;
+        match self.poll_read(cx) {
+            Poll::Ready(Ok(n)) => {
+                if n > 0 {
+                    self.replica.progress.moved();
+                }
+                self.phase = None;
+                Poll::Ready(Ok(n))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.end(Some(error)))),
+            Poll::Pending => self.poll_deadline(Phase::Body, cx).map(Err),
+        }
+    }
+
+    /// What came and was not yet taken.
+    pub(crate) fn decode(&mut self, decoder: &mut Decoder) -> Result<Decoded, Error> {
+        decoder.decode(&mut self.connection.input).map_err(|malformed| self.error(malformed.into()))
+    }
+
+    /// The reply is complete: keeps the connection if both sides are done with it and nothing is left over.
+    pub(crate) fn finish(self) {
+        let sent_whole = self.upload.is_done() && self.connection.output.is_empty();
+        if self.keep_alive && sent_whole && self.connection.input.is_empty() {
+            self.replica.put_back(self.connection, self.settings.max_idle);
+        }
+    }
+
+    /// The connection ended where the reply must not.
+    pub(crate) fn end(&mut self, error: Option<io::Error>) -> Error {
+        let error = self.broken.take().or(error).unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+        self.error(Kind::Broke(error))
+    }
+
+    fn error(&self, kind: Kind) -> Error {
+        Error { kind, sent: self.sent, received: self.received }
+    }
+
+    /// Writes what can be written, and says what the exchange waits for then. That writing fails is no error
+    /// yet: a replica may refuse a body and close while its reply is on the way.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<Phase, Error> {
+        while self.broken.is_none() {
+            let queued = self.upload.poll_queue(&mut self.connection.output, cx);
+            let starved = queued.is_pending();
+            if let Poll::Ready(Err(reason)) = queued {
+                return Err(self.error(Kind::Client(reason)));
+            }
+            if self.connection.output.is_empty() {
+                return Ok(if starved { Phase::Upload } else { Phase::Head });
+            }
+            match self.connection.poll_write(cx) {
+                Poll::Ready(Ok(())) => {
+                    (self.sent, self.phase) = (true, None);
+                    match &self.wait {
+                        Some(wait) => wait.sent(),
+                        None => self.replica.progress.moved(),
+                    }
+                }
+                Poll::Ready(Err(error)) => self.broken = Some(error),
+                Poll::Pending => break,
+            }
+        }
+        Ok(Phase::Head)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = self.connection.poll_read(cx);
+        self.received |= matches!(read, Poll::Ready(Ok(1..)));
+        read
+    }
+
+    /// Ready with the error once nothing has moved for as long as the phase allows, or the replica is dead and
+    /// the head of its reply not here.
+    fn poll_deadline(&mut self, phase: Phase, cx: &mut Context<'_>) -> Poll<Error> {
+        if phase != Phase::Body && self.replica.is_aborted() {
+            return Poll::Ready(self.error(Kind::Aborted));
+        }
+        if self.phase != Some(phase) {
+            self.phase = Some(phase);
+            self.connection.watch.arm(self.settings.timeout(phase));
+        }
+        self.connection.watch.poll(cx).map(|()| {
+            if let (Phase::Head, Some(wait)) = (phase, &self.wait) {
+                wait.timed_out();
+            }
+            self.error(Kind::TimedOut(phase))
+        })
+    }
+}
+
+/// A fresh connection within its deadline. A shortage of the balancer's own closes the idle connections of this worker,
+/// and then it is tried once more.
+async fn connect(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
+    match open(pool, replica).await {
+        Err(Error { kind: Kind::Connect(error), .. }) if shortage::is_own_shortage(&error) => {
+            shortage::report("upstream_connect", &error);
+            if pool.close_idle() {
+                return open(pool, replica).await;
+            }
+            Err(Error::untouched(Kind::Connect(error)))
+        }
+        opened => opened,
+    }
+}
+
+async fn open(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
+    let watch = pool.watch();
+    watch.arm(pool.settings().timeout(Phase::Connect));
+    let mut opening = pin!(TcpStream::connect(replica.address));
+    let opened = poll_fn(|cx| {
+        if replica.is_aborted() {
+            return Poll::Ready(Err(Kind::Aborted));
+        }
+        if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
+            return Poll::Ready(opened.map_err(Kind::Connect));
+        }
+        watch.poll(cx).map(|()| Err(Kind::TimedOut(Phase::Connect)))
+    });
+    let io = opened.await.map_err(Error::untouched)?;
+    Connection::new(io, watch).map_err(|error| Error::untouched(Kind::Connect(error)))
+}
+
+/// Whether a pooled connection was closed before it was used.
+fn is_stale(error: &Error) -> bool {
+    matches!(error.kind, Kind::Broke(_)) && !error.received
+}
+
+fn may_repeat(request: &RequestHeadType, body: Option<&Replay>, error: &Error) -> bool {
+    may_retry(&request.as_ref().method, body.is_none_or(Replay::replayable), error)
+}

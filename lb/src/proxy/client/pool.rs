@@ -1,0 +1,311 @@
+//! The connections of one worker, per replica incarnation.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::fleet::Activity;
+use crate::ring::Incarnation;
+
+use super::client;
+use super::connection::Connection;
+use super::error::Phase;
+use super::progress::Progress;
+use crate::http1::deadline::{SWEEP, Watch, Watches};
+
+/// The most idle connections kept to one replica.
+const MAX_IDLE: usize = 256;
+/// How long a connection stays idle before it is closed.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
+
+/// How long to wait for a replica. A deadline may be noticed up to 250 ms late.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// For a connection; 1 s by default.
+    pub connect_timeout: Duration,
+    /// For a reply head, from the last byte of the request that moved; 30 s by default, `None` for ever.
+    pub head_timeout: Option<Duration>,
+    /// Between two chunks, of the request's body from the client and of the reply's from the replica; 60 s by
+    /// default, `None` for ever. Time in which the client takes no reply bytes does not count.
+    pub idle_timeout: Option<Duration>,
+    /// The most idle connections kept by this worker, to all replicas together.
+    pub max_idle: usize,
+}
+
+/// The connections of one worker; a handle to share within its thread.
+#[derive(Clone)]
+pub struct Pool(Rc<Inner>);
+
+struct Inner {
+    settings: Cell<Settings>,
+    replicas: RefCell<HashMap<SocketAddr, Rc<Replica>>>,
+    /// Idle connections to all replicas.
+    idle: Rc<Cell<usize>>,
+    watches: Watches,
+    sweeping: Cell<bool>,
+}
+
+/// One incarnation of a replica, as exchanges see it.
+pub(crate) struct Replica {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    incarnation: Incarnation,
+    idle: Idle,
+    /// What shows that it works.
+    pub(crate) progress: Rc<Progress>,
+    state: Cell<State>,
+}
+
+/// The idle connections to one replica, counted over all replicas of the worker.
+struct Idle {
+    connections: RefCell<Vec<Connection>>,
+    total: Rc<Cell<usize>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Admitted,
+    /// Its connections are not kept any more.
+    Retired,
+    /// And nobody waits for its replies any more.
+    Aborted,
+}
+
+impl Pool {
+    /// An empty pool. It lives on the thread that made it, within a `LocalSet` (actix gives one).
+    pub fn new(settings: Settings) -> Self {
+        Self(Rc::new(Inner {
+            settings: Cell::new(settings),
+            replicas: RefCell::default(),
+            idle: Rc::default(),
+            watches: Watches::default(),
+            sweeping: Cell::new(false),
+        }))
+    }
+
+    /// From now on every attempt that begins goes by these.
+    pub fn configure(&self, settings: Settings) {
+        self.0.settings.set(settings);
+    }
+
+    /// An awc client on this pool: it adds no headers, follows no redirect, has no time-out of its own, and
+    /// reaches admitted replicas only.
+    pub fn client(&self) -> awc::Client {
+        client::build(self)
+    }
+
+    /// From now on requests to `address` go to this incarnation. Whoever had the address is gone, so it is
+    /// retired as dead.
+    pub fn admit(&self, address: SocketAddr, incarnation: Incarnation) {
+        if self.0.replicas.borrow().get(&address).is_some_and(|old| old.incarnation == incarnation) {
+            return;
+        }
+        let replica = Rc::new(Replica::new(address, incarnation, self.0.idle.clone()));
+        let old = self.0.replicas.borrow_mut().insert(address, replica);
+        if let Some(old) = old {
+            self.end(&old, State::Aborted);
+        }
+    }
+
+    /// Forgets a replica: no new request reaches it, its idle connections close now, those in use when they
+    /// are done. `abort` when it is dead: whatever still waits for a reply head fails with
+    /// [`Kind::Aborted`](super::Kind::Aborted) at once; replies under way go on.
+    pub fn retire(&self, incarnation: Incarnation, abort: bool) {
+        let Some(replica) = self.0.find(incarnation) else { return };
+        self.0.replicas.borrow_mut().remove(&replica.address);
+        self.end(&replica, if abort { State::Aborted } else { State::Retired });
+    }
+
+    /// What shows that this incarnation works; nothing if it is not admitted.
+    pub fn activity(&self, incarnation: Incarnation) -> Activity {
+        self.0.find(incarnation).map(|replica| replica.progress.activity(Instant::now())).unwrap_or_default()
+    }
+
+    /// Has everybody who waits for a replica look again at what is true of it.
+    pub fn wake_all(&self) {
+        self.0.watches.wake_all();
+    }
+
+    /// Closes the idle connections to all replicas. Returns whether there were any.
+    pub(crate) fn close_idle(&self) -> bool {
+        let some = self.0.idle.get() > 0;
+        self.0.replicas.borrow().values().for_each(|replica| replica.idle.change(Vec::clear));
+        some
+    }
+
+    /// The replica at an address.
+    pub(crate) fn at(&self, address: SocketAddr) -> Option<Rc<Replica>> {
+        self.0.replicas.borrow().get(&address).cloned()
+    }
+
+    /// How long to wait.
+    pub(crate) fn settings(&self) -> Settings {
+        self.0.settings.get()
+    }
+
+    /// A new watch; the sweep runs as long as there is any.
+    pub(crate) fn watch(&self) -> Watch {
+        if !self.0.sweeping.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(&self.0)));
+        }
+        self.0.watches.add()
+    }
+
+    fn end(&self, replica: &Replica, state: State) {
+        replica.state.set(state);
+        replica.idle.change(Vec::clear);
+        if state == State::Aborted {
+            self.wake_all();
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            head_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(Duration::from_secs(60)),
+            max_idle: usize::MAX,
+        }
+    }
+}
+
+impl Settings {
+    /// How long a phase may last without anything moving.
+    pub(crate) fn timeout(&self, phase: Phase) -> Option<Duration> {
+        match phase {
+            Phase::Connect => Some(self.connect_timeout),
+            Phase::Head => self.head_timeout,
+            Phase::Upload | Phase::Body => self.idle_timeout,
+        }
+    }
+}
+
+impl Inner {
+    fn find(&self, incarnation: Incarnation) -> Option<Rc<Replica>> {
+        self.replicas.borrow().values().find(|replica| replica.incarnation == incarnation).cloned()
+    }
+}
+
+impl Replica {
+    fn new(address: SocketAddr, incarnation: Incarnation, total: Rc<Cell<usize>>) -> Self {
+        Self {
+            address,
+            incarnation,
+            idle: Idle { connections: RefCell::default(), total },
+            progress: Rc::default(),
+            state: Cell::new(State::Admitted),
+        }
+    }
+
+    /// The idle connection that was used last, if it is still usable; those that are not are closed.
+    pub(crate) fn take(&self) -> Option<Connection> {
+        self.idle.change(|idle| std::iter::from_fn(|| idle.pop()).find(Connection::is_quiet))
+    }
+
+    /// Keeps a connection for another request, if the replica is still admitted and there is room; `most`: to all
+    /// replicas.
+    pub(crate) fn put_back(&self, mut connection: Connection, most: usize) {
+        let room = self.idle.total.get() < most && self.idle.connections.borrow().len() < MAX_IDLE;
+        if self.state.get() == State::Admitted && room {
+            connection.rest(Instant::now());
+            self.idle.change(|idle| idle.push(connection));
+        }
+    }
+
+    /// Whether nobody is to wait for a reply any more.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.state.get() == State::Aborted
+    }
+
+    fn prune(&self, now: Instant) {
+        let young = |at: Instant| now.saturating_duration_since(at) < MAX_IDLE_AGE;
+        self.idle.change(|idle| idle.retain(|idle| idle.is_quiet() && idle.idle_since.is_some_and(young)));
+    }
+}
+
+impl Idle {
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Connection>) -> T) -> T {
+        let mut connections = self.connections.borrow_mut();
+        let before = connections.len();
+        let changed = change(&mut connections);
+        self.total.update(|total| total + connections.len() - before);
+        changed
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        self.change(Vec::clear);
+    }
+}
+
+/// Checks deadlines and idle connections until there is no connection left.
+async fn sweep(pool: Weak<Inner>) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(pool) = pool.upgrade() else { return };
+        let now = Instant::now();
+        for replica in pool.replicas.borrow().values() {
+            replica.progress.sweep(now);
+            replica.prune(now);
+        }
+        if !pool.watches.sweep(now) {
+            pool.sweeping.set(false);
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_rt::test]
+    async fn the_sweep_ends_with_the_last_watch_and_starts_again() {
+        tokio::time::pause();
+        let pool = Pool::new(Settings::default());
+        for _ in 0..2 {
+            let watch = pool.watch();
+            tokio::time::sleep(4 * SWEEP).await;
+            assert!(pool.0.sweeping.get());
+            drop(watch);
+            tokio::time::sleep(4 * SWEEP).await;
+            assert!(!pool.0.sweeping.get());
+        }
+    }
+
+    #[actix_rt::test]
+    async fn idle_connections_are_bounded_over_all_replicas_and_can_be_closed_together() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = Pool::new(Settings::default());
+        let replicas = [1, 2].map(|port| {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            pool.admit(address, Incarnation(port.into()));
+            pool.at(address).unwrap()
+        });
+        let connection = || async {
+            let io = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            Connection::new(io, pool.watch()).unwrap()
+        };
+        for replica in [&replicas[0], &replicas[1], &replicas[0]] {
+            replica.put_back(connection().await, 2);
+        }
+        assert_eq!(pool.0.idle.get(), 2);
+        assert!(replicas[1].take().is_some());
+        assert_eq!(pool.0.idle.get(), 1);
+        assert!(pool.close_idle());
+        assert_eq!(pool.0.idle.get(), 0);
+        assert!(!pool.close_idle() && replicas[0].take().is_none());
+        replicas[0].put_back(connection().await, 2);
+        pool.retire(Incarnation(1), false);
+        assert_eq!(pool.0.idle.get(), 0);
+    }
+}

@@ -1,0 +1,206 @@
+//! What shows that a replica works: bytes that move, and the requests that wait for the heads of their replies.
+//!
+//! No clock is read per byte or per request: both are only marked, and the sweep of the worker (every 250 ms) gives the
+//! marks their time. Hence a time may be up to 250 ms too late, never too early.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::fleet::Activity;
+
+/// Bytes of a request body count as progress once the request is so old. Before, they prove nothing: the kernel takes
+/// the first bytes for a process that never reads them. The request itself waits in that time.
+const PROVEN_AFTER: Duration = Duration::from_secs(1);
+
+/// The progress of one replica, as one worker sees it.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// Whether something has moved since the last sweep.
+    moved: Cell<bool>,
+    last: Cell<Option<Instant>>,
+    /// The start of the first request that ended by `--head-timeout` without any progress since it began.
+    timed_out: Cell<Option<Instant>>,
+    /// The time of the last sweep.
+    swept: Cell<Option<Instant>>,
+    waiting: RefCell<Waiting>,
+}
+
+/// The requests that wait, in the order of their start.
+#[derive(Default)]
+struct Waiting {
+    entries: VecDeque<Entry>,
+    /// The number of the first entry.
+    first: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    /// `None` until the next sweep.
+    since: Option<Instant>,
+    open: bool,
+}
+
+/// A request that waits for the head of its reply, until it is dropped.
+pub(crate) struct Wait {
+    progress: Rc<Progress>,
+    number: u64,
+}
+
+impl Progress {
+    /// Something has moved.
+    pub(crate) fn moved(&self) {
+        self.moved.set(true);
+    }
+
+    /// A request begins to wait.
+    pub(crate) fn wait(self: &Rc<Self>) -> Wait {
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.entries.push_back(Entry { since: None, open: true });
+        let number = waiting.first + waiting.entries.len() as u64 - 1;
+        Wait { progress: self.clone(), number }
+    }
+
+    /// Gives what was marked since the last sweep its time.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.swept.set(Some(now));
+        if self.moved.take() {
+            self.last.set(Some(now));
+            self.timed_out.set(None);
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        // Those without a time are the newest.
+        for entry in waiting.entries.iter_mut().rev().take_while(|entry| entry.since.is_none()) {
+            entry.since = Some(now);
+        }
+    }
+
+    /// What is known now.
+    pub(crate) fn activity(&self, now: Instant) -> Activity {
+        self.sweep(now);
+        let waiting = self.waiting.borrow();
+        let oldest = waiting.entries.iter().find(|entry| entry.open).and_then(|entry| entry.since);
+        let since = oldest.map(|oldest| self.timed_out.get().map_or(oldest, |at| at.min(oldest)));
+        Activity {
+            last_progress: self.last.get().map(Instant::into_std),
+            waiting_since: since.map(Instant::into_std),
+        }
+    }
+}
+
+impl Wait {
+    /// Bytes of the request were written.
+    pub(crate) fn sent(&self) {
+        let proven =
+            |since: Instant| self.progress.swept.get().is_some_and(|now| now >= since + PROVEN_AFTER);
+        if self.since().is_some_and(proven) {
+            self.progress.moved();
+        }
+    }
+
+    /// `--head-timeout` has passed.
+    pub(crate) fn timed_out(&self) {
+        let Progress { moved, last, timed_out, .. } = &*self.progress;
+        let Some(since) = self.since().filter(|_| !moved.get()) else { return };
+        if last.get().is_none_or(|last| last < since) && timed_out.get().is_none_or(|first| since < first) {
+            timed_out.set(Some(since));
+        }
+    }
+
+    fn since(&self) -> Option<Instant> {
+        let waiting = self.progress.waiting.borrow();
+        waiting.entries.get((self.number - waiting.first) as usize)?.since
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let waiting = &mut *self.progress.waiting.borrow_mut();
+        if let Some(entry) = waiting.entries.get_mut((self.number - waiting.first) as usize) {
+            entry.open = false;
+        }
+        // Amortised: each entry is removed once, when all before it have ended.
+        while waiting.entries.front().is_some_and(|entry| !entry.open) {
+            waiting.entries.pop_front();
+            waiting.first += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn of(progress: &Progress, now: Instant) -> (Option<Instant>, Option<Instant>) {
+        let Activity { last_progress, waiting_since } = progress.activity(now);
+        (last_progress.map(Instant::from_std), waiting_since.map(Instant::from_std))
+    }
+
+    #[test]
+    fn the_oldest_request_that_waits_counts() {
+        let (progress, start) = (Rc::new(Progress::default()), Instant::now());
+        assert_eq!(of(&progress, start), (None, None));
+        let first = progress.wait();
+        progress.sweep(start);
+        let second = progress.wait();
+        progress.sweep(start + SECOND);
+        let third = progress.wait();
+        assert_eq!(of(&progress, start + 2 * SECOND).1, Some(start));
+        drop(second);
+        drop(first);
+        assert_eq!(of(&progress, start + 3 * SECOND).1, Some(start + 2 * SECOND));
+        drop(third);
+        assert_eq!(of(&progress, start + 4 * SECOND), (None, None));
+        assert!(progress.waiting.borrow().entries.is_empty());
+    }
+
+    #[test]
+    fn a_mark_gets_the_time_of_the_next_sweep() {
+        let (progress, start) = (Rc::new(Progress::default()), Instant::now());
+        progress.moved();
+        progress.sweep(start);
+        assert_eq!(of(&progress, start + SECOND).0, Some(start));
+        progress.moved();
+        assert_eq!(of(&progress, start + 2 * SECOND).0, Some(start + 2 * SECOND));
+    }
+
+    #[test]
+    fn sent_bytes_are_progress_once_the_request_is_a_second_old() {
+        let (progress, start) = (Rc::new(Progress::default()), Instant::now());
+        let wait = progress.wait();
+        wait.sent();
+        progress.sweep(start);
+        wait.sent();
+        assert_eq!(of(&progress, start + SECOND), (None, Some(start)));
+        wait.sent();
+        assert_eq!(of(&progress, start + 2 * SECOND).0, Some(start + 2 * SECOND));
+    }
+
+    #[test]
+    fn a_request_that_timed_out_is_remembered_until_there_is_progress() {
+        let (progress, start) = (Rc::new(Progress::default()), Instant::now());
+        let first = progress.wait();
+        progress.sweep(start);
+        first.timed_out();
+        drop(first);
+        assert_eq!(of(&progress, start + 30 * SECOND).1, None, "no request waits");
+        let second = progress.wait();
+        assert_eq!(of(&progress, start + 31 * SECOND).1, Some(start));
+        progress.moved();
+        assert_eq!(of(&progress, start + 32 * SECOND).1, Some(start + 31 * SECOND));
+        drop(second);
+
+        let slow = progress.wait();
+        progress.sweep(start + 40 * SECOND);
+        progress.moved();
+        slow.timed_out();
+        let _next = progress.wait();
+        drop(slow);
+        assert_eq!(of(&progress, start + 70 * SECOND).1, Some(start + 70 * SECOND), "there was progress");
+    }
+}

@@ -1,0 +1,125 @@
+//! What follows a 101: bytes both ways, until both sides are done or one of them is gone.
+//!
+//! Each direction goes on by itself: a client that sends all before it reads anything is served too. No time limit:
+//! a tunnel may be silent for days, and TCP keepalive ends it when the other side has gone.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use actix_http::error::PayloadError;
+use awc::http::header::{HeaderMap, UPGRADE};
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::JoinHandle;
+
+use super::connection::{Connection, Output};
+use super::progress::Progress;
+use super::replay::Rest;
+use super::upload::Upload;
+use crate::http1::deadline::Watch;
+
+/// How much is read at once, in bytes; nothing more is held.
+const READ: usize = 16 * 1024;
+
+/// The replica's side, as a stream of what it sends. Dropped, it ends the tunnel.
+pub(crate) struct Tunnel {
+    replica: OwnedReadHalf,
+    input: BytesMut,
+    upload: JoinHandle<()>,
+    progress: Rc<Progress>,
+    /// Without a deadline: it keeps the sweep running, which gives progress its time.
+    _watch: Watch,
+}
+
+impl Tunnel {
+    /// A tunnel to a replica that has just replied 101. `body` is what is left of the request; `client` follows it.
+    pub(crate) fn new(connection: Connection, body: Upload, client: Rest, progress: Rc<Progress>) -> Self {
+        let (io, input, output, watch) = connection.into_socket();
+        let (replica, writer) = io.into_split();
+        let upload = tokio::task::spawn_local(upload(output, body, client, writer, progress.clone()));
+        Self { replica, input, upload, progress, _watch: watch }
+    }
+
+    fn poll_replica(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if self.input.is_empty() {
+            self.input.reserve(READ);
+            let this = &mut *self;
+            if ready!(pin!(this.replica.read_buf(&mut this.input)).poll(cx))? > 0 {
+                this.progress.moved();
+            }
+        }
+        Poll::Ready(Ok(self.input.split().freeze()))
+    }
+}
+
+impl Stream for Tunnel {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(match ready!(self.poll_replica(cx)) {
+            Ok(bytes) if bytes.is_empty() => None,
+            Ok(bytes) => Some(Ok(bytes)),
+            Err(error) => Some(Err(PayloadError::Io(error))),
+        })
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.upload.abort();
+    }
+}
+
+/// From the client to the replica, until the client sends nothing more; the replica's connection is then shut down in
+/// this direction. What goes wrong here goes wrong in the other direction too, where it ends the tunnel.
+async fn upload(
+    mut output: Output,
+    mut body: Upload,
+    mut client: Rest,
+    mut replica: OwnedWriteHalf,
+    progress: Rc<Progress>,
+) {
+    // A replica may accept an offer before it has read all of the request.
+    loop {
+        for part in [&output.head[..], &output.data, output.tail] {
+            if replica.write_all(part).await.is_err() {
+                return;
+            }
+        }
+        if !output.is_empty() {
+            progress.moved();
+        }
+        output = Output::default();
+        if poll_fn(|cx| body.poll_queue(&mut output, cx)).await.is_err() {
+            return;
+        }
+        if output.is_empty() {
+            break;
+        }
+    }
+    while let Some(Ok(bytes)) = client.next().await {
+        if replica.write_all(&bytes).await.is_err() {
+            return;
+        }
+        progress.moved();
+    }
+    let _ = replica.shutdown().await;
+}
+
+/// Whether a reply with 101 switches to protocols that the request offers, and to one at least (RFC 9110 §7.8).
+pub(crate) fn is_offered(request: &HeaderMap, reply: &HeaderMap) -> bool {
+    let mut accepted = protocols(reply).peekable();
+    let is_offered =
+        |protocol: &[u8]| protocols(request).any(|offered| offered.eq_ignore_ascii_case(protocol));
+    accepted.peek().is_some() && accepted.all(is_offered)
+}
+
+fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let items = headers.get_all(UPGRADE).flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    items.map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
+}

@@ -1,0 +1,184 @@
+//! /rep, /add and /rm: the fleet, shown and changed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::{Addr, Handler, Message};
+use actix_http::{Payload, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::control::supervisor;
+use crate::control::supervisor::{Add, Remove, SupervisorActor};
+use crate::fleet::{Refusal, Removal};
+use crate::name::Name;
+
+use super::body::Body;
+use super::error::{Error, json_response};
+use super::json::{self, Count, Shape};
+use super::success::Success;
+
+/// What the body of /add and /rm may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest, in bytes.
+    pub size: usize,
+    /// The longest that it may take to come, all of it.
+    pub time: Duration,
+}
+
+/// The limits in force; a handle to share between threads.
+#[derive(Clone, Debug)]
+pub struct LiveLimits(Arc<(AtomicUsize, AtomicU64)>);
+
+/// What /add and /rm ask for. Clients of other balancers send more than that.
+#[derive(Deserialize)]
+pub(crate) struct Wish {
+    pub n: Count,
+    /// No names yet: the length of the list is checked before any of them.
+    pub hostnames: Option<Vec<String>>,
+}
+
+impl Shape for Wish {
+    const LIKE: &'static str = r#"{"n":1,"hostnames":["S1"]}"#;
+}
+
+impl Wish {
+    pub fn into_add(self) -> Result<Add, Error> {
+        let (n, names) = self.checked(Error::MoreNamesThanAdded)?;
+        Ok(Add { n, names })
+    }
+
+    pub fn into_remove(self) -> Result<Removal, Error> {
+        let (n, names) = self.checked(Error::MoreNamesThanRemoved)?;
+        Ok(Removal { n, names, seats: Vec::new() })
+    }
+
+    fn checked(self, too_many: Error) -> Result<(usize, Vec<Name>), Error> {
+        let (Count(n), hostnames) = (self.n, self.hostnames.unwrap_or_default());
+        if hostnames.len() > n {
+            return Err(too_many);
+        }
+        let names = hostnames.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+        Ok((n, names))
+    }
+}
+
+/// What /rep lists.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct List {
+    /// How many.
+    #[serde(rename = "N")]
+    n: usize,
+    /// In seat order.
+    replicas: Vec<Name>,
+}
+
+impl List {
+    pub fn new(replicas: Vec<Name>) -> Self {
+        Self { n: replicas.len(), replicas }
+    }
+}
+
+impl LiveLimits {
+    /// These, from the start on.
+    pub fn new(limits: Limits) -> Self {
+        let live = Self(Arc::default());
+        live.set(limits);
+        live
+    }
+
+    /// From now on these.
+    pub fn set(&self, Limits { size, time }: Limits) {
+        self.0.0.store(size, Ordering::Relaxed);
+        self.0.1.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Those of now.
+    pub fn get(&self) -> Limits {
+        let (size, time) = (&self.0.0, &self.0.1);
+        Limits {
+            size: size.load(Ordering::Relaxed),
+            time: Duration::from_millis(time.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// GET /rep.
+pub async fn rep(supervisor: &Addr<SupervisorActor>) -> Result<Response<Body>, Error> {
+    Ok(list(supervisor.send(supervisor::List).await.map_err(|_| Refusal::Stopping)?))
+}
+
+/// POST /add.
+pub async fn add(
+    supervisor: &Addr<SupervisorActor>,
+    body: Payload,
+    limits: Limits,
+) -> Result<Response<Body>, Error> {
+    let add = json::read::<Wish>(body, limits).await?.into_add()?;
+    Ok(list(change(supervisor, add).await?))
+}
+
+/// DELETE or POST /rm.
+pub async fn remove(
+    supervisor: &Addr<SupervisorActor>,
+    body: Payload,
+    limits: Limits,
+) -> Result<Response<Body>, Error> {
+    let remove = json::read::<Wish>(body, limits).await?.into_remove()?;
+    Ok(list(change(supervisor, Remove(remove)).await?))
+}
+
+/// Changes the fleet. A client that leaves does not cancel its call: a dropped `send` would, if the actor had not read
+/// it yet.
+pub(crate) async fn change<M, T>(supervisor: &Addr<SupervisorActor>, call: M) -> Result<T, Error>
+where
+    M: Message<Result = Result<T, Refusal>> + Send + 'static,
+    T: Send + 'static,
+    SupervisorActor: Handler<M>,
+{
+    match actix_rt::spawn(supervisor.send(call)).await {
+        Ok(Ok(answer)) => Ok(answer?),
+        _ => Err(Refusal::Stopping.into()),
+    }
+}
+
+fn list(names: Vec<Name>) -> Response<Body> {
+    json_response(StatusCode::OK, &json!(Success::new(List::new(names))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(body: &str) -> Result<Add, String> {
+        json::parse::<Wish>(body.as_bytes()).and_then(Wish::into_add).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_a_wish() {
+        let is = |body: &str, n, names: &[&str]| {
+            let wish = wish(body).unwrap();
+            assert_eq!(
+                (wish.n, wish.names.iter().map(Name::as_str).collect::<Vec<_>>()),
+                (n, names.to_vec())
+            );
+        };
+        is(r#"{"n":2}"#, 2, &[]);
+        is(r#"{"n":2,"hostnames":null}"#, 2, &[]);
+        is(r#"{"n":4,"hostnames":["S5","S 4"],"more":[]}"#, 4, &["S5", "S 4"]);
+        let deep = format!(r#"{{"n":1,"more":{}"#, "[".repeat(60_000));
+        assert!(wish(&deep).unwrap_err().starts_with("The body is not JSON: "));
+    }
+
+    #[test]
+    fn the_length_is_checked_before_the_names() {
+        let error = |body: &str| wish(body).unwrap_err();
+        let long = r#"{"n":1,"hostnames":["../x","a"]}"#;
+        assert_eq!(error(long), "Length of hostname list is more than newly added instances");
+        assert!(error(r#"{"n":1,"hostnames":["../x"]}"#).starts_with("Hostname '../x' is not allowed"));
+        assert_eq!(error(r#"{"n":1,"hostnames":[1]}"#), "'hostnames[0]' is not a string");
+    }
+}

@@ -1,0 +1,121 @@
+//! What a request shows: the admin token as a bearer token (RFC 6750), asked of the gate, or the cookie of a login.
+
+use std::net::IpAddr;
+
+use actix::Addr;
+use actix_http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue};
+
+use crate::auth::actor::{GateActor, Show, Verdict};
+use crate::fleet::Refusal;
+
+use super::error::Error;
+
+/// How the names of our cookies begin.
+const SESSION: &str = "lb-session";
+
+/// The name of the cookie of a login by way of this request's `Host`. Its port is in it: a browser sends a host's cookies
+/// to all of its ports, and another balancer may be at one of them.
+pub fn cookie(headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    match host.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(port)) => format!("{SESSION}-{port}"),
+        _ => SESSION.to_owned(),
+    }
+}
+
+/// Takes the cookies of logins out of a request for a replica: the browser sends them to the traffic listener too.
+pub fn withhold_cookies(headers: &mut HeaderMap) {
+    if !headers.get_all(COOKIE).any(|value| value.as_bytes().split(|byte| *byte == b';').any(is_ours)) {
+        return;
+    }
+    let values: Vec<_> = headers.remove(COOKIE).collect();
+    for value in values {
+        let pairs = value.as_bytes().split(|byte| *byte == b';');
+        let others = pairs.filter(|pair| !is_ours(pair)).collect::<Vec<_>>().join(&b';');
+        if let (false, Ok(others)) = (others.is_empty(), HeaderValue::from_bytes(others.trim_ascii_start())) {
+            headers.append(COOKIE, others);
+        }
+    }
+}
+
+/// Whether a pair of a `Cookie` field has a name that [`cookie`] gives.
+fn is_ours(pair: &[u8]) -> bool {
+    let port = |name: &[u8]| {
+        Some(name.strip_prefix(SESSION.as_bytes())?.iter().all(|byte| b"-0123456789".contains(byte)))
+    };
+    pair.split(|byte| *byte == b'=').next().and_then(|name| port(name.trim_ascii())).unwrap_or(false)
+}
+
+/// The token of `Authorization: Bearer TOKEN`; none if the field is there twice.
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut fields = headers.get_all(AUTHORIZATION);
+    let (Some(field), None) = (fields.next(), fields.next()) else { return None };
+    let (scheme, token) = field.as_bytes().split_at_checked(b"bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// Lets a token through, or says why not.
+pub async fn show(gate: &Addr<GateActor>, from: IpAddr, token: &[u8]) -> Result<(), Error> {
+    match gate.send(Show { from, token: token.to_owned() }).await {
+        Ok(Verdict::Granted) => Ok(()),
+        Ok(Verdict::Wrong) => Err(Error::WrongToken),
+        Ok(Verdict::Limited(left)) => Err(Error::TooManyWrongTokens(left)),
+        Err(_) => Err(Refusal::Stopping.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_login_is_for_one_port() {
+        let name = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            cookie(&headers)
+        };
+        assert_eq!(
+            (name("localhost:5001"), name("[::1]:80")),
+            ("lb-session-5001".into(), "lb-session-80".into())
+        );
+        for none in ["localhost", "[::1]", "", "h:x"] {
+            assert_eq!(name(none), "lb-session", "{none}");
+        }
+    }
+
+    #[test]
+    fn cookies_of_logins_are_withheld_and_others_are_not_touched() {
+        for (given, left) in [
+            (&["a=1; lb-session-5001=x; b=2"][..], &["a=1; b=2"][..]),
+            (&["lb-session=x", "a=1;b=\"lb-session\""], &["a=1;b=\"lb-session\""]),
+            (&["lb-session=x;a=1"], &["a=1"]),
+            (&["a=1 ;; b", "xlb-session=1; lb-sessions=2"], &["a=1 ;; b", "xlb-session=1; lb-sessions=2"]),
+            (&["a=1 ;; b", "lb-session-80=2"], &["a=1 ;; b"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            given.iter().for_each(|value| headers.append(COOKIE, HeaderValue::from_static(value)));
+            withhold_cookies(&mut headers);
+            assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), left);
+        }
+    }
+
+    #[test]
+    fn what_is_a_bearer_token() {
+        let of = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            bearer(&headers).map(|token| String::from_utf8(token.to_vec()).unwrap())
+        };
+        assert_eq!(of(&["Bearer abc"]), Some("abc".into()));
+        assert_eq!(of(&["bEARER  a b "]), Some("a b".into()));
+        assert_eq!(of(&["Bearer "]), Some(String::new()));
+        for none in [&[][..], &["Bearer"], &["abc"], &["Basic YTpi"], &["Bearer a", "Bearer b"]] {
+            assert_eq!(of(none), None, "{none:?}");
+        }
+    }
+}

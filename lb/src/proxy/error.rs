@@ -1,0 +1,325 @@
+//! What went wrong, as a status code and a body: the only place that knows status codes.
+
+use std::io;
+use std::time::Duration;
+
+use actix_http::header::{self, HeaderName, HeaderValue};
+use actix_http::{Response, StatusCode};
+use serde_json::json;
+
+use super::client;
+use super::client::{Kind, Malformed, Phase};
+use super::guard;
+use super::router;
+use crate::config::NotReloaded;
+use crate::control::supervisor::NotRead;
+use crate::fleet::Refusal;
+use crate::name::NotAName;
+use crate::runtime::NoLogs;
+use crate::shortage::is_own_shortage;
+
+use super::body::Body;
+
+/// Says why a reply is not the replica's (RFC 9209).
+static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// What a 405 must name (RFC 9110 §15.5.6); others are allowed too.
+const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
+
+/// Why a request is answered by us, and not as it wished.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A body or a query is not what it should be.
+    #[error("{0}")]
+    Bad(String),
+    /// A hostname is no name.
+    #[error(transparent)]
+    Name(#[from] NotAName),
+    /// /add: more names than replicas.
+    #[error("Length of hostname list is more than newly added instances")]
+    MoreNamesThanAdded,
+    /// /rm: more names than replicas.
+    #[error("Length of hostname list is more than removable instances")]
+    MoreNamesThanRemoved,
+    /// /api/explain without a key.
+    #[error("'key' is missing: /api/explain?key=K")]
+    NoKey,
+    /// /api/events has as many subscribers as it may.
+    #[error("There are too many subscribers to /api/events: try again later")]
+    TooManySubscribers,
+    /// Not a path of the admin listener.
+    #[error("There is no {0}")]
+    NoSuchPath(String),
+    /// The admin token is needed, and none was shown.
+    #[error(
+        "The admin token is missing: send 'Authorization: Bearer TOKEN' (lb: --admin-token-file or LB_ADMIN_TOKEN), or \
+         log in at /login"
+    )]
+    NoToken,
+    /// A token was shown, and it is not ours.
+    #[error("The admin token is wrong")]
+    WrongToken,
+    /// An address has shown ten wrong tokens in a minute; what is left of it.
+    #[error("Too many wrong tokens came from this address: try again in {} s", in_seconds(*.0))]
+    TooManyWrongTokens(Duration),
+    /// A change without a token, or by cookie, as a form of another site could send it.
+    #[error(
+        "A change needs the header X-LB-Admin (any value) or 'Content-Type: application/json', or the admin token as \
+         'Authorization: Bearer TOKEN'"
+    )]
+    NoCustomHeader,
+    /// A browser asks on behalf of a page of another site.
+    #[error("A page of another site may not ask this (Sec-Fetch-Site, Origin)")]
+    OtherSite,
+    /// The admin listener was not told whom a request is for.
+    #[error("'Host' is missing, there twice, or no text")]
+    NoHost,
+    /// A request to the admin listener is for somebody else.
+    #[error("Host '{0}' is not this balancer: use its IP address or localhost, or name it by --admin-host")]
+    OtherHost(String),
+    /// The form of /login.
+    #[error("The form is larger than {0} bytes")]
+    FormTooLarge(usize),
+    /// A path of the admin listener, and not with this method.
+    #[error("There is no {what}: use {allowed}")]
+    NotAllowed {
+        /// Method and path.
+        what: String,
+        /// The path's methods, as `Allow` has them.
+        allowed: String,
+    },
+    /// The request came through balancers like this one again and again.
+    #[error("The request goes round in circles (Via)")]
+    Loop,
+    /// `--max-control-body`.
+    #[error("The body is larger than {0} bytes (--max-control-body)")]
+    TooLarge(usize),
+    /// `--client-head-timeout`, which a control call's body must keep too.
+    #[error("The body did not come within {0:?} (--client-head-timeout)")]
+    TooSlow(Duration),
+    /// The request was none, or not one that we serve.
+    #[error(transparent)]
+    Inbound(#[from] guard::Refusal),
+    /// The configuration stays as it is.
+    #[error(transparent)]
+    NotReloaded(#[from] NotReloaded),
+    /// The fleet refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A replica's output is not to be had.
+    #[error(transparent)]
+    NotRead(#[from] NotRead),
+    /// The request was not forwarded, or got no reply.
+    #[error(transparent)]
+    Router(#[from] router::Error),
+}
+
+impl Error {
+    /// The status code of every failure.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Bad(_)
+            | Self::Name(_)
+            | Self::MoreNamesThanAdded
+            | Self::MoreNamesThanRemoved
+            | Self::NoKey
+            | Self::NoHost => StatusCode::BAD_REQUEST,
+            Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::WrongToken | Self::NoCustomHeader | Self::OtherSite => StatusCode::FORBIDDEN,
+            Self::TooManyWrongTokens(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::OtherHost(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
+            Self::NotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManySubscribers | Self::NotRead(NotRead::TooMany) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotRead(NotRead::Unknown(_) | NotRead::NoLogs(NoLogs::Nothing)) => StatusCode::NOT_FOUND,
+            Self::NotRead(NotRead::NoLogs(NoLogs::Unseen)) => StatusCode::BAD_REQUEST,
+            Self::NotRead(NotRead::NoLogs(NoLogs::Engine(_))) => StatusCode::BAD_GATEWAY,
+            Self::Loop => StatusCode::LOOP_DETECTED,
+            Self::TooLarge(_) | Self::FormTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Inbound(refusal) => Self::of_inbound(refusal),
+            Self::Refused(Refusal::NotReady { .. } | Refusal::Stopping | Refusal::Rival) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::NotReloaded(NotReloaded::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(Refusal::NoReplica(_) | Refusal::NoSeat(_) | Refusal::NoUpstream(_)) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Refused(
+                Refusal::NotNow { .. }
+                | Refusal::Drained(_)
+                | Refusal::NotDrained(_)
+                | Refusal::Replacing(_)
+                | Refusal::Rolling { .. },
+            ) => StatusCode::CONFLICT,
+            Self::Refused(_) | Self::NotReloaded(_) => StatusCode::BAD_REQUEST,
+            Self::Router(error) => Self::of_router(error),
+        }
+    }
+
+    fn of_inbound(refusal: &guard::Refusal) -> StatusCode {
+        use guard::Refusal;
+        match refusal {
+            Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
+            Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::HeadTooSlow(_) | Refusal::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Refusal::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
+            Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
+            Refusal::HeaderTooLarge(_) | Refusal::TooManyFields(_) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Refusal::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        }
+    }
+
+    fn of_router(error: &router::Error) -> StatusCode {
+        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
+        match error {
+            NoReplica | Overloaded | Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            // Nobody reads it.
+            ClientLeft => StatusCode::BAD_REQUEST,
+            TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
+            Upstream(error) => Self::of_upstream(error),
+        }
+    }
+
+    fn of_upstream(error: &client::Error) -> StatusCode {
+        match &error.kind {
+            // No replica is at fault, and it is over soon.
+            Kind::Connect(error) if is_own_shortage(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::TimedOut(Phase::Upload) => StatusCode::REQUEST_TIMEOUT,
+            Kind::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            Kind::Client(_) | Kind::Request(_) => StatusCode::BAD_REQUEST,
+            Kind::Unknown(_) | Kind::Connect(_) | Kind::Broke(_) | Kind::Malformed(_) | Kind::Aborted => {
+                StatusCode::BAD_GATEWAY
+            }
+        }
+    }
+
+    /// The error type of `Proxy-Status` (RFC 9209 §2.3) where a request was to be forwarded.
+    fn proxy_status(&self) -> Option<&'static str> {
+        match self {
+            Self::Router(error) => Self::proxy_status_of_router(error),
+            Self::Loop => Some("lb; error=proxy_loop_detected"),
+            Self::Inbound(guard::Refusal::TooManyConnections) => Some("lb; error=proxy_internal_response"),
+            Self::Inbound(_) => Some("lb; error=http_request_error"),
+            _ => None,
+        }
+    }
+
+    fn proxy_status_of_router(error: &router::Error) -> Option<&'static str> {
+        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
+        match error {
+            NoReplica | Stopping => Some("lb; error=destination_unavailable"),
+            Overloaded => Some("lb; error=connection_limit_reached"),
+            TooLong(_) => Some("lb; error=http_response_timeout"),
+            ClientLeft => None,
+            Upstream(error) => Some(Self::proxy_status_of_upstream(error)),
+        }
+    }
+
+    fn proxy_status_of_upstream(error: &client::Error) -> &'static str {
+        match &error.kind {
+            Kind::Unknown(_) => "lb; error=destination_unavailable",
+            Kind::Connect(error) if is_own_shortage(error) => "lb; error=proxy_internal_error",
+            Kind::Connect(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => "lb; error=connection_refused",
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    "lb; error=destination_ip_unroutable"
+                }
+                _ => "lb; error=destination_unavailable",
+            },
+            Kind::TimedOut(Phase::Connect) => "lb; error=connection_timeout",
+            Kind::TimedOut(Phase::Head) => "lb; error=http_response_timeout",
+            Kind::TimedOut(Phase::Body) => "lb; error=connection_read_timeout",
+            Kind::Broke(_) | Kind::Aborted => "lb; error=connection_terminated",
+            Kind::Malformed(Malformed::TooLarge) => "lb; error=http_response_header_section_size",
+            Kind::Malformed(Malformed::TransferEncoding | Malformed::Chunk) => {
+                "lb; error=http_response_transfer_coding"
+            }
+            Kind::Malformed(_) => "lb; error=http_protocol_error",
+            Kind::TimedOut(Phase::Upload) | Kind::Client(_) | Kind::Request(_) => {
+                "lb; error=http_request_error"
+            }
+        }
+    }
+
+    /// The answer: `{"message":"<Error> …","status":"failure"}`.
+    pub fn response(&self) -> Response<Body> {
+        let mut response = json_response(self.status(), &failure(&self.to_string()));
+        if let Some(status) = self.proxy_status() {
+            response.headers_mut().insert(PROXY_STATUS.clone(), HeaderValue::from_static(status));
+        }
+        let field = match self {
+            Self::Inbound(guard::Refusal::Connect) => {
+                Some((header::ALLOW, HeaderValue::from_static(ALLOWED)))
+            }
+            Self::NotAllowed { allowed, .. } => {
+                HeaderValue::from_str(allowed).ok().map(|allowed| (header::ALLOW, allowed))
+            }
+            Self::NoToken => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::TooManyWrongTokens(left) => Some((header::RETRY_AFTER, in_seconds(*left).into())),
+            _ => None,
+        };
+        if let Some((name, value)) = field {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl actix_web::ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> actix_web::HttpResponse {
+        self.response().map_into_boxed_body().into()
+    }
+}
+
+/// What a client sent is not what it should be: which part, and what is allowed.
+pub fn bad(message: impl Into<String>) -> Error {
+    Error::Bad(message.into())
+}
+
+/// Rounded up: whoever waits so long has waited long enough.
+fn in_seconds(time: Duration) -> u64 {
+    time.as_secs_f64().ceil() as u64
+}
+
+/// A failure as the contract words it.
+pub fn failure(message: &str) -> serde_json::Value {
+    json!({ "message": format!("<Error> {message}"), "status": "failure" })
+}
+
+/// A JSON answer.
+pub fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::with_body(status, Body::Own(value.to_string().into()));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_of_our_own_is_503_and_no_word_about_the_replica() {
+        let answer = |errno: rustix::io::Errno| {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            let error = client::Error { kind: Kind::Connect(error), sent: false, received: false };
+            let response = Error::Router(router::Error::Upstream(error)).response();
+            let status = response.headers().get(&PROXY_STATUS).unwrap().to_str().unwrap().to_owned();
+            (response.status().as_u16(), status)
+        };
+        use rustix::io::Errno;
+        for ours in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM] {
+            assert_eq!(answer(ours), (503, "lb; error=proxy_internal_error".to_owned()), "{ours}");
+        }
+        assert_eq!(answer(Errno::CONNREFUSED), (502, "lb; error=connection_refused".to_owned()));
+    }
+}

@@ -1,0 +1,297 @@
+//! The attempts of one request that wait for a reply head: usually one; two when the first one's replica was given up.
+
+use std::future::poll_fn;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_http::header::HeaderMap;
+use actix_http::{HttpMessage, Payload};
+use awc::error::SendRequestError;
+use awc::http::uri::{Parts as UriParts, Scheme};
+use awc::http::{StatusCode, Uri};
+use awc::{ClientResponse, SendClientRequest, body};
+use tokio::time::{Sleep, sleep};
+
+use crate::balance::patience;
+use crate::proxy::client;
+use crate::ring::Incarnation;
+
+use super::endpoint::InFlight;
+use super::lease::Router;
+use super::{Reply, Request, now};
+use crate::control::panic_guard::guarded;
+
+/// The attempts of one request.
+pub(crate) struct Attempts {
+    /// The newest; and one whose replica was given up. Its reply may come first all the same.
+    waiting: [Option<Attempt>; 2],
+    losses: Losses,
+    cutoff: Option<Pin<Box<Sleep>>>,
+}
+
+/// What happens to them next.
+pub(crate) enum Event {
+    /// A reply head has come, after so much time of the replica's.
+    Replied(Reply, Duration),
+    /// One has failed.
+    Failed(Incarnation, client::Error),
+    /// The newest one's replica was given up: another might be faster.
+    GivenUp(Incarnation),
+    /// `--request-timeout` is up.
+    TooLong,
+}
+
+/// What awc makes of a request.
+type Sent = Result<ClientResponse, SendRequestError>;
+
+struct Attempt {
+    in_flight: InFlight,
+    call: SendClientRequest,
+    /// For how long a probe may keep its client waiting.
+    patience: Option<Pin<Box<Sleep>>>,
+    /// It was said that its replica was given up.
+    told: bool,
+}
+
+impl Attempts {
+    /// None yet; `request_timeout` begins now.
+    pub fn new(request_timeout: Option<Duration>) -> Self {
+        let cutoff = request_timeout.map(|timeout| Box::pin(sleep(timeout)));
+        Self { waiting: [None, None], losses: Losses::default(), cutoff }
+    }
+
+    /// Sends the request. `last`: there will be no further attempt, so its fields need no copy.
+    pub fn start(
+        &mut self,
+        router: &Rc<Router>,
+        request: &mut Request,
+        last: bool,
+        in_flight: InFlight,
+    ) -> Result<(), client::Error> {
+        let attempt = Attempt::start(router, request, last, in_flight)?;
+        self.losses.started();
+        if let Some(newest) = self.waiting[0].replace(attempt) {
+            self.waiting[1] = Some(newest);
+        }
+        Ok(())
+    }
+
+    /// Whether the request may be sent once more: see [`Losses`].
+    pub fn may_repeat(&self) -> bool {
+        self.losses.may_repeat()
+    }
+
+    /// Whether no reply can come.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.iter().all(Option::is_none)
+    }
+
+    /// Waits for what happens next. `impatient`: the request may be sent elsewhere while it waits. `hedged`: it was sent
+    /// elsewhere before; if it makes a second replica suspect, it is slow by nature, and goes nowhere else.
+    pub async fn next(&mut self, impatient: bool, hedged: bool) -> Event {
+        poll_fn(|cx| self.poll_next(impatient, hedged, cx)).await
+    }
+
+    fn poll_next(&mut self, impatient: bool, hedged: bool, cx: &mut Context<'_>) -> Poll<Event> {
+        for at in 0..self.waiting.len() {
+            let Some((mut in_flight, result)) = poll_end(&mut self.waiting[at], cx) else { continue };
+            match result {
+                Ok(response) => {
+                    // A tunnel is no request that takes too long.
+                    let cutoff = self.cutoff.take();
+                    in_flight.cut_at(cutoff.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS));
+                    self.leave();
+                    let (reply, took) = reply(in_flight, response);
+                    return Poll::Ready(Event::Replied(reply, took));
+                }
+                Err(error) => {
+                    let error = client::Error::from_awc(error);
+                    in_flight.failed(&error);
+                    self.losses.failed(&error);
+                    // That the older one has failed at last needs no third: the newest is there in its place.
+                    if self.waiting[0].is_none() {
+                        return Poll::Ready(Event::Failed(in_flight.upstream().incarnation, error));
+                    }
+                }
+            }
+        }
+        if let Some(newest) = &mut self.waiting[0]
+            && impatient
+            && !(hedged && newest.in_flight.upstream().suspect.get())
+            && newest.is_given_up(cx)
+        {
+            return Poll::Ready(Event::GivenUp(newest.in_flight.upstream().incarnation));
+        }
+        if self.cutoff.as_mut().is_some_and(|cutoff| cutoff.as_mut().poll(cx).is_ready()) {
+            let waiting = self.waiting.iter_mut().flatten();
+            waiting.for_each(|attempt| attempt.in_flight.timed_out());
+            return Poll::Ready(Event::TooLong);
+        }
+        Poll::Pending
+    }
+
+    /// Another attempt has won. Whoever is the last to wait for its replica goes on, to see whether that comes back.
+    fn leave(&mut self) {
+        for attempt in mem::take(&mut self.waiting).into_iter().flatten() {
+            if attempt.in_flight.is_last() {
+                actix_rt::spawn(guarded("router", Box::pin(attempt.outlive())));
+            }
+        }
+    }
+}
+
+/// The replicas that were lost under a request, so far as its router can tell. The request may be the cause: after a
+/// loss it is sent at most once more.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Attempts that were lost: sent, and then the replica died, was declared hung, or broke the connection without a
+    /// byte of a reply.
+    lost: u32,
+    /// An attempt was started after a loss; unless nothing of it was sent, it was the last.
+    repeated: bool,
+}
+
+impl Losses {
+    fn started(&mut self) {
+        self.repeated |= self.lost > 0;
+    }
+
+    fn failed(&mut self, error: &client::Error) {
+        self.lost += u32::from(error.is_loss());
+        self.repeated &= error.sent;
+    }
+
+    fn may_repeat(&self) -> bool {
+        self.lost == 0 || (self.lost == 1 && !self.repeated)
+    }
+}
+
+impl Attempt {
+    fn start(
+        router: &Rc<Router>,
+        request: &mut Request,
+        last: bool,
+        in_flight: InFlight,
+    ) -> Result<Self, client::Error> {
+        let upstream = in_flight.upstream();
+        let mut parts = UriParts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = upstream.authority.clone();
+        parts.path_and_query = Some(request.target.clone());
+        let uri = Uri::from_parts(parts).map_err(|_| client::Error::request("the target is no path"))?;
+        let call = router.client.request(request.method.clone(), uri).address(upstream.address);
+        let mut call = call.no_decompress();
+        *call.headers_mut() = if last { mem::take(&mut request.headers) } else { request.headers.clone() };
+        let call = match &request.body {
+            None => call.send_body(body::None::new()),
+            Some(body) => call.send_body(body.attempt()),
+        };
+        let patience =
+            in_flight.is_probe().then(|| Box::pin(sleep(patience(&upstream.latency.get(), now()))));
+        Ok(Self { in_flight, call, patience, told: false })
+    }
+
+    /// Whether nobody new is sent to its replica, or it is a probe and takes long; said once.
+    fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
+        let slow = self.patience.as_mut().is_some_and(|patience| patience.as_mut().poll(cx).is_ready());
+        let given_up = !self.told && (slow || self.in_flight.is_given_up());
+        self.told |= given_up;
+        given_up
+    }
+
+    async fn outlive(self) {
+        let Self { mut in_flight, call, .. } = self;
+        match call.await {
+            Ok(response) => {
+                in_flight.replied(response.status());
+                in_flight.completed();
+            }
+            Err(error) => in_flight.failed(&client::Error::from_awc(error)),
+        }
+    }
+}
+
+fn poll_end(place: &mut Option<Attempt>, cx: &mut Context<'_>) -> Option<(InFlight, Sent)> {
+    match Pin::new(&mut place.as_mut()?.call).poll(cx) {
+        Poll::Ready(result) => Some((place.take()?.in_flight, result)),
+        Poll::Pending => None,
+    }
+}
+
+fn reply(mut in_flight: InFlight, response: ClientResponse) -> (Reply, Duration) {
+    let (mut reason, mut headers) = (None, HeaderMap::new());
+    let mut response = response.map_body(|head, payload| {
+        (reason, headers) = (head.reason, mem::take(&mut head.headers));
+        payload
+    });
+    let (status, payload) = (response.status(), response.take_payload());
+    let took = in_flight.replied(status);
+    if matches!(payload, Payload::None) {
+        in_flight.completed();
+    }
+    (Reply { status, reason, headers, payload, in_flight }, took)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::proxy::client::{Error, Kind, Phase};
+
+    fn broke() -> Error {
+        Error { kind: Kind::Broke(io::ErrorKind::ConnectionReset.into()), sent: true, received: false }
+    }
+
+    fn after(attempts: &[Error]) -> Losses {
+        let mut losses = Losses::default();
+        for error in attempts {
+            losses.started();
+            losses.failed(error);
+        }
+        losses
+    }
+
+    #[test]
+    fn after_a_loss_there_is_one_more_attempt() {
+        let gone = || Error { kind: Kind::Aborted, ..broke() };
+        assert!(after(&[]).may_repeat() && after(&[broke()]).may_repeat() && after(&[gone()]).may_repeat());
+        assert!(!after(&[broke(), gone()]).may_repeat());
+        let late = || Error { kind: Kind::TimedOut(Phase::Head), ..broke() };
+        assert!(!after(&[broke(), late()]).may_repeat(), "that was the one");
+        assert!(after(&[late(), late(), late()]).may_repeat(), "nobody was lost");
+        assert!(after(&[late(), broke()]).may_repeat());
+        assert!(!after(&[late(), broke(), late()]).may_repeat());
+        let half = || Error { received: true, ..broke() };
+        assert!(after(&[half(), half()]).may_repeat(), "another rule forbids it");
+    }
+
+    #[test]
+    fn an_attempt_of_which_nothing_was_sent_does_not_count() {
+        let refused = || Error {
+            kind: Kind::Connect(io::ErrorKind::ConnectionRefused.into()),
+            sent: false,
+            received: false,
+        };
+        assert!(after(&[refused(), refused(), refused()]).may_repeat());
+        assert!(after(&[broke(), refused()]).may_repeat());
+        assert!(!after(&[broke(), refused(), broke()]).may_repeat());
+        // A kept connection broke, and the replica refuses a new one.
+        let died = || Error { sent: true, ..refused() };
+        assert!(!after(&[died(), died()]).may_repeat());
+    }
+
+    #[test]
+    fn a_hedge_under_way_when_the_first_is_lost_is_no_repetition_of_it() {
+        let mut losses = Losses::default();
+        losses.started();
+        losses.started();
+        losses.failed(&broke());
+        assert!(losses.may_repeat());
+        losses.failed(&broke());
+        assert!(!losses.may_repeat());
+    }
+}

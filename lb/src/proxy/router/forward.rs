@@ -1,0 +1,152 @@
+//! One request: key, slot, replica; and the next replica of the walk if that attempt may be repeated.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use tokio::sync::oneshot;
+
+use crate::proxy::client::{Replay, may_retry};
+use crate::proxy::key::{Parts, Source};
+use crate::ring::{Incarnation, Replica, Slot};
+
+use super::attempts::{Attempts, Event};
+use super::choice::Wish;
+use super::endpoint::InFlight;
+use super::lease::Router;
+use super::request_id;
+use super::request_id::identify;
+use super::{Error, PassedOver, Reply, Request, Settings, now};
+use crate::control::supervisor::NotRepeated;
+
+/// The shortest time between two events about requests that are not repeated, of one router.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Forwards until there is a reply, no further attempt is allowed, or the client has left.
+pub(crate) async fn forward(
+    router: Rc<Router>,
+    request: Request,
+    gone: oneshot::Receiver<()>,
+) -> Result<Reply, Error> {
+    match select(std::pin::pin!(attempts(&router, request)), gone).await {
+        Either::Left((reply, _)) => reply,
+        Either::Right(_) => Err(Error::ClientLeft),
+    }
+}
+
+async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Error> {
+    let settings = router.settings();
+    let slot = slot(router, &settings, &request).ok_or(Error::Stopping)?;
+    let is_ours = identify(&mut request.headers, &mut router.rng.borrow_mut());
+    note(&request, slot, is_ours);
+    let (mut left, mut hedged) = (settings.retries, false);
+    let bodiless = request.body.is_none();
+    let impatient = bodiless && request.method.is_idempotent();
+    let wish = |left, well_only| Wish { probe: impatient && left > 0, waits: bodiless, well_only };
+    router.budget.borrow_mut().earn(now());
+    let mut attempts = Attempts::new(settings.request_timeout);
+    let mut tried = Vec::new();
+    let mut next = Some(router.enter(slot, &tried, wish(left, false)).await?.ok_or(Error::NoReplica)?);
+    loop {
+        if let Some(in_flight) = next.take() {
+            request.trail.chosen(&in_flight, router.epoch());
+            attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
+        }
+        let failure = match attempts.next(impatient && left > 0, hedged).await {
+            Event::Replied(reply, took) => {
+                request.trail.replied(&reply.in_flight, took);
+                return Ok(reply);
+            }
+            Event::TooLong => {
+                return Err(Error::TooLong(settings.request_timeout.unwrap_or_default()));
+            }
+            Event::GivenUp(incarnation) => {
+                tried.push(incarnation);
+                hedged = true;
+                None
+            }
+            Event::Failed(incarnation, error) => {
+                tried.push(incarnation);
+                Some(error)
+            }
+        };
+        let replayable = request.body.as_ref().is_none_or(Replay::replayable);
+        let may_repeat = |error| may_retry(&request.method, replayable, error);
+        if left > 0 && failure.as_ref().is_none_or(may_repeat) {
+            if attempts.may_repeat() {
+                next = again(router, slot, &tried, wish(left - 1, failure.is_none())).await;
+                left -= u32::from(next.is_some());
+            } else if attempts.is_empty() {
+                not_repeated(router, &request);
+            }
+        }
+        if next.is_some() {
+            request.trail.passed_over(|| match &failure {
+                Some(error) => PassedOver::Failed(error.to_string()),
+                None => PassedOver::GivenUp,
+            });
+        }
+        match failure {
+            Some(error) if next.is_none() && attempts.is_empty() => return Err(Error::Upstream(error)),
+            _ => {}
+        }
+    }
+}
+
+/// A further attempt, if there is a replica for it and the budget allows it.
+async fn again(router: &Rc<Router>, slot: Slot, tried: &[Incarnation], wish: Wish) -> Option<InFlight> {
+    // With too much in flight the failure that we have says more than a second one.
+    let in_flight = router.enter(slot, tried, wish).await.ok().flatten()?;
+    let affordable = router.budget.borrow_mut().spend(now());
+    router.count(|counts| if affordable { counts.retries += 1 } else { counts.budget_exhausted += 1 });
+    affordable.then_some(in_flight)
+}
+
+/// Counts a request that is not repeated because replicas were lost under it, and tells the supervisor, at most once in
+/// [`TELL_EVERY`]: a server that breaks every connection must not fill the journal.
+fn not_repeated(router: &Router, request: &Request) {
+    router.count(|counts| counts.not_repeated += 1);
+    let now = now();
+    let told = router.not_repeated_told.get();
+    if told.is_some_and(|at| now.saturating_duration_since(at) < TELL_EVERY) {
+        return;
+    }
+    let Some(replica) = request.trail.facts().replica.clone() else { return };
+    router.not_repeated_told.set(Some(now));
+    let (method, replica) = (request.method.clone(), Replica::clone(&replica));
+    log::warn!(
+        "request not repeated method={method} replica={} why=replicas_were_lost_under_it",
+        replica.name
+    );
+    router.notices.not_repeated.do_send(NotRepeated { router: router.id, replica, method });
+}
+
+/// The slot of the request's key; `None` before the ring has registered us, when nothing is routed yet.
+fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot> {
+    let parts = Parts {
+        path: request.target.path(),
+        query: request.target.query().unwrap_or_default(),
+        headers: &request.headers,
+        client: Some(request.client),
+    };
+    let key = settings.key.key(&parts, &mut router.rng.borrow_mut());
+    let layout = router.layout.get()?;
+    let slot = layout.position(&key.bytes).slot;
+    if *key.source != Source::Random {
+        router.hot.borrow_mut().count(&key.bytes, slot, layout.slots(), request.trail.started());
+        if let Some(asked) = &mut request.trail.facts().asked {
+            asked.key = Some(settings.key_form.show(&key.bytes));
+        }
+    }
+    Some(slot)
+}
+
+/// Notes the request as it is forwarded. `id_is_ours`: its X-Request-Id was made here.
+fn note(request: &Request, slot: Slot, id_is_ours: bool) {
+    let mut facts = request.trail.facts();
+    facts.slot = Some(slot);
+    if let Some(asked) = &mut facts.asked {
+        asked.id = request.headers.get(&request_id::NAME).cloned();
+        asked.id_is_ours = id_is_ours;
+    }
+}

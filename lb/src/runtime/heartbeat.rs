@@ -1,0 +1,77 @@
+//! One heartbeat: is a replica there, and well?
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use awc::http::Method;
+use awc::http::uri::PathAndQuery;
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::fleet::Beat;
+use crate::shortage;
+use crate::statuses::Statuses;
+
+use crate::http1::framing::Block;
+use crate::http1::reply_head;
+
+/// `User-Agent` of heartbeats, by which servers can leave them out of their access logs.
+const USER_AGENT: &str = concat!("lb-heartbeat/", env!("CARGO_PKG_VERSION"));
+
+/// The request of a heartbeat, and the replies to it that are good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// Its target.
+    pub path: PathAndQuery,
+    /// Its `Host` field; `None`: the address of the replica.
+    pub host: Option<String>,
+    /// Statuses of good replies.
+    pub statuses: Statuses,
+}
+
+impl ProbeRequest {
+    fn head(&self, address: SocketAddr) -> String {
+        let path = &self.path;
+        let host = self.host.clone().unwrap_or_else(|| address.to_string());
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\nconnection: close\r\n\r\n"
+        )
+    }
+}
+
+/// Sends one heartbeat on a fresh connection: a GET, or with `None` only the TCP handshake. Connecting, sending and the
+/// wait for the head of the reply together may take `patience`.
+pub async fn probe(address: SocketAddr, request: Option<&ProbeRequest>, patience: Duration) -> Beat {
+    match timeout(patience, ask(address, request)).await {
+        Err(_) => Beat::Missed(format!("no answer within {patience:?}")),
+        Ok(Err(error)) if shortage::is_own_shortage(&error) => {
+            shortage::report("heartbeat", &error);
+            Beat::Void(error.to_string())
+        }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Beat::Refused,
+        Ok(Err(error)) => Beat::Missed(error.to_string()),
+        Ok(Ok(beat)) => beat,
+    }
+}
+
+async fn ask(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<Beat> {
+    let mut io = TcpStream::connect(address).await?;
+    let Some(request) = request else { return Ok(Beat::Good) };
+    io.write_all(request.head(address).as_bytes()).await?;
+    let (mut input, mut block) = (BytesMut::with_capacity(1024), Block::default());
+    loop {
+        match reply_head::read_reply(&mut input, &mut block, &Method::GET) {
+            Ok(Some(head)) if head.status.is_informational() => {}
+            Ok(Some(head)) if request.statuses.contains(head.status.as_u16()) => return Ok(Beat::Good),
+            Ok(Some(head)) => return Ok(Beat::Missed(format!("answered {}", head.status.as_u16()))),
+            Ok(None) if io.read_buf(&mut input).await? == 0 => {
+                return Ok(Beat::Missed("closed without an answer".into()));
+            }
+            Ok(None) => {}
+            Err(malformed) => return Ok(Beat::Missed(format!("malformed reply: {malformed}"))),
+        }
+    }
+}
