@@ -2,7 +2,7 @@
 
 use divan::{Bencher, black_box};
 use lb::balance::SpaceSaving;
-use lb::observe::redaction::{KeyForm, LogKey};
+use lb::observe::redaction::{KeyRedactor, LogKey};
 
 fn main() {
     divan::main();
@@ -22,7 +22,7 @@ fn existing_key(bencher: Bencher, keys: u64) {
 /// A new key: the worst case, and the usual one if every request has a different key.
 #[divan::bench]
 fn new_key(bencher: Bencher) {
-    let form = KeyForm::new(LogKey::Plain);
+    let form = KeyRedactor::new(LogKey::Plain);
     let mut sketch = SpaceSaving::<Vec<u8>>::new(256);
     let mut next = 0u64;
     bencher.bench_local(|| {

@@ -1,21 +1,20 @@
 //! A load balancer that runs its own replicas and routes to them by consistent hashing.
 //!
 //! # Layout
-//! - [`ring`], [`fleet`]: the pure cores: where a key goes, what should run
-//! - [`balance`]: pure too: which replica a request may go to, and how often it may be retried
-//! - [`measure`]: pure too: what the traffic was like
-//! - [`runtime`]: the seam to whoever starts replicas; [`child`]: those that we start ourselves
-//! - [`upstream`]: the connection layer under awc
-//! - [`actors`]: the shells around them, and all that is mutable
-//! - [`inbound`]: the guard under the traffic listener
-//! - [`http`]: the two listeners; `socket`: what every connection is given
-//! - [`access_log`]: a line for every request
-//! - [`config`], [`key`], [`name`], [`statuses`], [`token`], [`url`]: what people say; [`log_key`]: what is shown to them
-//!   of a key
-//! - [`logging`]: the log of the process on standard error
-//! - [`cli`], [`healthcheck`]: what a running balancer is asked from a terminal
-//! - `shortage`: what the balancer itself runs out of
-//! - [`app`]: the whole
+//! Three planes over pure cores; a module uses those below it only.
+//!
+//! - [`app`]: starts and stops everything in the order of dependencies · [`cli`], [`config`]: commands; flags,
+//!   environment and file
+//! - [`admin`]: the *management plane*: API, metrics, dashboard
+//! - [`proxy`]: the *data plane*, in the order in which a request passes it; RouterActor is in [`proxy::router`]
+//! - [`control`]: the *control plane*: RingActor in [`control::ring`], SupervisorActor in [`control::supervisor`], the
+//!   journal of events · [`auth`]: the admin token
+//! - [`observe`]: the access log and the redaction of keys · [`logging`]: the log on standard error
+//! - [`runtime`]: starts and stops replicas; [`child`]: the roles of this executable as a child process
+//! - [`http1`]: HTTP/1.1 as bytes
+//! - [`fleet`], [`ring`], [`balance`], [`stats`]: the pure cores: which replicas should run; where a key goes; which
+//!   replica a request may go to; counters
+//! - [`name`], [`statuses`], [`url`], `shortage`: small types that several of these use
 
 pub mod admin;
 pub mod app;

@@ -17,7 +17,7 @@ pub struct Name(Arc<str>);
     "Hostname '{0}' is not allowed: 1 to 63 of letters, digits, space, '_', '.' and '-', starting with a \
      letter or a digit, without '.leaving.'"
 )]
-pub struct NotAName(String);
+pub struct InvalidName(String);
 
 impl Name {
     /// The longest name, in bytes.
@@ -56,15 +56,15 @@ impl Name {
 }
 
 impl FromStr for Name {
-    type Err = NotAName;
+    type Err = InvalidName;
 
-    fn from_str(text: &str) -> Result<Self, NotAName> {
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '.' | '-');
         let good = (1..=Self::MAX).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
             && text.chars().all(allowed)
             && !text.contains(".leaving.");
-        if good { Ok(Self(text.into())) } else { Err(NotAName(shown(text))) }
+        if good { Ok(Self(text.into())) } else { Err(InvalidName(shown(text))) }
     }
 }
 

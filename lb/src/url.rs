@@ -13,18 +13,18 @@ pub struct Url(String);
 /// A text that is no [`Url`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected http://HOST[:PORT]")]
-pub struct NotAUrl;
+pub struct InvalidUrl;
 
 impl FromStr for Url {
-    type Err = NotAUrl;
+    type Err = InvalidUrl;
 
-    fn from_str(text: &str) -> Result<Self, NotAUrl> {
-        let uri: Uri = text.parse().map_err(|_| NotAUrl)?;
-        let authority = uri.authority().ok_or(NotAUrl)?;
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        let uri: Uri = text.parse().map_err(|_| InvalidUrl)?;
+        let authority = uri.authority().ok_or(InvalidUrl)?;
         // A name and a password would be sent to nobody, and stand in every message.
         let bare = !authority.as_str().contains('@');
         let good = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none() && bare;
-        if good { Ok(Self(format!("http://{authority}"))) } else { Err(NotAUrl) }
+        if good { Ok(Self(format!("http://{authority}"))) } else { Err(InvalidUrl) }
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
             "http://",
             "http://a:b@c",
         ] {
-            assert_eq!(shown(bad), Err(NotAUrl), "{bad}");
+            assert_eq!(shown(bad), Err(InvalidUrl), "{bad}");
         }
     }
 

@@ -23,7 +23,7 @@ use crate::observe::access_log::AccessLog;
 use crate::proxy::guard::Connections;
 use crate::proxy::router::Skip;
 use crate::ring::Incarnation;
-use metrics::actor::MeterActor;
+use metrics::actor::MetricsActor;
 
 use crate::proxy::control_api;
 use crate::proxy::error::Error;
@@ -46,7 +46,7 @@ pub struct Admin {
     /// The events.
     pub journal: Addr<JournalActor>,
     /// What the routers measure.
-    pub meter: Addr<MeterActor>,
+    pub meter: Addr<MetricsActor>,
     /// The fleet.
     pub supervisor: Addr<SupervisorActor>,
     /// The time of day.

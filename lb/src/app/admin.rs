@@ -23,7 +23,7 @@ use crate::admin;
 use crate::admin::{Access, Admin};
 use crate::config::Config;
 use crate::proxy::guard;
-use crate::proxy::guard::{Answer, Connections, Door, Guarded};
+use crate::proxy::guard::{Acceptor, Answer, Connections, GuardedStream};
 use crate::proxy::socket;
 
 use super::reload::{ReloadActor, follow};
@@ -48,7 +48,7 @@ pub(super) fn serve(
         .shutdown_timeout(0)
         .disable_signals();
     let builder = builder.listen("admin", listener, move || {
-        let door = Rc::new(Door::new(limits.clone(), connections.clone()));
+        let door = Rc::new(Acceptor::new(limits.clone(), connections.clone()));
         let access = Rc::new(RefCell::new(access.clone()));
         let (guarding, asked) = (door.clone(), access.clone());
         follow(reload.clone(), move |config| {
@@ -60,7 +60,9 @@ pub(super) fn serve(
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
             .h1_allow_half_closed(false) // a reader that leaves is noticed at once
-            .on_connect_ext(|io: &Guarded<TcpStream>, extensions| drop(extensions.insert(io.connection())))
+            .on_connect_ext(|io: &GuardedStream<TcpStream>, extensions| {
+                drop(extensions.insert(io.connection()))
+            })
             .h1(service(admin.clone(), access));
         fn_service(move |io: TcpStream| {
             socket::limit_stall(&io);

@@ -6,25 +6,25 @@ use std::net::SocketAddr;
 use actix::{Actor, Addr};
 
 use crate::admin::Access;
-use crate::auth::actor::GateActor;
+use crate::auth::actor::AuthActor;
 use crate::auth::token::Token;
 use crate::config::{Config, Control};
 use crate::logging::ESSENTIAL;
 use crate::proxy::socket::reachable;
 
 /// What both listeners go by.
-pub(super) struct Entry {
+pub(super) struct AdminAuth {
     /// Compares tokens.
-    pub gate: Addr<GateActor>,
+    pub gate: Addr<AuthActor>,
     /// For the admin listener.
     pub access: Access,
     /// The token, if it is ours to tell: a user's is told nowhere.
     pub made: Option<Token>,
-    guarded: bool,
+    exit_on_panic: bool,
     control: Control,
 }
 
-impl Entry {
+impl AdminAuth {
     /// Decides where the token is needed, makes one if none is given (a reload may come to need it), and starts the gate.
     ///
     /// # Errors
@@ -35,17 +35,17 @@ impl Entry {
             None => Token::random().map(|made| (made.clone(), Some(made)))?,
         };
         let exposed = config.admin_listen.is_some_and(is_exposed);
-        let guarded = exposed || (config.admin_listen.is_some() && made.is_none());
-        let gate = GateActor::new(token).start();
-        let lock = if guarded { Some((gate.clone(), Token::random()?)) } else { None };
+        let exit_on_panic = exposed || (config.admin_listen.is_some() && made.is_none());
+        let gate = AuthActor::new(token).start();
+        let lock = if exit_on_panic { Some((gate.clone(), Token::random()?)) } else { None };
         warn(config);
         let access = Access::new(lock, config);
-        Ok(Self { gate, access, made, guarded, control: config.control })
+        Ok(Self { gate, access, made, exit_on_panic, control: config.control })
     }
 
     /// Tells where to log in, and a token that is needed and that nobody else knows.
     pub fn announce(&self, admin: Option<SocketAddr>) {
-        match (admin.filter(|_| self.guarded).map(reachable), &self.made) {
+        match (admin.filter(|_| self.exit_on_panic).map(reachable), &self.made) {
             (Some(admin), Some(token)) => {
                 log::info!(target: ESSENTIAL, "login url=http://{admin}/login?token={}", token.reveal())
             }

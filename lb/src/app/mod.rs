@@ -20,21 +20,21 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::admin::metrics::actor::MeterActor;
+use crate::admin::metrics::actor::MetricsActor;
 use crate::admin::{Admin, Clock, Reload};
 use crate::config::{Config, Exit, Source};
 use crate::control::journal::JournalActor;
 use crate::control::ring::RingActor;
 use crate::control::supervisor::{Close, Kill, Stop, SupervisorActor};
 use crate::observe::access_log::AccessLog;
-use crate::observe::redaction::KeyForm;
+use crate::observe::redaction::KeyRedactor;
 use crate::proxy::control_api::LiveLimits;
 use crate::proxy::guard::Connections;
 use crate::runtime::{self, Runtime};
 
-use admin_auth::Entry;
+use admin_auth::AdminAuth;
 use reload::{InForce, ReloadActor};
-use traffic::Supplies;
+use traffic::WorkerContext;
 
 pub use embed::Embedded;
 pub use parts::runtime;
@@ -111,8 +111,8 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let connections = files::Connections::new(config);
     let config = &connections.fitted(config);
-    let key_form = KeyForm::new(config.log_key);
-    let access_log = parts::access_log(config, &key_form)?;
+    let key_redactor = KeyRedactor::new(config.log_key);
+    let access_log = parts::access_log(config, &key_redactor)?;
     let restored = runtime.read_record().await?;
     let found = runtime.list().await?;
     let traffic_listener = listen("--listen", config.listen)?;
@@ -121,7 +121,7 @@ pub async fn start(
     let (serving_now, serving) = oneshot::channel();
     let ring = RingActor::new(config.layout).start();
     let journal = JournalActor::new().start();
-    let meter = MeterActor::new(ring.clone()).start();
+    let meter = MetricsActor::new(ring.clone()).start();
     let supervisor = SupervisorActor::new(
         parts::fleet(config),
         parts::heartbeat(config),
@@ -130,15 +130,15 @@ pub async fn start(
         (ring.clone(), journal.clone()),
         serving_now,
     );
-    let entry = Entry::open(config).map_err(StartError::Token)?;
+    let entry = AdminAuth::open(config).map_err(StartError::Token)?;
     let start_time = supervisor.start_time();
     let supervisor = supervisor.start();
     let limits = LiveLimits::new(parts::control_body(config));
-    let told = reload::Told {
+    let told = reload::ReloadTargets {
         supervisor: supervisor.clone(),
         limits: limits.clone(),
         access_log: access_log.clone(),
-        key_form: key_form.clone(),
+        key_redactor: key_redactor.clone(),
         gate: entry.gate.clone(),
     };
     let reload = ReloadActor::new(config.clone(), (source, connections), told, entry.made.clone()).start();
@@ -156,14 +156,14 @@ pub async fn start(
         connections: open.clone(),
         reload: reload.clone().recipient(),
     };
-    let supplies = Supplies {
+    let supplies = WorkerContext {
         ring,
         supervisor: supervisor.clone(),
         meter,
         reload: reload.clone(),
         start_time,
         gate: entry.gate.clone(),
-        key_form,
+        key_redactor,
         access_log: access_log.clone(),
         connections: open,
         per_worker: connections.per_worker(config),

@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use actix::Addr;
 
-use crate::auth::actor::GateActor;
+use crate::auth::actor::AuthActor;
 use crate::balance::Bound;
 use crate::config::{self, Config, Control, OnExit, RuntimeConfig};
 use crate::control::supervisor::StartTime;
 use crate::fleet::{self, Ownership};
 use crate::observe::access_log::{AccessLog, Redactor};
-use crate::observe::redaction::KeyForm;
+use crate::observe::redaction::KeyRedactor;
 use crate::proxy::client;
 use crate::proxy::client::ProbeRequest;
 use crate::proxy::guard;
@@ -19,7 +19,7 @@ use crate::proxy::router;
 use crate::proxy::{control_api, service};
 use crate::runtime::docker::Docker;
 use crate::runtime::process::{Process, Program};
-use crate::runtime::static_servers::Fixed;
+use crate::runtime::static_servers::StaticServers;
 use crate::runtime::{self, Runtime};
 
 use super::{StartError, files};
@@ -42,7 +42,7 @@ pub async fn runtime(config: &Config, executable: PathBuf) -> Result<Rc<dyn Runt
         RuntimeConfig::Docker { host, template } => {
             Rc::new(Docker::connect(host, config.cluster.as_str(), template.clone()).await?)
         }
-        RuntimeConfig::Static { .. } => Rc::new(Fixed::new()),
+        RuntimeConfig::Static { .. } => Rc::new(StaticServers::new()),
     })
 }
 
@@ -85,10 +85,10 @@ pub(super) fn heartbeat(config: &Config) -> runtime::Heartbeat {
     runtime::Heartbeat { request: path.map(|path| ProbeRequest { path, host, statuses }), timeout }
 }
 
-pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
+pub(super) fn router(config: &Config, key_redactor: &KeyRedactor) -> router::Settings {
     router::Settings {
         key: config.key.clone(),
-        key_form: key_form.with(config.log_key),
+        key_redactor: key_redactor.with(config.log_key),
         policy: config.policy,
         bound: config.bounded_load.map(|load| Bound::new(load, config.bounded_load_floor, config.workers)),
         retries: config.retries,
@@ -105,13 +105,13 @@ pub(super) fn router(config: &Config, key_form: &KeyForm) -> router::Settings {
     }
 }
 
-pub(super) fn access_log(config: &Config, form: &KeyForm) -> Result<AccessLog, StartError> {
+pub(super) fn access_log(config: &Config, form: &KeyRedactor) -> Result<AccessLog, StartError> {
     let settings = config.access_log.as_ref();
     let shown = settings.map_or("off".to_owned(), ToString::to_string);
     AccessLog::start(settings, redactor(config, form)).map_err(|error| StartError::AccessLog(shown, error))
 }
 
-pub(super) fn redactor(config: &Config, form: &KeyForm) -> Redactor {
+pub(super) fn redactor(config: &Config, form: &KeyRedactor) -> Redactor {
     Redactor::new(config.key.clone(), form.with(config.log_key))
 }
 
@@ -129,7 +129,7 @@ pub(super) fn control_body(config: &Config) -> control_api::Limits {
 pub(super) fn front(
     config: &Config,
     start_time: StartTime,
-    gate: Addr<GateActor>,
+    gate: Addr<AuthActor>,
     port: u16,
 ) -> service::Settings {
     service::Settings {

@@ -11,14 +11,14 @@ use tokio::time::timeout;
 
 use crate::admin::Reload;
 use crate::auth::actor;
-use crate::auth::actor::GateActor;
+use crate::auth::actor::AuthActor;
 use crate::auth::token::Token;
 use crate::config::{Config, Control, Difference, NotReloaded, RuntimeConfig, Source};
-use crate::control::panic_guard::Guard;
+use crate::control::panic_guard::PanicGuard;
 use crate::control::supervisor;
 use crate::control::supervisor::SupervisorActor;
 use crate::observe::access_log::AccessLog;
-use crate::observe::redaction::KeyForm;
+use crate::observe::redaction::KeyRedactor;
 use crate::proxy::control_api::LiveLimits;
 
 use super::{admin_auth, files, parts};
@@ -33,20 +33,20 @@ pub(super) struct ReloadActor {
     source: Option<Source>,
     /// What the limit of open files carries.
     connections: files::Connections,
-    told: Told,
+    told: ReloadTargets,
     /// The admin token, if it is ours to tell.
     made: Option<Token>,
     workers: Vec<Recipient<Configure>>,
-    _guard: Guard,
+    _guard: PanicGuard,
 }
 
 /// What goes by the configuration beside the workers.
-pub(super) struct Told {
+pub(super) struct ReloadTargets {
     pub supervisor: Addr<SupervisorActor>,
     pub limits: LiveLimits,
     pub access_log: AccessLog,
-    pub key_form: KeyForm,
-    pub gate: Addr<GateActor>,
+    pub key_redactor: KeyRedactor,
+    pub gate: Addr<AuthActor>,
 }
 
 /// Whoever sends this is told of every other configuration; answered with the one in force.
@@ -78,11 +78,11 @@ impl ReloadActor {
     pub fn new(
         config: Config,
         (source, connections): (Option<Source>, files::Connections),
-        told: Told,
+        told: ReloadTargets,
         made: Option<Token>,
     ) -> Self {
         let (config, workers) = (Arc::new(config), Vec::new());
-        Self { config, source, connections, told, made, workers, _guard: Guard("reload") }
+        Self { config, source, connections, told, made, workers, _guard: PanicGuard("reload") }
     }
 
     /// Puts what can change live in force.
@@ -103,7 +103,7 @@ impl ReloadActor {
         self.told.limits.set(parts::control_body(&config));
         self.told
             .access_log
-            .configure(config.access_log.clone(), parts::redactor(&config, &self.told.key_form));
+            .configure(config.access_log.clone(), parts::redactor(&config, &self.told.key_redactor));
         let (settings, heartbeat) = (parts::fleet(&config), parts::heartbeat(&config));
         self.told.supervisor.do_send(supervisor::Configure { settings, heartbeat, target });
         self.config = Arc::new(config);
@@ -187,12 +187,12 @@ impl Handler<InForce> for ReloadActor {
 struct Follower {
     reload: Addr<ReloadActor>,
     apply: Box<dyn Fn(&Config)>,
-    _guard: Guard,
+    _guard: PanicGuard,
 }
 
 /// Calls `apply`, on this thread, with the configuration in force and with every later one.
 pub(super) fn follow(reload: Addr<ReloadActor>, apply: impl Fn(&Config) + 'static) {
-    Follower { reload, apply: Box::new(apply), _guard: Guard("worker") }.start();
+    Follower { reload, apply: Box::new(apply), _guard: PanicGuard("worker") }.start();
 }
 
 impl Actor for Follower {

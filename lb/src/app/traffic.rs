@@ -15,18 +15,18 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt, fn_service};
 
 use crate::admin::metrics::actor;
-use crate::admin::metrics::actor::MeterActor;
-use crate::auth::actor::GateActor;
+use crate::admin::metrics::actor::MetricsActor;
+use crate::auth::actor::AuthActor;
 use crate::config::Config;
 use crate::control::ring::RingActor;
 use crate::control::supervisor::{StartTime, SupervisorActor};
 use crate::fleet::RouterId;
 use crate::observe::access_log::AccessLog;
-use crate::observe::redaction::KeyForm;
+use crate::observe::redaction::KeyRedactor;
 use crate::proxy::forwarded::Connected;
-use crate::proxy::guard::{Connections, Door, Guarded};
+use crate::proxy::guard::{Acceptor, Connections, GuardedStream};
 use crate::proxy::router;
-use crate::proxy::router::{RouterActor, Trails, Witness};
+use crate::proxy::router::{RequestLogger, RequestObserver, RouterActor};
 use crate::proxy::service;
 use crate::proxy::socket;
 
@@ -41,14 +41,14 @@ const LONGEST_DRAIN: u64 = 48 * 60 * 60;
 
 /// What every worker is given.
 #[derive(Clone)]
-pub(super) struct Supplies {
+pub(super) struct WorkerContext {
     pub ring: Addr<RingActor>,
     pub supervisor: Addr<SupervisorActor>,
-    pub meter: Addr<MeterActor>,
+    pub meter: Addr<MetricsActor>,
     pub reload: Addr<ReloadActor>,
     pub start_time: StartTime,
-    pub gate: Addr<GateActor>,
-    pub key_form: KeyForm,
+    pub gate: Addr<AuthActor>,
+    pub key_redactor: KeyRedactor,
     pub access_log: AccessLog,
     pub connections: Connections,
     /// The most connections that a worker accepts.
@@ -59,11 +59,11 @@ pub(super) struct Supplies {
 pub(super) fn serve(
     config: &Config,
     listener: TcpListener,
-    supplies: Supplies,
+    supplies: WorkerContext,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
-    let (routing, limits) = (parts::router(config, &supplies.key_form), parts::inbound(config));
+    let (routing, limits) = (parts::router(config, &supplies.key_redactor), parts::inbound(config));
     let settings = parts::front(config, supplies.start_time.clone(), supplies.gate.clone(), address.port());
     let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
     let builder = Server::build()
@@ -76,28 +76,37 @@ pub(super) fn serve(
     let builder = builder.listen("traffic", listener, move || {
         let (supplies, routing) = (supplies.clone(), routing.clone());
         let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), supplies.supervisor.clone());
-        let door = Rc::new(Door::new(limits.clone(), supplies.connections.clone()));
+        let door = Rc::new(Acceptor::new(limits.clone(), supplies.connections.clone()));
         let settings = Rc::new(RefCell::new(settings.clone()));
         let (guarding, front) = (door.clone(), settings.clone());
         let worker = move || {
             let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
-            let Supplies { ring, supervisor, meter, reload, start_time, gate, key_form, access_log, .. } =
-                supplies.clone();
+            let WorkerContext {
+                ring,
+                supervisor,
+                meter,
+                reload,
+                start_time,
+                gate,
+                key_redactor,
+                access_log,
+                ..
+            } = supplies.clone();
             let router = RouterActor::new(id, routing.clone(), ring, supervisor);
-            let log: Rc<dyn Witness> = Rc::new(access_log.witness());
-            let trails = Trails::new([router.witness(), log]);
-            trails.ask(logging); // what begins before the first word of ReloadActor has its line too
+            let log: Rc<dyn RequestObserver> = Rc::new(access_log.observer());
+            let request_logger = RequestLogger::new([router.observer(), log]);
+            request_logger.ask(logging); // what begins before the first word of ReloadActor has its line too
             let router = router.start();
             meter.do_send(actor::Attach { id, router: router.clone() });
             let (door, front, to_router) = (guarding.clone(), front.clone(), router.clone());
-            let asking = trails.clone();
+            let asking = request_logger.clone();
             follow(reload, move |config| {
                 door.configure(parts::inbound(config));
                 *front.borrow_mut() = parts::front(config, start_time.clone(), gate.clone(), address.port());
                 asking.ask(config.access_log.is_some());
-                to_router.do_send(router::Configure(parts::router(config, &key_form)));
+                to_router.do_send(router::Configure(parts::router(config, &key_redactor)));
             });
-            (router, trails)
+            (router, request_logger)
         };
         // Every deadline is the guard's.
         let http = HttpService::build()
@@ -109,7 +118,7 @@ pub(super) fn serve(
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .on_connect_ext(|io: &Guarded<TcpStream>, extensions| {
+            .on_connect_ext(|io: &GuardedStream<TcpStream>, extensions| {
                 extensions.insert(io.connection());
                 extensions.insert(Connected::default());
             })

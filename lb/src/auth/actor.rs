@@ -1,4 +1,4 @@
-//! GateActor: compares the tokens that are shown with the admin token, and counts the wrong ones. Both listeners ask
+//! AuthActor: compares the tokens that are shown with the admin token, and counts the wrong ones. Both listeners ask
 //! it, so that an address has ten failures a minute and not ten at each worker.
 
 use std::net::IpAddr;
@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use super::token::Token;
 
 use super::failures::Failures;
-use crate::control::panic_guard::Guard;
+use crate::control::panic_guard::PanicGuard;
 
 /// Owns the failures.
-pub struct GateActor {
+pub struct AuthActor {
     token: Token,
     failures: Failures,
-    _guard: Guard,
+    _guard: PanicGuard,
 }
 
 /// From now on this is the token.
@@ -27,14 +27,14 @@ pub struct Change(pub Token);
 /// Somebody shows a token.
 #[derive(Message)]
 #[rtype(result = "Verdict")]
-pub struct Show {
+pub struct VerifyToken {
     /// Where it comes from.
     pub from: IpAddr,
     /// What is shown.
     pub token: Vec<u8>,
 }
 
-/// The answer to [`Show`].
+/// The answer to [`VerifyToken`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, MessageResponse)]
 pub enum Verdict {
     /// It is the token.
@@ -46,14 +46,14 @@ pub enum Verdict {
     Limited(Duration),
 }
 
-impl GateActor {
+impl AuthActor {
     /// Lets in who shows `token`.
     pub fn new(token: Token) -> Self {
-        Self { token, failures: Failures::default(), _guard: Guard("gate") }
+        Self { token, failures: Failures::default(), _guard: PanicGuard("gate") }
     }
 }
 
-impl Actor for GateActor {
+impl Actor for AuthActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -61,10 +61,10 @@ impl Actor for GateActor {
     }
 }
 
-impl Handler<Show> for GateActor {
+impl Handler<VerifyToken> for AuthActor {
     type Result = Verdict;
 
-    fn handle(&mut self, Show { from, token }: Show, _: &mut Self::Context) -> Verdict {
+    fn handle(&mut self, VerifyToken { from, token }: VerifyToken, _: &mut Self::Context) -> Verdict {
         let now = Instant::now().into_std();
         if let Some(left) = self.failures.limited(from, now) {
             return Verdict::Limited(left);
@@ -83,7 +83,7 @@ impl Handler<Show> for GateActor {
     }
 }
 
-impl Handler<Change> for GateActor {
+impl Handler<Change> for AuthActor {
     type Result = ();
 
     fn handle(&mut self, Change(token): Change, _: &mut Self::Context) {
@@ -97,10 +97,10 @@ mod tests {
 
     #[actix::test]
     async fn the_right_token_is_not_looked_at_after_ten_wrong_ones_until_the_minute_is_over() {
-        let gate = GateActor::new(Token::new("correct-horse-battery").unwrap()).start();
+        let gate = AuthActor::new(Token::new("correct-horse-battery").unwrap()).start();
         tokio::time::pause();
         let show = async |from: [u8; 4], token: &str| {
-            gate.send(Show { from: from.into(), token: token.into() }).await.unwrap()
+            gate.send(VerifyToken { from: from.into(), token: token.into() }).await.unwrap()
         };
         let (enemy, friend) = ([10, 0, 0, 1], [10, 0, 0, 2]);
         for _ in 0..10 {

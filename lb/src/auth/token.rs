@@ -25,7 +25,7 @@ pub struct Token {
 
 /// Why a text or a file is no token.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAToken {
+pub enum InvalidToken {
     /// The file cannot be read.
     #[error("not readable: {0}")]
     Unreadable(#[from] io::Error),
@@ -42,15 +42,15 @@ impl Token {
     ///
     /// # Errors
     /// When there is none.
-    pub fn read(path: &Path) -> Result<Self, NotAToken> {
+    pub fn read(path: &Path) -> Result<Self, InvalidToken> {
         let file = File::open(path)?;
         let readable_by_all = file.metadata()?.permissions().mode() & 0o004 != 0;
         let mut text = String::new();
         // A file without an end (/dev/zero) has an end here.
         let longest = *LENGTH.end() as u64 + 3;
         file.take(longest).read_to_string(&mut text).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => NotAToken::Malformed,
-            _ => NotAToken::Unreadable(error),
+            io::ErrorKind::InvalidData => InvalidToken::Malformed,
+            _ => InvalidToken::Unreadable(error),
         })?;
         let line = text.strip_suffix('\n').unwrap_or(&text);
         let token = Self::new(line.strip_suffix('\r').unwrap_or(line))?;
@@ -60,11 +60,11 @@ impl Token {
     /// A given text.
     ///
     /// # Errors
-    /// When it is [`NotAToken::Malformed`].
-    pub fn new(text: &str) -> Result<Self, NotAToken> {
+    /// When it is [`InvalidToken::Malformed`].
+    pub fn new(text: &str) -> Result<Self, InvalidToken> {
         let good = LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !good {
-            return Err(NotAToken::Malformed);
+            return Err(InvalidToken::Malformed);
         }
         Ok(Self { text: text.to_owned(), exposed: None })
     }
@@ -160,7 +160,7 @@ mod tests {
             &endless,
             "a\0bbbbbbbbbbbbbbbbb",
         ] {
-            assert!(matches!(Token::new(bad), Err(NotAToken::Malformed)), "{bad:?}");
+            assert!(matches!(Token::new(bad), Err(InvalidToken::Malformed)), "{bad:?}");
             let error = Token::read(file(bad.as_bytes()).path()).unwrap_err();
             assert_eq!(
                 error.to_string(),
@@ -169,9 +169,9 @@ mod tests {
             );
         }
         for bad in [&b"\xff\xffsixteen-letters-and-more"[..], b"two-tokens-in-lines\nof-the-same-file\n"] {
-            assert!(matches!(Token::read(file(bad).path()), Err(NotAToken::Malformed)));
+            assert!(matches!(Token::read(file(bad).path()), Err(InvalidToken::Malformed)));
         }
-        assert!(matches!(Token::read(Path::new("/dev/zero")), Err(NotAToken::Malformed)), "it ends");
+        assert!(matches!(Token::read(Path::new("/dev/zero")), Err(InvalidToken::Malformed)), "it ends");
         for unreadable in ["/nonexistent/token", "/"] {
             let error = Token::read(Path::new(unreadable)).unwrap_err().to_string();
             assert!(error.starts_with("not readable: "), "{error}");

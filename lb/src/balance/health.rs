@@ -64,7 +64,7 @@ enum State {
 
 /// A failure that is the replica's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Failure {
     /// It refused the connection, broke it, or sent garbage.
     Failed,
     /// No reply head came in time for a request that was sent then.
@@ -76,7 +76,7 @@ pub enum Trouble {
 
 /// Whether one more replica may be passed over: at most half of them are, for if most of the fleet looks bad the fault
 /// is likely elsewhere, and what is left would be overrun.
-pub fn room_to_pass_over(passed_over: usize, replicas: usize) -> bool {
+pub fn may_eject_one_more(passed_over: usize, replicas: usize) -> bool {
     (passed_over + 1) * 2 <= replicas
 }
 
@@ -113,9 +113,9 @@ impl Health {
     }
 
     /// An attempt failed.
-    pub fn failed(&mut self, trouble: Trouble) {
+    pub fn failed(&mut self, trouble: Failure) {
         self.failures += 1;
-        if let Trouble::TimedOut { sent } = trouble
+        if let Failure::TimedOut { sent } = trouble
             && self.last_reply.is_none_or(|reply| reply < sent)
         {
             self.failures = self.failures.max(FAILURES);
@@ -123,7 +123,7 @@ impl Health {
     }
 
     /// Whether its record calls for an ejection.
-    pub fn is_sick(&self) -> bool {
+    pub fn should_eject(&self) -> bool {
         !self.is_ejected() && (self.failures >= FAILURES || self.errors >= ERRORS)
     }
 
@@ -163,7 +163,7 @@ impl Health {
     pub fn silent_since(&self, latency: &Latency, suspect: bool, now: Instant) -> Option<Instant> {
         let enough = if suspect { 1 } else { WAITING };
         let quiet = self.quiet_since.filter(|_| self.waiting >= enough && self.state == State::Open)?;
-        (now.saturating_duration_since(quiet) > patience(latency, now)).then_some(quiet)
+        (now.saturating_duration_since(quiet) > probe_hedge_delay(latency, now)).then_some(quiet)
     }
 
     /// Nobody new is sent there until a reply head comes.
@@ -172,7 +172,7 @@ impl Health {
     }
 
     /// Whether no request but a probe is sent there.
-    pub fn is_passed_over(&self) -> bool {
+    pub fn is_unavailable(&self) -> bool {
         self.state != State::Open
     }
 
@@ -203,7 +203,7 @@ impl Health {
 /// The longest silence of a replica of this latency that means nothing: twice its peak latency, at least 30 ms, at most
 /// twice its mean latency, where the bound itself lies within 1 s … 5 s. So the peaks of a stall of the whole machine
 /// delay the detection of the next stall by at most 1 s once replies come in time again.
-pub fn patience(latency: &Latency, now: Instant) -> Duration {
+pub fn probe_hedge_delay(latency: &Latency, now: Instant) -> Duration {
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     let bound = seconds(latency.mean_seconds() * MEANS).clamp(FAST_BOUND, SLOW_BOUND);
     seconds(latency.seconds(now).unwrap_or(0.0) * PEAKS).clamp(SHORTEST_STALL, bound)
@@ -228,23 +228,23 @@ mod tests {
         let now = Instant::now();
         let mut health = Health::default();
         for _ in 0..2 {
-            health.failed(Trouble::Failed);
-            health.failed(Trouble::Failed);
-            assert!(!health.is_sick());
+            health.failed(Failure::Failed);
+            health.failed(Failure::Failed);
+            assert!(!health.should_eject());
             health.completed();
         }
-        (0..3).for_each(|_| health.failed(Trouble::Failed));
-        assert!(health.is_sick());
+        (0..3).for_each(|_| health.failed(Failure::Failed));
+        assert!(health.should_eject());
 
         let mut health = Health::default();
         for _ in 0..2 {
             (0..4).for_each(|_| health.replied(true, now));
             health.completed();
-            assert!(!health.is_sick(), "errors count apart");
+            assert!(!health.should_eject(), "errors count apart");
             health.replied(false, now);
         }
         (0..5).for_each(|_| health.replied(true, now));
-        assert!(health.is_sick());
+        assert!(health.should_eject());
     }
 
     #[test]
@@ -252,12 +252,12 @@ mod tests {
         let now = Instant::now();
         let mut health = Health::default();
         health.replied(false, now);
-        health.failed(Trouble::TimedOut { sent: now + MS });
-        assert!(health.is_sick());
+        health.failed(Failure::TimedOut { sent: now + MS });
+        assert!(health.should_eject());
         let mut health = Health::default();
         health.replied(false, now + 2 * MS);
-        health.failed(Trouble::TimedOut { sent: now + MS });
-        assert!(!health.is_sick());
+        health.failed(Failure::TimedOut { sent: now + MS });
+        assert!(!health.should_eject());
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
         health.probed(None);
         assert!(health.wants_probe(due + MS), "the client left");
         health.readmit(due);
-        assert!(!health.is_passed_over() && !health.is_sick());
+        assert!(!health.is_unavailable() && !health.should_eject());
     }
 
     #[test]
@@ -314,10 +314,10 @@ mod tests {
         assert_eq!(health.silent_since(&slow, false, now + 39 * MS), None, "about twice 20 ms");
         assert_eq!(health.silent_since(&slow, false, now + 41 * MS), Some(now));
         health.stall();
-        assert!(health.is_passed_over() && !health.is_ejected());
+        assert!(health.is_unavailable() && !health.is_ejected());
         assert_eq!(health.silent_since(&fast, false, now + 99 * MS), None, "it is known");
         health.replied(false, now + 50 * MS);
-        assert!(!health.is_passed_over());
+        assert!(!health.is_unavailable());
         assert_eq!(health.silent_since(&fast, false, now + 80 * MS), None, "the silence begins anew");
     }
 
@@ -340,13 +340,13 @@ mod tests {
         // The whole machine stalls for 8 s, then replies come in time again.
         (0..100).for_each(|n| latency.observe(Duration::from_secs(8) - n * 80 * MS, now));
         (0..64).for_each(|_| latency.observe(5 * MS, now));
-        assert_eq!(patience(&latency, now), FAST_BOUND);
+        assert_eq!(probe_hedge_delay(&latency, now), FAST_BOUND);
         // A replica whose replies are slow as a rule keeps twice their time, up to the bound.
         let mut slow = Latency::default();
         (0..10).for_each(|_| slow.observe(2000 * MS, now));
-        assert_eq!(patience(&slow, now), 4000 * MS);
+        assert_eq!(probe_hedge_delay(&slow, now), 4000 * MS);
         slow.observe(60_000 * MS, now);
-        assert_eq!(patience(&slow, now), SLOW_BOUND);
+        assert_eq!(probe_hedge_delay(&slow, now), SLOW_BOUND);
     }
 
     #[test]
@@ -357,15 +357,15 @@ mod tests {
         health.stall();
         health.settled();
         health.settled();
-        assert!(health.is_passed_over());
+        assert!(health.is_unavailable());
         health.settled();
-        assert!(!health.is_passed_over());
+        assert!(!health.is_unavailable());
     }
 
     #[test]
     fn at_most_half_is_passed_over() {
         let most =
-            |replicas| (0..replicas).find(|over| !room_to_pass_over(*over, replicas)).unwrap_or(replicas);
+            |replicas| (0..replicas).find(|over| !may_eject_one_more(*over, replicas)).unwrap_or(replicas);
         assert_eq!([0, 1, 2, 3, 4, 5, 10].map(most), [0, 0, 1, 1, 2, 2, 5]);
     }
 
@@ -384,24 +384,24 @@ mod tests {
                     3 => health.replied(false, now),
                     4 => health.replied(true, now),
                     5 => health.completed(),
-                    6 => health.failed(Trouble::Failed),
-                    7 => health.failed(Trouble::TimedOut { sent: now - 40 * MS }),
+                    6 => health.failed(Failure::Failed),
+                    7 => health.failed(Failure::TimedOut { sent: now - 40 * MS }),
                     _ if health.wants_probe(now) => health.probed(Some(now)),
                     _ => {}
                 }
                 if health.silent_since(&Latency::default(), false, now).is_some() {
                     health.stall();
                 }
-                if health.is_sick() {
+                if health.should_eject() {
                     health.eject(0.5, now);
                 }
-                match (health.is_passed_over(), health.ejected_until()) {
+                match (health.is_unavailable(), health.ejected_until()) {
                     (true, Some(until)) => {
                         prop_assert!(until <= now + LONGEST_PAUSE.mul_f64(1.1));
                         prop_assert!(health.wants_probe(until + LONGEST_PAUSE));
                     }
                     (true, None) => prop_assert!(health.waiting() > 0),
-                    (false, _) => prop_assert!(!health.is_sick()),
+                    (false, _) => prop_assert!(!health.should_eject()),
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Balancing by what the traffic shows: pure rules, without tasks, sockets or a clock. Each router applies them alone.
 //!
 //! # Layout
-//! - [`Health`]: which replica is passed over, and when it gets another chance; [`room_to_pass_over`]: how many may be
+//! - [`Health`]: which replica is passed over, and when it gets another chance; [`may_eject_one_more`]: how many may be
 //! - [`Budget`]: how many attempts beyond the first
 //! - [`Bound`]: how much of what is in flight one replica may have
 //! - [`Policy`]: which replica is the first choice; [`Latency`]: how long its reply heads take
@@ -16,7 +16,7 @@ mod space_saving;
 
 pub use bound::Bound;
 pub use budget::Budget;
-pub use health::{Health, Trouble, patience, room_to_pass_over};
+pub use health::{Failure, Health, may_eject_one_more, probe_hedge_delay};
 pub use latency::Latency;
 pub use policy::{Candidate, Policy};
 pub use space_saving::{Counter, SpaceSaving, merge};

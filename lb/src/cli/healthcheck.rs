@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
 
-use crate::fleet::Beat;
+use crate::fleet::HeartbeatResult;
 use crate::proxy::client::ProbeRequest;
 use crate::runtime::heartbeat::probe;
 use crate::statuses::Statuses;
@@ -19,9 +19,9 @@ pub fn run(admin: SocketAddr) -> ExitCode {
     let path = PathAndQuery::from_static("/readyz");
     let request = ProbeRequest { path, host: None, statuses: Statuses::default() };
     let why = match actix_rt::System::new().block_on(probe(admin, Some(&request), PATIENCE)) {
-        Beat::Good => return ExitCode::SUCCESS,
-        Beat::Refused => "nothing listens there".to_owned(),
-        Beat::Missed(why) | Beat::Void(why) => why,
+        HeartbeatResult::Good => return ExitCode::SUCCESS,
+        HeartbeatResult::Refused => "nothing listens there".to_owned(),
+        HeartbeatResult::Missed(why) | HeartbeatResult::Void(why) => why,
     };
     eprintln!("lb: not ready: {admin}: {why}");
     ExitCode::FAILURE

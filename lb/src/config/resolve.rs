@@ -59,9 +59,9 @@ impl Config {
         let args = settings.args()?;
         let Args { listeners, replicas, docker, placement, balancing, health, .. } = args;
         let Args { forwarding, clients, control, logging, .. } = args;
-        let given = Given(settings);
+        let given = Validator(settings);
 
-        given.apart(listeners.listen, listeners.admin_listen)?;
+        given.distinct_listeners(listeners.listen, listeners.admin_listen)?;
         let admin_token = given.token(&listeners, control.control)?;
         let bounded_load = given.bounded_load(&balancing, placement.preset)?;
         let (layout, key) = given.placement(placement)?;
@@ -135,9 +135,9 @@ impl Config {
 }
 
 /// The checks; each error begins with what the user wrote.
-pub(super) struct Given<'a>(pub &'a Settings);
+pub(super) struct Validator<'a>(pub &'a Settings);
 
-impl Given<'_> {
+impl Validator<'_> {
     fn error(&self, name: &str, reason: impl Display) -> Exit {
         Exit::bad(format!("{}: {reason}", self.0.place(name)))
     }
@@ -159,7 +159,7 @@ impl Given<'_> {
     }
 
     /// Both listeners can be bound.
-    fn apart(&self, listen: SocketAddr, admin: Option<SocketAddr>) -> Result<(), Exit> {
+    fn distinct_listeners(&self, listen: SocketAddr, admin: Option<SocketAddr>) -> Result<(), Exit> {
         let Some(admin) = admin.filter(|admin| admin.port() == listen.port() && admin.port() != 0) else {
             return Ok(());
         };

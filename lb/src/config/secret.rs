@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::Control;
 use super::args::Listeners;
 use super::exit::Exit;
-use super::resolve::Given;
+use super::resolve::Validator;
 use crate::auth::token::Token;
 
 /// The text of [`Token::VARIABLE`].
@@ -27,7 +27,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Given<'_> {
+impl Validator<'_> {
     /// The token, if the settings about it have a meaning.
     pub fn token(&self, listeners: &Listeners, control: Control) -> Result<Option<Token>, Exit> {
         if listeners.admin_listen.is_none() {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::fleet::Transition;
 
-use super::panic_guard::Guard;
+use super::panic_guard::PanicGuard;
 
 /// How many events a reader can have missed.
 pub const KEPT: usize = 1024;
@@ -32,7 +32,7 @@ pub struct JournalActor {
     epoch: u64,
     readers: Vec<mpsc::Sender<Bytes>>,
     dropped: u64,
-    _guard: Guard,
+    _guard: PanicGuard,
 }
 
 /// Something has changed.
@@ -110,7 +110,7 @@ impl JournalActor {
             epoch: 0,
             readers: Vec::new(),
             dropped: 0,
-            _guard: Guard("journal"),
+            _guard: PanicGuard("journal"),
         }
     }
 

@@ -1,13 +1,14 @@
-//! The three actors: thin shells around the pure cores. All mutation goes through their mailboxes.
+//! The control plane: the actors that own the ring and the fleet. All mutation goes through their mailboxes.
 //!
-//! - [`ring`]: one, on the main thread; owns the slot map
-//! - [`supervisor`]: one, on the main thread; owns the replicas' lifecycle
-//! - [`router`]: one per HTTP worker, on the worker's thread; forwards requests
+//! - [`ring`]: RingActor (one, main thread): the slot map, and the leases that routers hold of it
+//! - [`supervisor`]: SupervisorActor (one, main thread): the lifecycle of the replicas
+//! - [`journal`]: JournalActor (one): keeps the latest transitions for the subscribers of /api/events
+//! - [`panic_guard`]: a panic in an actor ends the process
 //!
-//! Beside them [`journal`] keeps what they tell for whoever follows the events, [`meter`] what they measure, and [`gate`]
-//! compares admin tokens.
+//! The other actors: RouterActor ([`crate::proxy::router`], one for each HTTP worker) forwards requests, AuthActor
+//! ([`crate::auth`]) compares tokens, MetricsActor ([`crate::admin::metrics`]) adds up the counters of the routers.
 //!
-//! Nobody awaits a recall, a suspicion or an idle notice, so that no circle of waiting can form.
+//! A recall, an ejection and an idle notice are never awaited, so that no cycle of waiting can form.
 
 pub mod journal;
 pub mod panic_guard;

@@ -10,16 +10,16 @@ use crate::logging::ESSENTIAL;
 ///
 /// A panic hook would be wrong: a panic in actix-http's connection task must end that connection only.
 #[derive(Debug)]
-pub struct Guard(pub &'static str);
+pub struct PanicGuard(pub &'static str);
 
-/// A future of an actor, under a [`Guard`] while it is polled. No `async fn`, which would keep the future twice.
+/// A future of an actor, under a [`PanicGuard`] while it is polled. No `async fn`, which would keep the future twice.
 #[derive(Debug)]
-pub struct Guarded<F> {
+pub struct ExitOnPanic<F> {
     actor: &'static str,
     future: F,
 }
 
-impl Drop for Guard {
+impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             log::error!(target: ESSENTIAL, "panic actor={} exit=1", self.0);
@@ -30,18 +30,18 @@ impl Drop for Guard {
     }
 }
 
-impl<F: Future + Unpin> Future for Guarded<F> {
+impl<F: Future + Unpin> Future for ExitOnPanic<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
-        let _guard = Guard(self.actor);
+        let _guard = PanicGuard(self.actor);
         Pin::new(&mut self.future).poll(cx)
     }
 }
 
-/// Puts a future of an actor, boxed unless it can be moved, under a [`Guard`].
-pub fn guarded<F: Future + Unpin>(actor: &'static str, future: F) -> Guarded<F> {
-    Guarded { actor, future }
+/// Puts a future of an actor, boxed unless it can be moved, under a [`PanicGuard`].
+pub fn exit_on_panic<F: Future + Unpin>(actor: &'static str, future: F) -> ExitOnPanic<F> {
+    ExitOnPanic { actor, future }
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
     use crate::logging::Logging;
 
     struct Panicking {
-        _guard: Guard,
+        _guard: PanicGuard,
     }
 
     impl Actor for Panicking {
@@ -74,8 +74,10 @@ mod tests {
         let _logging = Logging::start().unwrap();
         System::new().block_on(async {
             match what.as_str() {
-                "actor" => drop(Panicking { _guard: Guard("test") }.start()),
-                "future" => drop(actix_rt::spawn(guarded("test", Box::pin(async { panic!("in a future") })))),
+                "actor" => drop(Panicking { _guard: PanicGuard("test") }.start()),
+                "future" => {
+                    drop(actix_rt::spawn(exit_on_panic("test", Box::pin(async { panic!("in a future") }))))
+                }
                 _ => drop(actix_rt::spawn(async { panic!("in somebody else's task") })),
             }
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;

@@ -9,7 +9,7 @@ use crate::runtime::{Launch, Upstream};
 
 #[cfg(doc)]
 use super::Event;
-use super::event::{CallId, Revision, Ticket};
+use super::event::{CallId, ChangeId, Revision};
 use super::{Record, Refusal, Transition, Vacancy};
 
 /// Something is to be done.
@@ -24,12 +24,12 @@ pub enum Action {
         /// The server.
         upstream: Option<Upstream>,
     },
-    /// Send a heartbeat; answer [`Event::Beat`].
+    /// Send a heartbeat; answer [`Event::HeartbeatResult`].
     Probe(Arc<Replica>),
     /// Change the ring; answer [`Event::Ring`].
     Ring {
         /// To be repeated in the answer.
-        ticket: Ticket,
+        ticket: ChangeId,
         /// What changes.
         change: Change,
     },
@@ -38,7 +38,7 @@ pub enum Action {
     /// Tell all routers which replicas are suspect now: other replicas are preferred. Repeated while heartbeats are
     /// missed, so that a router finds requests that have begun to wait since.
     Suspects(Vec<Incarnation>),
-    /// Ask what a replica that did not get ready wrote last; answer [`Event::LastWords`].
+    /// Ask what a replica that did not get ready wrote last; answer [`Event::LastLogLine`].
     Inquire(Incarnation),
     /// SIGTERM, and SIGKILL after `grace`; answer [`Event::Stopped`].
     Stop {

@@ -9,7 +9,7 @@ use crate::runtime::{Found, Launch, Standing};
 
 use super::action::Change;
 use super::member::Member;
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::record::{Cordoned, SeatRecord};
 use super::{Fleet, Ownership, Phase, Seat};
 
@@ -35,7 +35,7 @@ impl Fleet {
             self.take_seats(target, found, now);
         }
         let join = self.seats.iter().map(|(id, seat)| (*id, seat.weight, None)).collect();
-        self.change_ring(Change::Join(join), After::Seated);
+        self.change_ring(Change::Join(join), OnRingReply::Seated);
     }
 
     fn make_seats(&mut self, now: Instant) {

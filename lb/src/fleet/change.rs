@@ -9,7 +9,7 @@ use crate::ring::{Incarnation, SeatId, Weight};
 use super::action::{Action, Answer, Change};
 use super::event::{CallId, Loads, Removal};
 use super::member::Member;
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
 impl Fleet {
@@ -77,7 +77,7 @@ impl Fleet {
             join.push((member.launch.seat, seat.weight, member.replica()));
         }
         self.scaled(call);
-        self.change_ring(Change::Join(join), After::Added(call, ready));
+        self.change_ring(Change::Join(join), OnRingReply::Added(call, ready));
     }
 
     /// Takes everything of an /add back that has not joined.
@@ -122,7 +122,10 @@ impl Fleet {
             }
         }
         call.into_iter().for_each(|call| self.scaled(call));
-        self.change_ring(Change::Leave { seats, occupants: leaving.clone() }, After::Left(call, leaving));
+        self.change_ring(
+            Change::Leave { seats, occupants: leaving.clone() },
+            OnRingReply::Left(call, leaving),
+        );
     }
 
     /// The seats that an /rm would take now: the named ones; then vacant ones, those with the fewest requests in

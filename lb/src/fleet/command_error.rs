@@ -107,5 +107,5 @@ pub enum Refusal {
     #[error(
         "Another balancer acts on this cluster: this one only routes until it is started again (--cluster)"
     )]
-    Rival,
+    Conflict,
 }

@@ -7,7 +7,7 @@ use crate::ring::{SeatId, Weight};
 
 use super::action::Change;
 use super::event::{CallId, Loads, Removal};
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::{Fleet, Settings};
 
 impl Fleet {
@@ -42,7 +42,7 @@ impl Fleet {
             // One that has not joined yet joins with it.
             if seat.joined() && weight != was {
                 log::info!("seat weighs seat={id} weight={weight} was={was}");
-                self.change_ring(Change::Weigh { seat: id, weight, was }, After::Seated);
+                self.change_ring(Change::Weigh { seat: id, weight, was }, OnRingReply::Seated);
             }
         }
     }

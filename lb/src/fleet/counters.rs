@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::stats::histogram::Histogram;
 
 use super::Seat;
-use super::event::Beat;
+use super::event::HeartbeatResult;
 
 /// Heartbeats, starts, and how long replicas took to get ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,14 +27,14 @@ impl Tally {
     /// is to be replaced while it serves.
     pub const REASONS: [&str; 5] = ["first", "added", "died", "hung", "replaced"];
 
-    pub(super) fn heartbeat(&mut self, beat: &Beat, early: bool, void: bool) {
+    pub(super) fn heartbeat(&mut self, beat: &HeartbeatResult, early: bool, void: bool) {
         let result = match beat {
-            Beat::Good => 0,
+            HeartbeatResult::Good => 0,
             _ if early => 3,
-            Beat::Void(_) => 4,
-            Beat::Missed(_) if void => 4,
-            Beat::Missed(_) => 1,
-            Beat::Refused => 2,
+            HeartbeatResult::Void(_) => 4,
+            HeartbeatResult::Missed(_) if void => 4,
+            HeartbeatResult::Missed(_) => 1,
+            HeartbeatResult::Refused => 2,
         };
         self.heartbeats[result] += 1;
     }

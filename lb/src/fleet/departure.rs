@@ -9,7 +9,7 @@ use crate::runtime::Launch;
 use super::action::Action;
 use super::event::{CallId, RouterId};
 use super::member::Member;
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
 impl Fleet {
@@ -51,7 +51,7 @@ impl Fleet {
 
     /// Removes the dead that no request can reach, once they are not needed to remember their seat: it has gone, another
     /// has it (and was to be replaced in vain), or a younger replica was created for it.
-    pub(super) fn bury(&mut self) {
+    pub(super) fn remove_dead(&mut self) {
         let younger = |dead: &Launch| {
             let created = self.members.values().filter(|member| member.instance.is_some());
             created.map(|m| &m.launch).any(|l| l.seat == dead.seat && l.incarnation > dead.incarnation)
@@ -108,12 +108,12 @@ impl Fleet {
     }
 
     /// Two balancers that replace each other's replicas would never come to rest: from now on this one only routes.
-    pub(super) fn rival(&mut self, container: &str) {
+    pub(super) fn conflict(&mut self, container: &str) {
         if self.frozen.is_none() {
             log::error!("another balancer acts container={container} lifecycle=stopped routing=on");
-            self.frozen = Some(Refusal::Rival);
-            self.fail_replacing(|seat| seat.candidate.is_none(), &Refusal::Rival);
-            self.stop_rolling(&Refusal::Rival);
+            self.frozen = Some(Refusal::Conflict);
+            self.fail_replacing(|seat| seat.candidate.is_none(), &Refusal::Conflict);
+            self.stop_rolling(&Refusal::Conflict);
         }
     }
 
@@ -122,7 +122,7 @@ impl Fleet {
         self.close();
         self.close_record();
         self.stopping = true;
-        if self.settings.keep || self.frozen == Some(Refusal::Rival) {
+        if self.settings.keep || self.frozen == Some(Refusal::Conflict) {
             self.let_go();
         }
         let mut members: Vec<(SeatId, Incarnation)> =
@@ -158,8 +158,14 @@ impl Fleet {
 
     /// Says once that all are gone, when nobody waits for an answer any more.
     pub(super) fn halt(&mut self) {
-        let waits = |after: &After| {
-            matches!(after, After::Added(..) | After::Left(..) | After::Drained(..) | After::Weighed(_))
+        let waits = |after: &OnRingReply| {
+            matches!(
+                after,
+                OnRingReply::Added(..)
+                    | OnRingReply::Left(..)
+                    | OnRingReply::Drained(..)
+                    | OnRingReply::Weighed(_)
+            )
         };
         if self.stopping
             && !self.halted

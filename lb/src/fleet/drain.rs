@@ -12,7 +12,7 @@ use crate::ring::{Incarnation, SeatId};
 
 use super::action::Change;
 use super::event::{CallId, RouterId};
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::{Fleet, Phase, Refusal, Seat};
 
 impl Fleet {
@@ -31,7 +31,7 @@ impl Fleet {
         member.kept = true;
         member.unanswered += 1;
         member.enter(Phase::Leaving, &"drain", &mut self.actions);
-        self.change_ring(Change::Drain(replica), After::Drained(call, incarnation));
+        self.change_ring(Change::Drain(replica), OnRingReply::Drained(call, incarnation));
     }
 
     fn drainable(&self, name: &Name) -> Result<Incarnation, Refusal> {
@@ -72,13 +72,13 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         if !member.kept {
-            return self.revive(call, seat_id, now);
+            return self.restart_drained(call, seat_id, now);
         }
         let Some(replica) = member.replica() else { return };
         (seat.occupant, seat.drained, seat.replacing) = (Some(incarnation), None, Some(call));
         (member.kept, member.routed, member.beats.asked) = (false, true, false);
         member.enter(Phase::Starting, &"undrain", &mut self.actions);
-        self.change_ring(Change::Occupy(replica), After::Occupied(incarnation));
+        self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation));
     }
 
     fn undrainable(&self, name: &Name) -> Result<(SeatId, Incarnation), Refusal> {

@@ -20,7 +20,7 @@ pub struct CallId(pub u64);
 
 /// Which change of the ring an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
+pub struct ChangeId(pub u64);
 
 /// Number of a write of the record of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,7 @@ pub enum Event {
         incarnation: Incarnation,
     },
     /// Another balancer acts on our replicas.
-    Rival {
+    Conflict {
         /// The replica that gave it away.
         container: String,
     },
@@ -103,11 +103,11 @@ pub enum Event {
         incarnation: Incarnation,
     },
     /// A heartbeat was answered, or not.
-    Beat {
+    HeartbeatResult {
         /// Whose.
         incarnation: Incarnation,
         /// How it went.
-        beat: Beat,
+        beat: HeartbeatResult,
     },
     /// The answer to [`Action::Ask`](super::Action::Ask).
     Answered {
@@ -119,7 +119,7 @@ pub enum Event {
         suspended: bool,
     },
     /// What a replica that did not get ready wrote last.
-    LastWords {
+    LastLogLine {
         /// Which one.
         incarnation: Incarnation,
         /// Its last line of output, if that is known.
@@ -128,7 +128,7 @@ pub enum Event {
     /// The ring has changed and every router knows.
     Ring {
         /// Which change.
-        ticket: Ticket,
+        ticket: ChangeId,
         /// Who still has requests in flight to what left.
         busy: Busy,
     },
@@ -267,7 +267,7 @@ pub enum Event {
 
 /// How a heartbeat went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Beat {
+pub enum HeartbeatResult {
     /// Answered well in time.
     Good,
     /// Nobody listens there.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::ring::Incarnation;
 
 use super::action::Action;
-use super::event::{Activity, Beat, RouterId};
+use super::event::{Activity, HeartbeatResult, RouterId};
 use super::member::{Beats, Member};
 use super::{Fleet, Ownership, Phase, Settings};
 
@@ -21,7 +21,7 @@ pub(super) struct Suspects {
 impl Fleet {
     /// An event that comes much later than we asked to be woken means a starved machine or a stepped clock: the
     /// heartbeats of that time, and what the routers said in it, say nothing about the replicas.
-    pub(super) fn forgive_lateness(&mut self, now: Instant) {
+    pub(super) fn void_late_heartbeats(&mut self, now: Instant) {
         let Some(late) = self.due.map(|due| now.saturating_duration_since(due)) else { return };
         if late <= self.settings.heartbeat_interval / 2 {
             return;
@@ -65,7 +65,7 @@ impl Fleet {
         self.actions.push(member.tell(verdict, phase, phase, why));
     }
 
-    pub(super) fn beat(&mut self, incarnation: Incarnation, beat: Beat, now: Instant) {
+    pub(super) fn beat(&mut self, incarnation: Incarnation, beat: HeartbeatResult, now: Instant) {
         let interval = self.settings.heartbeat_interval;
         let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.watched()) else {
             return;
@@ -76,14 +76,14 @@ impl Fleet {
         let since = now.saturating_duration_since(std::mem::replace(&mut beats.last_outcome, now));
         let starting = !beats.good;
         self.tally.heartbeat(&beat, starting, void);
-        if starting && beat != Beat::Good {
+        if starting && beat != HeartbeatResult::Good {
             beats.next = Some(now + beats.pause);
             beats.pause = (beats.pause * 2).min(interval);
         } else {
             beats.next = Some((sent + interval).max(now));
         }
         match beat {
-            Beat::Good => {
+            HeartbeatResult::Good => {
                 beats.missed = 0;
                 beats.last_good = now;
                 beats.busy = None;
@@ -96,14 +96,14 @@ impl Fleet {
                     self.first_good(incarnation, now);
                 }
             }
-            Beat::Refused if !starting => self.die(incarnation, &"it refuses connections", now),
-            Beat::Refused => self.not_yet(incarnation, "it refuses connections".to_owned(), now),
-            Beat::Void(why) if starting => member.trouble = why,
+            HeartbeatResult::Refused if !starting => self.die(incarnation, &"it refuses connections", now),
+            HeartbeatResult::Refused => self.not_yet(incarnation, "it refuses connections".to_owned(), now),
+            HeartbeatResult::Void(why) if starting => member.trouble = why,
             // The time that it covers says nothing about the replica: its silence does not grow by it.
-            Beat::Void(_) => beats.last_good += since,
-            Beat::Missed(why) if starting => self.not_yet(incarnation, why, now),
-            Beat::Missed(_) if void => {}
-            Beat::Missed(why) => {
+            HeartbeatResult::Void(_) => beats.last_good += since,
+            HeartbeatResult::Missed(why) if starting => self.not_yet(incarnation, why, now),
+            HeartbeatResult::Missed(_) if void => {}
+            HeartbeatResult::Missed(why) => {
                 beats.missed += 1;
                 if beats.missed >= self.settings.heartbeat_failures && member.phase == Phase::Ready {
                     member.enter(Phase::Suspect, &why, &mut self.actions);

@@ -9,10 +9,10 @@ use crate::ring::{Incarnation, SeatId};
 use crate::runtime::{Error, Exit, Instance, Launch};
 
 use super::action::{Action, Change};
-use super::event::{Busy, RouterId, Ticket};
+use super::event::{Busy, ChangeId, RouterId};
 use super::external::Loss;
 use super::member::{FIRST_PROBE, Member};
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::restart::STABLE;
 use super::shortage::is_outside;
 use super::{Fleet, Ownership, Phase, Refusal, Seat, Vacancy};
@@ -81,7 +81,7 @@ impl Fleet {
                 let reserved_by = self.seats.get(&member.launch.seat).and_then(|seat| seat.reserved_by);
                 match (member.phase, reserved_by, &error) {
                     (Phase::Starting, Some(call), Error::NameTaken(name)) => {
-                        self.bereave(incarnation, &error);
+                        self.detach_dead(incarnation, &error);
                         self.add_failed(call, Refusal::Exists(name.clone()));
                     }
                     (Phase::Starting, ..) => {
@@ -132,40 +132,40 @@ impl Fleet {
         seat.candidate = None;
         let before = (seat.occupant.replace(incarnation), seat.drained.take());
         match before {
-            (None, None) => self.change_ring(Change::Occupy(replica), After::Occupied(incarnation)),
+            (None, None) => self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation)),
             (Some(served), _) => self.hand_over(served, replica, now),
             (None, Some(drained)) => self.succeed(drained, replica),
         }
     }
 
-    pub(super) fn ring_answered(&mut self, ticket: Ticket, busy: Busy, now: Instant) {
+    pub(super) fn ring_answered(&mut self, ticket: ChangeId, busy: Busy, now: Instant) {
         match self.tickets.remove(&ticket) {
-            None | Some(After::Seated) => {}
-            Some(After::Occupied(incarnation)) => {
+            None | Some(OnRingReply::Seated) => {}
+            Some(OnRingReply::Occupied(incarnation)) => {
                 self.ready(incarnation, now);
                 self.replaced(incarnation);
             }
-            Some(After::Added(call, incarnations)) => {
+            Some(OnRingReply::Added(call, incarnations)) => {
                 for incarnation in incarnations {
                     self.ready(incarnation, now);
                 }
                 self.reply_list(call);
             }
-            Some(After::HandedOver { from, to }) => {
+            Some(OnRingReply::HandedOver { from, to }) => {
                 self.drain(from, routers(&busy, from), now);
                 self.ready(to, now);
                 self.replaced(to);
             }
-            Some(After::Drained(call, incarnation)) => {
+            Some(OnRingReply::Drained(call, incarnation)) => {
                 self.drained_by_hand(call, incarnation, routers(&busy, incarnation), now);
             }
-            Some(After::Vacated(incarnation)) => {
+            Some(OnRingReply::Vacated(incarnation)) => {
                 if let Some(member) = self.members.get_mut(&incarnation) {
                     member.routed = false;
                 }
             }
-            Some(After::Weighed(call)) => self.reply_list(call),
-            Some(After::Left(call, incarnations)) => {
+            Some(OnRingReply::Weighed(call)) => self.reply_list(call),
+            Some(OnRingReply::Left(call, incarnations)) => {
                 for incarnation in incarnations {
                     self.drain(incarnation, routers(&busy, incarnation), now);
                 }
@@ -205,7 +205,7 @@ impl Fleet {
             Some(address) if external => &format!("{address}: {why}"),
             _ => why,
         };
-        let Some((seat_id, name)) = self.bereave(incarnation, why) else { return };
+        let Some((seat_id, name)) = self.detach_dead(incarnation, why) else { return };
         if external {
             let loss = Loss { served, address, why: why.to_string() };
             return self.external_lost(seat_id, &name, &loss, now);
@@ -244,7 +244,7 @@ impl Fleet {
 
     /// Another process took the port: the same replica again, on another port; no crash.
     fn move_port(&mut self, incarnation: Incarnation, now: Instant) {
-        let Some((seat_id, name)) = self.bereave(incarnation, &Exit::PortTaken) else { return };
+        let Some((seat_id, name)) = self.detach_dead(incarnation, &Exit::PortTaken) else { return };
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         let delay = seat.restart.plan(Duration::ZERO, now);
         match seat.reserved_by {
@@ -257,7 +257,7 @@ impl Fleet {
     }
 
     /// Takes a dead replica out of its seat, and the seat out of the ring's routes.
-    fn bereave(&mut self, incarnation: Incarnation, why: &dyn fmt::Display) -> Option<(SeatId, Name)> {
+    fn detach_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display) -> Option<(SeatId, Name)> {
         let member = self.members.get_mut(&incarnation)?;
         let Launch { seat: seat_id, name, .. } = member.launch.clone();
         let seat = self.seats.get_mut(&seat_id)?;
@@ -265,7 +265,7 @@ impl Fleet {
             member.enter(Phase::Dead, why, &mut self.actions);
             seat.occupant = None;
             Vacancy::record(&mut seat.vacancy, &why.to_string());
-            self.change_ring(Change::Vacate(seat_id), After::Vacated(incarnation));
+            self.change_ring(Change::Vacate(seat_id), OnRingReply::Vacated(incarnation));
         } else {
             seat.candidate = None;
             if seat.occupant.is_none() {
@@ -290,7 +290,7 @@ impl Fleet {
         }
     }
 
-    pub(super) fn last_words(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
+    pub(super) fn last_log_line(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
         let Some(member) = self.members.get(&incarnation) else { return };
         if member.phase != Phase::Starting || member.beats.good {
             return;

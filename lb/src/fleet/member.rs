@@ -44,7 +44,7 @@ pub(super) struct Member {
     pub instance: Option<Instance>,
     /// The engine has not answered the launch: it cannot be stopped yet.
     pub launching: bool,
-    /// Whether a request may reach it: from `Join` or `Occupy` on, until `Vacate` is answered. (After a `Leave` its
+    /// Whether a request may reach it: from `Join` or `Occupy` on, until `Vacate` is answered. (OnRingReply a `Leave` its
     /// phase tells.)
     pub routed: bool,
     /// Until when it has to be ready, while it starts.

@@ -55,7 +55,9 @@ use crate::runtime::Upstream;
 pub use action::{Action, Answer, Change};
 pub use command_error::Refusal;
 pub use counters::Tally;
-pub use event::{Activity, Beat, Busy, CallId, Event, Loads, Removal, Revision, RouterId, Ticket};
+pub use event::{
+    Activity, Busy, CallId, ChangeId, Event, HeartbeatResult, Loads, Removal, Revision, RouterId,
+};
 pub use external::{Ownership, Vacancy};
 pub use member::Phase;
 pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
@@ -65,7 +67,7 @@ pub use view::{MemberView, SeatView, View};
 use external::External;
 use health::Suspects;
 use member::Member;
-use on_ring_reply::After;
+use on_ring_reply::OnRingReply;
 use recorder::Recorder;
 use restart::Restart;
 use rollout::manual::Rolling;
@@ -114,7 +116,7 @@ pub struct Fleet {
     /// Every replica that is not gone, those on their way out among them.
     members: BTreeMap<Incarnation, Member>,
     /// What to do when the ring has answered.
-    tickets: BTreeMap<Ticket, After>,
+    tickets: BTreeMap<ChangeId, OnRingReply>,
     last_ticket: u64,
     last_incarnation: u64,
     /// When we asked to be woken: an event that comes much later voids the heartbeats.
@@ -185,7 +187,7 @@ impl Fleet {
 
     /// Takes in what happened and says what to do about it, in order.
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
-        self.forgive_lateness(now);
+        self.void_late_heartbeats(now);
         match event {
             Event::Restored(record) => {
                 self.recorder.restored = Some(record);
@@ -198,14 +200,14 @@ impl Fleet {
             Event::Resolved { seat, id, addresses } => self.resolved(seat, &id, addresses, now),
             Event::AddUpstream { call, upstream } => self.add_upstream(call, upstream, now),
             Event::RemoveUpstream { call, name } => self.remove_upstream(call, &name),
-            Event::Rival { container } => self.rival(&container),
+            Event::Conflict { container } => self.conflict(&container),
             Event::Available => self.retry_uncounted(now),
             Event::Ended { incarnation } => self.ended(incarnation, now),
-            Event::Beat { incarnation, beat } => self.beat(incarnation, beat, now),
+            Event::HeartbeatResult { incarnation, beat } => self.beat(incarnation, beat, now),
             Event::Answered { incarnation, activity, suspended } => {
                 self.answered(incarnation, activity, suspended, now);
             }
-            Event::LastWords { incarnation, line } => self.last_words(incarnation, line, now),
+            Event::LastLogLine { incarnation, line } => self.last_log_line(incarnation, line, now),
             Event::Ring { ticket, busy } => self.ring_answered(ticket, busy, now),
             Event::Idle { router, incarnation } => self.idle(router, incarnation),
             Event::Suspected { router, incarnation } => self.suspected(router, incarnation, now),
@@ -261,7 +263,7 @@ impl Fleet {
         self.give_up_starting(now);
         self.end_drains(now);
         if self.frozen.is_none() {
-            self.bury();
+            self.remove_dead();
             self.roll_on(now);
             self.roll_out(now);
             self.refill(now);
@@ -297,9 +299,9 @@ impl Fleet {
         matches!(member.phase, Phase::Ready | Phase::Suspect).then_some(member)
     }
 
-    fn change_ring(&mut self, change: Change, after: After) {
+    fn change_ring(&mut self, change: Change, after: OnRingReply) {
         self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
+        let ticket = ChangeId(self.last_ticket);
         self.tickets.insert(ticket, after);
         self.actions.push(Action::Ring { ticket, change });
     }

@@ -6,7 +6,7 @@ use super::CallId;
 
 /// What to do when the ring has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum OnRingReply {
     /// The first seats are in the map; nothing waits for it.
     Seated,
     /// An /add is complete: these replicas are routed to.

@@ -160,7 +160,7 @@ impl Fleet {
     /// Servers that somebody else runs are configured, not recorded. Beside another balancer the record is the other's.
     fn keeps_record(&self) -> bool {
         self.settings.ownership == Ownership::Ours
-            && self.frozen != Some(Refusal::Rival)
+            && self.frozen != Some(Refusal::Conflict)
             && self.recorder.configured.is_some()
     }
 

@@ -9,7 +9,7 @@ use crate::ring::{Incarnation, Replica, SeatId};
 use super::action::Change;
 use super::event::CallId;
 use super::member::Member;
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::{Fleet, Ownership, Phase, Refusal, Seat};
 
 impl Fleet {
@@ -21,7 +21,7 @@ impl Fleet {
             Err(refusal) => return self.reply(call, Err(refusal)),
         };
         if phase == Phase::Dead {
-            return self.revive(call, seat_id, now);
+            return self.restart_drained(call, seat_id, now);
         }
         if let Some(seat) = self.seats.get_mut(&seat_id) {
             seat.replacing = Some(call);
@@ -42,7 +42,7 @@ impl Fleet {
     }
 
     /// The seat of a drained replica that has died is filled again.
-    pub(super) fn revive(&mut self, call: CallId, seat_id: SeatId, now: Instant) {
+    pub(super) fn restart_drained(&mut self, call: CallId, seat_id: SeatId, now: Instant) {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         (seat.drained, seat.replacing, seat.name) = (None, Some(call), None);
         match self.settings.ownership {
@@ -58,7 +58,7 @@ impl Fleet {
             member.enter(Phase::Leaving, &"replaced", &mut self.actions);
         }
         let successor = to.incarnation;
-        self.change_ring(Change::Handover { to, from }, After::HandedOver { from, to: successor });
+        self.change_ring(Change::Handover { to, from }, OnRingReply::HandedOver { from, to: successor });
         // The seat was served all the time: it is listed without a gap.
         self.ready(successor, now);
     }
@@ -67,10 +67,9 @@ impl Fleet {
     pub(super) fn succeed(&mut self, drained: Incarnation, to: Arc<Replica>) {
         let successor = to.incarnation;
         match self.release(drained, "replaced") {
-            Some(from) => {
-                self.change_ring(Change::Handover { to, from }, After::HandedOver { from, to: successor })
-            }
-            None => self.change_ring(Change::Occupy(to), After::Occupied(successor)),
+            Some(from) => self
+                .change_ring(Change::Handover { to, from }, OnRingReply::HandedOver { from, to: successor }),
+            None => self.change_ring(Change::Occupy(to), OnRingReply::Occupied(successor)),
         }
     }
 

@@ -283,7 +283,7 @@ impl Simulation {
     fn feed(&mut self, event: Event) {
         self.forget_launches_of_the_stable();
         self.forget_uncounted_launch(&event);
-        if !matches!(event, Event::Tick | Event::Beat { beat: Beat::Good, .. }) {
+        if !matches!(event, Event::Tick | Event::HeartbeatResult { beat: HeartbeatResult::Good, .. }) {
             self.note(format!("> {event:?}"));
         }
         for action in self.fleet.on(event, self.world.now) {

@@ -37,7 +37,7 @@ struct Stage {
     hold: fn(&Action) -> bool,
     held: Vec<Action>,
     /// How heartbeats go, if not well.
-    beats: BTreeMap<Incarnation, Beat>,
+    beats: BTreeMap<Incarnation, HeartbeatResult>,
     /// Whose data path answers.
     replying: BTreeSet<Incarnation>,
     /// What the routers see of the others.
@@ -106,7 +106,10 @@ impl Stage {
             },
             Action::Probe(replica) => {
                 let incarnation = replica.incarnation;
-                Event::Beat { incarnation, beat: self.beats.get(&incarnation).cloned().unwrap_or(Beat::Good) }
+                Event::HeartbeatResult {
+                    incarnation,
+                    beat: self.beats.get(&incarnation).cloned().unwrap_or(HeartbeatResult::Good),
+                }
             }
             Action::Ring { ticket, .. } => Event::Ring { ticket, busy: self.busy.clone() },
             Action::Ask(incarnation) => {
@@ -119,7 +122,7 @@ impl Stage {
                 Event::Answered { incarnation, activity: Some(activity), suspended }
             }
             Action::Inquire(incarnation) => {
-                Event::LastWords { incarnation, line: Some("still thinking".into()) }
+                Event::LastLogLine { incarnation, line: Some("still thinking".into()) }
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
             Action::End(incarnation) => Event::Ended { incarnation },
@@ -194,7 +197,7 @@ impl Stage {
     }
 
     fn hang(&mut self, incarnation: u64) {
-        self.beats.insert(Incarnation(incarnation), Beat::Missed("timeout".to_owned()));
+        self.beats.insert(Incarnation(incarnation), HeartbeatResult::Missed("timeout".to_owned()));
     }
 
     fn names(&self) -> Vec<String> {

@@ -10,7 +10,7 @@ use crate::runtime::Upstream;
 use super::action::{Action, Change};
 use super::event::CallId;
 use super::external::External;
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::{Fleet, Ownership, Refusal, Seat};
 
 impl Fleet {
@@ -77,7 +77,7 @@ impl Fleet {
             seat.replacing = call;
             seat.external.iter_mut().for_each(|external| external.new = true);
         }
-        self.change_ring(Change::Join(vec![(id, weight, None)]), After::Seated);
+        self.change_ring(Change::Join(vec![(id, weight, None)]), OnRingReply::Seated);
     }
 
     /// Another list of servers is configured: it replaces the whole list in force, live changes included. A weight that
@@ -152,7 +152,7 @@ impl Fleet {
             let Some(seat) = self.seats.get_mut(&id) else { continue };
             seat.weight = weight;
             log::info!("seat weighs seat={id} weight={weight} was={was}");
-            self.change_ring(Change::Weigh { seat: id, weight, was }, After::Seated);
+            self.change_ring(Change::Weigh { seat: id, weight, was }, OnRingReply::Seated);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::ring::{SeatId, Weight};
 
 use super::action::Change;
 use super::event::CallId;
-use super::on_ring_reply::After;
+use super::on_ring_reply::OnRingReply;
 use super::{Fleet, Refusal, Seat};
 
 impl Fleet {
@@ -21,7 +21,7 @@ impl Fleet {
             return self.reply_list(call);
         }
         log::info!("seat weighs seat={id} weight={weight} was={was}");
-        self.change_ring(Change::Weigh { seat: id, weight, was }, After::Weighed(call));
+        self.change_ring(Change::Weigh { seat: id, weight, was }, OnRingReply::Weighed(call));
     }
 
     /// Whether these seats of the ring may have these weights now.

@@ -1,4 +1,4 @@
-//! Deadlines, checked by one sweep per worker: a timer for each request would cost more than it is worth.
+//! LiveLimits, checked by one sweep per worker: a timer for each request would cost more than it is worth.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,10 +12,10 @@ pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 
 /// Every watch of a worker.
 #[derive(Default)]
-pub(crate) struct Watches(RefCell<Vec<Rc<State>>>);
+pub(crate) struct Deadlines(RefCell<Vec<Rc<State>>>);
 
 /// One connection's deadline; forgotten when dropped.
-pub(crate) struct Watch(Rc<State>);
+pub(crate) struct Deadline(Rc<State>);
 
 #[derive(Default)]
 struct State {
@@ -24,12 +24,12 @@ struct State {
     waker: Cell<Option<Waker>>,
 }
 
-impl Watches {
+impl Deadlines {
     /// A new watch without a deadline.
-    pub(crate) fn add(&self) -> Watch {
+    pub(crate) fn add(&self) -> Deadline {
         let state = Rc::<State>::default();
         self.0.borrow_mut().push(state.clone());
-        Watch(state)
+        Deadline(state)
     }
 
     /// Wakes whoever waits past its deadline and forgets dropped watches. `false` when none is left.
@@ -49,7 +49,7 @@ impl Watches {
     }
 }
 
-impl Watch {
+impl Deadline {
     /// Sets the deadline, or none; an earlier one no longer counts.
     pub(crate) fn arm(&self, timeout: Option<Duration>) {
         self.0.expired.set(false);
@@ -61,7 +61,7 @@ impl Watch {
         self.0.wake();
     }
 
-    /// Ready once the deadline has passed. The task is woken then and at [`Watches::wake_all`].
+    /// Ready once the deadline has passed. The task is woken then and at [`Deadlines::wake_all`].
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.0.expired.get() {
             return Poll::Ready(());
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_watch_expires_once_and_can_be_armed_again() {
-        let (watches, cx) = (Watches::default(), &mut Context::from_waker(noop_waker_ref()));
+        let (watches, cx) = (Deadlines::default(), &mut Context::from_waker(noop_waker_ref()));
         let watch = watches.add();
         watch.arm(Some(Duration::from_secs(1)));
         let now = Instant::now();
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn dropped_watches_are_forgotten() {
-        let watches = Watches::default();
+        let watches = Deadlines::default();
         let (a, b) = (watches.add(), watches.add());
         drop(a);
         assert!(watches.sweep(Instant::now()));

@@ -6,8 +6,8 @@ use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_http::{Method, Version};
 use bytes::Bytes;
 
-use super::rejection::Refusal;
-use super::rejection::Refusal::Malformed;
+use super::rejection::Rejection;
+use super::rejection::Rejection::Malformed;
 use super::request_head::{Framing, MAX_FIELDS};
 use super::request_line::is_host;
 
@@ -24,7 +24,7 @@ pub(crate) struct Meaning {
 }
 
 /// Reads `*( field CRLF )` into an empty map; values share the memory of `block`.
-pub(crate) fn read(block: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, Refusal> {
+pub(crate) fn read(block: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, Rejection> {
     headers.reserve(memchr::memchr_iter(b'\n', block).take(MAX_FIELDS).count() + JOINING);
     let mut rest = &block[..];
     while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -42,7 +42,7 @@ pub(crate) fn read(block: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, R
         let value = HeaderValue::from_maybe_shared(block.slice_ref(value));
         headers.append(name, value.map_err(|_| Malformed("a field's value has control bytes"))?);
         if headers.len() > MAX_FIELDS {
-            return Err(Refusal::TooManyFields(MAX_FIELDS));
+            return Err(Rejection::TooManyFields(MAX_FIELDS));
         }
     }
     Ok(headers)
@@ -54,7 +54,7 @@ pub(crate) fn judge(
     method: &Method,
     version: Version,
     authority: Option<Bytes>,
-) -> Result<Meaning, Refusal> {
+) -> Result<Meaning, Rejection> {
     let http_11 = version == Version::HTTP_11;
     judge_host(headers, http_11, authority)?;
     let framing = framing(headers, http_11)?;
@@ -83,7 +83,7 @@ pub(crate) fn judge(
     if http_11 {
         for value in headers.get_all(header::EXPECT) {
             if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-                return Err(Refusal::Expectation);
+                return Err(Rejection::Expectation);
             }
             meaning.expects_continue = true;
         }
@@ -91,7 +91,7 @@ pub(crate) fn judge(
     Ok(meaning)
 }
 
-fn judge_host(headers: &mut HeaderMap, http_11: bool, authority: Option<Bytes>) -> Result<(), Refusal> {
+fn judge_host(headers: &mut HeaderMap, http_11: bool, authority: Option<Bytes>) -> Result<(), Rejection> {
     let mut hosts = headers.get_all(header::HOST);
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(Malformed("there are several Host fields")),
@@ -109,7 +109,7 @@ fn judge_host(headers: &mut HeaderMap, http_11: bool, authority: Option<Bytes>) 
 }
 
 /// RFC 9112 §6.3, with every doubt resolved as malformed.
-fn framing(headers: &HeaderMap, http_11: bool) -> Result<Framing, Refusal> {
+fn framing(headers: &HeaderMap, http_11: bool) -> Result<Framing, Rejection> {
     let only = |name: HeaderName| {
         let mut values = headers.get_all(name);
         (values.next().map(HeaderValue::as_bytes), values.next().is_some())

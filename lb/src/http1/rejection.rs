@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Told to the client as the reply to the bytes, after which the connection is closed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum Rejection {
     /// It breaks the grammar of RFC 9110 and 9112, or can be read in two ways.
     #[error("The request is malformed: {0}")]
     Malformed(&'static str),

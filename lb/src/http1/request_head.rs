@@ -6,8 +6,8 @@ use actix_http::header::HeaderMap;
 use actix_http::{Method, Uri, Version};
 use bytes::BytesMut;
 
-use super::rejection::Refusal;
-use super::rejection::Refusal::Malformed;
+use super::rejection::Rejection;
+use super::rejection::Rejection::Malformed;
 use super::{fields, request_line};
 
 /// The most fields of a request.
@@ -64,7 +64,7 @@ pub(crate) struct Scan {
 /// Takes a head from the front of `input` once it is complete there; `scan` remembers between calls.
 ///
 /// Empty lines before it are skipped (RFC 9112 §2.2).
-pub(crate) fn read(input: &mut BytesMut, scan: &mut Scan, limits: Limits) -> Result<Option<Head>, Refusal> {
+pub(crate) fn read(input: &mut BytesMut, scan: &mut Scan, limits: Limits) -> Result<Option<Head>, Rejection> {
     while scan.line == 0 && input.starts_with(b"\r\n") {
         let _ = input.split_to(2);
         scan.scanned = 0;
@@ -79,7 +79,7 @@ pub(crate) fn read(input: &mut BytesMut, scan: &mut Scan, limits: Limits) -> Res
 
 impl Scan {
     /// The length of the head, its empty line included, once that is there.
-    fn find(&mut self, input: &[u8], limits: Limits) -> Result<Option<usize>, Refusal> {
+    fn find(&mut self, input: &[u8], limits: Limits) -> Result<Option<usize>, Rejection> {
         while let Some(at) = memchr::memchr(b'\n', &input[self.scanned..]) {
             let end = self.scanned + at;
             if end == self.line || input[end - 1] != b'\r' {
@@ -101,20 +101,20 @@ impl Scan {
     }
 
     /// Whether the first `n` bytes of a head may be that many.
-    fn check(&self, n: usize, limits: Limits) -> Result<(), Refusal> {
+    fn check(&self, n: usize, limits: Limits) -> Result<(), Rejection> {
         match self.fields {
             // With the two spaces, the version and the line's end.
             0 if n > request_line::MAX_METHOD + limits.target + 12 => {
-                Err(Refusal::TargetTooLong(limits.target))
+                Err(Rejection::TargetTooLong(limits.target))
             }
             0 => Ok(()),
-            start if n - start > limits.fields => Err(Refusal::HeaderTooLarge(limits.fields)),
+            start if n - start > limits.fields => Err(Rejection::HeaderTooLarge(limits.fields)),
             _ => Ok(()),
         }
     }
 }
 
-fn judge(line: request_line::Line, mut headers: HeaderMap) -> Result<Head, Refusal> {
+fn judge(line: request_line::Line, mut headers: HeaderMap) -> Result<Head, Rejection> {
     let request_line::Line { method, target, authority, version } = line;
     let meaning = fields::judge(&mut headers, &method, version, authority)?;
     let fields::Meaning { framing, keep_alive, upgrade, expects_continue } = meaning;

@@ -4,8 +4,8 @@ use actix_http::{Method, Uri, Version};
 use awc::http::uri::PathAndQuery;
 use bytes::Bytes;
 
-use super::rejection::Refusal;
-use super::rejection::Refusal::{Connect, Malformed};
+use super::rejection::Rejection;
+use super::rejection::Rejection::{Connect, Malformed};
 
 /// The longest method, in bytes.
 pub(crate) const MAX_METHOD: usize = 32;
@@ -21,7 +21,7 @@ pub(crate) struct Line {
 }
 
 /// Reads a request line without its end.
-pub(crate) fn read(line: &Bytes, max_target: usize) -> Result<Line, Refusal> {
+pub(crate) fn read(line: &Bytes, max_target: usize) -> Result<Line, Rejection> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -33,7 +33,7 @@ pub(crate) fn read(line: &Bytes, max_target: usize) -> Result<Line, Refusal> {
     }
     let method = Method::from_bytes(method).map_err(|_| Malformed("the method is no token"))?;
     if target.len() > max_target {
-        return Err(Refusal::TargetTooLong(max_target));
+        return Err(Rejection::TargetTooLong(max_target));
     }
     let version = match version {
         b"HTTP/1.1" => Version::HTTP_11,
@@ -41,7 +41,7 @@ pub(crate) fn read(line: &Bytes, max_target: usize) -> Result<Line, Refusal> {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            return Err(Refusal::Version);
+            return Err(Rejection::Version);
         }
         _ => return Err(Malformed("the request line does not end in an HTTP version")),
     };
@@ -71,7 +71,7 @@ pub(crate) fn is_host(bytes: &[u8]) -> bool {
     end > 0 && bytes[..end].iter().all(in_name) && port(&bytes[end..])
 }
 
-fn read_target(line: &Bytes, target: &[u8], method: &Method) -> Result<(Uri, Option<Bytes>), Refusal> {
+fn read_target(line: &Bytes, target: &[u8], method: &Method) -> Result<(Uri, Option<Bytes>), Rejection> {
     // `Uri` would cut a fragment off without a word.
     if target.contains(&b'#') {
         return Err(Malformed("the target has a fragment"));
@@ -101,7 +101,7 @@ fn read_target(line: &Bytes, target: &[u8], method: &Method) -> Result<(Uri, Opt
     }
 }
 
-fn uri(target: Bytes) -> Result<Uri, Refusal> {
+fn uri(target: Bytes) -> Result<Uri, Rejection> {
     let target = PathAndQuery::from_maybe_shared(target);
     target.map(Uri::from).map_err(|_| Malformed("the target has bytes that must be percent-encoded"))
 }
@@ -110,7 +110,7 @@ fn uri(target: Bytes) -> Result<Uri, Refusal> {
 mod tests {
     use super::*;
 
-    fn line(line: &str) -> Result<Line, Refusal> {
+    fn line(line: &str) -> Result<Line, Rejection> {
         read(&Bytes::from(line.to_owned()), 100)
     }
 
@@ -173,11 +173,11 @@ mod tests {
     fn each_limit_has_its_refusal() {
         assert_eq!(line("CONNECT h:1 HTTP/1.1").err(), Some(Connect));
         for version in ["HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/3.0"] {
-            assert_eq!(line(&format!("GET / {version}")).err(), Some(Refusal::Version));
+            assert_eq!(line(&format!("GET / {version}")).err(), Some(Rejection::Version));
         }
         let target = |n: usize| format!("GET /{} HTTP/1.1", "x".repeat(n - 1));
         assert!(line(&target(100)).is_ok());
-        assert_eq!(line(&target(101)).err(), Some(Refusal::TargetTooLong(100)));
+        assert_eq!(line(&target(101)).err(), Some(Rejection::TargetTooLong(100)));
     }
 
     #[test]

@@ -25,14 +25,14 @@ pub enum LogKey {
 
 /// Puts keys into that form.
 #[derive(Clone, Debug)]
-pub struct KeyForm {
+pub struct KeyRedactor {
     form: LogKey,
     secret: RandomState,
 }
 
 /// A key as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Shown {
+pub enum RedactedKey {
     /// The key.
     Plain(Arc<[u8]>),
     /// Its hash.
@@ -41,7 +41,7 @@ pub enum Shown {
     Off,
 }
 
-impl KeyForm {
+impl KeyRedactor {
     /// With a new secret.
     pub fn new(form: LogKey) -> Self {
         Self { form, secret: RandomState::new() }
@@ -63,16 +63,16 @@ impl KeyForm {
     }
 
     /// The key as it may be shown.
-    pub fn show(&self, key: &[u8]) -> Shown {
+    pub fn show(&self, key: &[u8]) -> RedactedKey {
         match self.form {
-            LogKey::Plain => Shown::Plain(key[..key.len().min(MAX_SHOWN)].into()),
-            LogKey::Hash => Shown::Hash(self.identify(key)),
-            LogKey::Off => Shown::Off,
+            LogKey::Plain => RedactedKey::Plain(key[..key.len().min(MAX_SHOWN)].into()),
+            LogKey::Hash => RedactedKey::Hash(self.identify(key)),
+            LogKey::Off => RedactedKey::Off,
         }
     }
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for RedactedKey {
     /// A plain key as text, what is none replaced; a hash as sixteen digits; `-` for what is not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn every_form_of_a_key() {
-        let show = |form, key: &[u8]| KeyForm::new(form).show(key).to_string();
+        let show = |form, key: &[u8]| KeyRedactor::new(form).show(key).to_string();
         assert_eq!(show(LogKey::Plain, b"alice\xff"), "alice\u{fffd}");
         assert_eq!(show(LogKey::Plain, &[b'x'; 300]).len(), MAX_SHOWN);
         assert_eq!(show(LogKey::Off, b"alice"), "-");
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn within_a_process_a_hash_stands_for_its_key() {
-        let form = KeyForm::new(LogKey::Hash);
+        let form = KeyRedactor::new(LogKey::Hash);
         let worker = form.clone();
         assert_eq!(form.show(b"alice"), worker.show(b"alice"));
         assert_ne!(form.show(b"alice"), form.show(b"alicf"));

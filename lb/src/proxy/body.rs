@@ -10,7 +10,7 @@ use actix_http::error::PayloadError;
 use bytes::Bytes;
 
 use super::router;
-use super::router::{InFlight, Trail};
+use super::router::{InFlight, RequestLog};
 
 /// What follows the head.
 pub enum Body {
@@ -28,18 +28,18 @@ pub enum Body {
 }
 
 /// A body and the request that it answers, which ends with it.
-pub struct Followed {
+pub struct LoggedBody {
     body: Body,
-    trail: Rc<Trail>,
+    request_log: Rc<RequestLog>,
     /// Nothing of it is still to be sent.
     done: bool,
 }
 
-impl Followed {
+impl LoggedBody {
     /// The body of a request's answer.
-    pub fn new(body: Body, trail: Rc<Trail>) -> Self {
+    pub fn new(body: Body, request_log: Rc<RequestLog>) -> Self {
         let done = matches!(body.size(), BodySize::None | BodySize::Sized(0));
-        Self { body, trail, done }
+        Self { body, request_log, done }
     }
 }
 
@@ -62,7 +62,7 @@ impl MessageBody for Body {
     }
 }
 
-impl MessageBody for Followed {
+impl MessageBody for LoggedBody {
     type Error = PayloadError;
 
     fn size(&self) -> BodySize {
@@ -70,12 +70,12 @@ impl MessageBody for Followed {
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
-        let Self { body, trail, done } = self.get_mut();
+        let Self { body, request_log, done } = self.get_mut();
         let next = Pin::new(body).poll_next(cx);
         match &next {
-            Poll::Ready(Some(Ok(bytes))) => trail.facts().bytes += bytes.len() as u64,
+            Poll::Ready(Some(Ok(bytes))) => request_log.info().bytes += bytes.len() as u64,
             Poll::Ready(Some(Err(error))) => {
-                trail.fail(error);
+                request_log.fail(error);
                 *done = true;
             }
             Poll::Ready(None) => *done = true,
@@ -85,10 +85,10 @@ impl MessageBody for Followed {
     }
 }
 
-impl Drop for Followed {
+impl Drop for LoggedBody {
     fn drop(&mut self) {
         if !self.done {
-            self.trail.fail(&router::Error::ClientLeft);
+            self.request_log.fail(&router::Error::ClientLeft);
         }
     }
 }

@@ -35,17 +35,17 @@ pub struct LiveLimits(Arc<(AtomicUsize, AtomicU64)>);
 
 /// What /add and /rm ask for. Clients of other balancers send more than that.
 #[derive(Deserialize)]
-pub(crate) struct Wish {
+pub(crate) struct ReplicaChange {
     pub n: Count,
     /// No names yet: the length of the list is checked before any of them.
     pub hostnames: Option<Vec<String>>,
 }
 
-impl Shape for Wish {
+impl Shape for ReplicaChange {
     const LIKE: &'static str = r#"{"n":1,"hostnames":["S1"]}"#;
 }
 
-impl Wish {
+impl ReplicaChange {
     pub fn into_add(self) -> Result<Add, Error> {
         let (n, names) = self.checked(Error::MoreNamesThanAdded)?;
         Ok(Add { n, names })
@@ -117,7 +117,7 @@ pub async fn add(
     body: Payload,
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
-    let add = json::read::<Wish>(body, limits).await?.into_add()?;
+    let add = json::read::<ReplicaChange>(body, limits).await?.into_add()?;
     Ok(list(change(supervisor, add).await?))
 }
 
@@ -127,7 +127,7 @@ pub async fn remove(
     body: Payload,
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
-    let remove = json::read::<Wish>(body, limits).await?.into_remove()?;
+    let remove = json::read::<ReplicaChange>(body, limits).await?.into_remove()?;
     Ok(list(change(supervisor, Remove(remove)).await?))
 }
 
@@ -154,7 +154,9 @@ mod tests {
     use super::*;
 
     fn wish(body: &str) -> Result<Add, String> {
-        json::parse::<Wish>(body.as_bytes()).and_then(Wish::into_add).map_err(|error| error.to_string())
+        json::parse::<ReplicaChange>(body.as_bytes())
+            .and_then(ReplicaChange::into_add)
+            .map_err(|error| error.to_string())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use actix::Addr;
 use actix_http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue};
 
-use crate::auth::actor::{GateActor, Show, Verdict};
+use crate::auth::actor::{AuthActor, Verdict, VerifyToken};
 use crate::fleet::Refusal;
 
 use super::error::Error;
@@ -55,8 +55,8 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Lets a token through, or says why not.
-pub async fn show(gate: &Addr<GateActor>, from: IpAddr, token: &[u8]) -> Result<(), Error> {
-    match gate.send(Show { from, token: token.to_owned() }).await {
+pub async fn show(gate: &Addr<AuthActor>, from: IpAddr, token: &[u8]) -> Result<(), Error> {
+    match gate.send(VerifyToken { from, token: token.to_owned() }).await {
         Ok(Verdict::Granted) => Ok(()),
         Ok(Verdict::Wrong) => Err(Error::WrongToken),
         Ok(Verdict::Limited(left)) => Err(Error::TooManyWrongTokens(left)),

@@ -14,7 +14,7 @@ use super::router;
 use crate::config::NotReloaded;
 use crate::control::supervisor::NotRead;
 use crate::fleet::Refusal;
-use crate::name::NotAName;
+use crate::name::InvalidName;
 use crate::runtime::NoLogs;
 use crate::shortage::is_own_shortage;
 
@@ -34,7 +34,7 @@ pub enum Error {
     Bad(String),
     /// A hostname is no name.
     #[error(transparent)]
-    Name(#[from] NotAName),
+    Name(#[from] InvalidName),
     /// /add: more names than replicas.
     #[error("Length of hostname list is more than newly added instances")]
     MoreNamesThanAdded,
@@ -99,7 +99,7 @@ pub enum Error {
     TooSlow(Duration),
     /// The request was none, or not one that we serve.
     #[error(transparent)]
-    Inbound(#[from] guard::Refusal),
+    Inbound(#[from] guard::Rejection),
     /// The configuration stays as it is.
     #[error(transparent)]
     NotReloaded(#[from] NotReloaded),
@@ -138,7 +138,7 @@ impl Error {
             Self::TooLarge(_) | Self::FormTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Inbound(refusal) => Self::of_inbound(refusal),
-            Self::Refused(Refusal::NotReady { .. } | Refusal::Stopping | Refusal::Rival) => {
+            Self::Refused(Refusal::NotReady { .. } | Refusal::Stopping | Refusal::Conflict) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotReloaded(NotReloaded::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
@@ -157,20 +157,20 @@ impl Error {
         }
     }
 
-    fn of_inbound(refusal: &guard::Refusal) -> StatusCode {
-        use guard::Refusal;
+    fn of_inbound(refusal: &guard::Rejection) -> StatusCode {
+        use guard::Rejection;
         match refusal {
-            Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
-            Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::HeadTooSlow(_) | Refusal::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Refusal::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
-            Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
-            Refusal::HeaderTooLarge(_) | Refusal::TooManyFields(_) => {
+            Rejection::Malformed(_) => StatusCode::BAD_REQUEST,
+            Rejection::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Rejection::HeadTooSlow(_) | Rejection::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Rejection::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
+            Rejection::Expectation => StatusCode::EXPECTATION_FAILED,
+            Rejection::HeaderTooLarge(_) | Rejection::TooManyFields(_) => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
-            Refusal::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Rejection::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
 
@@ -203,7 +203,7 @@ impl Error {
         match self {
             Self::Router(error) => Self::proxy_status_of_router(error),
             Self::Loop => Some("lb; error=proxy_loop_detected"),
-            Self::Inbound(guard::Refusal::TooManyConnections) => Some("lb; error=proxy_internal_response"),
+            Self::Inbound(guard::Rejection::TooManyConnections) => Some("lb; error=proxy_internal_response"),
             Self::Inbound(_) => Some("lb; error=http_request_error"),
             _ => None,
         }
@@ -253,7 +253,7 @@ impl Error {
             response.headers_mut().insert(PROXY_STATUS.clone(), HeaderValue::from_static(status));
         }
         let field = match self {
-            Self::Inbound(guard::Refusal::Connect) => {
+            Self::Inbound(guard::Rejection::Connect) => {
                 Some((header::ALLOW, HeaderValue::from_static(ALLOWED)))
             }
             Self::NotAllowed { allowed, .. } => {

@@ -15,15 +15,15 @@ use futures::future::LocalBoxFuture;
 use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
-use super::client::Replay;
+use super::client::ReplayBody;
 use super::guard;
 use super::guard::Answer;
 use super::router;
-use super::router::{Route, RouterActor, Trail, Trails};
-use crate::auth::actor::GateActor;
+use super::router::{RequestLog, RequestLogger, Route, RouterActor};
+use crate::auth::actor::AuthActor;
 use crate::control::supervisor::{Ready, StartTime, SupervisorActor};
 
-use super::body::{Body, Followed};
+use super::body::{Body, LoggedBody};
 use super::error::Error;
 use super::forwarded::{self, Connected, Peer, TrustedProxies};
 use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
@@ -54,20 +54,20 @@ pub enum Control {
     /// Whoever reaches the listener.
     Open,
     /// Who shows the admin token.
-    Token(Addr<GateActor>),
+    Token(Addr<AuthActor>),
     /// Nobody: they are a replica's like every other path.
     Off,
 }
 
 /// The service of one HTTP worker.
 #[derive(Clone)]
-pub struct Front(Rc<Inner>);
+pub struct ProxyService(Rc<Inner>);
 
 struct Inner {
     settings: Rc<RefCell<Settings>>,
     router: Addr<RouterActor>,
     supervisor: Addr<SupervisorActor>,
-    trails: Trails,
+    request_logger: RequestLogger,
 }
 
 /// The service as the HTTP server wants it, without actix-web's `App`: 0.4 µs less for each request. `worker` starts
@@ -76,25 +76,26 @@ struct Inner {
 pub fn service(
     settings: Rc<RefCell<Settings>>,
     supervisor: Addr<SupervisorActor>,
-    worker: impl Fn() -> (Addr<RouterActor>, Trails),
+    worker: impl Fn() -> (Addr<RouterActor>, RequestLogger),
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = Response<Answer<Followed>>,
+    Response = Response<Answer<LoggedBody>>,
     Error = Infallible,
     InitError = (),
-    Service = Front,
+    Service = ProxyService,
     Future: 'static,
 > {
     fn_factory(move || {
-        let (router, trails) = worker();
-        let front = Inner { settings: settings.clone(), router, supervisor: supervisor.clone(), trails };
-        async move { Ok(Front(Rc::new(front))) }
+        let (router, request_logger) = worker();
+        let front =
+            Inner { settings: settings.clone(), router, supervisor: supervisor.clone(), request_logger };
+        async move { Ok(ProxyService(Rc::new(front))) }
     })
 }
 
-impl Service<Request> for Front {
-    type Response = Response<Answer<Followed>>;
+impl Service<Request> for ProxyService {
+    type Response = Response<Answer<LoggedBody>>;
     type Error = Infallible;
     type Future = LocalBoxFuture<'static, Result<Self::Response, Infallible>>;
 
@@ -102,32 +103,32 @@ impl Service<Request> for Front {
 
     fn call(&self, request: Request) -> Self::Future {
         let front = self.0.clone();
-        let trail = front.trails.begin();
+        let request_log = front.request_logger.begin();
         let peer = request.peer_addr();
         Box::pin(async move {
             let serve = async |request: Request| {
-                trail.asks(&request, || front.client(&request));
-                let response = front.serve(request, &trail).await;
-                front.follow(response, &trail)
+                request_log.set_client_request(&request, || front.client(&request));
+                let response = front.serve(request, &request_log).await;
+                front.follow(response, &request_log)
             };
             let refuse = |refusal| {
                 let error = Error::Inbound(refusal);
-                trail.facts().error = None; // this is why there is any other
-                trail.fail(&error);
-                front.follow(error.response(), &trail)
+                request_log.info().error = None; // this is why there is any other
+                request_log.fail(&error);
+                front.follow(error.response(), &request_log)
             };
-            trail.comes_from(peer);
+            request_log.set_peer(peer);
             Ok(guard::answer(request, serve, refuse).await)
         })
     }
 }
 
 impl Inner {
-    async fn serve(&self, mut request: Request, trail: &Rc<Trail>) -> Response<Body> {
+    async fn serve(&self, mut request: Request, request_log: &Rc<RequestLog>) -> Response<Body> {
         let payload = request.take_payload();
-        let answer = self.answer(request, payload, trail).await;
+        let answer = self.answer(request, payload, request_log).await;
         let mut response = answer.unwrap_or_else(|error| {
-            trail.fail(&error);
+            request_log.fail(&error);
             self.failure(&error)
         });
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -140,7 +141,7 @@ impl Inner {
         &self,
         request: Request,
         payload: Payload,
-        trail: &Rc<Trail>,
+        request_log: &Rc<RequestLog>,
     ) -> Result<Response<Body>, Error> {
         let (ours, limits) = {
             let settings = self.settings.borrow();
@@ -164,7 +165,7 @@ impl Inner {
                 self.admit(&request).await?;
                 control_api::remove(&self.supervisor, payload, limits).await
             }
-            _ => self.forward(request, payload, trail).await,
+            _ => self.forward(request, payload, request_log).await,
         }
     }
 
@@ -186,7 +187,7 @@ impl Inner {
         &self,
         mut request: Request,
         payload: Payload,
-        trail: &Rc<Trail>,
+        request_log: &Rc<RequestLog>,
     ) -> Result<Response<Body>, Error> {
         let peer = peer(&request).ok_or(router::Error::ClientLeft)?;
         let following = guard::what_follows(&request);
@@ -203,7 +204,7 @@ impl Inner {
         let mut headers = std::mem::take(&mut head.headers);
         let body = request_body(&headers, payload);
         let body = match following {
-            Some(following) if !offer.is_empty() => Some(Replay::offer(body, following)),
+            Some(following) if !offer.is_empty() => Some(ReplayBody::offer(body, following)),
             _ => body,
         };
         strip_hop_by_hop(&mut headers);
@@ -222,8 +223,9 @@ impl Inner {
             set_upgrade(&mut headers, offer);
         }
         let path = self.settings.borrow().map_404.then(|| target.path().to_owned());
-        let trail = trail.clone();
-        let forwarded = router::Request { method: method.clone(), target, headers, client, body, trail };
+        let request_log = request_log.clone();
+        let forwarded =
+            router::Request { method: method.clone(), target, headers, client, body, request_log };
         // Dropped with this future, when the client leaves.
         let (_here, gone) = oneshot::channel();
         let route = Route { request: SendWrapper::new(forwarded), gone };
@@ -234,13 +236,13 @@ impl Inner {
         }
     }
 
-    /// The answer as it is sent, and the trail's end with it.
-    fn follow(&self, mut response: Response<Body>, trail: &Rc<Trail>) -> Response<Followed> {
-        trail.facts().status = Some(response.status());
+    /// The answer as it is sent, and the request_log's end with it.
+    fn follow(&self, mut response: Response<Body>, request_log: &Rc<RequestLog>) -> Response<LoggedBody> {
+        request_log.info().status = Some(response.status());
         if self.settings.borrow().debug_headers {
-            debug_headers::tell(response.headers_mut(), &trail.facts());
+            debug_headers::tell(response.headers_mut(), &request_log.info());
         }
-        response.map_body(|_, body| Followed::new(body, trail.clone()))
+        response.map_body(|_, body| LoggedBody::new(body, request_log.clone()))
     }
 
     fn failure(&self, error: &Error) -> Response<Body> {
@@ -268,7 +270,7 @@ fn peer(request: &Request) -> Option<Peer> {
 
 /// The client's body as it was framed. `None` if there is none, as `inbound` has decided: it makes no payload then,
 /// also if `Content-Length` is zero.
-fn request_body(headers: &HeaderMap, payload: Payload) -> Option<Replay> {
+fn request_body(headers: &HeaderMap, payload: Payload) -> Option<ReplayBody> {
     if matches!(payload, Payload::None) {
         return None;
     }
@@ -278,5 +280,5 @@ fn request_body(headers: &HeaderMap, payload: Payload) -> Option<Replay> {
         Some(length) => BodySize::Sized(length),
         None => return None,
     };
-    Some(Replay::new(payload, size))
+    Some(ReplayBody::new(payload, size))
 }

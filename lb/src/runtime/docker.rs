@@ -186,7 +186,7 @@ impl Runtime for Docker {
         .boxed_local()
     }
 
-    fn last_words(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
+    fn last_log_line(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         let id = self.0.containers.borrow().get(&incarnation).map(|container| container.id.clone());
         let docker = self.0.clone();
         async move { Some(Printable(&docker.engine.last_line(&id?).await?).to_string()) }.boxed_local()

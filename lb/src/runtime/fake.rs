@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::{Error, Event, Exit, Found, Heartbeat, Instance, Launch, NoLogs, Runtime, Tail, logs};
-use crate::fleet::{Beat, Record};
+use crate::fleet::{HeartbeatResult, Record};
 use crate::ring::{Incarnation, Replica};
 
 /// A handle of the script; clones share it. A test keeps one and gives another to the supervisor.
@@ -203,15 +203,15 @@ impl Runtime for Fake {
         ready(self.0.borrow().suspended.contains(&incarnation)).boxed_local()
     }
 
-    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, Beat> {
+    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
         let (health, patience) = (self.health(replica.incarnation), heartbeat.timeout);
         async move {
             match health {
-                Health::Good => Beat::Good,
-                Health::Refused => Beat::Refused,
+                Health::Good => HeartbeatResult::Good,
+                Health::Refused => HeartbeatResult::Refused,
                 Health::Silent => {
                     sleep(patience).await;
-                    Beat::Missed("no answer".to_owned())
+                    HeartbeatResult::Missed("no answer".to_owned())
                 }
             }
         }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::fleet::Beat;
+use crate::fleet::HeartbeatResult;
 use crate::shortage;
 use crate::statuses::Statuses;
 
@@ -44,34 +44,42 @@ impl ProbeRequest {
 
 /// Sends one heartbeat on a fresh connection: a GET, or with `None` only the TCP handshake. Connecting, sending and the
 /// wait for the head of the reply together may take `patience`.
-pub async fn probe(address: SocketAddr, request: Option<&ProbeRequest>, patience: Duration) -> Beat {
+pub async fn probe(
+    address: SocketAddr,
+    request: Option<&ProbeRequest>,
+    patience: Duration,
+) -> HeartbeatResult {
     match timeout(patience, ask(address, request)).await {
-        Err(_) => Beat::Missed(format!("no answer within {patience:?}")),
+        Err(_) => HeartbeatResult::Missed(format!("no answer within {patience:?}")),
         Ok(Err(error)) if shortage::is_own_shortage(&error) => {
             shortage::report("heartbeat", &error);
-            Beat::Void(error.to_string())
+            HeartbeatResult::Void(error.to_string())
         }
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Beat::Refused,
-        Ok(Err(error)) => Beat::Missed(error.to_string()),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => HeartbeatResult::Refused,
+        Ok(Err(error)) => HeartbeatResult::Missed(error.to_string()),
         Ok(Ok(beat)) => beat,
     }
 }
 
-async fn ask(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<Beat> {
+async fn ask(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<HeartbeatResult> {
     let mut io = TcpStream::connect(address).await?;
-    let Some(request) = request else { return Ok(Beat::Good) };
+    let Some(request) = request else { return Ok(HeartbeatResult::Good) };
     io.write_all(request.head(address).as_bytes()).await?;
     let (mut input, mut block) = (BytesMut::with_capacity(1024), Block::default());
     loop {
         match reply_head::read_reply(&mut input, &mut block, &Method::GET) {
             Ok(Some(head)) if head.status.is_informational() => {}
-            Ok(Some(head)) if request.statuses.contains(head.status.as_u16()) => return Ok(Beat::Good),
-            Ok(Some(head)) => return Ok(Beat::Missed(format!("answered {}", head.status.as_u16()))),
+            Ok(Some(head)) if request.statuses.contains(head.status.as_u16()) => {
+                return Ok(HeartbeatResult::Good);
+            }
+            Ok(Some(head)) => {
+                return Ok(HeartbeatResult::Missed(format!("answered {}", head.status.as_u16())));
+            }
             Ok(None) if io.read_buf(&mut input).await? == 0 => {
-                return Ok(Beat::Missed("closed without an answer".into()));
+                return Ok(HeartbeatResult::Missed("closed without an answer".into()));
             }
             Ok(None) => {}
-            Err(malformed) => return Ok(Beat::Missed(format!("malformed reply: {malformed}"))),
+            Err(malformed) => return Ok(HeartbeatResult::Missed(format!("malformed reply: {malformed}"))),
         }
     }
 }

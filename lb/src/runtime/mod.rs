@@ -15,14 +15,14 @@ use std::time::Duration;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::LocalBoxStream;
 
-use crate::fleet::{Beat, Record};
+use crate::fleet::{HeartbeatResult, Record};
 use crate::name::Name;
 use crate::proxy::client::ProbeRequest;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
 use heartbeat::probe;
 
 pub use logs::{NoLogs, Tail};
-pub use upstream::{NotAnUpstream, Upstream};
+pub use upstream::{InvalidUpstream, Upstream};
 
 /// What to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub enum Event {
         addresses: Result<Vec<SocketAddr>, String>,
     },
     /// Another balancer acts on our cluster: a replica has started that we know nothing of.
-    Rival {
+    Conflict {
         /// What the engine calls that replica.
         container: String,
     },
@@ -198,7 +198,7 @@ pub trait Runtime {
     fn events(&self) -> LocalBoxStream<'static, Event>;
 
     /// The last line that a replica wrote, if the runtime sees its output.
-    fn last_words(&self, _: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
+    fn last_log_line(&self, _: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         Box::pin(ready(None))
     }
 
@@ -214,7 +214,7 @@ pub trait Runtime {
     }
 
     /// Sends one heartbeat, over a fresh connection.
-    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, Beat> {
+    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
         let (address, Heartbeat { request, timeout }) = (replica.address, heartbeat.clone());
         Box::pin(async move { probe(address, request.as_ref(), timeout).await })
     }

@@ -245,7 +245,7 @@ impl Runtime for Process {
         ready(Ok(Vec::new())).boxed_local()
     }
 
-    fn last_words(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
+    fn last_log_line(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         let children = self.children.borrow();
         let last = |running: &Running| Printable(&running.kept.last()).to_string();
         let line = children.get(&incarnation).map(last);

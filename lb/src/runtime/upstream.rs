@@ -22,7 +22,7 @@ pub struct Upstream {
 
 /// Why a text is no [`Upstream`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnUpstream {
+pub enum InvalidUpstream {
     /// It lacks a host or a port.
     #[error("must be [NAME=]HOST:PORT[*WEIGHT], without a scheme or a path")]
     Shape,
@@ -54,29 +54,29 @@ impl Upstream {
 }
 
 impl FromStr for Upstream {
-    type Err = NotAnUpstream;
+    type Err = InvalidUpstream;
 
-    fn from_str(text: &str) -> Result<Self, NotAnUpstream> {
+    fn from_str(text: &str) -> Result<Self, InvalidUpstream> {
         let (name, rest) = text.split_once('=').map_or((None, text), |(name, rest)| (Some(name), rest));
         let (address, weight) = rest.split_once('*').map_or((rest, None), |(a, weight)| (a, Some(weight)));
-        let (host, port) = address.rsplit_once(':').ok_or(NotAnUpstream::Shape)?;
+        let (host, port) = address.rsplit_once(':').ok_or(InvalidUpstream::Shape)?;
         if address.contains('/') || host.is_empty() {
-            return Err(NotAnUpstream::Shape);
+            return Err(InvalidUpstream::Shape);
         }
-        let host = parse_host(host).ok_or_else(|| NotAnUpstream::Host(host.into()))?;
+        let host = parse_host(host).ok_or_else(|| InvalidUpstream::Host(host.into()))?;
         let port = match port.parse() {
-            Ok(0) | Err(_) => return Err(NotAnUpstream::Port(port.into())),
+            Ok(0) | Err(_) => return Err(InvalidUpstream::Port(port.into())),
             Ok(port) => port,
         };
         let weight = match weight {
             None => Weight::DEFAULT,
             Some(text) => {
-                text.parse().ok().and_then(Weight::new).ok_or_else(|| NotAnUpstream::Weight(text.into()))?
+                text.parse().ok().and_then(Weight::new).ok_or_else(|| InvalidUpstream::Weight(text.into()))?
             }
         };
         let name = match name {
-            Some(name) => name.parse().map_err(|_| NotAnUpstream::Name(name.into()))?,
-            None => default_name(&host, port).ok_or(NotAnUpstream::Nameless)?,
+            Some(name) => name.parse().map_err(|_| InvalidUpstream::Name(name.into()))?,
+            None => default_name(&host, port).ok_or(InvalidUpstream::Nameless)?,
         };
         Ok(Self { name, host, port, weight })
     }

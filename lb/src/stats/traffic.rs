@@ -60,7 +60,7 @@ pub struct ReplicaTraffic {
 
 /// Traffic of the last minute.
 #[derive(Default)]
-pub struct Minute {
+pub struct TrafficWindow {
     all: Window,
     tally: Tally,
     replicas: BTreeMap<Incarnation, Recent>,
@@ -74,7 +74,7 @@ struct Recent {
     measured: Option<Measured>,
 }
 
-impl Minute {
+impl TrafficWindow {
     /// Adds a slice with the difference between these counters and the previous ones, which were pushed `took` ago.
     pub fn push(&mut self, took: Duration, tally: Tally, replicas: &Replicas) {
         self.all.push(Slice {
@@ -202,7 +202,7 @@ mod tests {
     /// Counters that only grow, as routers report them.
     #[derive(Default)]
     struct Counted {
-        minute: Minute,
+        minute: TrafficWindow,
         tally: Tally,
         replicas: Replicas,
     }

@@ -71,7 +71,7 @@ pub(in crate::admin) async fn by_link(access: web::Data<LiveAccess>, request: Ht
     }
 }
 
-/// Show the token once for a cookie
+/// VerifyToken the token once for a cookie
 #[utoipa::path(
     post,
     path = "/login",

@@ -27,7 +27,7 @@ use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCA
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
-use crate::auth::actor::GateActor;
+use crate::auth::actor::AuthActor;
 use crate::auth::token::Token;
 use crate::config::Config;
 use crate::proxy::guard;
@@ -54,7 +54,7 @@ pub type LiveAccess = Rc<RefCell<Access>>;
 /// The token is needed.
 #[derive(Clone)]
 struct Lock {
-    gate: Addr<GateActor>,
+    gate: Addr<AuthActor>,
     /// Drawn for this process.
     seed: Token,
     /// What the cookie of everybody who has logged in says, until this process ends or has another token.
@@ -63,7 +63,7 @@ struct Lock {
 
 impl Access {
     /// With a gate the token is needed; what stands for it in a cookie is made of the other, a random one.
-    pub fn new(gate: Option<(Addr<GateActor>, Token)>, config: &Config) -> Self {
+    pub fn new(gate: Option<(Addr<AuthActor>, Token)>, config: &Config) -> Self {
         let lock = gate.map(|(gate, seed)| Lock { gate, session: seed.clone(), seed });
         let mut access = Self { lock, hosts: Hosts::new(&[]) };
         access.configure(config);
@@ -129,7 +129,7 @@ pub async fn admit(
 }
 
 /// The answer to what is no request.
-pub fn refuse(refusal: guard::Refusal) -> Response<BoxBody> {
+pub fn refuse(refusal: guard::Rejection) -> Response<BoxBody> {
     let mut answer = Error::Inbound(refusal).error_response();
     headers::forbid(answer.headers_mut());
     answer.into()

@@ -14,7 +14,7 @@ use crate::ring::{self, Fate, SeatId, Weight};
 use crate::admin::Admin;
 use crate::admin::openapi::Failure;
 use crate::proxy::control_api;
-use crate::proxy::control_api::{List, Wish};
+use crate::proxy::control_api::{List, ReplicaChange};
 use crate::proxy::error::{Error, bad};
 use crate::proxy::json;
 use crate::proxy::json::{Count, Shape};
@@ -224,14 +224,15 @@ pub(crate) async fn planned(
 impl AddCall {
     fn into_parts(self) -> Result<(Add, Option<Details>), Error> {
         let Self { n, hostnames, dry_run, keys, owners } = self;
-        Ok((Wish { n, hostnames }.into_add()?, details(dry_run, keys, owners)))
+        Ok((ReplicaChange { n, hostnames }.into_add()?, details(dry_run, keys, owners)))
     }
 }
 
 impl RemoveCall {
     fn into_parts(self) -> Result<(Removal, Option<Details>), Error> {
         let Self { n, hostnames, seats, dry_run, keys, owners } = self;
-        let removal = Removal { seats: seats.unwrap_or_default(), ..Wish { n, hostnames }.into_remove()? };
+        let removal =
+            Removal { seats: seats.unwrap_or_default(), ..ReplicaChange { n, hostnames }.into_remove()? };
         if removal.names.len() + removal.seats.len() > removal.n {
             return Err(bad("'hostnames' and 'seats' name more than 'n'"));
         }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::balance::Policy;
 use crate::control::ring::{Explain, Explained};
-use crate::control::supervisor::{Way, Ways};
+use crate::control::supervisor::{ExplainSlot, RouterExplanations};
 use crate::fleet::{Phase, Refusal};
 use crate::name::Name;
 use crate::proxy::key;
@@ -72,7 +72,8 @@ struct Workers {
 pub async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let key = key::query(request.query_string(), b"key").ok_or(Error::NoKey)?.into_owned();
     let shown = String::from_utf8_lossy(&key).into_owned();
-    let (Explained { epoch, number, slot, walk }, Ways { view, routers }) = ask(&admin, key).await?;
+    let (Explained { epoch, number, slot, walk }, RouterExplanations { view, routers }) =
+        ask(&admin, key).await?;
     let skips = worst(routers.iter().flat_map(|router| router.skips.iter().copied()));
     // One that has died since is no more than a vacant seat.
     let drained = view.others.iter().filter(|other| other.drained && other.phase != Phase::Dead);
@@ -109,12 +110,12 @@ pub async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<Ht
 }
 
 /// The ring's word and the routers' on one state of the ring, unless that changes too fast.
-async fn ask(admin: &Admin, key: Vec<u8>) -> Result<(Explained, Ways), Error> {
+async fn ask(admin: &Admin, key: Vec<u8>) -> Result<(Explained, RouterExplanations), Error> {
     let mut tries = 0;
     loop {
         tries += 1;
         let explained = admin.ring.send(Explain(key.clone())).await.map_err(|_| Refusal::Stopping)?;
-        let ways = admin.supervisor.send(Way(explained.slot)).await.map_err(|_| Refusal::Stopping)?;
+        let ways = admin.supervisor.send(ExplainSlot(explained.slot)).await.map_err(|_| Refusal::Stopping)?;
         let of_one_state = ways.routers.iter().all(|router| router.epoch == explained.epoch);
         if of_one_state || tries == TRIES {
             return Ok((explained, ways));

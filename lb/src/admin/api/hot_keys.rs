@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use crate::admin::metrics::actor;
 use crate::balance::{Counter, merge};
 use crate::control::ring::{Found, Lookup, Map, Mapped};
-use crate::control::supervisor::Observe;
+use crate::control::supervisor::GetState;
 use crate::fleet::Refusal;
-use crate::observe::redaction::{LogKey, Shown};
-use crate::proxy::router::{COUNTERS, Heat, Label};
+use crate::observe::redaction::{LogKey, RedactedKey};
+use crate::proxy::router::{COUNTERS, HotKeySnapshot, Label};
 use crate::ring::{SeatId, SlotMap};
 
 use super::query;
@@ -76,7 +76,7 @@ pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<H
     let limit = query::number::<1, MOST>(request.query_string(), "limit")?.unwrap_or(LIMIT);
     let heats = admin.meter.send(actor::HotKeys).await.map_err(|_| Refusal::Stopping)?;
     let Mapped { map, .. } = admin.ring.send(Map).await.map_err(|_| Refusal::Stopping)?;
-    let view = admin.supervisor.send(Observe).await.map_err(|_| Refusal::Stopping)?.view;
+    let view = admin.supervisor.send(GetState).await.map_err(|_| Refusal::Stopping)?.view;
     let mut loads = Loads::new(view.seats.iter().map(|seat| (seat.seat, seat.weight.get())));
     loads.add(&heats, &map);
     let (requests, peak_to_average) = (loads.total(), loads.peak_to_average());
@@ -112,7 +112,7 @@ pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<H
 }
 
 /// Those of whose requests most are certain.
-fn heaviest(heats: &[Heat], limit: usize) -> Vec<(u64, Counter<Label>)> {
+fn heaviest(heats: &[HotKeySnapshot], limit: usize) -> Vec<(u64, Counter<Label>)> {
     let mut all: Vec<_> = merge(heats.iter().flat_map(|heat| &heat.generations).map(|some| &some.keys))
         .into_iter()
         .filter(|(_, counter)| counter.count > counter.error)
@@ -128,7 +128,7 @@ fn heaviest(heats: &[Heat], limit: usize) -> Vec<(u64, Counter<Label>)> {
 fn shown(form: LogKey, id: u64, label: &Label) -> Option<String> {
     match form {
         LogKey::Plain => Some(String::from_utf8_lossy(&label.key).into_owned()),
-        LogKey::Hash => Some(Shown::Hash(id).to_string()),
+        LogKey::Hash => Some(RedactedKey::Hash(id).to_string()),
         LogKey::Off => None,
     }
 }
@@ -142,7 +142,7 @@ impl Loads {
     }
 
     /// What the owners of the slots would have had.
-    fn add(&mut self, heats: &[Heat], map: &SlotMap) {
+    fn add(&mut self, heats: &[HotKeySnapshot], map: &SlotMap) {
         for generation in heats.iter().flat_map(|heat| &heat.generations) {
             for ((_, seat), count) in map.owners().zip(&generation.slots) {
                 if let Some((load, _)) = self.0.get_mut(&seat) {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::control::journal::{Audience, Count};
 use crate::control::ring::Snapshot;
-use crate::control::supervisor::{Observe, State};
+use crate::control::supervisor::{GetState, State};
 use crate::fleet::{MemberView, Phase, Progress, Refusal, Vacancy};
 use crate::name::Name;
 use crate::observe::access_log;
@@ -152,7 +152,7 @@ pub async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
 /// What /api/state answers.
 pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
     let ring = admin.ring.send(Snapshot).await.map_err(|_| Refusal::Stopping)?;
-    let fleet = admin.supervisor.send(Observe).await.map_err(|_| Refusal::Stopping)?;
+    let fleet = admin.supervisor.send(GetState).await.map_err(|_| Refusal::Stopping)?;
     let events = admin.journal.send(Count).await.map_err(|_| Refusal::Stopping)?;
     let seats = fleet.view.seats.iter().map(|seat| {
         let vacancy = seat.vacancy.clone().map(|Vacancy { reason, last_error }| (reason, last_error));

@@ -1,4 +1,4 @@
-//! MeterActor: what the routers measure, gathered once a second and at every scrape. No request waits for it.
+//! MetricsActor: what the routers measure, gathered once a second and at every scrape. No request waits for it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,15 +13,15 @@ use tokio::time::{Instant, timeout};
 
 use crate::fleet::RouterId;
 use crate::ring::SeatId;
-use crate::stats::traffic::{Minute, Traffic};
+use crate::stats::traffic::{Traffic, TrafficWindow};
 
 use crate::control::journal::frame;
-use crate::control::panic_guard::{Guard, guarded};
+use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::control::ring::{RingActor, Snapshot};
 use crate::proxy::router;
-use crate::proxy::router::{Answer, Heat, Measure, RouterActor};
+use crate::proxy::router::{Answer, HotKeySnapshot, Measure, RouterActor};
 
-use super::aggregate::Gathered;
+use super::aggregate::Aggregate;
 pub use super::aggregate::{Queues, Totals};
 
 /// Between two looks at the routers.
@@ -31,17 +31,17 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Owns what was measured.
-pub struct MeterActor {
+pub struct MetricsActor {
     ring: Addr<RingActor>,
     routers: BTreeMap<RouterId, Addr<RouterActor>>,
-    gathered: Gathered,
-    minute: Minute,
+    gathered: Aggregate,
+    minute: TrafficWindow,
     slots: BTreeMap<SeatId, usize>,
     /// When the minute's last second ended.
     second: Instant,
     looking: bool,
     readers: Vec<mpsc::Sender<Bytes>>,
-    _guard: Guard,
+    _guard: PanicGuard,
 }
 
 /// A router has started: it can be asked what it measures.
@@ -71,7 +71,7 @@ pub struct Scrape;
 
 /// Which keys came most often? Each router that answers in time says it.
 #[derive(Message)]
-#[rtype(result = "Vec<Heat>")]
+#[rtype(result = "Vec<HotKeySnapshot>")]
 pub struct HotKeys;
 
 /// What became of asking each router, and after how long; `None`: it was silent.
@@ -90,19 +90,19 @@ struct Second {
     slots: Option<BTreeMap<SeatId, usize>>,
 }
 
-impl MeterActor {
+impl MetricsActor {
     /// Nothing was measured yet.
     pub fn new(ring: Addr<RingActor>) -> Self {
         Self {
             ring,
             routers: BTreeMap::new(),
-            gathered: Gathered::default(),
-            minute: Minute::default(),
+            gathered: Aggregate::default(),
+            minute: TrafficWindow::default(),
             slots: BTreeMap::new(),
             second: Instant::now(),
             looking: false,
             readers: Vec::new(),
-            _guard: Guard("meter"),
+            _guard: PanicGuard("meter"),
         }
     }
 
@@ -142,7 +142,7 @@ impl MeterActor {
             return;
         }
         let (answers, snapshot, meter) = (self.ask(), self.ring.send(Snapshot), ctx.address());
-        actix_rt::spawn(guarded(
+        actix_rt::spawn(exit_on_panic(
             "meter",
             Box::pin(async move {
                 let (answers, snapshot) = join(answers, snapshot).await;
@@ -168,7 +168,7 @@ impl MeterActor {
     }
 }
 
-impl Actor for MeterActor {
+impl Actor for MetricsActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -177,7 +177,7 @@ impl Actor for MeterActor {
     }
 }
 
-impl Handler<Attach> for MeterActor {
+impl Handler<Attach> for MetricsActor {
     type Result = ();
 
     fn handle(&mut self, Attach { id, router }: Attach, _: &mut Self::Context) {
@@ -185,7 +185,7 @@ impl Handler<Attach> for MeterActor {
     }
 }
 
-impl Handler<Ask> for MeterActor {
+impl Handler<Ask> for MetricsActor {
     type Result = MessageResult<Ask>;
 
     fn handle(&mut self, _: Ask, _: &mut Self::Context) -> Self::Result {
@@ -193,7 +193,7 @@ impl Handler<Ask> for MeterActor {
     }
 }
 
-impl Handler<Follow> for MeterActor {
+impl Handler<Follow> for MetricsActor {
     type Result = MessageResult<Follow>;
 
     fn handle(&mut self, _: Follow, _: &mut Self::Context) -> Self::Result {
@@ -204,8 +204,8 @@ impl Handler<Follow> for MeterActor {
     }
 }
 
-impl Handler<HotKeys> for MeterActor {
-    type Result = ResponseFuture<Vec<Heat>>;
+impl Handler<HotKeys> for MetricsActor {
+    type Result = ResponseFuture<Vec<HotKeySnapshot>>;
 
     fn handle(&mut self, _: HotKeys, _: &mut Self::Context) -> Self::Result {
         let asked = self.routers.values().map(|router| timeout(PATIENCE, router.send(router::HotKeys)));
@@ -214,7 +214,7 @@ impl Handler<HotKeys> for MeterActor {
     }
 }
 
-impl Handler<Scrape> for MeterActor {
+impl Handler<Scrape> for MetricsActor {
     type Result = ResponseFuture<Totals>;
 
     fn handle(&mut self, _: Scrape, ctx: &mut Self::Context) -> Self::Result {
@@ -224,7 +224,7 @@ impl Handler<Scrape> for MeterActor {
     }
 }
 
-impl Handler<Told> for MeterActor {
+impl Handler<Told> for MetricsActor {
     type Result = MessageResult<Told>;
 
     fn handle(&mut self, Told(answers): Told, _: &mut Self::Context) -> Self::Result {
@@ -232,7 +232,7 @@ impl Handler<Told> for MeterActor {
     }
 }
 
-impl Handler<Second> for MeterActor {
+impl Handler<Second> for MetricsActor {
     type Result = ();
 
     fn handle(&mut self, Second { answers, slots }: Second, _: &mut Self::Context) {

@@ -10,7 +10,7 @@ use crate::proxy::router::{Answer, Counts};
 
 /// The latest answer of every router.
 #[derive(Default)]
-pub(crate) struct Gathered {
+pub(crate) struct Aggregate {
     routers: BTreeMap<RouterId, (Answer, Duration)>,
     /// What routers counted that have ended.
     ended: (Tally, Counts, Replicas),
@@ -38,7 +38,7 @@ pub struct Queues {
     pub answer_after: Duration,
 }
 
-impl Gathered {
+impl Aggregate {
     /// A router's answer, unless a later one has overtaken it.
     pub fn told(&mut self, router: RouterId, answer: Answer, after: Duration) {
         let last = self.routers.entry(router).or_default();
@@ -90,14 +90,14 @@ mod tests {
         Answer { turn, tally, counts: Counts { retries: requests, ..Counts::default() }, ..Answer::default() }
     }
 
-    fn seen(gathered: &Gathered) -> (u64, u64, u64) {
+    fn seen(gathered: &Aggregate) -> (u64, u64, u64) {
         let totals = gathered.totals();
         (totals.tally.total(), totals.counts.retries, totals.tally.in_flight)
     }
 
     #[test]
     fn counts_never_decrease() {
-        let mut gathered = Gathered::default();
+        let mut gathered = Aggregate::default();
         gathered.told(RouterId(1), answer(1, 10, 1), Duration::ZERO);
         gathered.told(RouterId(2), answer(1, 5, 2), Duration::ZERO);
         assert_eq!(seen(&gathered), (15, 15, 3));

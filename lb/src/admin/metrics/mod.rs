@@ -15,7 +15,7 @@ use futures::future::join;
 
 use crate::control::journal::Count;
 use crate::control::ring::Snapshot;
-use crate::control::supervisor::Observe;
+use crate::control::supervisor::GetState;
 use crate::fleet::Refusal;
 use crate::observe::access_log;
 use actor::{Ask, Scrape};
@@ -35,7 +35,7 @@ use exposition::Exposition;
 )]
 pub async fn metrics(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
     let (totals, traffic) = join(admin.meter.send(Scrape), admin.meter.send(Ask)).await;
-    let (ring, state) = join(admin.ring.send(Snapshot), admin.supervisor.send(Observe)).await;
+    let (ring, state) = join(admin.ring.send(Snapshot), admin.supervisor.send(GetState)).await;
     let audience = admin.journal.send(Count).await;
     let stopping = |_| Refusal::Stopping;
     let (totals, traffic) = (totals.map_err(stopping)?, traffic.map_err(stopping)?);

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::fleet::{Busy, RouterId};
 use crate::ring::{self, Incarnation, Layout, Replica, Ring, RingError};
 
-use super::panic_guard::Guard;
+use super::panic_guard::PanicGuard;
 use crate::proxy::router;
 
 pub use message::{
@@ -35,7 +35,7 @@ pub struct RingActor {
     ring: Ring,
     routers: BTreeMap<RouterId, Recipient<router::Recall>>,
     pending: Vec<Pending>,
-    _guard: Guard,
+    _guard: PanicGuard,
 }
 
 /// A change that some router has not acknowledged.
@@ -51,7 +51,12 @@ struct Pending {
 impl RingActor {
     /// An empty ring of this layout.
     pub fn new(layout: Layout) -> Self {
-        Self { ring: Ring::new(layout), routers: BTreeMap::new(), pending: Vec::new(), _guard: Guard("ring") }
+        Self {
+            ring: Ring::new(layout),
+            routers: BTreeMap::new(),
+            pending: Vec::new(),
+            _guard: PanicGuard("ring"),
+        }
     }
 
     /// Recalls every lease, and answers when all routers have given theirs back.

@@ -7,12 +7,12 @@ use actix::prelude::*;
 use futures::future::{LocalBoxFuture, join, join_all};
 use tokio::time::timeout;
 
-use crate::fleet::{Action, Activity, Change, Event, Ticket};
+use crate::fleet::{Action, Activity, Change, ChangeId, Event};
 use crate::ring::{Incarnation, RingError};
 
 use super::{Did, PATIENCE, SupervisorActor};
 use crate::control::journal::Tell;
-use crate::control::panic_guard::guarded;
+use crate::control::panic_guard::exit_on_panic;
 use crate::control::ring;
 use crate::proxy::router;
 
@@ -31,7 +31,7 @@ impl SupervisorActor {
             Action::Probe(replica) => {
                 let incarnation = replica.incarnation;
                 let beat = self.runtime.probe(&replica, &self.heartbeat);
-                report(ctx, async move { Event::Beat { incarnation, beat: beat.await } });
+                report(ctx, async move { Event::HeartbeatResult { incarnation, beat: beat.await } });
             }
             Action::Ring { ticket, change } => self.change(ticket, change, ctx),
             Action::Ask(incarnation) => {
@@ -51,8 +51,8 @@ impl SupervisorActor {
                 }
             }
             Action::Inquire(incarnation) => {
-                let line = self.runtime.last_words(incarnation);
-                report(ctx, async move { Event::LastWords { incarnation, line: line.await } });
+                let line = self.runtime.last_log_line(incarnation);
+                report(ctx, async move { Event::LastLogLine { incarnation, line: line.await } });
             }
             Action::Stop { incarnation, grace } => {
                 let stopped = self.runtime.stop(incarnation, grace);
@@ -70,7 +70,7 @@ impl SupervisorActor {
             Action::End(incarnation) => {
                 let ended = self.runtime.end(incarnation);
                 let supervisor = ctx.address();
-                actix_rt::spawn(guarded(
+                actix_rt::spawn(exit_on_panic(
                     "supervisor",
                     Box::pin(async move {
                         if ended.await {
@@ -99,7 +99,7 @@ impl SupervisorActor {
 
     /// What all routers see of a replica; `None` if one of them does not answer in time. One that has ended sees nothing.
     fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
-        let ask = |router: &super::Attach| timeout(PATIENCE, router.load.send(router::Load));
+        let ask = |router: &super::RegisterRouter| timeout(PATIENCE, router.load.send(router::Load));
         let asked: Vec<_> = self.routers.values().map(ask).collect();
         async move {
             let mut activity = Activity::default();
@@ -113,7 +113,7 @@ impl SupervisorActor {
     }
 
     /// Sends the change now, so that the ring sees changes in the fleet's order; its answer is one more event.
-    fn change(&mut self, ticket: Ticket, change: Change, ctx: &mut Context<Self>) {
+    fn change(&mut self, ticket: ChangeId, change: Change, ctx: &mut Context<Self>) {
         let (ring, journal) = (&self.ring, self.journal.clone());
         let transitions = change.transitions();
         let mut leaving = Vec::new();
@@ -154,5 +154,8 @@ impl SupervisorActor {
 /// Runs beside the actor, not in its context: every future in a context is polled on every wake.
 pub(crate) fn report(ctx: &Context<SupervisorActor>, event: impl Future<Output = Event> + 'static) {
     let supervisor = ctx.address();
-    actix_rt::spawn(guarded("supervisor", Box::pin(async move { supervisor.do_send(Did(event.await)) })));
+    actix_rt::spawn(exit_on_panic(
+        "supervisor",
+        Box::pin(async move { supervisor.do_send(Did(event.await)) }),
+    ));
 }

@@ -77,7 +77,7 @@ impl Handler<Weigh> for SupervisorActor {
 impl SupervisorActor {
     fn steer(&mut self, event: impl FnOnce(CallId) -> Event, ctx: &mut Context<Self>) -> Steered {
         let (call, answer) = self.call();
-        self.feed(event(call), ctx);
+        self.dispatch(event(call), ctx);
         Box::pin(async move { answer.await.unwrap_or(Err(Refusal::Stopping)) })
     }
 }

@@ -12,7 +12,7 @@ impl Handler<Configure> for SupervisorActor {
 
     fn handle(&mut self, Configure { settings, heartbeat, target }: Configure, ctx: &mut Self::Context) {
         self.heartbeat = heartbeat;
-        self.feed(Event::Configure(settings), ctx);
+        self.dispatch(Event::Configure(settings), ctx);
         if let Some(target) = target {
             self.scale(target, ctx);
         }

@@ -4,19 +4,20 @@ use actix::prelude::*;
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::{PATIENCE, SupervisorActor, Way, Ways};
+use super::{ExplainSlot, PATIENCE, RouterExplanations, SupervisorActor};
 use crate::proxy::router;
 
-impl Handler<Way> for SupervisorActor {
-    type Result = ResponseFuture<Ways>;
+impl Handler<ExplainSlot> for SupervisorActor {
+    type Result = ResponseFuture<RouterExplanations>;
 
-    fn handle(&mut self, Way(slot): Way, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, ExplainSlot(slot): ExplainSlot, _: &mut Self::Context) -> Self::Result {
         let view = self.fleet.view();
-        let ask = |router: &super::Attach| timeout(PATIENCE, router.explain.send(router::Explain(slot)));
+        let ask =
+            |router: &super::RegisterRouter| timeout(PATIENCE, router.explain.send(router::Explain(slot)));
         let asked: Vec<_> = self.routers.values().map(ask).collect();
         Box::pin(async move {
             let routers = join_all(asked).await.into_iter().flatten().flatten().flatten().collect();
-            Ways { view, routers }
+            RouterExplanations { view, routers }
         })
     }
 }

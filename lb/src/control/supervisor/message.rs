@@ -16,7 +16,7 @@ use crate::runtime::{Heartbeat, NoLogs, Tail, Upstream};
 /// A router's first message: it can be asked for its load.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Attach {
+pub struct RegisterRouter {
     /// Who.
     pub router: RouterId,
     /// Where to ask.
@@ -40,7 +40,7 @@ pub struct Idle {
 /// A router has ejected a replica: its next heartbeat is sent now.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Suspicion {
+pub struct Ejected {
     /// Who.
     pub router: RouterId,
     /// Which replica.
@@ -50,7 +50,7 @@ pub struct Suspicion {
 /// A router sends requests to an ejected replica again.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Readmission {
+pub struct Readmitted {
     /// Who.
     pub router: RouterId,
     /// Which replica.
@@ -151,9 +151,9 @@ pub enum Plan {
 /// The whole fleet, for people.
 #[derive(Message)]
 #[rtype(result = "State")]
-pub struct Observe;
+pub struct GetState;
 
-/// The answer to [`Observe`].
+/// The answer to [`GetState`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Seats and replicas.
@@ -170,12 +170,12 @@ pub struct State {
 
 /// Where would a request whose key lies here go? Every router is asked.
 #[derive(Message)]
-#[rtype(result = "Ways")]
-pub struct Way(pub Slot);
+#[rtype(result = "RouterExplanations")]
+pub struct ExplainSlot(pub Slot);
 
-/// The answer to [`Way`].
+/// The answer to [`ExplainSlot`].
 #[derive(Debug, Default)]
-pub struct Ways {
+pub struct RouterExplanations {
     /// Seats and replicas.
     pub view: View,
     /// What each router says; one that is silent says nothing.

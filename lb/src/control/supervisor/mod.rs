@@ -28,15 +28,15 @@ use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
 
 use super::journal::JournalActor;
-use super::panic_guard::Guard;
+use super::panic_guard::PanicGuard;
 use super::ring::{self, RingActor};
 use crate::proxy::router;
 
 use actions::report;
 pub use message::{
-    Add, AddUpstream, Attach, Close, Configure, Drain, Idle, Kill, List, NotRead, NotRepeated, Observe, Plan,
-    Read, Readmission, Ready, Remove, RemoveUpstream, Replace, RollingReplace, State, Stop, Suspicion,
-    Undrain, Way, Ways, Weigh,
+    Add, AddUpstream, Close, Configure, Drain, Ejected, ExplainSlot, GetState, Idle, Kill, List, NotRead,
+    NotRepeated, Plan, Read, Readmitted, Ready, RegisterRouter, Remove, RemoveUpstream, Replace,
+    RollingReplace, RouterExplanations, State, Stop, Undrain, Weigh,
 };
 pub use start_time::StartTime;
 
@@ -52,7 +52,7 @@ pub struct SupervisorActor {
     found: Vec<Found>,
     ring: Addr<RingActor>,
     journal: Addr<JournalActor>,
-    routers: BTreeMap<RouterId, Attach>,
+    routers: BTreeMap<RouterId, RegisterRouter>,
     callers: BTreeMap<CallId, oneshot::Sender<Result<Answer, Refusal>>>,
     last_call: u64,
     start_time: StartTime,
@@ -61,7 +61,7 @@ pub struct SupervisorActor {
     halted: Vec<oneshot::Sender<()>>,
     /// One more for each who reads a replica's output.
     reading: Rc<()>,
-    _guard: Guard,
+    _guard: PanicGuard,
 }
 
 /// Something that we set off has happened.
@@ -96,7 +96,7 @@ impl SupervisorActor {
             serving: Some(serving),
             halted: Vec::new(),
             reading: Rc::new(()),
-            _guard: Guard("supervisor"),
+            _guard: PanicGuard("supervisor"),
         }
     }
 
@@ -105,7 +105,7 @@ impl SupervisorActor {
         self.start_time.clone()
     }
 
-    fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
+    fn dispatch(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = Instant::now();
         for action in self.fleet.on(event, now.into_std()) {
             self.act(action, ctx);
@@ -117,7 +117,7 @@ impl SupervisorActor {
             ctx.cancel_future(timer);
         }
         let wait = Instant::from_std(self.fleet.next_wake(now.into_std())).saturating_duration_since(now);
-        self.timer = Some(ctx.run_later(wait, |supervisor, ctx| supervisor.feed(Event::Tick, ctx)));
+        self.timer = Some(ctx.run_later(wait, |supervisor, ctx| supervisor.dispatch(Event::Tick, ctx)));
     }
 
     /// Asks every router for its load; one that is silent counts as idle.
@@ -151,7 +151,7 @@ impl SupervisorActor {
     fn end(&mut self, event: Event, ctx: &mut Context<Self>) -> ResponseFuture<()> {
         let (halted, done) = oneshot::channel();
         self.halted.push(halted);
-        self.feed(event, ctx);
+        self.dispatch(event, ctx);
         Box::pin(async move { drop(done.await) })
     }
 
@@ -171,10 +171,10 @@ impl Actor for SupervisorActor {
         ctx.set_mailbox_capacity(0);
         ctx.add_stream(self.runtime.events());
         if let Some(record) = self.restored.take() {
-            self.feed(Event::Restored(record), ctx);
+            self.dispatch(Event::Restored(record), ctx);
         }
         let found = std::mem::take(&mut self.found);
-        self.feed(Event::Listed(found), ctx);
+        self.dispatch(Event::Listed(found), ctx);
     }
 }
 
@@ -184,11 +184,11 @@ impl StreamHandler<runtime::Event> for SupervisorActor {
             runtime::Event::Exited { incarnation, exit } => Event::Exited { incarnation, exit },
             runtime::Event::Terminated { incarnation } => Event::Terminated { incarnation },
             runtime::Event::RecordLost => Event::RecordLost,
-            runtime::Event::Rival { container } => Event::Rival { container },
+            runtime::Event::Conflict { container } => Event::Conflict { container },
             runtime::Event::Resolved { seat, id, addresses } => Event::Resolved { seat, id, addresses },
             runtime::Event::Available => Event::Available,
         };
-        self.feed(event, ctx);
+        self.dispatch(event, ctx);
     }
 
     /// Heartbeats are the truth: the supervisor goes on without the engine's events.
@@ -199,7 +199,7 @@ impl Handler<Did> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, Did(event): Did, ctx: &mut Self::Context) {
-        self.feed(event, ctx);
+        self.dispatch(event, ctx);
     }
 }
 
@@ -224,7 +224,7 @@ impl Handler<Add> for SupervisorActor {
 
     fn handle(&mut self, Add { n, names }: Add, ctx: &mut Self::Context) -> Self::Result {
         let (call, answer) = self.call();
-        self.feed(Event::Add { call, n, names }, ctx);
+        self.dispatch(Event::Add { call, n, names }, ctx);
         Box::pin(listed(answer))
     }
 }
@@ -240,10 +240,10 @@ impl Handler<Remove> for SupervisorActor {
     }
 }
 
-impl Handler<Observe> for SupervisorActor {
+impl Handler<GetState> for SupervisorActor {
     type Result = ResponseFuture<State>;
 
-    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
         let (view, tally) = (self.fleet.view(), self.fleet.tally().clone());
         let loads = self.loads();
         Box::pin(async move {
@@ -264,7 +264,7 @@ impl Handler<Close> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        self.feed(Event::Close, ctx);
+        self.dispatch(Event::Close, ctx);
     }
 }
 

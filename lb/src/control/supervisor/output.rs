@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::runtime::logs::Output;
 
 use super::{NotRead, Read, SupervisorActor};
-use crate::control::panic_guard::guarded;
+use crate::control::panic_guard::exit_on_panic;
 
 /// How many may read at one time: of containers, each has a connection to the engine.
 const READERS: usize = 64;
@@ -34,7 +34,7 @@ impl Handler<Read> for SupervisorActor {
         Box::pin(async move {
             let output = output.await?;
             let (sender, receiver) = mpsc::channel(AHEAD);
-            actix_rt::spawn(guarded("supervisor", Box::pin(hand_on(output, sender, reading))));
+            actix_rt::spawn(exit_on_panic("supervisor", Box::pin(hand_on(output, sender, reading))));
             Ok(receiver)
         })
     }

@@ -4,14 +4,14 @@ use actix::prelude::*;
 
 use crate::fleet::{Event, Transition};
 
-use super::{Attach, Idle, NotRepeated, Readmission, SupervisorActor, Suspicion};
+use super::{Ejected, Idle, NotRepeated, Readmitted, RegisterRouter, SupervisorActor};
 use crate::control::journal::Tell;
 use crate::proxy::router;
 
-impl Handler<Attach> for SupervisorActor {
+impl Handler<RegisterRouter> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, attach: Attach, _: &mut Self::Context) {
+    fn handle(&mut self, attach: RegisterRouter, _: &mut Self::Context) {
         self.routers.retain(|_, known| known.load.connected());
         attach.suspects.do_send(router::Suspects(self.fleet.suspects().into()));
         self.routers.insert(attach.router, attach);
@@ -22,23 +22,23 @@ impl Handler<Idle> for SupervisorActor {
     type Result = ();
 
     fn handle(&mut self, Idle { router, incarnation }: Idle, ctx: &mut Self::Context) {
-        self.feed(Event::Idle { router, incarnation }, ctx);
+        self.dispatch(Event::Idle { router, incarnation }, ctx);
     }
 }
 
-impl Handler<Suspicion> for SupervisorActor {
+impl Handler<Ejected> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, Suspicion { router, incarnation }: Suspicion, ctx: &mut Self::Context) {
-        self.feed(Event::Suspected { router, incarnation }, ctx);
+    fn handle(&mut self, Ejected { router, incarnation }: Ejected, ctx: &mut Self::Context) {
+        self.dispatch(Event::Suspected { router, incarnation }, ctx);
     }
 }
 
-impl Handler<Readmission> for SupervisorActor {
+impl Handler<Readmitted> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, Readmission { router, incarnation }: Readmission, ctx: &mut Self::Context) {
-        self.feed(Event::Readmitted { router, incarnation }, ctx);
+    fn handle(&mut self, Readmitted { router, incarnation }: Readmitted, ctx: &mut Self::Context) {
+        self.dispatch(Event::Readmitted { router, incarnation }, ctx);
     }
 }
 

@@ -94,7 +94,7 @@ impl Scene {
         let supervisor = supervisor.start();
         let router = Router::default();
         let address = router.clone().start();
-        let attach = Attach {
+        let attach = RegisterRouter {
             router: RouterId(1),
             load: address.clone().recipient(),
             explain: address.clone().recipient(),

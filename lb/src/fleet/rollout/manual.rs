@@ -62,7 +62,7 @@ impl Fleet {
         if left < before {
             self.tell_rolling(Some("running"), if left == 0 { "done" } else { "running" }, None);
         }
-        let rests = self.rests();
+        let rests = self.is_settled();
         let Some(rolling) = &mut self.rolling else { return };
         let is_next = |occupant: Incarnation| rolling.left.contains(&occupant);
         match self.seats.iter_mut().find(|(_, seat)| seat.occupant.is_some_and(is_next)) {

@@ -11,7 +11,7 @@ impl Fleet {
     /// Plans the next replacement, if everything else is at rest. The outdated replica serves until its successor
     /// can; one that does not get ready is tried again by the rules of restart intensity.
     pub(super) fn roll_out(&mut self, now: Instant) {
-        if !self.rests() {
+        if !self.is_settled() {
             return;
         }
         let outdated = |seat: &&mut Seat| {
@@ -24,7 +24,7 @@ impl Fleet {
     }
 
     /// Whether no seat waits for anything.
-    pub(super) fn rests(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let rests = |seat: &Seat| {
             let ready = self.serving(seat).is_some_and(|member| member.phase == Phase::Ready);
             (ready || seat.drained.is_some()) && seat.candidate.is_none() && seat.restart.due().is_none()

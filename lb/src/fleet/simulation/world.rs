@@ -35,7 +35,7 @@ pub struct World {
     routers: Vec<Router>,
     /// `HOST:PORT` of the external servers.
     assigned: BTreeMap<SeatId, String>,
-    changes: BTreeMap<Ticket, Recall>,
+    changes: BTreeMap<ChangeId, Recall>,
     /// When the fleet was told that all routers know that these are to be drained.
     pub left: BTreeMap<Incarnation, Instant>,
     /// When the last request to these ended.
@@ -53,7 +53,7 @@ enum Happening {
     /// A write of the record takes effect.
     Written(Option<Record>),
     /// A router learns what has left the ring.
-    Recalled(usize, Ticket),
+    Recalled(usize, ChangeId),
     /// Requests begin.
     Requests,
     RequestEnds(usize, Incarnation),
@@ -127,7 +127,7 @@ impl World {
             }
             Action::Inquire(incarnation) => {
                 let delay = self.up_to(100);
-                self.later(delay, Happening::Told(Event::LastWords { incarnation, line: None }));
+                self.later(delay, Happening::Told(Event::LastLogLine { incarnation, line: None }));
             }
             Action::Stop { incarnation, grace } => {
                 let silent = |process: &Process| matches!(process.health, Health::Hung | Health::Stopped);
@@ -159,8 +159,8 @@ impl World {
         let starved = self.up_to(STARVED);
         self.now += starved;
         for happening in self.queue.range_mut(..(self.now, 0)).map(|(_, happening)| happening) {
-            if let Happening::Told(Event::Beat { beat, .. }) = happening {
-                *beat = Beat::Missed("timeout".to_owned());
+            if let Happening::Told(Event::HeartbeatResult { beat, .. }) = happening {
+                *beat = HeartbeatResult::Missed("timeout".to_owned());
             }
         }
     }
@@ -174,7 +174,7 @@ impl World {
             }
             Event::Recorded { result, .. } => self.records.failing = result.is_err(),
             Event::Stopped { incarnation } => drop(self.processes.remove(incarnation)),
-            Event::Beat { incarnation, beat: Beat::Good } => {
+            Event::HeartbeatResult { incarnation, beat: HeartbeatResult::Good } => {
                 if let Some(process) = self.processes.get_mut(incarnation) {
                     process.last_good = self.now;
                 }

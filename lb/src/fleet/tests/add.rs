@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn all_join_in_one_epoch_and_then_the_call_is_answered() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(4), Beat::Refused);
+    stage.beats.insert(Incarnation(4), HeartbeatResult::Refused);
     stage.add(1, 3, &["S5", "S 4"]);
     stage.pass(SECOND);
     assert_eq!(stage.names(), ["server1", "server2"]);
@@ -83,7 +83,7 @@ fn it_fails_whole_when_somebody_elses_container_has_the_name() {
 #[test]
 fn it_fails_whole_when_one_ends_while_the_other_waits() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(4), Beat::Refused);
+    stage.beats.insert(Incarnation(4), HeartbeatResult::Refused);
     stage.add(1, 2, &["A", "B"]);
     stage.pass(SECOND);
     stage.exit(4);
@@ -95,7 +95,7 @@ fn it_fails_whole_when_one_ends_while_the_other_waits() {
 #[test]
 fn it_fails_whole_when_one_that_was_ready_ends_before_the_others_are() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(4), Beat::Refused);
+    stage.beats.insert(Incarnation(4), HeartbeatResult::Refused);
     stage.add(1, 2, &["A", "B"]);
     stage.pass(SECOND);
     stage.exit(3);
@@ -106,7 +106,7 @@ fn it_fails_whole_when_one_that_was_ready_ends_before_the_others_are() {
 #[test]
 fn it_fails_whole_at_the_start_timeout_and_says_what_was_wrong() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(3), Beat::Missed("status 500".to_owned()));
+    stage.beats.insert(Incarnation(3), HeartbeatResult::Missed("status 500".to_owned()));
     stage.add(1, 2, &["A", "B"]);
     stage.pass(29 * SECOND);
     assert_eq!(stage.reply(1), None);
@@ -135,7 +135,7 @@ fn a_launch_still_under_way_when_it_fails_is_stopped_when_the_engine_answers() {
 #[test]
 fn a_taken_port_is_tried_again_but_not_for_ever() {
     let mut stage = Stage::ready(2);
-    stage.beats.extend((3..=7).map(|n| (Incarnation(n), Beat::Refused)));
+    stage.beats.extend((3..=7).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     stage.add(1, 1, &["A"]);
     for incarnation in 3..=6 {
         stage.feed(Event::Exited { incarnation: Incarnation(incarnation), exit: Exit::PortTaken });

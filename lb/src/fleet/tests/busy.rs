@@ -162,7 +162,7 @@ fn a_busy_replica_that_exits_or_refuses_is_replaced_at_once() {
     assert_eq!(stage.vacated(), NONE);
     stage.exit(1);
     assert_eq!(stage.vacated(), [1]);
-    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.pass(SECOND);
     assert_eq!(stage.vacated(), [1, 2]);
 }

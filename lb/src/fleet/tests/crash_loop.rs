@@ -138,7 +138,7 @@ fn what_somebody_else_told_to_end_is_replaced_after_a_second_however_it_is_notic
     stage.pass(5 * SECOND);
     assert_eq!(stage.launches().len(), 2, "it has not ended yet");
     stage.exit(1);
-    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
     let ended = stage.now;
     stage.pass(500 * MS);
     assert_eq!((stage.names().len(), stage.launches().len()), (0, 2));

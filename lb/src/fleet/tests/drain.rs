@@ -179,7 +179,7 @@ fn somebody_elses_is_drained_too_and_is_asked_for_again_after_its_death() {
     stage.pass(SECOND);
     stage.drain(1, "two");
     assert_eq!(stage.names(), ["one"]);
-    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.pass(10 * SECOND);
     assert_eq!((stage.launches().len(), stage.drained()), (2, vec![(2, "two".to_owned(), Phase::Dead)]));
     stage.undrain(2, "two");

@@ -101,7 +101,7 @@ fn what_is_not_there_is_asked_again_every_interval_and_keeps_its_name_and_seat()
     let Some((_, a)) = stage.seats().first().copied() else { panic!("no seat") };
     let Some((a, _)) = a else { panic!("a is vacant") };
     let all = stage.launches().len() as u64;
-    stage.beats.extend((all + 1..all + 100).chain([a]).map(|n| (Incarnation(n), Beat::Refused)));
+    stage.beats.extend((all + 1..all + 100).chain([a]).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     let launched = stage.launches().len();
     stage.pass(10 * SECOND);
     assert_eq!(stage.names(), ["b", "c"]);
@@ -123,7 +123,7 @@ fn what_is_not_there_is_asked_again_every_interval_and_keeps_its_name_and_seat()
 #[test]
 fn the_addresses_of_a_name_are_tried_one_after_the_other_without_a_pause() {
     let mut stage = Stage::new(external(&["a=a.example:80"]));
-    stage.beats.extend([1, 2].map(|n| (Incarnation(n), Beat::Refused)));
+    stage.beats.extend([1, 2].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     stage.hold = is_launch;
     stage.feed(Event::Listed(Vec::new()));
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1, 2, 3])));
@@ -132,7 +132,7 @@ fn the_addresses_of_a_name_are_tried_one_after_the_other_without_a_pause() {
     assert_eq!(stage.names(), ["a"], "the third address serves");
     assert_eq!((stage.launches().len(), unreachable(&stage).len()), (3, 0));
 
-    stage.beats.extend([3, 4, 5, 6].map(|n| (Incarnation(n), Beat::Refused)));
+    stage.beats.extend([3, 4, 5, 6].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     stage.pass(500 * MS);
     assert_eq!(stage.names(), Vec::<String>::new());
     assert_eq!(stage.launches().len(), 6, "all three, then a pause");
@@ -147,7 +147,7 @@ fn a_name_that_moves_is_followed_while_the_old_server_still_answers() {
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));
     stage.pass(SECOND);
     assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
-    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.busy = vec![(RouterId(1), Incarnation(1))];
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2, 3])));
     stage.pass(SECOND);
@@ -168,7 +168,7 @@ fn the_old_server_serves_as_long_as_the_new_address_does_not_answer_or_the_name_
     resolve(&mut stage, 1, "a.example:80", Err("no answer".to_owned()));
     stage.pass(10 * SECOND);
     assert_eq!((stage.names(), stage.launches().len()), (vec!["a".to_owned()], 1));
-    stage.beats.extend((2..100).map(|n| (Incarnation(n), Beat::Refused)));
+    stage.beats.extend((2..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2])));
     stage.pass(5 * SECOND);
     assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
@@ -193,7 +193,7 @@ fn an_upstream_is_added_live_and_answered_when_it_serves_or_does_not() {
     assert_eq!(stage.names(), ["a", "b"]);
     assert_eq!(stage.fleet.view().seats[1].weight.get(), 50);
 
-    stage.beats.extend((3..100).map(|n| (Incarnation(n), Beat::Refused)));
+    stage.beats.extend((3..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     add_upstream(&mut stage, 2, "c=c.example:80");
     stage.pass(SECOND);
     let answer = stage.answered(2).unwrap().unwrap();

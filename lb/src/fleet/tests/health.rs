@@ -33,7 +33,7 @@ fn the_dead_are_replaced_in_their_seat_under_a_random_name() {
 #[test]
 fn one_refused_connection_is_death() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(1), Beat::Refused);
+    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.pass(SECOND / 2);
     assert_eq!(stage.changes()[3], Change::Vacate(seat(1)));
     stage.pass(SECOND);
@@ -98,7 +98,7 @@ fn what_the_routers_said_before_the_machine_was_starved_is_void_too() {
 #[test]
 fn starvation_prolongs_the_time_to_start() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.beats.insert(Incarnation(1), Beat::Refused);
+    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(29 * SECOND);
     stage.now += 20 * SECOND;
@@ -141,7 +141,7 @@ fn a_suspicion_brings_the_next_heartbeat_forward_and_proves_nothing() {
     stage.feed(suspected(2));
     assert_eq!(probes(&stage), before + 1);
     assert_eq!(stage.names().len(), 3);
-    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.feed(suspected(2));
     assert_eq!(stage.changes().last(), Some(&Change::Vacate(seat(2))));
     stage.feed(suspected(99));
@@ -164,7 +164,7 @@ fn suspected(incarnation: u64) -> Event {
 fn void_heartbeats_are_no_silence_however_long_they_last() {
     let mut stage = Stage::ready(3);
     for incarnation in 1..=3 {
-        stage.beats.insert(Incarnation(incarnation), Beat::Void("Too many open files".to_owned()));
+        stage.beats.insert(Incarnation(incarnation), HeartbeatResult::Void("Too many open files".to_owned()));
     }
     stage.pass(60 * SECOND);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
@@ -185,7 +185,7 @@ fn a_suspect_does_not_die_of_void_heartbeats() {
     let mut stage = Stage::ready(3);
     stage.hang(1);
     stage.pass(2 * SECOND);
-    stage.beats.insert(Incarnation(1), Beat::Void("Too many open files".to_owned()));
+    stage.beats.insert(Incarnation(1), HeartbeatResult::Void("Too many open files".to_owned()));
     stage.pass(60 * SECOND);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
     stage.beats.clear();

@@ -263,7 +263,7 @@ fn beside_another_balancer_nothing_is_written_and_no_answer_waits() {
     stage.hold = is_record;
     stage.rm(1, 1, &[]);
     stage.weigh(2, 1, 50);
-    stage.feed(Event::Rival { container: "x".into() });
+    stage.feed(Event::Conflict { container: "x".into() });
     assert!(stage.reply(1).unwrap().is_ok() && stage.reply(2).unwrap().is_ok());
     stage.release();
     stage.feed(Event::Stop);

@@ -62,7 +62,7 @@ fn one_that_does_not_get_ready_changes_nothing_and_is_not_tried_again() {
 #[test]
 fn what_is_left_of_one_that_did_not_get_ready_is_cleared_away() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(3), Beat::Refused);
+    stage.beats.insert(Incarnation(3), HeartbeatResult::Refused);
     stage.replace(1, "server2");
     stage.pass(31 * SECOND);
     assert!(matches!(stage.refusal(1), Refusal::NotReady { .. }));
@@ -146,8 +146,8 @@ fn nobody_waits_for_ever() {
         assert!(call == 5 || stage.reply(call).unwrap().is_ok());
     }
     assert_eq!(stage.reply(5), None, "five launches in 60 s are enough");
-    stage.feed(Event::Rival { container: "x".to_owned() });
-    assert_eq!(stage.refusal(5), Refusal::Rival);
+    stage.feed(Event::Conflict { container: "x".to_owned() });
+    assert_eq!(stage.refusal(5), Refusal::Conflict);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn a_replica_is_listed_when_the_ring_has_answered_its_first_good_heartbeat() {
 #[test]
 fn probes_begin_at_5_ms_and_double_up_to_the_interval() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.beats.insert(Incarnation(1), Beat::Refused);
+    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(3 * SECOND);
     let probes = stage.times(|action| matches!(action, Action::Probe(_)));
@@ -51,7 +51,7 @@ fn probes_begin_at_5_ms_and_double_up_to_the_interval() {
 #[test]
 fn a_start_takes_from_the_launch_to_the_first_good_heartbeat() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.beats.insert(Incarnation(1), Beat::Refused);
+    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(2 * SECOND);
     assert_eq!(stage.fleet.start_time(), None);
@@ -65,7 +65,7 @@ fn a_start_takes_from_the_launch_to_the_first_good_heartbeat() {
 fn serving_is_announced_once_when_the_whole_target_is_ready() {
     let mut stage = Stage::new(settings());
     let serving = |stage: &Stage| stage.times(|action| *action == Action::Serving).len();
-    stage.beats.insert(Incarnation(3), Beat::Refused);
+    stage.beats.insert(Incarnation(3), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
     assert_eq!((stage.names().len(), serving(&stage)), (2, 0));
@@ -80,7 +80,7 @@ fn serving_is_announced_once_when_the_whole_target_is_ready() {
 #[test]
 fn what_is_not_ready_in_time_is_replaced_and_its_remains_removed_when_its_successor_exists() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.beats.insert(Incarnation(1), Beat::Refused);
+    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.hold = is_launch;
     stage.pass(31 * SECOND);

@@ -136,7 +136,7 @@ fn what_is_to_be_kept_is_not_stopped_but_what_was_leaving_is() {
 #[test]
 fn a_rival_ends_all_changes_but_not_the_routing_and_keeps_the_replicas() {
     let mut stage = Stage::ready(3);
-    stage.feed(Event::Rival { container: "x".to_owned() });
+    stage.feed(Event::Conflict { container: "x".to_owned() });
     stage.exit(1);
     stage.pass(120 * SECOND);
     assert_eq!(
@@ -145,7 +145,7 @@ fn a_rival_ends_all_changes_but_not_the_routing_and_keeps_the_replicas() {
     );
     stage.add(1, 1, &[]);
     stage.rm(2, 1, &[]);
-    assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::Rival, Refusal::Rival));
+    assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::Conflict, Refusal::Conflict));
     stage.feed(Event::Stop);
     assert_eq!((halted(&stage), stage.stops().len()), (1, 0));
 }

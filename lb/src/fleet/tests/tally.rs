@@ -39,7 +39,7 @@ fn every_launch_is_counted_once_by_its_reason() {
 #[test]
 fn every_heartbeat_is_counted_once_by_its_result() {
     let mut stage = Stage::new(Settings { replicas: 2, ..settings() });
-    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(100 * MS);
     let early = heartbeats(&stage, "early");
@@ -52,7 +52,7 @@ fn every_heartbeat_is_counted_once_by_its_result() {
     assert!((2..=3).contains(&heartbeats(&stage, "missed")));
     assert_eq!(stage.fleet.tally().heartbeats.iter().sum::<u64>(), probes);
     assert_eq!((heartbeats(&stage, "refused"), heartbeats(&stage, "void")), (0, 0));
-    stage.beats.insert(Incarnation(2), Beat::Refused);
+    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.pass(600 * MS);
     assert_eq!(heartbeats(&stage, "refused"), 1);
 }

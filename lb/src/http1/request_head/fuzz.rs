@@ -34,7 +34,7 @@ fn a_head_that_passes_can_be_read_in_one_way_only() {
 }
 
 /// The head as it was understood, written again; the fields in an order of its own.
-fn read_in(pieces: &[&[u8]]) -> Result<Option<Vec<u8>>, Refusal> {
+fn read_in(pieces: &[&[u8]]) -> Result<Option<Vec<u8>>, Rejection> {
     let (mut input, mut scan) = (BytesMut::new(), Scan::default());
     for piece in pieces {
         input.extend_from_slice(piece);

@@ -10,7 +10,7 @@ use super::*;
 const LIMITS: Limits = Limits { fields: 16 * 1024, target: 8 * 1024 };
 
 /// What `text` is, the same at every split; what follows the head stays in the input.
-fn read(text: &str) -> Result<Option<Head>, Refusal> {
+fn read(text: &str) -> Result<Option<Head>, Rejection> {
     let bytes = text.as_bytes();
     let whole = super::read(&mut BytesMut::from(bytes), &mut Scan::default(), LIMITS);
     for at in (0..bytes.len()).filter(|at| *at < 300 || at % 97 == 0) {
@@ -25,7 +25,7 @@ fn read(text: &str) -> Result<Option<Head>, Refusal> {
     whole
 }
 
-fn head(fields: &str) -> Result<Head, Refusal> {
+fn head(fields: &str) -> Result<Head, Rejection> {
     read(&format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n")).map(Option::unwrap)
 }
 
@@ -217,7 +217,7 @@ fn only_continue_can_be_expected() {
     assert!(accepted("Expect: 100-Continue\r\n").expects_continue);
     assert!(!accepted("").expects_continue);
     for value in ["", "x", "100-continue, x", "100-continue;a"] {
-        assert_eq!(head(&format!("Expect: {value}\r\n")).err(), Some(Refusal::Expectation), "{value:?}");
+        assert_eq!(head(&format!("Expect: {value}\r\n")).err(), Some(Rejection::Expectation), "{value:?}");
     }
     assert!(!read("GET / HTTP/1.0\r\nExpect: x\r\n\r\n").unwrap().unwrap().expects_continue);
 }
@@ -226,15 +226,15 @@ fn only_continue_can_be_expected() {
 fn sizes_have_limits_to_the_byte() {
     let padded = |n: usize| format!("X: {}\r\n", "x".repeat(n - "Host: h\r\nX: \r\n\r\n".len()));
     accepted(&padded(LIMITS.fields));
-    let too_large = Refusal::HeaderTooLarge(LIMITS.fields);
+    let too_large = Rejection::HeaderTooLarge(LIMITS.fields);
     assert_eq!(head(&padded(LIMITS.fields + 1)).err(), Some(too_large.clone()));
     let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(LIMITS.fields));
     assert_eq!(read(&endless).err(), Some(too_large));
 
     accepted(&"X: y\r\n".repeat(MAX_FIELDS - 1));
-    assert_eq!(head(&"X: y\r\n".repeat(MAX_FIELDS)).err(), Some(Refusal::TooManyFields(MAX_FIELDS)));
+    assert_eq!(head(&"X: y\r\n".repeat(MAX_FIELDS)).err(), Some(Rejection::TooManyFields(MAX_FIELDS)));
 
-    let too_long = Some(Refusal::TargetTooLong(LIMITS.target));
+    let too_long = Some(Rejection::TargetTooLong(LIMITS.target));
     let get = |n: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(n - 1));
     assert!(read(&get(LIMITS.target)).is_ok());
     assert_eq!(read(&get(LIMITS.target + 1)).err(), too_long);

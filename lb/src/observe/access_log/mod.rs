@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::proxy::router::{Facts, Witness};
+use crate::proxy::router::{RequestInfo, RequestObserver};
 use record::Record;
 pub(crate) use redact::Redactor;
 use writer::{Command, Sink, Writer};
@@ -105,8 +105,8 @@ impl AccessLog {
         Ok(Self { commands, thread: spawned.thread().clone(), tally })
     }
 
-    /// The witness of one more worker.
-    pub fn witness(&self) -> impl Witness + use<> {
+    /// The observer of one more worker.
+    pub fn observer(&self) -> impl RequestObserver + use<> {
         Recorder { log: self.clone(), queue: OnceCell::new() }
     }
 
@@ -143,8 +143,8 @@ impl AccessLog {
     }
 }
 
-impl Witness for Recorder {
-    fn ended(&self, request: &mut Facts) {
+impl RequestObserver for Recorder {
+    fn on_complete(&self, request: &mut RequestInfo) {
         let Some(asked) = request.asked.take() else { return };
         let queue = self.queue.get_or_init(|| {
             let (queue, records) = sync_channel(QUEUE);
@@ -213,7 +213,8 @@ mod tests {
         let recorder = Recorder { log, queue: queue.into() };
         let dropped = |n: usize| {
             (0..n).for_each(|_| {
-                recorder.ended(&mut Facts { asked: Some(Box::default()), ..Facts::default() });
+                recorder
+                    .on_complete(&mut RequestInfo { asked: Some(Box::default()), ..RequestInfo::default() });
             });
             recorder.log.counts().dropped
         };

@@ -5,17 +5,17 @@ use std::time::{Duration, SystemTime};
 use actix_http::{Method, StatusCode, Version};
 
 use crate::name::Name;
-use crate::proxy::router::{Asked, Facts, PassedOver};
+use crate::proxy::router::{ClientRequest, FirstChoiceSkipped, RequestInfo};
 use crate::ring::{Incarnation, SeatId, Slot};
 
-/// One request; see [`Facts`].
+/// One request; see [`RequestInfo`].
 #[derive(Debug)]
 pub(crate) struct Record {
     /// When its head was there.
     pub began: SystemTime,
     /// When it ended.
     pub ended: SystemTime,
-    pub asked: Box<Asked>,
+    pub asked: Box<ClientRequest>,
     pub method: Option<Method>,
     pub status: Option<StatusCode>,
     pub bytes: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Record {
     pub epoch: Option<u64>,
     pub replica: Option<(SeatId, Name, Incarnation)>,
     pub attempts: u32,
-    pub passed_over: Option<PassedOver>,
+    pub passed_over: Option<FirstChoiceSkipped>,
     pub chosen: Option<Duration>,
     pub replied: Option<Duration>,
     pub replica_took: Option<Duration>,
@@ -33,26 +33,26 @@ pub(crate) struct Record {
 
 impl Record {
     /// Of a request that has just ended.
-    pub fn new(facts: &mut Facts, asked: Box<Asked>) -> Self {
-        let replica = facts.replica.as_ref();
+    pub fn new(info: &mut RequestInfo, asked: Box<ClientRequest>) -> Self {
+        let replica = info.replica.as_ref();
         let ended = SystemTime::now();
         Self {
-            began: ended.checked_sub(facts.total).unwrap_or(ended),
+            began: ended.checked_sub(info.total).unwrap_or(ended),
             ended,
             asked,
-            method: facts.method.clone(),
-            status: facts.status,
-            bytes: facts.bytes,
-            error: facts.error.take(),
-            slot: facts.slot,
-            epoch: facts.epoch,
+            method: info.method.clone(),
+            status: info.status,
+            bytes: info.bytes,
+            error: info.error.take(),
+            slot: info.slot,
+            epoch: info.epoch,
             replica: replica.map(|replica| (replica.seat, replica.name.clone(), replica.incarnation)),
-            attempts: facts.attempts,
-            passed_over: facts.passed_over.take(),
-            chosen: facts.chosen,
-            replied: facts.replied,
-            replica_took: facts.replica_took,
-            total: facts.total,
+            attempts: info.attempts,
+            passed_over: info.passed_over.take(),
+            chosen: info.chosen,
+            replied: info.replied,
+            replica_took: info.replica_took,
+            total: info.total,
         }
     }
 }
@@ -73,18 +73,18 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::observe::access_log::redact::Redactor;
-    use crate::observe::redaction::{KeyForm, LogKey};
+    use crate::observe::redaction::{KeyRedactor, LogKey};
     use crate::proxy::key::KeySources;
     use crate::ring::Layout;
 
     pub fn plain() -> Redactor {
-        Redactor::new(KeySources::random(), KeyForm::new(LogKey::Plain))
+        Redactor::new(KeySources::random(), KeyRedactor::new(LogKey::Plain))
     }
 
     /// A GET that went to its second choice.
     pub fn record() -> Record {
         let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).ok();
-        let asked = Asked {
+        let asked = ClientRequest {
             client: "192.0.2.7".parse().ok(),
             target: "/home?id=7".parse().ok(),
             version: Some(Version::HTTP_11),
@@ -92,7 +92,7 @@ pub(crate) mod tests {
             id_is_ours: false,
             referer: value(b"http://h/a\"b"),
             user_agent: value(b"curl/8\xff"),
-            key: Some(KeyForm::new(LogKey::Plain).show(b"7")),
+            key: Some(KeyRedactor::new(LogKey::Plain).show(b"7")),
         };
         let micros = |n| Some(Duration::from_micros(n));
         let slots = (0..u32::MAX).map(|n| Layout::default().position(n.to_string().as_bytes()).slot);
@@ -106,7 +106,7 @@ pub(crate) mod tests {
             epoch: Some(4),
             replica: SeatId::new(2).map(|seat| (seat, Name::server(2), Incarnation(9))),
             attempts: 2,
-            passed_over: Some(PassedOver::Failed("connection failed".into())),
+            passed_over: Some(FirstChoiceSkipped::Failed("connection failed".into())),
             chosen: micros(12),
             replied: micros(3300),
             replica_took: micros(3200),
@@ -118,8 +118,8 @@ pub(crate) mod tests {
 
     /// What nobody could read.
     pub fn nothing() -> Record {
-        let mut facts = Facts { status: Some(StatusCode::BAD_REQUEST), ..Facts::default() };
-        facts.error = Some("The request is malformed".into());
-        Record::new(&mut facts, Box::default())
+        let mut info = RequestInfo { status: Some(StatusCode::BAD_REQUEST), ..RequestInfo::default() };
+        info.error = Some("The request is malformed".into());
+        Record::new(&mut info, Box::default())
     }
 }

@@ -9,9 +9,9 @@ use std::net::IpAddr;
 
 use actix_http::header::{self, HeaderName, HeaderValue};
 
-use crate::observe::redaction::{KeyForm, LogKey};
+use crate::observe::redaction::{KeyRedactor, LogKey};
 use crate::proxy::key::{KeySources, Source, decoded};
-use crate::proxy::router::Asked;
+use crate::proxy::router::ClientRequest;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Where the client's address may be from.
@@ -21,12 +21,12 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug)]
 pub(crate) struct Redactor {
     keys: KeySources,
-    form: KeyForm,
+    form: KeyRedactor,
 }
 
 impl Redactor {
     /// What `--key` names is shown in this form.
-    pub fn new(keys: KeySources, form: KeyForm) -> Self {
+    pub fn new(keys: KeySources, form: KeyRedactor) -> Self {
         Self { keys, form }
     }
 
@@ -50,7 +50,7 @@ impl Redactor {
     }
 
     /// A request's X-Request-Id.
-    pub fn id<'a>(&self, asked: &'a Asked) -> Option<Cow<'a, [u8]>> {
+    pub fn id<'a>(&self, asked: &'a ClientRequest) -> Option<Cow<'a, [u8]>> {
         let id = asked.id.as_ref()?;
         Some(if asked.id_is_ours { Cow::Borrowed(id.as_bytes()) } else { self.field(&X_REQUEST_ID, id) })
     }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn redactor(keys: &str, form: LogKey) -> Redactor {
-        Redactor::new(keys.parse().unwrap(), KeyForm::new(form))
+        Redactor::new(keys.parse().unwrap(), KeyRedactor::new(form))
     }
 
     #[track_caller]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::proxy::socket;
 
-use crate::http1::deadline::Watch;
+use crate::http1::deadline::Deadline;
 
 /// How much is read at once to begin with, in bytes.
 const MIN_READ: usize = 8 * 1024;
@@ -27,7 +27,7 @@ pub(crate) struct Connection {
     /// What is still to be written.
     pub(crate) output: Output,
     /// Its deadline.
-    pub(crate) watch: Watch,
+    pub(crate) watch: Deadline,
     /// When it was last put back into the pool; `None` on its first use.
     pub(crate) idle_since: Option<Instant>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Output {
 
 impl Connection {
     /// A connection just made.
-    pub(crate) fn new(io: TcpStream, watch: Watch) -> io::Result<Self> {
+    pub(crate) fn new(io: TcpStream, watch: Deadline) -> io::Result<Self> {
         socket::prepare(&io)?;
         Ok(Self {
             io,
@@ -59,7 +59,7 @@ impl Connection {
 
     /// The socket, what came on it and was not taken, what is still to be written, and the watch: the sweep runs as long
     /// as there is one.
-    pub(crate) fn into_socket(self) -> (TcpStream, BytesMut, Output, Watch) {
+    pub(crate) fn into_socket(self) -> (TcpStream, BytesMut, Output, Deadline) {
         self.watch.arm(None);
         (self.io, self.input, self.output, self.watch)
     }

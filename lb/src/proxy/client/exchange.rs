@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::error::{Error, Kind, Malformed, Phase};
 use super::pool::{Pool, Replica, Settings};
 use super::progress::Wait;
-use super::replay::Replay;
+use super::replay::ReplayBody;
 use super::reply::Reply;
 use super::retry::may_retry;
 use super::tunnel::{self, Tunnel};
@@ -66,7 +66,7 @@ pub(crate) async fn send(
         return Box::pin(offer(pool, replica, request, body)).await;
     }
     let size = body.size();
-    let body = (!size.is_eof()).then(|| Replay::of(body));
+    let body = (!size.is_eof()).then(|| ReplayBody::of(body));
     let mut sent = false;
     if let Some(connection) = replica.take() {
         let exchange = Exchange::new(&pool, &replica, connection, &request, size, body.as_ref())?;
@@ -97,7 +97,7 @@ async fn offer(
         BodySize::Sized(0) if !has_length => BodySize::None,
         size => size,
     };
-    let client = Replay::once(client);
+    let client = ReplayBody::once(client);
     let body = (!size.is_eof()).then_some(&client);
     let connection = connect(&pool, &replica).await?;
     let mut exchange = Exchange::new(&pool, &replica, connection, &request, size, body)?;
@@ -121,7 +121,7 @@ impl Exchange {
         mut connection: Connection,
         request: &RequestHeadType,
         size: BodySize,
-        body: Option<&Replay>,
+        body: Option<&ReplayBody>,
     ) -> Result<Self, Error> {
         reply_head::write_request(&mut connection.output.head, request, size)
             .map_err(|reason| Error::untouched(Kind::Request(reason)))?;
@@ -129,7 +129,7 @@ impl Exchange {
             connection,
             replica: replica.clone(),
             settings: pool.settings(),
-            upload: Upload::new(body.map(Replay::attempt)),
+            upload: Upload::new(body.map(ReplayBody::attempt)),
             block: Block::default(),
             interim: 0,
             broken: None,
@@ -311,6 +311,6 @@ fn is_stale(error: &Error) -> bool {
     matches!(error.kind, Kind::Broke(_)) && !error.received
 }
 
-fn may_repeat(request: &RequestHeadType, body: Option<&Replay>, error: &Error) -> bool {
-    may_retry(&request.as_ref().method, body.is_none_or(Replay::replayable), error)
+fn may_repeat(request: &RequestHeadType, body: Option<&ReplayBody>, error: &Error) -> bool {
+    may_retry(&request.as_ref().method, body.is_none_or(ReplayBody::replayable), error)
 }

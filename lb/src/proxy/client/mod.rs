@@ -7,8 +7,8 @@
 //! How a caller sends: `client.request(method, uri).address(replica).no_decompress()` (without the address the
 //! request is refused; without `no_decompress` awc adds an `accept-encoding`), headers complete and free of
 //! hop-by-hop fields, `host` among them; `content-length` and `transfer-encoding` are written from the body's
-//! size. No body is `body::None::new()`, any other a [`Replay`]. A request with an `upgrade` field is an offer: what
-//! follows a 101 goes both ways byte for byte; its body goes on with the client's side ([`Replay::offer`]).
+//! size. No body is `body::None::new()`, any other a [`ReplayBody`]. A request with an `upgrade` field is an offer: what
+//! follows a 101 goes both ways byte for byte; its body goes on with the client's side ([`ReplayBody::offer`]).
 //!
 //! How a caller reads the size of a reply: `Payload::None` means that no body follows (the headers may still
 //! announce one: HEAD, 304); else a `content-length`, of which at most one is left, is the exact size; else it
@@ -16,14 +16,14 @@
 //! stream, never a clean end.
 //!
 //! # Layout
-//! - `client`: the layer as awc sees it; `exchange`: one request and its reply; `reply`: the reply's body
+//! - `connector`: the layer as awc sees it; `exchange`: one request and its reply; `reply`: the reply's body
 //! - `pool`, `connection`, `sweep`: connections, the sockets under them, deadlines
 //! - `progress`: what shows that a replica works
 //! - `head`, `framing`: pure readers and writers of bytes; `reason`: reason phrases
 //! - `upload`, `replay`: the request's body; `retry`, `error`: what a failure allows
 //! - `tunnel`: what follows a 101; `probe`: heartbeats
 
-mod client;
+mod connector;
 mod connection;
 pub mod error;
 mod exchange;
@@ -40,5 +40,5 @@ mod upload;
 pub use crate::runtime::heartbeat::{ProbeRequest, probe};
 pub use error::{Error, Kind, Malformed, Phase};
 pub use pool::{Pool, Settings};
-pub use replay::{Attempt, Replay};
+pub use replay::{Attempt, ReplayBody};
 pub use retry::may_retry;

@@ -11,11 +11,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::fleet::Activity;
 use crate::ring::Incarnation;
 
-use super::client;
+use super::connector;
 use super::connection::Connection;
 use super::error::Phase;
 use super::progress::Progress;
-use crate::http1::deadline::{SWEEP, Watch, Watches};
+use crate::http1::deadline::{Deadline, Deadlines, SWEEP};
 
 /// The most idle connections kept to one replica.
 const MAX_IDLE: usize = 256;
@@ -45,7 +45,7 @@ struct Inner {
     replicas: RefCell<HashMap<SocketAddr, Rc<Replica>>>,
     /// Idle connections to all replicas.
     idle: Rc<Cell<usize>>,
-    watches: Watches,
+    watches: Deadlines,
     sweeping: Cell<bool>,
 }
 
@@ -82,7 +82,7 @@ impl Pool {
             settings: Cell::new(settings),
             replicas: RefCell::default(),
             idle: Rc::default(),
-            watches: Watches::default(),
+            watches: Deadlines::default(),
             sweeping: Cell::new(false),
         }))
     }
@@ -95,7 +95,7 @@ impl Pool {
     /// An awc client on this pool: it adds no headers, follows no redirect, has no time-out of its own, and
     /// reaches admitted replicas only.
     pub fn client(&self) -> awc::Client {
-        client::build(self)
+        connector::build(self)
     }
 
     /// From now on requests to `address` go to this incarnation. Whoever had the address is gone, so it is
@@ -148,7 +148,7 @@ impl Pool {
     }
 
     /// A new watch; the sweep runs as long as there is any.
-    pub(crate) fn watch(&self) -> Watch {
+    pub(crate) fn watch(&self) -> Deadline {
         if !self.0.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(&self.0)));
         }

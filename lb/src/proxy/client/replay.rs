@@ -17,7 +17,7 @@ const MAX_KEPT: usize = 64 * 1024;
 const MAX_PIECES: usize = 1024;
 
 /// The client's body and what was read of it; with an offer to upgrade also what the client sends behind it.
-pub struct Replay {
+pub struct ReplayBody {
     source: Rc<RefCell<Source>>,
     size: BodySize,
     following: Option<Rc<RefCell<Payload>>>,
@@ -78,7 +78,7 @@ struct ClientBody {
     size: BodySize,
 }
 
-impl Replay {
+impl ReplayBody {
     /// A client's body. `size` is what the replica gets as framing: `Content-Length` or chunked.
     pub fn new(payload: Payload, size: BodySize) -> Self {
         Self::of(BoxBody::new(ClientBody { payload, size }))
@@ -248,9 +248,9 @@ mod tests {
 
     use super::*;
 
-    fn replay(chunks: &[usize]) -> Replay {
+    fn replay(chunks: &[usize]) -> ReplayBody {
         let chunks: Vec<_> = chunks.iter().map(|n| Ok(Bytes::from(vec![b'x'; *n]))).collect();
-        Replay::new(Payload::Stream { payload: Box::pin(stream::iter(chunks)) }, BodySize::Stream)
+        ReplayBody::new(Payload::Stream { payload: Box::pin(stream::iter(chunks)) }, BodySize::Stream)
     }
 
     async fn next(attempt: &mut Attempt) -> Option<Result<usize, ReplayError>> {
@@ -305,20 +305,20 @@ mod tests {
         };
         let sized = || {
             let chunks = [Ok(Bytes::from_static(b"x")), Ok(Bytes::from_static(b"yz"))];
-            Replay::new(Payload::Stream { payload: Box::pin(stream::iter(chunks)) }, BodySize::Sized(3))
+            ReplayBody::new(Payload::Stream { payload: Box::pin(stream::iter(chunks)) }, BodySize::Sized(3))
         };
-        let offer = Replay::offer(None, following());
+        let offer = ReplayBody::offer(None, following());
         assert_eq!(offer.attempt().size(), BodySize::Sized(0));
         assert_eq!(rest(offer.attempt()).await, [4, 5]);
 
-        let offer = Replay::offer(Some(sized()), following());
+        let offer = ReplayBody::offer(Some(sized()), following());
         let mut first = offer.attempt();
         assert!(matches!(next(&mut first).await, Some(Ok(1))));
         drop(first);
         assert!(offer.replayable());
         assert_eq!(rest(offer.attempt()).await, [1, 2, 4, 5]);
 
-        let offer = Replay::offer(Some(replay(&[1, 2])), following());
+        let offer = ReplayBody::offer(Some(replay(&[1, 2])), following());
         let mut attempt = offer.attempt();
         for expected in [Some(1), Some(2), None, Some(4), Some(5), None] {
             assert_eq!(next(&mut attempt).await.map(|chunk| chunk.unwrap()), expected);
@@ -338,7 +338,7 @@ mod tests {
     async fn a_failed_client_fails_every_attempt() {
         let chunks = vec![Ok(Bytes::from_static(b"a")), Err(PayloadError::Overflow)];
         let replay =
-            Replay::new(Payload::Stream { payload: Box::pin(stream::iter(chunks)) }, BodySize::Sized(2));
+            ReplayBody::new(Payload::Stream { payload: Box::pin(stream::iter(chunks)) }, BodySize::Sized(2));
         for _ in 0..2 {
             let mut attempt = replay.attempt();
             assert!(matches!(next(&mut attempt).await, Some(Ok(1))));

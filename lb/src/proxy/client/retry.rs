@@ -6,7 +6,7 @@ use super::error::{Error, Kind, Phase};
 
 /// Whether a request may be sent again, to this replica or another, after `error`.
 ///
-/// `replayable`: it has no body, or all that was read of it is kept ([`Replay::replayable`](super::Replay)).
+/// `replayable`: it has no body, or all that was read of it is kept ([`ReplayBody::replayable`](super::ReplayBody)).
 /// Any method may if no byte was sent; an idempotent one (RFC 9110 §9.2.2) also if the connection broke, the replica
 /// died, or the time was up before the first byte of a reply, or if what came is no reply.
 pub fn may_retry(method: &Method, replayable: bool, error: &Error) -> bool {

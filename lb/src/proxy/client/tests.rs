@@ -105,6 +105,6 @@ fn error<T: std::fmt::Debug>(result: &Result<T, SendRequestError>) -> &Error {
 }
 
 /// A client's body.
-fn body(size: BodySize, chunks: impl Stream<Item = Result<Bytes, PayloadError>> + 'static) -> Replay {
-    Replay::new(Payload::Stream { payload: Box::pin(chunks) }, size)
+fn body(size: BodySize, chunks: impl Stream<Item = Result<Bytes, PayloadError>> + 'static) -> ReplayBody {
+    ReplayBody::new(Payload::Stream { payload: Box::pin(chunks) }, size)
 }

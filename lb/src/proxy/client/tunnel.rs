@@ -21,7 +21,7 @@ use super::connection::{Connection, Output};
 use super::progress::Progress;
 use super::replay::Rest;
 use super::upload::Upload;
-use crate::http1::deadline::Watch;
+use crate::http1::deadline::Deadline;
 
 /// How much is read at once, in bytes; nothing more is held.
 const READ: usize = 16 * 1024;
@@ -33,7 +33,7 @@ pub(crate) struct Tunnel {
     upload: JoinHandle<()>,
     progress: Rc<Progress>,
     /// Without a deadline: it keeps the sweep running, which gives progress its time.
-    _watch: Watch,
+    _watch: Deadline,
 }
 
 impl Tunnel {

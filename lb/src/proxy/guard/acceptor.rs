@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::http1::deadline::{SWEEP, Watch, Watches};
+use crate::http1::deadline::{Deadline, Deadlines, SWEEP};
 
 use super::connection::Connection;
 use super::silent::Silent;
-use super::stream::Guarded;
+use super::stream::GuardedStream;
 use super::upgrade::UpgradeAllow;
 use crate::http1::request_head;
 
@@ -42,20 +42,20 @@ pub struct Connections {
 
 /// Whether a connection is within the limit. One that is not is not counted: it keeps nobody else out.
 #[derive(Default)]
-pub(crate) struct Admission(Option<Arc<AtomicUsize>>);
+pub(crate) struct ConnectionPermit(Option<Arc<AtomicUsize>>);
 
 /// The door of one worker.
-pub struct Door {
+pub struct Acceptor {
     settings: RefCell<Rc<Settings>>,
     connections: Connections,
-    deadlines: Rc<Deadlines>,
+    deadlines: Rc<LiveLimits>,
     /// Connections that have sent nothing yet.
     silent: Silent,
 }
 
 #[derive(Default)]
-struct Deadlines {
-    watches: Watches,
+struct LiveLimits {
+    watches: Deadlines,
     sweeping: Cell<bool>,
 }
 
@@ -87,20 +87,20 @@ impl Connections {
         self.limit
     }
 
-    pub(crate) fn admit(&self) -> Admission {
+    pub(crate) fn admit(&self) -> ConnectionPermit {
         let one_more = |open| (open < self.limit).then_some(open + 1);
         let admitted = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        Admission(admitted.ok().map(|_| self.open.clone()))
+        ConnectionPermit(admitted.ok().map(|_| self.open.clone()))
     }
 }
 
-impl Admission {
+impl ConnectionPermit {
     pub(crate) fn is_granted(&self) -> bool {
         self.0.is_some()
     }
 }
 
-impl Drop for Admission {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         if let Some(open) = &self.0 {
             open.fetch_sub(1, Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl Drop for Admission {
     }
 }
 
-impl Door {
+impl Acceptor {
     /// The door of this thread; it needs a `LocalSet` (actix gives one).
     pub fn new(settings: Settings, connections: Connections) -> Self {
         Self {
@@ -125,18 +125,18 @@ impl Door {
     }
 
     /// Puts a connection under guard.
-    pub fn guard<T>(&self, io: T) -> Guarded<T> {
+    pub fn guard<T>(&self, io: T) -> GuardedStream<T> {
         let (reading, writing) = (self.watch(), self.watch());
         let settings = self.settings.borrow().clone();
         let admission = self.connections.admit();
         let admission = if admission.is_granted() { admission } else { self.silent.displace() };
         let connection = Rc::new(Connection::new(settings, reading, writing, admission));
         self.silent.add(&connection);
-        Guarded::new(io, connection)
+        GuardedStream::new(io, connection)
     }
 
     /// A new watch; the sweep runs as long as there is any.
-    fn watch(&self) -> Watch {
+    fn watch(&self) -> Deadline {
         if !self.deadlines.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(&self.deadlines)));
         }
@@ -145,7 +145,7 @@ impl Door {
 }
 
 /// Checks deadlines until there is no connection left.
-async fn sweep(deadlines: Weak<Deadlines>) {
+async fn sweep(deadlines: Weak<LiveLimits>) {
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -11,7 +11,7 @@ use futures::Stream;
 use crate::http1::framing::Decoded;
 
 use super::connection::{AHEAD, Connection, State, remember, wake};
-use crate::http1::rejection::Refusal;
+use crate::http1::rejection::Rejection;
 
 /// The body.
 pub(crate) struct Body(pub(crate) Rc<Connection>);
@@ -33,7 +33,7 @@ impl Stream for Body {
                     wake(&mut state.task);
                 }
                 let Some(room) = state.room.checked_sub(bytes.len() as u64) else {
-                    return fail(state, Refusal::BodyTooLarge(settings.max_body.unwrap_or_default()));
+                    return fail(state, Rejection::BodyTooLarge(settings.max_body.unwrap_or_default()));
                 };
                 state.room = room;
                 Poll::Ready(Some(Ok(bytes)))
@@ -51,7 +51,7 @@ impl Stream for Body {
                 state.want_body();
                 Poll::Pending
             }
-            Err(_) => fail(state, Refusal::Malformed("the body's chunks break the grammar")),
+            Err(_) => fail(state, Rejection::Malformed("the body's chunks break the grammar")),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Stream for Following {
     }
 }
 
-fn fail(state: &mut State, refusal: Refusal) -> Poll<Option<Result<Bytes, PayloadError>>> {
+fn fail(state: &mut State, refusal: Rejection) -> Poll<Option<Result<Bytes, PayloadError>>> {
     state.fault = Some(refusal);
     broken()
 }

@@ -11,11 +11,11 @@ use actix_http::{Method, Version};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::http1::deadline::Watch;
+use crate::http1::deadline::Deadline;
 use crate::http1::framing::{Chunked, Decoder};
 
-use super::acceptor::{Admission, Settings};
-use crate::http1::rejection::Refusal;
+use super::acceptor::{ConnectionPermit, Settings};
+use crate::http1::rejection::Rejection;
 use crate::http1::request_head::{Framing, Head, Scan};
 
 /// How much may wait behind the head that is being served, in bytes. The socket is not read beyond.
@@ -32,10 +32,10 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub struct Connection {
     pub(crate) settings: Rc<Settings>,
     /// For what the client is to send: a head, or more of a body.
-    pub(crate) reading: Watch,
+    pub(crate) reading: Deadline,
     /// For what the client is to take.
-    pub(crate) writing: Watch,
-    admission: RefCell<Admission>,
+    pub(crate) writing: Deadline,
+    admission: RefCell<ConnectionPermit>,
     pub(crate) state: RefCell<State>,
 }
 
@@ -44,9 +44,9 @@ pub(crate) struct State {
     pub(crate) input: BytesMut,
     read_size: usize,
     pub(crate) scan: Scan,
-    pub(crate) stage: Stage,
+    pub(crate) stage: ConnectionState,
     /// The request that the service has not taken yet.
-    pub(crate) arrived: Option<Result<Head, Refusal>>,
+    pub(crate) arrived: Option<Result<Head, Rejection>>,
     /// What is left of the request's body.
     pub(crate) body: Decoder,
     /// The request offers another protocol: what follows it may not be HTTP.
@@ -54,7 +54,7 @@ pub(crate) struct State {
     /// How much of the body may still come.
     pub(crate) room: u64,
     /// What is wrong with the body.
-    pub(crate) fault: Option<Refusal>,
+    pub(crate) fault: Option<Rejection>,
     /// Whether a 100 is owed before the body, and what is left of it to write.
     pub(crate) interim: Interim,
     /// The reply has been handed to actix whole.
@@ -74,7 +74,7 @@ pub(crate) struct State {
 
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum ConnectionState {
     /// The next request has not begun; the deadline is the idle one, on a fresh connection the head's.
     Idle { fresh: bool },
     /// Some of its head is here.
@@ -96,7 +96,12 @@ pub(crate) enum Interim {
 }
 
 impl Connection {
-    pub(crate) fn new(settings: Rc<Settings>, reading: Watch, writing: Watch, admission: Admission) -> Self {
+    pub(crate) fn new(
+        settings: Rc<Settings>,
+        reading: Deadline,
+        writing: Deadline,
+        admission: ConnectionPermit,
+    ) -> Self {
         // Beyond the limit a connection lasts only as long as it takes to refuse its request.
         let most =
             if admission.is_granted() { settings.head_timeout } else { settings.head_timeout.min(REFUSED) };
@@ -110,7 +115,7 @@ impl Connection {
     pub(crate) fn begin(
         &self,
         state: &mut State,
-        arrived: Result<Head, Refusal>,
+        arrived: Result<Head, Rejection>,
         head: bool,
     ) -> &'static [u8] {
         self.reading.arm(None);
@@ -133,7 +138,7 @@ impl Connection {
                 state.interim = Interim::Owed;
             }
         }
-        state.stage = Stage::Serving { refused: arrived.is_err(), tunnel: false };
+        state.stage = ConnectionState::Serving { refused: arrived.is_err(), tunnel: false };
         state.arrived = Some(arrived);
         stand_in
     }
@@ -141,11 +146,11 @@ impl Connection {
     /// The reply is wholly written: the next request may begin, unless this one is not at its end.
     pub(crate) fn finish(&self, state: &mut State, cx: &Context<'_>) {
         state.replied = false;
-        if state.is_unread() || matches!(state.stage, Stage::Serving { refused: true, .. }) {
-            state.stage = Stage::Last;
+        if state.is_unread() || matches!(state.stage, ConnectionState::Serving { refused: true, .. }) {
+            state.stage = ConnectionState::Last;
             return;
         }
-        state.stage = Stage::Idle { fresh: false };
+        state.stage = ConnectionState::Idle { fresh: false };
         self.reading.arm(Some(self.settings.idle_timeout));
         if !state.input.is_empty() {
             // Nobody else would: the bytes came long ago.
@@ -156,48 +161,50 @@ impl Connection {
     /// Whether the client may be sending something that we shall not read.
     pub(crate) fn expects_more(&self) -> bool {
         let state = self.state.borrow();
-        let refused = matches!(state.stage, Stage::Serving { refused: true, .. } | Stage::Last);
+        let refused =
+            matches!(state.stage, ConnectionState::Serving { refused: true, .. } | ConnectionState::Last);
         !state.ended && (refused || state.is_unread() || !state.input.is_empty())
     }
 
     /// The request is under way; the deadline of its head counts from its first byte.
     pub(crate) fn head_begins(&self, state: &mut State) {
-        if state.stage == (Stage::Idle { fresh: false }) {
+        if state.stage == (ConnectionState::Idle { fresh: false }) {
             self.reading.arm(Some(self.settings.head_timeout));
         }
-        state.stage = Stage::Head;
+        state.stage = ConnectionState::Head;
     }
 
     /// Whether the connection is within the limit, and no byte has come on it.
     pub(crate) fn is_silent(&self) -> bool {
         let state = self.state.borrow();
-        let untouched = state.stage == Stage::Idle { fresh: true } && state.input.is_empty() && !state.ended;
+        let untouched =
+            state.stage == ConnectionState::Idle { fresh: true } && state.input.is_empty() && !state.ended;
         untouched && self.admission.borrow().is_granted()
     }
 
     /// Closes the connection, which [is silent](Self::is_silent), without an answer; its place is the caller's.
-    pub(crate) fn give_way(&self) -> Admission {
+    pub(crate) fn give_way(&self) -> ConnectionPermit {
         self.state.borrow_mut().ended = true;
         self.reading.wake();
         self.admission.take()
     }
 
     /// Why a connection on which no head has come in time is closed.
-    pub(crate) fn too_slow(&self) -> Refusal {
+    pub(crate) fn too_slow(&self) -> Rejection {
         if self.admission.borrow().is_granted() {
-            Refusal::HeadTooSlow(self.settings.head_timeout)
+            Rejection::HeadTooSlow(self.settings.head_timeout)
         } else {
-            Refusal::TooManyConnections
+            Rejection::TooManyConnections
         }
     }
 
-    fn admit(&self, mut head: Head) -> Result<Head, Refusal> {
+    fn admit(&self, mut head: Head) -> Result<Head, Rejection> {
         head.upgrade = head.upgrade && self.settings.upgrade_allow.filter(&mut head.headers);
         if !self.admission.borrow().is_granted() {
-            return Err(Refusal::TooManyConnections);
+            return Err(Rejection::TooManyConnections);
         }
         match (head.framing, self.settings.max_body) {
-            (Framing::Length(length), Some(max)) if length.get() > max => Err(Refusal::BodyTooLarge(max)),
+            (Framing::Length(length), Some(max)) if length.get() > max => Err(Rejection::BodyTooLarge(max)),
             _ => Ok(head),
         }
     }
@@ -209,7 +216,7 @@ impl State {
             input: BytesMut::new(),
             read_size: MIN_READ,
             scan: Scan::default(),
-            stage: Stage::Idle { fresh: true },
+            stage: ConnectionState::Idle { fresh: true },
             arrived: None,
             body: Decoder::Length(0),
             offers: false,

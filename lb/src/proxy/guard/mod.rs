@@ -20,9 +20,9 @@ mod stream;
 mod tests;
 mod upgrade;
 
-pub use crate::http1::rejection::Refusal;
-pub use acceptor::{Connections, Door, Settings};
+pub use crate::http1::rejection::Rejection;
+pub use acceptor::{Acceptor, Connections, Settings};
 pub use connection::Connection;
 pub use service::{Answer, answer, what_follows};
-pub use stream::Guarded;
+pub use stream::GuardedStream;
 pub use upgrade::UpgradeAllow;

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use crate::http1::framing::Decoder;
 
 use super::body::{Body, Following};
-use super::connection::{Connection, Stage};
-use crate::http1::rejection::Refusal;
+use super::connection::{Connection, ConnectionState};
+use crate::http1::rejection::Rejection;
 
 /// A reply's body whose end, good or bad, the connection is told.
 pub struct Answer<B> {
@@ -32,7 +32,7 @@ pub struct Answer<B> {
 pub async fn answer<B: MessageBody>(
     mut request: Request,
     serve: impl AsyncFnOnce(Request) -> Response<B>,
-    refuse: impl FnOnce(Refusal) -> Response<B>,
+    refuse: impl FnOnce(Rejection) -> Response<B>,
 ) -> Response<Answer<B>> {
     let connection = request.conn_data::<Rc<Connection>>().cloned();
     let connection = connection.expect("every connection enters by the door");
@@ -74,7 +74,7 @@ impl Connection {
         let state = &mut *self.state.borrow_mut();
         state.drop_interim();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            state.stage = Stage::Serving { refused: false, tunnel: true };
+            state.stage = ConnectionState::Serving { refused: false, tunnel: true };
             response.head_mut().set_connection_type(ConnectionType::Upgrade);
         } else if state.is_unread() {
             response.head_mut().set_connection_type(ConnectionType::Close);

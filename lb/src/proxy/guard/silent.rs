@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use super::acceptor::Admission;
+use super::acceptor::ConnectionPermit;
 use super::connection::Connection;
 
 /// Below this many nothing is cleared away.
@@ -35,7 +35,7 @@ impl Silent {
     }
 
     /// Closes the oldest silent connection, and returns its place; none if there is no silent one.
-    pub fn displace(&self) -> Admission {
+    pub fn displace(&self) -> ConnectionPermit {
         let mut connections = self.connections.borrow_mut();
         let oldest = std::iter::from_fn(|| connections.pop_front());
         let silent = oldest.filter_map(|oldest| oldest.upgrade()).find(|oldest| oldest.is_silent());

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::connection::{AHEAD, Connection, Stage, State, remember, wake};
-use crate::http1::rejection::Refusal;
+use super::connection::{AHEAD, Connection, ConnectionState, State, remember, wake};
+use crate::http1::rejection::Rejection;
 use crate::http1::request_head;
 
 /// How long a client whose bytes we do not want may go on sending, so that it gets to read why.
@@ -35,7 +35,7 @@ pub trait Reset {
 /// [`Connection`]. Then nothing until the reply is written: actix encodes a reply by the flags of the head that it
 /// read last, so a pipelined HEAD would eat the body of the reply before it. What is refused gets a stand-in too, and
 /// the service answers it with the refusal.
-pub struct Guarded<T> {
+pub struct GuardedStream<T> {
     io: T,
     connection: Rc<Connection>,
     stand_in: &'static [u8],
@@ -59,7 +59,7 @@ impl Reset for TcpStream {
     }
 }
 
-impl<T> Guarded<T> {
+impl<T> GuardedStream<T> {
     pub(crate) fn new(io: T, connection: Rc<Connection>) -> Self {
         Self { io, connection, stand_in: b"", stuck: false, half_closed: false, lingering: false }
     }
@@ -70,7 +70,7 @@ impl<T> Guarded<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Reset + Unpin> Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
     /// The stand-in of the next request; `None` at the end of the connection.
     fn poll_head(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<Option<&'static [u8]>> {
         let Connection { settings, reading, .. } = &*self.connection;
@@ -90,7 +90,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> Guarded<T> {
             }
             if state.poll_fill(&mut self.io, cx).is_pending() {
                 ready!(reading.poll(cx));
-                if state.stage == (Stage::Idle { fresh: false }) {
+                if state.stage == (ConnectionState::Idle { fresh: false }) {
                     return Poll::Ready(None);
                 }
                 break Err(self.connection.too_slow());
@@ -109,7 +109,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> Guarded<T> {
             wake(&mut state.reader);
         }
         let reading = &self.connection.reading;
-        if matches!(state.stage, Stage::Serving { tunnel: true, .. }) && state.ended {
+        if matches!(state.stage, ConnectionState::Serving { tunnel: true, .. }) && state.ended {
             // The replica may go on for as long as it likes, and a client that has vanished then is not noticed.
             if !std::mem::replace(&mut self.half_closed, true) || reading.poll(cx).is_ready() {
                 state.broken |= self.io.has_failed();
@@ -118,13 +118,13 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> Guarded<T> {
             let _ = reading.poll(cx);
         } else if reading.poll(cx).is_ready() {
             reading.arm(None);
-            state.fault = Some(Refusal::BodyTooSlow(self.connection.settings.idle_timeout));
+            state.fault = Some(Rejection::BodyTooSlow(self.connection.settings.idle_timeout));
             wake(&mut state.reader);
         }
         match state.stage {
-            Stage::Serving { tunnel: true, .. } if state.broken => Poll::Ready(Ok(())),
+            ConnectionState::Serving { tunnel: true, .. } if state.broken => Poll::Ready(Ok(())),
             // A refusal is told also to those who will send nothing more; of a tunnel only one direction has ended.
-            Stage::Serving { refused: false, tunnel: false } if state.ended => Poll::Ready(Ok(())),
+            ConnectionState::Serving { refused: false, tunnel: false } if state.ended => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
     }
@@ -142,7 +142,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> Guarded<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for GuardedStream<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -153,12 +153,14 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for Guarded<T> {
             let connection = this.connection.clone();
             let state = &mut *connection.state.borrow_mut();
             this.stand_in = match state.stage {
-                Stage::Idle { .. } | Stage::Head => match ready!(this.poll_head(state, cx)) {
-                    Some(stand_in) => stand_in,
-                    None => return Poll::Ready(Ok(())),
-                },
-                Stage::Serving { .. } => return this.poll_behind(state, cx),
-                Stage::Last => return Poll::Ready(Ok(())),
+                ConnectionState::Idle { .. } | ConnectionState::Head => {
+                    match ready!(this.poll_head(state, cx)) {
+                        Some(stand_in) => stand_in,
+                        None => return Poll::Ready(Ok(())),
+                    }
+                }
+                ConnectionState::Serving { .. } => return this.poll_behind(state, cx),
+                ConnectionState::Last => return Poll::Ready(Ok(())),
             };
         }
         let (now, later) = this.stand_in.split_at(this.stand_in.len().min(buffer.remaining()));
@@ -168,7 +170,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for Guarded<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for GuardedStream<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let Connection { settings, writing, state, .. } = &*this.connection;
@@ -199,7 +201,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Guarded<T> {
             }
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        if state.replied && matches!(state.stage, Stage::Serving { .. }) {
+        if state.replied && matches!(state.stage, ConnectionState::Serving { .. }) {
             this.connection.finish(state, cx);
         }
         Poll::Ready(Ok(()))

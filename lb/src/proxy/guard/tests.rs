@@ -15,12 +15,12 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http1::deadline::Watches;
+use crate::http1::deadline::Deadlines;
 
 use super::acceptor::{Connections, Settings};
 use super::body::{Body, Following};
 use super::connection::Connection;
-use super::stream::{Guarded, Reset};
+use super::stream::{GuardedStream, Reset};
 use super::upgrade::UpgradeAllow;
 
 /// A client whose bytes come in pieces, with a pause after each; then it sends nothing more.
@@ -77,12 +77,12 @@ impl AsyncWrite for Client {
 /// What the service gets, as actix would drive the guard: line and body of each request.
 fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
     let cx = &mut Context::from_waker(noop_waker_ref());
-    let (watches, second) = (Watches::default(), Duration::from_secs(1));
+    let (watches, second) = (Deadlines::default(), Duration::from_secs(1));
     let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second), UpgradeAllow::Any);
     let admission = Connections::new(1).admit();
     let connection = Rc::new(Connection::new(Rc::new(settings), watches.add(), watches.add(), admission));
     let client = Client { pieces: pieces.into(), paused: false, got: Vec::new() };
-    let mut guarded = Guarded::new(client, connection.clone());
+    let mut guarded = GuardedStream::new(client, connection.clone());
     let mut requests = Vec::new();
     loop {
         let (mut space, mut stand_in) = ([0; 64], Vec::new());

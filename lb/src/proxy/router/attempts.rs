@@ -15,14 +15,14 @@ use awc::http::{StatusCode, Uri};
 use awc::{ClientResponse, SendClientRequest, body};
 use tokio::time::{Sleep, sleep};
 
-use crate::balance::patience;
+use crate::balance::probe_hedge_delay;
 use crate::proxy::client;
 use crate::ring::Incarnation;
 
 use super::endpoint::InFlight;
 use super::lease::Router;
 use super::{Reply, Request, now};
-use crate::control::panic_guard::guarded;
+use crate::control::panic_guard::exit_on_panic;
 
 /// The attempts of one request.
 pub(crate) struct Attempts {
@@ -137,7 +137,7 @@ impl Attempts {
     fn leave(&mut self) {
         for attempt in mem::take(&mut self.waiting).into_iter().flatten() {
             if attempt.in_flight.is_last() {
-                actix_rt::spawn(guarded("router", Box::pin(attempt.outlive())));
+                actix_rt::spawn(exit_on_panic("router", Box::pin(attempt.finish_in_background())));
             }
         }
     }
@@ -190,7 +190,7 @@ impl Attempt {
             Some(body) => call.send_body(body.attempt()),
         };
         let patience =
-            in_flight.is_probe().then(|| Box::pin(sleep(patience(&upstream.latency.get(), now()))));
+            in_flight.is_probe().then(|| Box::pin(sleep(probe_hedge_delay(&upstream.latency.get(), now()))));
         Ok(Self { in_flight, call, patience, told: false })
     }
 
@@ -202,7 +202,7 @@ impl Attempt {
         given_up
     }
 
-    async fn outlive(self) {
+    async fn finish_in_background(self) {
         let Self { mut in_flight, call, .. } = self;
         match call.await {
             Ok(response) => {

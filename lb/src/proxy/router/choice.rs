@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::balance::{Candidate, Policy};
 use crate::ring::{Incarnation, Slot};
 
-use super::endpoint::{InFlight, Upstream};
+use super::endpoint::{Endpoint, InFlight};
 use super::lease::Router;
 use super::{Error, Skip, now};
 use crate::control::ring::PAGE;
@@ -14,7 +14,7 @@ use crate::control::ring::PAGE;
 /// Who comes next on a walk.
 pub(crate) struct Choice {
     /// `None`: nobody is left.
-    pub upstream: Option<Rc<Upstream>>,
+    pub upstream: Option<Rc<Endpoint>>,
     /// Why it is not the first that was open to it.
     instead: Option<Skip>,
     /// Whether somebody was passed over because he has too much.
@@ -25,7 +25,7 @@ pub(crate) struct Choice {
 
 /// What an attempt may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct AttemptOptions {
     /// It may be the one live request of an ejected replica: if that fails it goes elsewhere.
     pub probe: bool,
     /// Nothing but the replica can keep its reply head from coming.
@@ -38,30 +38,35 @@ impl Router {
     /// Chooses a replica that was not tried and counts the request in flight: one synchronous step after the lease is
     /// there, so that a recall comes either before (and the replica is not in the lease) or after (and the request is
     /// counted). All limits are checked in that step too: many requests may wait for the same lease.
-    pub async fn enter(
+    pub async fn acquire(
         self: &Rc<Self>,
         slot: Slot,
         tried: &[Incarnation],
-        wish: Wish,
+        options: AttemptOptions,
     ) -> Result<Option<InFlight>, Error> {
         if tried.is_empty()
-            && let Some(picked) = self.pick(wish)
+            && let Some(picked) = self.pick(options)
         {
-            return self.admit(Some(picked), wish, now());
+            return self.admit(Some(picked), options, now());
         }
-        let Choice { upstream, instead, spilled, now } = self.choose(slot, tried, wish).await?;
+        let Choice { upstream, instead, spilled, now } = self.choose(slot, tried, options).await?;
         self.count(|counts| counts.spills += u64::from(spilled));
-        Ok(self.admit(upstream, wish, now)?.map(|in_flight| in_flight.instead(instead)))
+        Ok(self.admit(upstream, options, now)?.map(|in_flight| in_flight.instead(instead)))
     }
 
     /// Where the walk of a slot leads now: for every attempt, and for whoever asks why. Its last step and what the caller
     /// does with it are one.
-    pub async fn choose(&self, slot: Slot, tried: &[Incarnation], wish: Wish) -> Result<Choice, Error> {
+    pub async fn choose(
+        &self,
+        slot: Slot,
+        tried: &[Incarnation],
+        options: AttemptOptions,
+    ) -> Result<Choice, Error> {
         let (mut offset, mut spilled) = (0, false);
         let mut first = None;
         let mut resort = LastResort::default();
         loop {
-            let page = self.page(slot, offset).await?;
+            let page = self.walk_page(slot, offset).await?;
             let mut open = page.iter().filter(|upstream| !tried.contains(&upstream.incarnation));
             let now = now();
             let chosen = open.find(|upstream| {
@@ -70,7 +75,8 @@ impl Router {
                 first.get_or_insert((upstream.incarnation, skip));
                 let Some(skip) = skip else { return true };
                 spilled |= skip == Skip::OverBound;
-                let probes = skip == Skip::Ejected && wish.probe && upstream.health.borrow().wants_probe(now);
+                let probes =
+                    skip == Skip::Ejected && options.probe && upstream.health.borrow().wants_probe(now);
                 if !probes {
                     resort.offer(upstream, skip);
                 }
@@ -78,7 +84,7 @@ impl Router {
             });
             if chosen.is_some() || page.len() < PAGE {
                 let upstream = chosen.cloned().or_else(|| resort.take()).or_else(|| self.untried(tried));
-                let upstream = upstream.filter(|upstream| !(wish.well_only && upstream.is_last_resort()));
+                let upstream = upstream.filter(|upstream| !(options.well_only && upstream.is_last_resort()));
                 let taken = upstream.as_ref().map(|upstream| upstream.incarnation);
                 let first = first.filter(|(first, _)| Some(*first) != taken);
                 return Ok(Choice { upstream, instead: first.and_then(|(_, skip)| skip), spilled, now });
@@ -88,8 +94,8 @@ impl Router {
     }
 
     /// Why a request would pass this replica over now.
-    pub fn skip(&self, upstream: &Upstream) -> Option<Skip> {
-        if upstream.is_passed_over() {
+    pub fn skip(&self, upstream: &Endpoint) -> Option<Skip> {
+        if upstream.is_unavailable() {
             return Some(Skip::Ejected);
         }
         if upstream.suspect.get() {
@@ -97,35 +103,35 @@ impl Router {
         }
         let bound = self.settings.borrow().bound?;
         let weight = u64::from(upstream.weight.get().get());
-        let limit = bound.limit(self.in_flight.get() + 1, weight, self.open_weight.get());
+        let limit = bound.limit(self.in_flight.get() + 1, weight, self.available_weight.get());
         (upstream.in_flight.get() >= limit).then_some(Skip::OverBound)
     }
 
     fn admit(
         self: &Rc<Self>,
-        chosen: Option<Rc<Upstream>>,
-        wish: Wish,
+        chosen: Option<Rc<Endpoint>>,
+        options: AttemptOptions,
         now: Instant,
     ) -> Result<Option<InFlight>, Error> {
         if self.in_flight.get() >= self.settings.borrow().max_in_flight && chosen.is_some() {
             return Err(Error::Overloaded);
         }
         Ok(chosen.map(|upstream| {
-            let probe = wish.probe && upstream.health.borrow().wants_probe(now);
-            InFlight::new(self, &upstream, wish.waits, probe, now)
+            let probe = options.probe && upstream.health.borrow().wants_probe(now);
+            InFlight::new(self, &upstream, options.waits, probe, now)
         }))
     }
 
     /// The first choice of a policy other than the hash; an ejected replica that is due for its one request comes first.
-    fn pick(&self, wish: Wish) -> Option<Rc<Upstream>> {
+    fn pick(&self, options: AttemptOptions) -> Option<Rc<Endpoint>> {
         let policy = self.settings.borrow().policy;
         if policy == Policy::Hash {
             return None;
         }
         let (seated, now) = (self.seated.borrow(), now());
         seated.iter().for_each(|upstream| self.notice_stall(upstream, now));
-        let due = |upstream: &&Rc<Upstream>| upstream.health.borrow().wants_probe(now);
-        if let Some(due) = seated.iter().find(|upstream| wish.probe && due(upstream)) {
+        let due = |upstream: &&Rc<Endpoint>| upstream.health.borrow().wants_probe(now);
+        if let Some(due) = seated.iter().find(|upstream| options.probe && due(upstream)) {
             return Some(due.clone());
         }
         let open: Vec<_> = seated.iter().filter(|upstream| !upstream.is_last_resort()).collect();
@@ -136,7 +142,7 @@ impl Router {
     }
 
     /// Any replica that was not tried: the last resort has left the ring while further pages were looked up.
-    fn untried(&self, tried: &[Incarnation]) -> Option<Rc<Upstream>> {
+    fn untried(&self, tried: &[Incarnation]) -> Option<Rc<Endpoint>> {
         self.seated.borrow().iter().find(|upstream| !tried.contains(&upstream.incarnation)).cloned()
     }
 }
@@ -144,7 +150,7 @@ impl Router {
 /// The replica of a request for which no replica on its walk is open. A replica is there as long as a seat is occupied
 /// that was not tried.
 #[derive(Default)]
-struct LastResort(Option<(Rank, Rc<Upstream>)>);
+struct LastResort(Option<(Rank, Rc<Endpoint>)>);
 
 /// The order of the last resorts: well ones that have too much in flight, by their load (the bound never refuses);
 /// suspect and stalled ones, in the order of the walk; ejected ones, in the order of the walk.
@@ -158,7 +164,7 @@ enum Rank {
 
 impl LastResort {
     /// Takes in the next replica of the walk.
-    fn offer(&mut self, upstream: &Rc<Upstream>, skip: Skip) {
+    fn offer(&mut self, upstream: &Rc<Endpoint>, skip: Skip) {
         let rank = match skip {
             Skip::OverBound => {
                 Rank::OverBound(upstream.in_flight.get() as f64 / f64::from(upstream.weight.get().get()))
@@ -173,7 +179,7 @@ impl LastResort {
     }
 
     /// The best; one that has left the ring while further pages were looked up is none.
-    fn take(self) -> Option<Rc<Upstream>> {
+    fn take(self) -> Option<Rc<Endpoint>> {
         self.0.map(|(_, upstream)| upstream).filter(|upstream| !upstream.gone.get())
     }
 }

@@ -10,9 +10,9 @@ use awc::http::StatusCode;
 use crate::ring::Replica;
 use crate::stats::counters::{METHODS, Measured, Tally, method_class};
 
-use super::endpoint::Upstream;
+use super::endpoint::Endpoint;
 use super::lease::Router;
-use super::{Counts, Facts, RouterActor, Witness};
+use super::{Counts, RequestInfo, RequestObserver, RouterActor};
 
 /// Say what you have counted.
 #[derive(Clone, Copy, Debug, Message)]
@@ -43,9 +43,9 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Witness for Router {
+impl RequestObserver for Router {
     /// The one place where requests are counted.
-    fn ended(&self, request: &mut Facts) {
+    fn on_complete(&self, request: &mut RequestInfo) {
         let tally = &mut *self.tally.borrow_mut();
         let method = request.method.as_ref().map_or(METHODS.len() - 1, method_class);
         tally.requests[method].count(request.status);
@@ -67,23 +67,23 @@ impl Router {
     }
 
     /// A request goes to this replica.
-    pub fn sent(&self, upstream: &Upstream) {
+    pub fn sent(&self, upstream: &Endpoint) {
         upstream.tally.borrow_mut().attempts += 1;
     }
 
     /// The head of its reply came.
-    pub fn heard(&self, upstream: &Upstream, took: Duration) {
+    pub fn record_latency(&self, upstream: &Endpoint, took: Duration) {
         upstream.tally.borrow_mut().durations.record(took);
     }
 
     /// It did not come, or the reply was cut short, and that is the replica's fault.
-    pub fn failed(&self, upstream: &Upstream) {
+    pub fn failed(&self, upstream: &Endpoint) {
         upstream.tally.borrow_mut().failures += 1;
     }
 
     fn measured(&self) -> Answer {
         self.turn.update(|turn| turn + 1);
-        let measured = |upstream: &Rc<Upstream>| Measured {
+        let measured = |upstream: &Rc<Endpoint>| Measured {
             replica: Replica::clone(&upstream.replica),
             weight: upstream.weight.get(),
             in_flight: upstream.in_flight.get() as u64,

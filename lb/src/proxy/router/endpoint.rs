@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::Stream;
 use tokio::time::Sleep;
 
-use crate::balance::{Candidate, Health, Latency, Trouble};
+use crate::balance::{Candidate, Failure, Health, Latency};
 use crate::proxy::client::{Error, Kind, Phase};
 use crate::ring::{Incarnation, Replica, Seated, Weight};
 use crate::shortage::is_own_shortage;
@@ -26,7 +26,7 @@ use super::Skip;
 use super::lease::Router;
 
 /// A replica as one router sees it.
-pub(crate) struct Upstream {
+pub(crate) struct Endpoint {
     pub incarnation: Incarnation,
     /// Of this thread: its count of holders is shared with no other worker.
     pub replica: Rc<Replica>,
@@ -49,7 +49,7 @@ pub(crate) struct Upstream {
 /// A request in flight to a replica, from the choice to the last byte of the reply.
 pub struct InFlight {
     router: Rc<Router>,
-    upstream: Rc<Upstream>,
+    upstream: Rc<Endpoint>,
     sent: Instant,
     /// Whether it counts among those that wait for a reply head. One with a body may wait for its client.
     waits: bool,
@@ -63,7 +63,7 @@ pub struct InFlight {
     cutoff: Option<Pin<Box<Sleep>>>,
 }
 
-impl Upstream {
+impl Endpoint {
     /// `tally`: what it has done before.
     pub fn new(Seated { replica, weight }: &Seated, tally: Rc<RefCell<ReplicaTally>>) -> Self {
         Self {
@@ -83,13 +83,13 @@ impl Upstream {
     }
 
     /// Whether no request but a probe is sent there.
-    pub fn is_passed_over(&self) -> bool {
-        self.health.borrow().is_passed_over()
+    pub fn is_unavailable(&self) -> bool {
+        self.health.borrow().is_unavailable()
     }
 
     /// Whether requests prefer other replicas, however much those have in flight.
     pub fn is_last_resort(&self) -> bool {
-        self.suspect.get() || self.is_passed_over()
+        self.suspect.get() || self.is_unavailable()
     }
 
     pub fn candidate(&self, now: Instant) -> Candidate {
@@ -107,7 +107,7 @@ impl InFlight {
     /// its one live request.
     pub(crate) fn new(
         router: &Rc<Router>,
-        upstream: &Rc<Upstream>,
+        upstream: &Rc<Endpoint>,
         waits: bool,
         probe: bool,
         now: Instant,
@@ -127,7 +127,7 @@ impl InFlight {
         Self { router, upstream, sent: now, waits, probe, error: false, passed_over: None, cutoff: None }
     }
 
-    pub(crate) fn upstream(&self) -> &Upstream {
+    pub(crate) fn upstream(&self) -> &Endpoint {
         &self.upstream
     }
 
@@ -138,7 +138,7 @@ impl InFlight {
 
     /// Whether nobody new is sent to its replica any more, so that it should look for another.
     pub(crate) fn is_given_up(&self) -> bool {
-        !self.probe && self.upstream.is_passed_over()
+        !self.probe && self.upstream.is_unavailable()
     }
 
     /// Whether no other request waits for a reply head of this replica.
@@ -169,12 +169,12 @@ impl InFlight {
         self.error = self.router.settings().eject_on.contains(status.as_u16());
         let mut latency = self.upstream.latency.get();
         latency.observe(took, now);
-        self.router.heard(&self.upstream, took);
+        self.router.record_latency(&self.upstream, took);
         self.upstream.latency.set(latency);
-        self.router.note(&self.upstream, |health| health.replied(self.error, now));
+        self.router.update_health(&self.upstream, |health| health.replied(self.error, now));
         self.settle();
         if self.error {
-            self.router.judge(&self.upstream);
+            self.router.maybe_eject(&self.upstream);
         }
         took
     }
@@ -191,14 +191,14 @@ impl InFlight {
     pub(crate) fn failed(&mut self, error: &Error) {
         let Some(trouble) = trouble(error, self.sent) else { return };
         self.router.failed(&self.upstream);
-        self.blame(trouble);
+        self.record_failure(trouble);
     }
 
     /// `--request-timeout` is up, and there is no reply head.
     pub(crate) fn timed_out(&mut self) {
         if self.waits {
             self.router.failed(&self.upstream);
-            self.blame(Trouble::TimedOut { sent: self.sent });
+            self.record_failure(Failure::TimedOut { sent: self.sent });
         }
     }
 
@@ -230,19 +230,19 @@ impl InFlight {
         polled
     }
 
-    fn blame(&mut self, trouble: Trouble) {
+    fn record_failure(&mut self, trouble: Failure) {
         self.upstream.health.borrow_mut().failed(trouble);
         self.settle();
         if std::mem::take(&mut self.probe) {
             self.router.probed(&self.upstream, false);
         }
-        self.router.judge(&self.upstream);
+        self.router.maybe_eject(&self.upstream);
     }
 
     /// It waits for no reply head any more.
     fn settle(&mut self) {
         if std::mem::take(&mut self.waits) {
-            self.router.note(&self.upstream, Health::settled);
+            self.router.update_health(&self.upstream, Health::settled);
         }
     }
 }
@@ -263,13 +263,13 @@ impl Drop for InFlight {
 }
 
 /// What a failure says of the replica; nothing if it is the client's, or our own.
-fn trouble(error: &Error, sent: Instant) -> Option<Trouble> {
+fn trouble(error: &Error, sent: Instant) -> Option<Failure> {
     match &error.kind {
         Kind::Connect(error) if is_own_shortage(error) => None,
         Kind::Connect(_) | Kind::Broke(_) | Kind::Malformed(_) | Kind::TimedOut(Phase::Body) => {
-            Some(Trouble::Failed)
+            Some(Failure::Failed)
         }
-        Kind::TimedOut(Phase::Connect | Phase::Head) => Some(Trouble::TimedOut { sent }),
+        Kind::TimedOut(Phase::Connect | Phase::Head) => Some(Failure::TimedOut { sent }),
         Kind::TimedOut(Phase::Upload) | Kind::Client(_) | Kind::Request(_) => None,
         Kind::Unknown(_) | Kind::Aborted => None,
     }

@@ -5,7 +5,7 @@ use actix::prelude::*;
 use crate::balance::Policy;
 use crate::ring::{Incarnation, Slot};
 
-use super::choice::Wish;
+use super::choice::AttemptOptions;
 use super::lease::Router;
 use super::{Error, RouterActor, Skip};
 
@@ -39,8 +39,8 @@ impl Handler<Explain> for RouterActor {
 impl Router {
     pub async fn explain(&self, slot: Slot) -> Result<Explained, Error> {
         let policy = self.settings().policy;
-        let wish = Wish { probe: self.settings().retries > 0, waits: true, well_only: false };
-        let chosen = self.choose(slot, &[], wish).await?.upstream.filter(|_| policy == Policy::Hash);
+        let options = AttemptOptions { probe: self.settings().retries > 0, waits: true, well_only: false };
+        let chosen = self.choose(slot, &[], options).await?.upstream.filter(|_| policy == Policy::Hash);
         // No await from here on: it is the state in which the choice was made.
         let seated = self.seated.borrow();
         let skips = seated.iter().map(|upstream| (upstream.incarnation, self.skip(upstream))).collect();

@@ -6,17 +6,17 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
-use crate::proxy::client::{Replay, may_retry};
+use crate::proxy::client::{ReplayBody, may_retry};
 use crate::proxy::key::{Parts, Source};
 use crate::ring::{Incarnation, Replica, Slot};
 
 use super::attempts::{Attempts, Event};
-use super::choice::Wish;
+use super::choice::AttemptOptions;
 use super::endpoint::InFlight;
 use super::lease::Router;
 use super::request_id;
 use super::request_id::identify;
-use super::{Error, PassedOver, Reply, Request, Settings, now};
+use super::{Error, FirstChoiceSkipped, Reply, Request, Settings, now};
 use crate::control::supervisor::NotRepeated;
 
 /// The shortest time between two events about requests that are not repeated, of one router.
@@ -42,19 +42,20 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
     let (mut left, mut hedged) = (settings.retries, false);
     let bodiless = request.body.is_none();
     let impatient = bodiless && request.method.is_idempotent();
-    let wish = |left, well_only| Wish { probe: impatient && left > 0, waits: bodiless, well_only };
+    let options =
+        |left, well_only| AttemptOptions { probe: impatient && left > 0, waits: bodiless, well_only };
     router.budget.borrow_mut().earn(now());
     let mut attempts = Attempts::new(settings.request_timeout);
     let mut tried = Vec::new();
-    let mut next = Some(router.enter(slot, &tried, wish(left, false)).await?.ok_or(Error::NoReplica)?);
+    let mut next = Some(router.acquire(slot, &tried, options(left, false)).await?.ok_or(Error::NoReplica)?);
     loop {
         if let Some(in_flight) = next.take() {
-            request.trail.chosen(&in_flight, router.epoch());
+            request.request_log.chosen(&in_flight, router.epoch());
             attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
         }
         let failure = match attempts.next(impatient && left > 0, hedged).await {
             Event::Replied(reply, took) => {
-                request.trail.replied(&reply.in_flight, took);
+                request.request_log.replied(&reply.in_flight, took);
                 return Ok(reply);
             }
             Event::TooLong => {
@@ -70,20 +71,20 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
                 Some(error)
             }
         };
-        let replayable = request.body.as_ref().is_none_or(Replay::replayable);
+        let replayable = request.body.as_ref().is_none_or(ReplayBody::replayable);
         let may_repeat = |error| may_retry(&request.method, replayable, error);
         if left > 0 && failure.as_ref().is_none_or(may_repeat) {
             if attempts.may_repeat() {
-                next = again(router, slot, &tried, wish(left - 1, failure.is_none())).await;
+                next = again(router, slot, &tried, options(left - 1, failure.is_none())).await;
                 left -= u32::from(next.is_some());
             } else if attempts.is_empty() {
                 not_repeated(router, &request);
             }
         }
         if next.is_some() {
-            request.trail.passed_over(|| match &failure {
-                Some(error) => PassedOver::Failed(error.to_string()),
-                None => PassedOver::GivenUp,
+            request.request_log.passed_over(|| match &failure {
+                Some(error) => FirstChoiceSkipped::Failed(error.to_string()),
+                None => FirstChoiceSkipped::GivenUp,
             });
         }
         match failure {
@@ -94,9 +95,14 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
 }
 
 /// A further attempt, if there is a replica for it and the budget allows it.
-async fn again(router: &Rc<Router>, slot: Slot, tried: &[Incarnation], wish: Wish) -> Option<InFlight> {
+async fn again(
+    router: &Rc<Router>,
+    slot: Slot,
+    tried: &[Incarnation],
+    options: AttemptOptions,
+) -> Option<InFlight> {
     // With too much in flight the failure that we have says more than a second one.
-    let in_flight = router.enter(slot, tried, wish).await.ok().flatten()?;
+    let in_flight = router.acquire(slot, tried, options).await.ok().flatten()?;
     let affordable = router.budget.borrow_mut().spend(now());
     router.count(|counts| if affordable { counts.retries += 1 } else { counts.budget_exhausted += 1 });
     affordable.then_some(in_flight)
@@ -111,7 +117,7 @@ fn not_repeated(router: &Router, request: &Request) {
     if told.is_some_and(|at| now.saturating_duration_since(at) < TELL_EVERY) {
         return;
     }
-    let Some(replica) = request.trail.facts().replica.clone() else { return };
+    let Some(replica) = request.request_log.info().replica.clone() else { return };
     router.not_repeated_told.set(Some(now));
     let (method, replica) = (request.method.clone(), Replica::clone(&replica));
     log::warn!(
@@ -133,9 +139,9 @@ fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot>
     let layout = router.layout.get()?;
     let slot = layout.position(&key.bytes).slot;
     if *key.source != Source::Random {
-        router.hot.borrow_mut().count(&key.bytes, slot, layout.slots(), request.trail.started());
-        if let Some(asked) = &mut request.trail.facts().asked {
-            asked.key = Some(settings.key_form.show(&key.bytes));
+        router.hot.borrow_mut().count(&key.bytes, slot, layout.slots(), request.request_log.started());
+        if let Some(asked) = &mut request.request_log.info().asked {
+            asked.key = Some(settings.key_redactor.show(&key.bytes));
         }
     }
     Some(slot)
@@ -143,9 +149,9 @@ fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot>
 
 /// Notes the request as it is forwarded. `id_is_ours`: its X-Request-Id was made here.
 fn note(request: &Request, slot: Slot, id_is_ours: bool) {
-    let mut facts = request.trail.facts();
-    facts.slot = Some(slot);
-    if let Some(asked) = &mut facts.asked {
+    let mut info = request.request_log.info();
+    info.slot = Some(slot);
+    if let Some(asked) = &mut info.asked {
         asked.id = request.headers.get(&request_id::NAME).cloned();
         asked.id_is_ours = id_is_ours;
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use crate::balance::SpaceSaving;
-use crate::observe::redaction::{KeyForm, LogKey, MAX_SHOWN};
+use crate::observe::redaction::{KeyRedactor, LogKey, MAX_SHOWN};
 use crate::ring::Slot;
 
 /// How many keys a generation counts: whoever has more than a 256th of its requests is among them.
@@ -19,12 +19,12 @@ const GENERATION: Duration = Duration::from_secs(120);
 
 /// Say which keys came most often.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Heat")]
+#[rtype(result = "HotKeySnapshot")]
 pub struct HotKeys;
 
 /// The answer to [`HotKeys`].
 #[derive(Clone, Debug, MessageResponse)]
-pub struct Heat {
+pub struct HotKeySnapshot {
     /// How far back it goes.
     pub age: Duration,
     /// How keys may be shown.
@@ -36,7 +36,7 @@ pub struct Heat {
 /// What some minutes brought.
 #[derive(Clone, Debug)]
 pub struct Generation {
-    /// The most frequent keys, each by the number of [`KeyForm::identify`].
+    /// The most frequent keys, each by the number of [`KeyRedactor::identify`].
     pub keys: SpaceSaving<Label>,
     /// Requests with a key, by slot; empty before the first.
     pub slots: Vec<u32>,
@@ -53,20 +53,20 @@ pub struct Label {
 }
 
 /// The sketch of one router.
-pub struct Hot {
-    form: KeyForm,
+pub struct HotKeyTracker {
+    form: KeyRedactor,
     current: Generation,
     previous: Generation,
 }
 
-impl Hot {
+impl HotKeyTracker {
     /// Nothing counted yet.
-    pub fn new(form: KeyForm, now: Instant) -> Self {
+    pub fn new(form: KeyRedactor, now: Instant) -> Self {
         Self { form, current: Generation::new(now), previous: Generation::new(now) }
     }
 
     /// Begins anew if keys are to be shown in another form: what is not to be shown any more is not kept either.
-    pub(crate) fn configure(&mut self, form: &KeyForm, now: Instant) {
+    pub(crate) fn configure(&mut self, form: &KeyRedactor, now: Instant) {
         if form.form() != self.form.form() {
             *self = Self::new(form.clone(), now);
         }
@@ -89,10 +89,14 @@ impl Hot {
     }
 
     /// All that is known.
-    pub(crate) fn heat(&mut self, now: Instant) -> Heat {
+    pub(crate) fn heat(&mut self, now: Instant) -> HotKeySnapshot {
         self.turn(now);
         let age = now.saturating_duration_since(self.previous.since);
-        Heat { age, form: self.form.form(), generations: [self.current.clone(), self.previous.clone()] }
+        HotKeySnapshot {
+            age,
+            form: self.form.form(),
+            generations: [self.current.clone(), self.previous.clone()],
+        }
     }
 
     /// Begins a new generation if it is time.
@@ -127,18 +131,18 @@ mod tests {
     use super::*;
     use crate::ring::Layout;
 
-    fn hot(form: LogKey) -> (Hot, Instant) {
+    fn hot(form: LogKey) -> (HotKeyTracker, Instant) {
         let now = Instant::now();
-        (Hot::new(KeyForm::new(form), now), now)
+        (HotKeyTracker::new(KeyRedactor::new(form), now), now)
     }
 
-    fn count(hot: &mut Hot, key: &[u8], now: Instant) {
+    fn count(hot: &mut HotKeyTracker, key: &[u8], now: Instant) {
         let layout = Layout::default();
         hot.count(key, layout.position(key).slot, layout.slots(), now);
     }
 
     /// Of both generations.
-    fn offered(heat: &Heat) -> [u64; 2] {
+    fn offered(heat: &HotKeySnapshot) -> [u64; 2] {
         heat.generations.each_ref().map(|generation| {
             let by_slot = generation.slots.iter().map(|count| u64::from(*count)).sum::<u64>();
             assert_eq!(by_slot, generation.keys.offered());

@@ -13,10 +13,10 @@ use crate::proxy::client::Pool;
 use crate::ring::{Incarnation, Layout, SeatId, Seated, Slot};
 use crate::stats::counters::Tally;
 
-use super::endpoint::Upstream;
-use super::{Counts, Error, Hot, LoadOf, Loaded, Settings};
+use super::endpoint::Endpoint;
+use super::{Counts, Error, HotKeyTracker, LoadOf, Loaded, Settings};
 use crate::control::ring::{Found, Lookup, Registered, RingActor};
-use crate::control::supervisor::{Idle, NotRepeated, Readmission, Suspicion};
+use crate::control::supervisor::{Ejected, Idle, NotRepeated, Readmitted};
 
 /// The state of a router, shared with the requests it forwards. All on one thread.
 pub(crate) struct Router {
@@ -29,13 +29,13 @@ pub(crate) struct Router {
     pub budget: RefCell<Budget>,
     pub counts: Cell<Counts>,
     pub in_flight: Cell<usize>,
-    pub hot: RefCell<Hot>,
+    pub hot: RefCell<HotKeyTracker>,
     /// The replicas of the occupied seats, in seat order.
-    pub seated: RefCell<Vec<Rc<Upstream>>>,
+    pub seated: RefCell<Vec<Rc<Endpoint>>>,
     /// Who had each seat last, in the ring or not.
-    pub last: RefCell<BTreeMap<SeatId, Rc<Upstream>>>,
+    pub last: RefCell<BTreeMap<SeatId, Rc<Endpoint>>>,
     /// The weight of those that are not passed over.
-    pub open_weight: Cell<u64>,
+    pub available_weight: Cell<u64>,
     pub pool: Pool,
     pub notices: Notices,
     pub tally: RefCell<Tally>,
@@ -50,24 +50,24 @@ pub(crate) struct Router {
     /// By slot. A lease is the first page of the walk.
     leases: RefCell<Vec<Option<Page>>>,
     /// Those that have left and still have requests in flight are among them.
-    upstreams: RefCell<HashMap<Incarnation, Rc<Upstream>>>,
+    upstreams: RefCell<HashMap<Incarnation, Rc<Endpoint>>>,
 }
 
 /// A part of the walk from a slot: some of its occupied seats in order.
-pub(crate) type Page = Rc<[Rc<Upstream>]>;
+pub(crate) type Page = Rc<[Rc<Endpoint>]>;
 
 /// Who is told what the router sees.
 pub(crate) struct Notices {
     pub idle: Recipient<Idle>,
-    pub suspicion: Recipient<Suspicion>,
-    pub readmission: Recipient<Readmission>,
+    pub suspicion: Recipient<Ejected>,
+    pub readmission: Recipient<Readmitted>,
     pub not_repeated: Recipient<NotRepeated>,
 }
 
 impl Router {
     pub fn new(id: RouterId, settings: Settings, ring: Addr<RingActor>, notices: Notices) -> Self {
         let pool = Pool::new(settings.upstream);
-        let hot = Hot::new(settings.key_form.clone(), super::now());
+        let hot = HotKeyTracker::new(settings.key_redactor.clone(), super::now());
         Self {
             id,
             budget: RefCell::new(Budget::new(settings.retry_budget, super::now())),
@@ -81,7 +81,7 @@ impl Router {
             hot: RefCell::new(hot),
             seated: RefCell::default(),
             last: RefCell::default(),
-            open_weight: Cell::new(0),
+            available_weight: Cell::new(0),
             pool,
             notices,
             tally: RefCell::default(),
@@ -102,7 +102,7 @@ impl Router {
     pub fn configure(&self, settings: Settings) {
         self.budget.borrow_mut().configure(settings.retry_budget);
         self.pool.configure(settings.upstream);
-        self.hot.borrow_mut().configure(&settings.key_form, super::now());
+        self.hot.borrow_mut().configure(&settings.key_redactor, super::now());
         *self.settings.borrow_mut() = Rc::new(settings);
     }
 
@@ -115,7 +115,7 @@ impl Router {
     }
 
     /// A part of the walk from a slot, from the ring unless we hold its lease. Empty at the end of the walk.
-    pub async fn page(&self, slot: Slot, offset: usize) -> Result<Page, Error> {
+    pub async fn walk_page(&self, slot: Slot, offset: usize) -> Result<Page, Error> {
         if let (0, Some(lease)) = (offset, self.lease(slot)) {
             return Ok(lease);
         }
@@ -187,7 +187,7 @@ impl Router {
 
     pub fn loaded(&self) -> Loaded {
         let upstreams = self.upstreams.borrow();
-        let load = |upstream: &Rc<Upstream>| LoadOf {
+        let load = |upstream: &Rc<Endpoint>| LoadOf {
             incarnation: upstream.incarnation,
             in_flight: upstream.in_flight.get(),
             activity: self.pool.activity(upstream.incarnation),
@@ -205,7 +205,7 @@ impl Router {
             let known = upstreams.entry(replica.incarnation);
             let before = || last.get(&replica.seat).filter(|last| last.incarnation == replica.incarnation);
             let tally = || before().map(|last| last.tally.clone()).unwrap_or_default();
-            let upstream = known.or_insert_with(|| Rc::new(Upstream::new(seated, tally()))).clone();
+            let upstream = known.or_insert_with(|| Rc::new(Endpoint::new(seated, tally()))).clone();
             upstream.weight.set(seated.weight);
             upstream.gone.set(false); // it may have been drained, and is back
             last.insert(replica.seat, upstream.clone());
@@ -213,6 +213,6 @@ impl Router {
         };
         *self.seated.borrow_mut() = seated.iter().map(upstream).collect();
         drop((upstreams, last));
-        self.keep_half_open();
+        self.enforce_max_ejected();
     }
 }

@@ -5,7 +5,7 @@
 //! - `choice`: which replica an attempt goes to, `explain`: would go to; `verdict`: which are passed over
 //! - `lease`: what the router knows of the ring; `upstream`: and of each replica
 //! - `measure`: what it counts
-//! - `trail`: what befell a request; `hot`: which keys come most often
+//! - `request_log`: what befell a request; `hot`: which keys come most often
 
 mod attempts;
 mod choice;
@@ -35,24 +35,26 @@ use futures::TryFutureExt;
 use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
-use super::client::Replay;
+use super::client::ReplayBody;
 use super::key::KeySources;
 use crate::balance::{Bound, Policy};
 use crate::fleet::{Activity, RouterId};
-use crate::observe::redaction::KeyForm;
+use crate::observe::redaction::KeyRedactor;
 use crate::ring::{Incarnation, Seated};
 use crate::statuses::Statuses;
 
-use crate::control::panic_guard::{Guard, guarded};
+use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::control::ring::{Recalled, Register, RingActor};
-use crate::control::supervisor::{Attach, SupervisorActor};
+use crate::control::supervisor::{RegisterRouter, SupervisorActor};
 
 pub use counters::{Answer, Measure};
 pub use endpoint::InFlight;
 pub use explain::{Explain, Explained};
-pub use hot_keys::{COUNTERS, Generation, Heat, Hot, HotKeys, Label};
+pub use hot_keys::{COUNTERS, Generation, HotKeySnapshot, HotKeyTracker, HotKeys, Label};
 use lease::{Notices, Router};
-pub use request_log::{Asked, Facts, PassedOver, Trail, Trails, Witness};
+pub use request_log::{
+    ClientRequest, FirstChoiceSkipped, RequestInfo, RequestLog, RequestLogger, RequestObserver,
+};
 
 /// What the routers go by.
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ pub struct Settings {
     /// Where a request's key comes from.
     pub key: KeySources,
     /// How keys are shown to people.
-    pub key_form: KeyForm,
+    pub key_redactor: KeyRedactor,
     /// Which replica is the first choice.
     pub policy: Policy,
     /// How much one replica may have of what is in flight; `None`: any part of it.
@@ -83,7 +85,7 @@ pub struct Settings {
 pub struct RouterActor {
     router: Rc<Router>,
     supervisor: Addr<SupervisorActor>,
-    _guard: Guard,
+    _guard: PanicGuard,
 }
 
 /// A request to forward. Lives on the worker's thread, as the actor does.
@@ -107,9 +109,9 @@ pub struct Request {
     /// The client's address: the peer's, or what trusted proxies say.
     pub client: IpAddr,
     /// Its body.
-    pub body: Option<Replay>,
+    pub body: Option<ReplayBody>,
     /// Where it is noted what befalls it.
-    pub trail: Rc<Trail>,
+    pub request_log: Rc<RequestLog>,
 }
 
 /// What a replica answered, as it came.
@@ -269,11 +271,11 @@ impl RouterActor {
             not_repeated: supervisor.clone().recipient(),
         };
         let router = Router::new(id, settings, ring, notices);
-        Self { router: Rc::new(router), supervisor, _guard: Guard("router") }
+        Self { router: Rc::new(router), supervisor, _guard: PanicGuard("router") }
     }
 
     /// Who counts the requests of its worker.
-    pub fn witness(&self) -> Rc<dyn Witness> {
+    pub fn observer(&self) -> Rc<dyn RequestObserver> {
         self.router.clone()
     }
 }
@@ -287,7 +289,7 @@ impl Actor for RouterActor {
         let id = self.router.id;
         let (load, explain) = (ctx.address().recipient(), ctx.address().recipient());
         let suspects = ctx.address().recipient();
-        self.supervisor.do_send(Attach { router: id, load, explain, suspects });
+        self.supervisor.do_send(RegisterRouter { router: id, load, explain, suspects });
         let register = Register { router: id, recall: ctx.address().recipient() };
         let registered = self.router.ring.send(register).into_actor(self);
         ctx.wait(registered.map(|registered, actor, ctx| match registered {
@@ -302,7 +304,7 @@ impl Handler<Route> for RouterActor {
 
     fn handle(&mut self, Route { request, gone }: Route, _: &mut Self::Context) -> Self::Result {
         let forwarded = Box::pin(forward::forward(self.router.clone(), request.take(), gone));
-        Box::pin(guarded("router", forwarded).map_ok(SendWrapper::new))
+        Box::pin(exit_on_panic("router", forwarded).map_ok(SendWrapper::new))
     }
 }
 
@@ -340,9 +342,9 @@ impl Handler<Load> for RouterActor {
 }
 
 impl Handler<HotKeys> for RouterActor {
-    type Result = Heat;
+    type Result = HotKeySnapshot;
 
-    fn handle(&mut self, _: HotKeys, _: &mut Self::Context) -> Heat {
+    fn handle(&mut self, _: HotKeys, _: &mut Self::Context) -> HotKeySnapshot {
         self.router.hot.borrow_mut().heat(now())
     }
 }

@@ -7,10 +7,10 @@ use awc::http::StatusCode;
 use futures::future::{join_all, poll_immediate};
 use tokio::time::advance;
 
-use super::choice::Wish;
+use super::choice::AttemptOptions;
 use super::*;
 use crate::control::ring::{Join, Registered, Snapshot, Vacate};
-use crate::control::supervisor::{Idle, NotRepeated, Readmission, Suspicion};
+use crate::control::supervisor::{Ejected, Idle, NotRepeated, Readmitted};
 use crate::proxy::client::{Error as Failure, Kind, Phase};
 use crate::ring::{Layout, Replica, SeatId, Slot, Weight};
 
@@ -20,8 +20,8 @@ mod leases;
 mod suspects;
 
 /// May be a probe, and waits for nothing but the replica.
-const GET: Wish = Wish { probe: true, waits: true, well_only: false };
-const POST: Wish = Wish { probe: false, waits: false, well_only: false };
+const GET: AttemptOptions = AttemptOptions { probe: true, waits: true, well_only: false };
+const POST: AttemptOptions = AttemptOptions { probe: false, waits: false, well_only: false };
 
 /// What the supervisor would be told.
 #[derive(Clone, Default)]
@@ -44,18 +44,18 @@ impl Handler<Idle> for Told {
     }
 }
 
-impl Handler<Suspicion> for Told {
+impl Handler<Ejected> for Told {
     type Result = ();
 
-    fn handle(&mut self, suspicion: Suspicion, _: &mut Self::Context) {
+    fn handle(&mut self, suspicion: Ejected, _: &mut Self::Context) {
         self.suspected.borrow_mut().push(suspicion.incarnation);
     }
 }
 
-impl Handler<Readmission> for Told {
+impl Handler<Readmitted> for Told {
     type Result = ();
 
-    fn handle(&mut self, readmission: Readmission, _: &mut Self::Context) {
+    fn handle(&mut self, readmission: Readmitted, _: &mut Self::Context) {
         self.readmitted.borrow_mut().push(readmission.incarnation);
     }
 }
@@ -84,7 +84,7 @@ impl Scene {
         ring.send(Join(join)).await.unwrap().unwrap();
         let mut settings = Settings {
             key: KeySources::random(),
-            key_form: KeyForm::new(Default::default()),
+            key_redactor: KeyRedactor::new(Default::default()),
             policy: Policy::Hash,
             bound: None,
             retries: 2,
@@ -109,23 +109,23 @@ impl Scene {
         Self { ring, router, slot: Layout::default().position(b"alice").slot, told }
     }
 
-    async fn enter(&self, tried: &[Incarnation], wish: Wish) -> Option<InFlight> {
-        self.router.enter(self.slot, tried, wish).await.unwrap()
+    async fn acquire(&self, tried: &[Incarnation], options: AttemptOptions) -> Option<InFlight> {
+        self.router.acquire(self.slot, tried, options).await.unwrap()
     }
 
     async fn get(&self) -> InFlight {
-        self.enter(&[], GET).await.unwrap()
+        self.acquire(&[], GET).await.unwrap()
     }
 
     /// Who would be chosen; nothing comes of it.
-    async fn first(&self, wish: Wish) -> Incarnation {
-        self.enter(&[], wish).await.unwrap().upstream().incarnation
+    async fn first(&self, options: AttemptOptions) -> Incarnation {
+        self.acquire(&[], options).await.unwrap().upstream().incarnation
     }
 
     /// The walk of our slot.
     async fn walk(&self) -> Vec<Incarnation> {
         let mut tried = Vec::new();
-        while let Some(next) = self.enter(&tried, POST).await {
+        while let Some(next) = self.acquire(&tried, POST).await {
             tried.push(next.upstream().incarnation);
         }
         tried

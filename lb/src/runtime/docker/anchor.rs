@@ -111,7 +111,7 @@ impl Inner {
         }
         match found.last().filter(|latest| latest.version > anchors.version) {
             Some(latest) => {
-                Some(Event::Rival { container: anchor_name(self.labels.cluster(), latest.version) })
+                Some(Event::Conflict { container: anchor_name(self.labels.cluster(), latest.version) })
             }
             None => {
                 anchors.current = None;

@@ -82,7 +82,7 @@ impl Inner {
         match (event.action.as_deref(), self.incarnation_of(&id)) {
             (Some("start"), None) if self.is_a_rivals(&Facts::of_event(&attributes)) => {
                 let container = attribute("name").unwrap_or(&id).to_owned();
-                let _ = events.send(Event::Rival { container });
+                let _ = events.send(Event::Conflict { container });
             }
             (Some("destroy"), None) if self.is_current_anchor(&id) => {
                 let (docker, events) = (self.clone(), events.clone());
@@ -133,7 +133,7 @@ impl Inner {
         };
         if let Some(rival) = summaries.iter().find(strange) {
             let container = rival.id.clone().unwrap_or_default();
-            let _ = events.send(Event::Rival { container });
+            let _ = events.send(Event::Conflict { container });
         }
         if let Some(event) = self.missing_anchor(&summaries) {
             let _ = events.send(event);

@@ -33,7 +33,7 @@ const LOOKUPS: usize = 32;
 
 /// The runtime of external servers. [`Runtime::assign`] says which server a seat has; each [`Runtime::launch`] returns
 /// the next address of that server's name, and [`Event::Resolved`] reports every answer of the resolver.
-pub struct Fixed(Rc<Names>);
+pub struct StaticServers(Rc<Names>);
 
 struct Names {
     servers: RefCell<BTreeMap<SeatId, Server>>,
@@ -52,7 +52,7 @@ struct Server {
     lookup: Option<Shared<LocalBoxFuture<'static, ()>>>,
 }
 
-impl Fixed {
+impl StaticServers {
     /// Without servers.
     #[allow(clippy::new_without_default, reason = "a runtime is always made on purpose")]
     pub fn new() -> Self {
@@ -66,7 +66,7 @@ impl Fixed {
     }
 }
 
-impl Runtime for Fixed {
+impl Runtime for StaticServers {
     fn assign(&self, seat: SeatId, upstream: Option<Upstream>) {
         let Some(upstream) = upstream else {
             self.0.servers.borrow_mut().remove(&seat);

@@ -18,7 +18,7 @@ fn launch(n: u32) -> Launch {
 
 #[actix_rt::test]
 async fn a_launch_gives_the_address_of_the_seats_server() {
-    let fixed = Fixed::new();
+    let fixed = StaticServers::new();
     fixed.assign(seat(1), upstream("127.0.0.1", 8080));
     fixed.assign(seat(2), upstream("::1", 8080));
     let one = Instance { id: "127.0.0.1:8080".to_owned(), address: "127.0.0.1:8080".parse().unwrap() };
@@ -31,7 +31,7 @@ async fn a_launch_gives_the_address_of_the_seats_server() {
 
 #[actix_rt::test]
 async fn a_name_that_does_not_resolve_is_an_error_of_the_launch() {
-    let fixed = Fixed::new();
+    let fixed = StaticServers::new();
     // RFC 6761 section 6.4: "invalid" never resolves.
     fixed.assign(seat(1), upstream("no.invalid", 80));
     let error = fixed.launch(launch(1)).await.unwrap_err().to_string();
@@ -42,7 +42,7 @@ async fn a_name_that_does_not_resolve_is_an_error_of_the_launch() {
 
 #[actix_rt::test]
 async fn every_answer_is_reported_and_one_for_a_former_server_is_not() {
-    let fixed = Fixed::new();
+    let fixed = StaticServers::new();
     let mut events = fixed.events();
     fixed.assign(seat(1), upstream("no.invalid", 80));
     fixed.assign(seat(1), upstream("127.0.0.7", 80));

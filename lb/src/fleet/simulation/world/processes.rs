@@ -129,21 +129,25 @@ impl World {
 
     pub(super) fn probe(&mut self, replica: &Replica) {
         let incarnation = replica.incarnation;
-        let missed = || Beat::Missed("timeout".to_owned());
+        let missed = || HeartbeatResult::Missed("timeout".to_owned());
         let lost = self.rare(2);
         let beat = match self.processes.get(&incarnation) {
             Some(process) if process.running && process.listens.is_some_and(|at| at <= self.now) => {
                 match process.health {
                     Health::Well if lost => missed(),
-                    Health::Well => Beat::Good,
-                    Health::Refusing => Beat::Refused,
+                    Health::Well => HeartbeatResult::Good,
+                    Health::Refusing => HeartbeatResult::Refused,
                     Health::Hung | Health::Busy | Health::Working | Health::Stopped => missed(),
                 }
             }
-            _ => Beat::Refused,
+            _ => HeartbeatResult::Refused,
         };
-        let delay = if matches!(beat, Beat::Missed(_)) { Duration::from_millis(400) } else { self.up_to(50) };
-        self.later(delay, Happening::Told(Event::Beat { incarnation, beat }));
+        let delay = if matches!(beat, HeartbeatResult::Missed(_)) {
+            Duration::from_millis(400)
+        } else {
+            self.up_to(50)
+        };
+        self.later(delay, Happening::Told(Event::HeartbeatResult { incarnation, beat }));
     }
 
     pub(super) fn mischief(&mut self) {

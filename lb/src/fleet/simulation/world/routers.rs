@@ -27,7 +27,7 @@ pub struct Recall {
 }
 
 impl World {
-    pub(super) fn change(&mut self, ticket: Ticket, change: Change) {
+    pub(super) fn change(&mut self, ticket: ChangeId, change: Change) {
         let leaves = match &change {
             Change::Leave { occupants, .. } => occupants.clone(),
             Change::Handover { from, .. } => vec![*from],
@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    pub(super) fn recalled(&mut self, router: usize, ticket: Ticket) {
+    pub(super) fn recalled(&mut self, router: usize, ticket: ChangeId) {
         let Some(recall) = self.changes.get_mut(&ticket) else { return };
         let Router { routes, in_flight, owes } = &mut self.routers[router];
         for incarnation in &recall.gone {

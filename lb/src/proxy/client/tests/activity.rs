@@ -127,7 +127,8 @@ async fn bytes_of_a_tunnel_are_progress_in_either_direction_and_an_idle_one_show
     let sent = stream::unfold(sent, |mut sent| async { Some((Ok(sent.recv().await?), sent)) });
     let offer = rig.request(Method::GET, "/").insert_header(("connection", "upgrade"));
     let offer = offer.insert_header(("upgrade", "x"));
-    let offer = offer.send_body(Replay::offer(None, Payload::Stream { payload: Box::pin(sent) }).attempt());
+    let offer =
+        offer.send_body(ReplayBody::offer(None, Payload::Stream { payload: Box::pin(sent) }).attempt());
     let mut reply = soon(offer).await.unwrap();
     assert_eq!(reply.status().as_u16(), 101);
     let idle = rig.activity();

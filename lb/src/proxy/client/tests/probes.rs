@@ -1,7 +1,7 @@
 //! Heartbeats, and the replies that may stand in for them.
 
 use super::*;
-use crate::fleet::Beat;
+use crate::fleet::HeartbeatResult;
 use crate::runtime::heartbeat::probe;
 use crate::statuses::Statuses;
 
@@ -14,8 +14,8 @@ async fn probes_tell_good_from_refused_from_missed() {
     let request = heartbeat();
     let patience = Duration::from_secs(30);
     let good = Replica::saying("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n").await;
-    assert_eq!(probe(good.address, Some(&request), patience).await, Beat::Good);
-    assert_eq!(probe(good.address, None, patience).await, Beat::Good);
+    assert_eq!(probe(good.address, Some(&request), patience).await, HeartbeatResult::Good);
+    assert_eq!(probe(good.address, None, patience).await, HeartbeatResult::Good);
     let head = format!(
         "GET /heartbeat HTTP/1.1\r\nhost: {}\r\nuser-agent: lb-heartbeat/{}\r\nconnection: close\r\n\r\n",
         good.address,
@@ -25,19 +25,22 @@ async fn probes_tell_good_from_refused_from_missed() {
 
     let down = Replica::saying("").await.address;
     tokio::task::yield_now().await;
-    assert_eq!(probe(down, Some(&request), patience).await, Beat::Refused);
-    assert_eq!(probe(down, None, patience).await, Beat::Refused);
+    assert_eq!(probe(down, Some(&request), patience).await, HeartbeatResult::Refused);
+    assert_eq!(probe(down, None, patience).await, HeartbeatResult::Refused);
 
     for reply in ["HTTP/1.1 500 Oh\r\n\r\n", "HTTP/1.1 400 Bad\r\n\r\n", "garbage"] {
         let bad = Replica::saying(reply).await;
-        assert!(matches!(probe(bad.address, Some(&request), patience).await, Beat::Missed(_)), "{reply:?}");
+        assert!(
+            matches!(probe(bad.address, Some(&request), patience).await, HeartbeatResult::Missed(_)),
+            "{reply:?}"
+        );
     }
     let closing = Replica::new(|mut peer, _| async move { drop(peer.head().await) }).await;
-    assert!(matches!(probe(closing.address, Some(&request), patience).await, Beat::Missed(_)));
+    assert!(matches!(probe(closing.address, Some(&request), patience).await, HeartbeatResult::Missed(_)));
 
     let silent = Replica::new(|mut peer, _| async move { peer.closed().await }).await;
     tokio::time::pause();
-    assert!(matches!(probe(silent.address, Some(&request), patience).await, Beat::Missed(_)));
+    assert!(matches!(probe(silent.address, Some(&request), patience).await, HeartbeatResult::Missed(_)));
 }
 
 #[actix_rt::test]
@@ -52,7 +55,7 @@ async fn only_a_final_head_counts_as_a_reply() {
 async fn a_probe_has_its_host_and_its_good_statuses() {
     let patience = Duration::from_secs(30);
     let moved = Replica::saying("HTTP/1.1 302 Found\r\n\r\n").await;
-    assert_eq!(probe(moved.address, Some(&heartbeat()), patience).await, Beat::Good);
+    assert_eq!(probe(moved.address, Some(&heartbeat()), patience).await, HeartbeatResult::Good);
 
     let statuses = Statuses::parse("204,401", &(200..=599)).unwrap();
     let request = ProbeRequest { host: Some("shop.example:8080".into()), statuses, ..heartbeat() };
@@ -64,7 +67,7 @@ async fn a_probe_has_its_host_and_its_good_statuses() {
     ] {
         let replica = Replica::saying(reply).await;
         let beat = probe(replica.address, Some(&request), patience).await;
-        assert_eq!(beat == Beat::Good, good, "{reply}: {beat:?}");
+        assert_eq!(beat == HeartbeatResult::Good, good, "{reply}: {beat:?}");
         assert!(replica.heads()[0].contains("\r\nhost: shop.example:8080\r\n"), "{:?}", replica.heads());
     }
 }

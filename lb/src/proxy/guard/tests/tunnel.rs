@@ -12,7 +12,9 @@ use actix_service::{Service, ServiceFactory, fn_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::proxy::guard::{Connections, Door, Guarded, Settings, UpgradeAllow, answer, what_follows};
+use crate::proxy::guard::{
+    Acceptor, Connections, GuardedStream, Settings, UpgradeAllow, answer, what_follows,
+};
 
 /// Switches, and says what it hears.
 async fn echo(request: Request) -> Response<BodyStream<Payload>> {
@@ -32,11 +34,11 @@ async fn server() -> SocketAddr {
         (Duration::from_secs(40), Duration::from_millis(300)),
         UpgradeAllow::Any,
     );
-    let door = Door::new(settings, Connections::new(1));
+    let door = Acceptor::new(settings, Connections::new(1));
     let http = HttpService::build()
         .keep_alive(KeepAlive::Os)
         .h1_allow_half_closed(false)
-        .on_connect_ext(|io: &Guarded<TcpStream>, extensions| {
+        .on_connect_ext(|io: &GuardedStream<TcpStream>, extensions| {
             extensions.insert(io.connection());
         })
         .h1(fn_service(async |request| {

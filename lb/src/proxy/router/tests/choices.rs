@@ -78,7 +78,7 @@ async fn a_policy_spreads_one_key_and_a_retry_follows_its_walk() {
             let share = all.iter().filter(|one| one.upstream().incarnation == *replica).count();
             assert!((5..=15).contains(&share), "{policy:?} {share}");
         }
-        let retry = scene.enter(&[walk[0], walk[2]], GET).await.unwrap();
+        let retry = scene.acquire(&[walk[0], walk[2]], GET).await.unwrap();
         assert_eq!(retry.upstream().incarnation, walk[1], "{policy:?}");
         drop(all);
 

@@ -89,7 +89,7 @@ async fn at_most_half_is_ejected_and_the_last_is_never() {
             one.failed(&late());
         }
         assert_eq!(scene.skips().len(), most, "of {seats}");
-        assert!(scene.enter(&[], POST).await.is_some());
+        assert!(scene.acquire(&[], POST).await.is_some());
     }
 }
 
@@ -138,7 +138,7 @@ async fn a_replica_stalls_when_several_wait_and_others_answer() {
     let waiting = [scene.get().await, scene.get().await, scene.get().await];
     advance(ms(500)).await;
     assert_eq!(scene.first(GET).await, walk[0], "nobody else has answered either");
-    scene.enter(&walk[..1], GET).await.unwrap().replied(StatusCode::OK);
+    scene.acquire(&walk[..1], GET).await.unwrap().replied(StatusCode::OK);
     assert_eq!(scene.first(POST).await, walk[1]);
     assert!(waiting.iter().all(InFlight::is_given_up));
     let [mut one, two, three] = waiting;
@@ -160,7 +160,7 @@ async fn slow_requests_do_not_stall_a_replica_that_answers_others() {
         advance(ms(20)).await;
         for seat in &walk {
             let others: Vec<_> = walk.iter().copied().filter(|other| other != seat).collect();
-            scene.enter(&others, GET).await.unwrap().replied(StatusCode::OK);
+            scene.acquire(&others, GET).await.unwrap().replied(StatusCode::OK);
         }
         assert_eq!(scene.first(GET).await, walk[0]);
     }

@@ -9,7 +9,7 @@ async fn an_answer_that_a_recall_overtook_is_not_believed() {
     let epoch = scene.ring.send(Snapshot).await.unwrap().epoch;
     scene.router.recall(epoch, &seated(1..=3), &[], false);
 
-    let mut late = Box::pin(scene.router.enter(scene.slot, &[], POST));
+    let mut late = Box::pin(scene.router.acquire(scene.slot, &[], POST));
     assert!(poll_immediate(&mut late).await.is_none(), "it has asked");
     let seat = u32::try_from(first.0).unwrap();
     let changed = scene.ring.send(Vacate(SeatId::new(seat).unwrap())).await.unwrap().unwrap();
@@ -22,7 +22,7 @@ async fn an_answer_that_a_recall_overtook_is_not_believed() {
 async fn a_recall_drops_the_lease_and_the_last_request_is_told() {
     let scene = Scene::new(3, |settings| settings.max_in_flight = 2).await;
     let (one, two) = (scene.get().await, scene.get().await);
-    let third = scene.router.enter(scene.slot, &[], GET).await;
+    let third = scene.router.acquire(scene.slot, &[], GET).await;
     assert!(matches!(third, Err(Error::Overloaded)), "the limit is 2");
     let gone = one.upstream().incarnation;
     assert_eq!(scene.router.recall(7, &seated([2]), &[gone], false), [gone]);
@@ -60,10 +60,10 @@ async fn the_walk_goes_on_past_what_was_tried() {
 #[actix::test]
 async fn a_burst_that_waits_for_one_lease_stays_within_the_limit() {
     let scene = Scene::new(3, |settings| settings.max_in_flight = 2).await;
-    let entered = join_all((0..9).map(|_| scene.router.enter(scene.slot, &[], GET))).await;
+    let entered = join_all((0..9).map(|_| scene.router.acquire(scene.slot, &[], GET))).await;
     let (admitted, refused): (Vec<_>, Vec<_>) = entered.into_iter().partition(Result::is_ok);
     assert_eq!((admitted.len(), refused.len()), (2, 7));
     assert!(refused.iter().all(|refused| matches!(refused, Err(Error::Overloaded))));
     drop(admitted);
-    assert!(scene.router.enter(scene.slot, &[], GET).await.is_ok());
+    assert!(scene.router.acquire(scene.slot, &[], GET).await.is_ok());
 }

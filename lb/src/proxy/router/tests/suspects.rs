@@ -3,7 +3,7 @@
 use super::*;
 
 /// Worth while only at a replica that is well.
-const HEDGE: Wish = Wish { well_only: true, ..GET };
+const HEDGE: AttemptOptions = AttemptOptions { well_only: true, ..GET };
 
 #[actix::test]
 async fn suspects_move_back_and_the_first_choice_is_the_last_resort() {
@@ -13,7 +13,7 @@ async fn suspects_move_back_and_the_first_choice_is_the_last_resort() {
     assert_eq!((scene.first(GET).await, scene.first(POST).await), (walk[1], walk[1]));
     assert_eq!((scene.skips(), scene.explained().await), (vec![walk[0]], Some(walk[1])));
     assert_eq!(scene.walk().await, [walk[1], walk[2], walk[0]], "retries go there last");
-    assert!(scene.enter(&walk[1..], HEDGE).await.is_none(), "no hedge goes there");
+    assert!(scene.acquire(&walk[1..], HEDGE).await.is_none(), "no hedge goes there");
 
     scene.suspect(&walk);
     for _ in 0..10 {
@@ -39,7 +39,7 @@ async fn a_request_always_finds_a_replica_while_a_seat_is_occupied() {
             let mut held = Vec::new();
             for (at, replica) in walk.iter().enumerate() {
                 let others: Vec<_> = walk.iter().copied().filter(|other| other != replica).collect();
-                let mut one = scene.enter(&others, GET).await.unwrap();
+                let mut one = scene.acquire(&others, GET).await.unwrap();
                 match state(at) {
                     1 => one.failed(&late()),
                     2 => held.push(one),
@@ -48,9 +48,9 @@ async fn a_request_always_finds_a_replica_while_a_seat_is_occupied() {
             }
             let suspects: Vec<_> = (0..walk.len()).filter(|at| state(*at) == 3).map(|at| walk[at]).collect();
             scene.suspect(&suspects);
-            for wish in [GET, POST] {
-                assert!(scene.enter(&[], wish).await.is_some(), "{seats} {states}");
-                assert_eq!(scene.enter(&walk, wish).await.map(drop), None, "all were tried");
+            for options in [GET, POST] {
+                assert!(scene.acquire(&[], options).await.is_some(), "{seats} {states}");
+                assert_eq!(scene.acquire(&walk, options).await.map(drop), None, "all were tried");
             }
         }
     }
@@ -86,7 +86,7 @@ async fn no_policy_picks_a_suspect_while_another_is_left() {
             assert_eq!(scene.first(GET).await, Incarnation(2), "{policy:?}");
         }
         scene.suspect(&[Incarnation(1), Incarnation(2), Incarnation(3)]);
-        assert!(scene.enter(&[], GET).await.is_some(), "{policy:?}");
+        assert!(scene.acquire(&[], GET).await.is_some(), "{policy:?}");
     }
 }
 
@@ -100,7 +100,7 @@ async fn one_slow_request_is_no_stall_while_heartbeats_answer() {
         advance(ms(100)).await;
         for seat in 1..3 {
             let others: Vec<_> = walk.iter().copied().filter(|other| *other != walk[seat]).collect();
-            scene.enter(&others, GET).await.unwrap().replied(StatusCode::OK);
+            scene.acquire(&others, GET).await.unwrap().replied(StatusCode::OK);
         }
         scene.suspect(&[]);
         assert!(!slow.is_given_up() && scene.skips().is_empty());
@@ -119,7 +119,7 @@ async fn one_silent_request_beside_failed_heartbeats_is_a_stall() {
     // Without any further request: the supervisor repeats it with each missed heartbeat.
     scene.suspect(&walk[..1]);
     assert!(slow.is_given_up());
-    let hedge = scene.enter(&walk[..1], HEDGE).await.unwrap();
+    let hedge = scene.acquire(&walk[..1], HEDGE).await.unwrap();
     assert_eq!(hedge.upstream().incarnation, walk[1]);
     // The request has made a second replica silent; there is no room for a second stall among three.
     advance(ms(2000)).await;
@@ -152,7 +152,7 @@ async fn a_stall_is_noticed_within_a_second_after_the_whole_machine_was_stalled(
     for seat in 0..3 {
         let mut late = Vec::new();
         for _ in 0..10 {
-            late.push(scene.enter(&others(seat), GET).await.unwrap());
+            late.push(scene.acquire(&others(seat), GET).await.unwrap());
         }
         advance(ms(6000)).await;
         for mut one in late {
@@ -160,14 +160,14 @@ async fn a_stall_is_noticed_within_a_second_after_the_whole_machine_was_stalled(
             one.completed();
         }
         for _ in 0..100 {
-            let mut one = scene.enter(&others(seat), GET).await.unwrap();
+            let mut one = scene.acquire(&others(seat), GET).await.unwrap();
             advance(ms(1)).await;
             one.replied(StatusCode::OK);
         }
     }
     let waiting = [scene.get().await, scene.get().await, scene.get().await];
     advance(ms(1001)).await;
-    scene.enter(&others(1), GET).await.unwrap().replied(StatusCode::OK);
+    scene.acquire(&others(1), GET).await.unwrap().replied(StatusCode::OK);
     assert_eq!(scene.first(GET).await, walk[1]);
     assert!(waiting.iter().all(InFlight::is_given_up));
 }
