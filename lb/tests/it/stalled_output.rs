@@ -263,7 +263,7 @@ fn colours_are_for_terminals_or_on_request_and_the_filter_is_that_of_rust_log() 
     for (style, coloured) in [("always", true), ("auto", false)] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
         command
-            .args(["--listen=127.0.0.1:0", "--admin-listen=off", "--replicas=1"])
+            .args(["--listen=127.0.0.1:0", "--admin-listen=off", "--replicas=1", "--max-connections=100"])
             .env("RUST_LOG_STYLE", style);
         command.env("RUST_LOG", "off,lb::app=info").stdout(Stdio::null()).stderr(Stdio::piped());
         let mut lb = Killed(command.spawn().unwrap());
