@@ -77,6 +77,8 @@ impl Fleet {
         let Some(replica) = member.replica() else { return };
         (seat.occupant, seat.drained, seat.replacing) = (Some(incarnation), None, Some(call));
         (member.kept, member.routed, member.beats.asked) = (false, true, false);
+        // Heartbeats that it missed while it was drained do not count.
+        (member.beats.missed, member.beats.last_good) = (0, now);
         member.enter(Phase::Starting, &"undrain", &mut self.actions);
         self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation));
     }

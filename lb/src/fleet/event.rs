@@ -115,8 +115,9 @@ pub enum Event {
         incarnation: Incarnation,
         /// What all routers see of it together; `None`: a router did not answer in time, so that this is not known.
         activity: Option<Activity>,
-        /// Whether it is suspended: its processes are stopped (process state T), or its container is paused.
-        suspended: bool,
+        /// Whether it is suspended: its processes are stopped (process state T), or its container is paused. `None`: the
+        /// runtime does not know, or did not answer in time.
+        suspended: Option<bool>,
     },
     /// What a replica that did not get ready wrote last.
     LastLogLine {

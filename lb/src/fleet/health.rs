@@ -100,7 +100,7 @@ impl Fleet {
             HeartbeatResult::Refused => self.not_yet(incarnation, "it refuses connections".to_owned(), now),
             HeartbeatResult::Void(why) if starting => member.trouble = why,
             // The time that it covers says nothing about the replica: its silence does not grow by it.
-            HeartbeatResult::Void(_) => beats.last_good += since,
+            HeartbeatResult::Void(_) => beats.last_good = now.min(beats.last_good + since),
             HeartbeatResult::Missed(why) if starting => self.not_yet(incarnation, why, now),
             HeartbeatResult::Missed(_) if void => {}
             HeartbeatResult::Missed(why) => {
@@ -145,7 +145,7 @@ impl Fleet {
         &mut self,
         incarnation: Incarnation,
         activity: Option<Activity>,
-        suspended: bool,
+        suspended: Option<bool>,
         now: Instant,
     ) {
         let Settings { replace_after, head_timeout, .. } = self.settings;
@@ -156,14 +156,17 @@ impl Fleet {
         }
         let since = |at: Instant| now.saturating_duration_since(at);
         let no_heartbeat = format!("no heartbeat for {} ms", since(beats.last_good).as_millis());
-        if suspended {
+        if suspended == Some(true) {
             let ran = beats.running.map_or(beats.last_good, |at| at.max(beats.last_good));
             if since(ran) >= replace_after {
                 self.hung(incarnation, &format!("it is stopped or paused, {no_heartbeat}"), now);
             }
             return;
         }
-        beats.running = Some(now);
+        // Unknown while the engine does not answer: that is no sign that it runs.
+        if suspended == Some(false) {
+            beats.running = Some(now);
+        }
         // A router that does not answer in time is a fault of ours.
         let Some(Activity { last_progress, waiting_since }) = activity else { return };
         beats.progress = beats.progress.max(last_progress);

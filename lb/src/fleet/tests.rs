@@ -118,7 +118,7 @@ impl Stage {
                 } else {
                     self.activity.get(&incarnation).copied().unwrap_or_default()
                 };
-                let suspended = self.suspended.contains(&incarnation);
+                let suspended = Some(self.suspended.contains(&incarnation));
                 Event::Answered { incarnation, activity: Some(activity), suspended }
             }
             Action::Inquire(incarnation) => {

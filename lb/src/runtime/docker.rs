@@ -23,6 +23,7 @@ mod network;
 mod outage;
 mod output;
 mod own;
+mod processes;
 mod reason;
 mod removal;
 mod template;
@@ -148,14 +149,17 @@ impl Runtime for Docker {
         .boxed_local()
     }
 
-    /// A stopped process (state T) in a container is not visible from here: only a pause by the engine is.
-    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
+    /// Whether the engine has paused the container, or all processes of it that do the work are stopped.
+    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<bool>> {
         let id = self.0.id_of(incarnation);
         let docker = self.0.clone();
         async move {
-            let Some(id) = id else { return false };
-            let state = docker.engine.inspect(&id).await.ok().and_then(|container| container.state);
-            state.and_then(|state| state.paused).unwrap_or_default()
+            let id = id?;
+            let state = docker.engine.inspect(&id).await.ok()?.state?;
+            if state.paused? {
+                return Some(true);
+            }
+            docker.engine.processes(&id).await.ok().map(|processes| processes::all_stopped(&processes))
         }
         .boxed_local()
     }

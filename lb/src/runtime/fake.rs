@@ -16,6 +16,9 @@ use super::{Error, Event, Exit, Found, Heartbeat, Instance, Launch, NoLogs, Runt
 use crate::fleet::{HeartbeatResult, Record};
 use crate::ring::{Incarnation, Replica};
 
+/// How often a silent replica looks whether it is still silent.
+const SILENT_POLL: Duration = Duration::from_millis(50);
+
 /// A handle of the script; clones share it. A test keeps one and gives another to the supervisor.
 #[derive(Clone)]
 pub struct Fake(Rc<RefCell<Script>>);
@@ -199,23 +202,26 @@ impl Runtime for Fake {
         .boxed_local()
     }
 
-    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
-        ready(self.0.borrow().suspended.contains(&incarnation)).boxed_local()
+    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<bool>> {
+        ready(Some(self.0.borrow().suspended.contains(&incarnation))).boxed_local()
     }
 
-    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
-        let (health, patience) = (self.health(replica.incarnation), heartbeat.timeout);
-        async move {
-            match health {
-                Health::Good => HeartbeatResult::Good,
-                Health::Refused => HeartbeatResult::Refused,
-                Health::Silent => {
-                    sleep(patience).await;
-                    HeartbeatResult::Missed("no answer".to_owned())
+    fn probe(&self, replica: &Replica, _: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
+        match self.health(replica.incarnation) {
+            Health::Good => ready(HeartbeatResult::Good).boxed_local(),
+            Health::Refused => ready(HeartbeatResult::Refused).boxed_local(),
+            // A kept heartbeat is answered once the health is set otherwise.
+            Health::Silent => {
+                let (fake, incarnation) = (self.clone(), replica.incarnation);
+                async move {
+                    while fake.health(incarnation) == Health::Silent {
+                        sleep(SILENT_POLL).await;
+                    }
+                    HeartbeatResult::Good
                 }
+                .boxed_local()
             }
         }
-        .boxed_local()
     }
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
@@ -301,7 +307,7 @@ mod tests {
         assert_eq!(fake.health(Incarnation(1)), Health::Silent);
         for suspended in [true, false] {
             fake.suspend(Incarnation(1), suspended);
-            assert_eq!(fake.is_suspended(Incarnation(1)).await, suspended);
+            assert_eq!(fake.is_suspended(Incarnation(1)).await, Some(suspended));
         }
 
         fake.stops_take(Duration::from_secs(5));

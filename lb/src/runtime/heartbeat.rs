@@ -49,15 +49,24 @@ pub async fn probe(
     request: Option<&ProbeRequest>,
     patience: Duration,
 ) -> HeartbeatResult {
-    match timeout(patience, ask(address, request)).await {
-        Err(_) => HeartbeatResult::Missed(format!("no answer within {patience:?}")),
-        Ok(Err(error)) if shortage::is_own_shortage(&error) => {
+    timeout(patience, send(address, request)).await.unwrap_or_else(|_| unanswered(patience))
+}
+
+/// The result of a heartbeat that was not answered in time.
+pub(crate) fn unanswered(patience: Duration) -> HeartbeatResult {
+    HeartbeatResult::Missed(format!("no answer within {patience:?}"))
+}
+
+/// The same without a time limit.
+pub(crate) async fn send(address: SocketAddr, request: Option<&ProbeRequest>) -> HeartbeatResult {
+    match ask(address, request).await {
+        Err(error) if shortage::is_own_shortage(&error) => {
             shortage::report("heartbeat", &error);
             HeartbeatResult::Void(error.to_string())
         }
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => HeartbeatResult::Refused,
-        Ok(Err(error)) => HeartbeatResult::Missed(error.to_string()),
-        Ok(Ok(beat)) => beat,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => HeartbeatResult::Refused,
+        Err(error) => HeartbeatResult::Missed(error.to_string()),
+        Ok(beat) => beat,
     }
 }
 

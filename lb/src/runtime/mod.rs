@@ -19,7 +19,6 @@ use crate::fleet::{HeartbeatResult, Record};
 use crate::name::Name;
 use crate::proxy::client::ProbeRequest;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
-use heartbeat::probe;
 
 pub use logs::{NoLogs, Tail};
 pub use upstream::{InvalidUpstream, Upstream};
@@ -208,14 +207,14 @@ pub trait Runtime {
     }
 
     /// Whether the replica is suspended: its processes are stopped (process state T), or the engine has paused its
-    /// container. `false` if that is not known. A suspended replica is never considered busy.
-    fn is_suspended(&self, _: Incarnation) -> LocalBoxFuture<'static, bool> {
-        Box::pin(ready(false))
+    /// container. `None` if that is not known. A suspended replica is never considered busy.
+    fn is_suspended(&self, _: Incarnation) -> LocalBoxFuture<'static, Option<bool>> {
+        Box::pin(ready(None))
     }
 
-    /// Sends one heartbeat, over a fresh connection.
+    /// Sends one heartbeat, over a fresh connection, and waits for its outcome without a time limit: the caller has one.
     fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
-        let (address, Heartbeat { request, timeout }) = (replica.address, heartbeat.clone());
-        Box::pin(async move { probe(address, request.as_ref(), timeout).await })
+        let (address, request) = (replica.address, heartbeat.request.clone());
+        Box::pin(async move { heartbeat::send(address, request.as_ref()).await })
     }
 }

@@ -226,9 +226,9 @@ impl Runtime for Process {
 
     /// A built-in replica that is stopped, or a command of which all serving processes are stopped: see
     /// [`tree::is_suspended`].
-    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
+    fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<bool>> {
         let children = self.children.borrow();
-        let Some(running) = children.get(&incarnation) else { return ready(false).boxed_local() };
+        let Some(running) = children.get(&incarnation) else { return ready(None).boxed_local() };
         let (child, port, launched) = (running.child, running.port, running.orders.is_some());
         // Reads of /proc: a few for every process of the command.
         let suspended = tokio::task::spawn_blocking(move || {
@@ -237,7 +237,7 @@ impl Runtime for Process {
             }
             tree::process(child.as_raw_pid()).is_some_and(|process| process.stopped)
         });
-        suspended.map(|suspended| suspended.unwrap_or(false)).boxed_local()
+        suspended.map(Result::ok).boxed_local()
     }
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {

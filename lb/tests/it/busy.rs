@@ -31,7 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 class Server(http.server.HTTPServer):
-    request_queue_size = 64
+    pass
 
 Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 "#;
@@ -147,4 +147,22 @@ fn a_stopped_server_for_which_nothing_waits_is_replaced() {
     lb.until("it is replaced", |lb| lb.names().len() == 2 && !lb.names().contains(&"server2".to_owned()));
     let dead = lb.wait_for("replica dead");
     assert!(dead.contains("server2"), "{dead}");
+}
+
+#[test]
+fn a_stopped_server_is_never_busy_even_if_a_request_waits_for_it() {
+    let Some((_script, lb)) = serial("2", &["--head-timeout", "off"]) else { return };
+    let key = key_of(&lb, "server2");
+    std::thread::scope(|scope| {
+        let to = lb.traffic;
+        let slow = scope.spawn(move || send(to, "POST", "/slow?60", &key).0);
+        let in_flight = |lb: &Balancer| {
+            lb.replicas().iter().any(|replica| replica["name"] == "server2" && replica["in_flight"] == 1)
+        };
+        lb.until("it is in flight", in_flight);
+        signal_pid(lb.pid_of("server2"), Signal::STOP);
+        lb.until("it is replaced", |lb| lb.names().len() == 2 && !lb.names().contains(&"server2".to_owned()));
+        // Not an idempotent request: it is not repeated elsewhere.
+        assert_eq!(slow.join().unwrap(), 502);
+    });
 }

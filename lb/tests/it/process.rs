@@ -273,7 +273,7 @@ fn a_child_whose_balancer_is_gone_does_not_run() {
 /// Whether the replica is suspended, once it is what is expected.
 async fn suspended(runtime: &Process, expected: bool) {
     let deadline = Instant::now() + PATIENCE;
-    while runtime.is_suspended(Incarnation(1)).await != expected {
+    while runtime.is_suspended(Incarnation(1)).await != Some(expected) {
         assert!(Instant::now() < deadline, "waited in vain: suspended is {expected}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -290,8 +290,8 @@ async fn children(of: Pid, n: usize) -> Vec<Pid> {
 async fn a_stopped_built_in_replica_is_suspended() {
     let runtime = built_in();
     let replica = pid(&launch(&runtime, 1).await);
-    assert!(!runtime.is_suspended(Incarnation(1)).await);
-    assert!(!runtime.is_suspended(Incarnation(2)).await, "there is none");
+    assert_eq!(runtime.is_suspended(Incarnation(1)).await, Some(false));
+    assert_eq!(runtime.is_suspended(Incarnation(2)).await, None, "there is none");
     kill_process(replica, Signal::STOP).unwrap();
     suspended(&runtime, true).await;
     kill_process(replica, Signal::CONT).unwrap();
@@ -303,13 +303,13 @@ async fn a_server_below_a_shell_is_suspended_though_the_shell_is_not() {
     let runtime = shell(SCRIPT);
     let shell = pid(&launch(&runtime, 1).await);
     let server = children(shell, 1).await[0];
-    assert!(!runtime.is_suspended(Incarnation(1)).await);
+    assert_eq!(runtime.is_suspended(Incarnation(1)).await, Some(false));
     kill_process(server, Signal::STOP).unwrap();
     suspended(&runtime, true).await;
     kill_process(server, Signal::CONT).unwrap();
     suspended(&runtime, false).await;
     kill_process(shell, Signal::STOP).unwrap();
-    assert!(!runtime.is_suspended(Incarnation(1)).await, "the server runs");
+    assert_eq!(runtime.is_suspended(Incarnation(1)).await, Some(false), "the server runs");
 }
 
 #[actix_rt::test]
@@ -318,7 +318,7 @@ async fn workers_are_suspended_when_all_of_them_are() {
     let shell = pid(&launch(&runtime, 1).await);
     let workers = children(shell, 3).await;
     for worker in &workers {
-        assert!(!runtime.is_suspended(Incarnation(1)).await);
+        assert_eq!(runtime.is_suspended(Incarnation(1)).await, Some(false));
         kill_process(*worker, Signal::STOP).unwrap();
     }
     suspended(&runtime, true).await;

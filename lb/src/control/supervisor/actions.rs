@@ -30,7 +30,8 @@ impl SupervisorActor {
             Action::Assign { seat, upstream } => self.runtime.assign(seat, upstream),
             Action::Probe(replica) => {
                 let incarnation = replica.incarnation;
-                let beat = self.runtime.probe(&replica, &self.heartbeat);
+                let probe = || self.runtime.probe(&replica, &self.heartbeat);
+                let beat = self.heartbeats.send(incarnation, self.heartbeat.timeout, probe);
                 report(ctx, async move { Event::HeartbeatResult { incarnation, beat: beat.await } });
             }
             Action::Ring { ticket, change } => self.change(ticket, change, ctx),
@@ -40,7 +41,7 @@ impl SupervisorActor {
                 let suspended = timeout(PATIENCE, self.runtime.is_suspended(incarnation));
                 report(ctx, async move {
                     let (activity, suspended) = join(activity, suspended).await;
-                    let suspended = suspended.unwrap_or(false);
+                    let suspended = suspended.ok().flatten();
                     Event::Answered { incarnation, activity, suspended }
                 });
             }

@@ -4,6 +4,7 @@ mod actions;
 mod commands;
 mod configure;
 mod explain_slot;
+mod heartbeats;
 mod message;
 mod output;
 mod plan;
@@ -33,6 +34,7 @@ use super::ring::{self, RingActor};
 use crate::proxy::router;
 
 use actions::report;
+use heartbeats::Heartbeats;
 pub use message::{
     Add, AddUpstream, Close, Configure, Drain, Ejected, ExplainSlot, GetState, Idle, Kill, List, NotRead,
     NotRepeated, Plan, Read, Readmitted, Ready, RegisterRouter, Remove, RemoveUpstream, Replace,
@@ -48,6 +50,7 @@ pub struct SupervisorActor {
     fleet: Fleet,
     runtime: Rc<dyn Runtime>,
     heartbeat: Heartbeat,
+    heartbeats: Heartbeats,
     restored: Option<Record>,
     found: Vec<Found>,
     ring: Addr<RingActor>,
@@ -84,6 +87,7 @@ impl SupervisorActor {
             fleet: Fleet::new(settings, fastrand::Rng::new()),
             runtime,
             heartbeat,
+            heartbeats: Heartbeats::default(),
             restored,
             found,
             ring,

@@ -187,12 +187,12 @@ fn what_a_router_does_not_say_is_no_reason_to_replace() {
     for _ in 0..20 {
         stage.pass(SECOND);
         stage.held.clear();
-        stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: false });
+        stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: Some(false) });
     }
     assert_eq!(stage.vacated(), NONE, "a stalled router is our fault");
-    stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: true });
+    stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: Some(true) });
     stage.pass(3 * SECOND);
-    stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: true });
+    stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: Some(true) });
     assert_eq!(stage.vacated(), [3], "that it is stopped is known all the same");
 }
 

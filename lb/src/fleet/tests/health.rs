@@ -91,7 +91,11 @@ fn what_the_routers_said_before_the_machine_was_starved_is_void_too() {
     let before = stage.now;
     stage.now += 10 * SECOND;
     let activity = Activity { last_progress: Some(before), waiting_since: None };
-    stage.feed(Event::Answered { incarnation: Incarnation(1), activity: Some(activity), suspended: false });
+    stage.feed(Event::Answered {
+        incarnation: Incarnation(1),
+        activity: Some(activity),
+        suspended: Some(false),
+    });
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
 }
 

@@ -55,6 +55,7 @@ pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     incarnation: Incarnation,
     idle: Idle,
+    keeps_idle: Cell<bool>,
     /// What shows that it works.
     pub(crate) progress: Rc<Progress>,
     state: Cell<State>,
@@ -98,8 +99,8 @@ impl Pool {
         connector::build(self)
     }
 
-    /// From now on requests to `address` go to this incarnation. Whoever had the address is gone, so it is
-    /// retired as dead.
+    /// From now on requests to `address` go to this incarnation. The incarnation that had the address before is retired:
+    /// its requests in flight go on, since another external server may have got its address, or have it too.
     pub fn admit(&self, address: SocketAddr, incarnation: Incarnation) {
         if self.0.replicas.borrow().get(&address).is_some_and(|old| old.incarnation == incarnation) {
             return;
@@ -107,7 +108,7 @@ impl Pool {
         let replica = Rc::new(Replica::new(address, incarnation, self.0.idle.clone()));
         let old = self.0.replicas.borrow_mut().insert(address, replica);
         if let Some(old) = old {
-            self.end(&old, State::Aborted);
+            self.end(&old, State::Retired);
         }
     }
 
@@ -118,6 +119,16 @@ impl Pool {
         let Some(replica) = self.0.find(incarnation) else { return };
         self.0.replicas.borrow_mut().remove(&replica.address);
         self.end(&replica, if abort { State::Aborted } else { State::Retired });
+    }
+
+    /// Whether idle connections to a replica are kept; those that it has are closed if not. A server that handles one
+    /// connection at a time answers no heartbeat while an idle connection occupies it.
+    pub fn keep_idle(&self, incarnation: Incarnation, keep: bool) {
+        let Some(replica) = self.0.find(incarnation) else { return };
+        replica.keeps_idle.set(keep);
+        if !keep {
+            replica.idle.change(Vec::clear);
+        }
     }
 
     /// What shows that this incarnation works; nothing if it is not admitted.
@@ -198,6 +209,7 @@ impl Replica {
             address,
             incarnation,
             idle: Idle { connections: RefCell::default(), total },
+            keeps_idle: Cell::new(true),
             progress: Rc::default(),
             state: Cell::new(State::Admitted),
         }
@@ -212,7 +224,7 @@ impl Replica {
     /// replicas.
     pub(crate) fn put_back(&self, mut connection: Connection, most: usize) {
         let room = self.idle.total.get() < most && self.idle.connections.borrow().len() < MAX_IDLE;
-        if self.state.get() == State::Admitted && room {
+        if self.state.get() == State::Admitted && self.keeps_idle.get() && room {
             connection.rest(Instant::now());
             self.idle.change(|idle| idle.push(connection));
         }

@@ -13,7 +13,7 @@ use awc::error::SendRequestError;
 use awc::http::uri::{Parts as UriParts, Scheme};
 use awc::http::{StatusCode, Uri};
 use awc::{ClientResponse, SendClientRequest, body};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::balance::probe_hedge_delay;
 use crate::proxy::client;
@@ -23,6 +23,9 @@ use super::endpoint::InFlight;
 use super::lease::Router;
 use super::{Reply, Request, now};
 use crate::control::panic_guard::exit_on_panic;
+
+/// The shortest time for which an attempt goes on that no client needs any more.
+const MIN_BACKGROUND: Duration = Duration::from_secs(3);
 
 /// The attempts of one request.
 pub(crate) struct Attempts {
@@ -110,7 +113,8 @@ impl Attempts {
                 Err(error) => {
                     let error = client::Error::from_awc(error);
                     in_flight.failed(&error);
-                    self.losses.failed(&error);
+                    let suspect = in_flight.upstream().suspect.get();
+                    self.losses.failed(&error, suspect);
                     // That the older one has failed at last needs no third: the newest is there in its place.
                     if self.waiting[0].is_none() {
                         return Poll::Ready(Event::Failed(in_flight.upstream().incarnation, error));
@@ -133,11 +137,15 @@ impl Attempts {
         Poll::Pending
     }
 
-    /// Another attempt has won. Whoever is the last to wait for its replica goes on, to see whether that comes back.
+    /// Another attempt has won. An attempt that is the last to wait for its replica goes on, to see whether that replica
+    /// replies again: for as long again as it has waited, since its client no longer needs it, and a request that waits
+    /// keeps a silent replica from being replaced.
     fn leave(&mut self) {
         for attempt in mem::take(&mut self.waiting).into_iter().flatten() {
             if attempt.in_flight.is_last() {
-                actix_rt::spawn(exit_on_panic("router", Box::pin(attempt.finish_in_background())));
+                let waited = now().saturating_duration_since(attempt.in_flight.since());
+                let finished = timeout(waited.max(MIN_BACKGROUND), attempt.finish_in_background());
+                actix_rt::spawn(exit_on_panic("router", Box::pin(async { drop(finished.await) })));
             }
         }
     }
@@ -159,8 +167,11 @@ impl Losses {
         self.repeated |= self.lost > 0;
     }
 
-    fn failed(&mut self, error: &client::Error) {
-        self.lost += u32::from(error.is_loss());
+    /// `suspect`: the replica misses its heartbeats. Then a request that got no reply within `--head-timeout` may be the
+    /// reason, and the replica is about to be declared hung: a loss too.
+    fn failed(&mut self, error: &client::Error, suspect: bool) {
+        let hung = suspect && matches!(error.kind, client::Kind::TimedOut(client::Phase::Head));
+        self.lost += u32::from(error.is_loss() || hung);
         self.repeated &= error.sent;
     }
 
@@ -250,7 +261,7 @@ mod tests {
         let mut losses = Losses::default();
         for error in attempts {
             losses.started();
-            losses.failed(error);
+            losses.failed(error, false);
         }
         losses
     }
@@ -267,6 +278,17 @@ mod tests {
         assert!(!after(&[late(), broke(), late()]).may_repeat());
         let half = || Error { received: true, ..broke() };
         assert!(after(&[half(), half()]).may_repeat(), "another rule forbids it");
+    }
+
+    #[test]
+    fn a_head_time_out_of_a_suspect_replica_is_a_loss() {
+        let late = Error { kind: Kind::TimedOut(Phase::Head), ..broke() };
+        let mut losses = Losses::default();
+        for may_repeat in [true, false] {
+            losses.started();
+            losses.failed(&late, true);
+            assert_eq!(losses.may_repeat(), may_repeat);
+        }
     }
 
     #[test]
@@ -289,9 +311,9 @@ mod tests {
         let mut losses = Losses::default();
         losses.started();
         losses.started();
-        losses.failed(&broke());
+        losses.failed(&broke(), false);
         assert!(losses.may_repeat());
-        losses.failed(&broke());
+        losses.failed(&broke(), false);
         assert!(!losses.may_repeat());
     }
 }

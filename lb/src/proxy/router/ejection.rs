@@ -55,7 +55,10 @@ impl Router {
         let now = now();
         // Drained ones too: they may come back.
         for upstream in self.last.borrow().values() {
-            upstream.suspect.set(suspects.contains(&upstream.incarnation));
+            let suspect = suspects.contains(&upstream.incarnation);
+            if upstream.suspect.replace(suspect) != suspect {
+                self.pool.keep_idle(upstream.incarnation, !suspect);
+            }
         }
         self.recompute_available_weight();
         let seated = self.seated.borrow().clone();

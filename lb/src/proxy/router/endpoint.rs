@@ -190,6 +190,10 @@ impl InFlight {
     /// The attempt failed, or the reply was cut short.
     pub(crate) fn failed(&mut self, error: &Error) {
         let Some(trouble) = trouble(error, self.sent) else { return };
+        // The queue of a busy server may be full, and it is a last choice already.
+        if self.upstream.suspect.get() && matches!(error.kind, Kind::TimedOut(Phase::Connect)) {
+            return;
+        }
         self.router.failed(&self.upstream);
         self.record_failure(trouble);
     }

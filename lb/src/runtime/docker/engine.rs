@@ -14,7 +14,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
     KillContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
     LogsOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    StopContainerOptionsBuilder, TopOptions, WaitContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use super::super::{Error, Tail};
 use super::host::Host;
 use super::labels;
 use super::outage::Outage;
+use super::processes::{self, Process};
 use super::trouble::Trouble;
 
 /// How long the engine may take for one call.
@@ -172,6 +173,13 @@ impl Engine {
     /// All about a container.
     pub async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, Trouble> {
         self.call(self.docker.inspect_container(id, None::<InspectContainerOptions>)).await
+    }
+
+    /// The processes of a running container.
+    pub async fn processes(&self, id: &str) -> Result<Vec<Process>, Trouble> {
+        let options = TopOptions { ps_args: processes::COLUMNS.to_owned() };
+        let listed = self.call(self.docker.top_processes(id, Some(options))).await?;
+        Ok(listed.processes.unwrap_or_default().iter().filter_map(|row| Process::new(row)).collect())
     }
 
     /// The containers of a cluster, ended ones too.

@@ -1,7 +1,9 @@
 //! Whatever happens to a container is noticed, and its seat refilled.
 
 use super::cluster::{Cluster, docker};
-use crate::balancer::until;
+use rustix::process::Signal;
+
+use crate::balancer::{signal_pid, until};
 use crate::load::Load;
 
 /// Ends server2 under load: it is replaced in its seat and no request fails.
@@ -96,12 +98,20 @@ fn a_paused_container_is_known_to_be_suspended() {
         let incarnation = lb::ring::Incarnation(1);
         let seat = lb::ring::SeatId::new(1).unwrap();
         runtime.launch(Launch { seat, name: "server1".parse().unwrap(), incarnation }).await.unwrap();
-        assert!(!runtime.is_suspended(incarnation).await);
+        assert_eq!(runtime.is_suspended(incarnation).await, Some(false));
+        // The process below docker-init.
+        let init = docker(&["inspect", "-f", "{{.State.Pid}}", &cluster.container("server1")]).unwrap();
+        let init = init.trim();
+        let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).unwrap();
+        let replica: i32 = children.trim().parse().unwrap();
+        signal_pid(replica, Signal::STOP);
+        assert_eq!(runtime.is_suspended(incarnation).await, Some(true));
+        signal_pid(replica, Signal::CONT);
         docker(&["pause", &cluster.container("server1")]).unwrap();
-        assert!(runtime.is_suspended(incarnation).await);
-        assert!(!runtime.is_suspended(lb::ring::Incarnation(2)).await, "an unknown one is not");
+        assert_eq!(runtime.is_suspended(incarnation).await, Some(true));
+        assert_eq!(runtime.is_suspended(lb::ring::Incarnation(2)).await, None, "it is unknown");
         assert!(runtime.end(incarnation).await, "a paused one can be killed");
-        assert!(!runtime.is_suspended(incarnation).await);
+        assert_ne!(runtime.is_suspended(incarnation).await, Some(true));
         assert_eq!(cluster.containers(), ["server1"], "and is kept");
         runtime.stop(incarnation, std::time::Duration::ZERO).await;
         assert_eq!(cluster.containers(), [""; 0]);

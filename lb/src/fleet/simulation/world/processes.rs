@@ -238,7 +238,7 @@ impl World {
         }
         // A router that gets no time does not answer.
         let unknown = self.rare(3);
-        Event::Answered { incarnation, activity: (!unknown).then_some(activity), suspended }
+        Event::Answered { incarnation, activity: (!unknown).then_some(activity), suspended: Some(suspended) }
     }
 
     /// Whether it misses heartbeats, but answers requests.
