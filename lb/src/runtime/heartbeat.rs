@@ -1,4 +1,4 @@
-//! One heartbeat: is a replica there, and well?
+//! One heartbeat: tests whether a replica answers, and answers well.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,15 +18,15 @@ use crate::statuses::Statuses;
 use crate::http1::framing::Block;
 use crate::http1::reply_head;
 
-/// `User-Agent` of heartbeats, by which servers can leave them out of their access logs.
+/// `User-Agent` of heartbeats, by which servers can omit them from their access logs.
 const USER_AGENT: &str = concat!("lb-heartbeat/", env!("CARGO_PKG_VERSION"));
 
-/// The request of a heartbeat, and the replies to it that are good.
+/// The request of a heartbeat, and the statuses that count as good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeRequest {
-    /// Its target.
+    /// Request target.
     pub path: PathAndQuery,
-    /// Its `Host` field; `None`: the address of the replica.
+    /// `Host` field of the request; `None`: the address of the replica.
     pub host: Option<String>,
     /// Statuses of good replies.
     pub statuses: Statuses,
@@ -42,15 +42,11 @@ impl ProbeRequest {
     }
 }
 
-/// Sends one heartbeat on a fresh connection: a GET, or with `None` only the TCP handshake. Connecting, sending and the
-/// wait for the head of the reply together may take `patience`.
-pub async fn probe(
-    address: SocketAddr,
-    request: Option<&ProbeRequest>,
-    patience: Duration,
-) -> HeartbeatResult {
-    match timeout(patience, ask(address, request)).await {
-        Err(_) => HeartbeatResult::Missed(format!("no answer within {patience:?}")),
+/// Sends one heartbeat on a fresh connection: a GET, or with `None` only the TCP handshake. `limit` limits the time
+/// for connecting, sending and waiting for the reply head together.
+pub async fn probe(address: SocketAddr, request: Option<&ProbeRequest>, limit: Duration) -> HeartbeatResult {
+    match timeout(limit, send(address, request)).await {
+        Err(_) => HeartbeatResult::Missed(format!("no answer within {limit:?}")),
         Ok(Err(error)) if shortage::is_own_shortage(&error) => {
             shortage::report("heartbeat", &error);
             HeartbeatResult::Void(error.to_string())
@@ -61,7 +57,7 @@ pub async fn probe(
     }
 }
 
-async fn ask(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<HeartbeatResult> {
+async fn send(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<HeartbeatResult> {
     let mut io = TcpStream::connect(address).await?;
     let Some(request) = request else { return Ok(HeartbeatResult::Good) };
     io.write_all(request.head(address).as_bytes()).await?;
