@@ -216,7 +216,7 @@ impl Fleet {
             return self.external_lost(seat_id, &name, &loss, now);
         }
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        let (failed, kept) = (!served && seat.joined(), seat.occupant.or(seat.cordoned).is_some());
+        let (failed, has_other) = (!served && seat.joined(), seat.occupant.or(seat.cordoned).is_some());
         let outdated =
             seat.occupant.and_then(|of| self.members.get(&of)).is_some_and(|served| served.outdated);
         let error = CommandError::NotReady { name, reason: why.to_string() };
@@ -231,7 +231,7 @@ impl Fleet {
                 self.reply(call, Err(error.clone()));
             }
             self.abort_manual_rollout(&error);
-            if kept && !outdated {
+            if has_other && !outdated {
                 return; // the replica that was to be replaced keeps its seat
             }
         }

@@ -103,7 +103,7 @@ impl World {
     pub fn step(&mut self) -> Option<Event> {
         let ((..), scheduled) = self.queue.pop_first()?;
         match scheduled {
-            Scheduled::Notify(event) => return Some(self.told(event)),
+            Scheduled::Notify(event) => return Some(self.delivered(event)),
             Scheduled::Retired(incarnation) => drop(self.records.retired.insert(incarnation)),
             Scheduled::Written(record) => self.records.stored = record,
             Scheduled::Recalled(router, ticket) => self.recalled(router, ticket),
@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    fn told(&mut self, event: Event) -> Event {
+    fn delivered(&mut self, event: Event) -> Event {
         match &event {
             Event::Ring { ticket, .. } => {
                 if let Some(recall) = self.changes.remove(ticket) {

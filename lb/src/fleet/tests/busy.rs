@@ -212,7 +212,7 @@ fn the_seat_of_a_busy_external_server_is_not_vacated() {
 
 #[test]
 fn suspects_are_published_to_routers_again_while_heartbeats_are_missed() {
-    let told = |stage: &Stage| -> Vec<Vec<u64>> {
+    let published = |stage: &Stage| -> Vec<Vec<u64>> {
         let suspects = stage.log.iter().filter_map(|(_, action)| match action {
             Action::Suspects(of) => Some(of.iter().map(|incarnation| incarnation.0).collect()),
             _ => None,
@@ -222,13 +222,17 @@ fn suspects_are_published_to_routers_again_while_heartbeats_are_missed() {
     let mut stage = Stage::ready(3);
     stage.busy(2);
     stage.pass(SECOND);
-    assert!(told(&stage).is_empty());
+    assert!(published(&stage).is_empty());
     stage.pass(3 * SECOND);
-    let reminded = told(&stage).len();
-    assert!((5..=7).contains(&reminded) && told(&stage).iter().all(|of| *of == [2]), "{:?}", told(&stage));
+    let reminded = published(&stage).len();
+    assert!(
+        (5..=7).contains(&reminded) && published(&stage).iter().all(|of| *of == [2]),
+        "{:?}",
+        published(&stage)
+    );
     stage.heartbeats.clear();
     stage.pass(5 * SECOND);
-    assert_eq!(told(&stage).len(), reminded + 1);
-    assert_eq!(told(&stage).last(), Some(&vec![]));
+    assert_eq!(published(&stage).len(), reminded + 1);
+    assert_eq!(published(&stage).last(), Some(&vec![]));
     assert_eq!(stage.fleet.suspects(), []);
 }

@@ -69,26 +69,26 @@ fn only_launches_that_failed_outside_the_replica_are_retried_at_once_when_the_en
 }
 
 /// Phases of a seat's replicas, as published.
-fn told(stage: &Stage, of: u32) -> Vec<Option<&'static str>> {
-    let told = stage.log.iter().filter_map(|(_, action)| match action {
+fn published(stage: &Stage, of: u32) -> Vec<Option<&'static str>> {
+    let published = stage.log.iter().filter_map(|(_, action)| match action {
         Action::Tell(transition) => (transition.seat == seat(of)).then_some(transition.now),
         _ => None,
     });
-    told.collect()
+    published.collect()
 }
 
 #[test]
 fn an_outage_is_published_once_however_long_it_lasts() {
     let mut stage = Stage::ready(1);
     stage.broken = Some(Error::Unavailable("the engine is away".to_owned()));
-    let before = told(&stage, 1).len();
+    let before = published(&stage, 1).len();
     stage.exit(1);
     stage.pass(600 * SECOND);
-    let during = told(&stage, 1).split_off(before);
+    let during = published(&stage, 1).split_off(before);
     assert_eq!(during, [Some("dead"), Some("starting"), Some("dead")]);
     stage.broken = None;
     stage.pass(2 * SECOND);
-    let after = told(&stage, 1).split_off(before + during.len());
+    let after = published(&stage, 1).split_off(before + during.len());
     assert_eq!(after.first(), Some(&Some("starting")));
     assert!(after.contains(&Some("ready")), "{after:?}");
 }

@@ -151,9 +151,9 @@ fn an_ejection_only_brings_the_next_heartbeat_forward() {
 fn an_ejection_is_published() {
     let mut stage = Stage::ready(2);
     stage.feed(suspected(2));
-    let told =
+    let published =
         |action: &Action| matches!(action, Action::Tell(of) if of.name == "ejected" && of.seat.get() == 2);
-    assert_eq!(stage.log.iter().filter(|(_, action)| told(action)).count(), 1);
+    assert_eq!(stage.log.iter().filter(|(_, action)| published(action)).count(), 1);
 }
 
 fn suspected(incarnation: u64) -> Event {

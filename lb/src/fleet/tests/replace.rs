@@ -22,13 +22,13 @@ fn handovers(stage: &Stage) -> Vec<(u64, u64)> {
 
 /// State, done and total of the published transitions of a rolling replacement.
 fn rolling(stage: &Stage) -> Vec<(&'static str, usize, usize)> {
-    let told = |(_, action): &(Duration, Action)| match action {
+    let published = |(_, action): &(Duration, Action)| match action {
         Action::Tell(Transition { name: "rolling", now, progress, .. }) => {
             progress.map(|progress| (now.unwrap(), progress.done, progress.total))
         }
         _ => None,
     };
-    stage.log.iter().filter_map(told).collect()
+    stage.log.iter().filter_map(published).collect()
 }
 
 #[test]
@@ -177,8 +177,8 @@ fn a_rolling_replacement_replaces_one_at_a_time_and_is_published() {
     stage.release();
     stage.pass(5 * SECOND);
     assert_eq!(handovers(&stage), [(4, 1), (5, 2), (6, 3)]);
-    let told = [("running", 0, 3), ("running", 1, 3), ("running", 2, 3), ("done", 3, 3)];
-    assert_eq!(rolling(&stage), told);
+    let published = [("running", 0, 3), ("running", 1, 3), ("running", 2, 3), ("done", 3, 3)];
+    assert_eq!(rolling(&stage), published);
     assert!(stage.names().iter().all(|text| is_random(&name(text))));
     assert_eq!((stage.fleet.members.len(), stage.fleet.view().rolling), (3, None));
 }
@@ -191,8 +191,8 @@ fn a_rolling_replacement_stops_when_a_successor_fails() {
     stage.release();
     stage.broken = Some(Error::Refused("no such image".to_owned())); // the launch of the second replacement fails
     stage.pass(300 * SECOND);
-    let told = rolling(&stage);
-    assert_eq!(told.last(), Some(&("stopped", 1, 3)));
+    let published = rolling(&stage);
+    assert_eq!(published.last(), Some(&("stopped", 1, 3)));
     assert_eq!(stage.names().len(), 3);
     let launched = stage.launches().len();
     stage.broken = None;
