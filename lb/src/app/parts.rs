@@ -52,8 +52,8 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
         max_replicas: config.max_replicas,
         weights: config.weights.clone(),
         ownership: match config.runtime {
-            RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Ownership::Ours,
-            RuntimeConfig::Static { .. } => Ownership::Foreign,
+            RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => Ownership::Managed,
+            RuntimeConfig::Static { .. } => Ownership::External,
         },
         upstreams: match &config.runtime {
             RuntimeConfig::Static { upstreams } => upstreams.clone(),

@@ -48,8 +48,8 @@ impl Budget {
     /// Lets the balance decay towards the balance of the floor alone.
     fn decay(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
-        let kept = (-elapsed / MEMORY.as_secs_f64()).exp();
-        self.balance = self.balance * kept + FLOOR * MEMORY.as_secs_f64() * (1.0 - kept);
+        let decay_factor = (-elapsed / MEMORY.as_secs_f64()).exp();
+        self.balance = self.balance * decay_factor + FLOOR * MEMORY.as_secs_f64() * (1.0 - decay_factor);
         self.at = now;
     }
 }

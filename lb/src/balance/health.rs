@@ -1,31 +1,33 @@
-//! What the traffic shows of one replica: when a router passes it over, and when it gets another chance.
+//! Passive health of one replica, as a router observes it by its traffic: ejection, probing and stalls.
 //!
 //! A replica is *open*, *stalled* or *ejected*.
-//! - Three failures in a row eject it, or five replies in a row whose status counts (`--eject-on`), or one time-out without a reply head since the
-//!   request was sent. After 10 s, doubling up to 5 min, it gets one live request; if that succeeds it is open again.
+//! - Three failures in a row eject it, or five replies in a row whose status counts (`--eject-on`), or one time-out
+//!   with no reply head since the request was sent. After 10 s, doubling up to 5 min, it gets one live request as a
+//!   probe; if that succeeds it is open again.
 //! - It stalls when several requests wait for a reply head, none came for longer than its replies ever take (bounded,
-//!   see [`patience`]), and others answer; or when its heartbeats fail and a single request waits as long. Nobody new is
-//!   sent there; those that wait are its probes: a reply head opens it, a time-out ejects it. A request that is slow by
-//!   nature has fast ones beside it or is alone on a replica whose heartbeat answers: neither stalls.
+//!   see [`probe_hedge_delay`]), and other replicas answer; or when its heartbeats fail and a single request waits as
+//!   long. It gets no new requests; those that wait are its probes: a reply head opens it, a time-out ejects it. A
+//!   request that is slow by nature has fast ones beside it, or is alone on a replica whose heartbeats are good:
+//!   neither stalls the replica.
 
 use std::time::{Duration, Instant};
 
 use super::Latency;
 
-/// Failures in a row that eject.
+/// Consecutive failures that eject.
 const FAILURES: u32 = 3;
-/// Replies in a row with a status that counts (`--eject-on`) that eject.
+/// Consecutive replies with a status that counts (`--eject-on`) that eject.
 const ERRORS: u32 = 5;
-/// How long an ejection lasts, until one live request is let through; it doubles if that fails.
+/// Time of an ejection before one live request is let through; it doubles if that request fails.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
-/// The longest that it grows to.
+/// Upper limit of the doubled [`FIRST_PAUSE`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// Requests that wait together before a silence means anything.
+/// Waiting requests below which a silence means nothing.
 const WAITING: usize = 3;
-/// The shortest silence that is a stall: a collected heap or a busy core must not be one.
+/// Shortest silence that is a stall: a garbage collection or a busy core must not be one.
 const SHORTEST_STALL: Duration = Duration::from_millis(30);
-/// A silence of so many times its peak latency is a stall: every request that waits is overdue by then.
+/// A silence of this many times the peak latency is a stall: every request that waits is overdue by then.
 const PEAKS: f64 = 2.0;
 /// The same factor for the mean latency, which bounds the silence.
 const MEANS: f64 = 2.0;
@@ -35,14 +37,14 @@ const FAST_BOUND: Duration = Duration::from_secs(1);
 /// The bound on the silence of any replica, also of one whose replies are slow as a rule.
 const SLOW_BOUND: Duration = Duration::from_secs(5);
 
-/// The record of one replica.
+/// Passive health of one replica.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Health {
     state: State,
     failures: u32,
     errors: u32,
     waiting: usize,
-    /// Since when some request waits and no reply head has come.
+    /// Time since when a request waits and no reply head has come.
     quiet_since: Option<Instant>,
     last_reply: Option<Instant>,
     pause: Duration,
@@ -55,29 +57,29 @@ enum State {
     Open,
     Stalled,
     Ejected {
-        /// When it gets a live request.
+        /// Time of the next probe.
         until: Instant,
-        /// When one was sent that has not ended.
+        /// Time at which a probe was sent that has not ended.
         probed: Option<Instant>,
     },
 }
 
-/// A failure that is the replica's fault.
+/// A failure caused by the replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It refused the connection, broke it, or sent garbage.
+    /// It refused or broke the connection, or its reply was malformed.
     Failed,
-    /// No reply head came in time for a request that was sent then.
+    /// No reply head came in time.
     TimedOut {
-        /// When.
+        /// When the request was sent.
         sent: Instant,
     },
 }
 
-/// Whether one more replica may be passed over: at most half of them are, for if most of the fleet looks bad the fault
-/// is likely elsewhere, and what is left would be overrun.
-pub fn may_eject_one_more(passed_over: usize, replicas: usize) -> bool {
-    (passed_over + 1) * 2 <= replicas
+/// Whether one more replica may be passed over. At most half of them may: if most of the fleet looks bad the fault is
+/// likely elsewhere, and the remaining replicas would be overloaded.
+pub fn may_eject_one_more(unavailable: usize, replicas: usize) -> bool {
+    (unavailable + 1) * 2 <= replicas
 }
 
 impl Health {
@@ -89,8 +91,8 @@ impl Health {
         self.waiting += 1;
     }
 
-    /// A request waits no more, for whatever reason. Without any that waits a stalled replica is open: the next request
-    /// tries it.
+    /// A request does not wait any more, for whatever reason. If none waits, a stalled replica is open: the next
+    /// request tests it.
     pub fn settled(&mut self) {
         self.waiting = self.waiting.saturating_sub(1);
         if self.waiting == 0 && self.state == State::Stalled {
@@ -113,22 +115,22 @@ impl Health {
     }
 
     /// An attempt failed.
-    pub fn failed(&mut self, trouble: Failure) {
+    pub fn failed(&mut self, failure: Failure) {
         self.failures += 1;
-        if let Failure::TimedOut { sent } = trouble
+        if let Failure::TimedOut { sent } = failure
             && self.last_reply.is_none_or(|reply| reply < sent)
         {
             self.failures = self.failures.max(FAILURES);
         }
     }
 
-    /// Whether its record calls for an ejection.
+    /// Whether its failures justify an ejection.
     pub fn should_eject(&self) -> bool {
         !self.is_ejected() && (self.failures >= FAILURES || self.errors >= ERRORS)
     }
 
-    /// Ejects it; `spread`, from 0 to 1, keeps the routers from probing it together. The pause doubles if the replica
-    /// failed its probe, or did not stay well for as long as it was out.
+    /// Ejects the replica. `spread`, from 0 to 1, prevents the routers from probing it at the same time. The pause
+    /// doubles if the replica failed its probe, or did not stay healthy for as long as it was ejected.
     pub fn eject(&mut self, spread: f64, now: Instant) {
         let relapse = self.readmitted.is_some_and(|at| now.saturating_duration_since(at) <= self.pause);
         let doubled = self.is_ejected() || relapse;
@@ -138,40 +140,40 @@ impl Health {
         (self.failures, self.errors) = (0, 0);
     }
 
-    /// Opens it again: its probe succeeded, or too few others are left.
+    /// Opens it again: its probe succeeded, or too few other replicas are left.
     pub fn readmit(&mut self, now: Instant) {
         (self.failures, self.errors) = (0, 0);
         (self.state, self.readmitted) = (State::Open, Some(now));
     }
 
-    /// Whether an ejected replica is due for one live request. One that has not ended after another pause (a stream)
-    /// does not keep the next out.
+    /// Whether an ejected replica is due for a probe. A probe that has not ended after another pause (a stream) does
+    /// not prevent the next one.
     pub fn wants_probe(&self, now: Instant) -> bool {
         let State::Ejected { until, probed } = self.state else { return false };
         now >= until && probed.is_none_or(|at| now.saturating_duration_since(at) >= self.pause)
     }
 
-    /// A probe was sent, or (`None`) ended without saying anything of the replica.
+    /// A probe was sent, or (`None`) ended without a result.
     pub fn probed(&mut self, at: Option<Instant>) {
         if let State::Ejected { probed, .. } = &mut self.state {
             *probed = at;
         }
     }
 
-    /// Since when it is silent, if by its own record that is a stall. `suspect`: its heartbeats fail, so that a single
-    /// request that waits is enough.
+    /// Start of its silence, if that is long enough for a stall by its own record. `suspect`: its heartbeats fail, so
+    /// that a single waiting request is enough.
     pub fn silent_since(&self, latency: &Latency, suspect: bool, now: Instant) -> Option<Instant> {
         let enough = if suspect { 1 } else { WAITING };
         let quiet = self.quiet_since.filter(|_| self.waiting >= enough && self.state == State::Open)?;
         (now.saturating_duration_since(quiet) > probe_hedge_delay(latency, now)).then_some(quiet)
     }
 
-    /// Nobody new is sent there until a reply head comes.
+    /// Stalls it: no new request is sent to it until a reply head comes.
     pub fn stall(&mut self) {
         self.state = State::Stalled;
     }
 
-    /// Whether no request but a probe is sent there.
+    /// Whether only probes are sent to it.
     pub fn is_unavailable(&self) -> bool {
         self.state != State::Open
     }
@@ -189,19 +191,19 @@ impl Health {
         }
     }
 
-    /// When a reply head last came.
+    /// When the last reply head came; `None`: none yet.
     pub fn last_reply(&self) -> Option<Instant> {
         self.last_reply
     }
 
-    /// How many requests wait for a reply head.
+    /// Number of requests that wait for a reply head.
     pub fn waiting(&self) -> usize {
         self.waiting
     }
 }
 
-/// The longest silence of a replica of this latency that means nothing: twice its peak latency, at least 30 ms, at most
-/// twice its mean latency, where the bound itself lies within 1 s … 5 s. So the peaks of a stall of the whole machine
+/// The longest silence that is normal for a replica with this latency: twice its peak latency, at least 30 ms, at most
+/// twice its mean latency, where that bound itself lies within 1 s … 5 s. So the peaks of a stall of the whole machine
 /// delay the detection of the next stall by at most 1 s once replies come in time again.
 pub fn probe_hedge_delay(latency: &Latency, now: Instant) -> Duration {
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn three_failures_in_a_row_and_five_errors_in_a_row_are_sick() {
+    fn three_consecutive_failures_or_five_consecutive_errors_eject() {
         let now = Instant::now();
         let mut health = Health::default();
         for _ in 0..2 {
@@ -240,7 +242,7 @@ mod tests {
         for _ in 0..2 {
             (0..4).for_each(|_| health.replied(true, now));
             health.completed();
-            assert!(!health.should_eject(), "errors count apart");
+            assert!(!health.should_eject(), "errors are counted separately");
             health.replied(false, now);
         }
         (0..5).for_each(|_| health.replied(true, now));
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn one_time_out_is_sick_unless_something_came_since() {
+    fn one_time_out_ejects_unless_a_reply_came_since() {
         let now = Instant::now();
         let mut health = Health::default();
         health.replied(false, now);
@@ -266,12 +268,12 @@ mod tests {
         let mut health = ejected(now);
         health.replied(false, now);
         health.completed();
-        assert!(health.is_ejected(), "what was under way does not readmit");
+        assert!(health.is_ejected(), "a reply to an earlier request does not readmit");
         assert!(!health.wants_probe(now + FIRST_PAUSE - MS));
         let due = now + FIRST_PAUSE;
         assert!(health.wants_probe(due));
         health.probed(Some(due));
-        assert!(!health.wants_probe(due + MS), "one");
+        assert!(!health.wants_probe(due + MS), "only one probe");
         health.probed(None);
         assert!(health.wants_probe(due + MS), "the client left");
         health.readmit(due);
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_doubles_up_to_five_minutes_and_starts_anew_after_a_good_time() {
+    fn the_pause_doubles_up_to_five_minutes_and_resets_after_a_healthy_time() {
         let mut now = Instant::now();
         let mut health = ejected(now);
         let mut pauses = Vec::new();
@@ -301,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_needs_company_and_silence_and_ends_with_a_reply() {
+    fn a_stall_needs_several_waiting_requests_and_ends_with_a_reply() {
         let now = Instant::now();
         let (mut health, fast, mut slow) = (Health::default(), Latency::default(), Latency::default());
         slow.observe(20 * MS, now);
@@ -315,10 +317,10 @@ mod tests {
         assert_eq!(health.silent_since(&slow, false, now + 41 * MS), Some(now));
         health.stall();
         assert!(health.is_unavailable() && !health.is_ejected());
-        assert_eq!(health.silent_since(&fast, false, now + 99 * MS), None, "it is known");
+        assert_eq!(health.silent_since(&fast, false, now + 99 * MS), None, "already stalled");
         health.replied(false, now + 50 * MS);
         assert!(!health.is_unavailable());
-        assert_eq!(health.silent_since(&fast, false, now + 80 * MS), None, "the silence begins anew");
+        assert_eq!(health.silent_since(&fast, false, now + 80 * MS), None, "a reply restarts the silence");
     }
 
     #[test]
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_bounded_whatever_the_latencies_of_the_past() {
+    fn the_normal_silence_is_bounded_whatever_the_past_latencies() {
         let now = Instant::now();
         let mut latency = Latency::default();
         (0..300).for_each(|_| latency.observe(5 * MS, now));
@@ -341,7 +343,7 @@ mod tests {
         (0..100).for_each(|n| latency.observe(Duration::from_secs(8) - n * 80 * MS, now));
         (0..64).for_each(|_| latency.observe(5 * MS, now));
         assert_eq!(probe_hedge_delay(&latency, now), FAST_BOUND);
-        // A replica whose replies are slow as a rule keeps twice their time, up to the bound.
+        // A replica whose replies are normally slow keeps twice their time, up to the bound.
         let mut slow = Latency::default();
         (0..10).for_each(|_| slow.observe(2000 * MS, now));
         assert_eq!(probe_hedge_delay(&slow, now), 4000 * MS);
@@ -350,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_ends_with_the_last_that_waits() {
+    fn a_stall_ends_with_the_last_waiting_request() {
         let now = Instant::now();
         let mut health = Health::default();
         (0..3).for_each(|_| health.sent(now));
@@ -363,17 +365,17 @@ mod tests {
     }
 
     #[test]
-    fn at_most_half_is_passed_over() {
+    fn at_most_half_of_the_replicas_may_be_unavailable() {
         let most =
             |replicas| (0..replicas).find(|over| !may_eject_one_more(*over, replicas)).unwrap_or(replicas);
         assert_eq!([0, 1, 2, 3, 4, 5, 10].map(most), [0, 0, 1, 1, 2, 2, 5]);
     }
 
     proptest! {
-        /// A stalled replica always has somebody who waits, so it never stays out for ever; an ejected one always has a
+        /// A stalled replica always has a waiting request, so it never stays out for ever; an ejected one always has a
         /// time at which it is probed.
         #[test]
-        fn nobody_is_forgotten(steps in prop::collection::vec(0u8..9, 1..300)) {
+        fn every_unavailable_replica_is_retried(steps in prop::collection::vec(0u8..9, 1..300)) {
             let mut now = Instant::now();
             let mut health = Health::default();
             for step in steps {

@@ -21,8 +21,8 @@ impl Latency {
     /// Takes the latency of one reply head into account.
     pub fn observe(&mut self, took: Duration, now: Instant) {
         let took = took.as_secs_f64();
-        let kept = self.kept(now);
-        self.seconds = took.max(self.seconds * kept + took * (1.0 - kept));
+        let decay_factor = self.decay_factor(now);
+        self.seconds = took.max(self.seconds * decay_factor + took * (1.0 - decay_factor));
         self.mean = if self.at.is_none() { took } else { self.mean + (took - self.mean) * MEAN_SHARE };
         self.at = Some(now);
     }
@@ -30,7 +30,7 @@ impl Latency {
     /// The latency in seconds at `now`; `None` before the first reply. It decays without replies, so that a slow
     /// replica is tried again.
     pub fn seconds(&self, now: Instant) -> Option<f64> {
-        self.at.map(|_| self.seconds * self.kept(now))
+        self.at.map(|_| self.seconds * self.decay_factor(now))
     }
 
     /// The mean latency of the latest replies in seconds; 0 if no reply came yet.
@@ -38,7 +38,7 @@ impl Latency {
         self.mean
     }
 
-    fn kept(&self, now: Instant) -> f64 {
+    fn decay_factor(&self, now: Instant) -> f64 {
         let elapsed = self.at.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
         (-elapsed.as_secs_f64() / DECAY.as_secs_f64()).exp()
     }

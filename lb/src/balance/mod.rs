@@ -1,11 +1,11 @@
-//! Balancing by what the traffic shows: pure rules, without tasks, sockets or a clock. Each router applies them alone.
+//! Balancing by observed traffic: pure rules, without tasks, sockets or a clock. Each router applies them on its own.
 //!
 //! # Layout
-//! - [`Health`]: which replica is passed over, and when it gets another chance; [`may_eject_one_more`]: how many may be
-//! - [`Budget`]: how many attempts beyond the first
-//! - [`Bound`]: how much of what is in flight one replica may have
-//! - [`Policy`]: which replica is the first choice; [`Latency`]: how long its reply heads take
-//! - [`SpaceSaving`]: the most frequent of many
+//! - [`Health`]: ejection and stalls of a replica; [`may_eject_one_more`]: how many replicas may be passed over
+//! - [`Budget`]: limit of attempts beyond the first
+//! - [`Bound`]: limit of the requests in flight of one replica
+//! - [`Policy`]: the first choice; [`Latency`]: the latency of reply heads
+//! - [`SpaceSaving`]: the most frequent ids of a stream
 
 mod bound;
 mod budget;

@@ -88,7 +88,7 @@ mod tests {
 
     fn process(what: &str) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["actors::guard::tests::panics", "--exact", "--nocapture"]);
+        command.args(["control::panic_guard::tests::panics", "--exact", "--nocapture"]);
         command.env("LB_TEST_PANIC", what).env_remove("RUST_BACKTRACE").env("RUST_LOG", "error");
         command
     }
@@ -105,7 +105,7 @@ mod tests {
             let log = String::from_utf8(ended.stderr).unwrap();
             let lines: Vec<&str> = log.lines().collect();
             assert!(
-                lines[0].contains("ERROR panic] thread 'actors::guard") || lines[0].contains("'main'"),
+                lines[0].contains("ERROR panic] thread 'control::panic_guard") || lines[0].contains("'main'"),
                 "{log}"
             );
             assert!(lines[0].contains(" panicked at ") && lines[0].ends_with(message), "{log}");

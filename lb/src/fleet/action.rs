@@ -1,4 +1,4 @@
-//! What the fleet wants done.
+//! Actions: what the supervisor must carry out for the fleet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,62 +10,63 @@ use crate::runtime::{Launch, Upstream};
 #[cfg(doc)]
 use super::Event;
 use super::event::{CallId, ChangeId, Revision};
-use super::{Record, Refusal, Transition, Vacancy};
+use super::{CommandError, Record, Transition, Vacancy};
 
-/// Something is to be done.
+/// An action for the supervisor, returned by [`Fleet::on`](super::Fleet::on).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Start a replica; answer [`Event::Launched`].
+    /// Starts a replica; the result comes back as [`Event::Launched`].
     Launch(Launch),
-    /// From now on the seat has this external server, or none; its name is resolved: [`Event::Resolved`].
+    /// Sets or clears the external server of a seat. Its name is resolved from now on; results come back as
+    /// [`Event::Resolved`].
     Assign {
-        /// The seat.
+        /// Seat of the server.
         seat: SeatId,
-        /// The server.
+        /// The server; `None`: the seat has none any more.
         upstream: Option<Upstream>,
     },
-    /// Send a heartbeat; answer [`Event::HeartbeatResult`].
+    /// Sends a heartbeat; the outcome comes back as [`Event::HeartbeatResult`].
     Probe(Arc<Replica>),
-    /// Change the ring; answer [`Event::Ring`].
+    /// Changes the ring; the reply comes back as [`Event::Ring`].
     Ring {
-        /// To be repeated in the answer.
+        /// Number of the change, repeated in the reply.
         ticket: ChangeId,
-        /// What changes.
+        /// The change to apply.
         change: Change,
     },
-    /// Ask all routers and the runtime about a silent replica; answer [`Event::Answered`].
+    /// Asks all routers and the runtime about a silent replica; the reply comes back as [`Event::Answered`].
     Ask(Incarnation),
-    /// Tell all routers which replicas are suspect now: other replicas are preferred. Repeated while heartbeats are
-    /// missed, so that a router finds requests that have begun to wait since.
+    /// Publishes the suspect replicas to all routers, which then prefer other replicas. Repeated while heartbeats are
+    /// missed, so that a router finds requests that began to wait in the meantime.
     Suspects(Vec<Incarnation>),
-    /// Ask what a replica that did not get ready wrote last; answer [`Event::LastLogLine`].
+    /// Asks for the last output line of a replica that did not get ready; it comes back as [`Event::LastLogLine`].
     Inquire(Incarnation),
-    /// SIGTERM, and SIGKILL after `grace`; answer [`Event::Stopped`].
+    /// Sends SIGTERM, and SIGKILL after `grace`; the end comes back as [`Event::Stopped`].
     Stop {
-        /// Which one.
+        /// Incarnation of the replica to stop.
         incarnation: Incarnation,
-        /// Zero: kill at once.
+        /// Time between SIGTERM and SIGKILL; zero kills at once.
         grace: Duration,
     },
-    /// Store the record of the target in the place of the one before, or remove it (`None`); answer
-    /// [`Event::Recorded`]. One write is under way at a time.
+    /// Stores the record of the target, or removes it (`None`); the result comes back as [`Event::Recorded`]. At most
+    /// one write is under way.
     Record {
-        /// To be repeated in the answer.
+        /// Number of the write, repeated in the result.
         revision: Revision,
-        /// The new content.
+        /// The new content; `None` removes the record.
         record: Option<Record>,
     },
-    /// Kill a dead replica that may still hold an address, and keep what remembers its seat; answer
-    /// [`Event::Ended`] if it has ended.
+    /// Kills a dead replica that may still hold an address, and keeps what stores its seat (its container). Once it
+    /// has ended, [`Event::Ended`] comes back.
     End(Incarnation),
-    /// Answer a caller.
+    /// Answers a call.
     Reply {
-        /// Who waits.
+        /// The call to answer.
         call: CallId,
-        /// What has come of it.
-        result: Result<Answer, Refusal>,
+        /// The result of the call.
+        result: Result<Answer, CommandError>,
     },
-    /// A transition, for whoever follows the events.
+    /// Publishes a transition to the journal of events.
     Tell(Transition),
     /// All replicas of the target are ready, for the first time.
     Serving,
@@ -73,50 +74,50 @@ pub enum Action {
     Halted,
 }
 
-/// A call was carried out.
+/// The reply to a call that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What /rep lists now.
+    /// Names of the replicas that /rep lists after the change.
     pub replicas: Vec<Name>,
-    /// The seat and the replica that the call was about, if it was about one.
+    /// The seat and the replica that the call concerned; `None` for calls about the whole fleet.
     pub about: Option<(SeatId, Name)>,
-    /// Why that seat is vacant, if it is.
+    /// Why that seat is vacant; `None` if it is occupied.
     pub vacancy: Option<Vacancy>,
 }
 
 /// A change of the ring.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// Seats enter the map, all in one epoch.
+    /// Adds seats to the slot map, all in one epoch.
     Join(Vec<(SeatId, Weight, Option<Arc<Replica>>)>),
-    /// A replica takes a vacant seat.
+    /// Puts a replica into a vacant seat.
     Occupy(Arc<Replica>),
-    /// A replica takes over its seat from another, which may finish what it has; its name is free when this is
-    /// answered.
+    /// Gives a seat to another replica while the previous one finishes its requests in flight. The name of the
+    /// previous one is free once this is answered.
     Handover {
-        /// The new one.
+        /// The replica that takes the seat.
         to: Arc<Replica>,
-        /// The old one.
+        /// Incarnation of the replica that gives the seat up.
         from: Incarnation,
     },
-    /// The replica is dead, the seat stays.
+    /// Removes a dead replica from its seat; the seat stays in the map.
     Vacate(SeatId),
-    /// The replica lives and gets no new request, the seat stays.
+    /// Takes a live replica out of routing (cordon); the seat stays in the map.
     Drain(Arc<Replica>),
-    /// A seat weighs something else.
+    /// Changes the weight of a seat (1–1000, default 100).
     Weigh {
-        /// Which one.
+        /// Number of the seat.
         seat: SeatId,
-        /// From now on.
+        /// The new weight.
         weight: Weight,
-        /// Until now.
+        /// The previous weight.
         was: Weight,
     },
-    /// Seats leave the map; the names of their occupants are free when this is answered.
+    /// Removes seats from the map; the names of their occupants are free once this is answered.
     Leave {
-        /// Which.
+        /// Numbers of the seats.
         seats: Vec<SeatId>,
-        /// Who had them, drained or not.
+        /// Replicas of these seats, cordoned ones included.
         occupants: Vec<Incarnation>,
     },
 }

@@ -1,4 +1,4 @@
-//! The first look around: what exists of our cluster is adopted, the rest made.
+//! Adoption at the start: replicas of this cluster that exist are adopted, and missing ones are launched.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use super::record::{Cordoned, SeatRecord};
 use super::{Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
-    /// All seats join in one epoch, vacant; each is occupied at its first good heartbeat.
+    /// All seats join in one epoch, vacant; each is occupied at the first good heartbeat of its replica.
     pub(super) fn adopt(&mut self, found: Vec<Found>, now: Instant) {
         let record = self.take_restored();
         self.last_incarnation = found.iter().map(|found| found.launch.incarnation.0).max().unwrap_or(0);
         let (leaving, found): (Vec<Found>, Vec<Found>) =
             found.into_iter().partition(|found| found.standing == Standing::Leaving);
-        for stranger in leaving {
-            self.stop_stranger(stranger, now);
+        for surplus in leaving {
+            self.stop_surplus(surplus, now);
         }
-        if self.settings.ownership == Ownership::Foreign {
+        if self.settings.ownership == Ownership::External {
             let upstreams = self.settings.upstreams.clone();
             for (id, upstream) in (1..).filter_map(SeatId::new).zip(upstreams) {
                 self.make_external_seat(id, upstream, now);
@@ -32,7 +32,7 @@ impl Fleet {
             self.make_seats(now);
         } else {
             let target = self.initial_target(record, &found);
-            self.take_seats(target, found, now);
+            self.assign_seats(target, found, now);
         }
         let join = self.seats.iter().map(|(id, seat)| (*id, seat.weight, None)).collect();
         self.change_ring(Change::Join(join), OnRingReply::Seated);
@@ -47,11 +47,10 @@ impl Fleet {
         }
     }
 
-    /// Per seat of the target the running replica of the highest incarnation is adopted; if none runs, the ended one
-    /// of the highest incarnation keeps the seat; if there is none at all, one is launched. A seat whose replica was
-    /// drained by hand is not refilled. Everything else is a stranger and stopped, the replicas of an unanswered /add
-    /// among them.
-    fn take_seats(&mut self, target: BTreeMap<SeatId, SeatRecord>, found: Vec<Found>, now: Instant) {
+    /// For each seat of the target the running replica of the highest incarnation is adopted. If none runs, the ended
+    /// one of the highest incarnation keeps the seat; if there is none at all, a replica is launched. A seat whose
+    /// replica was cordoned is not refilled. Every other replica is stopped, those of an unanswered /add included.
+    fn assign_seats(&mut self, target: BTreeMap<SeatId, SeatRecord>, found: Vec<Found>, now: Instant) {
         let mut by_seat: BTreeMap<SeatId, Vec<Found>> = BTreeMap::new();
         for found in found {
             by_seat.entry(found.launch.seat).or_default().push(found);
@@ -70,43 +69,45 @@ impl Fleet {
                 (cordoned, found.instance.is_some(), found.launch.incarnation)
             });
             let chosen = of_seat.pop();
-            for stranger in of_seat {
-                self.stop_stranger(stranger, now);
+            for surplus in of_seat {
+                self.stop_surplus(surplus, now);
             }
             match (chosen, cordoned) {
                 (Some(chosen), Some(cordoned)) if is_cordoned(&chosen, &cordoned) => {
-                    seat.drained = Some(self.take_cordoned(chosen, now));
+                    seat.cordoned = Some(self.adopt_cordoned(chosen, now));
                 }
                 (Some(chosen), _) if chosen.instance.is_some() => {
-                    seat.candidate = Some(self.take_in(chosen, now));
+                    seat.candidate = Some(self.adopt_replica(chosen, now));
                 }
                 (Some(chosen), _) => {
                     seat.restart.plan(Duration::ZERO, now);
-                    self.take_in(chosen, now);
+                    self.adopt_replica(chosen, now);
                 }
-                (None, Some(cordoned)) => seat.drained = Some(self.miss_cordoned(id, cordoned, now)),
+                (None, Some(cordoned)) => {
+                    seat.cordoned = Some(self.restore_missing_cordoned(id, cordoned, now))
+                }
                 (None, None) => drop(seat.restart.plan(Duration::ZERO, now)),
             }
             self.seats.insert(id, seat);
         }
-        for stranger in by_seat.into_values().flatten() {
-            self.stop_stranger(stranger, now);
+        for surplus in by_seat.into_values().flatten() {
+            self.stop_surplus(surplus, now);
         }
     }
 
-    /// A replica that was drained by hand stays out of the ring, alive or ended.
-    fn take_cordoned(&mut self, found: Found, now: Instant) -> Incarnation {
-        let incarnation = self.take_in(found, now);
+    /// A cordoned replica stays out of the ring, alive or ended.
+    fn adopt_cordoned(&mut self, found: Found, now: Instant) -> Incarnation {
+        let incarnation = self.adopt_replica(found, now);
         if let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.running) {
-            member.kept = true;
-            member.beats.good = true; // it is not to take its seat at its next good heartbeat
+            member.cordoned = true;
+            member.heartbeats.good = true; // its next good heartbeat must not put it into its seat
             member.enter(Phase::Draining, &"drained before the start", &mut self.actions);
         }
         incarnation
     }
 
-    /// A replica that was drained by hand and has been removed since: its seat waits until that is taken back.
-    fn miss_cordoned(
+    /// Restores a cordoned replica that was removed in the meantime: its seat stays vacant until it is undrained.
+    fn restore_missing_cordoned(
         &mut self,
         seat: SeatId,
         Cordoned { name, incarnation }: Cordoned,
@@ -114,18 +115,18 @@ impl Fleet {
     ) -> Incarnation {
         self.last_incarnation = self.last_incarnation.max(incarnation.0);
         let launch = Launch { seat, name, incarnation };
-        self.take_in(
+        self.adopt_replica(
             Found { launch, weight: Weight::DEFAULT, instance: None, standing: Standing::Current },
             now,
         )
     }
 
-    fn stop_stranger(&mut self, stranger: Found, now: Instant) {
-        let incarnation = self.take_in(stranger, now);
+    fn stop_surplus(&mut self, surplus: Found, now: Instant) {
+        let incarnation = self.adopt_replica(surplus, now);
         self.stop(incarnation, self.settings.stop_timeout);
     }
 
-    fn take_in(&mut self, found: Found, now: Instant) -> Incarnation {
+    fn adopt_replica(&mut self, found: Found, now: Instant) -> Incarnation {
         let incarnation = found.launch.incarnation;
         let mut member = Member::new(found.launch, now);
         member.launching = false;
@@ -137,7 +138,7 @@ impl Fleet {
             member.start_deadline = Some(now + self.settings.start_timeout);
         }
         member.instance = found.instance;
-        member.beats.next = Some(now);
+        member.heartbeats.next = Some(now);
         self.members.insert(incarnation, member);
         incarnation
     }

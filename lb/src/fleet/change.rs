@@ -10,14 +10,14 @@ use super::action::{Action, Answer, Change};
 use super::event::{CallId, Loads, Removal};
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
-use super::{Fleet, Ownership, Phase, Refusal, Seat};
+use super::{CommandError, Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
-    /// Reserves names and seats at once, launches, and answers when all are ready and routed to.
+    /// Reserves names and seats at once, launches the replicas, and answers when all are ready and routed to.
     pub(super) fn add(&mut self, call: CallId, n: usize, names: Vec<Name>, now: Instant) {
         let seats = match self.choose_free(n, &names) {
             Ok(seats) => seats,
-            Err(refusal) => return self.reply(call, Err(refusal)),
+            Err(error) => return self.reply(call, Err(error)),
         };
         let mut names = names.into_iter();
         for (id, weight) in seats {
@@ -27,15 +27,19 @@ impl Fleet {
     }
 
     /// The seats that an /add would get now: the smallest free numbers.
-    pub fn choose_free(&self, n: usize, names: &[Name]) -> Result<Vec<(SeatId, Weight)>, Refusal> {
-        self.may_change(names)?;
-        if let Some(name) = names.iter().find(|name| self.taken(name)) {
-            return Err(Refusal::Exists((*name).clone()));
+    ///
+    /// # Errors
+    /// A name is taken or given twice, the limit of replicas is reached, the layout has no room, or the fleet accepts
+    /// no change.
+    pub fn choose_free(&self, n: usize, names: &[Name]) -> Result<Vec<(SeatId, Weight)>, CommandError> {
+        self.check_managed(names)?;
+        if let Some(name) = names.iter().find(|name| self.is_taken(name)) {
+            return Err(CommandError::Exists((*name).clone()));
         }
         let max = self.settings.max_replicas;
         let free = max.saturating_sub(self.seats.len());
         if n > free {
-            return Err(Refusal::TooMany { n, free, max });
+            return Err(CommandError::TooMany { n, free, max });
         }
         let numbers = (1..).filter_map(SeatId::new).filter(|id| !self.seats.contains_key(id));
         let seats: Vec<_> =
@@ -44,26 +48,27 @@ impl Fleet {
         Ok(seats)
     }
 
-    fn may_change(&self, names: &[Name]) -> Result<(), Refusal> {
-        if self.settings.ownership == Ownership::Foreign {
-            return Err(Refusal::Foreign);
+    fn check_managed(&self, names: &[Name]) -> Result<(), CommandError> {
+        if self.settings.ownership == Ownership::External {
+            return Err(CommandError::NotManaged);
         }
-        self.may_act()?;
+        self.check_active()?;
         let twice = |(at, name): (usize, &Name)| names[..at].iter().any(|other| other.clashes(name));
         match names.iter().enumerate().find(|named| twice(*named)) {
-            Some((_, name)) => Err(Refusal::Duplicate(name.clone())),
+            Some((_, name)) => Err(CommandError::Duplicate(name.clone())),
             None => Ok(()),
         }
     }
 
-    /// Whether any change is accepted.
-    pub(super) fn may_act(&self) -> Result<(), Refusal> {
+    /// Checks that the fleet accepts changes: it is neither stopping nor in conflict with another balancer.
+    pub(super) fn check_active(&self) -> Result<(), CommandError> {
         self.frozen.clone().map_or(Ok(()), Err)
     }
 
-    /// One replica of an /add had its first good heartbeat; with the last one all join, in one epoch.
-    pub(super) fn added_one(&mut self, call: CallId) {
-        let good = |of: &Incarnation| self.members.get(of).is_some_and(|member| member.beats.good);
+    /// Called after the first good heartbeat of a replica of an /add; when the last one is good, all join in one
+    /// epoch.
+    pub(super) fn join_when_all_good(&mut self, call: CallId) {
+        let good = |of: &Incarnation| self.members.get(of).is_some_and(|member| member.heartbeats.good);
         let candidate = |seat: &Seat| seat.candidate.filter(good);
         let mine = self.seats.values().filter(|seat| seat.reserved_by == Some(call));
         let Some(ready) = mine.map(candidate).collect::<Option<Vec<Incarnation>>>() else { return };
@@ -76,31 +81,31 @@ impl Fleet {
             seat.reserved_by = None;
             join.push((member.launch.seat, seat.weight, member.replica()));
         }
-        self.scaled(call);
+        self.finish_scaling(call);
         self.change_ring(Change::Join(join), OnRingReply::Added(call, ready));
     }
 
-    /// Takes everything of an /add back that has not joined.
-    pub(super) fn add_failed(&mut self, call: CallId, refusal: Refusal) {
+    /// Rolls an /add back: removes its seats and stops its replicas.
+    pub(super) fn roll_back_add(&mut self, call: CallId, error: CommandError) {
         let mine = self.seats.values().filter(|seat| seat.reserved_by == Some(call));
         let candidates: Vec<Incarnation> = mine.filter_map(|seat| seat.candidate).collect();
         self.seats.retain(|_, seat| seat.reserved_by != Some(call));
         for incarnation in candidates {
             self.stop(incarnation, self.settings.stop_timeout);
         }
-        self.reply(call, Err(refusal));
+        self.reply(call, Err(error));
     }
 
-    /// Takes seats out of the ring; answered when they have left it.
+    /// Removes seats from the ring; answered when they have left it.
     pub(super) fn remove(&mut self, call: CallId, removal: &Removal, loads: &Loads) {
         match self.choose(removal, loads) {
-            Ok(seats) => self.take_out(Some(call), seats),
-            Err(refusal) => self.reply(call, Err(refusal)),
+            Ok(seats) => self.remove_seats(Some(call), seats),
+            Err(error) => self.reply(call, Err(error)),
         }
     }
 
-    /// Takes these seats out of the ring; the call, if there is one, is answered when they have left it.
-    pub(super) fn take_out(&mut self, call: Option<CallId>, seats: Vec<SeatId>) {
+    /// Removes these seats from the ring; `call`, if there is one, is answered when they have left it.
+    pub(super) fn remove_seats(&mut self, call: Option<CallId>, seats: Vec<SeatId>) {
         let mut leaving = Vec::new();
         for id in &seats {
             let Some(seat) = self.seats.remove(id) else { continue };
@@ -116,37 +121,41 @@ impl Fleet {
                 member.enter(Phase::Leaving, &"rm", &mut self.actions);
                 leaving.push(member.launch.incarnation);
             }
-            leaving.extend(seat.drained.and_then(|drained| self.release(drained, "rm")));
+            leaving.extend(seat.cordoned.and_then(|drained| self.end_cordon(drained, "rm")));
             if let Some(call) = seat.replacing {
-                self.reply(call, Err(Refusal::NoSeat(*id)));
+                self.reply(call, Err(CommandError::NoSeat(*id)));
             }
         }
-        call.into_iter().for_each(|call| self.scaled(call));
+        call.into_iter().for_each(|call| self.finish_scaling(call));
         self.change_ring(
             Change::Leave { seats, occupants: leaving.clone() },
             OnRingReply::Left(call, leaving),
         );
     }
 
-    /// The seats that an /rm would take now: the named ones; then vacant ones, those with the fewest requests in
-    /// flight, the fewest slots, the youngest.
-    pub fn choose(&self, removal: &Removal, loads: &Loads) -> Result<Vec<SeatId>, Refusal> {
+    /// The seats that an /rm would remove now: the named ones first, then vacant ones, then those with the fewest
+    /// requests in flight, the fewest slots, the highest number.
+    ///
+    /// # Errors
+    /// A name or seat does not exist or is given twice, or the fleet accepts no change; with `--strict-rm` also if `n`
+    /// exceeds the number of seats.
+    pub fn choose(&self, removal: &Removal, loads: &Loads) -> Result<Vec<SeatId>, CommandError> {
         let Removal { n, names, seats: wanted } = removal;
-        self.may_change(names)?;
+        self.check_managed(names)?;
         let mut seats: Vec<(SeatId, &Seat)> =
             self.seats.iter().filter(|(_, seat)| seat.joined()).map(|(id, seat)| (*id, seat)).collect();
         if *n > seats.len() && self.settings.strict_rm {
-            return Err(Refusal::TooFew);
+            return Err(CommandError::TooFew);
         }
         let mut chosen = Vec::new();
         for name in names {
             let at = seats.iter().position(|(_, seat)| self.holds(seat, name));
-            let (id, _) = seats.swap_remove(at.ok_or_else(|| Refusal::Unknown(name.clone()))?);
+            let (id, _) = seats.swap_remove(at.ok_or_else(|| CommandError::Unknown(name.clone()))?);
             chosen.push(id);
         }
         for wanted in wanted {
             let at = seats.iter().position(|(id, _)| id == wanted);
-            let (id, _) = seats.swap_remove(at.ok_or(Refusal::NoSeat(*wanted))?);
+            let (id, _) = seats.swap_remove(at.ok_or(CommandError::NoSeat(*wanted))?);
             chosen.push(id);
         }
         seats.sort_by_key(|(id, seat)| {
@@ -157,30 +166,30 @@ impl Fleet {
         Ok(chosen)
     }
 
-    /// Whether a seat's replica, drained or not, or the one that is starting for it, has this name.
+    /// Whether this name belongs to the seat's replica, cordoned or not, or to the one that is starting for it.
     fn holds(&self, seat: &Seat, name: &Name) -> bool {
-        self.held_by(seat, name).is_some()
+        self.find_member(seat, name).is_some()
     }
 
-    /// Which of them has this name.
-    pub(super) fn held_by(&self, seat: &Seat, name: &Name) -> Option<&Member> {
-        let members = [seat.occupant, seat.drained, seat.candidate].into_iter().flatten();
+    /// The seat's replica (occupant, cordoned one or candidate) with this name.
+    pub(super) fn find_member(&self, seat: &Seat, name: &Name) -> Option<&Member> {
+        let members = [seat.occupant, seat.cordoned, seat.candidate].into_iter().flatten();
         members.filter_map(|of| self.members.get(&of)).find(|member| member.launch.name == *name)
     }
 
-    /// A name is free again when /rm is answered, although its replica may still be draining. That of a dead one is
-    /// taken for as long as its remains keep the seat, that of one drained by hand until it leaves.
-    fn taken(&self, name: &Name) -> bool {
+    /// A name is free again when /rm is answered, although its replica may still be draining. The name of a dead
+    /// replica is taken while its container keeps the seat, the name of a cordoned one until it leaves.
+    fn is_taken(&self, name: &Name) -> bool {
         let holds = |phase| !matches!(phase, Phase::Draining | Phase::Stopping);
         let waiting = self.seats.values().filter_map(|seat| seat.name.as_ref());
-        let existing = self.members.values().filter(|m| m.kept || holds(m.phase)).map(|m| &m.launch.name);
+        let existing = self.members.values().filter(|m| m.cordoned || holds(m.phase)).map(|m| &m.launch.name);
         waiting.chain(existing).any(|other| other.clashes(name))
     }
 
     pub(super) fn random_name(&mut self) -> Name {
         loop {
             let name = Name::random(&mut self.rng);
-            if !self.taken(&name) {
+            if !self.is_taken(&name) {
                 return name;
             }
         }
@@ -195,7 +204,7 @@ impl Fleet {
         self.reply(call, Ok(Answer { replicas, about, vacancy: None }));
     }
 
-    pub(super) fn reply(&mut self, call: CallId, result: Result<Answer, Refusal>) {
+    pub(super) fn reply(&mut self, call: CallId, result: Result<Answer, CommandError>) {
         match result {
             Ok(answer) => self.reply_when_recorded(call, answer),
             Err(_) => self.actions.push(Action::Reply { call, result }),

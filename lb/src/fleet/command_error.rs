@@ -1,109 +1,109 @@
-//! Why the fleet does not do what it is asked.
+//! Reasons why the fleet rejects a call.
 
 use crate::name::Name;
 use crate::ring::{RingError, SeatId};
 
 use super::Phase;
 
-/// Why a call changed nothing.
+/// Why a call was rejected. The fleet is unchanged, except where a variant says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The same name twice in one call.
+pub enum CommandError {
+    /// A name occurs twice in one call.
     #[error("Duplicate hostname '{0}'")]
     Duplicate(Name),
-    /// The name is taken.
+    /// Another replica has the name.
     #[error("Hostname '{0}' already exists")]
     Exists(Name),
-    /// There is no such replica.
+    /// /rm names a replica that does not exist.
     #[error("Hostname '{0}' is not a managed replica")]
     Unknown(Name),
-    /// There is no such replica to steer.
+    /// A call about one replica names one that does not exist.
     #[error("There is no replica '{0}'")]
     NoReplica(Name),
-    /// There is no such seat, or no more, or it was named already.
+    /// The seat does not exist, was removed while the call waited, or occurs twice in the call.
     #[error("There is no seat {0}")]
     NoSeat(SeatId),
-    /// The replica cannot be drained, undrained or replaced at this moment.
+    /// The replica cannot be drained, undrained or replaced in its present phase.
     #[error("Replica '{name}' is {phase}: {wanted}")]
     NotNow {
-        /// Which one.
+        /// Name of the replica.
         name: Name,
-        /// Where it stands.
+        /// Its present phase.
         phase: Phase,
-        /// Where it would have to stand.
+        /// The phases in which the call is possible, as a clause.
         wanted: &'static str,
     },
-    /// Drained twice.
+    /// The replica is cordoned already.
     #[error("Replica '{0}' is drained already")]
     Drained(Name),
-    /// Undrained, but not drained.
+    /// The replica is not cordoned.
     #[error("Replica '{0}' is not drained")]
     NotDrained(Name),
-    /// Its successor is under way.
+    /// A successor of the replica is starting.
     #[error("Replica '{0}' is being replaced")]
     Replacing(Name),
-    /// One rolling replacement at a time.
+    /// A rolling replacement is under way, and there can be only one.
     #[error("A rolling replacement is under way: {done} of {total} are done")]
     Rolling {
-        /// Replaced, or gone otherwise.
+        /// Replicas that were replaced, or have left, died or been cordoned since its beginning.
         done: usize,
-        /// Of so many.
+        /// Replicas at its beginning.
         total: usize,
     },
-    /// `--runtime static`.
+    /// External servers (`--runtime static`) cannot be replaced.
     #[error("The replicas are run by somebody else (--runtime static): they cannot be replaced")]
-    NotOurs,
-    /// There is no external server of this name.
+    NotReplaceable,
+    /// There is no external server with this name.
     #[error("There is no upstream '{0}'")]
     NoUpstream(Name),
-    /// An external server with this host and port is there already.
+    /// An external server with this host and port exists already.
     #[error("Upstream {authority} is there already, as '{name}'")]
     UpstreamTwice {
         /// `HOST:PORT`.
         authority: String,
-        /// The name of the one that is there.
+        /// Name of the existing server.
         name: Name,
     },
-    /// Not `--runtime static`.
+    /// Upstreams can be changed only with `--runtime static`.
     #[error(
         "Upstreams can be changed only with --runtime static: this balancer runs its replicas itself, use /add and /rm"
     )]
     NotExternal,
-    /// `--strict-rm`.
+    /// /rm asks for more seats than there are, and `--strict-rm` is set.
     #[error("Cannot remove more instances than are present")]
     TooFew,
-    /// `--max-replicas`.
+    /// /add would exceed `--max-replicas`.
     #[error("n is {n}: at most {free} more replicas are allowed (--max-replicas {max})")]
     TooMany {
-        /// Asked for.
+        /// Number of replicas asked for.
         n: usize,
-        /// Still possible.
+        /// Number of replicas that may still be added.
         free: usize,
-        /// The limit.
+        /// Value of `--max-replicas`.
         max: usize,
     },
-    /// `--runtime static`.
+    /// /add and /rm are not possible with external servers (`--runtime static`).
     #[error(
         "The servers are not run by this balancer (--runtime static): /add and /rm are not possible. 'lb upstream add' and \
          'lb upstream rm', POST and DELETE /api/upstreams, or the configuration file change the list"
     )]
-    Foreign,
+    NotManaged,
     /// The layout has no room for the seats.
     #[error(transparent)]
     Layout(#[from] RingError),
-    /// A new replica did not get ready: of an /add, and those that did were removed again; or in the place of another,
-    /// which stays as it was.
+    /// A new replica did not get ready. An /add has been rolled back as a whole; in a replacement the old replica
+    /// keeps its seat.
     #[error("Replica '{name}' did not get ready: {reason}")]
     NotReady {
-        /// Which one.
+        /// Name of the new replica.
         name: Name,
-        /// The engine's reason.
+        /// The runtime's reason, or the last heartbeat's.
         reason: String,
     },
-    /// The balancer is ending.
+    /// The balancer is stopping.
     #[error("The balancer is stopping")]
     Stopping,
-    /// Two balancers would undo each other's changes.
+    /// Another balancer acts on the same cluster, and the two would undo each other's changes.
     #[error(
         "Another balancer acts on this cluster: this one only routes until it is started again (--cluster)"
     )]

@@ -1,4 +1,4 @@
-//! What is counted of the fleet since the start.
+//! Counters of the fleet since the start, for the metrics.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use crate::stats::histogram::Histogram;
 use super::Seat;
 use super::event::HeartbeatResult;
 
-/// Heartbeats, starts, and how long replicas took to get ready.
+/// Counts of heartbeats and launches, and the time from launch to readiness.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// By each of [`Tally::RESULTS`].
+    /// Heartbeats, by each of [`Tally::RESULTS`].
     pub heartbeats: [u64; Self::RESULTS.len()],
     /// Launches, by each of [`Tally::REASONS`].
     pub starts: [u64; Self::REASONS.len()],
-    /// From the launch to the first good heartbeat.
+    /// Time from the launch to the first good heartbeat.
     pub ready_after: Histogram,
 }
 
 impl Tally {
-    /// What came of a heartbeat. `early`: the replica has not had its first good one, `void`: the machine or
-    /// the balancer was short of something.
+    /// Results of heartbeats. `early`: the replica has not had its first good one; `void`: the machine was starved or
+    /// the balancer lacked descriptors, ports or memory.
     pub const RESULTS: [&str; 5] = ["good", "missed", "refused", "early", "void"];
 
-    /// Why a replica was launched: for a new seat at the start or by /add, or in the place of one that died, hung, or
-    /// is to be replaced while it serves.
+    /// Reasons for launches: a new seat at the start or by /add; the replica before died, hung, or is being replaced
+    /// while it serves.
     pub const REASONS: [&str; 5] = ["first", "added", "died", "hung", "replaced"];
 
     pub(super) fn heartbeat(&mut self, beat: &HeartbeatResult, early: bool, void: bool) {

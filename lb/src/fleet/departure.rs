@@ -1,4 +1,4 @@
-//! The way out: drained, stopped, gone.
+//! Departure of a replica: draining, stopping, gone; and the end of the whole fleet.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,20 +10,21 @@ use super::action::Action;
 use super::event::{CallId, RouterId};
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
-use super::{Fleet, Ownership, Phase, Refusal, Seat};
+use super::{CommandError, Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
-    /// No new request reaches it: what is in flight may end, then it is stopped, unless it is kept.
+    /// Called when no new request can reach the replica: it is stopped once its requests in flight have ended, unless
+    /// it is cordoned.
     pub(super) fn drain(&mut self, incarnation: Incarnation, busy: BTreeSet<RouterId>, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.unanswered = member.unanswered.saturating_sub(1);
-        member.busy.extend(busy); // it may have been drained before
+        member.busy.extend(busy); // keeps the entries of an earlier drain
         if member.phase != Phase::Leaving || member.unanswered > 0 {
             return;
         }
         let why = format!("busy_routers={}", member.busy.difference(&member.idle).count());
         member.enter(Phase::Draining, &why, &mut self.actions);
-        member.drain_deadline = (!member.kept).then(|| now + self.settings.drain);
+        member.drain_deadline = (!member.cordoned).then(|| now + self.settings.drain);
     }
 
     pub(super) fn idle(&mut self, router: RouterId, incarnation: Incarnation) {
@@ -32,14 +33,14 @@ impl Fleet {
         }
     }
 
-    /// Stops what has drained, or had its time to.
+    /// Stops replicas that have drained, or whose drain deadline has passed.
     pub(super) fn end_drains(&mut self, now: Instant) {
         let over = |m: &Member| m.drain_deadline.is_some_and(|at| at <= now);
         let ended: Vec<(Incarnation, bool)> = self
             .members
             .values()
-            .filter(|member| member.drained() || over(member))
-            .map(|member| (member.launch.incarnation, member.drained()))
+            .filter(|member| member.is_drained() || over(member))
+            .map(|member| (member.launch.incarnation, member.is_drained()))
             .collect();
         for (incarnation, drained) in ended {
             if !drained {
@@ -49,16 +50,16 @@ impl Fleet {
         }
     }
 
-    /// Removes the dead that no request can reach, once they are not needed to remember their seat: it has gone, another
-    /// has it (and was to be replaced in vain), or a younger replica was created for it.
+    /// Removes dead replicas that no request can reach, once their container is not needed to store the seat: the seat
+    /// is gone, another replica occupies it, or a younger replica was created for it.
     pub(super) fn remove_dead(&mut self) {
         let younger = |dead: &Launch| {
             let created = self.members.values().filter(|member| member.instance.is_some());
             created.map(|m| &m.launch).any(|l| l.seat == dead.seat && l.incarnation > dead.incarnation)
         };
-        let another = |seat: &Seat, of| seat.occupant.or(seat.drained).is_some_and(|has| has != of);
-        // The configuration remembers the seat of an external server.
-        let external = |seat: &Seat, of| seat.external.is_some() && seat.drained != Some(of);
+        let another = |seat: &Seat, of| seat.occupant.or(seat.cordoned).is_some_and(|has| has != of);
+        // The configuration stores the seat of an external server.
+        let external = |seat: &Seat, of| seat.external.is_some() && seat.cordoned != Some(of);
         let unneeded = |of: &Launch| {
             let seat = self.seats.get(&of.seat);
             seat.is_none_or(|seat| another(seat, of.incarnation) || external(seat, of.incarnation))
@@ -72,17 +73,17 @@ impl Fleet {
         }
     }
 
-    /// SIGTERM, and SIGKILL after `grace`; a launch that the engine has not answered is stopped when it has. Somebody
-    /// else's is only forgotten.
+    /// Sends SIGTERM, and SIGKILL after `grace`; a launch that the engine has not answered is stopped when it is. An
+    /// external server is only forgotten.
     pub(super) fn stop(&mut self, incarnation: Incarnation, grace: Duration) {
-        if self.settings.ownership == Ownership::Foreign {
+        if self.settings.ownership == Ownership::External {
             return self.release_external(incarnation);
         }
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         if member.phase == Phase::Stopping {
             return;
         }
-        member.kept = false;
+        member.cordoned = false;
         member.enter(Phase::Stopping, &format_args!("grace_ms={}", grace.as_millis()), &mut self.actions);
         if !member.launching {
             self.actions.push(Action::Stop { incarnation, grace });
@@ -92,38 +93,40 @@ impl Fleet {
     pub(super) fn gone(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.remove(&incarnation) {
             log::info!("replica gone name={} incarnation={incarnation}", member.launch.name);
-            self.actions.push(member.tell("phase", Some(member.phase.as_str()), None, None));
+            self.actions.push(member.transition("phase", Some(member.phase.as_str()), None, None));
         }
     }
 
-    /// From now on nothing is launched, and nobody is to wait, during the drain, for replicas that would not serve.
+    /// From now on nothing is launched. Calls that wait for a launch are answered with an error at once, not after the
+    /// drain.
     pub(super) fn close(&mut self) {
-        self.frozen.get_or_insert(Refusal::Stopping);
+        self.frozen.get_or_insert(CommandError::Stopping);
         let calls: BTreeSet<CallId> = self.seats.values().filter_map(|seat| seat.reserved_by).collect();
         for call in calls {
-            self.add_failed(call, Refusal::Stopping);
+            self.roll_back_add(call, CommandError::Stopping);
         }
-        self.fail_replacing(|_| true, &Refusal::Stopping);
-        self.stop_rolling(&Refusal::Stopping);
+        self.fail_replacing(|_| true, &CommandError::Stopping);
+        self.abort_manual_rollout(&CommandError::Stopping);
     }
 
-    /// Two balancers that replace each other's replicas would never come to rest: from now on this one only routes.
+    /// Another balancer acts on this cluster. Two balancers that replace each other's replicas would never settle:
+    /// from now on this one only routes.
     pub(super) fn conflict(&mut self, container: &str) {
         if self.frozen.is_none() {
             log::error!("another balancer acts container={container} lifecycle=stopped routing=on");
-            self.frozen = Some(Refusal::Conflict);
-            self.fail_replacing(|seat| seat.candidate.is_none(), &Refusal::Conflict);
-            self.stop_rolling(&Refusal::Conflict);
+            self.frozen = Some(CommandError::Conflict);
+            self.fail_replacing(|seat| seat.candidate.is_none(), &CommandError::Conflict);
+            self.abort_manual_rollout(&CommandError::Conflict);
         }
     }
 
-    /// Ends all replicas, the youngest seats first; those that are to go on are forgotten.
+    /// Stops all replicas, the highest seats first; those that outlive the balancer (`keep`) are forgotten.
     pub(super) fn stop_all(&mut self) {
         self.close();
         self.close_record();
         self.stopping = true;
-        if self.settings.keep || self.frozen == Some(Refusal::Conflict) {
-            self.let_go();
+        if self.settings.keep || self.frozen == Some(CommandError::Conflict) {
+            self.forget_seated();
         }
         let mut members: Vec<(SeatId, Incarnation)> =
             self.members.values().map(|member| (member.launch.seat, member.launch.incarnation)).collect();
@@ -136,17 +139,17 @@ impl Fleet {
         }
     }
 
-    /// Forgets the replicas of the seats, and the dead that keep one: the next balancer adopts them.
-    fn let_go(&mut self) {
+    /// Forgets the replicas of the seats, and the dead ones that store a seat: the next balancer adopts them.
+    fn forget_seated(&mut self) {
         let Self { members, seats, .. } = self;
         members.retain(|_, member| {
             let seated = seats.get(&member.launch.seat).is_some_and(Seat::joined);
             let going = matches!(member.phase, Phase::Leaving | Phase::Draining | Phase::Stopping);
-            !seated || going && !member.kept || member.launching
+            !seated || going && !member.cordoned || member.launching
         });
     }
 
-    /// Ends all replicas at once, also those that were given time.
+    /// Kills all replicas at once, also those that are stopping or draining.
     pub(super) fn kill_all(&mut self) {
         self.stop_all();
         let killed = self.members.values().filter(|member| !member.launching);
@@ -156,14 +159,14 @@ impl Fleet {
         );
     }
 
-    /// Says once that all are gone, when nobody waits for an answer any more.
-    pub(super) fn halt(&mut self) {
+    /// Emits [`Action::Halted`] once, when all replicas are gone and every call is answered.
+    pub(super) fn emit_halted(&mut self) {
         let waits = |after: &OnRingReply| {
             matches!(
                 after,
                 OnRingReply::Added(..)
                     | OnRingReply::Left(..)
-                    | OnRingReply::Drained(..)
+                    | OnRingReply::Cordoned(..)
                     | OnRingReply::Weighed(_)
             )
         };
@@ -171,7 +174,7 @@ impl Fleet {
             && !self.halted
             && self.members.is_empty()
             && self.is_recorded()
-            && !self.tickets.values().any(waits)
+            && !self.pending_changes.values().any(waits)
         {
             self.halted = true;
             self.actions.push(Action::Halted);

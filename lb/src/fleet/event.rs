@@ -1,4 +1,4 @@
-//! What the fleet is told.
+//! Events: the input of the fleet.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,15 +10,15 @@ use crate::runtime::{Error, Exit, Found, Instance, Upstream};
 
 use super::{Record, Settings};
 
-/// Which router (HTTP worker) speaks.
+/// Number of a router (one per HTTP worker).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouterId(pub u64);
 
-/// Which caller of /add or /rm waits for an answer.
+/// Correlates the answer with the call that waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
-/// Which change of the ring an answer belongs to.
+/// Correlates the ring's reply with the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChangeId(pub u64);
 
@@ -29,21 +29,21 @@ pub struct Revision(pub u64);
 /// The routers that still have requests in flight to a replica that has left the ring.
 pub type Busy = Vec<(RouterId, Incarnation)>;
 
-/// What /rm chooses by, per seat: requests in flight, and slots owned.
+/// Load per seat, by which /rm chooses: requests in flight, and slots owned.
 pub type Loads = BTreeMap<SeatId, (usize, usize)>;
 
-/// What an /rm asks for.
+/// What an /rm removes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removal {
-    /// How many fewer, at least one.
+    /// How many seats to remove, at least one.
     pub n: usize,
-    /// Some of those to remove; with the seats at most `n`. The rest are chosen.
+    /// Replicas to remove; with `seats` at most `n`. The rest are chosen by load.
     pub names: Vec<Name>,
-    /// Some of the seats to remove, vacant or not.
+    /// Seats to remove, vacant or not.
     pub seats: Vec<SeatId>,
 }
 
-/// What the routers see of a replica.
+/// What the routers observe of a replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
     /// Progress: when a reply head, or a byte of a body or of a tunnel in either direction, last moved; `None`: never.
@@ -54,7 +54,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// What two routers see together.
+    /// Combines the observations of two routers.
     pub fn merge(self, other: Self) -> Self {
         let waiting = [self.waiting_since, other.waiting_since];
         Self {
@@ -64,171 +64,172 @@ impl Activity {
     }
 }
 
-/// Something happened.
+/// An input of the fleet: a result of an action, a notice of the runtime or a router, a call, or a change of settings.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The record of the target that an earlier balancer has left; comes before [`Event::Listed`], if at all.
+    /// The record of the target that an earlier balancer has left. It comes before [`Event::Listed`], and is missing
+    /// if there is none.
     Restored(Record),
-    /// The first look around, and the first event but [`Event::Restored`]: what exists of our cluster.
+    /// The replicas of this cluster that exist at the start. The first event, except for [`Event::Restored`].
     Listed(Vec<Found>),
-    /// A launch came to an end; the replica need not listen yet. One that failed has left nothing behind.
+    /// A launch has ended. The replica may not listen yet; a failed launch has left nothing behind.
     Launched {
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
-        /// Its id and address, or the engine's reason.
+        /// Id and address of the replica, or the runtime's error.
         result: Result<Instance, Error>,
     },
-    /// A replica ended.
+    /// A replica has ended.
     Exited {
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
-        /// How.
+        /// How it ended.
         exit: Exit,
     },
-    /// Somebody else told a replica to end.
+    /// A replica got a SIGTERM that the balancer did not send.
     Terminated {
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
     },
-    /// Another balancer acts on our replicas.
+    /// Another balancer acts on the replicas of this cluster.
     Conflict {
-        /// The replica that gave it away.
+        /// Name of the container by which this was noticed.
         container: String,
     },
-    /// The engine was away and answers again.
+    /// The engine is reachable again after an outage.
     Available,
     /// A dead replica was killed; it holds no address any more.
     Ended {
         /// Incarnation of the replica.
         incarnation: Incarnation,
     },
-    /// A heartbeat was answered, or not.
+    /// A heartbeat has been answered, or has failed.
     HeartbeatResult {
-        /// Whose.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
-        /// How it went.
+        /// Outcome of the heartbeat.
         beat: HeartbeatResult,
     },
-    /// The answer to [`Action::Ask`](super::Action::Ask).
+    /// The reply to [`Action::Ask`](super::Action::Ask).
     Answered {
         /// The incarnation of the silent replica.
         incarnation: Incarnation,
-        /// What all routers see of it together; `None`: a router did not answer in time, so that this is not known.
+        /// What all routers together observe; `None`: unknown, because a router did not answer in time.
         activity: Option<Activity>,
         /// Whether it is suspended: its processes are stopped (process state T), or its container is paused. `None`: the
         /// runtime does not know, or did not answer in time.
         suspended: Option<bool>,
     },
-    /// What a replica that did not get ready wrote last.
+    /// The reply to [`Action::Inquire`](super::Action::Inquire).
     LastLogLine {
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
-        /// Its last line of output, if that is known.
+        /// The last line of its output; `None`: unknown.
         line: Option<String>,
     },
-    /// The ring has changed and every router knows.
+    /// The ring has changed, and every router has acknowledged.
     Ring {
-        /// Which change.
+        /// Number of the change.
         ticket: ChangeId,
-        /// Who still has requests in flight to what left.
+        /// The routers that still have requests in flight to replicas that left the ring.
         busy: Busy,
     },
-    /// A router's last request to a replica that has left the ring has ended.
+    /// The last request of a router to a replica that has left the ring has ended.
     Idle {
-        /// Whose.
+        /// The router that sent the notice.
         router: RouterId,
-        /// To which replica.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
     },
-    /// A router has ejected a replica for what its traffic shows.
+    /// A router has ejected a replica because of its failures.
     Suspected {
-        /// Who.
+        /// The router that sent the notice.
         router: RouterId,
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
     },
     /// A router sends requests to an ejected replica again.
     Readmitted {
-        /// Who.
+        /// The router that sent the notice.
         router: RouterId,
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
     },
-    /// A replica that we stopped is gone.
+    /// A replica that the fleet stopped is gone.
     Stopped {
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
     },
     /// A write of the record of the target has ended.
     Recorded {
-        /// The write.
+        /// Number of the write.
         revision: Revision,
-        /// The reason if the runtime could not write it.
+        /// The runtime's reason, if the write failed.
         result: Result<(), String>,
     },
     /// The record of the target was removed from outside.
     RecordLost,
     /// /add was called.
     Add {
-        /// Who waits.
+        /// The call that waits.
         call: CallId,
-        /// How many more, at least one.
+        /// Number of replicas to add, at least one.
         n: usize,
-        /// The first of their names, at most `n`; the rest are random.
+        /// Names of the first new replicas, at most `n`; the rest get random names.
         names: Vec<Name>,
     },
     /// /rm was called.
     Remove {
-        /// Who waits.
+        /// The call that waits.
         call: CallId,
-        /// What is to go.
+        /// What to remove.
         removal: Removal,
-        /// What the choice goes by.
+        /// The load of each seat.
         loads: Loads,
     },
-    /// A replica is to get no new request, and to live on.
+    /// Cordons a replica: it gets no new request, and lives on.
     Drain {
-        /// Who waits.
+        /// The call that waits.
         call: CallId,
-        /// Which one.
+        /// Name of the replica.
         name: Name,
     },
-    /// A drained replica is to get requests again.
+    /// Ends the cordon of a replica: it gets requests again.
     Undrain {
-        /// Who waits.
+        /// The call that waits.
         call: CallId,
-        /// Which one.
+        /// Name of the replica.
         name: Name,
     },
-    /// A replica is to give its seat to a new one.
+    /// Replaces a replica by a new one in the same seat.
     Replace {
-        /// Who waits.
+        /// The call that waits.
         call: CallId,
-        /// Which one.
+        /// Name of the replica.
         name: Name,
     },
-    /// All replicas are to be replaced, one after the other.
+    /// Replaces all replicas, one after the other.
     RollingReplace {
-        /// Who waits, until it has begun.
+        /// The call that waits; it is answered when the replacement has begun.
         call: CallId,
     },
-    /// A seat is to weigh something else.
+    /// Changes the weight of a seat.
     Weigh {
-        /// Who waits.
+        /// The call that waits.
         call: CallId,
-        /// Which one.
+        /// Number of the seat.
         seat: SeatId,
-        /// How much.
+        /// The new weight.
         weight: Weight,
     },
-    /// An external server is to be added.
+    /// Adds an external server.
     AddUpstream {
         /// The call that waits.
         call: CallId,
         /// The server.
         upstream: Upstream,
     },
-    /// An external server is to be removed with its seat.
+    /// Removes an external server with its seat.
     RemoveUpstream {
         /// The call that waits.
         call: CallId,
@@ -244,38 +245,37 @@ pub enum Event {
         /// All its addresses, at least one; or the resolver's error.
         addresses: Result<Vec<SocketAddr>, String>,
     },
-    /// From now on the rules depend on these.
+    /// New settings, for everything that begins from now on.
     Configure(Settings),
-    /// There is to be another number of seats.
+    /// Changes the number of seats.
     Scale {
-        /// Who waits.
+        /// The call that waits.
         call: CallId,
-        /// How many.
+        /// The new number of seats.
         target: usize,
-        /// What the choice goes by, if there are to be fewer.
+        /// The load of each seat, for the choice if the number shrinks.
         loads: Loads,
     },
-    /// The balancer is about to end: the fleet is changed no more, what has not joined is taken back, and nothing is
-    /// launched any more.
+    /// The balancer is about to end: no change is accepted, unanswered calls are rolled back, and nothing is launched.
     Close,
-    /// The balancer ends: stop all replicas.
+    /// The balancer ends: stops all replicas.
     Stop,
-    /// The balancer ends now: kill what is left.
+    /// The balancer ends now: kills the replicas that are left.
     Kill,
-    /// The time that [`next_wake`](super::Fleet::next_wake) named has come.
+    /// The time that [`next_wake`](super::Fleet::next_wake) returned has come.
     Tick,
 }
 
-/// How a heartbeat went.
+/// Outcome of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeartbeatResult {
-    /// Answered well in time.
+    /// A good answer arrived in time.
     Good,
-    /// Nobody listens there.
+    /// The connection was refused: nothing listens at the address.
     Refused,
-    /// No good answer in time; the text says why.
+    /// No good answer arrived in time; the text says why.
     Missed(String),
-    /// The heartbeat failed for a shortage of the balancer's own (descriptors, local ports, memory): it says nothing
-    /// about the replica. The text says which shortage.
+    /// The heartbeat failed because the balancer itself lacked descriptors, local ports or memory, which the text
+    /// names. It says nothing about the replica.
     Void(String),
 }

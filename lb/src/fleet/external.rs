@@ -1,8 +1,8 @@
-//! External servers (`--runtime static`): what the balancer knows of the server of a seat, and how an address is chosen.
+//! External servers (`--runtime static`): the state of the server of a seat, and the choice of its address.
 //!
-//! A seat of an external server is a member of the ring as long as its upstream is configured; it is vacant while no
-//! address of the server answers heartbeats. Each launch tries the next address. A server whose name no longer has the
-//! address in use is followed: the next address takes the seat over once it answers.
+//! The seat of an external server is in the ring as long as its upstream is configured; it is vacant while no address
+//! of the server answers heartbeats. Each launch tries the next address. If the name of a server no longer resolves to
+//! the address in use, the next address takes the seat over once it answers.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,36 +12,36 @@ use crate::ring::SeatId;
 use crate::runtime::Upstream;
 
 use super::action::{Action, Answer};
-use super::{Fleet, Phase, Refusal, Seat, Transition};
+use super::{CommandError, Fleet, Phase, Seat, Transition};
 
-/// Whether the balancer runs the replicas.
+/// Whether the balancer runs the replicas itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// It does: the dead are replaced under a new name, by the rules of restart intensity.
-    Ours,
+    /// The balancer runs them: a dead replica is replaced under a new name, by the rules of restart intensity.
+    Managed,
     /// They are external servers: a dead one keeps its name and seat, and is tried again every heartbeat interval.
-    Foreign,
+    External,
 }
 
-/// The server of a seat.
+/// The external server of a seat.
 pub(super) struct External {
-    /// As configured.
+    /// The upstream as configured.
     pub upstream: Upstream,
-    /// As last resolved; empty before the first answer.
+    /// Addresses of the last resolution; empty before the first one.
     pub addresses: Vec<SocketAddr>,
-    /// Attempts that failed since the seat was last taken.
+    /// Failed attempts since the seat was last occupied.
     pub failures: usize,
-    /// It was added live and no attempt has ended yet: the call is answered with success also if the seat stays vacant.
+    /// The server was added live, and no attempt has ended yet. The call succeeds also if the seat stays vacant.
     pub new: bool,
-    /// The kind of failure that was last logged; `None`: all is well.
-    pub trouble: Option<Trouble>,
-    /// The name did not resolve the last time, while its server answered.
+    /// The kind of failure that was last logged; `None`: none since the server last answered.
+    pub failure: Option<Failure>,
+    /// The last resolution of the name failed, while its server answered.
     pub unresolved: bool,
 }
 
-/// Why an attempt failed.
+/// Why an attempt to fill a seat failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum Failure {
     /// The name has no address.
     Unresolved,
     /// The address does not answer heartbeats.
@@ -51,17 +51,17 @@ pub(super) enum Trouble {
 /// Why a seat is vacant.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Vacancy {
-    /// Why it became vacant.
+    /// Why the seat became vacant.
     pub reason: String,
-    /// Why the last attempt to fill it failed; the reason itself before the first attempt.
+    /// Why the last attempt to fill the seat failed; equal to `reason` before the first attempt.
     pub last_error: String,
 }
 
-/// An attempt to fill a seat has failed, or the replica of the seat has died.
+/// A failed attempt to fill a seat, or the death of its replica.
 pub(super) struct Loss {
-    /// Whether requests were routed to it.
+    /// Whether requests were routed to the replica.
     pub served: bool,
-    /// Whether the launch gave it an address.
+    /// Address of the replica; `None` if the launch gave it none.
     pub address: Option<SocketAddr>,
     /// The cause.
     pub why: String,
@@ -70,12 +70,12 @@ pub(super) struct Loss {
 impl External {
     pub fn new(upstream: Upstream) -> Self {
         let addresses = Vec::new();
-        Self { upstream, addresses, failures: 0, new: false, trouble: None, unresolved: false }
+        Self { upstream, addresses, failures: 0, new: false, failure: None, unresolved: false }
     }
 }
 
 impl Vacancy {
-    /// Records a failure; the first one is the reason.
+    /// Records a failure: as the reason if it is the first one, as the last error otherwise.
     pub fn record(vacancy: &mut Option<Self>, why: &str) {
         let vacancy =
             vacancy.get_or_insert_with(|| Self { reason: why.to_owned(), last_error: String::new() });
@@ -93,7 +93,7 @@ impl Fleet {
         self.actions.push(Action::Assign { seat: id, upstream: Some(upstream) });
     }
 
-    /// A name was resolved, or could not be.
+    /// Handles the result of a name resolution.
     pub(super) fn resolved(
         &mut self,
         seat_id: SeatId,
@@ -104,13 +104,14 @@ impl Fleet {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         let Some(external) = &mut seat.external else { return };
         if external.upstream.authority() != id {
-            return; // of a former upstream
+            return; // result for a former upstream of the seat
         }
         let occupant = seat.occupant.and_then(|occupant| self.members.get_mut(&occupant));
         let name = &external.upstream.name;
         let addresses = match addresses {
             Ok(addresses) => addresses,
-            // A server that answers is kept: DNS may be away. Without one the launch reports the error.
+            // A server that answers keeps its address: DNS may be unavailable. Without a server the launch reports the
+            // error.
             Err(why) => {
                 if occupant.is_some() && !std::mem::replace(&mut external.unresolved, true) {
                     log::warn!("upstream does not resolve name={name} seat={seat_id} address=kept why={why}");
@@ -145,14 +146,14 @@ impl Fleet {
         }
     }
 
-    /// Plans the next attempt: at once while there are addresses that were not tried, else after a heartbeat interval.
+    /// Plans the next attempt: at once while untried addresses are left, else after a heartbeat interval.
     pub(super) fn external_lost(&mut self, seat_id: SeatId, name: &Name, loss: &Loss, now: Instant) {
         let interval = self.settings.heartbeat_interval;
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         let Some(external) = &mut seat.external else { return };
         let current = seat.occupant.and_then(|of| self.members.get(&of)?.instance.as_ref());
         if current.is_some_and(|current| external.addresses.contains(&current.address)) {
-            return; // the name has got the address of the live server back
+            return; // the name resolves to the address of the live server again
         }
         if seat.candidate.is_some() {
             return;
@@ -167,8 +168,8 @@ impl Fleet {
             return seat.restart.plan_unbounded(Duration::ZERO, now);
         }
         seat.restart.plan_unbounded(interval, now);
-        let trouble = if loss.address.is_some() { Trouble::Unanswered } else { Trouble::Unresolved };
-        if external.trouble.replace(trouble) != Some(trouble) {
+        let failure = if loss.address.is_some() { Failure::Unanswered } else { Failure::Unresolved };
+        if external.failure.replace(failure) != Some(failure) {
             let why = &loss.why;
             log::warn!("upstream unreachable name={name} seat={seat_id} why={why}");
             self.actions.push(Action::Tell(Transition {
@@ -188,31 +189,31 @@ impl Fleet {
             let (about, vacancy) = (Some((seat_id, name.clone())), seat.vacancy.clone());
             Ok(Answer { replicas: self.names(), about, vacancy })
         } else {
-            Err(Refusal::NotReady { name: name.clone(), reason: loss.why.clone() })
+            Err(CommandError::NotReady { name: name.clone(), reason: loss.why.clone() })
         };
         self.reply(call, result);
     }
 
-    /// An external server that has left the ring is forgotten; it goes on running.
+    /// Forgets an external server that has left the ring; the server itself keeps running.
     pub(super) fn release_external(&mut self, incarnation: crate::ring::Incarnation) {
         let Some(member) = self.members.remove(&incarnation) else { return };
         if member.phase == Phase::Draining {
             log::info!("upstream released name={} incarnation={incarnation}", member.launch.name);
-            self.actions.push(member.tell("phase", Some(member.phase.as_str()), None, None));
+            self.actions.push(member.transition("phase", Some(member.phase.as_str()), None, None));
         }
     }
 }
 
 impl Seat {
-    /// A replica serves in the seat: forgets what was wrong with the ones before.
-    pub(super) fn served(&mut self) {
+    /// A replica serves in the seat: clears the failures of the ones before.
+    pub(super) fn clear_failures(&mut self) {
         (self.hung, self.vacancy) = (false, None);
         if let Some(external) = &mut self.external {
-            (external.failures, external.new, external.trouble) = (0, false, None);
+            (external.failures, external.new, external.failure) = (0, false, None);
         }
     }
 
-    /// The name of the seat's next replica, if it is not a random one: an external server keeps its name.
+    /// The name of the seat's next replica, unless it is random: an external server keeps its name.
     pub(super) fn next_name(&mut self) -> Option<Name> {
         match &self.external {
             Some(external) => Some(external.upstream.name.clone()),

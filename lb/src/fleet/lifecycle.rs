@@ -1,4 +1,4 @@
-//! The life of a replica: launched, ready, dead, launched anew.
+//! Life of a replica: launch, first good heartbeat, death, and the launch of its successor.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,14 +14,15 @@ use super::external::Loss;
 use super::member::{FIRST_PROBE, Member};
 use super::on_ring_reply::OnRingReply;
 use super::restart::STABLE;
-use super::shortage::is_outside;
-use super::{Fleet, Ownership, Phase, Refusal, Seat, Vacancy};
+use super::shortage::is_outside_replica;
+use super::{CommandError, Fleet, Ownership, Phase, Seat, Vacancy};
 
-/// A replica that somebody else told to end is not replaced before: whoever did may be about to end us too.
+/// Delay before a replica is replaced that got a SIGTERM from outside: its sender may be about to stop the balancer
+/// too (`docker compose down`).
 const TERMINATED: Duration = Duration::from_secs(1);
 
 impl Fleet {
-    /// Starts a replica for a seat, under the given or a new random name.
+    /// Starts a replica for a seat, under the given name or a random one.
     pub(super) fn launch(&mut self, seat_id: SeatId, name: Option<Name>, now: Instant) {
         let name = name.unwrap_or_else(|| self.random_name());
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
@@ -29,13 +30,13 @@ impl Fleet {
         let incarnation = Incarnation(self.last_incarnation);
         let launch = Launch { seat: seat_id, name, incarnation };
         let mut member = Member::new(launch.clone(), now);
-        if self.settings.ownership == Ownership::Ours {
+        if self.settings.ownership == Ownership::Managed {
             member.launched_at = Some(now);
             self.tally.start(seat);
             member.start_deadline = Some(now + self.settings.start_timeout);
             member.repeated = seat.restart.is_uncounted();
             if !member.repeated {
-                self.actions.push(member.tell_launched());
+                self.actions.push(member.publish_launch());
             }
         }
         seat.candidate = Some(incarnation);
@@ -44,7 +45,7 @@ impl Fleet {
         self.actions.push(Action::Launch(launch));
     }
 
-    /// Launches what the seats are due for.
+    /// Launches replicas for the seats whose launch is due.
     pub(super) fn refill(&mut self, now: Instant) {
         let due: Vec<SeatId> = self
             .seats
@@ -65,14 +66,14 @@ impl Fleet {
     ) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.launching = false;
-        if member.repeated && !result.as_ref().is_err_and(is_outside) {
+        if member.repeated && !result.as_ref().is_err_and(is_outside_replica) {
             member.repeated = false;
-            self.actions.push(member.tell_launched());
+            self.actions.push(member.publish_launch());
         }
         match result {
             Ok(instance) => {
                 member.instance = Some(instance);
-                member.beats.next = Some(now + FIRST_PROBE);
+                member.heartbeats.next = Some(now + FIRST_PROBE);
                 if member.phase == Phase::Stopping {
                     self.actions.push(Action::Stop { incarnation, grace: Duration::ZERO });
                 }
@@ -82,17 +83,17 @@ impl Fleet {
                 match (member.phase, reserved_by, &error) {
                     (Phase::Starting, Some(call), Error::NameTaken(name)) => {
                         self.detach_dead(incarnation, &error);
-                        self.add_failed(call, Refusal::Exists(name.clone()));
+                        self.roll_back_add(call, CommandError::Exists(name.clone()));
                     }
                     (Phase::Starting, ..) => {
-                        member.unavailable = is_outside(&error);
-                        self.die(incarnation, &error, now);
+                        member.unavailable = is_outside_replica(&error);
+                        self.mark_dead(incarnation, &error, now);
                     }
                     _ => {}
                 }
                 let failed = self.members.remove(&incarnation).map(|member| member.launch.seat);
                 if let (Some(seat), Error::NoAddress(_)) = (failed, &error) {
-                    self.end_dead(seat);
+                    self.kill_dead(seat);
                 }
             }
         }
@@ -102,9 +103,11 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.running = false;
         match (member.phase, exit) {
-            (_, exit) if member.kept => self.die(incarnation, &exit, now),
+            (_, exit) if member.cordoned => self.mark_dead(incarnation, &exit, now),
             (Phase::Starting, Exit::PortTaken) => self.move_port(incarnation, now),
-            (Phase::Starting | Phase::Ready | Phase::Suspect, exit) => self.die(incarnation, &exit, now),
+            (Phase::Starting | Phase::Ready | Phase::Suspect, exit) => {
+                self.mark_dead(incarnation, &exit, now)
+            }
             (Phase::Dead | Phase::Leaving | Phase::Draining | Phase::Stopping, _) => {}
         }
     }
@@ -116,8 +119,9 @@ impl Fleet {
         }
     }
 
-    /// The first good heartbeat: into the ring, alone, with all of its /add, or in the place of an outdated one.
-    pub(super) fn first_good(&mut self, incarnation: Incarnation, now: Instant) {
+    /// The first good heartbeat: the replica joins the ring alone, with all replicas of its /add, or in the place of
+    /// an outdated one.
+    pub(super) fn first_good_heartbeat(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.start_deadline = None;
         let took = member.launched_at.map(|launched| now.saturating_duration_since(launched));
@@ -125,25 +129,25 @@ impl Fleet {
         took.into_iter().for_each(|took| self.tally.ready(took));
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         if let Some(call) = seat.reserved_by {
-            return self.added_one(call);
+            return self.join_when_all_good(call);
         }
         let Some(replica) = member.replica() else { return };
         member.routed = true;
         seat.candidate = None;
-        let before = (seat.occupant.replace(incarnation), seat.drained.take());
+        let before = (seat.occupant.replace(incarnation), seat.cordoned.take());
         match before {
             (None, None) => self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation)),
             (Some(served), _) => self.hand_over(served, replica, now),
-            (None, Some(drained)) => self.succeed(drained, replica),
+            (None, Some(drained)) => self.hand_over_cordoned(drained, replica),
         }
     }
 
     pub(super) fn ring_answered(&mut self, ticket: ChangeId, busy: Busy, now: Instant) {
-        match self.tickets.remove(&ticket) {
+        match self.pending_changes.remove(&ticket) {
             None | Some(OnRingReply::Seated) => {}
             Some(OnRingReply::Occupied(incarnation)) => {
                 self.ready(incarnation, now);
-                self.replaced(incarnation);
+                self.answer_replacing(incarnation);
             }
             Some(OnRingReply::Added(call, incarnations)) => {
                 for incarnation in incarnations {
@@ -154,10 +158,10 @@ impl Fleet {
             Some(OnRingReply::HandedOver { from, to }) => {
                 self.drain(from, routers(&busy, from), now);
                 self.ready(to, now);
-                self.replaced(to);
+                self.answer_replacing(to);
             }
-            Some(OnRingReply::Drained(call, incarnation)) => {
-                self.drained_by_hand(call, incarnation, routers(&busy, incarnation), now);
+            Some(OnRingReply::Cordoned(call, incarnation)) => {
+                self.on_cordoned(call, incarnation, routers(&busy, incarnation), now);
             }
             Some(OnRingReply::Vacated(incarnation)) => {
                 if let Some(member) = self.members.get_mut(&incarnation) {
@@ -182,25 +186,26 @@ impl Fleet {
             return;
         }
         member.ready_since = Some(now);
-        (member.busy, member.idle) = (BTreeSet::new(), BTreeSet::new()); // of a drain that was taken back
+        (member.busy, member.idle) = (BTreeSet::new(), BTreeSet::new()); // left over from a drain that was undone
         member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
         if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
-            seat.served();
+            seat.clear_failures();
         }
     }
 
-    /// A replica has ended, refuses, hangs or did not get ready: its seat is vacated at once and launched anew.
-    pub(super) fn die(&mut self, incarnation: Incarnation, why: &dyn fmt::Display, now: Instant) {
+    /// A replica has ended, refuses connections, hangs or did not get ready: its seat is vacated at once, and a
+    /// successor planned.
+    pub(super) fn mark_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display, now: Instant) {
         let member = self.members.get(&incarnation);
         let stable = member.is_some_and(|member| member.stable(STABLE, now));
         let least = if member.is_some_and(|m| m.terminated) { TERMINATED } else { Duration::ZERO };
         let served = member.is_some_and(|member| member.routed);
         let unavailable = member.is_some_and(|member| member.unavailable);
         let address = member.and_then(|member| Some(member.instance.as_ref()?.address));
-        if member.is_some_and(|member| member.kept) {
-            return self.die_drained(incarnation, why);
+        if member.is_some_and(|member| member.cordoned) {
+            return self.mark_cordoned_dead(incarnation, why);
         }
-        let external = self.settings.ownership == Ownership::Foreign;
+        let external = self.settings.ownership == Ownership::External;
         let why: &dyn fmt::Display = match address {
             Some(address) if external => &format!("{address}: {why}"),
             _ => why,
@@ -211,23 +216,23 @@ impl Fleet {
             return self.external_lost(seat_id, &name, &loss, now);
         }
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        let (failed, kept) = (!served && seat.joined(), seat.occupant.or(seat.drained).is_some());
+        let (failed, has_other) = (!served && seat.joined(), seat.occupant.or(seat.cordoned).is_some());
         let outdated =
             seat.occupant.and_then(|of| self.members.get(&of)).is_some_and(|served| served.outdated);
-        let refusal = Refusal::NotReady { name, reason: why.to_string() };
+        let error = CommandError::NotReady { name, reason: why.to_string() };
         if let Some(call) = seat.reserved_by {
-            return self.add_failed(call, refusal);
+            return self.roll_back_add(call, error);
         }
         if seat.candidate.is_some() {
-            return; // its successor is under way already
+            return; // its successor is already starting
         }
         if failed {
             if let Some(call) = seat.replacing.take() {
-                self.reply(call, Err(refusal.clone()));
+                self.reply(call, Err(error.clone()));
             }
-            self.stop_rolling(&refusal);
-            if kept && !outdated {
-                return; // whoever was to be replaced goes on as before
+            self.abort_manual_rollout(&error);
+            if has_other && !outdated {
+                return; // the replica that was to be replaced keeps its seat
             }
         }
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
@@ -242,7 +247,7 @@ impl Fleet {
         }
     }
 
-    /// Another process took the port: the same replica again, on another port; no crash.
+    /// Another process took the port: the same replica is launched on another port. This does not count as a crash.
     fn move_port(&mut self, incarnation: Incarnation, now: Instant) {
         let Some((seat_id, name)) = self.detach_dead(incarnation, &Exit::PortTaken) else { return };
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
@@ -250,13 +255,13 @@ impl Fleet {
         match seat.reserved_by {
             Some(call) if !delay.is_zero() => {
                 let reason = "its port is taken again and again".to_owned();
-                self.add_failed(call, Refusal::NotReady { name, reason });
+                self.roll_back_add(call, CommandError::NotReady { name, reason });
             }
             _ => seat.name = Some(name),
         }
     }
 
-    /// Takes a dead replica out of its seat, and the seat out of the ring's routes.
+    /// Removes a dead replica from its seat, and the seat from the ring's routes.
     fn detach_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display) -> Option<(SeatId, Name)> {
         let member = self.members.get_mut(&incarnation)?;
         let Launch { seat: seat_id, name, .. } = member.launch.clone();
@@ -272,8 +277,8 @@ impl Fleet {
                 Vacancy::record(&mut seat.vacancy, &why.to_string());
             }
             match self.settings.ownership {
-                Ownership::Ours => member.enter(Phase::Dead, why, &mut self.actions),
-                Ownership::Foreign => {
+                Ownership::Managed => member.enter(Phase::Dead, why, &mut self.actions),
+                Ownership::External => {
                     self.members.remove(&incarnation);
                 }
             }
@@ -281,8 +286,9 @@ impl Fleet {
         Some((seat_id, name))
     }
 
-    /// What did not get ready in time: whoever waits for it wants to know what it wrote last.
-    pub(super) fn give_up_starting(&mut self, now: Instant) {
+    /// A replica did not get ready in time. Its last output line is fetched first, because the error of the waiting
+    /// call contains it.
+    pub(super) fn expire_starts(&mut self, now: Instant) {
         for member in self.members.values_mut() {
             if member.start_deadline.take_if(|at| *at <= now).is_some() {
                 self.actions.push(Action::Inquire(member.launch.incarnation));
@@ -292,14 +298,14 @@ impl Fleet {
 
     pub(super) fn last_log_line(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
         let Some(member) = self.members.get(&incarnation) else { return };
-        if member.phase != Phase::Starting || member.beats.good {
+        if member.phase != Phase::Starting || member.heartbeats.good {
             return;
         }
-        let mut why = format!("not ready within {:?}: {}", self.settings.start_timeout, member.trouble);
+        let mut why = format!("not ready within {:?}: {}", self.settings.start_timeout, member.last_failure);
         if let Some(line) = line {
             why += &format!("; its last line: {line}");
         }
-        self.die(incarnation, &why, now);
+        self.mark_dead(incarnation, &why, now);
     }
 }
 

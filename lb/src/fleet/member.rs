@@ -1,4 +1,4 @@
-//! One replica as the fleet knows it: its phase and its heartbeats.
+//! One replica: its phase and its heartbeats.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,24 +11,24 @@ use crate::runtime::{Instance, Launch};
 use super::action::Action;
 use super::event::RouterId;
 
-/// The first heartbeat after a launch; the pause doubles up to the interval.
+/// Delay of the first heartbeat after a launch; it doubles with each attempt up to the heartbeat interval.
 pub(super) const FIRST_PROBE: Duration = Duration::from_millis(5);
 
-/// Where a replica stands between its launch and its end.
+/// Phase of a replica between its launch and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Launched; no good heartbeat yet, or not yet in the ring.
+    /// Launched; it has had no good heartbeat, or is not yet in the ring.
     Starting,
-    /// In the ring and well.
+    /// In the ring, and its heartbeats are good.
     Ready,
-    /// In the ring, but its heartbeats are missed.
+    /// In the ring, but it has missed heartbeats.
     Suspect,
-    /// Ended, refusing or hung; its seat is vacant or about to be.
+    /// Ended, refusing connections or hung; its seat is vacant or about to be.
     Dead,
     /// On its way out of the ring.
     Leaving,
-    /// Out of the ring; requests may still be in flight. One that was drained by hand stays so.
+    /// Out of the ring; requests may still be in flight. A cordoned replica stays in this phase.
     Draining,
     /// SIGTERM was sent.
     Stopping,
@@ -37,67 +37,67 @@ pub enum Phase {
 pub(super) struct Member {
     pub launch: Launch,
     pub phase: Phase,
-    /// When we launched it; not known of what was adopted.
+    /// Time of the launch; `None` for an adopted replica.
     pub launched_at: Option<Instant>,
-    /// Since when it is ready, suspect or not.
+    /// Time since when it is ready or suspect; `None`: not yet.
     pub ready_since: Option<Instant>,
     pub instance: Option<Instance>,
-    /// The engine has not answered the launch: it cannot be stopped yet.
+    /// The engine has not answered the launch: the replica cannot be stopped yet.
     pub launching: bool,
-    /// Whether a request may reach it: from `Join` or `Occupy` on, until `Vacate` is answered. (OnRingReply a `Leave` its
-    /// phase tells.)
+    /// Whether a request may reach it: from `Join` or `Occupy` until `Vacate` is answered. After a `Leave` the phase
+    /// tells the same.
     pub routed: bool,
-    /// Until when it has to be ready, while it starts.
+    /// Time by which it must be ready, while it starts.
     pub start_deadline: Option<Instant>,
-    /// Until when it may finish what is in flight, while it drains.
+    /// Time by which its requests in flight must end, while it drains.
     pub drain_deadline: Option<Instant>,
-    /// Out of the ring, or on its way out, and to live on: drained by hand.
-    pub kept: bool,
-    /// Changes of the ring that take it out, or give its seat away, and are not answered.
+    /// Cordoned: out of the ring or on its way out, and kept alive.
+    pub cordoned: bool,
+    /// Unanswered changes of the ring that take it out or give its seat away.
     pub unanswered: u32,
     /// Routers that had requests in flight to it when it left the ring.
     pub busy: BTreeSet<RouterId>,
-    /// Routers that have none any more; a notice may overtake the ring's answer.
+    /// Routers that have none any more. A set of its own, because a notice may overtake the ring's answer.
     pub idle: BTreeSet<RouterId>,
-    pub beats: Beats,
-    /// Why it does not get ready, as its last heartbeat saw it.
-    pub trouble: String,
+    pub heartbeats: Heartbeats,
+    /// Why it is not ready, by its last heartbeat.
+    pub last_failure: String,
     /// Whether its process may still exist.
     pub running: bool,
-    /// Somebody else told it to end.
+    /// It got a SIGTERM that the balancer did not send.
     pub terminated: bool,
     /// Its launch failed for a reason outside the replica.
     pub unavailable: bool,
-    /// Its launch repeats one that failed for such a reason. It is neither logged nor told before it has another
-    /// result: an outage may last for thousands of launches.
+    /// Its launch repeats one that failed for a reason outside the replica. It is neither logged nor published before
+    /// it has another result: an outage may last for thousands of launches.
     pub repeated: bool,
-    /// It was adopted, and today's replicas are made otherwise.
+    /// It was adopted, and its specification differs from the present one.
     pub outdated: bool,
 }
 
 /// The heartbeats of one replica.
-pub(super) struct Beats {
-    /// The next one; `None` while one is under way or none is wanted.
+pub(super) struct Heartbeats {
+    /// Time of the next one; `None` while one is under way or none is needed.
     pub next: Option<Instant>,
     /// When the one under way was sent.
     pub sent: Option<Instant>,
     /// The machine was starved while it was under way: a miss says nothing.
     pub void: bool,
-    /// The pause after the one under way while it starts.
+    /// Pause after the one under way, while the replica starts.
     pub pause: Duration,
     pub missed: u32,
     pub last_good: Instant,
-    /// When the outcome of the latest heartbeat came.
+    /// Time of the latest outcome.
     pub last_outcome: Instant,
-    /// The routers and the runtime were asked about it and have not answered.
+    /// An inquiry to the routers and the runtime is unanswered.
     pub asked: bool,
-    /// When the routers last saw progress, as far as they were asked.
+    /// Latest progress that the routers reported; `None`: none, or not asked.
     pub progress: Option<Instant>,
-    /// When it was last found busy: silent, while a request waited for the head of its reply.
+    /// When it was last found busy: silent, while a request waited for its reply head.
     pub busy: Option<Instant>,
-    /// When the runtime last said that it is not suspended.
+    /// When the runtime last reported that it is not suspended.
     pub running: Option<Instant>,
-    /// First good one seen (it may wait for others of its /add).
+    /// Whether a first good one was seen (the replica may still wait for others of its /add).
     pub good: bool,
 }
 
@@ -113,11 +113,11 @@ impl Member {
             routed: false,
             start_deadline: None,
             drain_deadline: None,
-            kept: false,
+            cordoned: false,
             unanswered: 0,
             busy: BTreeSet::new(),
             idle: BTreeSet::new(),
-            beats: Beats {
+            heartbeats: Heartbeats {
                 next: None,
                 sent: None,
                 void: false,
@@ -131,7 +131,7 @@ impl Member {
                 running: None,
                 good: false,
             },
-            trouble: "no heartbeat was tried".to_owned(),
+            last_failure: "no heartbeat was tried".to_owned(),
             running: true,
             terminated: false,
             unavailable: false,
@@ -140,9 +140,9 @@ impl Member {
         }
     }
 
-    /// Changes the phase and says so: the one place where a transition is logged and `told`. A deadline belongs to a
-    /// phase.
-    pub fn enter(&mut self, phase: Phase, why: &dyn fmt::Display, told: &mut Vec<Action>) {
+    /// Changes the phase, and logs and publishes the transition: the only place that does so. Clears the deadlines,
+    /// because each belongs to a phase.
+    pub fn enter(&mut self, phase: Phase, why: &dyn fmt::Display, actions: &mut Vec<Action>) {
         (self.start_deadline, self.drain_deadline) = (None, None);
         let Launch { seat, name, incarnation } = &self.launch;
         let was = self.phase;
@@ -153,7 +153,12 @@ impl Member {
             );
             return;
         }
-        told.push(self.tell("phase", Some(was.as_str()), Some(phase.as_str()), Some(why.to_string())));
+        actions.push(self.transition(
+            "phase",
+            Some(was.as_str()),
+            Some(phase.as_str()),
+            Some(why.to_string()),
+        ));
         if phase == Phase::Dead || phase == Phase::Suspect {
             log::warn!(
                 "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
@@ -165,44 +170,44 @@ impl Member {
         }
     }
 
-    /// Logs that it was launched; returns the transition to tell.
-    pub fn tell_launched(&self) -> Action {
+    /// Logs the launch, and returns the action that publishes it.
+    pub fn publish_launch(&self) -> Action {
         let Launch { seat, name, incarnation } = &self.launch;
         log::info!("replica launched name={name} seat={seat} incarnation={incarnation}");
-        self.tell("phase", None, Some(self.phase.as_str()), None)
+        self.transition("phase", None, Some(self.phase.as_str()), None)
     }
 
-    /// What the routers need to know of it; `None` before it has an address.
+    /// The replica as the routers need it; `None` before it has an address.
     pub fn replica(&self) -> Option<Arc<Replica>> {
         let Launch { seat, name, incarnation } = self.launch.clone();
         let address = self.instance.as_ref()?.address;
         Some(Arc::new(Replica { seat, name, incarnation, address }))
     }
 
-    /// Whether it is on its way out and nothing hinders that it is stopped: no request is in flight, or none can end
-    /// well.
-    pub fn drained(&self) -> bool {
-        self.phase == Phase::Draining && !self.kept && (self.busy.is_subset(&self.idle) || !self.running)
+    /// Whether it is draining and may be stopped: no request is in flight, or its process has ended, so that none can
+    /// succeed.
+    pub fn is_drained(&self) -> bool {
+        self.phase == Phase::Draining && !self.cordoned && (self.busy.is_subset(&self.idle) || !self.running)
     }
 
     /// Whether heartbeats are sent to it.
     pub fn watched(&self) -> bool {
         let alive = matches!(self.phase, Phase::Starting | Phase::Ready | Phase::Suspect);
-        self.instance.is_some() && (alive || self.kept)
+        self.instance.is_some() && (alive || self.cordoned)
     }
 
-    /// Whether it was ready for so long that its death begins a new count.
+    /// Whether it was ready for at least `ready_for`, so that its death does not count as part of a crash loop.
     pub fn stable(&self, ready_for: Duration, now: Instant) -> bool {
         self.ready_since.is_some_and(|since| now >= since + ready_for)
     }
 
     pub fn next_wake(&self) -> Option<Instant> {
-        let beat = self.beats.next.filter(|_| self.watched());
+        let beat = self.heartbeats.next.filter(|_| self.watched());
         [beat, self.start_deadline, self.drain_deadline].into_iter().flatten().min()
     }
 }
 
-impl Beats {
+impl Heartbeats {
     /// Since when nothing has shown that the replica works: no good heartbeat, no progress.
     pub fn quiet_since(&self) -> Instant {
         self.progress.map_or(self.last_good, |progress| progress.max(self.last_good))
@@ -215,7 +220,7 @@ impl Beats {
 }
 
 impl Phase {
-    /// Its name.
+    /// The name of the phase, as in the API and the log.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",

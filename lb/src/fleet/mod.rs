@@ -1,29 +1,30 @@
-//! The fleet: what should run, what does run, and what to do about the difference. Pure: `on(event, now) -> actions`.
+//! The fleet: which replicas should run, which do run, and the actions that close the gap. Pure: `on(event, now) ->
+//! actions`.
 //!
 //! # Layout
-//! - `event`: what the fleet is told · `action`: what it wants done
+//! - `event`: the input · `action`: the output · `transition`: what is published of it
 //! - `member`: one replica: its phase and its heartbeats
-//! - `health`: when a replica is suspect, when it is dead
+//! - `lifecycle`: launch, readiness, death, relaunch · `health`: when a replica is suspect, when it is dead
 //! - `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the replica
-//! - `lifecycle`: launched, ready, dead, launched anew
-//! - `replace`: a replica gives its seat to a new one · `rollout`: because it is outdated · `rolling`: one after the other
-//! - `departure`: drained, stopped, gone
-//! - `drain`: out of the ring by hand, and back
-//! - `adopt`: the first look around · `target`: what it is to come to · `record`: what the next balancer goes by ·
-//!   `recorder`: when that is written
-//! - `after`: what follows the ring's answers
-//! - `change`: /add and /rm · `configure`: other settings, another target · `weight`: what a seat weighs
-//! - `external`: servers that are not managed by the balancer · `upstreams`: their list · `refusal`: why something is not done
-//! - `view`: what people are shown · `tally`: what is counted · `transition`: what is told of all this
+//! - `replace`: a replica gives its seat to a new one · `rollout`: replacement of outdated replicas ·
+//!   `rollout::manual`: rolling replacement by a call
+//! - `departure`: draining, stopping, gone · `cordon`: taking a replica out of the ring by hand
+//! - `adopt`: replicas found at the start · `target`: the seats of a start · `record`: the state that survives the
+//!   balancer · `recorder`: when it is written
+//! - `on_ring_reply`: what follows the ring's replies
+//! - `change`: /add and /rm · `configure`: new settings, another target · `weight`: weights of seats ·
+//!   `command_error`: why a call is rejected
+//! - `external`: servers that are not managed by the balancer · `upstreams`: their list
+//! - `view`: the fleet as the API shows it · `counters`: counters for the metrics
 
 mod action;
 mod adopt;
 mod change;
 mod command_error;
 mod configure;
+mod cordon;
 mod counters;
 mod departure;
-mod drain;
 mod event;
 mod external;
 mod health;
@@ -53,7 +54,7 @@ use crate::ring::{Incarnation, Layout, SeatId, Weight};
 use crate::runtime::Upstream;
 
 pub use action::{Action, Answer, Change};
-pub use command_error::Refusal;
+pub use command_error::CommandError;
 pub use counters::Tally;
 pub use event::{
     Activity, Busy, CallId, ChangeId, Event, HeartbeatResult, Loads, Removal, Revision, RouterId,
@@ -70,20 +71,21 @@ use member::Member;
 use on_ring_reply::OnRingReply;
 use recorder::Recorder;
 use restart::Restart;
-use rollout::manual::Rolling;
+use rollout::manual::ManualRollout;
 
-/// What the rules of the fleet depend on.
+/// The settings of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many seats a first start makes.
+    /// Number of seats of a first start.
     pub replicas: usize,
-    /// How many seats there may be.
+    /// Largest number of seats.
     pub max_replicas: usize,
-    /// The weights of seats when they are made; of the others it is 100, or what the replica that is found says.
+    /// Configured weights of seats, for the time when a seat is made. Other seats get 100, or the weight of the
+    /// replica that is found.
     pub weights: BTreeMap<SeatId, Weight>,
-    /// Whether we run the replicas, or somebody else does and we only watch.
+    /// Whether the balancer runs the replicas, or only watches external servers.
     pub ownership: Ownership,
-    /// The configured external servers, in the order of their seats; empty if we run the replicas.
+    /// The configured external servers, in the order of their seats; empty if the balancer runs the replicas.
     pub upstreams: Vec<Upstream>,
     /// Time between two heartbeats of a replica.
     pub heartbeat_interval: Duration,
@@ -91,47 +93,47 @@ pub struct Settings {
     pub heartbeat_failures: u32,
     /// Silence after which a replica is replaced.
     pub replace_after: Duration,
-    /// How long a silent replica for which a request waits is busy at most; `None`: for any time.
+    /// How long a silent replica may be busy while a request waits for its reply head; `None`: without limit.
     pub head_timeout: Option<Duration>,
-    /// Time from launch to the first good heartbeat.
+    /// Longest time from the launch to the first good heartbeat.
     pub start_timeout: Duration,
-    /// How long a leaving replica may finish what is in flight.
+    /// How long a leaving replica may finish its requests in flight.
     pub drain: Duration,
     /// Time from SIGTERM to SIGKILL.
     pub stop_timeout: Duration,
-    /// What the seats and their weights must fit.
+    /// The layout that the seats and their weights must fit.
     pub layout: Layout,
-    /// Whether /rm of more seats than there are is refused, instead of removing all.
+    /// Whether /rm of more seats than there are is an error, instead of removing all.
     pub strict_rm: bool,
-    /// Whether the replicas go on when the balancer ends.
+    /// Whether the replicas outlive the balancer.
     pub keep: bool,
 }
 
-/// The state machine that the supervisor drives.
+/// The state machine behind the supervisor.
 pub struct Fleet {
     settings: Settings,
     rng: fastrand::Rng,
-    /// The seats of the target, those reserved by an unanswered /add among them.
+    /// The seats of the target, those reserved by an unanswered /add included.
     seats: BTreeMap<SeatId, Seat>,
-    /// Every replica that is not gone, those on their way out among them.
+    /// Every replica that is not gone, departing ones included.
     members: BTreeMap<Incarnation, Member>,
-    /// What to do when the ring has answered.
-    tickets: BTreeMap<ChangeId, OnRingReply>,
-    last_ticket: u64,
+    /// Continuations of the changes that the ring has not answered.
+    pending_changes: BTreeMap<ChangeId, OnRingReply>,
+    last_change: u64,
     last_incarnation: u64,
-    /// When we asked to be woken: an event that comes much later voids the heartbeats.
+    /// The wake-up that was last requested: an event that comes much later voids the heartbeats.
     due: Option<Instant>,
     announced: bool,
     suspects: Suspects,
-    /// How long the latest replica took from its launch to its first good heartbeat.
+    /// Time from the launch to the first good heartbeat of the latest replica.
     start_time: Option<Duration>,
-    /// Under way.
-    rolling: Option<Rolling>,
+    /// The rolling replacement that is under way.
+    manual_rollout: Option<ManualRollout>,
     tally: Tally,
     /// The record of the target, and the answers that wait for it.
     recorder: Recorder,
-    /// Why nothing is launched or cleared away any more, and no change accepted.
-    frozen: Option<Refusal>,
+    /// Why nothing is launched or removed, and no change accepted; `None`: the fleet acts.
+    frozen: Option<CommandError>,
     stopping: bool,
     halted: bool,
     actions: Vec<Action>,
@@ -139,43 +141,44 @@ pub struct Fleet {
 
 struct Seat {
     weight: Weight,
-    /// The /add that waits for its replica; `None` once the seat is in the ring.
+    /// The /add that waits for the replica of this seat; `None` once the seat is in the ring.
     reserved_by: Option<CallId>,
-    /// Who has it, from `Occupy` or `Join` on.
+    /// The replica that has the seat, from `Occupy` or `Join` on.
     occupant: Option<Incarnation>,
-    /// Who starts for it.
+    /// The replica that is starting for the seat.
     candidate: Option<Incarnation>,
-    /// The next replica's name, if it is not to be a random one.
+    /// Name of the next replica; `None`: a random one.
     name: Option<crate::name::Name>,
     restart: Restart,
-    /// Whom its next replica answers, whether it gets ready or not: it was asked for.
+    /// The call that waits for the next replica, and is answered whether it gets ready or not.
     replacing: Option<CallId>,
-    /// Vacant because this replica was drained by hand; it may have died since. Not refilled until that is taken back.
-    drained: Option<Incarnation>,
-    /// Its external server, if we do not run the replicas.
+    /// The cordoned replica because of which the seat is vacant; it may have died since. The seat is not refilled
+    /// before the cordon ends.
+    cordoned: Option<Incarnation>,
+    /// The external server of the seat; `None` if the balancer runs the replicas.
     external: Option<External>,
-    /// Why it is vacant; `None` if it is not, or if nothing was tried yet.
+    /// Why the seat is vacant; `None` if it is not, or if nothing was tried yet.
     vacancy: Option<Vacancy>,
-    /// Vacant because its replica hung: while it is, no second one is replaced in a mass hang.
+    /// The seat is vacant because its replica hung: until it is filled, no second one is replaced in a mass hang.
     hung: bool,
 }
 
 impl Fleet {
-    /// An empty fleet; it does nothing before [`Event::Listed`]. `rng` draws the names.
+    /// An empty fleet, which does nothing before [`Event::Listed`]. `rng` draws the names.
     pub fn new(settings: Settings, rng: fastrand::Rng) -> Self {
         Self {
             settings,
             rng,
             seats: BTreeMap::new(),
             members: BTreeMap::new(),
-            tickets: BTreeMap::new(),
-            last_ticket: 0,
+            pending_changes: BTreeMap::new(),
+            last_change: 0,
             last_incarnation: 0,
             due: None,
             announced: false,
             suspects: Suspects::default(),
             start_time: None,
-            rolling: None,
+            manual_rollout: None,
             tally: Tally::default(),
             recorder: Recorder::default(),
             frozen: None,
@@ -185,13 +188,13 @@ impl Fleet {
         }
     }
 
-    /// Takes in what happened and says what to do about it, in order.
+    /// Handles an event, and returns the actions that follow, in order.
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         self.void_late_heartbeats(now);
         match event {
             Event::Restored(record) => {
                 self.recorder.restored = Some(record);
-                return Vec::new(); // nothing follows before the replicas are listed
+                return Vec::new(); // the next event is the list of replicas
             }
             Event::Listed(found) => self.adopt(found, now),
             Event::Launched { incarnation, result } => self.launched(incarnation, result, now),
@@ -202,26 +205,28 @@ impl Fleet {
             Event::RemoveUpstream { call, name } => self.remove_upstream(call, &name),
             Event::Conflict { container } => self.conflict(&container),
             Event::Available => self.retry_uncounted(now),
-            Event::Ended { incarnation } => self.ended(incarnation, now),
-            Event::HeartbeatResult { incarnation, beat } => self.beat(incarnation, beat, now),
+            Event::Ended { incarnation } => self.killed(incarnation, now),
+            Event::HeartbeatResult { incarnation, beat } => self.heartbeat_ended(incarnation, beat, now),
             Event::Answered { incarnation, activity, suspended } => {
-                self.answered(incarnation, activity, suspended, now);
+                self.activity_reported(incarnation, activity, suspended, now);
             }
             Event::LastLogLine { incarnation, line } => self.last_log_line(incarnation, line, now),
             Event::Ring { ticket, busy } => self.ring_answered(ticket, busy, now),
             Event::Idle { router, incarnation } => self.idle(router, incarnation),
             Event::Suspected { router, incarnation } => self.suspected(router, incarnation, now),
-            Event::Readmitted { router, incarnation } => self.judged("readmitted", router, incarnation),
+            Event::Readmitted { router, incarnation } => {
+                self.publish_verdict("readmitted", router, incarnation)
+            }
             Event::Stopped { incarnation } => self.gone(incarnation),
             Event::Recorded { revision, result } => self.recorded(revision, result, now),
             Event::RecordLost => self.record_lost(now),
             Event::Add { call, n, names } => self.add(call, n, names, now),
             Event::Remove { call, removal, loads } => self.remove(call, &removal, &loads),
-            Event::Drain { call, name } => self.drain_by_hand(call, name),
+            Event::Drain { call, name } => self.cordon(call, name),
             Event::Undrain { call, name } => self.undrain(call, name, now),
             Event::Replace { call, name } => self.replace(call, name, now),
-            Event::RollingReplace { call } => self.roll(call),
-            Event::Weigh { call, seat, weight } => self.weigh(call, seat, weight),
+            Event::RollingReplace { call } => self.start_manual_rollout(call),
+            Event::Weigh { call, seat, weight } => self.set_weight(call, seat, weight),
             Event::Configure(settings) => self.configure(settings, now),
             Event::Scale { call, target, loads } => self.scale(call, target, &loads, now),
             Event::Close => self.close(),
@@ -230,26 +235,26 @@ impl Fleet {
             Event::Tick => {}
         }
         self.tick(now);
-        self.tell_suspects();
-        self.announce();
+        self.publish_suspects();
+        self.emit_serving();
         self.record(now);
-        self.halt();
+        self.emit_halted();
         self.due = Some(self.next_wake(now));
         std::mem::take(&mut self.actions)
     }
 
-    /// How long a replica took to start, the last time one did.
+    /// Time from the launch to the first good heartbeat of the latest replica; `None`: no replica was launched.
     pub fn start_time(&self) -> Option<Duration> {
         self.start_time
     }
 
-    /// What was counted since the start.
+    /// The counters since the start.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// When to send the next [`Event::Tick`], if nothing happens before: never later than a heartbeat interval,
-    /// so that a starved machine is noticed whatever is under way.
+    /// When to send [`Event::Tick`] if no event comes before: at most a heartbeat interval ahead, so that a starved
+    /// machine is always noticed.
     pub fn next_wake(&self, now: Instant) -> Instant {
         let seats = self.seats.values().filter(|_| self.frozen.is_none());
         let seats = seats.filter_map(|seat| seat.restart.due());
@@ -258,29 +263,29 @@ impl Fleet {
         seats.chain(members).chain(self.next_record()).fold(pulse, Instant::min)
     }
 
-    /// What follows from the state and the time alone, whatever the event was.
+    /// Actions that follow from the state and the time alone, whatever the event was.
     fn tick(&mut self, now: Instant) {
-        self.give_up_starting(now);
+        self.expire_starts(now);
         self.end_drains(now);
         if self.frozen.is_none() {
             self.remove_dead();
-            self.roll_on(now);
-            self.roll_out(now);
+            self.continue_manual_rollout(now);
+            self.replace_outdated(now);
             self.refill(now);
         }
         self.probe_due(now);
     }
 
-    /// Says once that the whole target is ready (of replicas that somebody else runs: one).
-    fn announce(&mut self) {
+    /// Emits [`Action::Serving`] once: when the whole target is ready, or one external server.
+    fn emit_serving(&mut self) {
         if self.announced || self.stopping {
             return;
         }
-        let rests = |seat: &&Seat| self.serving(seat).is_some() || seat.drained.is_some();
-        let ready = self.seats.values().filter(rests).count();
+        let settled = |seat: &&Seat| self.serving(seat).is_some() || seat.cordoned.is_some();
+        let ready = self.seats.values().filter(settled).count();
         let wanted = match self.settings.ownership {
-            Ownership::Ours => self.target(),
-            Ownership::Foreign => self.target().min(1),
+            Ownership::Managed => self.target(),
+            Ownership::External => self.target().min(1),
         };
         if ready >= wanted {
             self.announced = true;
@@ -288,21 +293,21 @@ impl Fleet {
         }
     }
 
-    /// How many seats the ring has, or is about to have.
+    /// Number of seats that the ring has, or is about to have.
     fn target(&self) -> usize {
         self.seats.values().filter(|seat| seat.joined()).count()
     }
 
-    /// The replica that a seat routes to, if it is ready or suspect.
+    /// The replica that requests of the seat are routed to, if it is ready or suspect.
     fn serving(&self, seat: &Seat) -> Option<&Member> {
         let member = self.members.get(&seat.occupant?)?;
         matches!(member.phase, Phase::Ready | Phase::Suspect).then_some(member)
     }
 
     fn change_ring(&mut self, change: Change, after: OnRingReply) {
-        self.last_ticket += 1;
-        let ticket = ChangeId(self.last_ticket);
-        self.tickets.insert(ticket, after);
+        self.last_change += 1;
+        let ticket = ChangeId(self.last_change);
+        self.pending_changes.insert(ticket, after);
         self.actions.push(Action::Ring { ticket, change });
     }
 }
@@ -317,7 +322,7 @@ impl Seat {
             name: None,
             restart: Restart::default(),
             replacing: None,
-            drained: None,
+            cordoned: None,
             external: None,
             vacancy: None,
             hung: false,

@@ -1,26 +1,26 @@
-//! What the fleet does when the ring has answered a change.
+//! Continuations: what the fleet does when the ring has answered a change.
 
 use crate::ring::Incarnation;
 
 use super::CallId;
 
-/// What to do when the ring has answered.
+/// What to do when the ring has answered a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum OnRingReply {
-    /// The first seats are in the map; nothing waits for it.
+    /// The first seats are in the map; nothing follows.
     Seated,
     /// An /add is complete: these replicas are routed to.
     Added(CallId, Vec<Incarnation>),
-    /// The replica has its seat.
+    /// The replica occupies its seat.
     Occupied(Incarnation),
-    /// The replica has handed its seat over to another and begins to drain.
+    /// The replica has given its seat to another and begins to drain.
     HandedOver { from: Incarnation, to: Incarnation },
-    /// The replica gets no request any more, and lives on.
-    Drained(CallId, Incarnation),
-    /// The seat has its weight.
+    /// The cordoned replica gets no new request, and lives on.
+    Cordoned(CallId, Incarnation),
+    /// The seat has its new weight.
     Weighed(CallId),
-    /// The dead replica gets no request any more.
+    /// The dead replica gets no new request.
     Vacated(Incarnation),
-    /// A removal is complete; these replicas begin to drain. Without a call it was another configuration.
+    /// A removal is complete; these replicas begin to drain. Without a call, the configuration removed them.
     Left(Option<CallId>, Vec<Incarnation>),
 }

@@ -1,4 +1,5 @@
-//! The record of the target: the part of the fleet's state that must survive the balancer and that no replica carries.
+//! The record of the target: the part of the fleet's state that must survive the balancer and is stored with no
+//! replica.
 //!
 //! The runtime keeps it (Docker: in a label of the anchor container). Its text form is versioned JSON.
 
@@ -9,14 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
 
-/// Version of the text form. A text with another version is not read.
+/// Version of the text form. A text with another version is rejected.
 const FORMAT: u32 = 1;
 
 /// The target, and the configured values that it takes account of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The configured values at the time of the last change; `None` if they are not known: then they count as
-    /// unchanged.
+    /// The configured values at the time of the last change; `None`: unknown, they count as unchanged.
     pub configured: Option<Configured>,
     /// The seats of the target.
     pub seats: BTreeMap<SeatId, SeatRecord>,
@@ -36,11 +36,11 @@ pub struct Configured {
 pub struct SeatRecord {
     /// Weight in force.
     pub weight: Weight,
-    /// The replica of this seat that was drained by hand and not put back.
+    /// The cordoned replica of this seat; `None`: it is not cordoned.
     pub cordoned: Option<Cordoned>,
 }
 
-/// A replica that was drained by hand.
+/// A cordoned replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cordoned {
     /// Its hostname.
@@ -52,10 +52,10 @@ pub struct Cordoned {
 /// Reasons why a text is not a record.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRecord {
-    /// It is not the JSON that is expected.
+    /// The text is not JSON of the expected form.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
-    /// It was written by another version of the program.
+    /// The text was written by another version of the program.
     #[error("format {0} is not known, only {FORMAT}")]
     Format(u32),
     /// A value is out of its range.
@@ -91,7 +91,7 @@ struct TextCordoned {
 }
 
 impl Record {
-    /// The text form.
+    /// Returns the text form.
     ///
     /// # Errors
     /// Never in practice: the text form has only string keys and numbers.
@@ -111,12 +111,12 @@ impl Record {
         Ok(serde_json::to_string(&Text { format: FORMAT, configured, seats })?)
     }
 
-    /// Reads the text form.
+    /// Parses the text form.
     ///
     /// # Errors
     /// When the text is not JSON of this form and version, or a value is out of range.
     pub fn from_json(text: &str) -> Result<Self, InvalidRecord> {
-        /// The one member that every version has.
+        /// The member that is common to all versions.
         #[derive(Deserialize)]
         struct Version {
             format: u32,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_form_is_pinned_and_read_back() {
+    fn the_text_form_is_pinned_and_parsed_back() {
         let text = record().to_json().unwrap();
         let expected = r#"{"format":1,"configured":{"replicas":3,"weights":{"2":50}},"seats":{"1":{"weight":100},"4":{"weight":1000,"cordoned":{"name":"a b","incarnation":18446744073709551615}}}}"#;
         assert_eq!(text, expected);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_record_is_refused() {
+    fn invalid_records_are_rejected() {
         for text in [
             "",
             "{}",

@@ -1,4 +1,4 @@
-//! When the record of the target is written, and which answers wait for that.
+//! When the record of the target is written, and which answers wait for it.
 //!
 //! A change is written when it is decided; an /add is decided when all of its replicas are ready. One write is under
 //! way at a time and contains everything decided so far, so changes in quick succession share writes. A successful
@@ -10,50 +10,50 @@ use std::time::{Duration, Instant};
 use super::action::{Action, Answer};
 use super::event::{CallId, Revision};
 use super::record::{Configured, Cordoned, Record, SeatRecord};
-use super::{Fleet, Ownership, Refusal, Seat};
+use super::{CommandError, Fleet, Ownership, Seat};
 
 /// The pause after a failed write.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The pause before a record that was removed from outside is written again: what removed it may be about to end the
-/// balancer too.
+/// The pause before a record that was removed from outside is written again: whatever removed it may be about to end
+/// the balancer too.
 const LOST: Duration = Duration::from_secs(1);
 
-/// State of the record in the runtime, and what waits for it.
+/// State of the record in the runtime, and the answers that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     /// The record of an earlier balancer, until the replicas are listed.
     pub restored: Option<Record>,
     /// The configured values that the present seats take account of; `None` before the replicas are listed.
     pub configured: Option<Configured>,
-    /// The call that is to bring the number of seats to this new value of `--replicas`.
+    /// The call that brings the number of seats to this new value of `--replicas`.
     pub scaling: Option<(CallId, usize)>,
-    /// What is to be recorded at the end, whatever the fleet forgets of its replicas then.
+    /// The record to write at the end, fixed before the fleet forgets its replicas; `None`: the end has not begun.
     at_end: Option<Option<Record>>,
     stored: Stored,
     /// Content of the write that is under way; `Some(None)` removes the record.
     writing: Option<Option<Record>>,
-    /// The number of writes so far, the one under way included.
+    /// Number of writes so far, the one under way included.
     revision: u64,
-    /// The latest write failed.
+    /// Whether the latest write failed.
     failing: bool,
     /// No write before this time.
     not_before: Option<Instant>,
-    /// Answers that wait for the write with this number; 0: not decided yet.
+    /// Answers and the number of the write that each waits for; 0: not decided yet.
     waiting: Vec<(u64, CallId, Answer)>,
 }
 
-/// What the runtime holds.
+/// Content of the runtime's record.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Stored {
-    /// A write failed, or the record was removed: it may hold anything.
+    /// Unknown: a write failed, or the record was removed.
     #[default]
     Unknown,
     Known(Option<Record>),
 }
 
 impl Fleet {
-    /// Takes the record that the first listing goes by, and the configured values in force from now on.
+    /// Returns the record for the first listing, and takes the configured values into force.
     pub(super) fn take_restored(&mut self) -> Option<Record> {
         let restored = self.recorder.restored.take();
         self.recorder.stored = Stored::Known(restored.clone());
@@ -95,13 +95,13 @@ impl Fleet {
         }
     }
 
-    /// Answers a call that succeeded as soon as its change is recorded.
+    /// Answers a successful call as soon as its change is recorded.
     pub(super) fn reply_when_recorded(&mut self, call: CallId, answer: Answer) {
         self.recorder.waiting.push((0, call, answer));
     }
 
-    /// If this is the call that is to bring the number of seats to a new `--replicas`: it has done so.
-    pub(super) fn scaled(&mut self, call: CallId) {
+    /// If this call was to bring the number of seats to a new `--replicas`, records that it has.
+    pub(super) fn finish_scaling(&mut self, call: CallId) {
         let joined = self.target();
         if let Some((_, target)) = self.recorder.scaling.take_if(|(scaling, _)| *scaling == call)
             && target == joined
@@ -111,7 +111,8 @@ impl Fleet {
         }
     }
 
-    /// The last step of each event: writes what has changed, and answers what is recorded.
+    /// The last step of each event: writes the record if it has changed, and answers the calls whose change is
+    /// recorded.
     pub(super) fn record(&mut self, now: Instant) {
         if !self.keeps_record() {
             return self.release_answers(|_| true);
@@ -145,7 +146,7 @@ impl Fleet {
         }
     }
 
-    /// Whether nothing is left to be written; a write that failed is not tried again at the end.
+    /// Whether nothing is left to write; a failed write is not repeated at the end.
     pub(super) fn is_recorded(&self) -> bool {
         let recorder = &self.recorder;
         let done = || recorder.failing || recorder.stored == self.wanted_record();
@@ -157,15 +158,15 @@ impl Fleet {
         self.recorder.not_before.filter(|_| self.keeps_record() && !self.stopping)
     }
 
-    /// Servers that somebody else runs are configured, not recorded. Beside another balancer the record is the other's.
+    /// External servers are configured, not recorded. Beside another balancer the record belongs to the other one.
     fn keeps_record(&self) -> bool {
-        self.settings.ownership == Ownership::Ours
-            && self.frozen != Some(Refusal::Conflict)
+        self.settings.ownership == Ownership::Managed
+            && self.frozen != Some(CommandError::Conflict)
             && self.recorder.configured.is_some()
     }
 
-    /// The target stays as it is from now on. Replicas that are stopped at the end take their record with them: the
-    /// next start is a first one.
+    /// Fixes the target. Replicas that are stopped at the end take their record with them: the next start is a first
+    /// one.
     pub(super) fn close_record(&mut self) {
         if self.recorder.at_end.is_none() {
             self.recorder.at_end = Some(self.settings.keep.then(|| self.target_record()));
@@ -176,17 +177,17 @@ impl Fleet {
         Stored::Known(self.recorder.at_end.clone().unwrap_or_else(|| Some(self.target_record())))
     }
 
-    /// The seats in the ring: those of an unanswered /add are not among them before all of its replicas are ready.
+    /// The seats in the ring. Seats of an unanswered /add are included once all of its replicas are ready.
     fn target_record(&self) -> Record {
         let joined = self.seats.iter().filter(|(_, seat)| seat.joined());
         let seats = joined
-            .map(|(id, seat)| (*id, SeatRecord { weight: seat.weight, cordoned: self.cordoned(seat) }))
+            .map(|(id, seat)| (*id, SeatRecord { weight: seat.weight, cordoned: self.cordon_of(seat) }))
             .collect();
         Record { configured: self.recorder.configured.clone(), seats }
     }
 
-    fn cordoned(&self, seat: &Seat) -> Option<Cordoned> {
-        let incarnation = seat.drained?;
+    fn cordon_of(&self, seat: &Seat) -> Option<Cordoned> {
+        let incarnation = seat.cordoned?;
         let name = self.members.get(&incarnation)?.launch.name.clone();
         Some(Cordoned { name, incarnation })
     }

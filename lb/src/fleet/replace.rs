@@ -1,4 +1,4 @@
-//! A replica gives its seat to a new one, which is ready before the old one leaves.
+//! Replacement of one replica: the new one is ready before the old one leaves.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,15 +10,15 @@ use super::action::Change;
 use super::event::CallId;
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
-use super::{Fleet, Ownership, Phase, Refusal, Seat};
+use super::{CommandError, Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
-    /// Starts a new replica for the seat of another; answered when it has taken over, or did not get ready: then
-    /// everything is as before. One that was drained and has died is no more than a seat to fill.
+    /// Starts a new replica for the seat of another. Answered when the new one has taken over, or did not get ready:
+    /// then everything is as before. For a cordoned replica that has died, the vacant seat is filled.
     pub(super) fn replace(&mut self, call: CallId, name: Name, now: Instant) {
-        let (seat_id, phase) = match self.replaceable(&name) {
+        let (seat_id, phase) = match self.find_replaceable(&name) {
             Ok(found) => found,
-            Err(refusal) => return self.reply(call, Err(refusal)),
+            Err(error) => return self.reply(call, Err(error)),
         };
         if phase == Phase::Dead {
             return self.restart_drained(call, seat_id, now);
@@ -29,29 +29,29 @@ impl Fleet {
         }
     }
 
-    fn replaceable(&self, name: &Name) -> Result<(SeatId, Phase), Refusal> {
-        if self.settings.ownership == Ownership::Foreign {
-            return Err(Refusal::NotOurs);
+    fn find_replaceable(&self, name: &Name) -> Result<(SeatId, Phase), CommandError> {
+        if self.settings.ownership == Ownership::External {
+            return Err(CommandError::NotReplaceable);
         }
-        let (id, _, _, phase) = self.steered(name)?;
+        let (id, _, _, phase) = self.find_replica(name)?;
         let wanted = "only one that is ready, suspect or drained can be replaced";
         match phase {
             Phase::Ready | Phase::Suspect | Phase::Draining | Phase::Dead => Ok((id, phase)),
-            _ => Err(Refusal::NotNow { name: name.clone(), phase, wanted }),
+            _ => Err(CommandError::NotNow { name: name.clone(), phase, wanted }),
         }
     }
 
-    /// The seat of a drained replica that has died is filled again.
+    /// Fills the seat of a cordoned replica that has died.
     pub(super) fn restart_drained(&mut self, call: CallId, seat_id: SeatId, now: Instant) {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        (seat.drained, seat.replacing, seat.name) = (None, Some(call), None);
+        (seat.cordoned, seat.replacing, seat.name) = (None, Some(call), None);
         match self.settings.ownership {
-            Ownership::Foreign => seat.restart.plan_unbounded(Duration::ZERO, now),
-            Ownership::Ours => drop(seat.restart.plan(Duration::ZERO, now)),
+            Ownership::External => seat.restart.plan_unbounded(Duration::ZERO, now),
+            Ownership::Managed => drop(seat.restart.plan(Duration::ZERO, now)),
         }
     }
 
-    /// The successor takes the seat at once; the one that served finishes what it has.
+    /// Gives the seat to the successor at once; the previous replica finishes its requests in flight.
     pub(super) fn hand_over(&mut self, from: Incarnation, to: Arc<Replica>, now: Instant) {
         if let Some(member) = self.members.get_mut(&from) {
             member.unanswered += 1;
@@ -59,22 +59,23 @@ impl Fleet {
         }
         let successor = to.incarnation;
         self.change_ring(Change::Handover { to, from }, OnRingReply::HandedOver { from, to: successor });
-        // The seat was served all the time: it is listed without a gap.
+        // The seat is served throughout, so /rep lists it without a gap.
         self.ready(successor, now);
     }
 
-    /// The successor of a drained replica takes the vacant seat; the drained one finishes what it has, if it lives.
-    pub(super) fn succeed(&mut self, drained: Incarnation, to: Arc<Replica>) {
+    /// Gives the vacant seat to the successor of a cordoned replica, which, if it lives, finishes its requests in
+    /// flight.
+    pub(super) fn hand_over_cordoned(&mut self, cordoned: Incarnation, to: Arc<Replica>) {
         let successor = to.incarnation;
-        match self.release(drained, "replaced") {
+        match self.end_cordon(cordoned, "replaced") {
             Some(from) => self
                 .change_ring(Change::Handover { to, from }, OnRingReply::HandedOver { from, to: successor }),
             None => self.change_ring(Change::Occupy(to), OnRingReply::Occupied(successor)),
         }
     }
 
-    /// A seat has its replica: whoever asked for it is told.
-    pub(super) fn replaced(&mut self, incarnation: Incarnation) {
+    /// A replica serves in its seat: answers the call that waited for it.
+    pub(super) fn answer_replacing(&mut self, incarnation: Incarnation) {
         let serves = |member: &&Member| matches!(member.phase, Phase::Ready | Phase::Suspect);
         let Some(member) = self.members.get(&incarnation).filter(serves) else { return };
         let about = (member.launch.seat, member.launch.name.clone());
@@ -84,12 +85,12 @@ impl Fleet {
         }
     }
 
-    /// Nobody is to wait for a replica that will not be started.
-    pub(super) fn fail_replacing(&mut self, which: impl Fn(&Seat) -> bool, refusal: &Refusal) {
+    /// Answers the calls that wait for a replica of these seats with an error: none will be started.
+    pub(super) fn fail_replacing(&mut self, which: impl Fn(&Seat) -> bool, error: &CommandError) {
         let waiting = self.seats.values_mut().filter(|seat| which(seat));
         let calls: Vec<CallId> = waiting.filter_map(|seat| seat.replacing.take()).collect();
         for call in calls {
-            self.reply(call, Err(refusal.clone()));
+            self.reply(call, Err(error.clone()));
         }
     }
 }

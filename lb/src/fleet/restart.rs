@@ -1,21 +1,21 @@
-//! How fast a seat may be refilled: restart intensity, after OTP's supervisors.
+//! How fast a seat may be refilled: restart intensity, as in OTP's supervisors.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Never more launches of a seat that does not become stable than this …
+/// Most launches within [`WINDOW`] of a seat that does not become stable.
 const MOST: usize = 5;
-/// … in any such time. One that does is refilled at once however often it dies: N is to be whole again within 5 s.
+/// The window of [`MOST`]. A stable seat is refilled at once however often it dies: N must be whole again within 5 s.
 const WINDOW: Duration = Duration::from_secs(60);
-/// The delays before the replacements that follow each other; after them one a minute.
+/// Delays before consecutive replacements; later ones follow one a minute.
 const DELAYS: [Duration; 4] =
     [Duration::ZERO, Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
-/// The delay before a launch that failed for a reason outside the replica is tried again.
+/// Delay before a launch that failed for a reason outside the replica is repeated.
 const UNAVAILABLE: Duration = Duration::from_secs(1);
-/// So long in `ready`, and the count begins anew.
+/// Time in `ready` after which the count of replacements begins anew.
 pub(super) const STABLE: Duration = Duration::from_secs(10);
 
-/// The launches of one seat.
+/// Launches of one seat.
 #[derive(Debug, Default)]
 pub(super) struct Restart {
     /// Replacements since the seat was last stable.
@@ -28,12 +28,12 @@ pub(super) struct Restart {
 }
 
 impl Restart {
-    /// The next launch, if one is planned.
+    /// Time of the next launch; `None`: none is planned.
     pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Takes the planned launch if its time has come.
+    /// Takes the planned launch if it is due.
     pub fn take_due(&mut self, now: Instant) -> bool {
         self.due.take_if(|due| *due <= now).is_some()
     }
@@ -43,8 +43,8 @@ impl Restart {
         self.uncounted
     }
 
-    /// Brings such a launch forward to `now`.
-    pub fn hasten(&mut self, now: Instant) {
+    /// Brings a planned launch forward to `now`, if it repeats one that failed for a reason outside the replica.
+    pub fn bring_forward(&mut self, now: Instant) {
         if self.uncounted {
             self.due = self.due.map(|due| due.min(now));
         }
@@ -64,8 +64,8 @@ impl Restart {
         }
     }
 
-    /// Plans the launch after a death, not before `least`; `stable` says whether the dead had been ready for
-    /// [`STABLE`].
+    /// Plans the launch after a death, at least `least` from now; `stable`: the dead replica had been ready for
+    /// [`STABLE`]. Returns the delay.
     pub fn failed(&mut self, stable: bool, least: Duration, now: Instant) -> Duration {
         if stable {
             self.streak = 0;
@@ -76,7 +76,8 @@ impl Restart {
         self.plan(delay.max(least), now)
     }
 
-    /// Plans the next launch `delay` from now, without counting a failure.
+    /// Plans the next launch `delay` from now, or later if the window is full, without counting a failure. Returns the
+    /// delay.
     pub fn plan(&mut self, delay: Duration, now: Instant) -> Duration {
         let earliest = match self.launches.front() {
             Some(oldest) if self.launches.len() == MOST => *oldest + WINDOW,
@@ -87,7 +88,8 @@ impl Restart {
         due.saturating_duration_since(now)
     }
 
-    /// Plans another try of the latest launch, which failed for a reason outside the replica: it is not counted.
+    /// Plans the latest launch again, which failed for a reason outside the replica and is not counted. Returns the
+    /// delay.
     pub fn retry_uncounted(&mut self, now: Instant) -> Duration {
         self.launches.pop_back();
         let delay = self.plan(UNAVAILABLE, now);
@@ -95,12 +97,12 @@ impl Restart {
         delay
     }
 
-    /// Plans a launch `delay` from now whatever came before: nothing is launched, only asked again.
+    /// Plans a launch `delay` from now regardless of the window: an external server is not launched, only tried.
     pub fn plan_unbounded(&mut self, delay: Duration, now: Instant) {
         (self.due, self.uncounted) = (Some(now + delay), false);
     }
 
-    /// Forgets the planned launch.
+    /// Cancels the planned launch.
     pub fn cancel(&mut self) {
         (self.due, self.uncounted) = (None, false);
     }
@@ -111,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crash_loop_follows_the_written_delays() {
+    fn a_crash_loop_follows_the_documented_delays() {
         let start = Instant::now();
         let mut restart = Restart::default();
         let mut now = start;

@@ -1,4 +1,4 @@
-//! Launches that fail for a reason outside the replica: the engine is away, or the network has no free address.
+//! Launches that fail for a reason outside the replica: the engine is unreachable, or the network has no free address.
 
 use std::time::Instant;
 
@@ -9,30 +9,30 @@ use super::action::Action;
 use super::{Fleet, Phase};
 
 /// Whether a launch failed for a reason outside the replica: it does not count as a crash.
-pub(super) fn is_outside(error: &Error) -> bool {
+pub(super) fn is_outside_replica(error: &Error) -> bool {
     matches!(error, Error::Unavailable(_) | Error::NoAddress(_))
 }
 
 impl Fleet {
-    /// What such launches lacked is there again: they are tried at once.
+    /// The resource that such launches lacked is available again: repeats them at once.
     pub(super) fn retry_uncounted(&mut self, now: Instant) {
         for seat in self.seats.values_mut() {
-            seat.restart.hasten(now);
+            seat.restart.bring_forward(now);
         }
     }
 
     /// A dead replica holds no address any more: its successor can be started at once.
-    pub(super) fn ended(&mut self, incarnation: Incarnation, now: Instant) {
+    pub(super) fn killed(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.running = false;
         if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
-            seat.restart.hasten(now);
+            seat.restart.bring_forward(now);
         }
     }
 
-    /// The network is full: what hung in a seat is killed before its successor is started, because it may hold the one
-    /// address that there is. It stays as the memory of its seat until the successor exists.
-    pub(super) fn end_dead(&mut self, seat: SeatId) {
+    /// The network is full: kills the hung replica of a seat before its successor is started, because it may hold the
+    /// only address. Its container stays, and stores the seat until the successor exists.
+    pub(super) fn kill_dead(&mut self, seat: SeatId) {
         let dead = self.members.values().filter(|member| member.phase == Phase::Dead && !member.routed);
         let holds = dead.filter(|member| member.launch.seat == seat && member.running && !member.launching);
         let dead: Vec<Incarnation> = holds.map(|member| member.launch.incarnation).collect();

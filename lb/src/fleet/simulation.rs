@@ -1,5 +1,5 @@
-//! A seeded simulation: a world where everything goes wrong drives the fleet, and its promises are checked after each
-//! step. `LB_SEED=<n>` replays one seed; a failure prints the seed and the last events.
+//! Seeded simulation: a chaotic model world drives the fleet, and the invariants are checked after each step.
+//! `LB_SEED=<n>` replays one seed; a failure prints the seed and the last events.
 
 mod crash;
 mod invariants;
@@ -12,20 +12,20 @@ use super::*;
 use crate::name::Name;
 use crate::ring::Layout;
 use crate::runtime::Upstream;
-use crash::Promised;
+use crash::AllowedTargets;
 use world::World;
 
 const SEEDS: u64 = 300;
-/// It is the longest of the unit tests.
+/// Threads that share the seeds: this is the longest of the unit tests.
 const THREADS: u64 = 2;
 const SECOND: Duration = Duration::from_secs(1);
-/// Longer than any delay of the fleet and of the world.
+/// Longer than any delay of the fleet or of the world.
 const LONG: Duration = Duration::from_secs(240);
 const TRACE: usize = 80;
 const NAMES: [&str; 6] = ["S5", "a b", "a_b", "3", "server1", "server2"];
 
 #[test]
-fn the_fleet_keeps_its_promises() {
+fn the_invariants_hold_in_every_world() {
     match std::env::var("LB_SEED") {
         Ok(seed) => Simulation::new(seed.parse().expect("LB_SEED is a number")).run(),
         Err(_) => std::thread::scope(|scope| {
@@ -46,14 +46,14 @@ struct Simulation {
     world: World,
     last_call: u64,
     calls: BTreeMap<CallId, Call>,
-    /// Per seat, since it was made.
+    /// Times of launches per seat, since the seat was made.
     launches: BTreeMap<SeatId, Vec<Instant>>,
-    /// All were replaced by hand, some time.
+    /// A rolling replacement has run at some time.
     rolled: bool,
     serving: usize,
     halted: usize,
-    /// What a restart has to restore.
-    promised: Promised,
+    /// The numbers of seats that a restart may restore.
+    allowed: AllowedTargets,
     trace: VecDeque<String>,
 }
 
@@ -76,7 +76,7 @@ impl Simulation {
             replicas: world.rng.usize(0..5),
             max_replicas: 8,
             weights: BTreeMap::new(),
-            ownership: if world.foreign { Ownership::Foreign } else { Ownership::Ours },
+            ownership: if world.external { Ownership::External } else { Ownership::Managed },
             upstreams: world.upstreams(),
             heartbeat_interval: SECOND / 2,
             heartbeat_failures: 3,
@@ -101,7 +101,7 @@ impl Simulation {
             rolled: false,
             serving: 0,
             halted: 0,
-            promised: Promised::default(),
+            allowed: AllowedTargets::default(),
             trace: VecDeque::new(),
         }
     }
@@ -109,8 +109,8 @@ impl Simulation {
     fn run(mut self) {
         let found = self.world.leftovers();
         self.feed(Event::Listed(found));
-        self.promised.begin(&self.fleet);
-        let crashes = if self.world.foreign { 0 } else { self.world.rng.usize(..6) };
+        self.allowed.begin(&self.fleet);
+        let crashes = if self.world.external { 0 } else { self.world.rng.usize(..6) };
         for _ in 0..crashes {
             let life = self.world.up_to(40_000);
             self.pass(life);
@@ -140,7 +140,7 @@ impl Simulation {
                 "stopped and left behind: {:?}",
                 left.keys()
             );
-        } else if !self.world.foreign {
+        } else if !self.world.external {
             assert!(left.is_empty(), "left behind: {:?}", left.keys());
         }
     }
@@ -169,16 +169,16 @@ impl Simulation {
         }
     }
 
-    /// Somebody calls.
+    /// Makes a random call.
     fn call(&mut self) {
         match self.world.rng.u8(..10) {
-            0..6 if self.world.foreign && self.world.percent(80) => self.change_upstreams(),
+            0..6 if self.world.external && self.world.percent(80) => self.change_upstreams(),
             0..6 => self.resize(),
-            _ => self.steer(),
+            _ => self.call_about_one(),
         }
     }
 
-    /// An external server is added or removed; mostly it is there, or is not.
+    /// Adds or removes an external server, mostly one that is free or exists.
     fn change_upstreams(&mut self) {
         let (call, n) = (self.next_call(), self.world.rng.u32(1..7));
         let upstream: Upstream = format!("old{n}=10.0.0.{n}:80*{}", n * 50).parse().expect("an upstream");
@@ -192,7 +192,7 @@ impl Simulation {
         }
     }
 
-    /// /add or /rm.
+    /// Calls /add or /rm.
     fn resize(&mut self) {
         let call = self.next_call();
         let before = self.fleet.target();
@@ -206,7 +206,7 @@ impl Simulation {
         }
         if self.world.percent(50) {
             self.calls.insert(call, Call::Add(n));
-            self.promised.called(call, n as i64);
+            self.allowed.called(call, n as i64);
             self.feed(Event::Add { call, n, names });
         } else {
             self.calls.insert(call, Call::Remove(names.clone()));
@@ -214,14 +214,14 @@ impl Simulation {
             let mut load = || (self.world.rng.usize(..3), self.world.rng.usize(..3));
             let loads = seats.into_iter().map(|seat| (seat, load())).collect();
             let removal = Removal { n, names, ..Removal::default() };
-            self.promised.called(call, 0);
+            self.allowed.called(call, 0);
             self.feed(Event::Remove { call, removal, loads });
-            self.promised.removes(call, before - self.fleet.target());
+            self.allowed.removes(call, before - self.fleet.target());
         }
     }
 
-    /// One replica or seat, mostly one that exists.
-    fn steer(&mut self) {
+    /// Makes a call about one replica or seat, mostly one that exists.
+    fn call_about_one(&mut self) {
         let call = self.next_call();
         let (drained, listed) = (self.drained(), self.fleet.names());
         let any = || NAMES[0].parse().expect("a name");
@@ -261,7 +261,7 @@ impl Simulation {
         self.feed(Event::Undrain { call, name });
     }
 
-    /// The operator puts everything back, when nothing else is under way.
+    /// Undrains every cordoned replica, when nothing else is under way.
     fn undrain_all(&mut self) {
         self.pass(LONG / 2);
         for name in self.drained() {
@@ -294,7 +294,7 @@ impl Simulation {
             self.world.act(action);
         }
         let wake = self.fleet.next_wake(self.world.now);
-        assert!(wake > self.world.now, "the fleet would tick for ever");
+        assert!(wake > self.world.now, "the requested tick is not in the future");
         self.check_state();
     }
 

@@ -1,4 +1,4 @@
-//! The target of a start: the record's, as far as the configured values are those that it was made with.
+//! The target of a start: the recorded one, unless the configured values have changed since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use super::record::{Configured, Record, SeatRecord};
 type Target = BTreeMap<SeatId, SeatRecord>;
 
 impl Fleet {
-    /// The seats that there are to be, given the replicas `found`. `--replicas` counts if there is no record, or if it
-    /// is another than at the time of the record; otherwise the recorded seats. The weights likewise, seat by seat.
+    /// The seats of this start, given the replicas `found`: the recorded ones, or `--replicas` seats if there is no
+    /// record or the flag has changed since. Weights likewise, seat by seat.
     pub(super) fn initial_target(&self, record: Option<Record>, found: &[Found]) -> Target {
         let of_found = found.iter().map(|found| {
             let weight = self.weight_of(found.launch.seat).unwrap_or(found.weight);
@@ -50,7 +50,7 @@ impl Fleet {
         }
     }
 
-    /// A weight whose configured value is another than at the time of the record is the configured one.
+    /// Takes the configured weight of each seat whose configured weight has changed since the record.
     fn with_configured_weights(&self, seats: Target, then: &Configured) -> Target {
         let weigh = |(id, mut seat): (SeatId, SeatRecord)| {
             if then.weights.get(&id).copied() != self.weight_of(id) {
@@ -61,8 +61,8 @@ impl Fleet {
         seats.into_iter().map(weigh).collect()
     }
 
-    /// `n` of these seats: those with a running replica that is not drained first, in ascending order; or these and
-    /// the smallest free ones.
+    /// Brings `seats` to `n`: keeps those with a running replica that is not cordoned first, in ascending order, or
+    /// adds the smallest free numbers.
     fn resized(&self, seats: Target, n: usize, found: &[Found]) -> Target {
         let running: BTreeSet<SeatId> =
             found.iter().filter(|found| found.instance.is_some()).map(|found| found.launch.seat).collect();

@@ -1,12 +1,14 @@
-//! Every rule of the fleet as a scene that can be read: what happens, and what must follow.
+//! Rules of the fleet as readable scenarios: what happens, and what must follow. They run on a world that carries out
+//! actions at once.
 
 mod add;
 mod adoption;
 mod busy;
 mod configure;
+mod cordon;
+mod counters;
 mod crash_loop;
-mod drain;
-mod foreign;
+mod external;
 mod health;
 mod record;
 mod replace;
@@ -14,7 +16,6 @@ mod rm;
 mod rollout;
 mod start;
 mod stop;
-mod tally;
 mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,25 +29,25 @@ use crate::runtime::{Error, Exit, Found, Instance, Launch, Standing};
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// A world that does at once what the fleet asks for, except for what a test holds back or breaks.
+/// A world that carries out each action of the fleet at once, except for those that a test holds back or breaks.
 struct Stage {
     fleet: Fleet,
     start: Instant,
     now: Instant,
-    /// What is not answered before [`Stage::release`].
+    /// Actions that are not answered before [`Stage::release`].
     hold: fn(&Action) -> bool,
     held: Vec<Action>,
-    /// How heartbeats go, if not well.
-    beats: BTreeMap<Incarnation, HeartbeatResult>,
-    /// Whose data path answers.
+    /// Outcomes of heartbeats that are not good.
+    heartbeats: BTreeMap<Incarnation, HeartbeatResult>,
+    /// Replicas that make progress on their requests.
     replying: BTreeSet<Incarnation>,
-    /// What the routers see of the others.
+    /// What the routers observe of the other replicas.
     activity: BTreeMap<Incarnation, Activity>,
-    /// The replicas that are stopped or paused.
+    /// Replicas that are stopped or paused.
     suspended: BTreeSet<Incarnation>,
-    /// Routers with requests in flight to what leaves.
+    /// Routers with requests in flight to replicas that leave.
     busy: Busy,
-    /// Why the engine launches nothing.
+    /// The error of every launch, if set.
     broken: Option<Error>,
     log: Vec<(Duration, Action)>,
 }
@@ -60,7 +61,7 @@ impl Stage {
             now,
             hold: |_| false,
             held: Vec::new(),
-            beats: BTreeMap::new(),
+            heartbeats: BTreeMap::new(),
             replying: BTreeSet::new(),
             activity: BTreeMap::new(),
             suspended: BTreeSet::new(),
@@ -70,7 +71,7 @@ impl Stage {
         }
     }
 
-    /// A first start of `n` replicas, all ready.
+    /// A first start of `n` replicas, all of them ready.
     fn ready(n: usize) -> Self {
         let mut stage = Self::new(Settings { replicas: n, ..settings() });
         stage.feed(Event::Listed(Vec::new()));
@@ -108,7 +109,7 @@ impl Stage {
                 let incarnation = replica.incarnation;
                 Event::HeartbeatResult {
                     incarnation,
-                    beat: self.beats.get(&incarnation).cloned().unwrap_or(HeartbeatResult::Good),
+                    beat: self.heartbeats.get(&incarnation).cloned().unwrap_or(HeartbeatResult::Good),
                 }
             }
             Action::Ring { ticket, .. } => Event::Ring { ticket, busy: self.busy.clone() },
@@ -136,7 +137,7 @@ impl Stage {
         })
     }
 
-    /// Answers what was held back, and holds nothing back any more.
+    /// Answers the actions that were held back, and holds none back any more.
     fn release(&mut self) {
         self.hold = |_| false;
         for action in std::mem::take(&mut self.held) {
@@ -146,12 +147,12 @@ impl Stage {
         }
     }
 
-    /// Lets time pass, with a tick whenever the fleet wants one.
+    /// Lets time pass, with a tick whenever the fleet has requested one.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let wake = self.fleet.next_wake(self.now);
-            assert!(wake > self.now, "the fleet would tick for ever");
+            assert!(wake > self.now, "the requested tick is not in the future");
             if wake > end {
                 break;
             }
@@ -197,31 +198,31 @@ impl Stage {
     }
 
     fn hang(&mut self, incarnation: u64) {
-        self.beats.insert(Incarnation(incarnation), HeartbeatResult::Missed("timeout".to_owned()));
+        self.heartbeats.insert(Incarnation(incarnation), HeartbeatResult::Missed("timeout".to_owned()));
     }
 
     fn names(&self) -> Vec<String> {
         self.fleet.names().iter().map(Name::to_string).collect()
     }
 
-    /// Seat, incarnation and phase of whoever has a seat or starts for it.
+    /// Seat, incarnation and phase of each replica that has a seat or is starting for one.
     fn seats(&self) -> Vec<(u32, Option<(u64, Phase)>)> {
         let of = |member: MemberView| (member.incarnation.0, member.phase);
         self.fleet.view().seats.into_iter().map(|seat| (seat.seat.get(), seat.replica.map(of))).collect()
     }
 
-    fn reply(&self, call: u64) -> Option<Result<Vec<String>, Refusal>> {
+    fn reply(&self, call: u64) -> Option<Result<Vec<String>, CommandError>> {
         let names = |answer: Answer| answer.replicas.iter().map(Name::to_string).collect();
         Some(self.answered(call)?.map(names))
     }
 
-    /// The seat and the replica that a call was about.
-    fn about(&self, call: u64) -> Result<(u32, String), Refusal> {
+    /// The seat and the replica that a call concerned.
+    fn about(&self, call: u64) -> Result<(u32, String), CommandError> {
         let answer = self.answered(call).expect("an answer")?;
-        Ok(answer.about.map(|(seat, name)| (seat.get(), name.to_string())).expect("somebody"))
+        Ok(answer.about.map(|(seat, name)| (seat.get(), name.to_string())).expect("a seat and a replica"))
     }
 
-    fn answered(&self, call: u64) -> Option<Result<Answer, Refusal>> {
+    fn answered(&self, call: u64) -> Option<Result<Answer, CommandError>> {
         let mut replies = self.log.iter().filter_map(|(_, action)| match action {
             Action::Reply { call: of, result } if *of == CallId(call) => Some(result.clone()),
             _ => None,
@@ -231,7 +232,7 @@ impl Stage {
         Some(reply)
     }
 
-    fn refusal(&self, call: u64) -> Refusal {
+    fn error(&self, call: u64) -> CommandError {
         self.reply(call).expect("an answer").unwrap_err()
     }
 
@@ -275,7 +276,7 @@ fn settings() -> Settings {
         replicas: 3,
         max_replicas: 8,
         weights: BTreeMap::new(),
-        ownership: Ownership::Ours,
+        ownership: Ownership::Managed,
         upstreams: Vec::new(),
         heartbeat_interval: 500 * MS,
         heartbeat_failures: 3,

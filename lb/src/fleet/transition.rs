@@ -1,4 +1,4 @@
-//! What is told of the fleet: each change of a replica's phase, and of the ring's seats.
+//! Transitions that are published as events: each change of a replica's phase, and of the ring's seats.
 
 use std::sync::Arc;
 
@@ -10,43 +10,43 @@ use crate::ring::{Incarnation, Replica, SeatId};
 use super::action::{Action, Change};
 use super::member::Member;
 
-/// Something that has changed.
+/// A published change. Serialized as is into the events of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Transition {
     /// `phase` (of a replica), `ejected` or `readmitted` (by a router), `not_repeated` (a request under which replicas
-    /// were lost), `unreachable` (an external server: its name does not resolve, or none of its addresses answers),
-    /// `rolling` (a replacement of all), or what the ring's seat did: `join`, `occupy`, `handover`, `vacate`, `drain`,
+    /// were lost), `unreachable` (an external server whose name does not resolve, or none of whose addresses answers),
+    /// `rolling` (a replacement of all), or a change of the ring: `join`, `occupy`, `handover`, `vacate`, `drain`,
     /// `weigh`, `leave`.
     pub name: &'static str,
-    /// Of which seat.
+    /// Number of the seat.
     pub seat: SeatId,
-    /// Which replica, where one is concerned.
+    /// Name of the replica, if the change concerns one.
     pub replica: Option<Name>,
-    /// Which start of it.
+    /// Its incarnation.
     pub incarnation: Option<Incarnation>,
-    /// The phase, or of a seat `vacant` or `occupied`, before; `None`: there was nothing.
+    /// The phase, or for a seat `vacant` or `occupied`, before the change; `None`: it did not exist.
     pub was: Option<&'static str>,
-    /// The same afterwards; `None`: it is gone.
+    /// The same after the change; `None`: it is gone.
     pub now: Option<&'static str>,
-    /// The cause, where there is more to say.
+    /// The cause, if there is more to say.
     pub why: Option<String>,
-    /// Of a rolling replacement.
+    /// Progress of a rolling replacement.
     #[serde(flatten)]
     pub progress: Option<Progress>,
 }
 
-/// How far a rolling replacement is.
+/// Progress of a rolling replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Progress {
-    /// Replicas that were replaced, or are gone otherwise.
+    /// Replicas that were replaced, or have left, died or been cordoned meanwhile.
     pub done: usize,
     /// Replicas at its beginning.
     pub total: usize,
 }
 
 impl Member {
-    /// Something has happened to this replica.
-    pub fn tell(
+    /// The action that publishes a transition of this replica.
+    pub fn transition(
         &self,
         name: &'static str,
         was: Option<&'static str>,
@@ -67,7 +67,7 @@ impl Member {
 }
 
 impl Change {
-    /// What is to be told once every router knows, seat by seat.
+    /// The transitions to publish once every router has acknowledged, seat by seat.
     pub fn transitions(&self) -> Vec<Transition> {
         let of = |name, seat, was, now| Transition {
             name,
@@ -103,7 +103,7 @@ impl Change {
                 let why = Some(format!("weight={weight} was={was}"));
                 vec![Transition { why, ..of("weigh", *seat, None, None) }]
             }
-            // An empty seat leaves too: the phases say whose was not.
+            // A vacant seat leaves too; the phases show which replicas leave.
             Self::Leave { seats, .. } => seats.iter().map(|seat| of("leave", *seat, None, None)).collect(),
         }
     }

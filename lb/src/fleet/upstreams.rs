@@ -1,4 +1,4 @@
-//! The list of external servers changed while the balancer runs: by a call, or by another configuration.
+//! Live changes of the list of external servers, by a call or by a new configuration.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,48 +11,56 @@ use super::action::{Action, Change};
 use super::event::CallId;
 use super::external::External;
 use super::on_ring_reply::OnRingReply;
-use super::{Fleet, Ownership, Refusal, Seat};
+use super::{CommandError, Fleet, Ownership, Seat};
 
 impl Fleet {
-    /// Adds a server in the smallest free seat. Answered when requests reach it, or when no address of it answered: then
-    /// its seat is vacant until one does.
+    /// Adds a server in the smallest free seat. Answered when requests reach it, or when none of its addresses
+    /// answered: then its seat is vacant until one does.
     pub(super) fn add_upstream(&mut self, call: CallId, upstream: Upstream, now: Instant) {
         match self.seat_for(&upstream) {
-            Err(refusal) => self.reply(call, Err(refusal)),
+            Err(error) => self.reply(call, Err(error)),
             Ok(id) => self.join_upstream(id, upstream, Some(call), now),
         }
     }
 
     /// The seat that a server would get now.
-    pub fn seat_for(&self, upstream: &Upstream) -> Result<SeatId, Refusal> {
+    ///
+    /// # Errors
+    /// The name or the address exists already, the limit of seats is reached, the layout has no room, or the list
+    /// cannot be changed.
+    pub fn seat_for(&self, upstream: &Upstream) -> Result<SeatId, CommandError> {
         self.may_change_upstreams()?;
         let externals = || self.seats.values().filter_map(|seat| seat.external.as_ref());
         if externals().any(|external| external.upstream.name.clashes(&upstream.name)) {
-            return Err(Refusal::Exists(upstream.name.clone()));
+            return Err(CommandError::Exists(upstream.name.clone()));
         }
         let authority = upstream.authority();
         let same = externals().find(|external| external.upstream.authority() == authority);
         if let Some(External { upstream: Upstream { name, .. }, .. }) = same {
-            return Err(Refusal::UpstreamTwice { authority, name: name.clone() });
+            return Err(CommandError::UpstreamTwice { authority, name: name.clone() });
         }
         let id = (1..).filter_map(SeatId::new).find(|id| !self.seats.contains_key(id));
-        let id = id.ok_or_else(|| Refusal::Exists(upstream.name.clone()))?;
+        let id = id.ok_or_else(|| CommandError::Exists(upstream.name.clone()))?;
         self.check_room(&[(id, upstream.weight)])?;
         Ok(id)
     }
 
-    /// Takes a server out of the ring with its seat; answered when no new request reaches it. What it has in flight ends.
+    /// Removes a server from the ring with its seat; answered when no new request reaches it. Its requests in flight
+    /// finish.
     pub(super) fn remove_upstream(&mut self, call: CallId, name: &Name) {
         match self.seat_of_upstream(name) {
-            Err(refusal) => self.reply(call, Err(refusal)),
-            Ok(id) => self.take_out(Some(call), vec![id]),
+            Err(error) => self.reply(call, Err(error)),
+            Ok(id) => self.remove_seats(Some(call), vec![id]),
         }
     }
 
     /// The seat of a server.
-    pub fn seat_of_upstream(&self, name: &Name) -> Result<SeatId, Refusal> {
+    ///
+    /// # Errors
+    /// There is no such server, or the list cannot be changed.
+    pub fn seat_of_upstream(&self, name: &Name) -> Result<SeatId, CommandError> {
         self.may_change_upstreams()?;
-        self.find_upstream(name).ok_or_else(|| Refusal::NoUpstream(name.clone()))
+        self.find_upstream(name).ok_or_else(|| CommandError::NoUpstream(name.clone()))
     }
 
     fn find_upstream(&self, name: &Name) -> Option<SeatId> {
@@ -61,10 +69,10 @@ impl Fleet {
         self.seats.iter().find(|(_, seat)| has(seat)).map(|(id, _)| *id)
     }
 
-    fn may_change_upstreams(&self) -> Result<(), Refusal> {
+    fn may_change_upstreams(&self) -> Result<(), CommandError> {
         match self.settings.ownership {
-            Ownership::Ours => Err(Refusal::NotExternal),
-            Ownership::Foreign => self.may_act(),
+            Ownership::Managed => Err(CommandError::NotExternal),
+            Ownership::External => self.check_active(),
         }
     }
 
@@ -80,8 +88,8 @@ impl Fleet {
         self.change_ring(Change::Join(vec![(id, weight, None)]), OnRingReply::Seated);
     }
 
-    /// Another list of servers is configured: it replaces the whole list in force, live changes included. A weight that
-    /// the API gave holds unless the weight in the list is another one than before.
+    /// Applies a new configured list: it replaces the whole list in force, live changes included. A weight set through
+    /// the API holds unless the configured weight has changed.
     pub(super) fn configure_upstreams(&mut self, old: &[Upstream], now: Instant) {
         let new = self.settings.upstreams.clone();
         if old == new || self.frozen.is_some() {
@@ -94,9 +102,9 @@ impl Fleet {
         let gone: Vec<SeatId> =
             self.seats.iter().filter(|(_, seat)| unlisted(seat)).map(|(id, _)| *id).collect();
         if !gone.is_empty() {
-            self.take_out(None, gone);
+            self.remove_seats(None, gone);
         }
-        self.weigh_upstreams(old, &new);
+        self.apply_upstream_weights(old, &new);
         for upstream in new {
             if let Some(id) = self.find_upstream(&upstream.name) {
                 self.change_upstream(id, upstream, now);
@@ -104,13 +112,13 @@ impl Fleet {
             }
             match self.seat_for(&upstream) {
                 Ok(id) => self.join_upstream(id, upstream, None, now),
-                Err(refusal) => log::error!("upstream not added name={} why={refusal}", upstream.name),
+                Err(error) => log::error!("upstream not added name={} why={error}", upstream.name),
             }
         }
         self.resolve_upstreams();
     }
 
-    /// The same name with another address: the server at the old one serves until the new one answers.
+    /// Changes the address of a server: the server at the old address serves until the new one answers.
     fn change_upstream(&mut self, id: SeatId, upstream: Upstream, now: Instant) {
         let Some(seat) = self.seats.get_mut(&id) else { return };
         let Some(external) = &mut seat.external else { return };
@@ -122,18 +130,18 @@ impl Fleet {
         }
         log::info!("upstream has another address name={name} seat={id} address={is} was={was}");
         external.addresses.clear();
-        (external.failures, external.trouble) = (0, None);
+        (external.failures, external.failure) = (0, None);
         if let Some(candidate) = seat.candidate.take() {
             self.members.remove(&candidate);
         }
-        // While the seat is occupied the answer of the resolver starts the successor.
-        if seat.occupant.is_none() && seat.drained.is_none() {
+        // While the seat is occupied, the resolver's result starts the successor.
+        if seat.occupant.is_none() && seat.cordoned.is_none() {
             seat.restart.plan_unbounded(Duration::ZERO, now);
         }
     }
 
-    /// Lighter seats first: so there is room for the heavier ones.
-    fn weigh_upstreams(&mut self, old: &[Upstream], new: &[Upstream]) {
+    /// Seats that become lighter come first, to make room for the heavier ones.
+    fn apply_upstream_weights(&mut self, old: &[Upstream], new: &[Upstream]) {
         let old: BTreeMap<&Name, Weight> =
             old.iter().map(|upstream| (&upstream.name, upstream.weight)).collect();
         let mut changed: Vec<(SeatId, Weight, Weight)> = Vec::new();
@@ -145,8 +153,8 @@ impl Fleet {
         }
         changed.sort_by_key(|(id, weight, was)| (weight > was, *id));
         for (id, weight, was) in changed {
-            if let Err(refusal) = self.check_room(&[(id, weight)]) {
-                log::error!("seat not weighed seat={id} weight={weight} why={refusal}");
+            if let Err(error) = self.check_room(&[(id, weight)]) {
+                log::error!("seat not weighed seat={id} weight={weight} why={error}");
                 continue;
             }
             let Some(seat) = self.seats.get_mut(&id) else { continue };
@@ -156,7 +164,7 @@ impl Fleet {
         }
     }
 
-    /// Every name is resolved again.
+    /// Requests a new resolution of every name.
     fn resolve_upstreams(&mut self) {
         let of = |(id, seat): (&SeatId, &Seat)| Some((*id, seat.external.as_ref()?.upstream.clone()));
         let assigned: Vec<(SeatId, Upstream)> = self.seats.iter().filter_map(of).collect();

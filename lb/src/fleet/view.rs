@@ -1,4 +1,4 @@
-//! What people are shown of the fleet.
+//! The fleet as the API shows it.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,64 +8,64 @@ use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
 
 use super::member::Member;
-use super::rollout::manual::Rolling;
-use super::{Fleet, Ownership, Phase, Progress, Refusal, Seat, Vacancy};
+use super::rollout::manual::ManualRollout;
+use super::{CommandError, Fleet, Ownership, Phase, Progress, Seat, Vacancy};
 
 /// The whole fleet at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// How many seats there should be.
+    /// Number of seats of the target.
     pub target: usize,
     /// Whether the replicas are external servers.
     pub external: bool,
     /// The seats in ascending order.
     pub seats: Vec<SeatView>,
-    /// The rolling replacement that is under way.
+    /// Progress of the rolling replacement that is under way.
     pub rolling: Option<Progress>,
-    /// Replicas that have no seat: on their way out, about to take over from another, or drained by hand.
+    /// Replicas without a seat: departing, starting as a successor, or cordoned.
     pub others: Vec<MemberView>,
 }
 
-/// A seat, and who has it or is starting for it.
+/// A seat, and the replica that has it or is starting for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeatView {
-    /// Its number.
+    /// Number of the seat.
     pub seat: SeatId,
-    /// Its weight.
+    /// Weight of the seat (1–1000, default 100).
     pub weight: Weight,
-    /// Its replica; `None`: vacant.
+    /// Its replica; `None`: the seat is vacant.
     pub replica: Option<MemberView>,
-    /// The configured name of its external server, occupied or not; `None` if we run the replicas.
+    /// The configured name of its external server, occupied or not; `None` if the balancer runs the replicas.
     pub name: Option<Name>,
-    /// `HOST:PORT` of its external server as configured.
+    /// `HOST:PORT` of its external server as configured; `None` if the balancer runs the replicas.
     pub upstream: Option<String>,
-    /// Why it is vacant; `None` if it is not, or if nothing was tried yet.
+    /// Why the seat is vacant; `None` if it is not, or if nothing was tried yet.
     pub vacancy: Option<Vacancy>,
 }
 
-/// A replica.
+/// One replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberView {
     /// The seat that it has, had, or starts for.
     pub seat: SeatId,
     /// Its hostname.
     pub name: Name,
-    /// The container's or the process's id, once launched.
+    /// Id of its container or process; `None` before the launch is answered.
     pub id: Option<String>,
-    /// Which start it is.
+    /// Its incarnation.
     pub incarnation: Incarnation,
-    /// Where it listens, once launched.
+    /// The address that it listens at; `None` before the launch is answered.
     pub address: Option<SocketAddr>,
-    /// Where it stands.
+    /// Its phase.
     pub phase: Phase,
-    /// Drained by hand, dead or alive: until that is taken back its seat is not refilled.
+    /// Whether it is cordoned, dead or alive: until it is undrained its seat is not refilled.
     pub drained: bool,
-    /// Since when it is ready, suspect or not; `None`: not yet.
+    /// Time since when it is ready or suspect; `None`: not yet.
     pub ready_since: Option<Instant>,
 }
 
 impl Fleet {
-    /// What /rep lists: the names of the replicas that are ready or suspect, in seat order.
+    /// The names of the replicas that are ready or suspect, in seat order: the list of /rep.
     pub fn names(&self) -> Vec<Name> {
         self.seats
             .values()
@@ -74,18 +74,18 @@ impl Fleet {
             .collect()
     }
 
-    /// Whether a request can be served, and will be: the balancer is not about to end.
+    /// Whether requests can be served, and the balancer is not about to end.
     pub fn is_ready(&self) -> bool {
         !self.stopping
-            && self.frozen != Some(Refusal::Stopping)
+            && self.frozen != Some(CommandError::Stopping)
             && self.seats.values().any(|seat| self.serving(seat).is_some())
     }
 
     /// The whole fleet as it is now.
     pub fn view(&self) -> View {
         let joined = || self.seats.iter().filter(|(_, seat)| seat.joined());
-        // An external server is not starting: its seat is vacant until it answers.
-        let external = self.settings.ownership == Ownership::Foreign;
+        // An external server does not start: its seat is vacant until it answers.
+        let external = self.settings.ownership == Ownership::External;
         let starting = |seat: &Seat| seat.candidate.filter(|_| !external);
         let seated =
             |seat: &Seat| self.members.get(&seat.occupant.or_else(|| starting(seat))?).map(Member::view);
@@ -100,7 +100,7 @@ impl Fleet {
         let seats: Vec<SeatView> = seats.collect();
         let with_seat: BTreeSet<Incarnation> =
             seats.iter().filter_map(|seat| Some(seat.replica.as_ref()?.incarnation)).collect();
-        let drained: BTreeSet<Incarnation> = joined().filter_map(|(_, seat)| seat.drained).collect();
+        let drained: BTreeSet<Incarnation> = joined().filter_map(|(_, seat)| seat.cordoned).collect();
         let others = self.members.values().filter_map(|member| {
             let of = member.launch.incarnation;
             let drained = drained.contains(&of);
@@ -111,7 +111,7 @@ impl Fleet {
         View {
             target: self.target(),
             external,
-            rolling: self.rolling.as_ref().map(Rolling::progress),
+            rolling: self.manual_rollout.as_ref().map(ManualRollout::progress),
             others: others.collect(),
             seats,
         }
@@ -119,9 +119,9 @@ impl Fleet {
 }
 
 impl Seat {
-    /// Why it is vacant.
+    /// Why the seat is vacant.
     fn vacancy(&self) -> Option<Vacancy> {
-        let drained = self.drained.map(|_| "its replica was drained by hand".to_owned());
+        let drained = self.cordoned.map(|_| "its replica was drained by hand".to_owned());
         let drained = drained.map(|reason| Vacancy { last_error: reason.clone(), reason });
         drained.or_else(|| self.vacancy.clone()).filter(|_| self.occupant.is_none())
     }

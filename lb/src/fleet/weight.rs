@@ -1,4 +1,5 @@
-//! What a seat weighs: its share of the slots. With `--runtime docker` it is recorded, else it holds until the process ends.
+//! Weights of seats: their share of the slots. With `--runtime docker` they are recorded, else they hold until the
+//! process ends.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +8,13 @@ use crate::ring::{SeatId, Weight};
 use super::action::Change;
 use super::event::CallId;
 use super::on_ring_reply::OnRingReply;
-use super::{Fleet, Refusal, Seat};
+use super::{CommandError, Fleet, Seat};
 
 impl Fleet {
-    /// Gives a seat another weight; answered when every router goes by it.
-    pub(super) fn weigh(&mut self, call: CallId, id: SeatId, weight: Weight) {
-        if let Err(refusal) = self.check_weights(&[(id, weight)]) {
-            return self.reply(call, Err(refusal));
+    /// Changes the weight of a seat; answered when every router has acknowledged.
+    pub(super) fn set_weight(&mut self, call: CallId, id: SeatId, weight: Weight) {
+        if let Err(error) = self.check_weights(&[(id, weight)]) {
+            return self.reply(call, Err(error));
         }
         let Some(seat) = self.seats.get_mut(&id) else { return };
         let was = std::mem::replace(&mut seat.weight, weight);
@@ -24,18 +25,21 @@ impl Fleet {
         self.change_ring(Change::Weigh { seat: id, weight, was }, OnRingReply::Weighed(call));
     }
 
-    /// Whether these seats of the ring may have these weights now.
-    pub fn check_weights(&self, weights: &[(SeatId, Weight)]) -> Result<(), Refusal> {
-        self.may_act()?;
+    /// Checks that these seats of the ring may have these weights now.
+    ///
+    /// # Errors
+    /// A seat does not exist, the layout has no room, or the fleet accepts no change.
+    pub fn check_weights(&self, weights: &[(SeatId, Weight)]) -> Result<(), CommandError> {
+        self.check_active()?;
         let joined = |id: &SeatId| self.seats.get(id).is_some_and(Seat::joined);
         match weights.iter().find(|(id, _)| !joined(id)) {
-            Some((id, _)) => Err(Refusal::NoSeat(*id)),
+            Some((id, _)) => Err(CommandError::NoSeat(*id)),
             None => self.check_room(weights),
         }
     }
 
-    /// Whether the layout has room for these seats beside the others, those of unanswered calls among them.
-    pub(super) fn check_room(&self, changed: &[(SeatId, Weight)]) -> Result<(), Refusal> {
+    /// Checks that the layout has room for these seats beside the others, those of unanswered calls included.
+    pub(super) fn check_room(&self, changed: &[(SeatId, Weight)]) -> Result<(), CommandError> {
         let mut weights: BTreeMap<_, _> = self.seats.iter().map(|(id, seat)| (*id, seat.weight)).collect();
         weights.extend(changed.iter().copied());
         Ok(self.settings.layout.check_room(&weights)?)

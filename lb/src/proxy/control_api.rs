@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::control::supervisor;
 use crate::control::supervisor::{Add, Remove, SupervisorActor};
-use crate::fleet::{Refusal, Removal};
+use crate::fleet::{CommandError, Removal};
 use crate::name::Name;
 
 use super::body::Body;
@@ -108,7 +108,7 @@ impl LiveLimits {
 
 /// GET /rep.
 pub async fn rep(supervisor: &Addr<SupervisorActor>) -> Result<Response<Body>, Error> {
-    Ok(list(supervisor.send(supervisor::List).await.map_err(|_| Refusal::Stopping)?))
+    Ok(list(supervisor.send(supervisor::List).await.map_err(|_| CommandError::Stopping)?))
 }
 
 /// POST /add.
@@ -135,13 +135,13 @@ pub async fn remove(
 /// it yet.
 pub(crate) async fn change<M, T>(supervisor: &Addr<SupervisorActor>, call: M) -> Result<T, Error>
 where
-    M: Message<Result = Result<T, Refusal>> + Send + 'static,
+    M: Message<Result = Result<T, CommandError>> + Send + 'static,
     T: Send + 'static,
     SupervisorActor: Handler<M>,
 {
     match actix_rt::spawn(supervisor.send(call)).await {
         Ok(Ok(answer)) => Ok(answer?),
-        _ => Err(Refusal::Stopping.into()),
+        _ => Err(CommandError::Stopping.into()),
     }
 }
 

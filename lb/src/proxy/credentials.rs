@@ -6,7 +6,7 @@ use actix::Addr;
 use actix_http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue};
 
 use crate::auth::actor::{AuthActor, Verdict, VerifyToken};
-use crate::fleet::Refusal;
+use crate::fleet::CommandError;
 
 use super::error::Error;
 
@@ -60,7 +60,7 @@ pub async fn show(gate: &Addr<AuthActor>, from: IpAddr, token: &[u8]) -> Result<
         Ok(Verdict::Granted) => Ok(()),
         Ok(Verdict::Wrong) => Err(Error::WrongToken),
         Ok(Verdict::Limited(left)) => Err(Error::TooManyWrongTokens(left)),
-        Err(_) => Err(Refusal::Stopping.into()),
+        Err(_) => Err(CommandError::Stopping.into()),
     }
 }
 

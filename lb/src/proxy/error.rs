@@ -13,7 +13,7 @@ use super::guard;
 use super::router;
 use crate::config::NotReloaded;
 use crate::control::supervisor::NotRead;
-use crate::fleet::Refusal;
+use crate::fleet::CommandError;
 use crate::name::InvalidName;
 use crate::runtime::NoLogs;
 use crate::shortage::is_own_shortage;
@@ -105,7 +105,7 @@ pub enum Error {
     NotReloaded(#[from] NotReloaded),
     /// The fleet refused.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] CommandError),
     /// A replica's output is not to be had.
     #[error(transparent)]
     NotRead(#[from] NotRead),
@@ -138,19 +138,19 @@ impl Error {
             Self::TooLarge(_) | Self::FormTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Inbound(refusal) => Self::of_inbound(refusal),
-            Self::Refused(Refusal::NotReady { .. } | Refusal::Stopping | Refusal::Conflict) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::NotReloaded(NotReloaded::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Refused(Refusal::NoReplica(_) | Refusal::NoSeat(_) | Refusal::NoUpstream(_)) => {
-                StatusCode::NOT_FOUND
-            }
             Self::Refused(
-                Refusal::NotNow { .. }
-                | Refusal::Drained(_)
-                | Refusal::NotDrained(_)
-                | Refusal::Replacing(_)
-                | Refusal::Rolling { .. },
+                CommandError::NotReady { .. } | CommandError::Stopping | CommandError::Conflict,
+            ) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReloaded(NotReloaded::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(
+                CommandError::NoReplica(_) | CommandError::NoSeat(_) | CommandError::NoUpstream(_),
+            ) => StatusCode::NOT_FOUND,
+            Self::Refused(
+                CommandError::NotNow { .. }
+                | CommandError::Drained(_)
+                | CommandError::NotDrained(_)
+                | CommandError::Replacing(_)
+                | CommandError::Rolling { .. },
             ) => StatusCode::CONFLICT,
             Self::Refused(_) | Self::NotReloaded(_) => StatusCode::BAD_REQUEST,
             Self::Router(error) => Self::of_router(error),

@@ -1,20 +1,23 @@
 //! Replicas as containers of a Docker engine.
 //!
-//! What must survive the balancer lives with the engine, as labels and names; here is only what is under way.
+//! State that must survive the balancer is stored in the engine, as labels and names; this process holds only what is
+//! under way.
 //!
 //! # Layout
-//! - `host`: where the engine is reached · `engine`: the calls, each bounded in time
-//! - `trouble`: what can go wrong with a call · `outage`: the engine is away, and back
-//! - `network`: which network the replicas are in · `own`: the container that we run in
-//! - `template`: what a container is made of · `labels`: what it says of itself · `identity`: whether it is ours
+//! - `host`: address of the engine · `engine`: its calls, each with a time limit
+//! - `engine_error`: errors of a call · `outage`: the engine is unreachable, and reachable again
+//! - `network`: the network of the replicas · `own`: the container that the balancer runs in
+//! - `template`: the specification of a container · `labels`: its labels · `identity`: whether it belongs to the
+//!   cluster
 //! - `anchor`: the record of the target
-//! - `launch`: a container is made and started · `compose`: as part of a compose project
-//! - `output`: what a container writes · `reason`: how it ended · `removal`: ended, and gone
-//! - `watch`: the engine's events, and a look around after each break
+//! - `launch`: creates and starts a container · `compose`: makes it part of a compose project
+//! - `output`: output of a container · `reason`: why it ended · `removal`: stop and removal
+//! - `watch`: the events of the engine, and a full comparison after each interruption
 
 mod anchor;
 mod compose;
 mod engine;
+mod engine_error;
 mod host;
 mod identity;
 mod labels;
@@ -27,7 +30,6 @@ mod processes;
 mod reason;
 mod removal;
 mod template;
-mod trouble;
 mod watch;
 
 use std::cell::RefCell;
@@ -43,23 +45,23 @@ use tokio::sync::{Semaphore, mpsc};
 
 use self::anchor::Anchors;
 use self::engine::Engine;
+use self::engine_error::EngineError;
 pub use self::host::{Host, InvalidHost};
-use self::identity::{Facts, Identity, Known, LEAVING};
+use self::identity::{ContainerInfo, Identity, Known, LEAVING};
 use self::labels::Labels;
 use self::network::Network;
 pub use self::template::Template;
-use self::trouble::Trouble;
 use super::logs::Printable;
 use super::{Error, Event, Found, Instance, Launch, NoLogs, Runtime, Standing, Tail, logs};
 use crate::fleet::Record;
 use crate::name::Name;
 use crate::ring::{Incarnation, Weight};
 
-/// Containers that are made and started at one time: the engine gets slower with more.
+/// Containers that are created and started at one time: the engine gets slower with more.
 const STARTS: usize = 8;
 
-/// When a container is looked for that an engine makes too late.
-const LATER: [Duration; 4] =
+/// Delays after which the engine is searched for a container that it created after its call had timed out.
+const ORPHAN_DELAYS: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60), Duration::from_secs(300)];
 
 /// Starts, finds and watches the containers of one cluster.
@@ -77,32 +79,33 @@ struct Inner {
     removals: Semaphore,
 }
 
-/// A container that we made or found.
+/// A container of a replica that this process made or found.
 struct Container {
-    /// Empty until the engine has made it.
+    /// Empty before the engine has created it.
     id: String,
     name: Name,
     state: State,
-    /// Whether its name is free for another.
+    /// Whether it was renamed, so that its name is free.
     leaving: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Not started yet.
+    /// Created, or about to be, but not started.
     Starting,
     Running,
-    /// We end it.
+    /// The balancer stops it.
     Stopping,
-    /// It ended without us, and that was told.
+    /// It ended on its own, and the exit was reported.
     Ended,
 }
 
 impl Docker {
-    /// A runtime of the engine at `host`: it answers, has the image, and has or gets the network.
+    /// Connects to the engine at `host`, and checks that it answers and has the image. The network is created if it
+    /// does not exist.
     ///
     /// # Errors
-    /// One line that says what is missing and what to do.
+    /// One line that names the missing part and the remedy.
     pub async fn connect(host: &Host, cluster: &str, template: Template) -> Result<Self, Error> {
         let engine = Engine::connect(host).await?;
         let image = engine.image(&template.image).await?;
@@ -214,7 +217,7 @@ impl Runtime for Docker {
 }
 
 impl Inner {
-    /// Renames a container, so that its name is free and every balancer knows that it is leaving.
+    /// Renames a container, so that its name is free and every balancer sees that it is leaving.
     async fn free_name(&self, incarnation: Incarnation) {
         let Some((id, name)) = self.containers.borrow().get(&incarnation).and_then(|container| {
             let name = self.container_name(&container.name);
@@ -225,19 +228,21 @@ impl Inner {
         let renamed = self.engine.rename(&id, &name).await;
         self.update(incarnation, |container| match renamed {
             Ok(()) => container.leaving = true,
-            // Gone, or somebody else who waited for the same has done it.
-            Err(Trouble::NotFound(_)) => {}
+            // The container is gone, or another task that needed the same name has renamed it.
+            Err(EngineError::NotFound(_)) => {}
             Err(_) if container.leaving => {}
-            Err(trouble) if trouble.is_away() => log::debug!("container not renamed name={name}"),
-            Err(trouble) => log::warn!("container not renamed name={name} why={trouble}"),
+            Err(error) if error.is_unreachable() => log::debug!("container not renamed name={name}"),
+            Err(error) => log::warn!("container not renamed name={name} why={error}"),
         });
     }
 
-    /// Those whose incarnation two balancers gave get another one: it is our handle, and no more.
+    /// Lists the replicas. Where two balancers have used the same incarnation, one of the containers gets another: the
+    /// number is only a handle.
     async fn list(&self) -> Result<Vec<Found>, Error> {
-        let mut summaries = self.engine.list(self.labels.cluster()).await.map_err(|trouble| {
-            Error::Refused(format!("the engine does not list its containers: {trouble}"))
-        })?;
+        let mut summaries =
+            self.engine.list(self.labels.cluster()).await.map_err(|error| {
+                Error::Refused(format!("the engine does not list its containers: {error}"))
+            })?;
         summaries.sort_by_key(|summary| summary.created);
         let mut found: Vec<(String, Found)> =
             summaries.iter().filter_map(|summary| self.found(summary)).collect();
@@ -260,14 +265,14 @@ impl Inner {
         Ok(found.into_iter().map(|(_, found)| found).collect())
     }
 
-    /// A container as it is found, with its id.
+    /// Id and description of a listed container.
     fn found(&self, summary: &ContainerSummary) -> Option<(String, Found)> {
         let id = summary.id.clone()?;
         let labels = summary.labels.clone().unwrap_or_default();
         let Known { launch, leaving, .. } = match self.identify(summary) {
             Identity::Replica(known) => known,
             Identity::Anchor { .. } => return None,
-            Identity::Stranger(why) => {
+            Identity::Unrelated(why) => {
                 let name =
                     summary.names.iter().flatten().next().map_or("", |name| name.trim_start_matches('/'));
                 log::warn!("container passed over name={name} id={id} why={why}");
@@ -287,17 +292,17 @@ impl Inner {
         Some((id, Found { launch, weight: Weight::DEFAULT, instance, standing }))
     }
 
-    /// What a listed container is to this cluster.
+    /// The identity of a listed container.
     fn identify(&self, summary: &ContainerSummary) -> Identity {
         let labels = summary.labels.clone().unwrap_or_default();
-        identity::identify(self.labels.cluster(), &Facts::listed(summary, &labels))
+        identity::identify(self.labels.cluster(), &ContainerInfo::listed(summary, &labels))
     }
 
     fn instance(&self, id: String, ip: IpAddr) -> Instance {
         Instance { id, address: (ip, self.template.port).into() }
     }
 
-    /// The container of a replica; `None` before the engine has made it.
+    /// Id of the container of a replica; `None` before the engine has created it.
     fn id_of(&self, incarnation: Incarnation) -> Option<String> {
         let containers = self.containers.borrow();
         containers.get(&incarnation).map(|container| container.id.clone()).filter(|id| !id.is_empty())

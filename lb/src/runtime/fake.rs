@@ -1,4 +1,4 @@
-//! A scripted runtime, for tests of everything above the seam. It starts nothing and works on a paused clock.
+//! Scripted runtime for tests of everything above the trait. It starts nothing and works with a paused clock.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,34 +23,34 @@ const SILENT_POLL: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Fake(Rc<RefCell<Script>>);
 
-/// What was asked of the runtime.
+/// A call of the runtime that was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// [`Runtime::launch`].
+    /// A call of [`Runtime::launch`].
     Launch(Launch),
-    /// [`Runtime::stop`], with its grace.
+    /// A call of [`Runtime::stop`], with its grace.
     Stop(Incarnation, Duration),
 }
 
-/// How a launch goes.
+/// Scripted outcome of a launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Started at once.
+    /// The replica starts at once.
     Started,
-    /// Started after this time.
+    /// The replica starts after this time.
     StartedAfter(Duration),
-    /// Refused with this reason.
+    /// The launch fails with this reason.
     Refused(String),
 }
 
 /// How a replica answers its heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// At once and well.
+    /// Good answers at once.
     Good,
-    /// The connection is refused, as by one that has ended.
+    /// Connections are refused, as by a replica that has ended.
     Refused,
-    /// Never, as by one that hangs.
+    /// No answers, as by a replica that hangs.
     Silent,
 }
 
@@ -69,7 +69,7 @@ struct Script {
 }
 
 impl Fake {
-    /// A runtime that finds `found` at the start, the instances among them in good health.
+    /// A runtime that lists `found` at the start; the instances among them are healthy.
     pub fn new(found: Vec<Found>) -> Self {
         let (exits, events) = mpsc::unbounded_channel();
         let alive = found.iter().filter(|found| found.instance.is_some());
@@ -89,12 +89,12 @@ impl Fake {
         })))
     }
 
-    /// Adds how a launch to come goes. When all of these are used up: [`Outcome::Started`].
+    /// Adds the outcome of a later launch. When all added outcomes are used up: [`Outcome::Started`].
     pub fn plan(&self, outcome: Outcome) {
         self.0.borrow_mut().outcomes.push_back(outcome);
     }
 
-    /// The health of replicas that start from now on; good unless told otherwise.
+    /// Sets the health of replicas that start from now on; the default is good.
     pub fn start_with(&self, health: Health) {
         self.0.borrow_mut().health_at_start = health;
     }
@@ -104,7 +104,7 @@ impl Fake {
         self.0.borrow().record.clone()
     }
 
-    /// How long the stops to come take; no time unless told otherwise.
+    /// Sets how long later stops take; the default is no time.
     pub fn stops_take(&self, time: Duration) {
         self.0.borrow_mut().stops_take = time;
     }
@@ -114,19 +114,19 @@ impl Fake {
         self.0.borrow().calls.clone()
     }
 
-    /// The replicas that run, in ascending order.
+    /// The running replicas, in ascending order.
     pub fn running(&self) -> Vec<Incarnation> {
         self.0.borrow().running.keys().copied().collect()
     }
 
-    /// Sets the health of a replica that runs.
+    /// Sets the health of a running replica.
     pub fn set_health(&self, incarnation: Incarnation, health: Health) {
         if let Some(now) = self.0.borrow_mut().running.get_mut(&incarnation) {
             *now = health;
         }
     }
 
-    /// Suspends a replica, or lets it go on; its health stays as it is set.
+    /// Suspends a replica, or resumes it; its health does not change.
     pub fn suspend(&self, incarnation: Incarnation, suspended: bool) {
         let mut script = self.0.borrow_mut();
         match suspended {
@@ -135,26 +135,26 @@ impl Fake {
         }
     }
 
-    /// How a replica answers now; one that does not run refuses.
+    /// The health of a replica; one that does not run refuses connections.
     pub fn health(&self, incarnation: Incarnation) -> Health {
         self.0.borrow().running.get(&incarnation).copied().unwrap_or(Health::Refused)
     }
 
-    /// Ends a replica that runs, and says so as an event.
+    /// Ends a running replica, and reports its exit as an event.
     pub fn exit(&self, incarnation: Incarnation, exit: Exit) {
         let mut script = self.0.borrow_mut();
         if script.running.remove(&incarnation).is_some() {
-            // A test that never asked for the events does not want them.
+            // An error means that the test does not read the events.
             let _ = script.exits.send(Event::Exited { incarnation, exit });
         }
     }
 
-    /// Adds a line to the output of a replica. A follower gets what was written before it asked, and no end.
+    /// Adds a line to the output of a replica. A follower gets the lines written before its call, and no end.
     pub fn write(&self, incarnation: Incarnation, line: &str) {
         self.0.borrow_mut().written.entry(incarnation).or_default().push(format!("{line}\n"));
     }
 
-    /// The made-up address of a replica: 10.x.y.z:5000, of the incarnation's lowest 24 bits.
+    /// The made-up address of a replica: 10.x.y.z:5000, from the incarnation's lowest 24 bits.
     pub fn address(incarnation: Incarnation) -> SocketAddr {
         let [.., x, y, z] = incarnation.0.to_be_bytes();
         (Ipv4Addr::new(10, x, y, z), 5000).into()
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn launches_go_as_planned_and_then_well() {
+    async fn launches_follow_the_script_and_then_succeed() {
         let fake = Fake::new(Vec::new());
         fake.plan(Outcome::Refused("no memory".into()));
         fake.plan(Outcome::StartedAfter(Duration::from_secs(3)));

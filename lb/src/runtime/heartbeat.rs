@@ -1,4 +1,4 @@
-//! One heartbeat: is a replica there, and well?
+//! One heartbeat: tests whether a replica answers, and answers well.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,15 +18,15 @@ use crate::statuses::Statuses;
 use crate::http1::framing::Block;
 use crate::http1::reply_head;
 
-/// `User-Agent` of heartbeats, by which servers can leave them out of their access logs.
+/// `User-Agent` of heartbeats, by which servers can omit them from their access logs.
 const USER_AGENT: &str = concat!("lb-heartbeat/", env!("CARGO_PKG_VERSION"));
 
-/// The request of a heartbeat, and the replies to it that are good.
+/// The request of a heartbeat, and the statuses that count as good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeRequest {
-    /// Its target.
+    /// Request target.
     pub path: PathAndQuery,
-    /// Its `Host` field; `None`: the address of the replica.
+    /// `Host` field of the request; `None`: the address of the replica.
     pub host: Option<String>,
     /// Statuses of good replies.
     pub statuses: Statuses,
@@ -59,7 +59,7 @@ pub(crate) fn unanswered(patience: Duration) -> HeartbeatResult {
 
 /// The same without a time limit.
 pub(crate) async fn send(address: SocketAddr, request: Option<&ProbeRequest>) -> HeartbeatResult {
-    match ask(address, request).await {
+    match exchange(address, request).await {
         Err(error) if shortage::is_own_shortage(&error) => {
             shortage::report("heartbeat", &error);
             HeartbeatResult::Void(error.to_string())
@@ -70,7 +70,7 @@ pub(crate) async fn send(address: SocketAddr, request: Option<&ProbeRequest>) ->
     }
 }
 
-async fn ask(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<HeartbeatResult> {
+async fn exchange(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<HeartbeatResult> {
     let mut io = TcpStream::connect(address).await?;
     let Some(request) = request else { return Ok(HeartbeatResult::Good) };
     io.write_all(request.head(address).as_bytes()).await?;

@@ -1,37 +1,37 @@
-//! What is asked of a replica's output, what there is instead of it, and how it is shown among our own words.
+//! Output of replicas: which part is requested, why there may be none, and how it is escaped in the log.
 
 use std::fmt::{self, Display, Write};
 
 use bytes::Bytes;
 use futures::stream::LocalBoxStream;
 
-/// Which part of a replica's output.
+/// The requested part of a replica's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
-    /// The last lines of what was written until now.
+    /// Number of lines, counted back from the last one written.
     pub lines: usize,
-    /// Whether what is written from now on follows, until the replica is gone.
+    /// Whether later output follows, until the replica is gone.
     pub follow: bool,
 }
 
-/// The output in pieces, each of whole lines as a rule.
+/// The output in pieces, each normally of whole lines.
 pub type Output = LocalBoxStream<'static, Bytes>;
 
-/// Why there is no output.
+/// Reasons why there is no output.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoLogs {
-    /// Somebody else runs the replicas.
+    /// The replicas are external servers.
     #[error("The balancer does not see what its replicas write: somebody else runs them (--runtime static)")]
     Unseen,
     /// The replica has not been started yet, or is gone.
     #[error("There is nothing of it: it has not been started yet, or is gone")]
     Nothing,
-    /// The engine's own words.
+    /// The engine's error.
     #[error("The engine does not give it: {0}")]
     Engine(String),
 }
 
-/// Text without effect on a terminal: other control characters than tabs escaped.
+/// Displays text so that it has no effect on a terminal: control characters other than tabs are escaped.
 pub(super) struct Printable<'a>(pub &'a str);
 
 impl Display for Printable<'_> {
@@ -49,8 +49,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_replica_says_moves_no_cursor_and_colours_nothing() {
-        let told = Printable("a\tb\u{1b}[31mc\rd\u{9b}2Jé\u{202e}").to_string();
-        assert_eq!(told, "a\tb\\u{1b}[31mc\\rd\\u{9b}2Jé\u{202e}");
+    fn replica_output_cannot_control_the_terminal() {
+        let printed = Printable("a\tb\u{1b}[31mc\rd\u{9b}2Jé\u{202e}").to_string();
+        assert_eq!(printed, "a\tb\\u{1b}[31mc\\rd\\u{9b}2Jé\u{202e}");
     }
 }

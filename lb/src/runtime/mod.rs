@@ -1,4 +1,4 @@
-//! The one seam: whoever starts and ends replicas implements [`Runtime`].
+//! The seam between the fleet and the system that runs replicas: the trait [`Runtime`].
 
 pub mod docker;
 pub mod fake;
@@ -23,75 +23,75 @@ use crate::ring::{Incarnation, Replica, SeatId, Weight};
 pub use logs::{NoLogs, Tail};
 pub use upstream::{InvalidUpstream, Upstream};
 
-/// What to start.
+/// Arguments of a launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
-    /// The seat that it is meant for.
+    /// Seat of the replica.
     pub seat: SeatId,
     /// The hostname, given to the replica as `SERVER_ID`.
     pub name: Name,
-    /// Its incarnation: the handle for everything that follows.
+    /// Its incarnation: the handle for all later calls.
     pub incarnation: Incarnation,
 }
 
-/// How a heartbeat is sent.
+/// Settings of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// The request; `None`: only a TCP connection.
+    /// The request; `None`: only a TCP handshake.
     pub request: Option<ProbeRequest>,
-    /// How long the answer may take.
+    /// Longest time until the reply head.
     pub timeout: Duration,
 }
 
-/// What was started (it need not listen yet).
+/// A started replica, which may not listen yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// The container's or the process's id, for people.
+    /// Id of its container or process, for display.
     pub id: String,
-    /// Where it is going to listen.
+    /// Address on which it will listen.
     pub address: SocketAddr,
 }
 
-/// A replica that was there before us.
+/// A replica that existed at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Its seat, name and incarnation.
     pub launch: Launch,
-    /// Its seat's weight.
+    /// Weight of its seat.
     pub weight: Weight,
-    /// The instance, or `None` if it has ended and only keeps its seat.
+    /// The instance; `None`: it has ended, and only stores its seat.
     pub instance: Option<Instance>,
-    /// What is to become of it.
+    /// How the fleet must treat it.
     pub standing: Standing,
 }
 
-/// What is to become of a replica that was there before us.
+/// How the fleet must treat a replica that existed at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is adopted.
+    /// Adopt it.
     Current,
-    /// It is adopted, and then replaced: today's replicas are made otherwise.
+    /// Adopt it, and replace it then: its specification differs from the present one.
     Outdated,
-    /// It was on its way out: it is stopped, and its seat does not count.
+    /// Stop it: it was leaving, and its seat does not count.
     Leaving,
 }
 
-/// What the engine saw happen.
+/// An event that the runtime observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A replica ended, by whomever.
+    /// A replica has ended, for any reason but [`Runtime::stop`].
     Exited {
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
-        /// Why.
+        /// How it ended.
         exit: Exit,
     },
-    /// Somebody else told a replica to end. It has not ended yet.
+    /// A replica got a SIGTERM that the balancer did not send. It has not ended yet.
     Terminated {
-        /// Which one.
+        /// Incarnation of the replica.
         incarnation: Incarnation,
     },
-    /// The record of the target was removed by something else than [`Runtime::write_record`].
+    /// The record of the target was removed, but not by [`Runtime::write_record`].
     RecordLost,
     /// The name of an external server was resolved, or could not be.
     Resolved {
@@ -102,42 +102,42 @@ pub enum Event {
         /// All its addresses, at least one; or the resolver's error.
         addresses: Result<Vec<SocketAddr>, String>,
     },
-    /// Another balancer acts on our cluster: a replica has started that we know nothing of.
+    /// Another balancer acts on this cluster: a replica has started that this process does not know.
     Conflict {
-        /// What the engine calls that replica.
+        /// Name of that replica's container.
         container: String,
     },
-    /// The engine was away and answers again: launches that failed for that reason can be tried again.
+    /// The engine is reachable again: launches that failed for that reason can be repeated.
     Available,
 }
 
 /// How a replica ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// On its own or by a signal; the text says how, with its last line of output.
+    /// It ended on its own or by a signal; the text says how, with its last line of output.
     Ended(String),
-    /// Somebody else took the port that was chosen for it: no fault of the replica, start it again.
+    /// Another process took the port that was chosen for it: not a fault of the replica, which is started again.
     PortTaken,
 }
 
-/// Why a replica could not be started.
+/// Error of a launch, or of another call of the runtime.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The engine's own words.
+    /// The engine rejected the call; the text is the engine's.
     #[error("{0}")]
     Refused(String),
-    /// The launch failed for a reason outside the replica: the engine is away, or the balancer is short of descriptors,
-    /// ports or memory. It does not count as a failed start of the replica.
+    /// The launch failed for a reason outside the replica: the engine is unreachable, or the balancer is short of
+    /// descriptors, ports or memory. It does not count as a failed start of the replica.
     #[error("{0}")]
     Unavailable(String),
-    /// The replicas' network has no free address. It does not count as a failed start of the replica; a dead replica
-    /// that still holds an address is to be ended first ([`Runtime::end`]).
+    /// The replicas' network has no free address. This does not count as a failed start of the replica; a dead replica
+    /// that still holds an address must be killed first ([`Runtime::end`]).
     #[error("{0}")]
     NoAddress(String),
-    /// What the user configured cannot be; the text names the flag.
+    /// The configuration is impossible; the text names the flag.
     #[error("{0}")]
     Configured(String),
-    /// A container that is not ours has the name.
+    /// An unmanaged container has the name.
     #[error(
         "the name '{0}' is held by a container that is not ours: rename or remove it, or give another --cluster"
     )]
@@ -153,27 +153,27 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Starts, stops and watches replicas. All calls come from the main thread and none blocks it.
+/// Starts, stops and watches replicas. All calls come from the main thread, and none blocks it.
 pub trait Runtime {
     /// Starts a replica and returns once it has an address.
     fn launch(&self, launch: Launch) -> LocalBoxFuture<'static, Result<Instance, Error>>;
 
     /// Ends a replica: SIGTERM, and SIGKILL after `grace` (zero: at once). Returns when it is gone; an unknown
-    /// incarnation is gone already.
+    /// incarnation counts as gone.
     fn stop(&self, incarnation: Incarnation, grace: Duration) -> LocalBoxFuture<'static, ()>;
 
-    /// The external server that a seat has from now on (`None`: none); its name is resolved now, and again from time to
-    /// time. Only of runtimes whose replicas are external.
+    /// Sets the external server of a seat (`None`: none); its name is resolved now, and again periodically. Only for
+    /// runtimes of external servers.
     fn assign(&self, _: SeatId, _: Option<Upstream>) {}
 
-    /// Kills a dead replica so that its address is free, and keeps what remembers its seat. Returns whether it has
-    /// ended. `false` where an address is nothing that can run out.
+    /// Kills a dead replica so that its address is free, and keeps its container, which stores the seat. Returns
+    /// whether it has ended. `false` in runtimes whose addresses cannot run out.
     fn end(&self, _: Incarnation) -> LocalBoxFuture<'static, bool> {
         Box::pin(ready(false))
     }
 
-    /// A replica leaves its seat for ever: when this returns its name is free for another, and whoever lists the
-    /// replicas finds it [`Standing::Leaving`].
+    /// Marks a replica as leaving its seat for good: when this returns its name is free for another, and later
+    /// listings show it as [`Standing::Leaving`].
     fn retire(&self, _: Incarnation) -> LocalBoxFuture<'static, ()> {
         Box::pin(ready(()))
     }
@@ -181,27 +181,27 @@ pub trait Runtime {
     /// The replicas of this cluster that exist now.
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>>;
 
-    /// The record of the target that an earlier balancer of this cluster has left; called once, before
+    /// Reads the record of the target that an earlier balancer of this cluster has left; called once, before
     /// [`list`](Self::list).
     fn read_record(&self) -> LocalBoxFuture<'static, Result<Option<Record>, Error>> {
         Box::pin(ready(Ok(None)))
     }
 
-    /// Stores the record of the target in the place of the one before, or removes it (`None`). When this returns
-    /// `Ok` the record survives the balancer, if the runtime can keep one. Calls do not overlap.
+    /// Stores the record of the target in place of the previous one, or removes it (`None`). When this returns `Ok`
+    /// the record survives the balancer, if the runtime can store one. Calls do not overlap.
     fn write_record(&self, _: Option<Record>) -> LocalBoxFuture<'static, Result<(), Error>> {
         Box::pin(ready(Ok(())))
     }
 
-    /// What happens from now on; called once.
+    /// Events from now on; called once.
     fn events(&self) -> LocalBoxStream<'static, Event>;
 
-    /// The last line that a replica wrote, if the runtime sees its output.
+    /// The last line that a replica wrote; `None` if the runtime does not see its output.
     fn last_log_line(&self, _: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         Box::pin(ready(None))
     }
 
-    /// What a replica writes, if the runtime sees it.
+    /// The output of a replica, if the runtime sees it.
     fn logs(&self, _: Incarnation, _: Tail) -> LocalBoxFuture<'static, Result<logs::Output, NoLogs>> {
         Box::pin(ready(Err(NoLogs::Unseen)))
     }

@@ -1,13 +1,13 @@
 //! Replicas as child processes of the balancer: the default, which needs nothing installed.
 //!
 //! Each replica leads its own process group, so that Ctrl-C in a terminal does not reach it before the drain, and so
-//! that a signal reaches its own children too. The built-in replica is a direct child; its parent death signal follows
-//! the *thread* that forked, so a [`Process`] belongs on the main thread. A foreign command runs below a launcher, a
-//! child that ends all of the command's descendants. [`crate::child`] is what both children do first.
+//! that a signal reaches its children too. The built-in replica is a direct child; its parent death signal follows the
+//! *thread* that forked, so a [`Process`] belongs on the main thread. A command runs below a launcher, a child that
+//! ends all of the command's descendants. [`crate::child`] holds the code that both children run first.
 
 mod follower;
-mod kept;
 mod launcher;
+mod line_buffer;
 mod output;
 mod port;
 mod running;
@@ -30,7 +30,7 @@ use tokio::time::timeout;
 
 use self::follower::Follower;
 use self::launcher::Launcher;
-use self::output::{LAST_WORDS, Output};
+use self::output::{LAST_OUTPUT_TIMEOUT, Output};
 use self::running::{Running, running, with};
 use super::logs::Printable;
 use super::{Error, Event, Found, Instance, Launch, NoLogs, Runtime, Tail, logs};
@@ -42,13 +42,13 @@ use crate::shortage;
 /// How long a launcher may take to kill all descendants of its command; longer than the launcher itself tries.
 const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What every replica runs.
+/// The program that every replica runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// The built-in replica. It inherits its bound listener, so its port cannot be lost to somebody else.
+    /// The built-in replica. It inherits its bound listener, so that no other process can take its port.
     BuiltIn,
-    /// Any program that listens on `$PORT` of 127.0.0.1. It gets `SERVER_ID` too; `{port}` and `{name}` are
-    /// replaced in all of its words.
+    /// A program that listens on `$PORT` of 127.0.0.1. It gets `SERVER_ID` too; `{port}` and `{name}` are replaced in
+    /// all of its arguments.
     Foreign {
         /// The program, looked up in `$PATH`.
         program: String,
@@ -59,11 +59,11 @@ pub enum Program {
 
 /// Starts replicas as children of this process; they are killed when it is dropped.
 ///
-/// An exit that [`Runtime::stop`] caused is no event: the caller of `stop` has its answer.
+/// An exit that [`Runtime::stop`] caused is not reported as an event, because `stop` returns then.
 pub struct Process {
     executable: PathBuf,
     program: Program,
-    /// The soft limit of open files that a command gets; a balancer raises its own.
+    /// Soft limit of open files for commands; the balancer raises its own.
     files: Option<u64>,
     children: Rc<RefCell<Children>>,
     exits: mpsc::UnboundedSender<Event>,
@@ -73,9 +73,9 @@ pub struct Process {
 type Children = BTreeMap<Incarnation, Running>;
 
 impl Process {
-    /// A runtime that starts its children by way of `executable`, which calls [`child::dispatch`] first: as a rule
-    /// [`std::env::current_exe`], asked for at the start (it may be replaced by a new build later). A command gets
-    /// the limit of open files that holds now.
+    /// Creates a runtime that starts its children through `executable`, which must call [`child::dispatch`] first:
+    /// normally [`std::env::current_exe`], determined at the start, because a new build may replace the file later.
+    /// Commands get the present limit of open files.
     pub fn new(executable: PathBuf, program: Program) -> Self {
         let (exits, events) = mpsc::unbounded_channel();
         let files = getrlimit(Resource::Nofile).current;
@@ -100,16 +100,16 @@ impl Process {
         Ok(Instance { id: group.to_string(), address })
     }
 
-    /// Starts the launcher of a command, and gives it the command.
+    /// Starts the launcher of a command, and sends it the command.
     fn start_command(
         &self,
         launch: &Launch,
         (program, arguments): (&str, &[String]),
     ) -> io::Result<impl Future<Output = Result<Instance, Error>> + use<>> {
         let incarnation = launch.incarnation;
-        // Not all listen yet.
-        let given = |port| self.children.borrow().values().any(|running| running.port == port);
-        let port = port::free(given)?;
+        // Commands that were started may not listen yet, so their ports are excluded here.
+        let reserved = |port| self.children.borrow().values().any(|running| running.port == port);
+        let port = port::free(reserved)?;
         let name = launch.name.as_str();
         let (mut command, output) = self.command(launch)?;
         command.arg(child::LAUNCH).env("PORT", port.to_string()).env("SERVER_ID", name);
@@ -129,7 +129,7 @@ impl Process {
         let (children, follower) =
             (self.children.clone(), self.follower(incarnation, Some(address), alive, output));
         Ok(async move {
-            // A launcher that has ended already has no report either.
+            // If the launcher has ended, its missing report shows that.
             let _ = orders.launch(&order).await;
             let started = launcher.started().await;
             let group = match started {
@@ -150,11 +150,11 @@ impl Process {
         })
     }
 
-    /// This executable in a process group of its own, and where its output, and that of its children, can be read.
+    /// This executable as a command in a process group of its own, and the reading end of its output.
     fn command(&self, launch: &Launch) -> io::Result<(Command, io::PipeReader)> {
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&self.executable);
-        // The admin token is no replica's business, and a replica may be a balancer that has settings of its own.
+        // A replica must not see the admin token, and may be a balancer with settings of its own.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"LB_")) {
             command.env_remove(name);
         }
@@ -215,7 +215,7 @@ impl Runtime for Process {
                 return;
             }
             with(&children, incarnation, Running::kill);
-            // Nothing is ever sent: an error means closed, and that is what is waited for.
+            // Nothing is ever sent: an error means closed, so that the child has been reaped.
             if timeout(LAUNCHER_TIMEOUT, reaped.changed()).await.is_err() {
                 with(&children, incarnation, Running::kill_child);
                 let _ = reaped.changed().await;
@@ -224,13 +224,12 @@ impl Runtime for Process {
         .boxed_local()
     }
 
-    /// A built-in replica that is stopped, or a command of which all serving processes are stopped: see
-    /// [`tree::is_suspended`].
+    /// Whether a built-in replica is stopped, or all serving processes of a command are: see [`tree::is_suspended`].
     fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<bool>> {
         let children = self.children.borrow();
         let Some(running) = children.get(&incarnation) else { return ready(None).boxed_local() };
         let (child, port, launched) = (running.child, running.port, running.orders.is_some());
-        // Reads of /proc: a few for every process of the command.
+        // Reads /proc several times for every process of the command, hence not on this thread.
         let suspended = tokio::task::spawn_blocking(move || {
             if launched {
                 return tree::is_suspended(&tree::descendants(child), port);
@@ -241,13 +240,13 @@ impl Runtime for Process {
     }
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
-        // Children die with their balancer: there is never one from before.
+        // Children die with their balancer, so none exists at the start.
         ready(Ok(Vec::new())).boxed_local()
     }
 
     fn last_log_line(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<String>> {
         let children = self.children.borrow();
-        let last = |running: &Running| Printable(&running.kept.last()).to_string();
+        let last = |running: &Running| Printable(&running.buffer.last()).to_string();
         let line = children.get(&incarnation).map(last);
         ready(line.filter(|line| !line.is_empty())).boxed_local()
     }
@@ -263,9 +262,9 @@ impl Runtime for Process {
             // A descendant that could not be killed may hold the pipe open for ever.
             let over = async move {
                 let _ = reaped.changed().await;
-                tokio::time::sleep(LAST_WORDS).await;
+                tokio::time::sleep(LAST_OUTPUT_TIMEOUT).await;
             };
-            running.kept.read(tail).take_until(Box::pin(over)).boxed_local()
+            running.buffer.read(tail).take_until(Box::pin(over)).boxed_local()
         });
         ready(output.ok_or(NoLogs::Nothing)).boxed_local()
     }
@@ -280,7 +279,7 @@ impl Runtime for Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A launcher kills its command when its orders end.
+        // A launcher kills its command when the connection for its orders closes.
         for running in std::mem::take(&mut *self.children.borrow_mut()).into_values() {
             running.kill();
         }

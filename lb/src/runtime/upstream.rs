@@ -1,4 +1,4 @@
-//! A server that somebody else runs: `[NAME=]HOST:PORT[*WEIGHT]`.
+//! External server as configured: `[NAME=]HOST:PORT[*WEIGHT]`.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -7,40 +7,40 @@ use std::str::FromStr;
 use crate::name::Name;
 use crate::ring::Weight;
 
-/// A static replica, as given: its host is not resolved yet.
+/// An external server as configured, before its host is resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// Its name; `HOST-PORT`, with `-` for what a name may not contain, unless one is given.
+    /// Its name; the default is `HOST-PORT`, with `-` for characters that a name may not contain.
     pub name: Name,
-    /// A host name in lower case or an IP address (IPv6 without brackets).
+    /// A host name in lower case, or an IP address (IPv6 without brackets).
     pub host: String,
-    /// Its port, never 0.
+    /// Its port, 1–65535.
     pub port: u16,
-    /// Its seat's weight.
+    /// Weight of its seat (1–1000).
     pub weight: Weight,
 }
 
-/// Why a text is no [`Upstream`].
+/// Reasons why a text is no [`Upstream`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUpstream {
-    /// It lacks a host or a port.
+    /// The host or the port is missing, or a scheme or path is present.
     #[error("must be [NAME=]HOST:PORT[*WEIGHT], without a scheme or a path")]
     Shape,
     /// The host is neither a name nor an address.
     #[error("'{0}' is no host: a name, an IPv4 address or an IPv6 address in brackets")]
     Host(String),
-    /// The port is not one of 1…65535.
+    /// The port is not in 1–65535.
     #[error("'{0}' is no port: a number from 1 to 65535")]
     Port(String),
-    /// The weight is not one of 1…1,000.
+    /// The weight is not in 1–1000.
     #[error("'{0}' is no weight: a number from 1 to 1000")]
     Weight(String),
-    /// The name is none.
+    /// The given name is invalid.
     #[error(
         "'{0}' is no name: 1 to 63 of letters, digits, space, '_', '.' and '-', first a letter or a digit"
     )]
     Name(String),
-    /// The name made of host and port is too long.
+    /// The default name, made of host and port, is too long.
     #[error("needs a name that is shorter: NAME=HOST:PORT")]
     Nameless,
 }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_upstream_is() {
+    fn valid_upstreams_are_parsed() {
         for (text, shown) in [
             ("localhost:8001", "localhost-8001=localhost:8001*100"),
             ("a=Example.COM:80*50", "a=example.com:80*50"),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_is_not() {
+    fn invalid_upstreams_are_rejected() {
         let long = format!("{}.example:80", "a".repeat(63));
         for (text, error) in [
             ("", "must be [NAME=]HOST:PORT"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::control::supervisor::{Add, Plan, Remove};
-use crate::fleet::{Refusal, Removal};
+use crate::fleet::{CommandError, Removal};
 use crate::name::Name;
 use crate::ring::{self, Fate, SeatId, Weight};
 
@@ -214,7 +214,7 @@ pub(crate) async fn planned(
     wanted: Plan,
     Details { keys, owners }: Details,
 ) -> Result<HttpResponse, Error> {
-    let plan = admin.supervisor.send(wanted).await.map_err(|_| Refusal::Stopping)??;
+    let plan = admin.supervisor.send(wanted).await.map_err(|_| CommandError::Stopping)??;
     let fate = |key: String| KeyFate { fate: plan.fate(key.as_bytes()), key };
     let keys = keys.map(|keys| keys.into_iter().map(fate).collect());
     let owners = owners.unwrap_or(false).then(|| plan.owners());

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::admin::metrics::actor::Follow;
 use crate::control::journal::{Subscribe, Subscribed, frame};
-use crate::fleet::Refusal;
+use crate::fleet::CommandError;
 
 use super::{query, state};
 use crate::admin::Admin;
@@ -34,7 +34,7 @@ pub async fn events(admin: web::Data<Admin>, request: HttpRequest) -> Result<Htt
     let wanted = query::flag(request.query_string(), "traffic")?;
     let seen = request.headers().get("last-event-id");
     let after = seen.map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
-    let subscribed = admin.journal.send(Subscribe { after }).await.map_err(|_| Refusal::Stopping)?;
+    let subscribed = admin.journal.send(Subscribe { after }).await.map_err(|_| CommandError::Stopping)?;
     let Subscribed { last, missed, live } = subscribed.map_err(|_| Error::TooManySubscribers)?;
     let first = match missed {
         Some(missed) => missed,
@@ -46,7 +46,7 @@ pub async fn events(admin: web::Data<Admin>, request: HttpRequest) -> Result<Htt
         }
     };
     let traffic = match wanted {
-        true => admin.meter.send(Follow).await.map_err(|_| Refusal::Stopping)?,
+        true => admin.meter.send(Follow).await.map_err(|_| CommandError::Stopping)?,
         false => mpsc::channel(1).1,
     };
     let live = stream::unfold((live, traffic), |(mut live, mut traffic)| async {

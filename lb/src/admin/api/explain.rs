@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::balance::Policy;
 use crate::control::ring::{Explain, Explained};
 use crate::control::supervisor::{ExplainSlot, RouterExplanations};
-use crate::fleet::{Phase, Refusal};
+use crate::fleet::{CommandError, Phase};
 use crate::name::Name;
 use crate::proxy::key;
 use crate::proxy::router::Skip;
@@ -114,8 +114,9 @@ async fn ask(admin: &Admin, key: Vec<u8>) -> Result<(Explained, RouterExplanatio
     let mut tries = 0;
     loop {
         tries += 1;
-        let explained = admin.ring.send(Explain(key.clone())).await.map_err(|_| Refusal::Stopping)?;
-        let ways = admin.supervisor.send(ExplainSlot(explained.slot)).await.map_err(|_| Refusal::Stopping)?;
+        let explained = admin.ring.send(Explain(key.clone())).await.map_err(|_| CommandError::Stopping)?;
+        let ways =
+            admin.supervisor.send(ExplainSlot(explained.slot)).await.map_err(|_| CommandError::Stopping)?;
         let of_one_state = ways.routers.iter().all(|router| router.epoch == explained.epoch);
         if of_one_state || tries == TRIES {
             return Ok((explained, ways));

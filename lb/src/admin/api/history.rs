@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::control::journal::{KEPT, Latest};
-use crate::fleet::Refusal;
+use crate::fleet::CommandError;
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
 
@@ -60,7 +60,7 @@ struct Happened {
 )]
 pub async fn history(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let limit = query::number::<0, MOST>(request.query_string(), "limit")?.unwrap_or(KEPT);
-    let frames = admin.journal.send(Latest { limit }).await.map_err(|_| Refusal::Stopping)?;
+    let frames = admin.journal.send(Latest { limit }).await.map_err(|_| CommandError::Stopping)?;
     let events: Vec<Value> = frames.iter().filter_map(|frame| event(frame)).collect();
     Ok(HttpResponse::Ok().json(json!({ "events": events })))
 }

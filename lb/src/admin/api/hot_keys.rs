@@ -11,7 +11,7 @@ use crate::admin::metrics::actor;
 use crate::balance::{Counter, merge};
 use crate::control::ring::{Found, Lookup, Map, Mapped};
 use crate::control::supervisor::GetState;
-use crate::fleet::Refusal;
+use crate::fleet::CommandError;
 use crate::observe::redaction::{LogKey, RedactedKey};
 use crate::proxy::router::{COUNTERS, HotKeySnapshot, Label};
 use crate::ring::{SeatId, SlotMap};
@@ -74,9 +74,9 @@ struct Imbalance {
 )]
 pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let limit = query::number::<1, MOST>(request.query_string(), "limit")?.unwrap_or(LIMIT);
-    let heats = admin.meter.send(actor::HotKeys).await.map_err(|_| Refusal::Stopping)?;
-    let Mapped { map, .. } = admin.ring.send(Map).await.map_err(|_| Refusal::Stopping)?;
-    let view = admin.supervisor.send(GetState).await.map_err(|_| Refusal::Stopping)?.view;
+    let heats = admin.meter.send(actor::HotKeys).await.map_err(|_| CommandError::Stopping)?;
+    let Mapped { map, .. } = admin.ring.send(Map).await.map_err(|_| CommandError::Stopping)?;
+    let view = admin.supervisor.send(GetState).await.map_err(|_| CommandError::Stopping)?.view;
     let mut loads = Loads::new(view.seats.iter().map(|seat| (seat.seat, seat.weight.get())));
     loads.add(&heats, &map);
     let (requests, peak_to_average) = (loads.total(), loads.peak_to_average());

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::control::ring::{Map, Mapped};
-use crate::fleet::Refusal;
+use crate::fleet::CommandError;
 use crate::ring::SeatId;
 
 use crate::admin::Admin;
@@ -30,7 +30,7 @@ pub(crate) struct Owners {
     responses((status = 200, description = "The owners from slot 0 onward, run-length", body = Owners))
 )]
 pub async fn ring(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let Mapped { epoch, digest, map } = admin.ring.send(Map).await.map_err(|_| Refusal::Stopping)?;
+    let Mapped { epoch, digest, map } = admin.ring.send(Map).await.map_err(|_| CommandError::Stopping)?;
     let owners = map.runs();
     let slots: u32 = owners.iter().map(|(_, slots)| slots).sum();
     Ok(HttpResponse::Ok().json(Owners { epoch, digest, slots, owners }))

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::control::journal::{Audience, Count};
 use crate::control::ring::Snapshot;
 use crate::control::supervisor::{GetState, State};
-use crate::fleet::{MemberView, Phase, Progress, Refusal, Vacancy};
+use crate::fleet::{CommandError, MemberView, Phase, Progress, Vacancy};
 use crate::name::Name;
 use crate::observe::access_log;
 use crate::proxy::router::Counts;
@@ -151,9 +151,9 @@ pub async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
 
 /// What /api/state answers.
 pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
-    let ring = admin.ring.send(Snapshot).await.map_err(|_| Refusal::Stopping)?;
-    let fleet = admin.supervisor.send(GetState).await.map_err(|_| Refusal::Stopping)?;
-    let events = admin.journal.send(Count).await.map_err(|_| Refusal::Stopping)?;
+    let ring = admin.ring.send(Snapshot).await.map_err(|_| CommandError::Stopping)?;
+    let fleet = admin.supervisor.send(GetState).await.map_err(|_| CommandError::Stopping)?;
+    let events = admin.journal.send(Count).await.map_err(|_| CommandError::Stopping)?;
     let seats = fleet.view.seats.iter().map(|seat| {
         let vacancy = seat.vacancy.clone().map(|Vacancy { reason, last_error }| (reason, last_error));
         let (reason, last_error) = vacancy.unzip();

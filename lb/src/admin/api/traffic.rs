@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use crate::admin::metrics::actor::Ask;
-use crate::fleet::Refusal;
+use crate::fleet::CommandError;
 use crate::stats::traffic::Traffic;
 
 use crate::admin::Admin;
@@ -18,6 +18,6 @@ use crate::proxy::error::Error;
     responses((status = 200, description = "Rates, durations and shares", body = Traffic))
 )]
 pub async fn traffic(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let traffic = admin.meter.send(Ask).await.map_err(|_| Refusal::Stopping)?;
+    let traffic = admin.meter.send(Ask).await.map_err(|_| CommandError::Stopping)?;
     Ok(HttpResponse::Ok().json(traffic))
 }

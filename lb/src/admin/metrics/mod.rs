@@ -16,7 +16,7 @@ use futures::future::join;
 use crate::control::journal::Count;
 use crate::control::ring::Snapshot;
 use crate::control::supervisor::GetState;
-use crate::fleet::Refusal;
+use crate::fleet::CommandError;
 use crate::observe::access_log;
 use actor::{Ask, Scrape};
 
@@ -37,7 +37,7 @@ pub async fn metrics(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
     let (totals, traffic) = join(admin.meter.send(Scrape), admin.meter.send(Ask)).await;
     let (ring, state) = join(admin.ring.send(Snapshot), admin.supervisor.send(GetState)).await;
     let audience = admin.journal.send(Count).await;
-    let stopping = |_| Refusal::Stopping;
+    let stopping = |_| CommandError::Stopping;
     let (totals, traffic) = (totals.map_err(stopping)?, traffic.map_err(stopping)?);
     let (ring, state) = (ring.map_err(stopping)?, state.map_err(stopping)?);
 

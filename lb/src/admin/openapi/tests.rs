@@ -4,7 +4,7 @@ use super::*;
 
 /// The routes as the sources say them: `.route("/path", web::post()…)`; `read()` is GET and HEAD.
 fn routes() -> Vec<(String, Vec<&'static str>)> {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
     let mut files: Vec<_> =
         std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     let mut routes = Vec::new();

@@ -2,12 +2,12 @@
 
 use actix::prelude::*;
 
-use crate::fleet::{Answer, CallId, Event, Refusal};
+use crate::fleet::{Answer, CallId, CommandError, Event};
 use crate::ring::{self, Proposal};
 
 use super::{AddUpstream, Drain, RemoveUpstream, Replace, RollingReplace, SupervisorActor, Undrain, Weigh};
 
-type Steered = ResponseFuture<Result<Answer, Refusal>>;
+type Steered = ResponseFuture<Result<Answer, CommandError>>;
 
 impl Handler<Drain> for SupervisorActor {
     type Result = Steered;
@@ -50,7 +50,7 @@ impl Handler<RemoveUpstream> for SupervisorActor {
 }
 
 impl Handler<RollingReplace> for SupervisorActor {
-    type Result = ResponseFuture<Result<usize, Refusal>>;
+    type Result = ResponseFuture<Result<usize, CommandError>>;
 
     fn handle(&mut self, _: RollingReplace, ctx: &mut Self::Context) -> Self::Result {
         let begun = self.steer(|call| Event::RollingReplace { call }, ctx);
@@ -60,7 +60,7 @@ impl Handler<RollingReplace> for SupervisorActor {
 }
 
 impl Handler<Weigh> for SupervisorActor {
-    type Result = ResponseFuture<Result<ring::Plan, Refusal>>;
+    type Result = ResponseFuture<Result<ring::Plan, CommandError>>;
 
     /// The ring is asked for the plan before it is changed, with nothing in between: so the plan is what happens.
     fn handle(&mut self, Weigh { seat, weight }: Weigh, ctx: &mut Self::Context) -> Self::Result {
@@ -78,6 +78,6 @@ impl SupervisorActor {
     fn steer(&mut self, event: impl FnOnce(CallId) -> Event, ctx: &mut Context<Self>) -> Steered {
         let (call, answer) = self.call();
         self.dispatch(event(call), ctx);
-        Box::pin(async move { answer.await.unwrap_or(Err(Refusal::Stopping)) })
+        Box::pin(async move { answer.await.unwrap_or(Err(CommandError::Stopping)) })
     }
 }

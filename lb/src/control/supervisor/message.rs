@@ -7,7 +7,7 @@ use awc::http::Method;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::fleet::{self, Answer, Refusal, Removal, RouterId, Settings, View};
+use crate::fleet::{self, Answer, CommandError, Removal, RouterId, Settings, View};
 use crate::name::Name;
 use crate::proxy::router;
 use crate::ring::{self, Incarnation, Replica, SeatId, Slot, Weight};
@@ -78,7 +78,7 @@ pub struct List;
 
 /// /add: answered when the new replicas are ready and routed to.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<Name>, Refusal>")]
+#[rtype(result = "Result<Vec<Name>, CommandError>")]
 pub struct Add {
     /// How many more.
     pub n: usize,
@@ -88,43 +88,43 @@ pub struct Add {
 
 /// /rm: answered when the seats have left the ring.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<Name>, Refusal>")]
+#[rtype(result = "Result<Vec<Name>, CommandError>")]
 pub struct Remove(pub Removal);
 
 /// A replica gets no new request and lives on, its seat stays; answered when no request reaches it any more.
 #[derive(Message)]
-#[rtype(result = "Result<Answer, Refusal>")]
+#[rtype(result = "Result<Answer, CommandError>")]
 pub struct Drain(pub Name);
 
 /// A drained replica gets requests again; answered when they reach it.
 #[derive(Message)]
-#[rtype(result = "Result<Answer, Refusal>")]
+#[rtype(result = "Result<Answer, CommandError>")]
 pub struct Undrain(pub Name);
 
 /// A replica gives its seat to a new one; answered when that has taken over.
 #[derive(Message)]
-#[rtype(result = "Result<Answer, Refusal>")]
+#[rtype(result = "Result<Answer, CommandError>")]
 pub struct Replace(pub Name);
 
 /// An external server joins the ring; answered when requests reach it, or when no address of it answered: then its seat is
 /// vacant until one does.
 #[derive(Message)]
-#[rtype(result = "Result<Answer, Refusal>")]
+#[rtype(result = "Result<Answer, CommandError>")]
 pub struct AddUpstream(pub Upstream);
 
 /// An external server leaves the ring with its seat; answered when no new request reaches it.
 #[derive(Message)]
-#[rtype(result = "Result<Answer, Refusal>")]
+#[rtype(result = "Result<Answer, CommandError>")]
 pub struct RemoveUpstream(pub Name);
 
 /// All replicas give their seats to new ones, one after the other; answered at once with how many.
 #[derive(Message)]
-#[rtype(result = "Result<usize, Refusal>")]
+#[rtype(result = "Result<usize, CommandError>")]
 pub struct RollingReplace;
 
 /// A seat weighs something else; answered, with what it has done to the keys, when every router goes by it.
 #[derive(Message)]
-#[rtype(result = "Result<ring::Plan, Refusal>")]
+#[rtype(result = "Result<ring::Plan, CommandError>")]
 pub struct Weigh {
     /// Which seat.
     pub seat: SeatId,
@@ -134,7 +134,7 @@ pub struct Weigh {
 
 /// What a change would do to the ring now; nothing changes.
 #[derive(Message)]
-#[rtype(result = "Result<ring::Plan, Refusal>")]
+#[rtype(result = "Result<ring::Plan, CommandError>")]
 pub enum Plan {
     /// Of this /add.
     Add(Add),

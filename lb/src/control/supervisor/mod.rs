@@ -23,7 +23,7 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::fleet::{Answer, CallId, Event, Fleet, Loads, Record, Refusal, RouterId, Settings, View};
+use crate::fleet::{Answer, CallId, CommandError, Event, Fleet, Loads, Record, RouterId, Settings, View};
 use crate::name::Name;
 use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
@@ -56,7 +56,7 @@ pub struct SupervisorActor {
     ring: Addr<RingActor>,
     journal: Addr<JournalActor>,
     routers: BTreeMap<RouterId, RegisterRouter>,
-    callers: BTreeMap<CallId, oneshot::Sender<Result<Answer, Refusal>>>,
+    callers: BTreeMap<CallId, oneshot::Sender<Result<Answer, CommandError>>>,
     last_call: u64,
     start_time: StartTime,
     timer: Option<SpawnHandle>,
@@ -159,7 +159,7 @@ impl SupervisorActor {
         Box::pin(async move { drop(done.await) })
     }
 
-    fn call(&mut self) -> (CallId, oneshot::Receiver<Result<Answer, Refusal>>) {
+    fn call(&mut self) -> (CallId, oneshot::Receiver<Result<Answer, CommandError>>) {
         self.last_call += 1;
         let call = CallId(self.last_call);
         let (caller, answer) = oneshot::channel();
@@ -224,7 +224,7 @@ impl Handler<Ready> for SupervisorActor {
 }
 
 impl Handler<Add> for SupervisorActor {
-    type Result = ResponseFuture<Result<Vec<Name>, Refusal>>;
+    type Result = ResponseFuture<Result<Vec<Name>, CommandError>>;
 
     fn handle(&mut self, Add { n, names }: Add, ctx: &mut Self::Context) -> Self::Result {
         let (call, answer) = self.call();
@@ -234,7 +234,7 @@ impl Handler<Add> for SupervisorActor {
 }
 
 impl Handler<Remove> for SupervisorActor {
-    type Result = ResponseFuture<Result<Vec<Name>, Refusal>>;
+    type Result = ResponseFuture<Result<Vec<Name>, CommandError>>;
 
     fn handle(&mut self, Remove(removal): Remove, ctx: &mut Self::Context) -> Self::Result {
         let (call, answer) = self.call();
@@ -289,8 +289,8 @@ impl Handler<Kill> for SupervisorActor {
 }
 
 /// What /rep lists once the call is carried out.
-async fn listed(answer: oneshot::Receiver<Result<Answer, Refusal>>) -> Result<Vec<Name>, Refusal> {
-    Ok(answer.await.unwrap_or(Err(Refusal::Stopping))?.replicas)
+async fn listed(answer: oneshot::Receiver<Result<Answer, CommandError>>) -> Result<Vec<Name>, CommandError> {
+    Ok(answer.await.unwrap_or(Err(CommandError::Stopping))?.replicas)
 }
 
 /// Requests in flight by replica, over all routers.

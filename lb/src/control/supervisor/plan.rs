@@ -2,7 +2,7 @@
 
 use actix::prelude::*;
 
-use crate::fleet::{Loads, Refusal, Removal};
+use crate::fleet::{CommandError, Loads, Removal};
 use crate::ring::{self as placement, Proposal};
 
 use super::{Add, Plan, Remove, SupervisorActor};
@@ -10,14 +10,14 @@ use crate::control::ring;
 
 /// The plan of an /rm, once the loads are known that it chooses by.
 #[derive(Message)]
-#[rtype(result = "Result<placement::Plan, Refusal>")]
+#[rtype(result = "Result<placement::Plan, CommandError>")]
 struct Choose {
     removal: Removal,
     loads: Loads,
 }
 
 impl Handler<Plan> for SupervisorActor {
-    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
+    type Result = ResponseFuture<Result<placement::Plan, CommandError>>;
 
     fn handle(&mut self, plan: Plan, ctx: &mut Self::Context) -> Self::Result {
         match plan {
@@ -42,7 +42,7 @@ impl Handler<Plan> for SupervisorActor {
                 let (loads, supervisor) = (self.seat_loads(), ctx.address());
                 Box::pin(async move {
                     let choice = Choose { removal, loads: loads.await };
-                    supervisor.send(choice).await.unwrap_or(Err(Refusal::Stopping))
+                    supervisor.send(choice).await.unwrap_or(Err(CommandError::Stopping))
                 })
             }
         }
@@ -50,7 +50,7 @@ impl Handler<Plan> for SupervisorActor {
 }
 
 impl Handler<Choose> for SupervisorActor {
-    type Result = ResponseFuture<Result<placement::Plan, Refusal>>;
+    type Result = ResponseFuture<Result<placement::Plan, CommandError>>;
 
     fn handle(&mut self, Choose { removal, loads }: Choose, _: &mut Self::Context) -> Self::Result {
         let leave = self.fleet.choose(&removal, &loads);
@@ -62,9 +62,9 @@ impl SupervisorActor {
     /// Asks the ring now, so that it is in the state that the fleet has chosen by.
     pub(crate) fn plan(
         &self,
-        proposal: Result<Proposal, Refusal>,
-    ) -> ResponseFuture<Result<placement::Plan, Refusal>> {
+        proposal: Result<Proposal, CommandError>,
+    ) -> ResponseFuture<Result<placement::Plan, CommandError>> {
         let asked = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
-        Box::pin(async move { Ok(asked?.await.map_err(|_| Refusal::Stopping)??) })
+        Box::pin(async move { Ok(asked?.await.map_err(|_| CommandError::Stopping)??) })
     }
 }

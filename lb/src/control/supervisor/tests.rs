@@ -66,7 +66,7 @@ impl Scene {
             replicas: 2,
             max_replicas: 8,
             weights: BTreeMap::new(),
-            ownership: Ownership::Ours,
+            ownership: Ownership::Managed,
             heartbeat_interval: SECOND / 2,
             heartbeat_failures: 3,
             replace_after: 3 * SECOND,

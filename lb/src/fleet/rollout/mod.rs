@@ -1,5 +1,5 @@
-//! Rolling replacement: what was adopted but is made otherwise than today's replicas is replaced in its seat, one by
-//! one.
+//! ManualRollout replacement of outdated replicas: those that were adopted with another specification are replaced in their
+//! seats, one by one.
 
 pub mod manual;
 
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::{Fleet, Phase, Seat};
 
 impl Fleet {
-    /// Plans the next replacement, if everything else is at rest. The outdated replica serves until its successor
-    /// can; one that does not get ready is tried again by the rules of restart intensity.
-    pub(super) fn roll_out(&mut self, now: Instant) {
+    /// Plans the next replacement if the fleet is settled. The outdated replica serves until its successor can; a
+    /// successor that does not get ready is tried again by the rules of restart intensity.
+    pub(super) fn replace_outdated(&mut self, now: Instant) {
         if !self.is_settled() {
             return;
         }
@@ -23,12 +23,12 @@ impl Fleet {
         }
     }
 
-    /// Whether no seat waits for anything.
+    /// Whether no seat waits for a launch, a heartbeat or a replacement.
     pub(super) fn is_settled(&self) -> bool {
-        let rests = |seat: &Seat| {
+        let is_settled = |seat: &Seat| {
             let ready = self.serving(seat).is_some_and(|member| member.phase == Phase::Ready);
-            (ready || seat.drained.is_some()) && seat.candidate.is_none() && seat.restart.due().is_none()
+            (ready || seat.cordoned.is_some()) && seat.candidate.is_none() && seat.restart.due().is_none()
         };
-        self.seats.values().all(rests)
+        self.seats.values().all(is_settled)
     }
 }

@@ -1,20 +1,20 @@
-//! The balancer is killed at some moment and started again: the new one has the old target, or that of the calls that
-//! were under way.
+//! Crash of the balancer: it is killed at some moment and started again. The new one must have the old target, or the
+//! one of the calls that were under way.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-/// The numbers of seats that a restart may come to.
+/// The numbers of seats that a restart may restore.
 #[derive(Default)]
-pub(super) struct Promised {
-    /// By the calls that were answered.
+pub(super) struct AllowedTargets {
+    /// The target by the answered calls.
     target: i64,
-    /// What each call that is not answered would change it by.
+    /// Change of the target by each unanswered call.
     unanswered: BTreeMap<CallId, i64>,
 }
 
-impl Promised {
+impl AllowedTargets {
     pub fn begin(&mut self, fleet: &Fleet) {
         *self = Self { target: fleet.target() as i64, unanswered: BTreeMap::new() };
     }
@@ -23,7 +23,7 @@ impl Promised {
         self.unanswered.insert(call, change);
     }
 
-    /// An /rm is decided, and perhaps answered, at once.
+    /// An /rm is decided at once, and may be answered at once.
     pub fn removes(&mut self, call: CallId, seats: usize) {
         match self.unanswered.get_mut(&call) {
             Some(change) => *change = -(seats as i64),
@@ -44,7 +44,7 @@ impl Promised {
     }
 }
 
-/// Seat, weight and whether its replica is drained.
+/// Seat, weight, and whether its replica is cordoned.
 type Seats = Vec<(SeatId, Weight, bool)>;
 
 impl Simulation {
@@ -63,8 +63,9 @@ impl Simulation {
         }
         self.feed(Event::Listed(found));
         if !std::mem::take(&mut self.world.records.failing) {
-            let (target, Promised { target: answered, unanswered }) = (self.fleet.target(), &self.promised);
-            let allowed = self.promised.allows(target);
+            let (target, AllowedTargets { target: answered, unanswered }) =
+                (self.fleet.target(), &self.allowed);
+            let allowed = self.allowed.allows(target);
             assert!(
                 allowed,
                 "{target} seats after a restart, {answered} were answered, under way {unanswered:?}"
@@ -73,11 +74,11 @@ impl Simulation {
                 assert_eq!(self.seats(), before, "seats, weights, drained ones after a restart");
             }
         }
-        self.promised.begin(&self.fleet);
+        self.allowed.begin(&self.fleet);
     }
 
     fn seats(&self) -> Seats {
         let joined = self.fleet.seats.iter().filter(|(_, seat)| seat.joined());
-        joined.map(|(id, seat)| (*id, seat.weight, seat.drained.is_some())).collect()
+        joined.map(|(id, seat)| (*id, seat.weight, seat.cordoned.is_some())).collect()
     }
 }

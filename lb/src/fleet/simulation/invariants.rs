@@ -1,13 +1,13 @@
-//! What the fleet promises: of each action, of its state after each step, and of a world at peace.
+//! Invariants of the fleet: of each action, of its state after each step, and of a world without chaos.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::fleet::restart::STABLE;
-use crate::fleet::shortage::is_outside;
+use crate::fleet::shortage::is_outside_replica;
 
 impl Simulation {
-    /// The limit of launches holds for seats that do not become stable.
+    /// Drops the launches of seats that became stable: the limit of launches does not hold for them.
     pub(super) fn forget_launches_of_the_stable(&mut self) {
         let stable = |of: &Incarnation| {
             self.fleet.members.get(of).is_some_and(|member| member.stable(STABLE, self.world.now))
@@ -18,17 +18,18 @@ impl Simulation {
         }
     }
 
-    /// Nor does it count launches that failed for a reason outside the replica.
+    /// Drops a launch that failed for a reason outside the replica: it does not count towards the limit.
     pub(super) fn forget_uncounted_launch(&mut self, event: &Event) {
         let Event::Launched { incarnation, result: Err(error) } = event else { return };
         let seat = self.fleet.members.get(incarnation).map(|member| member.launch.seat);
-        let launches = seat.and_then(|seat| self.launches.get_mut(&seat)).filter(|_| is_outside(error));
+        let launches =
+            seat.and_then(|seat| self.launches.get_mut(&seat)).filter(|_| is_outside_replica(error));
         launches.and_then(Vec::pop);
     }
 
     pub(super) fn check_action(&mut self, action: &Action) {
         let refuses = matches!(action, Action::Reply { result: Err(_), .. });
-        assert!(self.halted == 0 || refuses, "something is done after the end");
+        assert!(self.halted == 0 || refuses, "an action after the end");
         let now = self.world.now;
         match action {
             Action::Launch(launch) => {
@@ -36,7 +37,7 @@ impl Simulation {
                 let of_seat = self.launches.entry(launch.seat).or_default();
                 of_seat.push(now);
                 let too_many = of_seat.windows(6).any(|six| six[5] < six[0] + 60 * SECOND);
-                assert!(!too_many || self.world.foreign, "more than 5 launches");
+                assert!(!too_many || self.world.external, "more than 5 launches");
             }
             Action::End(incarnation) => {
                 assert!(!self.world.routed(*incarnation), "killed, but the ring still routes to it");
@@ -53,18 +54,18 @@ impl Simulation {
             }
             Action::Ring { change: Change::Vacate(seat), .. } => {
                 let occupant = self.world.ring.get(seat).copied().flatten().expect("an occupant");
-                assert!(!self.world.well(occupant), "a replica that is well was killed");
+                assert!(!self.world.well(occupant), "a healthy replica was killed");
                 assert!(!self.world.busy(occupant), "a replica that answers requests was killed");
                 if let Some(waited) = self.world.working_for(occupant) {
                     let most = self.settings.head_timeout.map(|most| most.max(self.settings.replace_after));
                     assert!(
                         most.is_some_and(|most| waited >= most),
-                        "a replica was killed at work: {waited:?}"
+                        "a replica that handles a request was killed: {waited:?}"
                     );
                 }
             }
             Action::Reply { call, result } => {
-                self.promised.answered(*call, result.is_ok());
+                self.allowed.answered(*call, result.is_ok());
                 let asked = self.calls.remove(call).expect("a call that waits");
                 match (asked, result) {
                     (Call::Add(n), Ok(_)) => assert!(n <= self.settings.max_replicas),
@@ -73,12 +74,12 @@ impl Simulation {
                         assert_eq!(stays, None, "removed, but still listed");
                     }
                     (Call::Drain(name), Ok(answer)) => {
-                        assert!(!answer.replicas.contains(&name), "drained, but still listed");
+                        assert!(!answer.replicas.contains(&name), "cordoned, but still listed");
                     }
                     (Call::Weigh | Call::Roll, Ok(_)) => {}
                     (Call::Undrain | Call::Replace, Ok(answer)) => {
-                        let (_, name) = answer.about.as_ref().expect("somebody");
-                        assert!(answer.replicas.contains(name), "back, but not listed");
+                        let (_, name) = answer.about.as_ref().expect("a seat and a replica");
+                        assert!(answer.replicas.contains(name), "undrained, but not listed");
                     }
                     (Call::AddUpstream(name), Ok(answer)) => {
                         let listed = answer.replicas.contains(&name);
@@ -91,7 +92,7 @@ impl Simulation {
                 }
             }
             Action::Tell(Transition { name: "rolling", progress, now: state, .. }) => {
-                self.rolled = true; // what it launched last may outlive it
+                self.rolled = true; // its last launch may outlive it
                 let Progress { done, total } = progress.expect("progress");
                 assert!(done <= total && (*state != Some("done") || done == total), "{done} of {total}");
             }
@@ -111,25 +112,25 @@ impl Simulation {
         for (id, seat) in seats {
             for of in seat.occupant.iter().chain(&seat.candidate) {
                 let Some(member) = members.get(of).filter(|m| alive(m)) else {
-                    assert!(self.fleet.stopping, "seat {id} waits for nobody");
+                    assert!(self.fleet.stopping, "seat {id} is reserved by no call");
                     continue;
                 };
                 assert_eq!(member.launch.seat, *id, "in a seat that is not its own");
             }
-            if let Some(member) = seat.drained.and_then(|of| members.get(&of)) {
-                let drained = matches!(member.phase, Phase::Leaving | Phase::Draining) && member.kept;
+            if let Some(member) = seat.cordoned.and_then(|of| members.get(&of)) {
+                let drained = matches!(member.phase, Phase::Leaving | Phase::Draining) && member.cordoned;
                 let dead = member.phase == Phase::Dead;
-                assert!(drained || dead || self.fleet.stopping, "drained, but {}", member.phase);
-                assert_eq!(seat.occupant, None, "drained, but occupied");
-                assert!(seat.candidate.is_none() || seat.replacing.is_some(), "drained, but refilled");
+                assert!(drained || dead || self.fleet.stopping, "cordoned, but {}", member.phase);
+                assert_eq!(seat.occupant, None, "cordoned, but occupied");
+                assert!(seat.candidate.is_none() || seat.replacing.is_some(), "cordoned, but refilled");
             }
             assert!(
-                seat.drained.is_none_or(|of| members.contains_key(&of)) || self.fleet.stopping,
+                seat.cordoned.is_none_or(|of| members.contains_key(&of)) || self.fleet.stopping,
                 "forgotten"
             );
-            assert!(!seat.hung || self.fleet.serving(seat).is_none(), "the mark of a hang outlives it");
+            assert!(!seat.hung || self.fleet.serving(seat).is_none(), "marked as hung, but serving");
             let outdated = seat.occupant.and_then(|of| members.get(&of)).is_none_or(|member| member.outdated);
-            let external = seat.external.is_some(); // it follows its name
+            let external = seat.external.is_some(); // its server may move to another address
             let wanted = outdated
                 || external
                 || self.rolled
@@ -142,21 +143,21 @@ impl Simulation {
             let incarnation = Some(member.launch.incarnation);
             assert!(seat.occupant == incarnation || seat.candidate == incarnation, "surplus {incarnation:?}");
         }
-        for member in members.values().filter(|member| member.kept) {
+        for member in members.values().filter(|member| member.cordoned) {
             let of = member.launch.incarnation;
             let seat = seats.get(&member.launch.seat);
-            assert!(seat.is_some_and(|seat| seat.drained == Some(of)), "kept for nobody {of:?}");
-            assert!(!self.world.stopping(of), "kept and stopped {of:?}");
+            assert!(seat.is_some_and(|seat| seat.cordoned == Some(of)), "cordoned without a seat {of:?}");
+            assert!(!self.world.stopping(of), "cordoned and stopped {of:?}");
         }
-        let draining = members.values().filter(|member| member.phase == Phase::Draining && !member.kept);
+        let draining = members.values().filter(|member| member.phase == Phase::Draining && !member.cordoned);
         let idle = draining.map(|m| m.launch.incarnation).find(|of| self.world.idle(*of));
-        assert_eq!(idle, None, "waits although no request is in flight");
-        let holds = |m: &&Member| alive(m) || m.kept || m.phase == Phase::Leaving;
+        assert_eq!(idle, None, "drains although no request is in flight");
+        let holds = |m: &&Member| alive(m) || m.cordoned || m.phase == Phase::Leaving;
         let names = members.values().filter(holds).map(|member| member.launch.name.container());
         let mut seen = BTreeSet::new();
-        // The addresses of an external server have its name in common.
+        // The addresses of an external server share its name.
         let unique = |name: String| assert!(seen.insert(name.clone()), "two replicas are called {name}");
-        names.filter(|_| !self.world.foreign).for_each(unique);
+        names.filter(|_| !self.world.external).for_each(unique);
 
         let weights = seats.iter().map(|(id, seat)| (*id, seat.weight)).collect();
         assert_eq!(self.settings.layout.check_room(&weights), Ok(()), "seats, the layout");
@@ -173,21 +174,21 @@ impl Simulation {
         }
     }
 
-    /// In a world at peace all is as it should be.
+    /// Invariants of a world in which nothing goes wrong any more.
     pub(super) fn assert_whole(&self) {
-        let Fleet { members, tickets, .. } = &self.fleet;
+        let Fleet { members, pending_changes, .. } = &self.fleet;
         let target = self.world.ring.len();
         assert_eq!(self.fleet.names().len(), target, "listed, target");
         assert_eq!(
-            (members.len(), tickets.len(), self.calls.len()),
+            (members.len(), pending_changes.len(), self.calls.len()),
             (target, 0, 0),
-            "members, tickets, calls"
+            "members, pending_changes, calls"
         );
         assert_eq!(self.serving, 1, "announced");
         assert!(members.values().all(|member| member.phase == Phase::Ready), "not all are ready");
         assert!(!members.values().any(|member| member.outdated), "outdated");
-        assert!(self.fleet.rolling.is_none(), "a rolling replacement that does not end");
-        if !self.world.foreign {
+        assert!(self.fleet.manual_rollout.is_none(), "a rolling replacement does not end");
+        if !self.world.external {
             assert!(members.keys().eq(self.world.processes.keys()), "processes of no replica");
         }
     }

@@ -1,4 +1,4 @@
-//! A model world: processes, a ring and routers that do to the fleet whatever may happen to it.
+//! Model world: processes, a ring and routers that expose the fleet to everything that may happen.
 
 mod processes;
 mod records;
@@ -16,65 +16,65 @@ use routers::{Recall, Router};
 const ROUTERS: usize = 3;
 /// The longest starvation, in milliseconds.
 const STARVED: u64 = 8000;
-/// No news is older.
+/// Longest delay of a notice.
 const LATE: Duration = Duration::from_secs(10);
 
 pub struct World {
     pub now: Instant,
     pub rng: fastrand::Rng,
-    /// Whether the replicas are somebody else's.
-    pub foreign: bool,
+    /// Whether the replicas are external servers.
+    pub external: bool,
     /// Whether things go wrong.
     pub chaos: bool,
-    queue: BTreeMap<(Instant, u64), Happening>,
+    queue: BTreeMap<(Instant, u64), Scheduled>,
     sequence: u64,
     pub processes: BTreeMap<Incarnation, Process>,
-    /// Its replicas crash as soon as they listen.
-    cursed: Option<SeatId>,
+    /// The seat whose replicas crash as soon as they listen.
+    crashing: Option<SeatId>,
     pub ring: BTreeMap<SeatId, Option<Incarnation>>,
     routers: Vec<Router>,
     /// `HOST:PORT` of the external servers.
     assigned: BTreeMap<SeatId, String>,
     changes: BTreeMap<ChangeId, Recall>,
-    /// When the fleet was told that all routers know that these are to be drained.
+    /// When the fleet was told that all routers have acknowledged the departure of these replicas.
     pub left: BTreeMap<Incarnation, Instant>,
-    /// When the last request to these ended.
+    /// When the last request to these replicas ended.
     ended: BTreeMap<Incarnation, Instant>,
-    /// What the engine holds of the target.
+    /// What the engine stores of the target.
     pub records: Records,
 }
 
-/// Something that is going to happen.
-enum Happening {
-    /// The fleet is told.
-    Told(Event),
+/// An event of the world that is scheduled.
+enum Scheduled {
+    /// The fleet gets an event.
+    Notify(Event),
     /// A replica gets its leaving name.
     Retired(Incarnation),
     /// A write of the record takes effect.
     Written(Option<Record>),
-    /// A router learns what has left the ring.
+    /// A router gets the recall of a change.
     Recalled(usize, ChangeId),
     /// Requests begin.
     Requests,
     RequestEnds(usize, Incarnation),
-    /// Something happens to a process.
-    Mischief,
+    /// A random fault of a process.
+    Fault,
     Exits(Incarnation, Exit),
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let cursed = if rng.u8(..4) == 0 { SeatId::new(rng.u32(1..4)) } else { None };
+        let crashing = if rng.u8(..4) == 0 { SeatId::new(rng.u32(1..4)) } else { None };
         let mut world = Self {
             now: Instant::now(),
-            foreign: rng.u8(..10) == 0,
+            external: rng.u8(..10) == 0,
             rng,
             chaos: true,
             queue: BTreeMap::new(),
             sequence: 0,
             processes: BTreeMap::new(),
-            cursed,
+            crashing,
             ring: BTreeMap::new(),
             routers: (0..ROUTERS).map(|_| Router::default()).collect(),
             assigned: BTreeMap::new(),
@@ -83,34 +83,34 @@ impl World {
             ended: BTreeMap::new(),
             records: Records::default(),
         };
-        world.later(Duration::ZERO, Happening::Mischief);
-        world.later(Duration::ZERO, Happening::Requests);
+        world.later(Duration::ZERO, Scheduled::Fault);
+        world.later(Duration::ZERO, Scheduled::Requests);
         world
     }
 
     /// The external servers, if the replicas are external.
     pub fn upstreams(&mut self) -> Vec<Upstream> {
-        let n = if self.foreign { self.rng.u64(1..4) } else { 0 };
+        let n = if self.external { self.rng.u64(1..4) } else { 0 };
         (1..=n).map(|n| format!("old{n}=10.0.0.{n}:80").parse().expect("an upstream")).collect()
     }
 
-    /// When something happens next.
+    /// Time of the next scheduled event.
     pub fn next(&self) -> Option<Instant> {
         self.queue.keys().next().map(|(at, _)| *at)
     }
 
-    /// Lets the next thing happen; `Some`: the fleet is told.
+    /// Runs the next scheduled event; `Some`: an event for the fleet.
     pub fn step(&mut self) -> Option<Event> {
-        let ((..), happening) = self.queue.pop_first()?;
-        match happening {
-            Happening::Told(event) => return Some(self.told(event)),
-            Happening::Retired(incarnation) => drop(self.records.retired.insert(incarnation)),
-            Happening::Written(record) => self.records.stored = record,
-            Happening::Recalled(router, ticket) => self.recalled(router, ticket),
-            Happening::Requests => self.requests(),
-            Happening::RequestEnds(router, incarnation) => self.request_ends(router, incarnation),
-            Happening::Mischief => self.mischief(),
-            Happening::Exits(incarnation, exit) => self.exits(incarnation, exit),
+        let ((..), scheduled) = self.queue.pop_first()?;
+        match scheduled {
+            Scheduled::Notify(event) => return Some(self.delivered(event)),
+            Scheduled::Retired(incarnation) => drop(self.records.retired.insert(incarnation)),
+            Scheduled::Written(record) => self.records.stored = record,
+            Scheduled::Recalled(router, ticket) => self.recalled(router, ticket),
+            Scheduled::Requests => self.requests(),
+            Scheduled::RequestEnds(router, incarnation) => self.request_ends(router, incarnation),
+            Scheduled::Fault => self.fault(),
+            Scheduled::Exits(incarnation, exit) => self.exits(incarnation, exit),
         }
         None
     }
@@ -123,11 +123,11 @@ impl World {
             Action::Ask(incarnation) => {
                 let answer = self.inquire(incarnation);
                 let delay = self.up_to(100);
-                self.later(delay, Happening::Told(answer));
+                self.later(delay, Scheduled::Notify(answer));
             }
             Action::Inquire(incarnation) => {
                 let delay = self.up_to(100);
-                self.later(delay, Happening::Told(Event::LastLogLine { incarnation, line: None }));
+                self.later(delay, Scheduled::Notify(Event::LastLogLine { incarnation, line: None }));
             }
             Action::Stop { incarnation, grace } => {
                 let silent = |process: &Process| matches!(process.health, Health::Hung | Health::Stopped);
@@ -137,7 +137,7 @@ impl World {
                     assert!(!process.stopping, "stopped twice");
                     process.stopping = true;
                 }
-                self.later(grace, Happening::Told(Event::Stopped { incarnation }));
+                self.later(grace, Scheduled::Notify(Event::Stopped { incarnation }));
             }
             Action::End(incarnation) => self.end(incarnation),
             Action::Record { revision, record } => self.write_record(revision, record),
@@ -154,18 +154,18 @@ impl World {
         }
     }
 
-    /// The balancer gets no time for a while: what is under way comes late, and heartbeats have timed out.
+    /// The balancer gets no CPU for a while: notices under way come late, and heartbeats time out.
     pub fn starve(&mut self) {
         let starved = self.up_to(STARVED);
         self.now += starved;
-        for happening in self.queue.range_mut(..(self.now, 0)).map(|(_, happening)| happening) {
-            if let Happening::Told(Event::HeartbeatResult { beat, .. }) = happening {
+        for scheduled in self.queue.range_mut(..(self.now, 0)).map(|(_, scheduled)| scheduled) {
+            if let Scheduled::Notify(Event::HeartbeatResult { beat, .. }) = scheduled {
                 *beat = HeartbeatResult::Missed("timeout".to_owned());
             }
         }
     }
 
-    fn told(&mut self, event: Event) -> Event {
+    fn delivered(&mut self, event: Event) -> Event {
         match &event {
             Event::Ring { ticket, .. } => {
                 if let Some(recall) = self.changes.remove(ticket) {
@@ -184,16 +184,16 @@ impl World {
         event
     }
 
-    fn later(&mut self, delay: Duration, happening: Happening) {
+    fn later(&mut self, delay: Duration, scheduled: Scheduled) {
         self.sequence += 1;
-        self.queue.insert((self.now + delay, self.sequence), happening);
+        self.queue.insert((self.now + delay, self.sequence), scheduled);
     }
 
     pub fn percent(&mut self, percent: u8) -> bool {
         self.rng.u8(..100) < percent
     }
 
-    /// So many times in a hundred, while things go wrong.
+    /// Whether an event with this probability in per cent happens; never without chaos.
     fn rare(&mut self, percent: u8) -> bool {
         self.chaos && self.percent(percent)
     }

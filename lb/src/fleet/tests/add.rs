@@ -5,12 +5,12 @@ use super::*;
 #[test]
 fn all_join_in_one_epoch_and_then_the_call_is_answered() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(4), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(4), HeartbeatResult::Refused);
     stage.add(1, 3, &["S5", "S 4"]);
     stage.pass(SECOND);
     assert_eq!(stage.names(), ["server1", "server2"]);
     assert_eq!(stage.fleet.view().target, 2);
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.hold = is_ring;
     stage.pass(SECOND);
     let Some(Change::Join(joined)) = stage.changes().pop() else { panic!("no join") };
@@ -31,100 +31,100 @@ fn names_and_seats_are_reserved_when_the_call_is_accepted() {
     stage.hold = is_launch;
     stage.add(1, 1, &["S5"]);
     stage.add(2, 1, &["S5"]);
-    assert_eq!(stage.refusal(2), Refusal::Exists(name("S5")));
+    assert_eq!(stage.error(2), CommandError::Exists(name("S5")));
     stage.add(3, 1, &[]);
     assert_eq!(stage.launches().iter().map(|launch| launch.seat.get()).collect::<Vec<_>>(), [1, 2, 3, 4]);
     stage.rm(4, 1, &["S5"]);
-    assert_eq!(stage.refusal(4), Refusal::Unknown(name("S5")));
+    assert_eq!(stage.error(4), CommandError::Unknown(name("S5")));
     stage.release();
     stage.pass(SECOND);
     assert_eq!(stage.reply(1).unwrap().unwrap().len(), 3);
     assert_eq!(stage.reply(3).unwrap().unwrap().len(), 4);
 }
 
-/// Nothing has changed: not the ring, not the target, and every name and seat is free.
+/// Neither the ring nor the target has changed, and every name and seat is free.
 fn assert_nothing_changed(stage: &mut Stage) {
     assert_eq!(stage.fleet.view().target, 2);
     assert_eq!(stage.names(), ["server1", "server2"]);
     stage.pass(SECOND);
     assert_eq!((stage.fleet.members.len(), stage.fleet.seats.len()), (2, 2));
     stage.broken = None;
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.add(99, 2, &["A", "B"]);
     stage.pass(SECOND);
     assert_eq!(stage.reply(99).unwrap().unwrap(), ["server1", "server2", "A", "B"]);
 }
 
-fn not_ready(name: &str, reason: &str) -> Refusal {
-    Refusal::NotReady { name: self::name(name), reason: reason.to_owned() }
+fn not_ready(name: &str, reason: &str) -> CommandError {
+    CommandError::NotReady { name: self::name(name), reason: reason.to_owned() }
 }
 
 #[test]
-fn it_fails_whole_when_the_engine_refuses() {
+fn it_is_rolled_back_when_a_launch_fails() {
     let mut stage = Stage::ready(2);
     stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.add(1, 2, &["A", "B"]);
-    assert_eq!(stage.refusal(1), not_ready("A", "no such image"));
+    assert_eq!(stage.error(1), not_ready("A", "no such image"));
     assert_nothing_changed(&mut stage);
 }
 
 #[test]
-fn it_fails_whole_when_somebody_elses_container_has_the_name() {
+fn it_is_rolled_back_when_an_unmanaged_container_has_the_name() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.add(1, 2, &["A", "B"]);
     let result = Err(Error::NameTaken(name("B")));
     stage.feed(Event::Launched { incarnation: Incarnation(4), result });
-    assert_eq!(stage.refusal(1), Refusal::Exists(name("B")));
+    assert_eq!(stage.error(1), CommandError::Exists(name("B")));
     stage.release();
     assert_nothing_changed(&mut stage);
 }
 
 #[test]
-fn it_fails_whole_when_one_ends_while_the_other_waits() {
+fn it_is_rolled_back_when_one_replica_exits_while_another_starts() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(4), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(4), HeartbeatResult::Refused);
     stage.add(1, 2, &["A", "B"]);
     stage.pass(SECOND);
     stage.exit(4);
-    assert_eq!(stage.refusal(1), not_ready("B", "exit status: 1"));
+    assert_eq!(stage.error(1), not_ready("B", "exit status: 1"));
     assert_eq!(stage.stops(), [(3, 10 * SECOND), (4, Duration::ZERO)]);
     assert_nothing_changed(&mut stage);
 }
 
 #[test]
-fn it_fails_whole_when_one_that_was_ready_ends_before_the_others_are() {
+fn it_is_rolled_back_when_a_good_replica_exits_before_the_others_are_good() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(4), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(4), HeartbeatResult::Refused);
     stage.add(1, 2, &["A", "B"]);
     stage.pass(SECOND);
     stage.exit(3);
-    assert_eq!(stage.refusal(1), not_ready("A", "exit status: 1"));
+    assert_eq!(stage.error(1), not_ready("A", "exit status: 1"));
     assert_nothing_changed(&mut stage);
 }
 
 #[test]
-fn it_fails_whole_at_the_start_timeout_and_says_what_was_wrong() {
+fn it_is_rolled_back_at_the_start_timeout_with_the_reason() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(3), HeartbeatResult::Missed("status 500".to_owned()));
+    stage.heartbeats.insert(Incarnation(3), HeartbeatResult::Missed("status 500".to_owned()));
     stage.add(1, 2, &["A", "B"]);
     stage.pass(29 * SECOND);
     assert_eq!(stage.reply(1), None);
     stage.pass(2 * SECOND);
     assert_eq!(
-        stage.refusal(1),
+        stage.error(1),
         not_ready("A", "not ready within 30s: status 500; its last line: still thinking")
     );
     assert_nothing_changed(&mut stage);
 }
 
 #[test]
-fn a_launch_still_under_way_when_it_fails_is_stopped_when_the_engine_answers() {
+fn a_pending_launch_is_stopped_when_the_engine_answers_after_a_rollback() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.add(1, 2, &["A", "B"]);
     stage.feed(Event::Launched { incarnation: Incarnation(3), result: Err(Error::Refused("no".into())) });
-    assert_eq!(stage.refusal(1), not_ready("A", "no"));
+    assert_eq!(stage.error(1), not_ready("A", "no"));
     assert_eq!(stage.stops(), []);
     stage.held.remove(0);
     stage.release();
@@ -133,9 +133,9 @@ fn a_launch_still_under_way_when_it_fails_is_stopped_when_the_engine_answers() {
 }
 
 #[test]
-fn a_taken_port_is_tried_again_but_not_for_ever() {
+fn a_taken_port_is_retried_a_limited_number_of_times() {
     let mut stage = Stage::ready(2);
-    stage.beats.extend((3..=7).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    stage.heartbeats.extend((3..=7).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     stage.add(1, 1, &["A"]);
     for incarnation in 3..=6 {
         stage.feed(Event::Exited { incarnation: Incarnation(incarnation), exit: Exit::PortTaken });
@@ -143,12 +143,12 @@ fn a_taken_port_is_tried_again_but_not_for_ever() {
         assert_eq!(stage.launches().last().unwrap().name, name("A"));
     }
     stage.feed(Event::Exited { incarnation: Incarnation(7), exit: Exit::PortTaken });
-    assert_eq!(stage.refusal(1), not_ready("A", "its port is taken again and again"));
+    assert_eq!(stage.error(1), not_ready("A", "its port is taken again and again"));
     assert_nothing_changed(&mut stage);
 }
 
 #[test]
-fn once_it_has_joined_a_death_is_the_fleets_and_the_call_is_answered() {
+fn a_death_after_the_join_does_not_fail_the_call() {
     let mut stage = Stage::ready(1);
     stage.hold = is_ring;
     stage.add(1, 1, &["A"]);
@@ -161,16 +161,16 @@ fn once_it_has_joined_a_death_is_the_fleets_and_the_call_is_answered() {
 }
 
 #[test]
-fn refusals() {
+fn invalid_calls_are_rejected() {
     let mut stage = Stage::ready(2);
     stage.add(1, 2, &["A", "A"]);
-    assert_eq!(stage.refusal(1).to_string(), "Duplicate hostname 'A'");
+    assert_eq!(stage.error(1).to_string(), "Duplicate hostname 'A'");
     stage.add(2, 2, &["a b", "a_b"]);
-    assert_eq!(stage.refusal(2), Refusal::Duplicate(name("a_b")));
+    assert_eq!(stage.error(2), CommandError::Duplicate(name("a_b")));
     stage.add(3, 1, &["server2"]);
-    assert_eq!(stage.refusal(3).to_string(), "Hostname 'server2' already exists");
+    assert_eq!(stage.error(3).to_string(), "Hostname 'server2' already exists");
     stage.add(4, 7, &[]);
-    assert_eq!(stage.refusal(4), Refusal::TooMany { n: 7, free: 6, max: 8 });
+    assert_eq!(stage.error(4), CommandError::TooMany { n: 7, free: 6, max: 8 });
     assert_eq!(stage.launches().len(), 2);
     stage.add(5, 6, &[]);
     stage.pass(SECOND);
@@ -178,12 +178,12 @@ fn refusals() {
 }
 
 #[test]
-fn the_name_of_the_dead_is_taken_while_its_remains_keep_the_seat() {
+fn the_name_of_a_dead_replica_is_taken_while_it_stores_the_seat() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.exit(1);
     stage.add(1, 1, &["server1"]);
-    assert_eq!(stage.refusal(1), Refusal::Exists(name("server1")));
+    assert_eq!(stage.error(1), CommandError::Exists(name("server1")));
     stage.release();
     stage.add(2, 1, &["server1"]);
     stage.pass(SECOND);

@@ -1,9 +1,9 @@
-//! What an earlier life left behind.
+//! Adoption of replicas that an earlier balancer left behind.
 
 use super::*;
 
 #[test]
-fn what_runs_is_adopted_at_its_first_good_heartbeat_in_its_seat() {
+fn running_replicas_are_adopted_in_their_seats_at_their_first_good_heartbeat() {
     let mut stage = Stage::new(Settings { replicas: 2, ..settings() });
     stage.hold = is_ring;
     stage.feed(Event::Listed(vec![found(1, "server1", 4, true), found(3, "S5", 9, true)]));
@@ -19,7 +19,7 @@ fn what_runs_is_adopted_at_its_first_good_heartbeat_in_its_seat() {
 }
 
 #[test]
-fn the_running_one_of_the_highest_incarnation_wins_and_the_rest_are_strangers() {
+fn the_running_replica_of_the_highest_incarnation_is_adopted_and_the_rest_stopped() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     let all = [(2, "old", 1, true), (2, "new", 3, true), (2, "ended", 5, false), (2, "older", 2, false)];
     stage.feed(Event::Listed(all.map(|(id, name, n, runs)| found(id, name, n, runs)).to_vec()));
@@ -31,7 +31,7 @@ fn the_running_one_of_the_highest_incarnation_wins_and_the_rest_are_strangers() 
 }
 
 #[test]
-fn an_ended_one_keeps_the_seat_until_its_replacement_exists() {
+fn an_ended_replica_stores_the_seat_until_its_replacement_exists() {
     let mut stage = Stage::new(Settings { replicas: 2, ..settings() });
     stage.hold = is_launch;
     let all = [(1, "one", 1, true), (2, "first", 2, false), (2, "last", 3, false)];
@@ -48,7 +48,7 @@ fn an_ended_one_keeps_the_seat_until_its_replacement_exists() {
 }
 
 #[test]
-fn an_adopted_one_that_never_answers_is_replaced() {
+fn an_adopted_replica_that_never_answers_is_replaced() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     stage.hang(4);
     stage.feed(Event::Listed(vec![found(1, "server1", 4, true)]));
@@ -58,7 +58,7 @@ fn an_adopted_one_that_never_answers_is_replaced() {
 }
 
 #[test]
-fn what_was_leaving_is_stopped_and_its_seat_does_not_count() {
+fn a_leaving_replica_is_stopped_and_its_seat_does_not_count() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     let leaving = |id, called, incarnation, runs| Found {
         standing: Standing::Leaving,
@@ -77,7 +77,7 @@ fn what_was_leaving_is_stopped_and_its_seat_does_not_count() {
 }
 
 #[test]
-fn if_all_were_leaving_it_is_a_first_start() {
+fn if_all_replicas_were_leaving_it_is_a_first_start() {
     let mut stage = Stage::new(settings());
     stage.feed(Event::Listed(vec![Found { standing: Standing::Leaving, ..found(2, "old", 7, true) }]));
     stage.pass(SECOND);

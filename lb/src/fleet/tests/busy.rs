@@ -1,17 +1,17 @@
-//! Replicas that miss heartbeats and work all the same, and replicas that do not.
+//! Replicas that miss heartbeats but work, and replicas that miss them and do not work.
 
 use super::*;
 
 const NONE: [u32; 0] = [];
 
 impl Stage {
-    /// The heartbeats of a replica fail from now on, and a request waits for its reply.
+    /// From now on the heartbeats of a replica fail, and a request waits for its reply.
     fn busy(&mut self, incarnation: u64) {
         self.hang(incarnation);
         self.waits(incarnation, self.now);
     }
 
-    /// A request waits for a reply of the replica since then.
+    /// From `since` on a request waits for a reply of the replica.
     fn waits(&mut self, incarnation: u64, since: Instant) {
         let waiting = self.activity.entry(Incarnation(incarnation)).or_default();
         waiting.waiting_since = Some(since);
@@ -21,7 +21,7 @@ impl Stage {
         self.activity.entry(Incarnation(incarnation)).or_default().waiting_since = None;
     }
 
-    /// The seats that were vacated so far.
+    /// Seats that were vacated so far, in order.
     fn vacated(&self) -> Vec<u32> {
         let changes = self.changes().into_iter();
         changes
@@ -29,7 +29,7 @@ impl Stage {
             .collect()
     }
 
-    /// How long it takes from now until the seat is vacated.
+    /// Time from now until the seat is vacated.
     fn until_vacated(&mut self, seat: u32) -> Duration {
         let start = self.now;
         while !self.vacated().contains(&seat) {
@@ -49,13 +49,13 @@ fn a_replica_with_progress_is_never_replaced_for_missing_heartbeats() {
     assert_eq!(stage.seats()[2], (3, Some((3, Phase::Suspect))));
     assert_eq!(stage.names().len(), 3);
     let inquiries = stage.times(|action| matches!(action, Action::Ask(_))).len();
-    assert!((1000..=1200).contains(&inquiries), "once in each heartbeat interval: {inquiries}");
+    assert!((1000..=1200).contains(&inquiries), "one inquiry per heartbeat interval: {inquiries}");
     stage.replying.clear();
     assert!((2500 * MS..=3600 * MS).contains(&stage.until_vacated(3)));
 }
 
 #[test]
-fn serial_servers_that_answer_all_the_time_are_left_alone() {
+fn serial_servers_that_keep_answering_are_never_replaced() {
     // Every heartbeat waits behind requests and times out; each request takes 2 s.
     let mut stage = Stage::ready(3);
     (1..=3).for_each(|incarnation| stage.hang(incarnation));
@@ -82,13 +82,13 @@ fn a_silent_replica_for_which_a_request_waits_is_busy_up_to_head_timeout() {
     stage.pass(SECOND);
     stage.busy(2);
     stage.pass(3600 * SECOND);
-    assert_eq!(stage.vacated(), NONE, "off: of any age");
+    assert_eq!(stage.vacated(), NONE, "without a head timeout a request of any age counts");
 }
 
 #[test]
-fn the_wait_begins_anew_with_progress_and_with_a_good_heartbeat() {
+fn progress_and_a_good_heartbeat_restart_the_head_timeout() {
     let mut stage = Stage::ready(3);
-    // A request that never ends, on a replica that answers its heartbeats at first.
+    // A request that never ends, on a replica whose heartbeats are good at first.
     stage.waits(2, stage.now);
     stage.pass(60 * SECOND);
     stage.hang(2);
@@ -100,7 +100,7 @@ fn the_wait_begins_anew_with_progress_and_with_a_good_heartbeat() {
 }
 
 #[test]
-fn a_request_that_ends_without_a_reply_leaves_replace_after() {
+fn after_a_request_without_reply_replace_after_applies() {
     let mut stage = Stage::ready(3);
     stage.busy(2);
     stage.pass(10 * SECOND);
@@ -119,7 +119,7 @@ fn a_suspended_replica_is_never_busy() {
         let mut stage = Stage::ready(3);
         stage.busy(3);
         if progress {
-            // The kernel takes bytes for a stopped process.
+            // The kernel accepts bytes for a stopped process, which looks like progress.
             stage.replying.insert(Incarnation(3));
         }
         stage.suspended.insert(Incarnation(3));
@@ -138,7 +138,7 @@ fn a_busy_replica_that_is_stopped_is_replaced_after_replace_after() {
     stage.pass(SECOND);
     stage.suspended.clear();
     stage.pass(5 * SECOND);
-    assert_eq!(stage.vacated(), NONE, "it was stopped for a second only");
+    assert_eq!(stage.vacated(), NONE, "it was stopped for only a second");
     stage.suspended.insert(Incarnation(3));
     let after = stage.until_vacated(3);
     assert!((2400 * MS..=3600 * MS).contains(&after), "{after:?}");
@@ -162,14 +162,14 @@ fn a_busy_replica_that_exits_or_refuses_is_replaced_at_once() {
     assert_eq!(stage.vacated(), NONE);
     stage.exit(1);
     assert_eq!(stage.vacated(), [1]);
-    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.pass(SECOND);
     assert_eq!(stage.vacated(), [1, 2]);
 }
 
 #[test]
 fn busy_replicas_do_not_count_in_a_mass_hang() {
-    // Three of four are busy: the fourth, which hangs, is replaced, and so is a fifth beside it.
+    // Three of four are busy: the fourth, which hangs, is replaced, and so is a fifth.
     let mut stage = Stage::ready(5);
     stage.hold = is_launch;
     (1..=3).for_each(|incarnation| stage.busy(incarnation));
@@ -180,7 +180,7 @@ fn busy_replicas_do_not_count_in_a_mass_hang() {
 }
 
 #[test]
-fn what_a_router_does_not_say_is_no_reason_to_replace() {
+fn a_missing_router_report_is_no_reason_to_replace() {
     let mut stage = Stage::ready(3);
     stage.hang(3);
     stage.hold = |action| matches!(action, Action::Ask(_));
@@ -189,30 +189,30 @@ fn what_a_router_does_not_say_is_no_reason_to_replace() {
         stage.held.clear();
         stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: Some(false) });
     }
-    assert_eq!(stage.vacated(), NONE, "a stalled router is our fault");
+    assert_eq!(stage.vacated(), NONE, "a stalled router is a fault of the balancer");
     stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: Some(true) });
     stage.pass(3 * SECOND);
     stage.feed(Event::Answered { incarnation: Incarnation(3), activity: None, suspended: Some(true) });
-    assert_eq!(stage.vacated(), [3], "that it is stopped is known all the same");
+    assert_eq!(stage.vacated(), [3], "the runtime reports that it is stopped");
 }
 
 #[test]
-fn a_busy_server_of_somebody_else_is_not_vacated() {
+fn the_seat_of_a_busy_external_server_is_not_vacated() {
     let upstreams = ["a=a:80", "b=b:80"].map(|text| text.parse().unwrap()).to_vec();
-    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, upstreams, ..settings() });
+    let mut stage = Stage::new(Settings { ownership: Ownership::External, upstreams, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(10 * MS);
     stage.busy(1);
     stage.hang(2);
     stage.pass(20 * SECOND);
-    assert_eq!(stage.vacated(), [2], "it came back, and answers");
+    assert_eq!(stage.vacated(), [2], "it refused connections, and answers again");
     assert_eq!(stage.names(), ["a", "b"]);
     assert!((9 * SECOND..=11 * SECOND).contains(&stage.until_vacated(1)), "--head-timeout");
 }
 
 #[test]
-fn routers_are_told_who_is_suspect_and_reminded_while_heartbeats_are_missed() {
-    let told = |stage: &Stage| -> Vec<Vec<u64>> {
+fn suspects_are_published_to_routers_again_while_heartbeats_are_missed() {
+    let published = |stage: &Stage| -> Vec<Vec<u64>> {
         let suspects = stage.log.iter().filter_map(|(_, action)| match action {
             Action::Suspects(of) => Some(of.iter().map(|incarnation| incarnation.0).collect()),
             _ => None,
@@ -222,13 +222,17 @@ fn routers_are_told_who_is_suspect_and_reminded_while_heartbeats_are_missed() {
     let mut stage = Stage::ready(3);
     stage.busy(2);
     stage.pass(SECOND);
-    assert!(told(&stage).is_empty());
+    assert!(published(&stage).is_empty());
     stage.pass(3 * SECOND);
-    let reminded = told(&stage).len();
-    assert!((5..=7).contains(&reminded) && told(&stage).iter().all(|of| *of == [2]), "{:?}", told(&stage));
-    stage.beats.clear();
+    let reminded = published(&stage).len();
+    assert!(
+        (5..=7).contains(&reminded) && published(&stage).iter().all(|of| *of == [2]),
+        "{:?}",
+        published(&stage)
+    );
+    stage.heartbeats.clear();
     stage.pass(5 * SECOND);
-    assert_eq!(told(&stage).len(), reminded + 1);
-    assert_eq!(told(&stage).last(), Some(&vec![]));
+    assert_eq!(published(&stage).len(), reminded + 1);
+    assert_eq!(published(&stage).last(), Some(&vec![]));
     assert_eq!(stage.fleet.suspects(), []);
 }

@@ -1,4 +1,4 @@
-//! Other settings, weights, another target.
+//! Live changes of settings, weights and the target.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn weights<const N: usize>(weights: [(u32, u32); N]) -> BTreeMap<SeatId, Weight>
     weights.map(|(id, weight)| (seat(id), Weight::new(weight).unwrap())).into()
 }
 
-/// The weights of the seats that the n-th change of the ring lets in.
+/// The weights of the seats that join by the n-th change of the ring.
 fn joined(stage: &Stage, n: usize) -> Vec<(u32, u32)> {
     let Change::Join(joined) = &stage.changes()[n] else { panic!("no join") };
     joined.iter().map(|(id, weight, _)| (id.get(), weight.get())).collect()
@@ -30,7 +30,7 @@ fn seats_join_with_their_weights() {
 }
 
 #[test]
-fn what_begins_after_a_change_goes_by_it_and_what_began_before_does_not() {
+fn new_settings_apply_to_what_begins_after_the_change() {
     let mut stage = Stage::ready(3);
     stage.hold = |action| matches!(action, Action::Ring { change: Change::Leave { .. }, .. });
     stage.rm(1, 1, &["server3"]);
@@ -52,7 +52,7 @@ fn what_begins_after_a_change_goes_by_it_and_what_began_before_does_not() {
 }
 
 #[test]
-fn a_shorter_interval_does_not_wait_for_the_end_of_the_longer_one() {
+fn a_shorter_interval_applies_before_the_longer_one_has_passed() {
     let mut stage = Stage::new(Settings { heartbeat_interval: 600 * SECOND, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
@@ -65,19 +65,19 @@ fn a_shorter_interval_does_not_wait_for_the_end_of_the_longer_one() {
 }
 
 #[test]
-fn another_target_goes_the_way_of_add_and_rm() {
+fn a_new_target_adds_or_removes_seats() {
     let mut stage = Stage::ready(3);
     let scale = |call, target| Event::Scale { call: CallId(call), target, loads: Loads::new() };
     stage.feed(scale(1, 5));
-    assert_eq!(stage.reply(1), None, "it waits for the new ones");
+    assert_eq!(stage.reply(1), None, "unanswered before the new replicas are ready");
     stage.feed(scale(2, 5));
-    assert_eq!(stage.reply(2).unwrap().unwrap().len(), 3, "two are under way");
+    assert_eq!(stage.reply(2).unwrap().unwrap().len(), 3, "two are starting");
     stage.pass(SECOND);
     assert_eq!(stage.reply(1).unwrap().unwrap().len(), 5);
     stage.feed(scale(3, 1));
     assert_eq!(stage.reply(3).unwrap().unwrap(), ["server1"]);
     stage.feed(scale(4, 9));
-    assert_eq!(stage.refusal(4), Refusal::TooMany { n: 8, free: 7, max: 8 });
+    assert_eq!(stage.error(4), CommandError::TooMany { n: 8, free: 7, max: 8 });
     stage.feed(scale(5, 0));
     assert_eq!(stage.reply(5).unwrap().unwrap(), Vec::<String>::new());
     stage.feed(scale(6, 0));
@@ -85,7 +85,7 @@ fn another_target_goes_the_way_of_add_and_rm() {
 }
 
 #[test]
-fn weights_that_are_said_otherwise_reach_the_seats() {
+fn changed_configured_weights_are_applied_to_the_seats() {
     let weighed = |stage: &Stage| {
         let of = |change: Change| match change {
             Change::Weigh { seat, weight, .. } => Some((seat.get(), weight.get())),
@@ -100,10 +100,14 @@ fn weights_that_are_said_otherwise_reach_the_seats() {
     };
     let mut stage = Stage::ready(3);
     stage.weigh(1, 3, 300);
-    assert_eq!(say(&mut stage, weights([(1, 200), (5, 7)])), [200, 100, 300], "the API's word stays");
+    assert_eq!(
+        say(&mut stage, weights([(1, 200), (5, 7)])),
+        [200, 100, 300],
+        "the weight set by the API stays"
+    );
     assert_eq!(weighed(&stage), [(3, 300), (1, 200)]);
     assert_eq!(say(&mut stage, weights([(1, 200), (3, 300)])), [200, 100, 300]);
-    assert_eq!(weighed(&stage).len(), 2, "it weighs that already");
+    assert_eq!(weighed(&stage).len(), 2, "the weight is unchanged");
     assert_eq!(say(&mut stage, weights([(2, 50)])), [100, 50, 100]);
     assert_eq!(weighed(&stage)[2..], [(1, 100), (2, 50), (3, 100)]);
 
@@ -112,18 +116,22 @@ fn weights_that_are_said_otherwise_reach_the_seats() {
     say(&mut stage, weights([(2, 50), (4, 20)]));
     stage.release();
     stage.pass(SECOND);
-    assert_eq!(joined(&stage, stage.changes().len() - 1), [(4, 20)], "it joins with what is said by then");
+    assert_eq!(
+        joined(&stage, stage.changes().len() - 1),
+        [(4, 20)],
+        "it joins with the weight configured by then"
+    );
 }
 
 #[test]
-fn a_weight_for_which_there_is_no_room_is_left_out() {
+fn a_weight_that_does_not_fit_the_layout_is_skipped() {
     let mut stage = Stage::ready(3);
     for (call, seat) in [(1, 1), (2, 2), (3, 3)] {
         stage.weigh(call, seat, 1000);
     }
     stage.add(4, 4, &[]);
     stage.pass(SECOND);
-    // 3 seats of 90 virtual nodes, 4 of 9: 206 of 512 slots are left.
+    // 3 seats of 90 virtual nodes and 4 of 9: of 512 slots 206 are left.
     let changes = stage.changes().len();
     stage.feed(Event::Configure(Settings {
         weights: weights([(4, 1000), (5, 1000), (6, 1000), (7, 200)]),

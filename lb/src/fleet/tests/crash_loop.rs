@@ -1,8 +1,8 @@
-//! How fast a seat is refilled.
+//! Restart intensity: how fast a seat is refilled.
 
 use super::*;
 
-/// A seat whose replicas exit as soon as they are ready.
+/// Lets the replicas of seat 1 exit as soon as they are ready.
 fn crash(stage: &mut Stage, time: Duration) {
     let end = stage.now + time;
     while stage.now < end {
@@ -14,7 +14,7 @@ fn crash(stage: &mut Stage, time: Duration) {
 }
 
 #[test]
-fn delays_grow_and_never_more_than_five_launches_in_a_minute_and_others_are_untouched() {
+fn delays_grow_to_at_most_five_launches_a_minute_and_other_seats_are_untouched() {
     let mut stage = Stage::ready(3);
     crash(&mut stage, 300 * SECOND);
     let mine = stage.launches().into_iter().zip(stage.times(is_launch));
@@ -24,11 +24,11 @@ fn delays_grow_and_never_more_than_five_launches_in_a_minute_and_others_are_unto
     assert!(mine.windows(6).all(|six| six[5] - six[0] >= 60 * SECOND));
     assert_eq!(stage.launches().len(), 2 + mine.len());
     assert_eq!(stage.names(), ["server2", "server3"]);
-    assert!(stage.fleet.members.len() <= 4, "the dead pile up");
+    assert!(stage.fleet.members.len() <= 4, "dead replicas are removed");
 }
 
 #[test]
-fn an_engine_that_launches_nothing_leaves_nothing_behind() {
+fn failed_launches_leave_no_members_behind() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.feed(Event::Listed(Vec::new()));
@@ -41,7 +41,7 @@ fn an_engine_that_launches_nothing_leaves_nothing_behind() {
 }
 
 #[test]
-fn launches_that_fail_outside_the_replica_are_tried_every_second_and_cause_no_back_off() {
+fn launches_that_fail_outside_the_replica_are_retried_every_second_without_back_off() {
     let mut stage = Stage::ready(1);
     stage.broken = Some(Error::Unavailable("the engine does not answer".to_owned()));
     stage.exit(1);
@@ -53,7 +53,7 @@ fn launches_that_fail_outside_the_replica_are_tried_every_second_and_cause_no_ba
 }
 
 #[test]
-fn launches_that_failed_outside_the_replica_are_tried_at_once_when_the_engine_is_back_and_others_are_not() {
+fn only_launches_that_failed_outside_the_replica_are_retried_at_once_when_the_engine_is_back() {
     let mut stage = Stage::ready(2);
     stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.exit(2);
@@ -68,33 +68,33 @@ fn launches_that_failed_outside_the_replica_are_tried_at_once_when_the_engine_is
     assert_eq!(after.iter().map(|launch| launch.seat).collect::<Vec<_>>(), [seat(1)]);
 }
 
-/// Phases that are told of a seat.
-fn told(stage: &Stage, of: u32) -> Vec<Option<&'static str>> {
-    let told = stage.log.iter().filter_map(|(_, action)| match action {
+/// Phases of a seat's replicas, as published.
+fn published(stage: &Stage, of: u32) -> Vec<Option<&'static str>> {
+    let published = stage.log.iter().filter_map(|(_, action)| match action {
         Action::Tell(transition) => (transition.seat == seat(of)).then_some(transition.now),
         _ => None,
     });
-    told.collect()
+    published.collect()
 }
 
 #[test]
-fn an_outage_is_told_once_however_long_it_lasts() {
+fn an_outage_is_published_once_however_long_it_lasts() {
     let mut stage = Stage::ready(1);
     stage.broken = Some(Error::Unavailable("the engine is away".to_owned()));
-    let before = told(&stage, 1).len();
+    let before = published(&stage, 1).len();
     stage.exit(1);
     stage.pass(600 * SECOND);
-    let during = told(&stage, 1).split_off(before);
+    let during = published(&stage, 1).split_off(before);
     assert_eq!(during, [Some("dead"), Some("starting"), Some("dead")]);
     stage.broken = None;
     stage.pass(2 * SECOND);
-    let after = told(&stage, 1).split_off(before + during.len());
+    let after = published(&stage, 1).split_off(before + during.len());
     assert_eq!(after.first(), Some(&Some("starting")));
     assert!(after.contains(&Some("ready")), "{after:?}");
 }
 
 #[test]
-fn in_a_full_network_what_hung_is_ended_before_its_successor_starts_and_what_serves_is_not() {
+fn in_a_full_network_a_hung_replica_is_killed_before_its_successor_starts() {
     let mut stage = Stage::ready(2);
     stage.broken = Some(Error::NoAddress("the subnet is full".to_owned()));
     stage.hang(2);
@@ -104,7 +104,7 @@ fn in_a_full_network_what_hung_is_ended_before_its_successor_starts_and_what_ser
     assert_eq!(stage.fleet.members[&Incarnation(2)].phase, Phase::Dead, "it keeps its seat");
     stage.feed(Event::Replace { call: CallId(1), name: name("server1") });
     assert!(stage.held.iter().all(|action| *action == Action::End(Incarnation(2))), "{:?}", stage.held);
-    assert!(matches!(stage.refusal(1), Refusal::NotReady { .. }));
+    assert!(matches!(stage.error(1), CommandError::NotReady { .. }));
     stage.broken = None;
     let ended = stage.now;
     stage.release();
@@ -115,7 +115,7 @@ fn in_a_full_network_what_hung_is_ended_before_its_successor_starts_and_what_ser
 }
 
 #[test]
-fn ten_seconds_in_ready_begin_a_new_count() {
+fn ten_seconds_in_ready_reset_the_count() {
     let mut stage = Stage::ready(1);
     for incarnation in 1..=2 {
         stage.exit(incarnation);
@@ -131,14 +131,14 @@ fn ten_seconds_in_ready_begin_a_new_count() {
 }
 
 #[test]
-fn what_somebody_else_told_to_end_is_replaced_after_a_second_however_it_is_noticed() {
+fn a_replica_terminated_from_outside_is_replaced_after_a_second() {
     let mut stage = Stage::ready(2);
     stage.feed(Event::Terminated { incarnation: Incarnation(1) });
     stage.feed(Event::Terminated { incarnation: Incarnation(2) });
     stage.pass(5 * SECOND);
     assert_eq!(stage.launches().len(), 2, "it has not ended yet");
     stage.exit(1);
-    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     let ended = stage.now;
     stage.pass(500 * MS);
     assert_eq!((stage.names().len(), stage.launches().len()), (0, 2));

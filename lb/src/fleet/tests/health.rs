@@ -1,4 +1,4 @@
-//! Suspect, hung, dead; and what only looks so.
+//! Heartbeats: replicas that are suspect, hung or dead, and causes that only look like it.
 
 use super::*;
 
@@ -11,13 +11,13 @@ fn three_missed_heartbeats_make_a_suspect_that_is_still_listed_and_a_good_one_cl
     stage.pass(SECOND / 2);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
     assert_eq!(stage.names().len(), 2);
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND / 2);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
 }
 
 #[test]
-fn the_dead_are_replaced_in_their_seat_under_a_random_name() {
+fn dead_replicas_are_replaced_in_their_seats_under_random_names() {
     let mut stage = Stage::ready(3);
     stage.exit(2);
     assert_eq!(stage.changes().last(), Some(&Change::Vacate(seat(2))));
@@ -31,9 +31,9 @@ fn the_dead_are_replaced_in_their_seat_under_a_random_name() {
 }
 
 #[test]
-fn one_refused_connection_is_death() {
+fn a_refused_connection_means_death() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.pass(SECOND / 2);
     assert_eq!(stage.changes()[3], Change::Vacate(seat(1)));
     stage.pass(SECOND);
@@ -42,7 +42,7 @@ fn one_refused_connection_is_death() {
 }
 
 #[test]
-fn what_is_silent_on_both_paths_for_replace_after_is_replaced() {
+fn a_replica_silent_on_both_paths_for_replace_after_is_replaced() {
     let mut stage = Stage::ready(3);
     let hung_since = stage.now;
     stage.hang(3);
@@ -54,7 +54,7 @@ fn what_is_silent_on_both_paths_for_replace_after_is_replaced() {
 }
 
 #[test]
-fn one_missed_heartbeat_is_no_death_however_long_the_interval() {
+fn one_missed_heartbeat_never_means_death_however_long_the_interval() {
     let mut stage = Stage::new(Settings { replicas: 1, heartbeat_interval: 60 * SECOND, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
@@ -64,25 +64,25 @@ fn one_missed_heartbeat_is_no_death_however_long_the_interval() {
 }
 
 #[test]
-fn the_heartbeats_of_a_starved_machine_are_void() {
+fn heartbeats_of_a_starved_machine_are_void() {
     let mut stage = Stage::ready(2);
     stage.hang(1);
     stage.pass(900 * MS);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
     stage.hold = |action| matches!(action, Action::Probe(_));
     stage.pass(SECOND / 2);
-    // Nobody woke the fleet for a minute, and the probes under way timed out.
+    // For a minute no event arrives (a starved machine), and the probes under way time out.
     stage.now += 60 * SECOND;
     stage.release();
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready))), (2, Some((2, Phase::Ready)))]);
     assert_eq!(stage.launches().len(), 2);
 }
 
 #[test]
-fn what_the_routers_said_before_the_machine_was_starved_is_void_too() {
+fn router_reports_from_before_a_starvation_are_void() {
     let mut stage = Stage::ready(3);
     stage.hang(1);
     stage.hold = |action| matches!(action, Action::Ask(_));
@@ -102,7 +102,7 @@ fn what_the_routers_said_before_the_machine_was_starved_is_void_too() {
 #[test]
 fn starvation_prolongs_the_time_to_start() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(29 * SECOND);
     stage.now += 20 * SECOND;
@@ -137,7 +137,7 @@ fn half_of_the_fleet_may_be_replaced_at_once() {
 }
 
 #[test]
-fn a_suspicion_brings_the_next_heartbeat_forward_and_proves_nothing() {
+fn an_ejection_only_brings_the_next_heartbeat_forward() {
     let mut stage = Stage::ready(3);
     let probes = |stage: &Stage| stage.times(|action| matches!(action, Action::Probe(_))).len();
     stage.pass(100 * MS);
@@ -145,19 +145,19 @@ fn a_suspicion_brings_the_next_heartbeat_forward_and_proves_nothing() {
     stage.feed(suspected(2));
     assert_eq!(probes(&stage), before + 1);
     assert_eq!(stage.names().len(), 3);
-    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.feed(suspected(2));
     assert_eq!(stage.changes().last(), Some(&Change::Vacate(seat(2))));
     stage.feed(suspected(99));
 }
 
 #[test]
-fn an_ejection_is_told() {
+fn an_ejection_is_published() {
     let mut stage = Stage::ready(2);
     stage.feed(suspected(2));
-    let told =
+    let published =
         |action: &Action| matches!(action, Action::Tell(of) if of.name == "ejected" && of.seat.get() == 2);
-    assert_eq!(stage.log.iter().filter(|(_, action)| told(action)).count(), 1);
+    assert_eq!(stage.log.iter().filter(|(_, action)| published(action)).count(), 1);
 }
 
 fn suspected(incarnation: u64) -> Event {
@@ -165,16 +165,18 @@ fn suspected(incarnation: u64) -> Event {
 }
 
 #[test]
-fn void_heartbeats_are_no_silence_however_long_they_last() {
+fn void_heartbeats_do_not_count_as_silence() {
     let mut stage = Stage::ready(3);
     for incarnation in 1..=3 {
-        stage.beats.insert(Incarnation(incarnation), HeartbeatResult::Void("Too many open files".to_owned()));
+        stage
+            .heartbeats
+            .insert(Incarnation(incarnation), HeartbeatResult::Void("Too many open files".to_owned()));
     }
     stage.pass(60 * SECOND);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
-    // From now on it is silent: it has the whole of --replace-after.
+    // From now on the replica is silent, and has the whole of --replace-after.
     let silent_since = stage.now;
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.hang(1);
     stage.pass(2 * SECOND);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
@@ -185,14 +187,14 @@ fn void_heartbeats_are_no_silence_however_long_they_last() {
 }
 
 #[test]
-fn a_suspect_does_not_die_of_void_heartbeats() {
+fn a_suspect_replica_does_not_die_of_void_heartbeats() {
     let mut stage = Stage::ready(3);
     stage.hang(1);
     stage.pass(2 * SECOND);
-    stage.beats.insert(Incarnation(1), HeartbeatResult::Void("Too many open files".to_owned()));
+    stage.heartbeats.insert(Incarnation(1), HeartbeatResult::Void("Too many open files".to_owned()));
     stage.pass(60 * SECOND);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Suspect))));
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
 }

@@ -1,4 +1,4 @@
-//! The record of the target: when it is written, what waits for it, and what the next start makes of it.
+//! The record of the target: when it is written, which answers wait for it, and what the next start restores.
 
 use super::*;
 
@@ -11,11 +11,11 @@ fn record<const N: usize>(seats: [u32; N]) -> Record {
     }
 }
 
-/// A start that finds the record and these running replicas, called `s<seat>`.
+/// A start that finds the record and these running replicas, named `s<seat>`.
 fn restarted(settings: Settings, record: Record, running: &[(u32, u64)]) -> Stage {
     let mut stage = Stage::new(settings);
     stage.feed(Event::Restored(record));
-    assert_eq!(stage.log, [], "nothing follows from the record alone");
+    assert_eq!(stage.log, [], "the record alone causes no action");
     let found = running.iter().map(|(id, incarnation)| found(*id, &format!("s{id}"), *incarnation, true));
     stage.feed(Event::Listed(found.collect()));
     stage.pass(SECOND);
@@ -51,7 +51,7 @@ fn an_add_is_recorded_when_all_are_ready_and_answered_when_it_is_recorded() {
     stage.add(1, 2, &[]);
     stage.pass(SECOND);
     assert_eq!(written(&stage).len(), 1, "nothing is decided yet");
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     assert_eq!(seats_of(&written(&stage)[1]), [1, 2, 3, 4, 5]);
     assert_eq!((stage.names().len(), stage.reply(1)), (5, None));
@@ -79,7 +79,7 @@ fn changes_during_a_write_share_the_next_one() {
 }
 
 #[test]
-fn a_failed_write_is_tried_again_and_no_call_waits_for_that() {
+fn a_failed_write_is_retried_and_no_call_waits_for_it() {
     let mut stage = Stage::ready(3);
     stage.hold = is_record;
     stage.rm(1, 1, &["server3"]);
@@ -123,13 +123,13 @@ fn recorded_seats_are_filled_and_others_are_stopped() {
 }
 
 #[test]
-fn if_nothing_is_found_but_the_record_it_is_no_first_start() {
+fn a_record_without_replicas_is_no_first_start() {
     let stage = restarted(settings(), record([2]), &[]);
     assert_eq!((ids(&stage), stage.launches().len()), (vec![2], 1));
 }
 
 #[test]
-fn without_a_record_the_configured_number_counts() {
+fn without_a_record_the_configured_number_applies() {
     let mut stage = Stage::new(settings());
     let all = [(2, 1), (4, 2), (5, 3), (6, 4)].map(|(id, n)| found(id, &format!("s{id}"), n, id != 2));
     stage.feed(Event::Listed(all.to_vec()));
@@ -187,7 +187,7 @@ fn seats_that_the_layout_has_no_room_for_give_way_to_the_configured_ones() {
     assert_eq!(weights, [100, 100, 100]);
 }
 
-/// A record of seats 1–3 whose seat 2 had this replica drained.
+/// A record of seats 1–3 in which this replica of seat 2 is cordoned.
 fn cordoned(incarnation: u64) -> Record {
     let mut record = record([1, 2, 3]);
     let cordoned = Cordoned { name: name("s2"), incarnation: Incarnation(incarnation) };
@@ -196,8 +196,8 @@ fn cordoned(incarnation: u64) -> Record {
 }
 
 #[test]
-fn a_drained_replica_is_still_drained_and_can_be_put_back() {
-    // Incarnation 7: its successor, of a replacement that was not answered.
+fn a_cordon_survives_a_restart_and_can_be_undrained() {
+    // Incarnation 7 is the successor, of a replacement that was not answered.
     let mut stage = Stage::new(settings());
     stage.feed(Event::Restored(cordoned(2)));
     let mut all = [(1, 1), (2, 2), (3, 3)].map(|(id, n)| found(id, &format!("s{id}"), n, true)).to_vec();
@@ -217,7 +217,7 @@ fn a_drained_replica_is_still_drained_and_can_be_put_back() {
 }
 
 #[test]
-fn the_seat_of_a_drained_replica_that_is_gone_waits_until_that_is_taken_back() {
+fn the_seat_of_a_removed_cordoned_replica_stays_vacant_until_undrain() {
     let mut stage = restarted(settings(), cordoned(9), &[(1, 1), (3, 3)]);
     stage.pass(20 * SECOND);
     assert_eq!((stage.names().len(), stage.launches()), (2, Vec::new()));
@@ -230,14 +230,14 @@ fn the_seat_of_a_drained_replica_that_is_gone_waits_until_that_is_taken_back() {
 }
 
 #[test]
-fn a_successor_that_had_taken_over_from_a_drained_replica_keeps_the_seat() {
+fn a_successor_of_a_cordoned_replica_keeps_the_seat() {
     let stage = restarted(settings(), cordoned(2), &[(1, 1), (2, 7), (3, 3)]);
     assert_eq!((stage.names().len(), stage.launches()), (3, Vec::new()));
     assert_eq!(written(&stage), [Some(record([1, 2, 3]))]);
 }
 
 #[test]
-fn the_end_removes_the_record_unless_the_replicas_are_kept() {
+fn the_record_is_removed_at_the_end_unless_keep_is_set() {
     let mut stage = Stage::ready(2);
     stage.hold = is_record;
     stage.feed(Event::Close);
@@ -279,8 +279,8 @@ fn a_new_configured_number_is_recorded_when_it_is_reached() {
     stage.hang(4);
     stage.feed(Event::Scale { call: CallId(1), target: 5, loads: Loads::new() });
     stage.pass(SECOND);
-    assert_eq!(written(&stage).len(), 1, "a restart now has to reach it");
-    stage.beats.clear();
+    assert_eq!(written(&stage).len(), 1, "a restart now must reach it");
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     let last = written(&stage).pop().flatten().unwrap();
     assert_eq!((last.configured.unwrap().replicas, last.seats.len()), (5, 5));

@@ -1,4 +1,4 @@
-//! One replica replaced by hand, and all of them, one after the other.
+//! Replacement of one replica by a call, and rolling replacement of all.
 
 use super::*;
 
@@ -7,7 +7,7 @@ impl Stage {
         self.feed(Event::Replace { call: CallId(call), name: name.parse().unwrap() });
     }
 
-    fn roll(&mut self, call: u64) {
+    fn rolling_replace(&mut self, call: u64) {
         self.feed(Event::RollingReplace { call: CallId(call) });
     }
 }
@@ -20,19 +20,19 @@ fn handovers(stage: &Stage) -> Vec<(u64, u64)> {
     stage.changes().into_iter().filter_map(handover).collect()
 }
 
-/// State, done and total of what is told of a rolling replacement.
+/// State, done and total of the published transitions of a rolling replacement.
 fn rolling(stage: &Stage) -> Vec<(&'static str, usize, usize)> {
-    let told = |(_, action): &(Duration, Action)| match action {
+    let published = |(_, action): &(Duration, Action)| match action {
         Action::Tell(Transition { name: "rolling", now, progress, .. }) => {
             progress.map(|progress| (now.unwrap(), progress.done, progress.total))
         }
         _ => None,
     };
-    stage.log.iter().filter_map(told).collect()
+    stage.log.iter().filter_map(published).collect()
 }
 
 #[test]
-fn the_new_one_is_ready_before_the_old_one_leaves() {
+fn the_new_replica_is_ready_before_the_old_one_leaves() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.replace(1, "server2");
@@ -50,28 +50,28 @@ fn the_new_one_is_ready_before_the_old_one_leaves() {
 }
 
 #[test]
-fn one_that_does_not_get_ready_changes_nothing_and_is_not_tried_again() {
+fn a_successor_that_fails_changes_nothing_and_is_not_retried() {
     let mut stage = Stage::ready(2);
     stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.replace(1, "server2");
     stage.pass(300 * SECOND);
-    assert!(stage.refusal(1).to_string().ends_with("did not get ready: no such image"));
+    assert!(stage.error(1).to_string().ends_with("did not get ready: no such image"));
     assert_eq!((stage.names(), stage.launches().len()), (vec!["server1".into(), "server2".into()], 3));
 }
 
 #[test]
-fn what_is_left_of_one_that_did_not_get_ready_is_cleared_away() {
+fn the_container_of_a_failed_successor_is_removed() {
     let mut stage = Stage::ready(2);
-    stage.beats.insert(Incarnation(3), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(3), HeartbeatResult::Refused);
     stage.replace(1, "server2");
     stage.pass(31 * SECOND);
-    assert!(matches!(stage.refusal(1), Refusal::NotReady { .. }));
+    assert!(matches!(stage.error(1), CommandError::NotReady { .. }));
     assert_eq!(stage.stops(), [(3, Duration::ZERO)]);
     assert_eq!((stage.fleet.members.len(), stage.names().len()), (2, 2));
 }
 
 #[test]
-fn a_drained_one_hands_its_seat_over_dead_or_alive() {
+fn a_cordoned_replica_hands_its_seat_over_dead_or_alive() {
     for dead in [false, true] {
         let mut stage = Stage::ready(2);
         stage.drain(1, "server2");
@@ -88,12 +88,12 @@ fn a_drained_one_hands_its_seat_over_dead_or_alive() {
 }
 
 #[test]
-fn a_drained_one_whose_successor_fails_stays_drained() {
+fn a_cordoned_replica_whose_successor_fails_stays_cordoned() {
     let mut stage = Stage::ready(2);
     stage.drain(1, "server2");
     stage.broken = Some(Error::Refused("no".to_owned()));
     stage.replace(2, "server2");
-    assert!(matches!(stage.refusal(2), Refusal::NotReady { .. }));
+    assert!(matches!(stage.error(2), CommandError::NotReady { .. }));
     stage.pass(300 * SECOND);
     assert_eq!(stage.launches().len(), 3);
     stage.undrain(3, "server2");
@@ -113,30 +113,30 @@ fn if_it_dies_first_its_successor_is_its_replacement() {
 }
 
 #[test]
-fn while_it_is_under_way_nothing_else_is_done_to_it_but_rm() {
+fn during_a_replacement_only_rm_is_accepted() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.replace(1, "server2");
     stage.drain(2, "server2");
     stage.replace(3, "server2");
     for call in [2, 3] {
-        assert_eq!(stage.refusal(call).to_string(), "Replica 'server2' is being replaced");
+        assert_eq!(stage.error(call).to_string(), "Replica 'server2' is being replaced");
     }
     stage.rm(4, 1, &["server2"]);
     stage.release();
     stage.pass(SECOND);
     assert_eq!(stage.reply(4), Some(Ok(vec!["server1".to_owned()])));
-    assert_eq!(stage.refusal(1).to_string(), "There is no seat 2");
+    assert_eq!(stage.error(1).to_string(), "There is no seat 2");
     assert_eq!(stage.fleet.members.len(), 1);
 }
 
 #[test]
-fn nobody_waits_for_ever() {
+fn every_replacing_call_is_answered() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.replace(1, "server2");
     stage.feed(Event::Close);
-    assert_eq!(stage.refusal(1), Refusal::Stopping);
+    assert_eq!(stage.error(1), CommandError::Stopping);
 
     let mut stage = Stage::ready(2);
     for call in 1..=5 {
@@ -147,64 +147,67 @@ fn nobody_waits_for_ever() {
     }
     assert_eq!(stage.reply(5), None, "five launches in 60 s are enough");
     stage.feed(Event::Conflict { container: "x".to_owned() });
-    assert_eq!(stage.refusal(5), Refusal::Conflict);
+    assert_eq!(stage.error(5), CommandError::Conflict);
 }
 
 #[test]
-fn somebody_elses_cannot_be_replaced() {
+fn external_servers_cannot_be_replaced() {
     let upstreams = vec!["one=one:80".parse().unwrap()];
-    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, upstreams, ..settings() });
+    let mut stage = Stage::new(Settings { ownership: Ownership::External, upstreams, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
     stage.replace(1, "one");
-    stage.roll(2);
-    assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::NotOurs, Refusal::NotOurs));
+    stage.rolling_replace(2);
+    assert_eq!(
+        (stage.error(1), stage.error(2)),
+        (CommandError::NotReplaceable, CommandError::NotReplaceable)
+    );
 }
 
 #[test]
-fn all_are_replaced_one_after_the_other_and_it_is_told() {
+fn a_rolling_replacement_replaces_one_at_a_time_and_is_published() {
     let mut stage = Stage::ready(3);
     stage.hold = is_launch;
-    stage.roll(1);
+    stage.rolling_replace(1);
     assert!(stage.reply(1).unwrap().is_ok());
     stage.pass(5 * SECOND);
     assert_eq!(stage.launches().len(), 4, "one at a time");
-    stage.roll(2);
-    assert_eq!(stage.refusal(2).to_string(), "A rolling replacement is under way: 0 of 3 are done");
+    stage.rolling_replace(2);
+    assert_eq!(stage.error(2).to_string(), "A rolling replacement is under way: 0 of 3 are done");
     stage.release();
     stage.pass(5 * SECOND);
     assert_eq!(handovers(&stage), [(4, 1), (5, 2), (6, 3)]);
-    let told = [("running", 0, 3), ("running", 1, 3), ("running", 2, 3), ("done", 3, 3)];
-    assert_eq!(rolling(&stage), told);
+    let published = [("running", 0, 3), ("running", 1, 3), ("running", 2, 3), ("done", 3, 3)];
+    assert_eq!(rolling(&stage), published);
     assert!(stage.names().iter().all(|text| is_random(&name(text))));
     assert_eq!((stage.fleet.members.len(), stage.fleet.view().rolling), (3, None));
 }
 
 #[test]
-fn it_stops_when_a_new_one_does_not_get_ready() {
+fn a_rolling_replacement_stops_when_a_successor_fails() {
     let mut stage = Stage::ready(3);
     stage.hold = is_launch;
-    stage.roll(1);
+    stage.rolling_replace(1);
     stage.release();
-    stage.broken = Some(Error::Refused("no such image".to_owned())); // of the second
+    stage.broken = Some(Error::Refused("no such image".to_owned())); // the launch of the second replacement fails
     stage.pass(300 * SECOND);
-    let told = rolling(&stage);
-    assert_eq!(told.last(), Some(&("stopped", 1, 3)));
+    let published = rolling(&stage);
+    assert_eq!(published.last(), Some(&("stopped", 1, 3)));
     assert_eq!(stage.names().len(), 3);
     let launched = stage.launches().len();
     stage.broken = None;
     stage.pass(60 * SECOND);
     assert_eq!(stage.launches().len(), launched, "it does not go on by itself");
-    stage.roll(2);
+    stage.rolling_replace(2);
     stage.pass(10 * SECOND);
     assert_eq!(rolling(&stage).last(), Some(&("done", 3, 3)));
 }
 
 #[test]
-fn who_dies_leaves_or_is_drained_meanwhile_is_done() {
+fn replicas_that_die_leave_or_are_cordoned_count_as_done() {
     let mut stage = Stage::ready(4);
     stage.hold = is_launch;
-    stage.roll(1);
+    stage.rolling_replace(1);
     stage.exit(2);
     stage.rm(2, 1, &["server3"]);
     stage.drain(3, "server4");
@@ -216,10 +219,10 @@ fn who_dies_leaves_or_is_drained_meanwhile_is_done() {
 }
 
 #[test]
-fn nobody_is_rolled_at_once() {
+fn a_rolling_replacement_of_no_replica_ends_at_once() {
     let mut stage = Stage::ready(1);
     stage.drain(1, "server1");
-    stage.roll(2);
+    stage.rolling_replace(2);
     assert!(stage.reply(2).unwrap().is_ok());
     assert_eq!((rolling(&stage), stage.fleet.view().rolling), (vec![], None));
 }

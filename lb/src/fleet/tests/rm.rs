@@ -10,7 +10,7 @@ fn left(stage: &Stage) -> Vec<u32> {
 }
 
 #[test]
-fn the_named_go_first_then_vacant_seats_then_fewest_in_flight_fewest_slots_youngest() {
+fn named_seats_go_first_then_vacant_then_fewest_in_flight_fewest_slots_highest_number() {
     let mut stage = Stage::ready(7);
     stage.hold = is_launch;
     stage.exit(2);
@@ -33,11 +33,11 @@ fn a_seat_is_named_vacant_or_not() {
         |n, ids: &[u32]| Removal { n, seats: ids.iter().copied().map(seat).collect(), names: Vec::new() };
     for (call, ids) in [(1, &[9][..]), (2, &[3, 3])] {
         stage.remove(call, seats(2, ids), Loads::new());
-        assert_eq!(stage.refusal(call), Refusal::NoSeat(seat(*ids.last().unwrap())));
+        assert_eq!(stage.error(call), CommandError::NoSeat(seat(*ids.last().unwrap())));
     }
     let both = Removal { names: vec![name("server4")], ..seats(2, &[4]) };
     stage.remove(3, both, Loads::new());
-    assert_eq!(stage.refusal(3), Refusal::NoSeat(seat(4)));
+    assert_eq!(stage.error(3), CommandError::NoSeat(seat(4)));
     stage.remove(4, seats(1, &[3]), Loads::new());
     assert_eq!(left(&stage), [3]);
     stage.remove(5, seats(2, &[1]), Loads::new());
@@ -46,7 +46,7 @@ fn a_seat_is_named_vacant_or_not() {
 }
 
 #[test]
-fn more_than_there_are_removes_all_and_none_is_a_fleet_too() {
+fn removing_more_than_exist_leaves_an_empty_fleet_that_can_grow() {
     let mut stage = Stage::ready(2);
     stage.rm(1, 9, &[]);
     assert_eq!(stage.reply(1), Some(Ok(Vec::new())));
@@ -60,37 +60,37 @@ fn more_than_there_are_removes_all_and_none_is_a_fleet_too() {
 }
 
 #[test]
-fn strict_rm_refuses_more_than_there_are() {
+fn strict_rm_rejects_more_than_exist() {
     let mut stage = Stage::new(Settings { replicas: 2, strict_rm: true, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
     stage.rm(1, 3, &[]);
-    assert_eq!(stage.refusal(1).to_string(), "Cannot remove more instances than are present");
+    assert_eq!(stage.error(1).to_string(), "Cannot remove more instances than are present");
     assert_eq!(stage.names().len(), 2);
     stage.rm(2, 2, &[]);
     assert_eq!(stage.reply(2), Some(Ok(Vec::new())));
 }
 
 #[test]
-fn refusals_change_nothing() {
+fn rejected_calls_change_nothing() {
     let mut stage = Stage::ready(2);
     stage.rm(1, 2, &["server1", "nobody"]);
-    assert_eq!(stage.refusal(1).to_string(), "Hostname 'nobody' is not a managed replica");
+    assert_eq!(stage.error(1).to_string(), "Hostname 'nobody' is not a managed replica");
     stage.rm(2, 2, &["server1", "server1"]);
-    assert_eq!(stage.refusal(2), Refusal::Duplicate(name("server1")));
+    assert_eq!(stage.error(2), CommandError::Duplicate(name("server1")));
     assert_eq!(stage.names(), ["server1", "server2"]);
     assert_eq!(stage.stops(), []);
 }
 
 #[test]
-fn it_is_answered_when_the_ring_was_left_and_the_name_is_free_then() {
+fn it_is_answered_when_the_seat_has_left_the_ring_and_frees_the_name() {
     let mut stage = Stage::ready(2);
     stage.hold = is_ring;
     stage.rm(1, 1, &["server2"]);
     assert_eq!((stage.reply(1), stage.stops()), (None, Vec::new()));
     assert_eq!(stage.names(), ["server1"]);
     stage.add(2, 1, &["server2"]);
-    assert_eq!(stage.refusal(2), Refusal::Exists(name("server2")));
+    assert_eq!(stage.error(2), CommandError::Exists(name("server2")));
     stage.busy = vec![(RouterId(0), Incarnation(2))];
     stage.release();
     assert_eq!(stage.reply(1), Some(Ok(vec!["server1".to_owned()])));
@@ -128,7 +128,7 @@ fn an_idle_notice_may_overtake_the_rings_answer() {
 }
 
 #[test]
-fn the_drain_deadline_ends_what_is_still_in_flight() {
+fn the_drain_deadline_aborts_requests_in_flight() {
     let mut stage = Stage::ready(2);
     stage.busy = vec![(RouterId(0), Incarnation(2))];
     stage.rm(1, 1, &["server2"]);
@@ -140,7 +140,7 @@ fn the_drain_deadline_ends_what_is_still_in_flight() {
 }
 
 #[test]
-fn a_replica_that_ends_while_it_leaves_is_not_replaced_and_nothing_waits_for_it() {
+fn a_replica_that_exits_while_leaving_is_not_replaced() {
     let mut stage = Stage::ready(2);
     stage.hold = is_ring;
     stage.rm(1, 1, &["server2"]);
@@ -152,7 +152,7 @@ fn a_replica_that_ends_while_it_leaves_is_not_replaced_and_nothing_waits_for_it(
 }
 
 #[test]
-fn a_vacant_seat_takes_its_dead_and_its_starting_replica_with_it() {
+fn removing_a_vacant_seat_removes_its_dead_and_its_starting_replica() {
     let mut stage = Stage::ready(2);
     stage.hold = |action| is_launch(action) || is_ring(action);
     stage.exit(2);

@@ -1,4 +1,4 @@
-//! What was adopted but is made otherwise than today's replicas.
+//! ManualRollout replacement of adopted replicas with an outdated specification.
 
 use super::*;
 
@@ -16,13 +16,13 @@ fn adopted() -> Stage {
     stage
 }
 
-/// The seats that are launched for, in order.
+/// Seats of the launches, in order.
 fn launched(stage: &Stage) -> Vec<u32> {
     stage.launches().iter().map(|launch| launch.seat.get()).collect()
 }
 
 #[test]
-fn it_is_adopted_and_then_replaced_in_its_seat_one_by_one() {
+fn outdated_replicas_are_adopted_and_then_replaced_one_by_one() {
     let mut stage = adopted();
     assert_eq!(stage.names(), ["one", "two", "three"]);
     stage.pass(20 * SECOND);
@@ -40,7 +40,7 @@ fn it_is_adopted_and_then_replaced_in_its_seat_one_by_one() {
     assert_eq!(handovers.collect::<Vec<_>>(), [(4, 1), (5, 2)]);
     assert!(!stage.changes().iter().any(|change| matches!(change, Change::Vacate(_))), "nothing is aborted");
 
-    // The first is still busy.
+    // The first replica still has requests in flight.
     assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
     stage.feed(Event::Idle { router: RouterId(0), incarnation: Incarnation(1) });
     assert_eq!(stage.stops(), [(2, 10 * SECOND), (1, 10 * SECOND)]);
@@ -59,7 +59,7 @@ fn a_seat_is_listed_without_a_gap() {
 }
 
 #[test]
-fn a_successor_that_does_not_get_ready_is_tried_again_and_the_old_one_goes_on() {
+fn a_successor_that_fails_is_retried_while_the_old_replica_serves() {
     let mut stage = adopted();
     stage.broken = Some(Error::Refused("no such image".to_owned()));
     stage.release();
@@ -84,20 +84,20 @@ fn if_it_dies_first_its_successor_is_its_replacement() {
 }
 
 #[test]
-fn it_waits_for_the_rest_of_the_fleet() {
+fn a_rollout_waits_until_the_fleet_is_settled() {
     let mut stage = Stage::new(Settings { replicas: 2, ..settings() });
     let one = Found { standing: Standing::Outdated, ..found(1, "one", 1, true) };
     stage.hang(2);
     stage.feed(Event::Listed(vec![one, found(2, "two", 2, true)]));
     stage.pass(10 * SECOND);
     assert_eq!(stage.launches(), []);
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     assert_eq!(launched(&stage), [1]);
 }
 
 #[test]
-fn rm_takes_both() {
+fn rm_removes_the_outdated_replica_and_its_successor() {
     let mut stage = adopted();
     stage.rm(1, 1, &["one"]);
     stage.release();

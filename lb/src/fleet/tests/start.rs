@@ -1,4 +1,4 @@
-//! From nothing to ready.
+//! From the first start to readiness.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn a_replica_is_listed_when_the_ring_has_answered_its_first_good_heartbeat() {
 #[test]
 fn probes_begin_at_5_ms_and_double_up_to_the_interval() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(3 * SECOND);
     let probes = stage.times(|action| matches!(action, Action::Probe(_)));
@@ -51,11 +51,11 @@ fn probes_begin_at_5_ms_and_double_up_to_the_interval() {
 #[test]
 fn a_start_takes_from_the_launch_to_the_first_good_heartbeat() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(2 * SECOND);
     assert_eq!(stage.fleet.start_time(), None);
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     let took = stage.fleet.start_time().unwrap();
     assert!((2 * SECOND..3 * SECOND).contains(&took), "{took:?}");
@@ -65,11 +65,11 @@ fn a_start_takes_from_the_launch_to_the_first_good_heartbeat() {
 fn serving_is_announced_once_when_the_whole_target_is_ready() {
     let mut stage = Stage::new(settings());
     let serving = |stage: &Stage| stage.times(|action| *action == Action::Serving).len();
-    stage.beats.insert(Incarnation(3), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(3), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
     assert_eq!((stage.names().len(), serving(&stage)), (2, 0));
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     assert_eq!(serving(&stage), 1);
     stage.exit(1);
@@ -78,9 +78,9 @@ fn serving_is_announced_once_when_the_whole_target_is_ready() {
 }
 
 #[test]
-fn what_is_not_ready_in_time_is_replaced_and_its_remains_removed_when_its_successor_exists() {
+fn a_replica_that_is_not_ready_in_time_is_removed_when_its_successor_exists() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.beats.insert(Incarnation(1), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.hold = is_launch;
     stage.pass(31 * SECOND);
@@ -118,12 +118,12 @@ fn a_taken_port_is_no_crash_and_keeps_the_name() {
         stage.exit(incarnation);
         stage.pass(1100 * MS);
     }
-    // The third crash waits a second; with the taken port counted it would be the fourth, and two.
+    // The third crash waits a second; if the taken port counted, it would be the fourth, and wait two.
     assert_eq!(stage.seats(), [(1, Some((5, Phase::Ready)))]);
 }
 
 #[test]
-fn whoever_took_the_port_may_even_answer_the_heartbeat() {
+fn a_process_that_took_the_port_may_answer_the_heartbeat() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.hold = is_ring;

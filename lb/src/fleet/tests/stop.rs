@@ -40,10 +40,10 @@ fn an_add_under_way_fails_and_a_later_call_is_refused() {
     stage.hold = is_launch;
     stage.add(1, 2, &["A"]);
     stage.feed(Event::Stop);
-    assert_eq!(stage.refusal(1), Refusal::Stopping);
+    assert_eq!(stage.error(1), CommandError::Stopping);
     stage.add(2, 1, &[]);
     stage.rm(3, 1, &[]);
-    assert_eq!((stage.refusal(2), stage.refusal(3)), (Refusal::Stopping, Refusal::Stopping));
+    assert_eq!((stage.error(2), stage.error(3)), (CommandError::Stopping, CommandError::Stopping));
     stage.release();
     assert_eq!(halted(&stage), 1);
 }
@@ -55,9 +55,9 @@ fn a_closed_fleet_serves_but_neither_changes_nor_heals() {
     stage.hold = is_launch;
     stage.add(1, 2, &["A"]);
     stage.feed(Event::Close);
-    assert_eq!((stage.refusal(1), stage.fleet.is_ready()), (Refusal::Stopping, false));
+    assert_eq!((stage.error(1), stage.fleet.is_ready()), (CommandError::Stopping, false));
     stage.rm(2, 1, &["server1"]);
-    assert_eq!((stage.refusal(2), stage.names().len()), (Refusal::Stopping, 2));
+    assert_eq!((stage.error(2), stage.names().len()), (CommandError::Stopping, 2));
     stage.release();
     stage.exit(1);
     stage.pass(SECOND);
@@ -81,7 +81,7 @@ fn callers_whose_change_is_on_its_way_are_answered_before_the_end() {
 }
 
 #[test]
-fn nothing_is_replaced_any_more() {
+fn a_stopping_fleet_replaces_nothing() {
     let mut stage = Stage::ready(2);
     stage.exit(1);
     stage.exit(2);
@@ -100,7 +100,7 @@ fn nothing_is_replaced_any_more() {
 }
 
 #[test]
-fn once_it_is_closing_what_dies_is_not_replaced_and_no_change_is_accepted() {
+fn a_closing_fleet_neither_replaces_nor_accepts_changes() {
     let mut stage = Stage::ready(2);
     stage.feed(Event::Close);
     stage.exit(1);
@@ -108,13 +108,13 @@ fn once_it_is_closing_what_dies_is_not_replaced_and_no_change_is_accepted() {
     assert_eq!((stage.names().len(), stage.launches().len()), (1, 2));
     stage.add(1, 1, &[]);
     stage.rm(2, 1, &[]);
-    assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::Stopping, Refusal::Stopping));
+    assert_eq!((stage.error(1), stage.error(2)), (CommandError::Stopping, CommandError::Stopping));
     stage.feed(Event::Stop);
     assert_eq!((halted(&stage), stage.fleet.members.len()), (1, 0));
 }
 
 #[test]
-fn what_is_to_be_kept_is_not_stopped_but_what_was_leaving_is() {
+fn with_keep_only_leaving_replicas_are_stopped() {
     let mut stage = Stage::new(Settings { keep: true, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
@@ -124,17 +124,17 @@ fn what_is_to_be_kept_is_not_stopped_but_what_was_leaving_is() {
     stage.exit(1);
     stage.add(2, 1, &["A"]);
     stage.feed(Event::Stop);
-    assert_eq!(stage.refusal(2), Refusal::Stopping);
+    assert_eq!(stage.error(2), CommandError::Stopping);
     assert_eq!(stage.stops().iter().map(|(n, _)| *n).collect::<Vec<_>>(), [2]);
     stage.release();
     stage.pass(SECOND);
-    // Those whose launch was answered too late are stopped too.
+    // Replicas whose launch was answered too late are stopped too.
     assert_eq!(stage.stops().iter().map(|(n, _)| *n).collect::<BTreeSet<_>>(), BTreeSet::from([2, 4, 5]));
     assert_eq!(halted(&stage), 1);
 }
 
 #[test]
-fn a_rival_ends_all_changes_but_not_the_routing_and_keeps_the_replicas() {
+fn another_balancer_ends_all_changes_but_not_routing() {
     let mut stage = Stage::ready(3);
     stage.feed(Event::Conflict { container: "x".to_owned() });
     stage.exit(1);
@@ -145,7 +145,7 @@ fn a_rival_ends_all_changes_but_not_the_routing_and_keeps_the_replicas() {
     );
     stage.add(1, 1, &[]);
     stage.rm(2, 1, &[]);
-    assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::Conflict, Refusal::Conflict));
+    assert_eq!((stage.error(1), stage.error(2)), (CommandError::Conflict, CommandError::Conflict));
     stage.feed(Event::Stop);
     assert_eq!((halted(&stage), stage.stops().len()), (1, 0));
 }

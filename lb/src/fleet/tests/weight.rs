@@ -1,4 +1,4 @@
-//! What a seat weighs.
+//! Weights of seats.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn weights(stage: &Stage) -> Vec<u32> {
 }
 
 #[test]
-fn it_is_answered_when_every_router_knows() {
+fn it_is_answered_when_every_router_has_acknowledged() {
     let mut stage = Stage::ready(2);
     stage.hold = is_ring;
     stage.weigh(1, 2, 200);
@@ -19,11 +19,11 @@ fn it_is_answered_when_every_router_knows() {
     let before = stage.changes().len();
     stage.weigh(2, 2, 200);
     assert!(stage.reply(2).unwrap().is_ok());
-    assert_eq!(stage.changes().len(), before, "it weighs that already");
+    assert_eq!(stage.changes().len(), before, "the weight is unchanged");
 }
 
 #[test]
-fn a_vacant_or_drained_seat_has_a_weight_too_and_a_replacement_keeps_it() {
+fn vacant_and_cordoned_seats_keep_their_weights() {
     let mut stage = Stage::ready(2);
     stage.drain(1, "server1");
     stage.hold = is_launch;
@@ -36,15 +36,15 @@ fn a_vacant_or_drained_seat_has_a_weight_too_and_a_replacement_keeps_it() {
 }
 
 #[test]
-fn what_does_not_fit_the_layout_changes_nothing_also_with_an_add_under_way() {
+fn a_weight_that_does_not_fit_the_layout_changes_nothing() {
     let mut stage = Stage::ready(3);
     stage.weigh(1, 9, 200);
-    assert_eq!(stage.refusal(1).to_string(), "There is no seat 9");
+    assert_eq!(stage.error(1).to_string(), "There is no seat 9");
     stage.hold = is_launch;
     stage.add(2, 5, &[]);
     stage.weigh(3, 4, 200);
-    assert_eq!(stage.refusal(3), Refusal::NoSeat(seat(4)), "it has not joined");
-    // 512 slots, 9 virtual nodes for 100: 1,000 is 90 of them.
+    assert_eq!(stage.error(3), CommandError::NoSeat(seat(4)), "it has not joined");
+    // A weight of 1,000 takes 90 of the 512 slots, the default of 100 takes 9.
     for n in 1..=3 {
         stage.weigh(10 + u64::from(n), n, 1000);
         assert!(stage.reply(10 + u64::from(n)).unwrap().is_ok());
@@ -56,7 +56,7 @@ fn what_does_not_fit_the_layout_changes_nothing_also_with_an_add_under_way() {
     }
     let full = "6 seats with 540 virtual nodes together do not fit 512 slots";
     stage.weigh(30, 6, 1000);
-    let why = stage.refusal(30).to_string();
+    let why = stage.error(30).to_string();
     assert!(why.ends_with("virtual nodes together do not fit 512 slots"), "{why} {full}");
     assert_eq!(weights(&stage), [1000, 1000, 1000, 1000, 1000, 100, 100, 100]);
     assert_eq!(stage.fleet.view().target, 8);
@@ -72,7 +72,7 @@ fn an_add_that_would_not_fit_beside_the_weights_is_refused() {
     }
     stage.add(9, 6, &[]);
     let full = "12 seats with 513 virtual nodes together do not fit 512 slots";
-    assert_eq!(stage.refusal(9).to_string(), full);
+    assert_eq!(stage.error(9).to_string(), full);
     stage.add(10, 5, &[]);
     stage.pass(SECOND);
     assert_eq!(stage.reply(10).unwrap().unwrap().len(), 11);

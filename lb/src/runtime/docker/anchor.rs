@@ -1,8 +1,8 @@
 //! The record of the target in the labels of the *anchor*, a container that is created and never started.
 //!
-//! Why a container: it is the one thing that every engine keeps, lists with the replicas, and that
-//! `docker-compose down` removes with them; a volume outlives `down`, and a network cannot be replaced while in use.
-//! It is made of the replicas' image (which exists), has no network, and costs one call of the engine per change.
+//! A container, because every engine keeps it, lists it with the replicas, and `docker-compose down` removes it with
+//! them; a volume outlives `down`, and a network cannot be replaced while in use. The anchor is made from the
+//! replicas' image (which exists), has no network, and costs one call of the engine per change.
 //!
 //! Labels cannot be changed, so each write makes a new anchor of a higher version and then removes the old one. If
 //! the balancer is killed in between, two are left: the highest version counts, and the next start removes the other.
@@ -15,19 +15,19 @@ use bollard::models::{ContainerCreateBody, ContainerSummary, HostConfig};
 use tokio::time::sleep;
 
 use super::super::{Error, Event};
+use super::engine_error::EngineError;
 use super::identity::{Identity, anchor_name};
-use super::trouble::Trouble;
 use super::{Inner, labels};
 use crate::fleet::{Record, SeatRecord};
 use crate::ring::Weight;
 
-/// Names that are tried for one write: somebody else's container may have one.
+/// Names that are tried for one write: an unrelated container may have one of them.
 const NAMES: usize = 8;
 
 /// The pause before an anchor counts as removed from outside: another balancer may have replaced it.
 const LOST: Duration = Duration::from_secs(1);
 
-/// The anchors that this process knows of.
+/// The anchors known to this process.
 #[derive(Debug, Default)]
 pub(super) struct Anchors {
     /// Id of the anchor that holds the record in force.
@@ -36,7 +36,7 @@ pub(super) struct Anchors {
     version: u64,
 }
 
-/// An anchor as it is found.
+/// An anchor that was found in a listing.
 struct FoundAnchor {
     version: u64,
     id: String,
@@ -44,12 +44,13 @@ struct FoundAnchor {
 }
 
 impl Inner {
-    /// Reads the anchor of the highest version and removes the others. Without an anchor, replicas of an older version
-    /// of the balancer, which recorded no target, are a record of themselves.
+    /// Reads the anchor of the highest version and removes the others. Without an anchor, the replicas of an older
+    /// version of the balancer, which recorded no target, serve as the record.
     pub(super) async fn read_record(self: &Rc<Self>) -> Result<Option<Record>, Error> {
-        let summaries = self.engine.list(self.labels.cluster()).await.map_err(|trouble| {
-            Error::Refused(format!("the engine does not list its containers: {trouble}"))
-        })?;
+        let summaries =
+            self.engine.list(self.labels.cluster()).await.map_err(|error| {
+                Error::Refused(format!("the engine does not list its containers: {error}"))
+            })?;
         let mut anchors = self.anchors_among(&summaries);
         let Some(latest) = anchors.pop() else { return Ok(self.legacy_record(&summaries)) };
         *self.anchors.borrow_mut() = Anchors { current: Some(latest.id), version: latest.version };
@@ -61,10 +62,10 @@ impl Inner {
         Ok(record.ok())
     }
 
-    /// Makes a new anchor in the place of the current one.
+    /// Creates a new anchor with the record, and removes the previous one.
     pub(super) async fn write_record(self: &Rc<Self>, record: Record) -> Result<(), Error> {
         let text = record.to_json().map_err(|error| Error::Refused(error.to_string()))?;
-        let id = self.create_anchor(&text).await.map_err(|trouble| Error::Refused(trouble.to_string()))?;
+        let id = self.create_anchor(&text).await.map_err(|error| Error::Refused(error.to_string()))?;
         let old = self.anchors.borrow_mut().current.replace(id);
         if let Some(old) = old {
             self.discard_later(old);
@@ -72,14 +73,14 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes all anchors, those too that the engine made late.
+    /// Removes all anchors, including those that the engine created late.
     pub(super) async fn remove_record(self: &Rc<Self>) -> Result<(), Error> {
         let current = self.anchors.borrow_mut().current.take();
         if let Some(current) = current {
             self.discard(&current).await;
         }
         let summaries = self.engine.list(self.labels.cluster()).await;
-        let summaries = summaries.map_err(|trouble| Error::Refused(trouble.to_string()))?;
+        let summaries = summaries.map_err(|error| Error::Refused(error.to_string()))?;
         for anchor in self.anchors_among(&summaries) {
             self.discard(&anchor.id).await;
         }
@@ -91,17 +92,18 @@ impl Inner {
         self.anchors.borrow().current.as_deref() == Some(id)
     }
 
-    /// The current anchor is gone: another balancer has replaced it, or something has removed it.
+    /// Handles the removal of an anchor. If it was the current one, another balancer has replaced it, or it was
+    /// removed from outside.
     pub(super) async fn anchor_gone(self: Rc<Self>, id: String) -> Option<Event> {
         sleep(LOST).await;
         if !self.is_current_anchor(&id) {
-            return None; // it was replaced by this process meanwhile
+            return None; // this process has replaced it in the meantime
         }
         let summaries = self.engine.list(self.labels.cluster()).await.unwrap_or_default();
         self.missing_anchor(&summaries)
     }
 
-    /// What follows if the current anchor is not among these containers.
+    /// The event that follows if the current anchor is missing from a listing.
     pub(super) fn missing_anchor(&self, summaries: &[ContainerSummary]) -> Option<Event> {
         let mut anchors = self.anchors.borrow_mut();
         let current = anchors.current.clone()?;
@@ -120,7 +122,7 @@ impl Inner {
         }
     }
 
-    async fn create_anchor(&self, record: &str) -> Result<String, Trouble> {
+    async fn create_anchor(&self, record: &str) -> Result<String, EngineError> {
         let mut tried = 0;
         loop {
             let version = {
@@ -131,7 +133,7 @@ impl Inner {
             let name = anchor_name(self.labels.cluster(), version);
             tried += 1;
             match self.engine.create(&name, self.anchor_body(version, record)).await {
-                Err(Trouble::Conflict(_)) if tried < NAMES => {}
+                Err(EngineError::Conflict(_)) if tried < NAMES => {}
                 made => return made,
             }
         }
@@ -158,7 +160,7 @@ impl Inner {
         anchors
     }
 
-    /// The seats of replicas that an older version has made.
+    /// The record given by the seats of replicas that an older version has made.
     fn legacy_record(&self, summaries: &[ContainerSummary]) -> Option<Record> {
         let known = summaries.iter().filter_map(|summary| match self.identify(summary) {
             Identity::Replica(known) if !known.leaving => Some(known),

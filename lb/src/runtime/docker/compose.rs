@@ -1,5 +1,5 @@
-//! Under compose: replicas are one-off containers of the balancer's own service, so that `ps` lists them, a second
-//! `up` leaves them alone and `down` removes them.
+//! Integration with compose: replicas are one-off containers of the balancer's own service, so that `ps` lists them, a
+//! second `up` leaves them alone and `down` removes them.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,11 @@ use bollard::models::ContainerInspectResponse;
 
 const PREFIX: &str = "com.docker.compose.";
 
-/// What a replica shares with the balancer.
+/// Compose labels that a replica shares with the balancer.
 const SHARED: [&str; 3] = ["project", "service", "version"];
 
-/// The labels of a one-off container of our service; none if our own container is not part of a compose project.
+/// The labels of a one-off container of the balancer's service; empty if its container is not part of a compose
+/// project.
 pub(super) fn labels(own: Option<&ContainerInspectResponse>) -> HashMap<String, String> {
     let labels = own.and_then(|own| own.config.as_ref()?.labels.as_ref());
     labels.map(one_off).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The engine behind its socket: the calls that we need, each bounded in time.
+//! Client of the engine: the calls that the runtime needs, each with a time limit.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -22,25 +22,25 @@ use futures::stream::{Stream, StreamExt};
 use tokio::time::timeout;
 
 use super::super::{Error, Tail};
+use super::engine_error::EngineError;
 use super::host::Host;
 use super::labels;
 use super::outage::Outage;
 use super::processes::{self, Process};
-use super::trouble::Trouble;
 
-/// How long the engine may take for one call.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit of one call.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long it may take to remove one: it kills it and takes down its network and its file system.
-const REMOVAL: Duration = Duration::from_secs(30);
+/// Time limit of a removal: the engine kills the container and removes its network endpoint and its file system.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a container's last words are waited for.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Time limit for reading the last line of a container.
+const LAST_LINE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// bollard's own limit is off: it knows whole seconds only, and ends at the head.
+/// bollard's own limit is disabled: it is in whole seconds and ends at the response head.
 const UNLIMITED: u64 = 10 * 24 * 60 * 60;
 
-/// A connection to an engine.
+/// A connection to the engine.
 #[derive(Clone)]
 pub(super) struct Engine {
     docker: Docker,
@@ -49,56 +49,59 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Connects and agrees on the version of the API.
+    /// Connects and negotiates the version of the API.
+    ///
+    /// # Errors
+    /// The engine does not answer, with the likely remedy.
     pub async fn connect(host: &Host) -> Result<Self, Error> {
         let shown = format!("--docker-host {host}");
-        match timeout(PATIENCE, host.connect()).await {
+        match timeout(CALL_TIMEOUT, host.connect()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let (why, advice) = (host.explain(&error), advice(&error));
                 return Err(Error::Refused(format!("{shown}: {why}; {advice}")));
             }
-            Err(_) => return Err(Error::Refused(format!("{shown}: {}", Trouble::Silent))),
+            Err(_) => return Err(Error::Refused(format!("{shown}: {}", EngineError::TimedOut))),
         }
         let unanswered =
-            |trouble: Trouble| Error::Refused(format!("{shown}: {trouble}; is it a Docker engine?"));
+            |error: EngineError| Error::Refused(format!("{shown}: {error}; is it a Docker engine?"));
         let docker = match host {
             Host::Unix(path) => {
                 Docker::connect_with_unix(&path.to_string_lossy(), UNLIMITED, API_DEFAULT_VERSION)
             }
             Host::Tcp(authority) => Docker::connect_with_http(authority, UNLIMITED, API_DEFAULT_VERSION),
         };
-        let docker = docker.map_err(|error| unanswered(Trouble::new(error, host)))?;
-        let docker = match timeout(PATIENCE, docker.negotiate_version()).await {
-            Ok(negotiated) => negotiated.map_err(|error| unanswered(Trouble::new(error, host)))?,
-            Err(_) => return Err(unanswered(Trouble::Silent)),
+        let docker = docker.map_err(|error| unanswered(EngineError::new(error, host)))?;
+        let docker = match timeout(CALL_TIMEOUT, docker.negotiate_version()).await {
+            Ok(negotiated) => negotiated.map_err(|error| unanswered(EngineError::new(error, host)))?,
+            Err(_) => return Err(unanswered(EngineError::TimedOut)),
         };
         Ok(Self { docker, host: Rc::new(host.clone()), outage: Rc::default() })
     }
 
-    /// Whether the engine is away, as the latest calls found.
+    /// The state of the engine's outages, as found by the latest calls.
     pub fn outage(&self) -> &Outage {
         &self.outage
     }
 
-    /// Carries out a call, for [`PATIENCE`] at most.
+    /// Makes a call, with [`CALL_TIMEOUT`] as the time limit.
     async fn call<T>(
         &self,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
-    ) -> Result<T, Trouble> {
-        self.call_within(PATIENCE, call).await
+    ) -> Result<T, EngineError> {
+        self.call_within(CALL_TIMEOUT, call).await
     }
 
     async fn call_within<T>(
         &self,
         limit: Duration,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
-    ) -> Result<T, Trouble> {
-        let result = timeout(limit, call).await.map_err(|_| Trouble::Silent);
-        let result = result.and_then(|result| result.map_err(|error| Trouble::new(error, &self.host)));
+    ) -> Result<T, EngineError> {
+        let result = timeout(limit, call).await.map_err(|_| EngineError::TimedOut);
+        let result = result.and_then(|result| result.map_err(|error| EngineError::new(error, &self.host)));
         match &result {
             Ok(_) => self.outage.end(),
-            Err(trouble @ Trouble::Away(_)) => self.outage.begin(trouble),
+            Err(error @ EngineError::Unreachable(_)) => self.outage.begin(error),
             Err(_) => {}
         }
         result
@@ -111,25 +114,25 @@ impl Engine {
             Ok(image) => {
                 image.id.ok_or_else(|| Error::Refused(format!("{shown}: the engine gives it no id")))
             }
-            Err(Trouble::NotFound(_)) => Err(Error::Refused(format!(
+            Err(EngineError::NotFound(_)) => Err(Error::Refused(format!(
                 "{shown}: the Docker engine has no such image; build it, or: docker pull {name}"
             ))),
-            Err(trouble) => Err(Error::Refused(format!("{shown}: {trouble}"))),
+            Err(error) => Err(Error::Refused(format!("{shown}: {error}"))),
         }
     }
 
-    /// The networks of exactly this name.
-    pub async fn networks(&self, name: &str) -> Result<Vec<Network>, Trouble> {
+    /// The networks with exactly this name.
+    pub async fn networks(&self, name: &str) -> Result<Vec<Network>, EngineError> {
         let filters = HashMap::from([("name", vec![name.to_owned()])]);
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
         let mut networks = self.call(self.docker.list_networks(Some(options))).await?;
-        // The engine's filter also lets through names that contain this one.
+        // The engine's filter also matches names that contain this one.
         networks.retain(|network| network.name.as_deref() == Some(name));
         Ok(networks)
     }
 
-    /// Makes a bridge network; returns its id.
-    pub async fn create_network(&self, name: &str, cluster: &str) -> Result<String, Trouble> {
+    /// Creates a bridge network; returns its id.
+    pub async fn create_network(&self, name: &str, cluster: &str) -> Result<String, EngineError> {
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".to_owned()),
@@ -140,64 +143,65 @@ impl Engine {
     }
 
     /// Connects a container to a network.
-    pub async fn connect_network(&self, network: &str, container: &str) -> Result<(), Trouble> {
+    pub async fn connect_network(&self, network: &str, container: &str) -> Result<(), EngineError> {
         let endpoint = EndpointSettings { network_id: Some(network.to_owned()), ..Default::default() };
         let request =
             NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
         self.call(self.docker.connect_network(network, request)).await
     }
 
-    /// Removes a network; the engine refuses if a running container is in it.
-    pub async fn remove_network(&self, id: &str) -> Result<(), Trouble> {
+    /// Removes a network; the engine rejects this if a running container is in it.
+    pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         self.call(self.docker.remove_network(id)).await
     }
 
-    /// The containers that are in a network of this id or of this name, or are to be when they are started.
-    pub async fn containers_in(&self, id: &str, name: &str) -> Result<Vec<ContainerSummary>, Trouble> {
+    /// The containers that are in a network with this id or name, or will be when they are started.
+    pub async fn containers_in(&self, id: &str, name: &str) -> Result<Vec<ContainerSummary>, EngineError> {
         let filters = HashMap::from([("network", vec![id.to_owned(), name.to_owned()])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         self.call(self.docker.list_containers(Some(options))).await
     }
 
-    /// Makes a container; returns its id.
-    pub async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String, Trouble> {
+    /// Creates a container; returns its id.
+    pub async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String, EngineError> {
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         Ok(self.call(self.docker.create_container(Some(options), body)).await?.id)
     }
 
     /// Starts a container.
-    pub async fn start(&self, id: &str) -> Result<(), Trouble> {
+    pub async fn start(&self, id: &str) -> Result<(), EngineError> {
         self.call(self.docker.start_container(id, None::<StartContainerOptions>)).await
     }
 
-    /// All about a container.
-    pub async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, Trouble> {
+    /// Returns all details of a container.
+    pub async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, EngineError> {
         self.call(self.docker.inspect_container(id, None::<InspectContainerOptions>)).await
     }
 
     /// The processes of a running container.
-    pub async fn processes(&self, id: &str) -> Result<Vec<Process>, Trouble> {
+    pub async fn processes(&self, id: &str) -> Result<Vec<Process>, EngineError> {
         let options = TopOptions { ps_args: processes::COLUMNS.to_owned() };
         let listed = self.call(self.docker.top_processes(id, Some(options))).await?;
         Ok(listed.processes.unwrap_or_default().iter().filter_map(|row| Process::new(row)).collect())
     }
 
-    /// The containers of a cluster, ended ones too.
-    pub async fn list(&self, cluster: &str) -> Result<Vec<ContainerSummary>, Trouble> {
+    /// The containers of a cluster, including ended ones.
+    pub async fn list(&self, cluster: &str) -> Result<Vec<ContainerSummary>, EngineError> {
         let filters = HashMap::from([("label", vec![format!("{}={cluster}", labels::CLUSTER)])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         self.call(self.docker.list_containers(Some(options))).await
     }
 
-    /// Gives a container another name.
-    pub async fn rename(&self, id: &str, name: &str) -> Result<(), Trouble> {
+    /// Renames a container.
+    pub async fn rename(&self, id: &str, name: &str) -> Result<(), EngineError> {
         let options = RenameContainerOptionsBuilder::new().name(name).build();
         self.call(self.docker.rename_container(id, options)).await
     }
 
-    /// Asks a container to end, by its stop signal, and waits for `grace` at most.
+    /// Sends a container its stop signal, and waits for its end for at most `grace`.
     pub async fn stop(&self, id: &str, grace: Duration) {
-        // The engine counts whole seconds; should it be slower than we are, the removal kills.
+        // The engine's limit is in whole seconds. One more, because the removal that follows kills a container that is
+        // left.
         let seconds = i32::try_from(grace.as_secs().saturating_add(1)).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
         if let Ok(Err(error)) = timeout(grace, self.docker.stop_container(id, Some(options))).await {
@@ -206,24 +210,24 @@ impl Engine {
     }
 
     /// Removes a container, killing it if it runs.
-    pub async fn remove(&self, id: &str) -> Result<(), Trouble> {
+    pub async fn remove(&self, id: &str) -> Result<(), EngineError> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        self.call_within(REMOVAL, self.docker.remove_container(id, Some(options))).await
+        self.call_within(REMOVAL_TIMEOUT, self.docker.remove_container(id, Some(options))).await
     }
 
     /// Sends SIGKILL to a container.
-    pub async fn kill(&self, id: &str) -> Result<(), Trouble> {
+    pub async fn kill(&self, id: &str) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
         self.call(self.docker.kill_container(id, Some(options))).await
     }
 
     /// Waits until a container does not run.
-    pub async fn ended(&self, id: &str) -> Result<(), Trouble> {
+    pub async fn ended(&self, id: &str) -> Result<(), EngineError> {
         let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
         let mut ended = self.docker.wait_container(id, Some(options));
         self.call(async {
             match ended.next().await {
-                // An exit status other than 0 is an error here.
+                // bollard reports an exit status other than 0 as an error.
                 None | Some(Ok(_) | Err(bollard::errors::Error::DockerContainerWaitError { .. })) => Ok(()),
                 Some(Err(error)) => Err(error),
             }
@@ -231,31 +235,32 @@ impl Engine {
         .await
     }
 
-    /// The last line of a container's output, if the engine has it.
+    /// The last line of a container's output; `None` if the engine has none or does not answer in time.
     pub async fn last_line(&self, id: &str) -> Option<String> {
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("1").build();
         let mut lines = self.docker.logs(id, Some(options));
-        let line = timeout(LAST_WORDS, lines.next()).await.ok()??.ok()?;
+        let line = timeout(LAST_LINE_TIMEOUT, lines.next()).await.ok()??.ok()?;
         let line = line.to_string();
         let line = line.trim();
         (!line.is_empty()).then(|| line.to_owned())
     }
 
-    /// A container's output.
-    pub fn logs(&self, id: &str, tail: Tail) -> impl Stream<Item = Result<Bytes, Trouble>> + use<> {
+    /// The output of a container.
+    pub fn logs(&self, id: &str, tail: Tail) -> impl Stream<Item = Result<Bytes, EngineError>> + use<> {
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true);
         let options = options.tail(&tail.lines.to_string()).follow(tail.follow).build();
         let host = self.host.clone();
         let pieces = self.docker.logs(id, Some(options));
-        pieces.map(move |piece| piece.map(|it| it.into_bytes()).map_err(|error| Trouble::new(error, &host)))
+        pieces
+            .map(move |piece| piece.map(|it| it.into_bytes()).map_err(|error| EngineError::new(error, &host)))
     }
 
-    /// What happens to the containers of a cluster since a moment of Unix time.
+    /// The events of the containers of a cluster since a moment of Unix time.
     pub fn events(
         &self,
         cluster: &str,
         since: Duration,
-    ) -> impl Stream<Item = Result<EventMessage, Trouble>> + use<> {
+    ) -> impl Stream<Item = Result<EventMessage, EngineError>> + use<> {
         let of = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
         let filters = HashMap::from([
             ("type", of(&["container"])),
@@ -265,11 +270,13 @@ impl Engine {
         let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
         let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
         let host = self.host.clone();
-        self.docker.events(Some(options)).map(move |event| event.map_err(|error| Trouble::new(error, &host)))
+        self.docker
+            .events(Some(options))
+            .map(move |event| event.map_err(|error| EngineError::new(error, &host)))
     }
 }
 
-/// Whether a container has a process.
+/// Whether a container runs, paused or not.
 pub(super) fn runs(summary: &ContainerSummary) -> bool {
     use ContainerSummaryStateEnum::{PAUSED, RESTARTING, RUNNING};
     matches!(summary.state, Some(RUNNING | PAUSED | RESTARTING))

@@ -1,4 +1,4 @@
-//! Where the engine is reached: `unix://PATH` or `tcp://HOST[:PORT]`.
+//! Address of the engine: `unix://PATH` or `tcp://HOST[:PORT]`.
 
 use std::fmt;
 use std::io;
@@ -7,10 +7,10 @@ use std::str::FromStr;
 
 use tokio::net::{TcpStream, UnixStream};
 
-/// Docker's own port without TLS.
+/// Docker's port without TLS.
 const PORT: u16 = 2375;
 
-/// The schemes that other Docker clients know and this one does not.
+/// Schemes that other Docker clients support and this one does not.
 const UNSUPPORTED: [&str; 5] = ["ssh://", "https://", "http://", "fd://", "npipe://"];
 
 /// The address of a Docker engine.
@@ -22,22 +22,22 @@ pub enum Host {
     Tcp(String),
 }
 
-/// A text that is no address of an engine.
+/// Reasons why a text is no address of an engine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {
-    /// The scheme exists and is not supported.
+    /// The scheme is a known one, but is not supported.
     #[error(
         "{0} is not supported: use unix://PATH or tcp://HOST:PORT (plain HTTP), or forward the engine's socket \
          (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST)"
     )]
     Unsupported(&'static str),
-    /// Anything else.
+    /// The text has neither of the two forms.
     #[error("must be unix:///PATH, such as unix:///var/run/docker.sock, or tcp://HOST:PORT")]
     Invalid,
 }
 
 impl Host {
-    /// Opens a connection, to see whether anything listens.
+    /// Opens a connection, to test whether the engine listens.
     pub(super) async fn connect(&self) -> io::Result<()> {
         match self {
             Self::Unix(path) => UnixStream::connect(path).await.map(drop),
@@ -45,7 +45,7 @@ impl Host {
         }
     }
 
-    /// Says why a connection failed or ended, and what to do about it, if that is known.
+    /// Describes why a connection failed or ended, with a remedy if one is known.
     pub(super) fn explain(&self, error: &io::Error) -> String {
         match (self, error.kind()) {
             (Self::Unix(path), io::ErrorKind::ConnectionRefused) if is_dead_mount(path) => format!(
@@ -108,14 +108,14 @@ impl fmt::Display for Host {
     }
 }
 
-/// Whether a socket is mounted as a single file that does not exist any more on the other side.
+/// Whether the socket is mounted as a single file that does not exist any more outside the container.
 fn is_dead_mount(socket: &Path) -> bool {
     let socket = socket.canonicalize().unwrap_or_else(|_| socket.to_owned());
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     is_deleted(&mounts, &socket)
 }
 
-/// Whether `/proc/self/mountinfo` says that the file mounted at `point` was deleted: the kernel appends `//deleted`
+/// Whether `/proc/self/mountinfo` shows that the file mounted at `point` was deleted: the kernel appends `//deleted`
 /// to its path.
 fn is_deleted(mounts: &str, point: &Path) -> bool {
     let fields = mounts.lines().map(|line| line.split(' ').skip(3));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mounted_file_that_was_deleted() {
+    fn a_deleted_mounted_file_is_detected() {
         let mounts = "1 2 0:1 /docker.sock//deleted /run/docker.sock rw - tmpfs tmpfs rw\n\
                       2 2 0:1 /x.sock /run/x.sock rw - tmpfs tmpfs rw\n";
         assert!(is_deleted(mounts, Path::new("/run/docker.sock")));

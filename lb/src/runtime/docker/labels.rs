@@ -1,13 +1,13 @@
-//! What a container says of itself, so that the next balancer knows it.
+//! Labels of a container, by which the next balancer recognises it.
 
 use std::collections::HashMap;
 
 use super::super::Launch;
 use crate::ring::{Incarnation, SeatId};
 
-/// Which cluster it belongs to.
+/// The cluster that it belongs to.
 pub(super) const CLUSTER: &str = "lb.cluster";
-/// Which process made it.
+/// The process that made it.
 pub(super) const BALANCER: &str = "lb.balancer";
 const SEAT: &str = "lb.seat";
 const NAME: &str = "lb.name";
@@ -20,21 +20,21 @@ pub(super) const RECORD: &str = "lb.record";
 /// The version of the record; the highest counts.
 const VERSION: &str = "lb.record.version";
 
-/// The labels that all our containers have in common.
+/// The labels that all containers of this process have in common.
 pub(super) struct Labels {
     cluster: String,
     spec: String,
     image: String,
     balancer: String,
-    /// What others want to see on it.
-    foreign: HashMap<String, String>,
+    /// Labels for other tools (compose).
+    other_tools: HashMap<String, String>,
 }
 
 impl Labels {
-    /// Of this process.
-    pub fn new(cluster: &str, spec: String, image: String, foreign: HashMap<String, String>) -> Self {
+    /// The common labels of this process.
+    pub fn new(cluster: &str, spec: String, image: String, other_tools: HashMap<String, String>) -> Self {
         let balancer = format!("{:016x}", fastrand::u64(..));
-        Self { cluster: cluster.to_owned(), spec, image, balancer, foreign }
+        Self { cluster: cluster.to_owned(), spec, image, balancer, other_tools }
     }
 
     pub fn cluster(&self) -> &str {
@@ -52,11 +52,12 @@ impl Labels {
             (NAME, launch.name.to_string()),
             (INCARNATION, launch.incarnation.to_string()),
         ];
-        let ours = labels.into_iter().map(|(key, value)| (key.to_owned(), value));
-        ours.chain(self.foreign.clone()).collect()
+        let own = labels.into_iter().map(|(key, value)| (key.to_owned(), value));
+        own.chain(self.other_tools.clone()).collect()
     }
 
-    /// The labels of an anchor. It has no [`BALANCER`]: it is no container that a launch gave up.
+    /// The labels of an anchor. It lacks [`BALANCER`], so that it is not removed as a container of an abandoned
+    /// launch.
     pub fn of_anchor(&self, version: u64, record: &str) -> HashMap<String, String> {
         let labels = [
             (CLUSTER, self.cluster.clone()),
@@ -64,11 +65,11 @@ impl Labels {
             (VERSION, version.to_string()),
             (RECORD, record.to_owned()),
         ];
-        let ours = labels.into_iter().map(|(key, value)| (key.to_owned(), value));
-        ours.chain(self.foreign.clone()).collect()
+        let own = labels.into_iter().map(|(key, value)| (key.to_owned(), value));
+        own.chain(self.other_tools.clone()).collect()
     }
 
-    /// Whether a container is made otherwise than today's.
+    /// Whether a container was made from another specification than the present one.
     pub fn outdated(&self, labels: &HashMap<String, String>) -> bool {
         labels.get(SPEC) != Some(&self.spec)
     }
@@ -84,7 +85,7 @@ pub(super) fn version(labels: &HashMap<String, String>) -> Option<u64> {
     labels.get(VERSION)?.parse().ok()
 }
 
-/// What a container was launched as; `None`: not by a balancer.
+/// The launch arguments of a container; `None`: no balancer made it.
 pub(super) fn launch(labels: &HashMap<String, String>) -> Option<Launch> {
     let of = |key: &str| labels.get(key).map(String::as_str);
     Some(Launch {
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn labels_round_trip() {
         let labels =
             |spec: &str| Labels::new("c", spec.into(), "i".into(), HashMap::from([("x".into(), "y".into())]));
         let (labels, twin, other) = (labels("s"), labels("s"), labels("t"));

@@ -1,4 +1,4 @@
-//! A container is made and started.
+//! Creation and start of a container.
 
 use std::rc::Rc;
 
@@ -6,16 +6,16 @@ use bollard::models::ContainerSummary;
 use tokio::time::sleep;
 
 use super::super::{Error, Instance, Launch};
+use super::engine_error::EngineError;
 use super::identity::Identity;
-use super::trouble::Trouble;
-use super::{Container, Inner, LATER, State};
+use super::{Container, Inner, ORPHAN_DELAYS, State};
 use crate::name::Name;
 use crate::ring::Incarnation;
 
 impl Inner {
-    /// A failed launch leaves nothing behind.
+    /// Launches a replica. A failed launch leaves no container behind.
     pub(super) async fn launch(self: Rc<Self>, launch: Launch) -> Result<Instance, Error> {
-        // It is never closed, so there is always a permit.
+        // The semaphore is never closed, so an error cannot occur.
         let _permit = self.starts.acquire().await;
         let incarnation = launch.incarnation;
         let container = Container {
@@ -33,16 +33,16 @@ impl Inner {
         launched
     }
 
-    /// Makes and starts the container. A network that is removed meanwhile is made again.
+    /// Creates and starts the container. A network that was removed in the meantime is created again.
     async fn start(self: &Rc<Self>, launch: &Launch) -> Result<Instance, Error> {
         let mut network = self.network.ensure(&self.engine).await?;
         loop {
-            let trouble = match self.start_in(&network, launch).await {
+            let error = match self.start_in(&network, launch).await {
                 Ok(instance) => return Ok(instance),
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
-            match trouble {
-                Trouble::NotFound(why) => {
+            match error {
+                EngineError::NotFound(why) => {
                     let found = self.network.ensure(&self.engine).await?;
                     if found == network {
                         return Err(Error::Refused(format!("image '{}': {why}", self.template.image)));
@@ -50,7 +50,7 @@ impl Inner {
                     self.discard_made(launch.incarnation).await;
                     network = found;
                 }
-                Trouble::NameTaken => {
+                EngineError::NameTaken => {
                     let container = self.container_name(&launch.name);
                     log::warn!("container not made name={container} why=name_held_by_a_foreign_container");
                     return Err(Error::NameTaken(launch.name.clone()));
@@ -60,7 +60,7 @@ impl Inner {
         }
     }
 
-    async fn start_in(self: &Rc<Self>, network: &str, launch: &Launch) -> Result<Instance, Trouble> {
+    async fn start_in(self: &Rc<Self>, network: &str, launch: &Launch) -> Result<Instance, EngineError> {
         let id = self.create(network, launch).await?;
         self.update(launch.incarnation, |container| container.id.clone_from(&id));
         self.engine.start(&id).await?;
@@ -68,9 +68,9 @@ impl Inner {
         let networks = inspected.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         let Some(ip) = self.template.address(&networks) else {
             let code = inspected.state.and_then(|state| state.exit_code).unwrap_or_default();
-            return Err(Trouble::Ended(self.ended(&id, code).await));
+            return Err(EngineError::Ended(self.ended(&id, code).await));
         };
-        // It may have ended by now, and that been told.
+        // It may have ended by now, with the exit reported.
         self.update(launch.incarnation, |container| {
             if container.state == State::Starting {
                 container.state = State::Running;
@@ -79,28 +79,28 @@ impl Inner {
         Ok(self.instance(id, ip))
     }
 
-    /// Makes the container. Its name may still be held by one of ours whose time is over.
-    async fn create(self: &Rc<Self>, network: &str, launch: &Launch) -> Result<String, Trouble> {
+    /// Creates the container. Its name may still be held by a container of the cluster that is leaving.
+    async fn create(self: &Rc<Self>, network: &str, launch: &Launch) -> Result<String, EngineError> {
         let name = self.container_name(&launch.name);
         let body = || self.template.body(&self.image, network, launch, self.labels.of(launch));
         let mut made = self.engine.create(&name, body()).await;
-        if matches!(made, Err(Trouble::Conflict(_)))
+        if matches!(made, Err(EngineError::Conflict(_)))
             && self.free_holder_of(&launch.name, launch.incarnation).await
         {
             made = self.engine.create(&name, body()).await;
         }
         match made {
-            Err(Trouble::Conflict(_)) => Err(Trouble::NameTaken),
-            Err(Trouble::Silent) => {
-                // The engine may make it all the same, later.
-                actix_rt::spawn(self.clone().sweep_later());
-                Err(Trouble::Silent)
+            Err(EngineError::Conflict(_)) => Err(EngineError::NameTaken),
+            Err(EngineError::TimedOut) => {
+                // The engine may still create it later.
+                actix_rt::spawn(self.clone().remove_orphans_later());
+                Err(EngineError::TimedOut)
             }
             made => made,
         }
     }
 
-    /// Removes what a launch has made so far.
+    /// Removes the container that a failed launch has made.
     async fn discard_made(self: &Rc<Self>, incarnation: Incarnation) {
         let mut id = String::new();
         self.update(incarnation, |container| id = std::mem::take(&mut container.id));
@@ -109,7 +109,7 @@ impl Inner {
         }
     }
 
-    /// Frees a name that the fleet knows to be free. Whether somebody of ours held it.
+    /// Frees a name that the fleet considers free. Returns whether a container of this process held it.
     async fn free_holder_of(&self, name: &Name, except: Incarnation) -> bool {
         let holders: Vec<Incarnation> = {
             let containers = self.containers.borrow();
@@ -123,16 +123,16 @@ impl Inner {
         !holders.is_empty()
     }
 
-    /// Removes the containers that we asked for and gave up, should the engine make them after all.
-    async fn sweep_later(self: Rc<Self>) {
-        for pause in LATER {
+    /// Removes the containers of abandoned launches, in case the engine creates them after all.
+    async fn remove_orphans_later(self: Rc<Self>) {
+        for pause in ORPHAN_DELAYS {
             sleep(pause).await;
-            self.sweep(&self.engine.list(self.labels.cluster()).await.unwrap_or_default());
+            self.remove_orphans(&self.engine.list(self.labels.cluster()).await.unwrap_or_default());
         }
     }
 
-    /// Removes the replicas of our own making that no launch knows of.
-    pub(super) fn sweep(self: &Rc<Self>, summaries: &[ContainerSummary]) {
+    /// Removes the replicas that this process made and that no launch refers to.
+    pub(super) fn remove_orphans(self: &Rc<Self>, summaries: &[ContainerSummary]) {
         for summary in summaries {
             let Identity::Replica(replica) = self.identify(summary) else { continue };
             let (Some(id), Some(labels)) = (&summary.id, &summary.labels) else { continue };

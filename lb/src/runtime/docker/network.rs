@@ -1,8 +1,8 @@
-//! The network of the replicas, identified by its id: an engine accepts several networks of one name.
+//! The network of the replicas, identified by its id: an engine accepts several networks with one name.
 //!
-//! All balancers agree on the oldest one (a balancer in a container: on one that its own container is in, because a
-//! container cannot be in two networks of one name). Others that a balancer made and that no container is in are
-//! removed.
+//! All balancers choose the oldest one (a balancer in a container: one that its own container is in, because a
+//! container cannot be in two networks with one name). Other networks that a balancer made and that no container is in
+//! are removed.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -16,33 +16,33 @@ use tokio::time::sleep;
 
 use super::super::Error;
 use super::engine::Engine;
+use super::engine_error::EngineError;
 use super::labels;
-use super::trouble::Trouble;
 
-/// A network of ours that is younger may have siblings that the engine does not list yet: it lists them when they are
-/// made, in any order, but dates them from the beginning of the call.
+/// Age below which a network made by a balancer may have siblings that are not listed yet: the engine lists networks
+/// when they are complete, in any order, but dates them from the beginning of the call.
 const FRESH: Duration = Duration::from_secs(5);
-/// The pause between two looks at fresh networks.
+/// Pause between two listings of fresh networks.
 const LOOK: Duration = Duration::from_millis(100);
-/// So many looks in a row show the same networks: no further one is expected.
+/// After this many equal listings in a row no further network is expected.
 const SETTLED: usize = 5;
-/// So many looks are taken at most.
+/// Largest number of listings.
 const LOOKS: usize = 50;
 
-/// What an engine answers that has no subnet left to give to a network. The status is 500, so that only the text tells.
+/// Answers of an engine that has no subnet left for a network. Their status is 500, so only the text identifies them.
 const NO_SUBNET: [&str; 2] = ["non-overlapping ipv4 address pool", "predefined address pools"];
 
 /// The network that the replicas are in.
 pub(super) struct Network {
     name: String,
     cluster: String,
-    /// Id of the container that the balancer runs in.
+    /// Id of the balancer's own container, once known.
     own: Option<String>,
     /// Id of the network chosen last, which the own container is in.
     chosen: RefCell<String>,
     /// Ids of the networks after the latest wait for siblings.
     settled: RefCell<Vec<String>>,
-    /// One look at a time: launches at one time must not make a network each.
+    /// Serializes the listings: concurrent launches must not make a network each.
     turn: Semaphore,
 }
 
@@ -58,14 +58,14 @@ impl Network {
         }
     }
 
-    /// The id of the network; it is made if there is none, and the own container is connected to it.
+    /// Returns the id of the network. It is created if there is none, and the own container is connected to it.
     ///
     /// # Errors
-    /// When the engine refuses, or the network is no bridge.
+    /// The engine rejects a call, or the network is no bridge.
     pub async fn ensure(&self, engine: &Engine) -> Result<String, Error> {
-        // It is never closed, so there is always a permit.
+        // The semaphore is never closed, so an error cannot occur.
         let _turn = self.turn.acquire().await;
-        let found = self.found(engine).await.map_err(|trouble| self.error(trouble))?;
+        let found = self.found(engine).await.map_err(|error| self.error(error))?;
         let own = self.own(engine, &found).await;
         let Some(network) = choose(&found, own.as_ref()) else {
             return Err(Error::Refused(format!("{}: it was removed as soon as it was made", self.shown())));
@@ -93,17 +93,17 @@ impl Network {
         Ok(id)
     }
 
-    /// The networks of the name: at least one, unless it is removed while we look.
-    async fn found(&self, engine: &Engine) -> Result<Vec<Summary>, Trouble> {
+    /// The networks with the name: at least one, unless it is removed in the meantime.
+    async fn found(&self, engine: &Engine) -> Result<Vec<Summary>, EngineError> {
         let mut found = engine.networks(&self.name).await?;
         if found.is_empty() {
             match engine.create_network(&self.name, &self.cluster).await {
                 Ok(id) => log::info!("network made name={} id={id}", self.name),
-                // Another balancer may have been faster, and the engine short of subnets.
-                Err(trouble) => {
+                // Another balancer may have created it first, and the engine may be short of subnets.
+                Err(error) => {
                     found = engine.networks(&self.name).await?;
                     if found.is_empty() {
-                        return Err(trouble);
+                        return Err(error);
                     }
                 }
             }
@@ -115,8 +115,8 @@ impl Network {
         Ok(found)
     }
 
-    /// Waits until no further network of the name appears.
-    async fn settle(&self, engine: &Engine, mut found: Vec<Summary>) -> Result<Vec<Summary>, Trouble> {
+    /// Waits until no further network with the name appears.
+    async fn settle(&self, engine: &Engine, mut found: Vec<Summary>) -> Result<Vec<Summary>, EngineError> {
         let mut same = 0;
         for _ in 0..LOOKS {
             sleep(LOOK).await;
@@ -131,7 +131,7 @@ impl Network {
         Ok(found)
     }
 
-    /// Our own container, if we run in one, and a network is to be chosen or joined.
+    /// The balancer's own container, if it runs in one, and if a network has to be chosen or joined.
     async fn own(&self, engine: &Engine, found: &[Summary]) -> Option<ContainerInspectResponse> {
         let is_chosen = |network: &Summary| network.id.as_ref() == Some(&*self.chosen.borrow());
         if let [network] = found
@@ -142,17 +142,17 @@ impl Network {
         engine.inspect(self.own.as_ref()?).await.ok()
     }
 
-    /// Connects our own container to a network, so that it reaches the replicas.
+    /// Connects the own container to a network, so that it reaches the replicas.
     async fn join(&self, engine: &Engine, id: &str, own: &ContainerInspectResponse) {
         let mode = own.host_config.as_ref().and_then(|host| host.network_mode.as_deref()).unwrap_or_default();
-        // It reaches every bridge of the host, or cannot be connected itself.
+        // In these modes it reaches every bridge of the host, or cannot be connected itself.
         if mode == "host" || mode == "none" || mode.starts_with("container:") || networks(own).contains(&id) {
             return;
         }
         let Some(own) = &own.id else { return };
         match engine.connect_network(id, own).await {
             Ok(()) => log::info!("network joined name={} id={id}", self.name),
-            Err(trouble) => log::warn!("network not joined name={} id={id} why={trouble}", self.name),
+            Err(error) => log::warn!("network not joined name={} id={id} why={error}", self.name),
         }
     }
 
@@ -165,21 +165,23 @@ impl Network {
         }
         match engine.remove_network(id).await {
             Ok(()) => log::info!("network removed name={} id={id} why=duplicate", self.name),
-            Err(trouble) => log::debug!("network not removed id={id} why={trouble}"),
+            Err(error) => log::debug!("network not removed id={id} why={error}"),
         }
     }
 
-    fn error(&self, trouble: Trouble) -> Error {
+    fn error(&self, error: EngineError) -> Error {
         let shown = self.shown();
-        match trouble {
-            trouble if trouble.is_away() => Error::Unavailable(trouble.to_string()),
-            Trouble::Failed(why) if NO_SUBNET.iter().any(|text| why.to_ascii_lowercase().contains(text)) => {
+        match error {
+            error if error.is_unreachable() => Error::Unavailable(error.to_string()),
+            EngineError::Failed(why)
+                if NO_SUBNET.iter().any(|text| why.to_ascii_lowercase().contains(text)) =>
+            {
                 Error::Refused(format!(
                     "{shown}: the engine has no subnet left for it: remove unused networks, or make it with a \
                      subnet of its own (docker network create --subnet) ({why})"
                 ))
             }
-            trouble => Error::Refused(format!("{shown}: {trouble}")),
+            error => Error::Refused(format!("{shown}: {error}")),
         }
     }
 
@@ -201,8 +203,8 @@ fn networks(container: &ContainerInspectResponse) -> Vec<&str> {
     networks.into_iter().flat_map(HashMap::values).filter_map(|of| of.network_id.as_deref()).collect()
 }
 
-/// Whether a container is in a network. One that was never started may name it by its id or by its name, and has no id
-/// of a network yet: by its name it is in each of them.
+/// Whether a container is in a network. One that was never started has no network id yet, and may refer to the network
+/// by id or by name: by name it is in each network with that name.
 fn is_in(container: &ContainerSummary, id: &str, name: &str) -> bool {
     let networks = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
     let mode = container.host_config.as_ref().and_then(|host| host.network_mode.as_deref());
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_is_chosen_then_the_smallest_id_and_first_of_all_the_own_one() {
+    fn the_own_network_is_chosen_else_the_oldest_then_the_smallest_id() {
         let found = [
             network("c", "2026-11-29T23:54:00.12Z"),
             network("b", "2026-11-30T00:54:00.1+01:00"),

@@ -1,4 +1,4 @@
-//! An episode in which the engine is away: one log line when it begins, one when it ends.
+//! An outage of the engine: one log line when it begins, one when it ends.
 
 use std::cell::Cell;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-/// Whether the engine is away, and since when.
+/// Whether the engine is unreachable, and since when.
 #[derive(Default)]
 pub(super) struct Outage {
     since: Cell<Option<Instant>>,
@@ -14,7 +14,7 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// A call found the engine away.
+    /// A call found the engine unreachable.
     pub fn begin(&self, why: &dyn fmt::Display) {
         if self.since.get().is_none() {
             self.since.set(Some(Instant::now()));
@@ -22,7 +22,7 @@ impl Outage {
         }
     }
 
-    /// The engine carried out a call.
+    /// A call of the engine succeeded.
     pub fn end(&self) {
         if let Some(since) = self.since.take() {
             log::info!("engine back after_ms={}", since.elapsed().as_millis());
@@ -30,7 +30,7 @@ impl Outage {
         }
     }
 
-    /// Waits for the end of an episode, also of one that ended since the last call of this.
+    /// Waits for the end of an outage, including one that ended since the previous call.
     pub async fn ended(&self) {
         self.ended.notified().await;
     }

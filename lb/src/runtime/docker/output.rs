@@ -1,4 +1,4 @@
-//! What a container writes, as the engine keeps it.
+//! Output of a container, as the engine stores it.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use tokio::time::timeout;
 
 use super::super::{NoLogs, Tail, logs};
 use super::engine::Engine;
-use super::trouble::Trouble;
+use super::engine_error::EngineError;
 
-/// How long a first piece or a refusal is waited for. A silent container has neither.
+/// Time for which a first piece or an error is awaited. A silent container has neither.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// The output of a container; it ends when the container does, or the engine breaks it off.
+/// Reads the output of a container; it ends when the container does, or when the engine closes the connection.
 pub(super) async fn of(engine: &Engine, id: &str, tail: Tail) -> Result<logs::Output, NoLogs> {
     let mut pieces = engine.logs(id, tail).boxed_local();
     let first = match timeout(FIRST, pieces.next()).await {
-        Ok(Some(Err(Trouble::NotFound(_)))) => return Err(NoLogs::Nothing),
-        Ok(Some(Err(trouble))) => return Err(NoLogs::Engine(trouble.to_string())),
+        Ok(Some(Err(EngineError::NotFound(_)))) => return Err(NoLogs::Nothing),
+        Ok(Some(Err(error))) => return Err(NoLogs::Engine(error.to_string())),
         Ok(Some(Ok(first))) => Some(first),
         Ok(None) => return Ok(stream::empty().boxed_local()),
         Err(_) => None,
@@ -28,9 +28,9 @@ pub(super) async fn of(engine: &Engine, id: &str, tail: Tail) -> Result<logs::Ou
         future::ready(match (*broken, piece) {
             (true, _) => None,
             (false, Ok(piece)) => Some(piece),
-            (false, Err(trouble)) => {
+            (false, Err(error)) => {
                 *broken = true;
-                Some(Bytes::from(format!("lb: the engine broke off: {trouble}\n")))
+                Some(Bytes::from(format!("lb: the engine broke off: {error}\n")))
             }
         })
     });

@@ -1,20 +1,20 @@
-//! The container that the balancer itself runs in, if it does.
+//! The container that the balancer itself runs in, if any.
 
 use bollard::models::ContainerInspectResponse;
 
 use super::engine::Engine;
 
-/// The files that an engine mounts into each container from a directory named by the container's id.
+/// Files that an engine mounts into each container from a directory named after the container's id.
 const FILES: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 
-/// Our own container; `None` outside a container of this engine.
+/// The balancer's own container; `None` outside a container of this engine.
 pub(super) async fn container(engine: &Engine) -> Option<ContainerInspectResponse> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    // An engine that does not know the id is not the one that runs our container.
+    // An engine that does not have this id is not the one that runs the container.
     engine.inspect(id(&mounts)?).await.ok()
 }
 
-/// The id of our own container, from `/proc/self/mountinfo`.
+/// The id of the own container, from `/proc/self/mountinfo`.
 fn id(mounts: &str) -> Option<&str> {
     mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(3);
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_stands_in_the_mounts_of_our_own_files_only() {
+    fn the_id_is_read_only_from_mounts_of_the_containers_own_files() {
         let (own, other) = ("0123456789abcdef".repeat(4), "f".repeat(64));
         let mounts = format!(
             "99 98 8:1 /lib/docker/containers/{other}/mounts/shm /host/run/x rw - tmpfs shm rw\n\

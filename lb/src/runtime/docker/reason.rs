@@ -1,9 +1,9 @@
-//! How a container ended, in words for people.
+//! Why a container ended, as text for logs and error messages.
 
 use super::Inner;
 
 impl Inner {
-    /// The exit status, whether the kernel killed it for its memory, and its last line of output.
+    /// Returns the exit status, whether the kernel killed the container for its memory, and its last line of output.
     pub(super) async fn ended(&self, id: &str, code: i64) -> String {
         let state = self.engine.inspect(id).await.ok().and_then(|container| container.state);
         let out_of_memory = state.and_then(|state| state.oom_killed).unwrap_or_default();
@@ -12,7 +12,7 @@ impl Inner {
     }
 }
 
-/// `limit`: the memory, in bytes, that it was killed for.
+/// `limit`: its memory limit in bytes, if it was killed because of it.
 fn reason(code: i64, limit: Option<u64>, line: Option<&str>) -> String {
     let mut reason = format!("exit status: {code}");
     if let Some(limit) = limit {
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_container_that_was_killed_for_its_memory_says_so() {
+    fn the_reason_names_a_kill_for_memory() {
         assert_eq!(reason(1, None, None), "exit status: 1");
         assert_eq!(
             reason(137, Some(512 << 20), Some("x")),

@@ -1,4 +1,4 @@
-//! What every replica's container is made of.
+//! Specification of every replica's container.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -9,36 +9,36 @@ use sha2::{Digest, Sha256};
 
 use super::super::Launch;
 
-/// The same for all replicas.
+/// Settings that all containers share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// The image, as the user calls it.
+    /// Reference of the image, as configured.
     pub image: String,
-    /// The network that they are in.
+    /// Name of the network of the containers.
     pub network: String,
-    /// Where the program in the image listens.
+    /// Port on which the program in the image listens.
     pub port: u16,
-    /// Its environment, beside `PORT` and `SERVER_ID`.
+    /// Environment variables, besides `PORT` and `SERVER_ID`.
     pub env: BTreeMap<String, String>,
-    /// Its memory, in bytes.
+    /// Memory limit in bytes.
     pub memory: u64,
-    /// Its processes and threads.
+    /// Limit of processes and threads.
     pub pids: u32,
-    /// Whether it may write to its root file system.
+    /// Whether the root file system is writable.
     pub writable: bool,
-    /// Whether the engine's initial process (docker-init) is process 1 in it and the program its child.
+    /// Whether the engine's initial process (docker-init) runs as process 1, with the program as its child.
     pub init: bool,
-    /// The capabilities that it keeps, without `CAP_`.
+    /// Capabilities that are kept, without `CAP_`.
     pub capabilities: BTreeSet<String>,
 }
 
 impl Template {
-    /// A hash of all that makes one replica differ from another, its name and seat apart.
+    /// A hash of all settings and the image, without name and seat. Replicas with another hash are outdated.
     pub(super) fn spec(&self, image_id: &str) -> String {
         let Self { image: _, network, port, env, memory, pids, writable, init, capabilities } = self;
         let mut text = format!("{image_id}\n{network}\n{port} {memory} {pids} {writable} {capabilities:?}\n");
         if !init {
-            // Only where it differs from the default, so that older specs stay valid.
+            // Written only where it differs from the default, so that older hashes stay valid.
             text.push_str("no init\n");
         }
         for variable in env {
@@ -48,7 +48,7 @@ impl Template {
         Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What the engine is asked for.
+    /// The engine's request to create a container.
     pub(super) fn body(
         &self,
         image_id: &str,
@@ -57,11 +57,11 @@ impl Template {
         labels: HashMap<String, String>,
     ) -> ContainerCreateBody {
         let env = self.env.iter().map(|(name, value)| format!("{name}={value}"));
-        let ours = [format!("PORT={}", self.port), format!("SERVER_ID={}", launch.name)];
+        let own = [format!("PORT={}", self.port), format!("SERVER_ID={}", launch.name)];
         let host = HostConfig {
             memory: Some(self.memory.cast_signed()),
             pids_limit: Some(self.pids.into()),
-            // PID 1 without a handler ignores SIGTERM.
+            // PID 1 without a signal handler ignores SIGTERM.
             init: Some(self.init),
             network_mode: Some(network_id.to_owned()),
             cap_drop: Some(vec!["ALL".to_owned()]),
@@ -70,12 +70,12 @@ impl Template {
             readonly_rootfs: Some(!self.writable),
             ..Default::default()
         };
-        // Without the id in the settings too, the engine looks for the network by its name when it starts the container.
+        // Without the network id the engine resolves the network by its name when it starts the container.
         let endpoint = EndpointSettings { network_id: Some(network_id.to_owned()), ..Default::default() };
         let endpoints = HashMap::from([(network_id.to_owned(), endpoint)]);
         ContainerCreateBody {
             hostname: Some(launch.name.container()),
-            env: Some(env.chain(ours).collect()),
+            env: Some(env.chain(own).collect()),
             image: Some(image_id.to_owned()),
             labels: Some(labels),
             host_config: Some(host),
@@ -84,7 +84,7 @@ impl Template {
         }
     }
 
-    /// The address of a container: in our network, or, if it was made for another, in that one.
+    /// The address of a container in the configured network, or, if it was made for another one, in that one.
     pub(super) fn address(&self, networks: &HashMap<String, EndpointSettings>) -> Option<IpAddr> {
         let of = |endpoint: &EndpointSettings| endpoint.ip_address.as_ref()?.parse().ok();
         networks.get(&self.network).and_then(of).or_else(|| networks.values().find_map(of))
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spec_is_pinned_and_everything_but_the_images_name_changes_it() {
+    fn the_spec_is_pinned_and_depends_on_all_but_the_image_name() {
         let spec = template().spec("id");
         assert_eq!(spec, "6923bf51199de9f3");
         assert_eq!(Template { image: "b".into(), ..template() }.spec("id"), spec);

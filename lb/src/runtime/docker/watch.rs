@@ -1,4 +1,4 @@
-//! The engine's events, for ever; after each break a full look around for what was missed.
+//! The engine's event stream, with a full comparison after each interruption for events that were missed.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,78 +9,78 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::sleep;
 
 use super::super::{Event, Exit};
-use super::identity::{Facts, Identity};
-use super::trouble::Trouble;
+use super::engine_error::EngineError;
+use super::identity::{ContainerInfo, Identity};
 use super::{Inner, State, engine, identity};
 use crate::ring::Incarnation;
 
-/// Until the engine is asked again after a break.
+/// Pause before the stream is requested again after an interruption.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The signals that tell a process to end and leave it time: HUP may mean something else, KILL leaves none.
+/// Signals that request an end and leave time for it: HUP may mean something else, and KILL leaves none.
 const ENDING: [&str; 3] = ["2", "3", "15"];
 
-/// Watches until nobody listens any more.
+/// Watches until the receiver is dropped.
 pub(super) async fn watch(docker: Rc<Inner>, events: UnboundedSender<Event>) {
     tokio::select! {
         () = events.closed() => {}
-        () = follow(&docker, &events) => {}
-        () = announce(&docker, &events) => {}
+        () = follow_events(&docker, &events) => {}
+        () = report_availability(&docker, &events) => {}
     }
 }
 
-/// Reports each return of the engine.
-async fn announce(docker: &Rc<Inner>, events: &UnboundedSender<Event>) {
+/// Reports each time the engine becomes reachable again.
+async fn report_availability(docker: &Rc<Inner>, events: &UnboundedSender<Event>) {
     loop {
         docker.engine.outage().ended().await;
         let _ = events.send(Event::Available);
     }
 }
 
-async fn follow(docker: &Rc<Inner>, events: &UnboundedSender<Event>) {
+async fn follow_events(docker: &Rc<Inner>, events: &UnboundedSender<Event>) {
     let mut refused = false;
     loop {
-        // What happens from here on the engine tells again, and what happened before is seen by the look around.
+        // The engine replays what happens from this moment on; what happened before is found by the comparison.
         let (since, began) =
             (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), Instant::now());
-        match docker.look_around(events).await {
+        match docker.reconcile(events).await {
             Ok(()) => {
                 let mut stream = Box::pin(docker.engine.events(docker.labels.cluster(), since));
                 let mut end = None;
                 while let Some(event) = stream.next().await {
                     match event {
-                        Ok(event) => docker.happened(event, events),
-                        Err(trouble) => {
-                            end = Some(trouble);
+                        Ok(event) => docker.handle_event(event, events),
+                        Err(error) => {
+                            end = Some(error);
                             break;
                         }
                     }
                 }
                 log::debug!("engine events ended why={end:?}");
                 let lasted = began.elapsed() >= PAUSE;
-                let why = end.filter(|trouble| !lasted && !refused && !trouble.is_away());
+                let why = end.filter(|error| !lasted && !refused && !error.is_unreachable());
                 if let Some(why) = &why {
                     log::warn!("engine sends no events why={why}");
                 }
                 refused = !lasted && (refused || why.is_some());
                 if lasted {
-                    continue; // whether the engine is away or not, a look around says
+                    continue; // the comparison shows whether the engine is reachable
                 }
             }
-            Err(trouble) => docker.engine.outage().begin(&trouble),
+            Err(error) => docker.engine.outage().begin(&error),
         }
         sleep(PAUSE).await;
     }
 }
 
 impl Inner {
-    fn happened(self: &Rc<Self>, event: EventMessage, events: &UnboundedSender<Event>) {
+    fn handle_event(self: &Rc<Self>, event: EventMessage, events: &UnboundedSender<Event>) {
         let Some(actor) = event.actor else { return };
         let (id, attributes) = (actor.id.unwrap_or_default(), actor.attributes.unwrap_or_default());
         let attribute = |name: &str| attributes.get(name).map(String::as_str);
-        // Nobody listens to a runtime that is being dropped: then there is nothing to tell.
+        // The receiver is missing only when the runtime is being dropped; its events are not needed then.
         match (event.action.as_deref(), self.incarnation_of(&id)) {
-            (Some("start"), None) if self.is_a_rivals(&Facts::of_event(&attributes)) => {
+            (Some("start"), None) if self.is_of_another_balancer(&ContainerInfo::of_event(&attributes)) => {
                 let container = attribute("name").unwrap_or(&id).to_owned();
                 let _ = events.send(Event::Conflict { container });
             }
@@ -93,8 +93,8 @@ impl Inner {
                 });
             }
             (Some("kill"), Some(incarnation)) => {
-                let told = attribute("signal").is_some_and(|signal| ENDING.contains(&signal));
-                if told && !self.is_stopping(incarnation) {
+                let terminating = attribute("signal").is_some_and(|signal| ENDING.contains(&signal));
+                if terminating && !self.is_stopping(incarnation) {
                     let _ = events.send(Event::Terminated { incarnation });
                 }
             }
@@ -110,15 +110,15 @@ impl Inner {
         }
     }
 
-    /// Compares what exists with what we know of.
-    async fn look_around(self: &Rc<Self>, events: &UnboundedSender<Event>) -> Result<(), Trouble> {
+    /// Compares the existing containers with the known ones.
+    async fn reconcile(self: &Rc<Self>, events: &UnboundedSender<Event>) -> Result<(), EngineError> {
         let running: Vec<(Incarnation, String)> = {
             let containers = self.containers.borrow();
             let running = containers.iter().filter(|(_, container)| container.state == State::Running);
             running.map(|(incarnation, container)| (*incarnation, container.id.clone())).collect()
         };
         let summaries = self.engine.list(self.labels.cluster()).await?;
-        self.sweep(&summaries);
+        self.remove_orphans(&summaries);
         for (incarnation, id) in running {
             let runs = summaries.iter().any(|s| s.id.as_ref() == Some(&id) && engine::runs(s));
             if !runs && self.end(incarnation) {
@@ -126,13 +126,14 @@ impl Inner {
                 let _ = events.send(Event::Exited { incarnation, exit });
             }
         }
-        let strange = |s: &&ContainerSummary| {
+        let is_unknown = |s: &&ContainerSummary| {
             let known = s.id.as_ref().is_none_or(|id| self.incarnation_of(id).is_some());
-            let is_a_rivals = |labels| self.is_a_rivals(&Facts::listed(s, labels));
-            engine::runs(s) && !known && s.labels.as_ref().is_some_and(is_a_rivals)
+            let is_of_another_balancer =
+                |labels| self.is_of_another_balancer(&ContainerInfo::listed(s, labels));
+            engine::runs(s) && !known && s.labels.as_ref().is_some_and(is_of_another_balancer)
         };
-        if let Some(rival) = summaries.iter().find(strange) {
-            let container = rival.id.clone().unwrap_or_default();
+        if let Some(other) = summaries.iter().find(is_unknown) {
+            let container = other.id.clone().unwrap_or_default();
             let _ = events.send(Event::Conflict { container });
         }
         if let Some(event) = self.missing_anchor(&summaries) {
@@ -141,13 +142,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether a container that is not known is a replica of this cluster (no copy of one), and not of our making.
-    fn is_a_rivals(&self, facts: &Facts) -> bool {
-        let is_replica = matches!(identity::identify(self.labels.cluster(), facts), Identity::Replica(_));
-        is_replica && !self.labels.made(facts.labels)
+    /// Whether an unknown container is a replica of this cluster (and not a copy of one) that another balancer made.
+    fn is_of_another_balancer(&self, info: &ContainerInfo) -> bool {
+        let is_replica = matches!(identity::identify(self.labels.cluster(), info), Identity::Replica(_));
+        is_replica && !self.labels.made(info.labels)
     }
 
-    /// Marks the end of a container; false if it is told already, or our own doing.
+    /// Marks a container as ended; `false` if that was reported already, or the balancer stopped it.
     fn end(&self, incarnation: Incarnation) -> bool {
         let mut ended = false;
         self.update(incarnation, |container| {

@@ -19,10 +19,10 @@ use super::running::signal_group;
 use crate::child::protocol::Report;
 use crate::ring::Incarnation;
 
-/// What is needed when the child has ended.
+/// State that is needed when the child has ended.
 pub(super) struct Follower {
     pub incarnation: Incarnation,
-    /// Where a command was to listen: another process may have taken the port.
+    /// Address on which a command was to listen, for the test whether another process took the port.
     pub address: Option<SocketAddr>,
     pub children: Weak<RefCell<Children>>,
     pub exits: mpsc::UnboundedSender<Event>,
@@ -63,7 +63,7 @@ impl Follower {
                 }
             }
             _ => {
-                // Its parent death signal has killed the command, not the command's children.
+                // The parent death signal of the launcher has killed the command, but not the children of the command.
                 signal_group(group, Signal::KILL);
                 format!("its launcher ended: {}", describe(ended))
             }
@@ -87,7 +87,7 @@ impl Follower {
         } else {
             Exit::Ended(format!("{how}; its last line: {last_line}"))
         };
-        // Nobody listens to a runtime that is being dropped.
+        // The receiver is missing only when the runtime is being dropped.
         let _ = exits.send(Event::Exited { incarnation, exit });
     }
 }

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use super::super::Error;
 use crate::child::protocol::{Order, Report, line};
 
-/// A launcher as its command's follower holds it.
+/// A launcher, held by the follower of its command.
 pub(super) struct Launcher {
     pub process: Child,
     reports: Lines<BufReader<OwnedReadHalf>>,
@@ -28,10 +28,10 @@ impl Launcher {
     /// # Errors
     /// Those of socketpair(2), and of the start of a process.
     pub fn start(mut command: Command) -> io::Result<(Self, Orders)> {
-        let (ours, theirs) = net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let process = command.stdin(OwnedFd::from(theirs)).spawn()?;
-        let (reports, orders) = UnixStream::from_std(ours)?.into_split();
+        let (own_end, other_end) = net::UnixStream::pair()?;
+        own_end.set_nonblocking(true)?;
+        let process = command.stdin(OwnedFd::from(other_end)).spawn()?;
+        let (reports, orders) = UnixStream::from_std(own_end)?.into_split();
         Ok((Self { process, reports: BufReader::new(reports).lines() }, Orders(orders)))
     }
 
@@ -62,7 +62,7 @@ impl Launcher {
 }
 
 impl Orders {
-    /// Sends the first order, which may be longer than what a socket takes at once.
+    /// Sends the first order, which may be longer than a socket accepts at once.
     ///
     /// # Errors
     /// When the launcher has ended.
@@ -70,7 +70,8 @@ impl Orders {
         self.0.write_all(line(order).as_bytes()).await
     }
 
-    /// Sends a short order. One that does not fit is lost: the launcher is stopped then, and is killed in the end.
+    /// Sends a short order without waiting. One that does not fit is lost: the launcher hangs then, and is killed
+    /// after its time limit.
     pub fn send(&self, order: &Order) {
         let _ = self.0.try_write(line(order).as_bytes());
     }

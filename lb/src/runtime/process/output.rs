@@ -1,4 +1,4 @@
-//! What a child writes: logged line by line, and the latest lines kept.
+//! Output of a child: logged line by line, with the latest lines kept in a buffer.
 
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
@@ -10,42 +10,42 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::logs::Printable;
-use super::kept::{Reader, kept};
+use super::line_buffer::{Reader, line_buffer};
 use crate::logging::REPLICA;
 use crate::name::Name;
 
 /// A longer line is logged in pieces of this many bytes.
 const LONGEST_LINE: u64 = 4096;
 
-/// How long after the end of the child its last words are waited for: a descendant that left the process group may
+/// Time after the end of the child for which its last output is awaited: a descendant that left the process group may
 /// hold the pipe open for ever.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The output of one child, standard output and error in the order written.
+/// The output of one child: standard output and standard error in the order written.
 pub(super) struct Output {
-    pub(super) kept: Reader,
+    pub(super) buffer: Reader,
     reading: JoinHandle<()>,
 }
 
 impl Output {
-    /// Logs each line as `replica=<name> <line>`, target `replica`; what is kept is as it came.
+    /// Logs each line as `replica=<name> <line>` with target `replica`; the buffered lines are not escaped.
     ///
     /// # Errors
-    /// When the pipe cannot be read asynchronously.
+    /// The pipe cannot be read asynchronously.
     pub(super) fn log(reader: PipeReader, name: Name) -> io::Result<Self> {
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader))?;
-        let (writer, kept) = kept();
+        let (writer, buffer) = line_buffer();
         let reading = actix_rt::spawn(each_line(pipe, move |line| {
             log::info!(target: REPLICA, "replica={name} {}", Printable(&line));
             writer.write(&line);
         }));
-        Ok(Self { kept, reading })
+        Ok(Self { buffer, reading })
     }
 
     /// The last line that was not blank, once the output has ended.
     pub(super) async fn last_line(self) -> String {
-        let _ = timeout(LAST_WORDS, self.reading).await;
-        Printable(&self.kept.last()).to_string()
+        let _ = timeout(LAST_OUTPUT_TIMEOUT, self.reading).await;
+        Printable(&self.buffer.last()).to_string()
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_is_no_utf8_is_replaced() {
+    async fn invalid_utf8_is_replaced() {
         assert_eq!(lines(b"a\xffb\n").await, ["a\u{fffd}b"]);
     }
 

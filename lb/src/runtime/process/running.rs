@@ -1,4 +1,4 @@
-//! One child: how it is told to end.
+//! A running child, and how it is stopped.
 
 use std::cell::RefCell;
 
@@ -6,8 +6,8 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::sync::watch;
 
 use super::Children;
-use super::kept::Reader;
 use super::launcher::Orders;
+use super::line_buffer::Reader;
 use super::output::Output;
 use crate::child::protocol::Order;
 use crate::ring::Incarnation;
@@ -18,20 +18,20 @@ pub(super) struct Running {
     pub child: Pid,
     /// The process group of the replica; `None` while a launcher has not yet reported the start of its command.
     pub group: Option<Pid>,
-    /// Of a command's launcher.
+    /// Connection to the launcher of a command; `None` for the built-in replica.
     pub orders: Option<Orders>,
     pub port: u16,
     pub stopping: bool,
-    pub kept: Reader,
+    pub buffer: Reader,
     /// Closed as soon as the child is reaped.
     pub reaped: watch::Receiver<()>,
 }
 
-/// A child just started; the sender is to be dropped when it is reaped.
+/// A child that was just started; the caller drops the sender when the child is reaped.
 pub(super) fn running(child: Pid, port: u16, output: &Output) -> (Running, watch::Sender<()>) {
     let (alive, reaped) = watch::channel(());
-    let kept = output.kept.clone();
-    (Running { child, group: None, orders: None, port, stopping: false, kept, reaped }, alive)
+    let buffer = output.buffer.clone();
+    (Running { child, group: None, orders: None, port, stopping: false, buffer, reaped }, alive)
 }
 
 impl Running {
@@ -49,7 +49,7 @@ impl Running {
         }
     }
 
-    /// Kills the child itself, and what is known to be below it.
+    /// Kills the child itself, and its known process group.
     pub fn kill_child(&self) {
         self.signal(Signal::KILL);
         let _ = kill_process(self.child, Signal::KILL);
@@ -69,6 +69,6 @@ pub(super) fn with(children: &RefCell<Children>, incarnation: Incarnation, act: 
 }
 
 pub(super) fn signal_group(group: Pid, signal: Signal) {
-    // An error means that the group has ended: that is what was wanted.
+    // An error means that the group has ended already.
     let _ = kill_process_group(group, signal);
 }

@@ -11,7 +11,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Takes over a new answer of the resolver: vanished addresses are removed, new ones are appended.
+    /// Applies a new answer of the resolver: vanished addresses are removed, new ones are appended.
     pub fn update(&mut self, resolved: &[SocketAddr]) {
         self.known.retain(|address| resolved.contains(address));
         for address in resolved {
@@ -21,7 +21,8 @@ impl Addresses {
         }
     }
 
-    /// The address after the one that was taken last; the first if there is none after it. `None` without addresses.
+    /// Returns the address after the one that was taken last; the first if there is none after it. `None` without
+    /// addresses.
     pub fn take(&mut self) -> Option<SocketAddr> {
         let last = self.known.iter().position(|address| Some(*address) == self.taken);
         let next = last.map_or(0, |at| at + 1) % self.known.len().max(1);
@@ -29,7 +30,7 @@ impl Addresses {
         self.taken
     }
 
-    /// All of them.
+    /// All addresses, in the order in which they are tried.
     pub fn all(&self) -> &[SocketAddr] {
         &self.known
     }

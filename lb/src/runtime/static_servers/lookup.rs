@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use tokio::sync::oneshot;
 
-/// What Rust's standard library puts before the resolver's words.
+/// Prefix that Rust's standard library puts before the text of the resolver.
 const PREFIX: &str = "failed to lookup address information: ";
 
 /// The addresses of a host, at least one; the error is the resolver's text.
@@ -23,7 +23,7 @@ pub async fn lookup(host: String, port: u16) -> Result<Vec<SocketAddr>, String> 
     let (answer, answered) = oneshot::channel();
     let resolve = move || {
         let addresses = (host.as_str(), port).to_socket_addrs().map(|addresses| addresses.collect());
-        // Nobody waits for the answer when the process ends.
+        // The receiver is missing only when the process ends.
         let _ = answer.send(addresses);
     };
     let started = std::thread::Builder::new().name("resolver".to_owned()).spawn(resolve);

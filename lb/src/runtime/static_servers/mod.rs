@@ -1,5 +1,5 @@
-//! External servers (`--runtime static`): their names are resolved here; the servers are watched and routed to, never
-//! started or stopped.
+//! External servers (`--runtime static`): their names are resolved here; the servers are probed and routed to, but
+//! never started or stopped.
 //!
 //! # Layout
 //! - `lookup`: one look-up of a name · `addresses`: the order in which the addresses of a name are tried
@@ -28,10 +28,10 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// A launch resolves the name of its seat again unless the last answer is younger than this.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Look-ups at one time; each has a thread.
+/// Look-ups at one time; each uses a thread.
 const LOOKUPS: usize = 32;
 
-/// The runtime of external servers. [`Runtime::assign`] says which server a seat has; each [`Runtime::launch`] returns
+/// The runtime of external servers. [`Runtime::assign`] sets the server of a seat; each [`Runtime::launch`] returns
 /// the next address of that server's name, and [`Event::Resolved`] reports every answer of the resolver.
 pub struct StaticServers(Rc<Names>);
 
@@ -48,12 +48,12 @@ struct Server {
     addresses: Addresses,
     /// The outcome of the last look-up and its time; `None` before the first.
     resolved: Option<(Instant, Result<(), String>)>,
-    /// The look-up under way.
+    /// The look-up that is under way.
     lookup: Option<Shared<LocalBoxFuture<'static, ()>>>,
 }
 
 impl StaticServers {
-    /// Without servers.
+    /// Creates the runtime without servers.
     #[allow(clippy::new_without_default, reason = "a runtime is always made on purpose")]
     pub fn new() -> Self {
         let (events, receiver) = mpsc::unbounded();
@@ -88,7 +88,7 @@ impl Runtime for StaticServers {
             let (fresh, known) = names.age(seat).ok_or_else(none)?;
             if !fresh {
                 let lookup = names.refresh(seat);
-                // A known address is tried at once; the next launch uses the answer.
+                // A known address is returned at once, and the answer serves the next launch.
                 if let Some(lookup) = lookup.filter(|_| !known) {
                     lookup.await;
                 }
@@ -102,7 +102,7 @@ impl Runtime for StaticServers {
         ready(()).boxed_local()
     }
 
-    /// External servers leave nothing behind: the fleet makes its seats from the configuration.
+    /// External servers leave no replicas behind: the fleet makes its seats from the configuration.
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
         ready(Ok(Vec::new())).boxed_local()
     }
@@ -135,7 +135,7 @@ impl Names {
         Some((fresh, resolved.is_some_and(|(_, outcome)| outcome.is_ok())))
     }
 
-    /// Resolves a name, or joins the look-up that is under way; the future ends when its answer is recorded.
+    /// Resolves a name, or joins the look-up that is under way; the future ends when its answer is stored.
     fn refresh(self: &Rc<Self>, seat: SeatId) -> Option<Shared<LocalBoxFuture<'static, ()>>> {
         let mut servers = self.servers.borrow_mut();
         let server = servers.get_mut(&seat)?;
@@ -158,7 +158,7 @@ impl Names {
         Some(lookup)
     }
 
-    /// Takes over an answer, unless the seat has another server by now.
+    /// Stores an answer, unless the seat has another server by now.
     fn record(&self, seat: SeatId, authority: &str, answer: Result<Vec<std::net::SocketAddr>, String>) {
         let mut servers = self.servers.borrow_mut();
         let current = servers.get_mut(&seat).filter(|server| server.upstream.authority() == authority);
@@ -169,7 +169,7 @@ impl Names {
         }
         let addresses = answer.map(|_| server.addresses.all().to_vec());
         server.resolved = Some((Instant::now(), addresses.clone().map(drop)));
-        // It fails only when the supervisor is gone: the process ends.
+        // An error means that the supervisor has ended, and so does the process.
         let _ = self.events.unbounded_send(Event::Resolved { seat, id: authority.to_owned(), addresses });
     }
 

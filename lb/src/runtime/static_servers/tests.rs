@@ -1,4 +1,4 @@
-//! Real look-ups.
+//! Tests with real look-ups.
 
 use super::*;
 use crate::ring::Weight;
@@ -41,7 +41,7 @@ async fn a_name_that_does_not_resolve_is_an_error_of_the_launch() {
 }
 
 #[actix_rt::test]
-async fn every_answer_is_reported_and_one_for_a_former_server_is_not() {
+async fn every_answer_is_reported_except_for_a_former_server() {
     let fixed = StaticServers::new();
     let mut events = fixed.events();
     fixed.assign(seat(1), upstream("no.invalid", 80));

@@ -1,4 +1,4 @@
-//! Processes that start late or never, crash, hang, refuse and recover.
+//! Processes of the model world: they start late or never, crash, hang, refuse connections and recover.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub struct Process {
     pub(super) listens: Option<Instant>,
     pub(super) health: Health,
     pub(super) since: Instant,
-    /// When the fleet last saw a good heartbeat.
+    /// When the fleet last got a good heartbeat.
     pub(super) last_good: Instant,
 }
 
@@ -21,20 +21,20 @@ pub struct Process {
 pub enum Health {
     Well,
     Refusing,
-    /// No heartbeat is answered, and no request.
+    /// Neither heartbeats nor requests are answered.
     Hung,
-    /// No heartbeat is answered, but requests are, or bytes of a body move.
+    /// Heartbeats are not answered, but requests are, or bytes of a body move.
     Busy,
-    /// No heartbeat is answered, and one request waits for its reply: a server that handles one request at a time.
+    /// Heartbeats are not answered, and one request waits for its reply: a server that handles one request at a time.
     Working,
-    /// Stopped or paused: requests wait, and the kernel takes bytes for it.
+    /// Stopped or paused: requests wait, and the kernel accepts bytes for the process.
     Stopped,
 }
 
 impl World {
-    /// What an earlier life left behind.
+    /// Replicas that an earlier balancer left behind.
     pub fn leftovers(&mut self) -> Vec<Found> {
-        if self.foreign {
+        if self.external {
             return Vec::new();
         }
         let n = self.rng.u64(0..8).saturating_sub(3);
@@ -60,14 +60,13 @@ impl World {
             .collect()
     }
 
-    /// From now on nothing goes wrong any more.
-    /// `ends`: there is a time after which a request is waited for no longer.
+    /// Ends the chaos. `ends`: requests have a `--head-timeout`.
     pub fn calm(&mut self, ends: bool) {
         self.chaos = false;
         let now = self.now;
         for process in self.processes.values_mut().filter(|process| process.running) {
             process.listens.get_or_insert(now);
-            // What is stopped, or works for longer than --head-timeout, is replaced.
+            // A replica that is stopped, or works for longer than --head-timeout, is replaced.
             let lasts = process.health == Health::Stopped || process.health == Health::Working && ends;
             if !lasts || process.stopping {
                 (process.health, process.since) = (Health::Well, now);
@@ -94,7 +93,7 @@ impl World {
         if self.rare(5) {
             if self.percent(30) {
                 let (exit, after) = (Exit::Ended("at once".to_owned()), self.up_to(delay.as_millis() as u64));
-                self.later(after, Happening::Told(Event::Exited { incarnation, exit }));
+                self.later(after, Scheduled::Notify(Event::Exited { incarnation, exit }));
             }
             let why = "no".to_owned();
             let result = Err(match self.rng.u8(..4) {
@@ -102,9 +101,9 @@ impl World {
                 1 => Error::NoAddress(why),
                 _ => Error::Refused(why),
             });
-            return self.later(delay, Happening::Told(Event::Launched { incarnation, result }));
+            return self.later(delay, Scheduled::Notify(Event::Launched { incarnation, result }));
         }
-        let listens = if self.foreign { Duration::ZERO } else { delay + self.up_to(2000) };
+        let listens = if self.external { Duration::ZERO } else { delay + self.up_to(2000) };
         self.begin(incarnation, true, listens);
         self.records.launches.insert(incarnation, launch.clone());
         if self.rare(3)
@@ -114,16 +113,16 @@ impl World {
         }
         self.later(
             delay,
-            Happening::Told(Event::Launched { incarnation, result: Ok(instance(incarnation)) }),
+            Scheduled::Notify(Event::Launched { incarnation, result: Ok(instance(incarnation)) }),
         );
-        if self.foreign {
+        if self.external {
             return;
         }
-        let cursed = self.chaos && self.cursed == Some(launch.seat);
-        if cursed || self.rare(8) {
+        let crashing = self.chaos && self.crashing == Some(launch.seat);
+        if crashing || self.rare(8) {
             let exit = if self.percent(30) { Exit::PortTaken } else { Exit::Ended("early".to_owned()) };
             let after = self.up_to(listens.as_millis() as u64 + 1000);
-            self.later(after, Happening::Exits(incarnation, exit));
+            self.later(after, Scheduled::Exits(incarnation, exit));
         }
     }
 
@@ -147,24 +146,24 @@ impl World {
         } else {
             self.up_to(50)
         };
-        self.later(delay, Happening::Told(Event::HeartbeatResult { incarnation, beat }));
+        self.later(delay, Scheduled::Notify(Event::HeartbeatResult { incarnation, beat }));
     }
 
-    pub(super) fn mischief(&mut self) {
+    pub(super) fn fault(&mut self) {
         let pause = self.up_to(4000);
-        self.later(pause, Happening::Mischief);
+        self.later(pause, Scheduled::Fault);
         let running = self.processes.iter().filter(|(_, process)| process.running);
         let running: Vec<Incarnation> = running.map(|(incarnation, _)| *incarnation).collect();
         let Some(incarnation) = self.rng.choice(running).filter(|_| self.chaos) else { return };
-        if self.foreign && self.percent(20) {
+        if self.external && self.percent(20) {
             return self.name_moves();
         }
         let health = match self.rng.u8(..11) {
             8 => {
-                // Somebody else's SIGTERM.
-                self.later(Duration::ZERO, Happening::Told(Event::Terminated { incarnation }));
+                // A SIGTERM that the balancer did not send.
+                self.later(Duration::ZERO, Scheduled::Notify(Event::Terminated { incarnation }));
                 let after = self.up_to(2000);
-                return self.later(after, Happening::Exits(incarnation, Exit::Ended("told to".to_owned())));
+                return self.later(after, Scheduled::Exits(incarnation, Exit::Ended("told to".to_owned())));
             }
             0 | 1 => return self.exits(incarnation, Exit::Ended("killed".to_owned())),
             2 => Health::Hung,
@@ -174,10 +173,10 @@ impl World {
             10 => Health::Stopped,
             _ => Health::Well,
         };
-        // All at once, as when the machine or the network is at fault.
+        // All processes at once, as when the machine or the network is at fault.
         let all = self.rng.u8(..20) == 0;
         for (of, process) in &mut self.processes {
-            // From silence to work the routers' answer may be older than the change.
+            // On a change from silence to work, the routers' answer may be older than the change.
             let silent = matches!(process.health, Health::Hung | Health::Stopped | Health::Working);
             let works = matches!(health, Health::Busy | Health::Working);
             if (all || *of == incarnation) && !(silent && works) {
@@ -194,7 +193,7 @@ impl World {
             0 => Err("no such host".to_owned()),
             n => Ok((0..n).map(elsewhere).collect()),
         };
-        self.later(Duration::ZERO, Happening::Told(Event::Resolved { seat, id, addresses }));
+        self.later(Duration::ZERO, Scheduled::Notify(Event::Resolved { seat, id, addresses }));
     }
 
     pub(super) fn exits(&mut self, incarnation: Incarnation, exit: Exit) {
@@ -202,24 +201,24 @@ impl World {
             return;
         };
         process.running = false;
-        let lost = process.stopping || self.foreign || self.rare(3);
+        let lost = process.stopping || self.external || self.rare(3);
         if !lost {
             let delay = self.up_to(50);
-            self.later(delay, Happening::Told(Event::Exited { incarnation, exit }));
+            self.later(delay, Scheduled::Notify(Event::Exited { incarnation, exit }));
         }
     }
 
-    /// Kills what is dead to the fleet, and keeps it; the engine may fail to.
+    /// Kills a process that is dead to the fleet, and keeps its container; the engine may fail to.
     pub(super) fn end(&mut self, incarnation: Incarnation) {
         let Some(process) = self.processes.get_mut(&incarnation) else { return };
         process.running = false;
         let delay = self.up_to(500);
         if !self.rare(20) {
-            self.later(delay, Happening::Told(Event::Ended { incarnation }));
+            self.later(delay, Scheduled::Notify(Event::Ended { incarnation }));
         }
     }
 
-    /// What the routers and the runtime say of a replica now.
+    /// What the routers and the runtime report of a replica now.
     pub(super) fn inquire(&mut self, incarnation: Incarnation) -> Event {
         let now = self.now;
         let (mut activity, mut suspended) = (Activity::default(), false);
@@ -228,7 +227,7 @@ impl World {
                 Health::Well | Health::Busy => activity.last_progress = Some(now),
                 Health::Working => activity.waiting_since = Some(process.since),
                 Health::Stopped => {
-                    suspended = !self.foreign;
+                    suspended = !self.external;
                     if suspended {
                         activity = Activity { last_progress: Some(now), waiting_since: Some(now) };
                     }
@@ -236,41 +235,41 @@ impl World {
                 Health::Hung | Health::Refusing => {}
             }
         }
-        // A router that gets no time does not answer.
+        // A starved router does not answer.
         let unknown = self.rare(3);
         Event::Answered { incarnation, activity: (!unknown).then_some(activity), suspended: Some(suspended) }
     }
 
-    /// Whether it misses heartbeats, but answers requests.
+    /// Whether the process misses heartbeats but answers requests.
     pub fn busy(&self, incarnation: Incarnation) -> bool {
         self.settled(incarnation).is_some_and(|process| process.health == Health::Busy)
     }
 
-    /// How long a request has waited for it, since the last good heartbeat.
+    /// How long a request has waited for the process, since the last good heartbeat.
     pub fn working_for(&self, incarnation: Incarnation) -> Option<Duration> {
         let process = self.settled(incarnation).filter(|process| process.health == Health::Working)?;
         Some(self.now - process.since.max(process.last_good))
     }
 
-    /// A process that lives, if no news of its state before can be under way.
+    /// The process if it is alive and no notice about an earlier state can be under way.
     fn settled(&self, incarnation: Incarnation) -> Option<&Process> {
         let process = self.processes.get(&incarnation).filter(|process| process.running)?;
         (self.now >= process.since + Duration::from_secs(1)).then_some(process)
     }
 
-    /// Whether the fleet has told it to end.
+    /// Whether the fleet has stopped the process.
     pub fn stopping(&self, incarnation: Incarnation) -> bool {
         self.processes.get(&incarnation).is_some_and(|process| process.stopping)
     }
 
-    /// Whether it has answered everything for so long that no bad news can be under way.
+    /// Whether the process has answered everything for so long that no bad notice can be under way.
     pub fn well(&self, incarnation: Incarnation) -> bool {
         let well = |p: &&Process| p.running && p.health == Health::Well && self.now > p.since + LATE;
         self.processes.get(&incarnation).filter(well).is_some()
     }
 }
 
-/// A replica as a balancer that starts finds it.
+/// A replica as a starting balancer finds it.
 pub(super) fn found(launch: Launch, running: bool, leaving: bool) -> Found {
     let instance = running.then(|| instance(launch.incarnation));
     let standing = if leaving { Standing::Leaving } else { Standing::Current };

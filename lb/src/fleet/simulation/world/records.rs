@@ -1,4 +1,4 @@
-//! What the engine keeps when the balancer is killed: the record of the target, and the replicas.
+//! What the engine stores when the balancer is killed: the record of the target, and the replicas.
 
 use super::processes::found;
 use super::*;
@@ -6,13 +6,13 @@ use crate::runtime::{Found, Launch};
 
 #[derive(Default)]
 pub struct Records {
-    /// What a balancer that starts now would find.
+    /// The record that a balancer would find now.
     pub stored: Option<Record>,
-    /// A write has failed since the last good one: calls are answered all the same.
+    /// Whether a write has failed since the last good one: calls are then answered without a record.
     pub failing: bool,
-    /// The replicas that were made, by what they were launched as.
+    /// Launch arguments of all replicas that were made.
     pub(super) launches: BTreeMap<Incarnation, Launch>,
-    /// Those that bear a leaving name.
+    /// Replicas that have a leaving name.
     pub(super) retired: BTreeSet<Incarnation>,
 }
 
@@ -21,29 +21,30 @@ impl World {
         let (takes, answered) = (self.up_to(200), self.up_to(200));
         let failed = self.rare(3);
         if !failed || self.percent(50) {
-            self.later(takes, Happening::Written(record));
+            self.later(takes, Scheduled::Written(record));
         }
         let result = if failed { Err("no".to_owned()) } else { Ok(()) };
-        self.later(takes + answered, Happening::Told(Event::Recorded { revision, result }));
+        self.later(takes + answered, Scheduled::Notify(Event::Recorded { revision, result }));
     }
 
-    /// The balancer is gone, and with it all that it waited for. Some of what it asked the engine for happens.
+    /// The balancer is killed: its pending events are dropped, and some of its requests to the engine still take
+    /// effect.
     pub fn crash(&mut self) -> Vec<Found> {
-        for (_, happening) in std::mem::take(&mut self.queue) {
-            match happening {
-                Happening::Written(record) if self.percent(50) => self.records.stored = record,
-                Happening::Retired(incarnation) if self.percent(50) => {
+        for (_, scheduled) in std::mem::take(&mut self.queue) {
+            match scheduled {
+                Scheduled::Written(record) if self.percent(50) => self.records.stored = record,
+                Scheduled::Retired(incarnation) if self.percent(50) => {
                     self.records.retired.insert(incarnation);
                 }
-                Happening::Told(Event::Launched { incarnation, result })
+                Scheduled::Notify(Event::Launched { incarnation, result })
                     if result.is_err() || self.percent(30) =>
                 {
                     self.processes.remove(&incarnation);
                 }
-                Happening::Told(Event::Stopped { incarnation }) if self.percent(50) => {
+                Scheduled::Notify(Event::Stopped { incarnation }) if self.percent(50) => {
                     self.processes.remove(&incarnation);
                 }
-                Happening::Exits(incarnation, _) => {
+                Scheduled::Exits(incarnation, _) => {
                     if let Some(process) = self.processes.get_mut(&incarnation) {
                         process.running = false;
                     }
@@ -57,8 +58,8 @@ impl World {
         left.clear();
         ended.clear();
         routers.iter_mut().for_each(|router| *router = Router::default());
-        self.later(Duration::ZERO, Happening::Mischief);
-        self.later(Duration::ZERO, Happening::Requests);
+        self.later(Duration::ZERO, Scheduled::Fault);
+        self.later(Duration::ZERO, Scheduled::Requests);
         // A lost incarnation may be used again.
         self.records.retired.retain(|incarnation| self.processes.contains_key(incarnation));
         let Records { launches, retired, .. } = &self.records;

@@ -1,26 +1,26 @@
-//! A ring and its routers: requests begin wherever a router believes that they may.
+//! The ring and the routers of the model world: requests begin wherever a router may send them by its present state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
-/// How long one may be under way.
+/// Longest delay of an idle notice.
 const IDLE_NOTICE: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub struct Router {
-    /// Where requests may go, as far as it knows.
+    /// Replicas to which this router may send requests.
     pub(super) routes: BTreeSet<Incarnation>,
     pub(super) in_flight: BTreeMap<Incarnation, usize>,
-    /// It said that it was busy with these, and owes an idle notice.
+    /// Replicas for which it reported requests in flight, and owes an idle notice.
     pub(super) owes: BTreeSet<Incarnation>,
 }
 
 pub struct Recall {
     pub(super) gone: Vec<Incarnation>,
-    /// It may have been drained before.
+    /// The replica that gets requests again; it may have been cordoned before.
     pub(super) back: Option<Incarnation>,
-    /// Those that are on their way out from then on.
+    /// Replicas that get no new request from then on.
     pub(super) leaves: Vec<Incarnation>,
     pub(super) waits: usize,
     pub(super) busy: Busy,
@@ -35,7 +35,7 @@ impl World {
         };
         for incarnation in &leaves {
             let takes = self.up_to(20);
-            self.later(takes, Happening::Retired(*incarnation));
+            self.later(takes, Scheduled::Retired(*incarnation));
         }
         let (mut gone, mut back) = (Vec::new(), None);
         match change {
@@ -63,7 +63,7 @@ impl World {
             }
             Change::Handover { to, from } => {
                 let was = self.ring.insert(to.seat, Some(to.incarnation));
-                let others = [Some(Some(from)), Some(None)]; // a drained one's is vacant
+                let others = [Some(Some(from)), Some(None)]; // the seat of a cordoned one is vacant
                 assert!(others.contains(&was), "seat {} was not the other's", to.seat);
                 self.route(to.incarnation);
                 gone.extend(was.flatten());
@@ -81,7 +81,7 @@ impl World {
         self.changes.insert(ticket, Recall { gone, back, leaves, waits: ROUTERS, busy: Vec::new() });
         for router in 0..ROUTERS {
             let delay = if self.rare(2) { self.up_to(3000) } else { self.up_to(40) };
-            self.later(delay, Happening::Recalled(router, ticket));
+            self.later(delay, Scheduled::Recalled(router, ticket));
         }
     }
 
@@ -107,9 +107,9 @@ impl World {
         recall.waits -= 1;
         if recall.waits == 0 {
             let busy = recall.busy.clone();
-            // An idle notice of before does not come after the answer: a router sends it first.
+            // A router sends an earlier idle notice before its answer, so the notice may not come after it.
             let delay = if recall.back.is_some() { IDLE_NOTICE } else { Duration::ZERO } + self.up_to(50);
-            self.later(delay, Happening::Told(Event::Ring { ticket, busy }));
+            self.later(delay, Scheduled::Notify(Event::Ring { ticket, busy }));
         }
     }
 
@@ -119,10 +119,10 @@ impl World {
             let Some(incarnation) = self.rng.choice(routes) else { continue };
             *self.routers[router].in_flight.entry(incarnation).or_default() += 1;
             let takes = if self.rare(5) { self.up_to(90_000) } else { self.up_to(1500) };
-            self.later(takes, Happening::RequestEnds(router, incarnation));
+            self.later(takes, Scheduled::RequestEnds(router, incarnation));
         }
         let pause = self.up_to(1000);
-        self.later(pause, Happening::Requests);
+        self.later(pause, Scheduled::Requests);
     }
 
     pub(super) fn request_ends(&mut self, at: usize, incarnation: Incarnation) {
@@ -136,11 +136,11 @@ impl World {
         self.ended.insert(incarnation, self.now);
         if router.owes.remove(&incarnation) {
             let delay = self.up_to(IDLE_NOTICE.as_millis() as u64);
-            self.later(delay, Happening::Told(Event::Idle { router: RouterId(at as u64), incarnation }));
+            self.later(delay, Scheduled::Notify(Event::Idle { router: RouterId(at as u64), incarnation }));
         }
     }
 
-    /// Whether a request may still begin, as far as any router knows.
+    /// Whether a request may still begin, by the state of any router.
     pub fn routed(&self, incarnation: Incarnation) -> bool {
         self.routers.iter().any(|router| router.routes.contains(&incarnation))
             || self.changes.values().any(|recall| recall.gone.contains(&incarnation))
@@ -150,7 +150,7 @@ impl World {
         self.routers.iter().filter_map(|router| router.in_flight.get(&incarnation)).sum()
     }
 
-    /// Whether the fleet must have heard that no request is in flight any more.
+    /// Whether the fleet must know by now that no request is in flight any more.
     pub fn idle(&self, incarnation: Incarnation) -> bool {
         let heard = |at: Option<&Instant>| at.is_none_or(|at| self.now > *at + LATE);
         let times = [self.left.get(&incarnation), self.ended.get(&incarnation)];

@@ -1,4 +1,4 @@
-//! What is counted.
+//! Counters of the fleet.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn every_launch_is_counted_once_by_its_reason() {
     let outdated = Found { standing: Standing::Outdated, ..found(1, "one", 1, true) };
     stage.feed(Event::Listed(vec![outdated, found(2, "two", 2, true)]));
     stage.pass(20 * SECOND);
-    assert_eq!(starts(&stage), [("replaced", 1)], "what is adopted is not launched");
+    assert_eq!(starts(&stage), [("replaced", 1)], "an adopted replica is not launched");
     stage.exit(2);
     stage.pass(SECOND);
     assert_eq!(starts(&stage), [("died", 1), ("replaced", 1)]);
@@ -39,12 +39,12 @@ fn every_launch_is_counted_once_by_its_reason() {
 #[test]
 fn every_heartbeat_is_counted_once_by_its_result() {
     let mut stage = Stage::new(Settings { replicas: 2, ..settings() });
-    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(100 * MS);
     let early = heartbeats(&stage, "early");
     assert!(early > 1, "{early}");
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     stage.hang(1);
     stage.pass(1100 * MS);
@@ -52,7 +52,7 @@ fn every_heartbeat_is_counted_once_by_its_result() {
     assert!((2..=3).contains(&heartbeats(&stage, "missed")));
     assert_eq!(stage.fleet.tally().heartbeats.iter().sum::<u64>(), probes);
     assert_eq!((heartbeats(&stage, "refused"), heartbeats(&stage, "void")), (0, 0));
-    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.pass(600 * MS);
     assert_eq!(heartbeats(&stage, "refused"), 1);
 }

@@ -1,4 +1,4 @@
-//! External servers: their seats, addresses and names, and their list changed live.
+//! External servers: their seats, addresses and names, and live changes of their list.
 
 use std::net::SocketAddr;
 
@@ -11,17 +11,17 @@ fn upstream(text: &str) -> Upstream {
 
 fn external(upstreams: &[&str]) -> Settings {
     let upstreams = upstreams.iter().map(|text| upstream(text)).collect();
-    Settings { ownership: Ownership::Foreign, upstreams, ..settings() }
+    Settings { ownership: Ownership::External, upstreams, ..settings() }
 }
 
-/// A start with these upstreams; the n-th launch is incarnation n, at port 1000 + n.
+/// A start with these upstreams; the n-th launch has incarnation n and port 1000 + n.
 fn started(upstreams: &[&str]) -> Stage {
     let mut stage = Stage::new(external(upstreams));
     stage.feed(Event::Listed(Vec::new()));
     stage
 }
 
-/// Three upstreams; none of them resolves at first.
+/// Three upstreams, none of which resolves at first.
 fn stage() -> Stage {
     let mut stage = Stage::new(external(&["a=a.example:80", "b=b.example:80*50", "c=c.example:80"]));
     stage.broken = Some(Error::Refused("does not resolve".to_owned()));
@@ -70,7 +70,7 @@ fn remove_upstream(stage: &mut Stage, call: u64, called: &str) {
 }
 
 #[test]
-fn seats_are_those_of_the_list_whatever_resolves() {
+fn seats_follow_the_list_whatever_resolves() {
     let mut stage = stage();
     assert_eq!(assigned(&stage).len(), 3);
     assert_eq!(assigned(&stage)[1], (2, Some("b=b.example:80*50".to_owned())));
@@ -84,7 +84,7 @@ fn seats_are_those_of_the_list_whatever_resolves() {
     let vacancy = Vacancy { reason: "does not resolve".into(), last_error: "does not resolve".into() };
     assert_eq!(b.vacancy, Some(vacancy));
     stage.pass(20 * SECOND);
-    assert_eq!(unreachable(&stage).len(), 3, "said once for each, not with every attempt");
+    assert_eq!(unreachable(&stage).len(), 3, "published once for each, not with every attempt");
     assert_eq!(stage.times(|action| *action == Action::Serving).len(), 0);
     stage.broken = None;
     stage.pass(SECOND);
@@ -94,14 +94,16 @@ fn seats_are_those_of_the_list_whatever_resolves() {
 }
 
 #[test]
-fn what_is_not_there_is_asked_again_every_interval_and_keeps_its_name_and_seat() {
+fn an_unreachable_server_is_retried_every_interval_and_keeps_its_name_and_seat() {
     let mut stage = stage();
     stage.broken = None;
     stage.pass(SECOND);
     let Some((_, a)) = stage.seats().first().copied() else { panic!("no seat") };
     let Some((a, _)) = a else { panic!("a is vacant") };
     let all = stage.launches().len() as u64;
-    stage.beats.extend((all + 1..all + 100).chain([a]).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    stage
+        .heartbeats
+        .extend((all + 1..all + 100).chain([a]).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     let launched = stage.launches().len();
     stage.pass(10 * SECOND);
     assert_eq!(stage.names(), ["b", "c"]);
@@ -114,7 +116,7 @@ fn what_is_not_there_is_asked_again_every_interval_and_keeps_its_name_and_seat()
     assert_ne!(vacancy.last_error, vacancy.reason, "the last error names the address that was tried last");
     assert_eq!(stage.fleet.view().others, Vec::new());
     assert_eq!(stage.fleet.view().target, 3);
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     assert_eq!(stage.names(), ["a", "b", "c"]);
     assert_eq!(stage.fleet.members.len(), 3);
@@ -123,7 +125,7 @@ fn what_is_not_there_is_asked_again_every_interval_and_keeps_its_name_and_seat()
 #[test]
 fn the_addresses_of_a_name_are_tried_one_after_the_other_without_a_pause() {
     let mut stage = Stage::new(external(&["a=a.example:80"]));
-    stage.beats.extend([1, 2].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    stage.heartbeats.extend([1, 2].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     stage.hold = is_launch;
     stage.feed(Event::Listed(Vec::new()));
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1, 2, 3])));
@@ -132,7 +134,7 @@ fn the_addresses_of_a_name_are_tried_one_after_the_other_without_a_pause() {
     assert_eq!(stage.names(), ["a"], "the third address serves");
     assert_eq!((stage.launches().len(), unreachable(&stage).len()), (3, 0));
 
-    stage.beats.extend([3, 4, 5, 6].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    stage.heartbeats.extend([3, 4, 5, 6].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     stage.pass(500 * MS);
     assert_eq!(stage.names(), Vec::<String>::new());
     assert_eq!(stage.launches().len(), 6, "all three, then a pause");
@@ -147,7 +149,7 @@ fn a_name_that_moves_is_followed_while_the_old_server_still_answers() {
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));
     stage.pass(SECOND);
     assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
-    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.busy = vec![(RouterId(1), Incarnation(1))];
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2, 3])));
     stage.pass(SECOND);
@@ -168,7 +170,7 @@ fn the_old_server_serves_as_long_as_the_new_address_does_not_answer_or_the_name_
     resolve(&mut stage, 1, "a.example:80", Err("no answer".to_owned()));
     stage.pass(10 * SECOND);
     assert_eq!((stage.names(), stage.launches().len()), (vec!["a".to_owned()], 1));
-    stage.beats.extend((2..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    stage.heartbeats.extend((2..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2])));
     stage.pass(5 * SECOND);
     assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
@@ -184,7 +186,7 @@ fn the_old_server_serves_as_long_as_the_new_address_does_not_answer_or_the_name_
 }
 
 #[test]
-fn an_upstream_is_added_live_and_answered_when_it_serves_or_does_not() {
+fn adding_an_upstream_is_answered_when_it_serves_or_all_its_addresses_failed() {
     let mut stage = started(&["a=a.example:80"]);
     stage.pass(SECOND);
     add_upstream(&mut stage, 1, "b=b.example:80*50");
@@ -193,29 +195,29 @@ fn an_upstream_is_added_live_and_answered_when_it_serves_or_does_not() {
     assert_eq!(stage.names(), ["a", "b"]);
     assert_eq!(stage.fleet.view().seats[1].weight.get(), 50);
 
-    stage.beats.extend((3..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    stage.heartbeats.extend((3..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     add_upstream(&mut stage, 2, "c=c.example:80");
     stage.pass(SECOND);
     let answer = stage.answered(2).unwrap().unwrap();
     assert_eq!(answer.about, Some((seat(3), name("c"))));
     assert_eq!(answer.vacancy.unwrap().last_error, "127.0.0.1:1003: it refuses connections");
     assert_eq!((stage.names().len(), stage.fleet.view().target), (2, 3));
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     assert_eq!(stage.names(), ["a", "b", "c"]);
 
     for (call, text) in [(3, "a=x.example:80"), (4, "d=a.example:80"), (5, "d=d.example:80*1000")] {
         add_upstream(&mut stage, call, text);
     }
-    assert_eq!(stage.refusal(3), Refusal::Exists(name("a")));
-    let twice = Refusal::UpstreamTwice { authority: "a.example:80".to_owned(), name: name("a") };
-    assert_eq!(stage.refusal(4), twice);
+    assert_eq!(stage.error(3), CommandError::Exists(name("a")));
+    let twice = CommandError::UpstreamTwice { authority: "a.example:80".to_owned(), name: name("a") };
+    assert_eq!(stage.error(4), twice);
     stage.pass(SECOND);
     assert!(stage.reply(5).unwrap().is_ok());
 }
 
 #[test]
-fn an_upstream_is_removed_live_and_finishes_what_it_has() {
+fn a_removed_upstream_finishes_its_requests_in_flight() {
     let mut stage = started(&["a=a.example:80", "b=b.example:80"]);
     stage.pass(SECOND);
     stage.busy = vec![(RouterId(1), Incarnation(2))];
@@ -226,12 +228,12 @@ fn an_upstream_is_removed_live_and_finishes_what_it_has() {
     stage.feed(Event::Idle { router: RouterId(1), incarnation: Incarnation(2) });
     assert_eq!((stage.fleet.view().others.len(), stage.stops()), (0, vec![]));
     remove_upstream(&mut stage, 2, "b");
-    assert_eq!(stage.refusal(2), Refusal::NoUpstream(name("b")));
+    assert_eq!(stage.error(2), CommandError::NoUpstream(name("b")));
     add_upstream(&mut stage, 3, "b=b.example:81");
     stage.hold = is_launch;
     add_upstream(&mut stage, 4, "c=c.example:81");
     remove_upstream(&mut stage, 5, "c");
-    assert_eq!(stage.refusal(4), Refusal::NoSeat(seat(3)), "the call that waited for it is answered");
+    assert_eq!(stage.error(4), CommandError::NoSeat(seat(3)), "the call that waited for it is answered");
     stage.release();
     stage.pass(SECOND);
     assert_eq!(stage.names(), ["a", "b"]);
@@ -241,7 +243,7 @@ fn an_upstream_is_removed_live_and_finishes_what_it_has() {
 }
 
 #[test]
-fn another_list_in_the_configuration_wins_over_live_changes_and_the_same_one_does_not() {
+fn only_a_changed_configured_list_overrides_live_changes() {
     let configure = |stage: &mut Stage, list: &[&str]| {
         stage.feed(Event::Configure(external(list)));
         stage.pass(SECOND);
@@ -273,22 +275,22 @@ fn another_list_in_the_configuration_wins_over_live_changes_and_the_same_one_doe
 }
 
 #[test]
-fn add_and_rm_are_refused_and_replicas_that_we_run_are_no_upstreams() {
+fn add_and_rm_are_rejected_and_managed_replicas_are_no_upstreams() {
     let mut stage = started(&["a=a.example:80"]);
     stage.pass(SECOND);
     stage.add(1, 1, &[]);
     stage.rm(2, 1, &["a"]);
-    assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::Foreign, Refusal::Foreign));
-    assert!(stage.refusal(1).to_string().contains("lb upstream add"), "{}", stage.refusal(1));
+    assert_eq!((stage.error(1), stage.error(2)), (CommandError::NotManaged, CommandError::NotManaged));
+    assert!(stage.error(1).to_string().contains("lb upstream add"), "{}", stage.error(1));
     assert_eq!(stage.fleet.view().target, 1);
     let mut stage = Stage::ready(2);
     add_upstream(&mut stage, 1, "a=a.example:80");
     remove_upstream(&mut stage, 2, "server1");
-    assert_eq!((stage.refusal(1), stage.refusal(2)), (Refusal::NotExternal, Refusal::NotExternal));
+    assert_eq!((stage.error(1), stage.error(2)), (CommandError::NotExternal, CommandError::NotExternal));
 }
 
 #[test]
-fn all_that_hang_are_passed_over_at_once_and_nobody_is_stopped() {
+fn hung_external_servers_are_passed_over_at_once_and_never_stopped() {
     let mut stage = stage();
     stage.broken = None;
     stage.pass(SECOND);
@@ -296,7 +298,7 @@ fn all_that_hang_are_passed_over_at_once_and_nobody_is_stopped() {
     (1..100).filter(|incarnation| *incarnation != b).for_each(|incarnation| stage.hang(incarnation));
     stage.pass(5 * SECOND);
     assert_eq!(stage.names(), ["b"], "most of the fleet hangs, and nothing is replaced");
-    stage.beats.clear();
+    stage.heartbeats.clear();
     stage.pass(SECOND);
     assert_eq!(stage.names(), ["a", "b", "c"]);
     stage.feed(Event::Stop);

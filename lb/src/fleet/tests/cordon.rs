@@ -1,4 +1,4 @@
-//! Drained by hand, and taken back.
+//! Cordon: drain and undrain by a call.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn drained(n: usize) -> Stage {
 }
 
 impl Stage {
-    /// Seat, name and phase of who was drained by hand.
+    /// Seat, name and phase of each cordoned replica.
     pub(super) fn drained(&self) -> Vec<(u32, String, Phase)> {
         let drained = self.fleet.view().others.into_iter().filter(|other| other.drained);
         drained.map(|other| (other.seat.get(), other.name.to_string(), other.phase)).collect()
@@ -18,16 +18,17 @@ impl Stage {
 }
 
 #[test]
-fn it_is_out_of_the_ring_and_alive_and_its_seat_waits() {
+fn a_cordoned_replica_lives_outside_the_ring_and_its_seat_stays_vacant() {
     let mut stage = drained(3);
     assert_eq!(stage.names(), ["server1", "server3"]);
     assert_eq!(stage.seats()[1], (2, None));
     assert_eq!(stage.drained(), [(2, "server2".to_owned(), Phase::Draining)]);
     let launched = stage.launches().len();
-    let beats = stage.times(|action| matches!(action, Action::Probe(replica) if replica.incarnation.0 == 2));
+    let heartbeats =
+        stage.times(|action| matches!(action, Action::Probe(replica) if replica.incarnation.0 == 2));
     stage.pass(120 * SECOND);
     let later = stage.times(|action| matches!(action, Action::Probe(replica) if replica.incarnation.0 == 2));
-    assert!(later.len() > beats.len() + 200, "its heartbeats go on");
+    assert!(later.len() > heartbeats.len() + 200, "its heartbeats go on");
     assert_eq!((stage.launches().len(), stage.stops(), stage.names().len()), (launched, vec![], 2));
     assert_eq!(stage.fleet.view().target, 3);
 }
@@ -37,7 +38,7 @@ fn undrain_gives_the_seat_back_to_the_same_replica() {
     let mut stage = drained(3);
     stage.hold = is_ring;
     stage.undrain(2, "server2");
-    assert_eq!((stage.reply(2), stage.names().len()), (None, 2), "not before it is routed to");
+    assert_eq!((stage.reply(2), stage.names().len()), (None, 2), "unanswered before it is routed to");
     stage.release();
     assert_eq!(stage.about(2), Ok((2, "server2".to_owned())));
     assert_eq!(stage.seats()[1], (2, Some((2, Phase::Ready))));
@@ -45,11 +46,11 @@ fn undrain_gives_the_seat_back_to_the_same_replica() {
     assert_eq!(stage.fleet.view().others, []);
     stage.exit(2);
     stage.pass(SECOND);
-    assert_eq!((stage.names().len(), stage.fleet.members.len()), (3, 3), "it is replaced as ever");
+    assert_eq!((stage.names().len(), stage.fleet.members.len()), (3, 3), "its replacement works as before");
 }
 
 #[test]
-fn what_cannot_be_drained_or_undrained_says_why() {
+fn calls_that_cannot_cordon_or_undrain_state_the_reason() {
     let mut stage = drained(3);
     for (call, steer, name, why) in [
         (2, Stage::drain as fn(&mut Stage, u64, &str), "nobody", "There is no replica 'nobody'"),
@@ -58,26 +59,26 @@ fn what_cannot_be_drained_or_undrained_says_why() {
         (5, Stage::undrain, "server1", "Replica 'server1' is not drained"),
     ] {
         steer(&mut stage, call, name);
-        assert_eq!(stage.refusal(call).to_string(), why);
+        assert_eq!(stage.error(call).to_string(), why);
     }
     stage.hold = is_ring;
     stage.drain(6, "server1");
     stage.undrain(7, "server1");
-    assert_eq!(stage.refusal(7).to_string(), "Replica 'server1' is leaving: wait until it is draining");
+    assert_eq!(stage.error(7).to_string(), "Replica 'server1' is leaving: wait until it is draining");
     stage.release();
     stage.hold = is_launch;
     stage.exit(3);
     let starting = stage.launches().pop().unwrap().name.to_string();
     stage.drain(8, &starting);
     let why = format!("Replica '{starting}' is starting: only one that is ready or suspect can be drained");
-    assert_eq!(stage.refusal(8).to_string(), why);
+    assert_eq!(stage.error(8).to_string(), why);
     stage.feed(Event::Close);
     stage.undrain(9, "server2");
-    assert_eq!(stage.refusal(9), Refusal::Stopping);
+    assert_eq!(stage.error(9), CommandError::Stopping);
 }
 
 #[test]
-fn a_drained_one_that_dies_goes_quietly_and_undrain_starts_a_new_one() {
+fn a_cordoned_replica_that_dies_is_not_restarted_before_undrain() {
     let mut stage = drained(2);
     stage.exit(2);
     stage.pass(300 * SECOND);
@@ -92,7 +93,7 @@ fn a_drained_one_that_dies_goes_quietly_and_undrain_starts_a_new_one() {
 }
 
 #[test]
-fn the_last_one_can_be_drained() {
+fn the_last_replica_can_be_cordoned() {
     let mut stage = Stage::ready(1);
     stage.drain(1, "server1");
     assert_eq!(stage.reply(1), Some(Ok(Vec::new())));
@@ -102,7 +103,7 @@ fn the_last_one_can_be_drained() {
 }
 
 #[test]
-fn rm_takes_it_when_it_is_named_and_first_when_it_is_not_and_waits_for_what_it_has() {
+fn rm_prefers_a_cordoned_replica_and_waits_for_its_requests() {
     for named in [&["server2"][..], &[]] {
         let mut stage = Stage::ready(3);
         stage.busy = vec![(RouterId(0), Incarnation(2))];
@@ -123,14 +124,14 @@ fn rm_takes_it_when_it_is_named_and_first_when_it_is_not_and_waits_for_what_it_h
 }
 
 #[test]
-fn its_name_is_taken() {
+fn the_name_of_a_cordoned_replica_is_taken() {
     let mut stage = drained(2);
     stage.add(2, 1, &["server2"]);
-    assert_eq!(stage.refusal(2), Refusal::Exists(name("server2")));
+    assert_eq!(stage.error(2), CommandError::Exists(name("server2")));
 }
 
 #[test]
-fn what_dies_before_every_router_knows_is_drained_all_the_same() {
+fn a_replica_that_dies_before_all_routers_acknowledge_is_cordoned() {
     let mut stage = Stage::ready(2);
     stage.hold = is_ring;
     stage.drain(1, "server2");
@@ -142,7 +143,7 @@ fn what_dies_before_every_router_knows_is_drained_all_the_same() {
 }
 
 #[test]
-fn what_dies_while_it_comes_back_is_replaced() {
+fn a_replica_that_dies_during_undrain_is_replaced() {
     let mut stage = drained(2);
     stage.hold = is_ring;
     stage.undrain(2, "server2");
@@ -154,7 +155,7 @@ fn what_dies_while_it_comes_back_is_replaced() {
 }
 
 #[test]
-fn a_rollout_does_not_wait_for_a_drained_seat() {
+fn a_rollout_does_not_wait_for_a_cordoned_seat() {
     let mut stage = drained(3);
     stage.fleet.members.get_mut(&Incarnation(3)).unwrap().outdated = true;
     stage.pass(SECOND);
@@ -162,7 +163,7 @@ fn a_rollout_does_not_wait_for_a_drained_seat() {
 }
 
 #[test]
-fn kept_replicas_go_on_drained_or_not() {
+fn with_keep_cordoned_replicas_outlive_the_balancer_too() {
     let mut stage = Stage::new(Settings { keep: true, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
@@ -172,14 +173,14 @@ fn kept_replicas_go_on_drained_or_not() {
 }
 
 #[test]
-fn somebody_elses_is_drained_too_and_is_asked_for_again_after_its_death() {
+fn an_external_server_can_be_cordoned_and_is_retried_after_its_death() {
     let upstreams = ["one=one:80", "two=two:80"].map(|text| text.parse().unwrap()).to_vec();
-    let mut stage = Stage::new(Settings { ownership: Ownership::Foreign, upstreams, ..settings() });
+    let mut stage = Stage::new(Settings { ownership: Ownership::External, upstreams, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
     stage.drain(1, "two");
     assert_eq!(stage.names(), ["one"]);
-    stage.beats.insert(Incarnation(2), HeartbeatResult::Refused);
+    stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.pass(10 * SECOND);
     assert_eq!((stage.launches().len(), stage.drained()), (2, vec![(2, "two".to_owned(), Phase::Dead)]));
     stage.undrain(2, "two");

@@ -1,4 +1,4 @@
-//! The latest output of one child: for whoever asks for it, and for whoever follows.
+//! Buffer of the latest output of one child, for readers that take the present content or follow it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,52 +10,52 @@ use tokio::sync::watch;
 
 use super::super::logs::{Output, Tail};
 
-/// How much is kept, in bytes; every line counts as this many more, so that many short ones are bounded too.
-const KEPT: usize = 256 << 10;
-const LINE: usize = 64;
+/// Size of the buffer in bytes; every line counts as this many more, so that many short lines are bounded too.
+const CAPACITY: usize = 256 << 10;
+const LINE_OVERHEAD: usize = 64;
 
-/// The most that a reader is given at once, unless one line is longer.
-const PIECE: usize = 16 << 10;
+/// The most bytes that a reader gets at once, unless one line is longer.
+const MAX_PIECE: usize = 16 << 10;
 
-/// Where the lines are written to; who follows them is done when it is dropped.
+/// The writing end; followers reach the end of the output when it is dropped.
 pub(super) struct Writer {
     lines: Rc<RefCell<Lines>>,
     next: watch::Sender<u64>,
 }
 
-/// Where they are read from.
+/// The reading end.
 #[derive(Clone)]
 pub(super) struct Reader {
     lines: Rc<RefCell<Lines>>,
-    /// The number of the next line; closed when there will be none.
+    /// Number of the next line; closed when no more lines will come.
     next: watch::Receiver<u64>,
 }
 
 #[derive(Default)]
 struct Lines {
-    kept: VecDeque<Bytes>,
+    buffered: VecDeque<Bytes>,
     bytes: usize,
-    /// The number of the first that is kept.
+    /// Number of the first line in the buffer.
     first: u64,
 }
 
-/// Nothing is written yet.
-pub(super) fn kept() -> (Writer, Reader) {
+/// Creates an empty buffer.
+pub(super) fn line_buffer() -> (Writer, Reader) {
     let (writer, next) = watch::channel(0);
     let lines = Rc::<RefCell<Lines>>::default();
     (Writer { lines: lines.clone(), next: writer }, Reader { lines, next })
 }
 
 impl Writer {
-    /// Adds a line, which has no break; the oldest give way.
+    /// Adds a line, which contains no line break; the oldest lines are dropped.
     pub fn write(&self, line: &str) {
         let mut lines = self.lines.borrow_mut();
-        lines.bytes += line.len() + LINE;
-        lines.kept.push_back(Bytes::from(format!("{line}\n")));
-        while lines.bytes > KEPT
-            && let Some(oldest) = lines.kept.pop_front()
+        lines.bytes += line.len() + LINE_OVERHEAD;
+        lines.buffered.push_back(Bytes::from(format!("{line}\n")));
+        while lines.bytes > CAPACITY
+            && let Some(oldest) = lines.buffered.pop_front()
         {
-            lines.bytes -= oldest.len() - 1 + LINE;
+            lines.bytes -= oldest.len() - 1 + LINE_OVERHEAD;
             lines.first += 1;
         }
         self.next.send_replace(lines.next());
@@ -66,11 +66,13 @@ impl Reader {
     /// The last line, without its break; empty if there is none.
     pub fn last(&self) -> String {
         let lines = self.lines.borrow();
-        let last = lines.kept.back().map(|line| String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
+        let last =
+            lines.buffered.back().map(|line| String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
         last.unwrap_or_default()
     }
 
-    /// A part of the output. A follower who reads too slowly is told how many lines it has missed.
+    /// Returns a part of the output. A follower that reads too slowly gets a note with the number of lines it has
+    /// missed.
     pub fn read(&self, Tail { lines, follow }: Tail) -> Output {
         let end = self.lines.borrow().next();
         let start = end.saturating_sub(lines as u64).max(self.lines.borrow().first);
@@ -78,7 +80,7 @@ impl Reader {
         let state = (start, self.clone());
         stream::unfold(state, move |(at, mut reader)| async move {
             loop {
-                // Before the look, so that no line is missed between both.
+                // Checked before the lines are read, so that no line between the two steps is missed.
                 let ended = reader.next.has_changed().is_err();
                 reader.next.mark_unchanged();
                 if let Some((piece, at)) = reader.lines.borrow().piece(at, until) {
@@ -87,7 +89,7 @@ impl Reader {
                 if ended || !follow {
                     return None;
                 }
-                // Closed: what was written last is looked at once more.
+                // An error means closed: the lines written last are read once more.
                 let _ = reader.next.changed().await;
             }
         })
@@ -97,10 +99,10 @@ impl Reader {
 
 impl Lines {
     fn next(&self) -> u64 {
-        self.first + self.kept.len() as u64
+        self.first + self.buffered.len() as u64
     }
 
-    /// Some of the lines from one on, and the number of the next.
+    /// Lines from number `at` on, and the number of the next line.
     fn piece(&self, at: u64, until: u64) -> Option<(Bytes, u64)> {
         let until = until.min(self.next());
         let mut text = Vec::new();
@@ -110,8 +112,8 @@ impl Lines {
             next = self.first;
         }
         let skip = usize::try_from(next.checked_sub(self.first)?).ok()?;
-        for line in self.kept.iter().skip(skip) {
-            if next >= until || (!text.is_empty() && text.len() + line.len() > PIECE) {
+        for line in self.buffered.iter().skip(skip) {
+            if next >= until || (!text.is_empty() && text.len() + line.len() > MAX_PIECE) {
                 break;
             }
             text.extend_from_slice(line);
@@ -137,7 +139,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn the_last_lines() {
-        let (writer, reader) = kept();
+        let (writer, reader) = line_buffer();
         assert_eq!((all(reader.read(tail(3))).await.as_str(), reader.last().as_str()), ("", ""));
         ["a", "b", "c"].iter().for_each(|line| writer.write(line));
         for (lines, expected) in [(0, ""), (1, "c\n"), (2, "b\nc\n"), (3, "a\nb\nc\n"), (9, "a\nb\nc\n")] {
@@ -146,12 +148,12 @@ mod tests {
         assert_eq!(reader.last(), "c");
         let before = reader.read(tail(9));
         writer.write("d");
-        assert_eq!(all(before).await, "a\nb\nc\n", "what comes later was not asked for");
+        assert_eq!(all(before).await, "a\nb\nc\n", "later lines are not included");
     }
 
     #[actix_rt::test]
-    async fn a_follower_gets_what_comes_until_the_end() {
-        let (writer, reader) = kept();
+    async fn a_follower_gets_later_lines_until_the_end() {
+        let (writer, reader) = line_buffer();
         writer.write("a");
         writer.write("b");
         let mut output = reader.read(Tail { lines: 1, follow: true });
@@ -167,14 +169,14 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn memory_is_bounded_and_who_is_too_slow_is_told() {
-        let (writer, reader) = kept();
+    async fn memory_is_bounded_and_a_slow_follower_gets_a_note() {
+        let (writer, reader) = line_buffer();
         writer.write("first");
         let mut output = reader.read(Tail { lines: 9, follow: true });
         assert_eq!(output.next().await.unwrap(), "first\n");
         for n in 0..100_000 {
             writer.write(&n.to_string());
-            assert!(reader.lines.borrow().bytes <= KEPT);
+            assert!(reader.lines.borrow().bytes <= CAPACITY);
         }
         drop(writer);
         let text = all(output).await;
@@ -184,13 +186,13 @@ mod tests {
         let expected: Vec<String> = (lost..100_000).map(|n| n.to_string()).collect();
         assert!(lost > 90_000 && rest.lines().eq(expected.iter()), "{note}");
         let text = all(reader.read(tail(usize::MAX))).await;
-        assert!(text.lines().eq(expected.iter()), "nothing is lost to who asks now");
+        assert!(text.lines().eq(expected.iter()), "a new reader gets every buffered line");
     }
 
     #[actix_rt::test]
     async fn a_long_line_is_one_piece() {
-        let (writer, reader) = kept();
-        let long = "x".repeat(PIECE * 2);
+        let (writer, reader) = line_buffer();
+        let long = "x".repeat(MAX_PIECE * 2);
         writer.write(&long);
         writer.write("y");
         assert_eq!(reader.read(tail(2)).next().await.unwrap().len(), long.len() + 1);

@@ -1,0 +1,136 @@
+//! Cordon (the API's drain): a replica lives on outside the ring, and its seat stays vacant until it is undrained.
+//!
+//! A cordoned replica that dies is not restarted: its seat stays vacant until it is undrained or replaced (then a new
+//! replica is started) or removed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Instant;
+
+use crate::name::Name;
+use crate::ring::{Incarnation, SeatId};
+
+use super::action::Change;
+use super::event::{CallId, RouterId};
+use super::on_ring_reply::OnRingReply;
+use super::{CommandError, Fleet, Phase, Seat};
+
+impl Fleet {
+    /// Takes a replica out of the ring and keeps it alive; answered when no new request can reach it.
+    pub(super) fn cordon(&mut self, call: CallId, name: Name) {
+        let incarnation = match self.find_cordonable(&name) {
+            Ok(incarnation) => incarnation,
+            Err(error) => return self.reply(call, Err(error)),
+        };
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        let (Some(replica), Some(seat)) = (member.replica(), self.seats.get_mut(&member.launch.seat)) else {
+            return;
+        };
+        seat.restart.cancel(); // the replica may have been outdated, with its replacement planned
+        (seat.occupant, seat.cordoned) = (None, Some(incarnation));
+        member.cordoned = true;
+        member.unanswered += 1;
+        member.enter(Phase::Leaving, &"drain", &mut self.actions);
+        self.change_ring(Change::Drain(replica), OnRingReply::Cordoned(call, incarnation));
+    }
+
+    fn find_cordonable(&self, name: &Name) -> Result<Incarnation, CommandError> {
+        let (_, seat, incarnation, phase) = self.find_replica(name)?;
+        if seat.cordoned == Some(incarnation) {
+            return Err(CommandError::Drained(name.clone()));
+        }
+        let wanted = "only one that is ready or suspect can be drained";
+        match phase {
+            Phase::Ready | Phase::Suspect => Ok(incarnation),
+            _ => Err(CommandError::NotNow { name: name.clone(), phase, wanted }),
+        }
+    }
+
+    /// No new request can reach the replica. It may have died, or been removed, before every router acknowledged.
+    pub(super) fn on_cordoned(
+        &mut self,
+        call: CallId,
+        incarnation: Incarnation,
+        busy: BTreeSet<RouterId>,
+        now: Instant,
+    ) {
+        self.drain(incarnation, busy, now);
+        let member = self.members.get_mut(&incarnation);
+        let about = member.map(|member| {
+            member.routed = false;
+            (member.launch.seat, member.launch.name.clone())
+        });
+        self.reply_about(call, about);
+    }
+
+    /// Gives a cordoned replica its seat back, or the seat of a dead one to a new replica; answered when requests are
+    /// routed there.
+    pub(super) fn undrain(&mut self, call: CallId, name: Name, now: Instant) {
+        let (seat_id, incarnation) = match self.find_cordoned(&name) {
+            Ok(found) => found,
+            Err(error) => return self.reply(call, Err(error)),
+        };
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        if !member.cordoned {
+            return self.restart_drained(call, seat_id, now);
+        }
+        let Some(replica) = member.replica() else { return };
+        (seat.occupant, seat.cordoned, seat.replacing) = (Some(incarnation), None, Some(call));
+        (member.cordoned, member.routed, member.heartbeats.asked) = (false, true, false);
+        // Heartbeats that it missed while it was cordoned do not count.
+        (member.heartbeats.missed, member.heartbeats.last_good) = (0, now);
+        member.enter(Phase::Starting, &"undrain", &mut self.actions);
+        self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation));
+    }
+
+    fn find_cordoned(&self, name: &Name) -> Result<(SeatId, Incarnation), CommandError> {
+        let (id, seat, incarnation, phase) = self.find_replica(name)?;
+        let wanted = "wait until it is draining";
+        match phase {
+            _ if seat.cordoned != Some(incarnation) => Err(CommandError::NotDrained(name.clone())),
+            Phase::Draining | Phase::Dead => Ok((id, incarnation)),
+            _ => Err(CommandError::NotNow { name: name.clone(), phase, wanted }),
+        }
+    }
+
+    /// Finds the seat and the replica of a call that names one; an error while a successor of the replica is starting.
+    pub(super) fn find_replica(
+        &self,
+        name: &Name,
+    ) -> Result<(SeatId, &Seat, Incarnation, Phase), CommandError> {
+        self.check_active()?;
+        let mut joined = self.seats.iter().filter(|(_, seat)| seat.joined());
+        let found = joined.find_map(|(id, seat)| Some((*id, seat, self.find_member(seat, name)?)));
+        let (id, seat, member) = found.ok_or_else(|| CommandError::NoReplica(name.clone()))?;
+        let successor = seat.candidate.is_some() && seat.candidate != Some(member.launch.incarnation);
+        if successor || seat.replacing.is_some() {
+            return Err(CommandError::Replacing(name.clone()));
+        }
+        Ok((id, seat, member.launch.incarnation, member.phase))
+    }
+
+    /// A cordoned replica has ended or refuses connections. If its successor is starting, that goes on as after any
+    /// death.
+    pub(super) fn mark_cordoned_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.cordoned = false;
+        member.enter(Phase::Dead, why, &mut self.actions);
+        if let Some(seat) = self.seats.get_mut(&member.launch.seat)
+            && seat.replacing.is_some()
+        {
+            seat.cordoned = None;
+        }
+    }
+
+    /// Ends the cordon of a replica that is on its way out. `None`: it was not cordoned, or has died.
+    pub(super) fn end_cordon(&mut self, incarnation: Incarnation, why: &'static str) -> Option<Incarnation> {
+        let member = self.members.get_mut(&incarnation).filter(|member| member.cordoned)?;
+        member.cordoned = false;
+        member.unanswered += 1;
+        if member.phase != Phase::Leaving {
+            member.enter(Phase::Leaving, &why, &mut self.actions);
+        }
+        Some(incarnation)
+    }
+}
