@@ -1,4 +1,4 @@
-//! An answer's body: our own words, or a replica's, streamed.
+//! The response body: made by the balancer, or streamed from a replica.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,31 +12,31 @@ use bytes::Bytes;
 use super::router;
 use super::router::{InFlight, RequestLog};
 
-/// What follows the head.
+/// The body of a response, by its origin.
 pub enum Body {
-    /// Ours.
+    /// Made by the balancer.
     Own(Bytes),
-    /// The replica's; in flight until it is dropped.
+    /// Streamed from a replica; the request counts as in flight until this is dropped.
     Replica {
-        /// The bytes.
+        /// The stream of the reply's body.
         payload: Payload,
-        /// How many the head announces.
+        /// The size that the reply head announces.
         size: BodySize,
-        /// The request that it ends.
+        /// Ends the request in flight when it is dropped.
         in_flight: InFlight,
     },
 }
 
-/// A body and the request that it answers, which ends with it.
+/// A response body that records its bytes and errors in the request log, and completes the log when it is dropped.
 pub struct LoggedBody {
     body: Body,
     request_log: Rc<RequestLog>,
-    /// Nothing of it is still to be sent.
+    /// The body was sent whole or failed; a drop before that means that the client disconnected.
     done: bool,
 }
 
 impl LoggedBody {
-    /// The body of a request's answer.
+    /// Wraps a response body. A drop before its end is logged as a disconnected client.
     pub fn new(body: Body, request_log: Rc<RequestLog>) -> Self {
         let done = matches!(body.size(), BodySize::None | BodySize::Sized(0));
         Self { body, request_log, done }

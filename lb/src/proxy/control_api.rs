@@ -1,4 +1,4 @@
-//! /rep, /add and /rm: the fleet, shown and changed.
+//! The control API: /rep lists the replicas, /add and /rm change their number.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -20,24 +20,24 @@ use super::error::{Error, json_response};
 use super::json::{self, Count, Shape};
 use super::success::Success;
 
-/// What the body of /add and /rm may be.
+/// Limits of the request body of /add and /rm.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The largest, in bytes.
+    /// Largest body in bytes (`--max-control-body`).
     pub size: usize,
-    /// The longest that it may take to come, all of it.
+    /// Longest time until the whole body has arrived.
     pub time: Duration,
 }
 
-/// The limits in force; a handle to share between threads.
+/// The current [`Limits`], shared between threads and changed by a reload.
 #[derive(Clone, Debug)]
 pub struct LiveLimits(Arc<(AtomicUsize, AtomicU64)>);
 
-/// What /add and /rm ask for. Clients of other balancers send more than that.
+/// The body of /add and /rm. Unknown members are ignored, because clients of other balancers send some.
 #[derive(Deserialize)]
 pub(crate) struct ReplicaChange {
     pub n: Count,
-    /// No names yet: the length of the list is checked before any of them.
+    /// Not yet parsed as names: the length of the list is checked first.
     pub hostnames: Option<Vec<String>>,
 }
 
@@ -66,13 +66,13 @@ impl ReplicaChange {
     }
 }
 
-/// What /rep lists.
+/// The replicas that /rep lists.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct List {
-    /// How many.
+    /// Number of replicas.
     #[serde(rename = "N")]
     n: usize,
-    /// In seat order.
+    /// Hostnames in seat order.
     replicas: Vec<Name>,
 }
 
@@ -83,20 +83,20 @@ impl List {
 }
 
 impl LiveLimits {
-    /// These, from the start on.
+    /// Shares these limits.
     pub fn new(limits: Limits) -> Self {
         let live = Self(Arc::default());
         live.set(limits);
         live
     }
 
-    /// From now on these.
+    /// Replaces the limits for later requests.
     pub fn set(&self, Limits { size, time }: Limits) {
         self.0.0.store(size, Ordering::Relaxed);
         self.0.1.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Those of now.
+    /// The current limits.
     pub fn get(&self) -> Limits {
         let (size, time) = (&self.0.0, &self.0.1);
         Limits {
@@ -106,12 +106,12 @@ impl LiveLimits {
     }
 }
 
-/// GET /rep.
+/// Handles GET /rep: the hostnames of the replicas.
 pub async fn rep(supervisor: &Addr<SupervisorActor>) -> Result<Response<Body>, Error> {
     Ok(list(supervisor.send(supervisor::List).await.map_err(|_| CommandError::Stopping)?))
 }
 
-/// POST /add.
+/// Handles POST /add: adds `n` replicas and returns the new list.
 pub async fn add(
     supervisor: &Addr<SupervisorActor>,
     body: Payload,
@@ -121,7 +121,7 @@ pub async fn add(
     Ok(list(change(supervisor, add).await?))
 }
 
-/// DELETE or POST /rm.
+/// Handles DELETE or POST /rm: removes `n` replicas and returns the new list.
 pub async fn remove(
     supervisor: &Addr<SupervisorActor>,
     body: Payload,
@@ -131,8 +131,8 @@ pub async fn remove(
     Ok(list(change(supervisor, Remove(remove)).await?))
 }
 
-/// Changes the fleet. A client that leaves does not cancel its call: a dropped `send` would, if the actor had not read
-/// it yet.
+/// Sends a change to SupervisorActor. It runs in a task of its own, because dropping `send` when the client disconnects
+/// would cancel a call that the actor has not read yet.
 pub(crate) async fn change<M, T>(supervisor: &Addr<SupervisorActor>, call: M) -> Result<T, Error>
 where
     M: Message<Result = Result<T, CommandError>> + Send + 'static,
@@ -153,31 +153,28 @@ fn list(names: Vec<Name>) -> Response<Body> {
 mod tests {
     use super::*;
 
-    fn wish(body: &str) -> Result<Add, String> {
+    fn parse_add(body: &str) -> Result<Add, String> {
         json::parse::<ReplicaChange>(body.as_bytes())
             .and_then(ReplicaChange::into_add)
             .map_err(|error| error.to_string())
     }
 
     #[test]
-    fn what_is_a_wish() {
+    fn bodies_of_add_are_parsed() {
         let is = |body: &str, n, names: &[&str]| {
-            let wish = wish(body).unwrap();
-            assert_eq!(
-                (wish.n, wish.names.iter().map(Name::as_str).collect::<Vec<_>>()),
-                (n, names.to_vec())
-            );
+            let add = parse_add(body).unwrap();
+            assert_eq!((add.n, add.names.iter().map(Name::as_str).collect::<Vec<_>>()), (n, names.to_vec()));
         };
         is(r#"{"n":2}"#, 2, &[]);
         is(r#"{"n":2,"hostnames":null}"#, 2, &[]);
         is(r#"{"n":4,"hostnames":["S5","S 4"],"more":[]}"#, 4, &["S5", "S 4"]);
         let deep = format!(r#"{{"n":1,"more":{}"#, "[".repeat(60_000));
-        assert!(wish(&deep).unwrap_err().starts_with("The body is not JSON: "));
+        assert!(parse_add(&deep).unwrap_err().starts_with("The body is not JSON: "));
     }
 
     #[test]
     fn the_length_is_checked_before_the_names() {
-        let error = |body: &str| wish(body).unwrap_err();
+        let error = |body: &str| parse_add(body).unwrap_err();
         let long = r#"{"n":1,"hostnames":["../x","a"]}"#;
         assert_eq!(error(long), "Length of hostname list is more than newly added instances");
         assert!(error(r#"{"n":1,"hostnames":["../x"]}"#).starts_with("Hostname '../x' is not allowed"));

@@ -1,4 +1,4 @@
-//! What a request shows: the admin token as a bearer token (RFC 6750), asked of the gate, or the cookie of a login.
+//! Credentials in requests: the admin token as a bearer token (RFC 6750), and the session cookie of a login.
 
 use std::net::IpAddr;
 
@@ -10,11 +10,11 @@ use crate::fleet::CommandError;
 
 use super::error::Error;
 
-/// How the names of our cookies begin.
+/// Prefix of the names of session cookies.
 const SESSION: &str = "lb-session";
 
-/// The name of the cookie of a login by way of this request's `Host`. Its port is in it: a browser sends a host's cookies
-/// to all of its ports, and another balancer may be at one of them.
+/// The name of the session cookie for this request's `Host`. It contains the port, because a browser sends a host's
+/// cookies to all of its ports, and another balancer may listen on one of them.
 pub fn cookie(headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     match host.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
@@ -23,30 +23,30 @@ pub fn cookie(headers: &HeaderMap) -> String {
     }
 }
 
-/// Takes the cookies of logins out of a request for a replica: the browser sends them to the traffic listener too.
-pub fn withhold_cookies(headers: &mut HeaderMap) {
-    if !headers.get_all(COOKIE).any(|value| value.as_bytes().split(|byte| *byte == b';').any(is_ours)) {
+/// Removes session cookies from a request to a replica: browsers send them to the traffic listener too.
+pub fn remove_session_cookies(headers: &mut HeaderMap) {
+    if !headers.get_all(COOKIE).any(|value| value.as_bytes().split(|byte| *byte == b';').any(is_session)) {
         return;
     }
     let values: Vec<_> = headers.remove(COOKIE).collect();
     for value in values {
         let pairs = value.as_bytes().split(|byte| *byte == b';');
-        let others = pairs.filter(|pair| !is_ours(pair)).collect::<Vec<_>>().join(&b';');
+        let others = pairs.filter(|pair| !is_session(pair)).collect::<Vec<_>>().join(&b';');
         if let (false, Ok(others)) = (others.is_empty(), HeaderValue::from_bytes(others.trim_ascii_start())) {
             headers.append(COOKIE, others);
         }
     }
 }
 
-/// Whether a pair of a `Cookie` field has a name that [`cookie`] gives.
-fn is_ours(pair: &[u8]) -> bool {
+/// Whether a pair of a `Cookie` field has a name that [`cookie`] can return.
+fn is_session(pair: &[u8]) -> bool {
     let port = |name: &[u8]| {
         Some(name.strip_prefix(SESSION.as_bytes())?.iter().all(|byte| b"-0123456789".contains(byte)))
     };
     pair.split(|byte| *byte == b'=').next().and_then(|name| port(name.trim_ascii())).unwrap_or(false)
 }
 
-/// The token of `Authorization: Bearer TOKEN`; none if the field is there twice.
+/// The token of `Authorization: Bearer TOKEN`; `None` if the field is absent, repeated, or of another scheme.
 pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut fields = headers.get_all(AUTHORIZATION);
     let (Some(field), None) = (fields.next(), fields.next()) else { return None };
@@ -54,9 +54,13 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// Lets a token through, or says why not.
-pub async fn show(gate: &Addr<AuthActor>, from: IpAddr, token: &[u8]) -> Result<(), Error> {
-    match gate.send(VerifyToken { from, token: token.to_owned() }).await {
+/// Verifies the admin token that the client at `from` sent.
+///
+/// # Errors
+/// [`Error::WrongToken`]; [`Error::TooManyWrongTokens`] if the address is rate-limited; a refusal if the balancer is
+/// stopping.
+pub async fn show(auth: &Addr<AuthActor>, from: IpAddr, token: &[u8]) -> Result<(), Error> {
+    match auth.send(VerifyToken { from, token: token.to_owned() }).await {
         Ok(Verdict::Granted) => Ok(()),
         Ok(Verdict::Wrong) => Err(Error::WrongToken),
         Ok(Verdict::Limited(left)) => Err(Error::TooManyWrongTokens(left)),
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_for_one_port() {
+    fn the_cookie_name_contains_the_port() {
         let name = |host: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, HeaderValue::from_static(host));
@@ -87,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_of_logins_are_withheld_and_others_are_not_touched() {
+    fn session_cookies_are_removed_and_others_are_kept() {
         for (given, left) in [
             (&["a=1; lb-session-5001=x; b=2"][..], &["a=1; b=2"][..]),
             (&["lb-session=x", "a=1;b=\"lb-session\""], &["a=1;b=\"lb-session\""]),
@@ -97,13 +101,13 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             given.iter().for_each(|value| headers.append(COOKIE, HeaderValue::from_static(value)));
-            withhold_cookies(&mut headers);
+            remove_session_cookies(&mut headers);
             assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), left);
         }
     }
 
     #[test]
-    fn what_is_a_bearer_token() {
+    fn a_bearer_token_is_read_from_a_single_field() {
         let of = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for value in values {

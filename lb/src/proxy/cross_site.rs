@@ -1,15 +1,15 @@
-//! Whether a browser asks on behalf of a page of another site: what it says of that itself, and programs never do.
+//! Detects cross-site requests of a browser by the fields that browsers set and other programs do not.
 
 use actix_http::header::{self, HeaderMap};
 
-/// What `Sec-Fetch-Site` says; `None` without one: from a program, or over a connection that the browser does not trust
-/// (neither https nor loopback).
+/// Whether `Sec-Fetch-Site` marks the request as cross-site. `None` without the field: the request comes from a
+/// program, or from a browser over a connection that is neither https nor loopback.
 pub fn is_cross_site(headers: &HeaderMap) -> Option<bool> {
     let site = headers.get("sec-fetch-site")?;
     Some(!matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
-/// The same, by `Origin` where nothing else says it.
+/// Whether the request is cross-site by `Sec-Fetch-Site`, or without it by an `Origin` that differs from `Host`.
 pub fn is_foreign(headers: &HeaderMap) -> bool {
     is_cross_site(headers).unwrap_or_else(|| {
         let Some(origin) = headers.get(header::ORIGIN) else { return false };
@@ -31,17 +31,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_browser_says_counts_before_the_names() {
+    fn sec_fetch_site_takes_precedence_over_origin() {
         let (host, own, other) =
             (("host", "lb:1"), ("origin", "http://LB:1"), ("origin", "http://evil.example"));
-        for ours in [&[][..], &[host], &[host, own], &[("sec-fetch-site", "none")]] {
-            assert!(!foreign(ours), "{ours:?}");
+        for same_site in [&[][..], &[host], &[host, own], &[("sec-fetch-site", "none")]] {
+            assert!(!foreign(same_site), "{same_site:?}");
         }
-        assert!(
-            !foreign(&[host, other, ("sec-fetch-site", "same-origin")]),
-            "behind a proxy with a name of its own"
-        );
-        for theirs in [
+        assert!(!foreign(&[host, other, ("sec-fetch-site", "same-origin")]), "a proxy may rewrite Host");
+        for cross_site in [
             &[host, other][..],
             &[host, ("origin", "null")],
             &[host, ("origin", "http://lb:2")],
@@ -51,7 +48,7 @@ mod tests {
             &[("sec-fetch-site", "same-site")],
             &[("sec-fetch-site", "")],
         ] {
-            assert!(foreign(theirs), "{theirs:?}");
+            assert!(foreign(cross_site), "{cross_site:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `--debug-headers`: a reply tells the way of its request.
+//! Response headers of `--debug-headers`: how the request was routed.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ static ATTEMPTS: HeaderName = HeaderName::from_static("x-lb-attempts");
 static EPOCH: HeaderName = HeaderName::from_static("x-lb-epoch");
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Adds what is known of the way to the fields of a reply. What a replica, perhaps another balancer, says of itself in
-/// these goes; its `Server-Timing` stays beside ours.
-pub fn tell(headers: &mut HeaderMap, info: &RequestInfo) {
+/// Adds the routing headers to a response. Values of these headers from the replica, which may be another balancer, are
+/// removed; its `Server-Timing` is kept beside the balancer's.
+pub fn insert(headers: &mut HeaderMap, info: &RequestInfo) {
     for name in [&REPLICA, &SLOT, &ATTEMPTS, &EPOCH] {
         headers.remove(name);
     }

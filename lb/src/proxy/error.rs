@@ -1,4 +1,4 @@
-//! What went wrong, as a status code and a body: the only place that knows status codes.
+//! Errors that the balancer itself answers: the only module that maps them to status codes, fields and bodies.
 
 use std::io;
 use std::time::Duration;
@@ -20,102 +20,102 @@ use crate::shortage::is_own_shortage;
 
 use super::body::Body;
 
-/// Says why a reply is not the replica's (RFC 9209).
+/// Gives the reason of a response that the balancer made itself (RFC 9209).
 static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// What a 405 must name (RFC 9110 §15.5.6); others are allowed too.
+/// `Allow` of the 405 for CONNECT (RFC 9110 §15.5.6); unlisted methods are forwarded too.
 const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE";
 
-/// Why a request is answered by us, and not as it wished.
+/// Reasons why the balancer itself answers a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A body or a query is not what it should be.
+    /// A body or a query parameter is invalid; the text names it and the allowed values.
     #[error("{0}")]
     Bad(String),
-    /// A hostname is no name.
+    /// A hostname is not a valid replica name.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// /add: more names than replicas.
+    /// /add: the list of hostnames is longer than `n`.
     #[error("Length of hostname list is more than newly added instances")]
     MoreNamesThanAdded,
-    /// /rm: more names than replicas.
+    /// /rm: the list of hostnames is longer than `n`.
     #[error("Length of hostname list is more than removable instances")]
     MoreNamesThanRemoved,
-    /// /api/explain without a key.
+    /// /api/explain without the parameter `key`.
     #[error("'key' is missing: /api/explain?key=K")]
     NoKey,
-    /// /api/events has as many subscribers as it may.
+    /// The limit of subscribers to /api/events is reached.
     #[error("There are too many subscribers to /api/events: try again later")]
     TooManySubscribers,
-    /// Not a path of the admin listener.
+    /// The admin listener does not serve this path.
     #[error("There is no {0}")]
     NoSuchPath(String),
-    /// The admin token is needed, and none was shown.
+    /// The admin token is required and was not sent.
     #[error(
         "The admin token is missing: send 'Authorization: Bearer TOKEN' (lb: --admin-token-file or LB_ADMIN_TOKEN), or \
          log in at /login"
     )]
     NoToken,
-    /// A token was shown, and it is not ours.
+    /// The token sent is not the admin token.
     #[error("The admin token is wrong")]
     WrongToken,
-    /// An address has shown ten wrong tokens in a minute; what is left of it.
+    /// The address sent ten wrong tokens within a minute; holds the time until it may try again.
     #[error("Too many wrong tokens came from this address: try again in {} s", in_seconds(*.0))]
     TooManyWrongTokens(Duration),
-    /// A change without a token, or by cookie, as a form of another site could send it.
+    /// A change without a bearer token and without a header that a cross-site form cannot set.
     #[error(
         "A change needs the header X-LB-Admin (any value) or 'Content-Type: application/json', or the admin token as \
          'Authorization: Bearer TOKEN'"
     )]
     NoCustomHeader,
-    /// A browser asks on behalf of a page of another site.
+    /// A browser sent the request on behalf of a page of another site.
     #[error("A page of another site may not ask this (Sec-Fetch-Site, Origin)")]
     OtherSite,
-    /// The admin listener was not told whom a request is for.
+    /// A request to the admin listener has no single valid `Host`.
     #[error("'Host' is missing, there twice, or no text")]
     NoHost,
-    /// A request to the admin listener is for somebody else.
+    /// `Host` of a request to the admin listener is not a name of this balancer (DNS rebinding).
     #[error("Host '{0}' is not this balancer: use its IP address or localhost, or name it by --admin-host")]
     OtherHost(String),
-    /// The form of /login.
+    /// The form of /login exceeds its limit in bytes.
     #[error("The form is larger than {0} bytes")]
     FormTooLarge(usize),
-    /// A path of the admin listener, and not with this method.
+    /// The admin listener serves this path, but not with this method.
     #[error("There is no {what}: use {allowed}")]
     NotAllowed {
-        /// Method and path.
+        /// Method and path of the request.
         what: String,
-        /// The path's methods, as `Allow` has them.
+        /// The methods of the path, as the value of `Allow`.
         allowed: String,
     },
-    /// The request came through balancers like this one again and again.
+    /// `Via` shows that the request passes balancers in a loop.
     #[error("The request goes round in circles (Via)")]
     Loop,
-    /// `--max-control-body`.
+    /// The body of a control call exceeds `--max-control-body` bytes.
     #[error("The body is larger than {0} bytes (--max-control-body)")]
     TooLarge(usize),
-    /// `--client-head-timeout`, which a control call's body must keep too.
+    /// The body of a control call did not arrive within `--client-head-timeout`.
     #[error("The body did not come within {0:?} (--client-head-timeout)")]
     TooSlow(Duration),
-    /// The request was none, or not one that we serve.
+    /// The guard rejected the request.
     #[error(transparent)]
     Inbound(#[from] guard::Rejection),
-    /// The configuration stays as it is.
+    /// The configuration was not reloaded.
     #[error(transparent)]
     NotReloaded(#[from] NotReloaded),
-    /// The fleet refused.
+    /// The fleet refused the command.
     #[error(transparent)]
     Refused(#[from] CommandError),
-    /// A replica's output is not to be had.
+    /// The output of a replica cannot be read.
     #[error(transparent)]
     NotRead(#[from] NotRead),
-    /// The request was not forwarded, or got no reply.
+    /// The request was not forwarded, or got no reply head.
     #[error(transparent)]
     Router(#[from] router::Error),
 }
 
 impl Error {
-    /// The status code of every failure.
+    /// The status code of the response.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_)
@@ -137,7 +137,7 @@ impl Error {
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::TooLarge(_) | Self::FormTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Inbound(refusal) => Self::of_inbound(refusal),
+            Self::Inbound(rejection) => Self::status_of_rejection(rejection),
             Self::Refused(
                 CommandError::NotReady { .. } | CommandError::Stopping | CommandError::Conflict,
             ) => StatusCode::SERVICE_UNAVAILABLE,
@@ -153,13 +153,13 @@ impl Error {
                 | CommandError::Rolling { .. },
             ) => StatusCode::CONFLICT,
             Self::Refused(_) | Self::NotReloaded(_) => StatusCode::BAD_REQUEST,
-            Self::Router(error) => Self::of_router(error),
+            Self::Router(error) => Self::status_of_router(error),
         }
     }
 
-    fn of_inbound(refusal: &guard::Rejection) -> StatusCode {
+    fn status_of_rejection(rejection: &guard::Rejection) -> StatusCode {
         use guard::Rejection;
-        match refusal {
+        match rejection {
             Rejection::Malformed(_) => StatusCode::BAD_REQUEST,
             Rejection::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::HeadTooSlow(_) | Rejection::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -174,20 +174,20 @@ impl Error {
         }
     }
 
-    fn of_router(error: &router::Error) -> StatusCode {
+    fn status_of_router(error: &router::Error) -> StatusCode {
         use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
         match error {
             NoReplica | Overloaded | Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            // Nobody reads it.
+            // The client is gone: this status appears in no response.
             ClientLeft => StatusCode::BAD_REQUEST,
             TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
-            Upstream(error) => Self::of_upstream(error),
+            Upstream(error) => Self::status_of_upstream(error),
         }
     }
 
-    fn of_upstream(error: &client::Error) -> StatusCode {
+    fn status_of_upstream(error: &client::Error) -> StatusCode {
         match &error.kind {
-            // No replica is at fault, and it is over soon.
+            // The balancer ran out of descriptors, ports or memory; the replica did not fail.
             Kind::Connect(error) if is_own_shortage(error) => StatusCode::SERVICE_UNAVAILABLE,
             Kind::TimedOut(Phase::Upload) => StatusCode::REQUEST_TIMEOUT,
             Kind::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -198,7 +198,7 @@ impl Error {
         }
     }
 
-    /// The error type of `Proxy-Status` (RFC 9209 §2.3) where a request was to be forwarded.
+    /// The value of `Proxy-Status` (RFC 9209 §2.3); `None` for errors of the control and admin APIs.
     fn proxy_status(&self) -> Option<&'static str> {
         match self {
             Self::Router(error) => Self::proxy_status_of_router(error),
@@ -246,7 +246,7 @@ impl Error {
         }
     }
 
-    /// The answer: `{"message":"<Error> …","status":"failure"}`.
+    /// The response: status, fields, and the body `{"message":"<Error> …","status":"failure"}`.
     pub fn response(&self) -> Response<Body> {
         let mut response = json_response(self.status(), &failure(&self.to_string()));
         if let Some(status) = self.proxy_status() {
@@ -280,22 +280,22 @@ impl actix_web::ResponseError for Error {
     }
 }
 
-/// What a client sent is not what it should be: which part, and what is allowed.
+/// A 400 whose message names the invalid part of the request and the allowed values.
 pub fn bad(message: impl Into<String>) -> Error {
     Error::Bad(message.into())
 }
 
-/// Rounded up: whoever waits so long has waited long enough.
+/// Whole seconds, rounded up so that a client does not retry too early.
 fn in_seconds(time: Duration) -> u64 {
     time.as_secs_f64().ceil() as u64
 }
 
-/// A failure as the contract words it.
+/// The body of an error in the contract's form.
 pub fn failure(message: &str) -> serde_json::Value {
     json!({ "message": format!("<Error> {message}"), "status": "failure" })
 }
 
-/// A JSON answer.
+/// A response with a JSON body.
 pub fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     let mut response = Response::with_body(status, Body::Own(value.to_string().into()));
     let json = HeaderValue::from_static("application/json");
@@ -308,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shortage_of_our_own_is_503_and_no_word_about_the_replica() {
+    fn a_local_shortage_is_503_and_does_not_blame_the_replica() {
         let answer = |errno: rustix::io::Errno| {
             let error = io::Error::from_raw_os_error(errno.raw_os_error());
             let error = client::Error { kind: Kind::Connect(error), sent: false, received: false };
@@ -317,8 +317,8 @@ mod tests {
             (response.status().as_u16(), status)
         };
         use rustix::io::Errno;
-        for ours in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM] {
-            assert_eq!(answer(ours), (503, "lb; error=proxy_internal_error".to_owned()), "{ours}");
+        for local in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM] {
+            assert_eq!(answer(local), (503, "lb; error=proxy_internal_error".to_owned()), "{local}");
         }
         assert_eq!(answer(Errno::CONNREFUSED), (502, "lb; error=connection_refused".to_owned()));
     }

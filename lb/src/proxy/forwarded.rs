@@ -1,8 +1,9 @@
-//! Forwarding fields: for whom a request is made, over what, to which host (X-Forwarded-…), and through whom (Via).
+//! Forwarding fields: client address, scheme, host and port of a request (X-Forwarded-…), and its proxies (Via).
 //!
-//! A peer in `--trusted-proxies` is believed: its address is appended to X-Forwarded-For, and the other forwarding
-//! fields stay as they are, if present. From any other peer X-Forwarded-For, -Proto, -Host and -Port are replaced by what
-//! the balancer sees itself, and Forwarded (RFC 7239), X-Real-IP, X-Forwarded-Server and X-Forwarded-Prefix are removed.
+//! The fields of a peer in `--trusted-proxies` are accepted: its address is appended to X-Forwarded-For, and the other
+//! forwarding fields stay as they are, if present. From any other peer X-Forwarded-For, -Proto, -Host and -Port are
+//! replaced by the values of its own connection, and Forwarded (RFC 7239), X-Real-IP,
+//! X-Forwarded-Server and X-Forwarded-Prefix are removed.
 
 use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
@@ -18,32 +19,31 @@ static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
-/// Our name as `Via` has it, and as much of it as tells us from others.
+/// The balancer's entry in `Via`, and its suffix by which [`is_loop`] recognises it.
 const VIA: &str = "1.1 lb";
-const NAME: &str = " lb";
+const VIA_SUFFIX: &str = " lb";
 
-/// How often a request may have come through one of us. Balancers in a row are few; more is a loop.
+/// Number of balancer entries in `Via` from which a request counts as looping. Chains of balancers are shorter.
 const MAX_PASSES: usize = 10;
 
-/// Networks whose proxies are believed (`--trusted-proxies`); none by default.
+/// Networks of proxies whose forwarding fields are accepted (`--trusted-proxies`); empty by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Arc<[IpNet]>);
 
-/// Of one connection: who is at its other end. Worked out at its first request; whether it is trusted, at each: that can
-/// change.
+/// The peer of one connection, formatted once at its first request. Trust is checked at each request, because
+/// `--trusted-proxies` can change.
 #[derive(Default)]
 pub struct Connected(OnceCell<Peer>);
 
-/// Who is at the other end of a connection.
+/// The other end of a client connection.
 #[derive(Clone)]
 pub struct Peer {
     ip: IpAddr,
-    /// The address as a value.
+    /// The address as a field value.
     field: HeaderValue,
 }
 
 impl TrustedProxies {
-    /// Whether this address is a trusted proxy's.
     fn contain(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&ip))
     }
@@ -56,14 +56,14 @@ impl FromIterator<IpNet> for TrustedProxies {
 }
 
 impl Connected {
-    /// The peer of this connection.
+    /// The peer of this connection; `address` is read at the first call only.
     pub fn peer(&self, address: SocketAddr) -> Peer {
         self.0.get_or_init(|| Peer::new(address)).clone()
     }
 }
 
 impl Peer {
-    /// The peer at an address; an IPv4-mapped IPv6 address counts as IPv4.
+    /// The peer at an address; an IPv4-mapped IPv6 address is converted to IPv4.
     pub fn new(address: SocketAddr) -> Self {
         let ip = address.ip().to_canonical();
         // Addresses are visible ASCII.
@@ -72,15 +72,16 @@ impl Peer {
     }
 }
 
-/// Writes the forwarding fields of a request that has its `Host`, and returns the client's address: the peer's, or
-/// the last one in X-Forwarded-For that is no trusted proxy's. `port` is the traffic listener's.
+/// Writes the forwarding fields of a request and returns the client's address: the peer's, or the last one in
+/// X-Forwarded-For that does not belong to a trusted proxy. `headers` still contain `Host`; `port` is the port of the
+/// traffic listener.
 ///
-/// X-Forwarded-Port is left out if a trusted proxy names a scheme or a host and no port: the client connected to that
-/// proxy, on a port that is not known here.
+/// X-Forwarded-Port is left out if a trusted proxy sends a scheme or a host and no port: the client connected to that
+/// proxy, on a port that is unknown here.
 pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies, port: u16) -> IpAddr {
     let is_trusted = trusted.contain(peer.ip);
     remove_forged(headers, is_trusted);
-    // What is left of them is a trusted proxy's.
+    // The forwarding fields that remain come from a trusted proxy.
     if ![&PROTO, &HOST, &PORT].into_iter().any(|name| headers.contains_key(name)) {
         headers.insert(PORT.clone(), HeaderValue::from(port));
     }
@@ -92,40 +93,40 @@ pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies, po
     }
     let mut client = peer.ip;
     let mut chain = peer.field.clone();
-    if let Some(whole) = whole(headers, &peer, is_trusted) {
-        client = client_of(&whole, peer.ip, trusted);
-        chain = HeaderValue::from_maybe_shared(bytes::Bytes::from(whole)).unwrap_or(chain);
+    if let Some(forwarded) = forwarded_chain(headers, &peer, is_trusted) {
+        client = client_of(&forwarded, peer.ip, trusted);
+        chain = HeaderValue::from_maybe_shared(bytes::Bytes::from(forwarded)).unwrap_or(chain);
     }
     headers.insert(FOR.clone(), chain);
     client
 }
 
-/// The client's address, as [`rewrite`] returns it.
+/// The client's address as [`rewrite`] returns it, without changing the fields.
 pub fn client(headers: &HeaderMap, peer: &Peer, trusted: &TrustedProxies) -> IpAddr {
-    whole(headers, peer, trusted.contain(peer.ip))
-        .map_or(peer.ip, |whole| client_of(&whole, peer.ip, trusted))
+    forwarded_chain(headers, peer, trusted.contain(peer.ip))
+        .map_or(peer.ip, |chain| client_of(&chain, peer.ip, trusted))
 }
 
-/// The chain that a trusted proxy tells of, and the proxy at its end.
-fn whole(headers: &HeaderMap, peer: &Peer, is_trusted: bool) -> Option<Vec<u8>> {
-    let said = headers.get_all(&FOR).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
-    let whole = || said.chain([peer.field.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
-    (is_trusted && headers.contains_key(&FOR)).then(whole)
+/// The X-Forwarded-For chain with the peer appended; `None` if the peer is not trusted or sent no such field.
+fn forwarded_chain(headers: &HeaderMap, peer: &Peer, is_trusted: bool) -> Option<Vec<u8>> {
+    let values = headers.get_all(&FOR).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
+    let chain = || values.chain([peer.field.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
+    (is_trusted && headers.contains_key(&FOR)).then(chain)
 }
 
-/// Says that the message came through us.
-pub fn sign(headers: &mut HeaderMap) {
+/// Appends the balancer's entry to `Via`.
+pub fn append_via(headers: &mut HeaderMap) {
     headers.append(header::VIA, HeaderValue::from_static(VIA));
 }
 
-/// Whether a request comes round and round.
-pub fn loops(headers: &HeaderMap) -> bool {
+/// Whether a request has passed balancers so often that it must be looping.
+pub fn is_loop(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::VIA).filter_map(|value| value.to_str().ok());
-    let passes = values.flat_map(|value| value.split(',')).filter(|hop| hop.trim_end().ends_with(NAME));
+    let passes = values.flat_map(|value| value.split(',')).filter(|hop| hop.trim_end().ends_with(VIA_SUFFIX));
     passes.count() >= MAX_PASSES
 }
 
-/// From the right: what a trusted proxy says is believed, up to the first address that is not trusted itself.
+/// Reads the chain from the right, as long as the reporting address is trusted; the first untrusted one is the client.
 fn client_of(chain: &[u8], peer: IpAddr, trusted: &TrustedProxies) -> IpAddr {
     let mut client = peer;
     for hop in chain.rsplit(|byte| *byte == b',') {
@@ -137,7 +138,7 @@ fn client_of(chain: &[u8], peer: IpAddr, trusted: &TrustedProxies) -> IpAddr {
     client
 }
 
-/// An address, perhaps with a port.
+/// Parses an address with or without a port, in brackets or not.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let ip = text.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip())).ok();
@@ -153,8 +154,8 @@ mod tests {
         ["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().unwrap()).into_iter().collect()
     }
 
-    /// What becomes of the fields, sorted, and whose request it is.
-    fn seen(peer: &str, fields: &[(&'static str, &'static str)]) -> (Vec<String>, String) {
+    /// The rewritten fields, sorted, and the client's address.
+    fn rewritten(peer: &str, fields: &[(&'static str, &'static str)]) -> (Vec<String>, String) {
         let mut headers: HeaderMap = fields
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
@@ -170,7 +171,7 @@ mod tests {
         (lines, client.to_string())
     }
 
-    const SAID: [(&str, &str); 6] = [
+    const FIELDS: [(&str, &str); 6] = [
         ("host", "h:1"),
         ("forwarded", "for=1.1.1.1"),
         ("x-forwarded-for", "1.1.1.1, 192.0.2.1"),
@@ -180,7 +181,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_a_stranger_says_is_replaced() {
+    fn fields_of_an_untrusted_peer_are_replaced() {
         let replaced = [
             "x-forwarded-for: 192.0.2.7",
             "x-forwarded-host: h:1",
@@ -189,10 +190,10 @@ mod tests {
         ]
         .map(Into::into);
         for peer in ["192.0.2.7:5", "[::ffff:192.0.2.7]:5"] {
-            assert_eq!(seen(peer, &SAID), (replaced.to_vec(), "192.0.2.7".into()));
-            assert_eq!(seen(peer, &SAID[..1]), (replaced.to_vec(), "192.0.2.7".into()));
+            assert_eq!(rewritten(peer, &FIELDS), (replaced.to_vec(), "192.0.2.7".into()));
+            assert_eq!(rewritten(peer, &FIELDS[..1]), (replaced.to_vec(), "192.0.2.7".into()));
         }
-        let no_host = seen("192.0.2.7:5", &SAID[5..]).0;
+        let no_host = rewritten("192.0.2.7:5", &FIELDS[5..]).0;
         assert_eq!(
             no_host,
             ["x-forwarded-for: 192.0.2.7", "x-forwarded-port: 5000", "x-forwarded-proto: http"]
@@ -200,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_trusted_proxy_says_is_kept_and_continued() {
-        let (lines, client) = seen("[::ffff:10.9.9.9]:5", &SAID);
+    fn fields_of_a_trusted_proxy_are_kept_and_extended() {
+        let (lines, client) = rewritten("[::ffff:10.9.9.9]:5", &FIELDS);
         assert_eq!(
             lines,
             [
@@ -211,32 +212,32 @@ mod tests {
                 "x-forwarded-proto: https",
             ]
         );
-        assert_eq!(client, "192.0.2.1", "1.1.1.1 is only what a stranger said");
-        let nothing_said = seen("10.9.9.9:5", &SAID[..1]);
+        assert_eq!(client, "192.0.2.1", "1.1.1.1 was sent by an untrusted client");
+        let without_fields = rewritten("10.9.9.9:5", &FIELDS[..1]);
         let own = [
             "x-forwarded-for: 10.9.9.9",
             "x-forwarded-host: h:1",
             "x-forwarded-port: 5000",
             "x-forwarded-proto: http",
         ];
-        assert_eq!(nothing_said, (own.map(Into::into).to_vec(), "10.9.9.9".into()));
+        assert_eq!(without_fields, (own.map(Into::into).to_vec(), "10.9.9.9".into()));
     }
 
     #[test]
-    fn the_port_is_the_listeners_unless_a_trusted_proxy_stands_in_front_of_it() {
-        let port = |peer: &str, said: &[(&'static str, &'static str)]| {
-            let lines = seen(peer, said).0;
+    fn the_port_is_the_listeners_unless_a_trusted_proxy_sends_fields() {
+        let port = |peer: &str, fields: &[(&'static str, &'static str)]| {
+            let lines = rewritten(peer, fields).0;
             lines.iter().filter_map(|line| line.strip_prefix("x-forwarded-port: ")).collect::<String>()
         };
-        let said = [("x-forwarded-proto", "https"), ("x-forwarded-port", "8443")];
-        assert_eq!(port("10.9.9.9:5", &said), "8443");
-        assert_eq!(port("10.9.9.9:5", &said[1..]), "8443");
-        assert_eq!(port("10.9.9.9:5", &said[..1]), "", "the proxy's port is not known");
-        assert_eq!(port("192.0.2.7:5", &said), "5000");
+        let fields = [("x-forwarded-proto", "https"), ("x-forwarded-port", "8443")];
+        assert_eq!(port("10.9.9.9:5", &fields), "8443");
+        assert_eq!(port("10.9.9.9:5", &fields[1..]), "8443");
+        assert_eq!(port("10.9.9.9:5", &fields[..1]), "", "the port of the proxy is unknown");
+        assert_eq!(port("192.0.2.7:5", &fields), "5000");
     }
 
     #[test]
-    fn whose_request_it_is() {
+    fn the_client_is_the_last_untrusted_address() {
         for (chain, client) in [
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1, 10.0.0.1", "192.0.2.1"),
@@ -254,13 +255,13 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_is_told_from_a_row_of_balancers() {
+    fn a_loop_is_distinguished_from_a_chain_of_balancers() {
         let mut headers = HeaderMap::new();
         headers.append(header::VIA, HeaderValue::from_static("1.0 fred, 1.1 lb , 1.1 slb"));
         for _ in 1..MAX_PASSES {
-            assert!(!loops(&headers));
-            sign(&mut headers);
+            assert!(!is_loop(&headers));
+            append_via(&mut headers);
         }
-        assert!(loops(&headers));
+        assert!(is_loop(&headers));
     }
 }

@@ -1,9 +1,9 @@
-//! Fields that belong to one connection and are not passed on (RFC 9110 §7.6.1), and how long a body is.
+//! Hop-by-hop fields, which are not forwarded (RFC 9110 §7.6.1), and `Content-Length`.
 
 use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_http::{ConnectionType, RequestHead};
 
-/// Those of the standard, and those that are by custom.
+/// The hop-by-hop fields of RFC 9110 and those in common use.
 static HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
@@ -16,15 +16,15 @@ static HOP_BY_HOP: [HeaderName; 9] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Removes the hop-by-hop fields, and what `Connection` names. `Transfer-Encoding` is among them: framing is rebuilt.
-/// Of `TE` only `trailers` stays: gRPC replicas ask for it.
+/// Removes the hop-by-hop fields and the fields that `Connection` names. `Transfer-Encoding` is one of them: the next
+/// hop gets its own framing. Of `TE` only `trailers` is kept, because gRPC replicas require it.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let named = named_by_connection(headers);
     let mut trailers = false;
-    // One walk: a message has fewer fields than there are names to look up.
+    // One pass over the fields is cheaper than a removal per name: a message has fewer fields than there are names.
     headers.retain(|name, value| {
         if *name == header::TE {
-            trailers |= lists(value, "trailers");
+            trailers |= contains_token(value, "trailers");
         }
         *name != header::TE && !HOP_BY_HOP.contains(name) && !named.contains(name)
     });
@@ -33,13 +33,13 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes the protocols that a request offers to change to; none if it makes no offer, which `inbound` has judged.
+/// Removes `Upgrade` and returns the offered protocols; empty if the guard did not accept an offer to upgrade.
 pub fn take_offer(head: &mut RequestHead) -> Vec<HeaderValue> {
     let protocols = head.headers.remove(header::UPGRADE).collect();
     if head.connection_type() == ConnectionType::Upgrade { protocols } else { Vec::new() }
 }
 
-/// Says that the connection changes to one of these protocols.
+/// Sets `Upgrade` to these protocols, and `Connection: upgrade`.
 pub fn set_upgrade(headers: &mut HeaderMap, protocols: Vec<HeaderValue>) {
     for protocol in protocols {
         headers.append(header::UPGRADE, protocol);
@@ -47,23 +47,23 @@ pub fn set_upgrade(headers: &mut HeaderMap, protocols: Vec<HeaderValue>) {
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
 }
 
-/// How long the body is, if a field says so.
+/// The value of `Content-Length` in bytes; `None` if it is absent or not a number.
 pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Whether a value, which is a list, has this token.
-fn lists(value: &HeaderValue, token: &str) -> bool {
+/// Whether a comma-separated value contains this token, in any case.
+fn contains_token(value: &HeaderValue, token: &str) -> bool {
     items(value).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// The items of a list, as bytes: one that is no text must not hide the others.
+/// The items of a comma-separated value, as bytes: an item that is not ASCII must not hide the others.
 fn items(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// `Connection: close` and `keep-alive` name no field. `Content-Length` and `Host` are never removed by a client's
-/// word: that would change the request's meaning (RFC 9110 §7.6.1, last paragraph).
+/// The fields that `Connection` names. `close` and `keep-alive` are not field names. `Content-Length` and `Host` are
+/// left out: their removal would change the meaning of the request (RFC 9110 §7.6.1, last paragraph).
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let names = headers.get_all(header::CONNECTION).flat_map(items);
     names
@@ -85,11 +85,11 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_connection_goes_and_the_rest_stays() {
+    fn hop_by_hop_fields_are_removed_and_others_kept() {
         let mut headers = map(&[
-            ("connection", "close, X-Mine"),
+            ("connection", "close, X-Listed"),
             ("connection", "x-other"),
-            ("x-mine", "1"),
+            ("x-listed", "1"),
             ("x-other", "2"),
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),
@@ -112,16 +112,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_hides_nothing_from_removal() {
-        let mut headers = map(&[("x-mine", "1")]);
-        let value = HeaderValue::from_bytes(b"\xff, X-Mine").unwrap();
+    fn a_non_ascii_item_does_not_hide_the_others() {
+        let mut headers = map(&[("x-listed", "1")]);
+        let value = HeaderValue::from_bytes(b"\xff, X-Listed").unwrap();
         headers.insert(header::CONNECTION, value);
         strip_hop_by_hop(&mut headers);
         assert!(headers.is_empty());
     }
 
     #[test]
-    fn connection_cannot_remove_framing() {
+    fn connection_cannot_remove_content_length_or_host() {
         let mut headers =
             map(&[("connection", "content-length, host"), ("content-length", "3"), ("host", "h")]);
         strip_hop_by_hop(&mut headers);

@@ -1,4 +1,4 @@
-//! A JSON body, read into the type that describes it; an error names the member that is wrong and what is allowed.
+//! Reads JSON request bodies into typed values; errors name the wrong member and the allowed values.
 
 use std::fmt;
 
@@ -13,19 +13,19 @@ use crate::ring::{SeatId, Weight};
 use super::control_api::Limits;
 use super::error::Error;
 
-/// An error never echoes more of a body than this, in characters.
-const SHOWN: usize = 300;
+/// Number of characters of a body that an error repeats at most.
+const MAX_ECHO: usize = 300;
 
-/// What a body is read into: a JSON object.
+/// A type that is read from a JSON object.
 pub trait Shape: DeserializeOwned {
-    /// What one looks like.
+    /// A valid example of the object, for error messages.
     const LIKE: &'static str;
 }
 
-/// Reads a body whole.
+/// Reads a whole request body and parses it.
 ///
 /// # Errors
-/// When it is too large, too slow, or not what it should be.
+/// [`Error::TooLarge`], [`Error::TooSlow`], or [`Error::Bad`] if the body breaks off or does not parse as `T`.
 pub async fn read<T: Shape>(body: Payload, Limits { size, time }: Limits) -> Result<T, Error> {
     parse(&timeout(time, read_up_to(body, size)).await.map_err(|_| Error::TooSlow(time))??)
 }
@@ -43,44 +43,44 @@ async fn read_up_to(mut body: Payload, limit: usize) -> Result<Vec<u8>, Error> {
 }
 
 pub(crate) fn parse<T: Shape>(body: &[u8]) -> Result<T, Error> {
-    // Whatever reads a struct from JSON reads it from a list too.
+    // serde would also read a struct from a JSON array.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Error::Bad(format!("The body is not a JSON object like {}", T::LIKE)));
     }
-    let text = std::str::from_utf8(body).map_err(|error| no_json(&error))?;
+    let text = std::str::from_utf8(body).map_err(|error| not_json(&error))?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| wrong::<T>(&error))?;
-    json.end().map_err(|error| no_json(&error))?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| data_error::<T>(&error))?;
+    json.end().map_err(|error| not_json(&error))?;
     Ok(value)
 }
 
-fn no_json(why: &dyn fmt::Display) -> Error {
+fn not_json(why: &dyn fmt::Display) -> Error {
     Error::Bad(format!("The body is not JSON: {why}"))
 }
 
-fn wrong<T: Shape>(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn data_error<T: Shape>(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let (path, error) = (error.path().to_string(), error.inner());
     if !error.is_data() {
-        return no_json(error);
+        return not_json(error);
     }
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let text = text.strip_suffix(&place).unwrap_or(&text);
     Error::Bad(match (path.as_str(), text.rsplit_once(", expected ")) {
-        (".", _) => format!("The body is not like {}: {}", T::LIKE, shown(text)),
-        (member, Some((_, expected))) => format!("'{}' is not {}", shown(member), shown(expected)),
-        (member, None) => format!("'{}': {}", shown(member), shown(text)),
+        (".", _) => format!("The body is not like {}: {}", T::LIKE, truncated(text)),
+        (member, Some((_, expected))) => format!("'{}' is not {}", truncated(member), truncated(expected)),
+        (member, None) => format!("'{}': {}", truncated(member), truncated(text)),
     })
 }
 
-fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+fn truncated(text: &str) -> String {
+    match text.char_indices().nth(MAX_ECHO) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", &text[..at]),
     }
 }
 
-/// Reads an integer of which `of` makes something; `allowed` stands in the error where it does not.
+/// Reads an integer and converts it by `of`; if that returns `None`, the error names `allowed`.
 fn integer<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     allowed: &'static str,
@@ -106,7 +106,7 @@ impl<T> Visitor<'_> for Integer<T> {
     }
 }
 
-/// How many replicas: at least one.
+/// A number of replicas, at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(pub usize);
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_as_good_as_nothing_where_a_member_may_be_missing() {
+    fn null_counts_as_absent_for_optional_members() {
         let one = Body { n: Count(1), list: None, weights: None, yes: None };
         for body in [r#"{"n":1}"#, " {\"n\":1,\"list\":null,\n\"yes\":null}\r\n"] {
             assert_eq!(parse::<Body>(body.as_bytes()).unwrap(), one);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_wrong_member() {
         for (body, words) in [
             (r#"{"n":0}"#, "'n' is not an integer of 1 or more"),
             (r#"{"n":-1}"#, "'n' is not an integer of 1 or more"),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_object() {
+    fn bodies_other_than_one_json_object_are_refused() {
         for body in ["", " ", "[1]", "1", "null", "n=1", "\u{feff}{}"] {
             assert_eq!(error(body), r#"The body is not a JSON object like {"n":1}"#, "{body}");
         }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_echoes_little() {
+    fn errors_repeat_little_of_the_body() {
         let long = "x".repeat(60_000);
         for body in [format!(r#"{{"n":"{long}"}}"#), format!(r#"{{"n":1,"{long}":1}}"#)] {
             assert!(error(&body).len() < 1000, "{}", error(&body));

@@ -1,4 +1,4 @@
-//! Where a request's key comes from: an ordered list of sources, the first one present wins.
+//! The request key: taken from the first source present in an ordered list.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,8 +9,8 @@ use std::str::FromStr;
 use actix_http::header::{self, HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 
-/// One place in a request that can hold its key. An empty value counts as absent; the first of repeated values
-/// that is not empty counts.
+/// A part of the request that can hold its key. An empty value counts as absent; of repeated values the first one that
+/// is not empty is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// `header:NAME`: the value of a request header.
@@ -23,70 +23,70 @@ pub enum Source {
     PathSegment(NonZeroUsize),
     /// `cookie:NAME`: a cookie, byte for byte (RFC 6265, 4.2).
     Cookie(String),
-    /// `client-ip`: the text of the client's address, an IPv4-mapped IPv6 address as IPv4. It is the peer's, or what
-    /// trusted proxies say.
+    /// `client-ip`: the client's address as text, an IPv4-mapped IPv6 address as IPv4. It is the peer's address, or the
+    /// one that trusted proxies report.
     ClientIp,
     /// `random`: six decimal digits, uniform in 100000…999999.
     Random,
 }
 
-/// The sources in the order in which they are asked (`--key`), never empty. Where none is present the key is random.
+/// Key sources in the order in which they are tried (`--key`), never empty. If none is present the key is random.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySources(Vec<Source>);
 
-/// What of a request can hold its key.
+/// The parts of a request that key sources read.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// The path as requested.
     pub path: &'a str,
     /// The query without its `?`; empty if there is none.
     pub query: &'a str,
-    /// All headers.
+    /// All header fields.
     pub headers: &'a HeaderMap,
-    /// The client's address, if it is known.
+    /// The client's address; `None` if it is unknown, and then `client-ip` counts as absent.
     pub client: Option<IpAddr>,
 }
 
-/// A request's key and where it was found.
+/// A request key and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key<'a> {
     /// The bytes that are hashed.
     pub bytes: Cow<'a, [u8]>,
-    /// The source that held them.
+    /// The source of the bytes; `random` if no listed source was present.
     pub source: &'a Source,
 }
 
-/// Why a text is no [`KeySources`].
+/// Errors of parsing [`KeySources`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotKeySources {
-    /// A source that there is not.
+pub enum InvalidKeySources {
+    /// The item is not one of the known sources.
     #[error(
         "'{0}' is no key source: header:NAME, query:NAME, path, path-segment:N, cookie:NAME, client-ip or random"
     )]
     Unknown(String),
-    /// `header:` or `cookie:` with something that is no name, or `query:` without one.
+    /// `header:` or `cookie:` without a valid field or cookie name, or `query:` with an empty name.
     #[error("'{0}' needs the name of a {1} after the colon")]
     Name(String, &'static str),
-    /// `path-segment:` with something that is no position.
+    /// `path-segment:` without an integer of 1 or more.
     #[error("'{0}' needs the number of a segment, from 1, after the colon")]
     Segment(String),
-    /// `random` is always present: what stands behind it would never be asked.
+    /// A source follows `random`, which is always present: it would never be used.
     #[error("'random' must be the last source")]
     AfterRandom,
 }
 
 impl KeySources {
-    /// `random` alone.
+    /// The list with `random` as its only source.
     pub fn random() -> Self {
         Self(vec![Source::Random])
     }
 
-    /// The sources, in order.
+    /// The sources in the order in which they are tried.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()
     }
 
-    /// The key of a request. Allocates only for an escaped query value, an address and a random key.
+    /// Returns the key of a request. It allocates only for an escaped query value, an address and a random key.
     pub fn key<'a>(&'a self, parts: &Parts<'a>, rng: &mut fastrand::Rng) -> Key<'a> {
         self.0
             .iter()
@@ -111,41 +111,41 @@ impl Source {
 }
 
 impl FromStr for KeySources {
-    type Err = NotKeySources;
+    type Err = InvalidKeySources;
 
-    fn from_str(text: &str) -> Result<Self, NotKeySources> {
+    fn from_str(text: &str) -> Result<Self, InvalidKeySources> {
         let sources = text.split(',').map(|item| item.trim().parse()).collect::<Result<Vec<Source>, _>>()?;
         match sources.iter().position(|source| *source == Source::Random) {
-            Some(at) if at + 1 < sources.len() => Err(NotKeySources::AfterRandom),
+            Some(at) if at + 1 < sources.len() => Err(InvalidKeySources::AfterRandom),
             _ => Ok(Self(sources)),
         }
     }
 }
 
 impl FromStr for Source {
-    type Err = NotKeySources;
+    type Err = InvalidKeySources;
 
-    fn from_str(text: &str) -> Result<Self, NotKeySources> {
+    fn from_str(text: &str) -> Result<Self, InvalidKeySources> {
         let (kind, name) = match text.split_once(':') {
             Some((kind, name)) => (kind, Some(name.trim())),
             None => (text, None),
         };
         match (kind, name) {
             ("header", Some(name)) => {
-                name.parse().map(Self::Header).map_err(|_| NotKeySources::Name(text.into(), "header"))
+                name.parse().map(Self::Header).map_err(|_| InvalidKeySources::Name(text.into(), "header"))
             }
-            ("query", Some("")) => Err(NotKeySources::Name(text.into(), "query parameter")),
+            ("query", Some("")) => Err(InvalidKeySources::Name(text.into(), "query parameter")),
             ("query", Some(name)) => Ok(Self::Query(name.into())),
-            // A cookie's name is the same `token` as a header's, but keeps its case.
+            // A cookie name is a `token` like a field name, but case-sensitive.
             ("cookie", Some(name)) if name.parse::<HeaderName>().is_ok() => Ok(Self::Cookie(name.into())),
-            ("cookie", Some(_)) => Err(NotKeySources::Name(text.into(), "cookie")),
+            ("cookie", Some(_)) => Err(InvalidKeySources::Name(text.into(), "cookie")),
             ("path-segment", Some(n)) => {
-                n.parse().map(Self::PathSegment).map_err(|_| NotKeySources::Segment(text.into()))
+                n.parse().map(Self::PathSegment).map_err(|_| InvalidKeySources::Segment(text.into()))
             }
             ("path", None) => Ok(Self::Path),
             ("client-ip", None) => Ok(Self::ClientIp),
             ("random", None) => Ok(Self::Random),
-            _ => Err(NotKeySources::Unknown(text.into())),
+            _ => Err(InvalidKeySources::Unknown(text.into())),
         }
     }
 }
@@ -177,21 +177,21 @@ fn random(rng: &mut fastrand::Rng) -> Cow<'static, [u8]> {
     Cow::Owned(rng.u32(100_000..1_000_000).to_string().into_bytes())
 }
 
-/// The first value that is not empty.
+/// Returns the first non-empty value.
 fn present<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]>> {
     values.into_iter().find(|value| !value.is_empty()).map(Cow::Borrowed)
 }
 
-/// The first value of a query parameter that is not empty, decoded as `application/x-www-form-urlencoded`.
-pub fn query<'a>(query: &'a str, wanted: &[u8]) -> Option<Cow<'a, [u8]>> {
+/// Returns the first non-empty value of a query parameter, decoded as `application/x-www-form-urlencoded`.
+pub fn query<'a>(query: &'a str, name: &[u8]) -> Option<Cow<'a, [u8]>> {
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
-        .find(|(name, value)| !value.is_empty() && *decoded(name) == *wanted)
+        .find(|(parameter, value)| !value.is_empty() && *decoded(parameter) == *name)
         .map(|(_, value)| decoded(value))
 }
 
-/// A name or a value of a query, decoded.
+/// Decodes a name or a value of a query string as `application/x-www-form-urlencoded`.
 pub(crate) fn decoded(text: &str) -> Cow<'_, [u8]> {
     if !text.contains('+') {
         return percent_decode_str(text).into();
@@ -199,12 +199,12 @@ pub(crate) fn decoded(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(percent_decode_str(&text.replace('+', " ")).collect())
 }
 
-/// The values of a cookie, in order, as they are.
-pub fn cookies<'a>(headers: &'a HeaderMap, wanted: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+/// Returns the values of a cookie in order, byte for byte.
+pub fn cookies<'a>(headers: &'a HeaderMap, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     headers
         .get_all(header::COOKIE)
         .flat_map(|header| header.as_bytes().split(|&byte| byte == b';'))
-        .filter_map(|pair| pair.trim_ascii().strip_prefix(wanted)?.strip_prefix(b"="))
+        .filter_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
 }
 
 #[cfg(test)]
@@ -215,7 +215,7 @@ mod tests {
 
     const DEFAULT: &str = "header:X-Request-Id,query:request_id,query:rid,query:id,random";
 
-    /// The key and the source that `sources` find in a GET of `target` with `headers`.
+    /// Returns key and source of a GET of `target` with `headers`.
     fn found(sources: &str, target: &str, headers: &[(&'static str, &[u8])]) -> (Vec<u8>, String) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut map = HeaderMap::new();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_present_the_key_is_random() {
+    fn without_a_present_source_the_key_is_random() {
         for sources in [DEFAULT, "cookie:absent", "random"] {
             let (key, source) = found(sources, "/", &[]);
             assert_eq!(source, "random");
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_taken_as_requested() {
+    fn paths_are_not_decoded() {
         assert_key("path", "/a%20b/c?q", &[], "/a%20b/c", "path");
         assert_key("path-segment:2", "/a/b/c", &[], "b", "path-segment:2");
         assert_key("path-segment:2,path-segment:1", "/a/", &[], "a", "path-segment:1");
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_bytes_and_the_client_is_its_address() {
+    fn header_values_are_bytes_and_client_ip_is_the_canonical_address() {
         assert_key("header:user", "/", &[("user", b""), ("user", b"\xff\xfe")], b"\xff\xfe", "header:user");
         assert_key("header:user,client-ip", "/", &[], "192.0.2.7", "client-ip");
     }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_sources() {
+    fn invalid_lists_are_refused_with_a_reason() {
         let error = |text: &str| text.parse::<KeySources>().unwrap_err().to_string();
         for text in ["", "heder:x", "path,", "path:1", "header", "Random"] {
             assert!(error(text).contains("header:NAME, query:NAME, path, path-segment:N"), "{text:?}");

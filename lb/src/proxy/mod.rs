@@ -1,12 +1,13 @@
 //! The data plane, in the order in which a request passes through it.
 //!
-//! - [`guard`]: accepts client connections, checks and bounds what they send
-//! - [`service`]: one request: control API or forwarding
-//! - [`control_api`]: /rep, /add, /rm · `json`, `success`: their bodies · `credentials`, `cross_site`: who may call them
-//! - [`key`]: the request key · [`forwarded`], `hop_by_hop`: fields that are added and removed
+//! - [`guard`]: accepts client connections; validates and bounds what they send
+//! - [`service`]: dispatches a request to the control API or to the router
+//! - [`control_api`]: /rep, /add, /rm · `json`, `success`: their bodies · `credentials`, `cross_site`: their access
+//!   checks
+//! - [`key`]: the request key · [`forwarded`], `hop_by_hop`, `reserved_fields`: fields that are added and removed
 //! - [`router`]: RouterActor: leases, choice of the replica, attempts, ejection
 //! - [`client`]: the connection layer under awc
-//! - `reply`, `body`, `debug_headers`: the answer to the client · `error`: status codes
+//! - `reply`, `body`, `debug_headers`: the response to the client · `error`: status codes · `socket`: TCP options
 
 pub mod body;
 pub mod client;

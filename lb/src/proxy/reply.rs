@@ -1,4 +1,4 @@
-//! A replica's reply as the client gets it.
+//! Builds the client's response from a replica's reply.
 
 use actix_http::body::BodySize;
 use actix_http::header;
@@ -11,7 +11,8 @@ use super::error::{failure, json_response};
 use super::forwarded;
 use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop};
 
-/// The reply to a request of this method and version.
+/// Converts a reply into the response to a request of this method and version: removes hop-by-hop fields, appends
+/// `Via`, and sets the framing of the body.
 pub fn response(reply: Reply, method: &Method, version: Version) -> Response<Body> {
     let Reply { status, reason, mut headers, payload, in_flight } = reply;
     let mut protocols = Vec::new();
@@ -19,13 +20,13 @@ pub fn response(reply: Reply, method: &Method, version: Version) -> Response<Bod
         protocols.extend(headers.remove(header::UPGRADE));
     }
     strip_hop_by_hop(&mut headers);
-    forwarded::sign(&mut headers);
+    forwarded::append_via(&mut headers);
     if !protocols.is_empty() {
         set_upgrade(&mut headers, protocols);
     }
-    let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let size = match (content_length(&headers), &payload) {
-        _ if bodiless => BodySize::None,
+        _ if is_bodiless => BodySize::None,
         (Some(length), _) => BodySize::Sized(length),
         (None, Payload::None) if method == Method::HEAD => BodySize::None,
         (None, Payload::None) => BodySize::Sized(0),
@@ -35,14 +36,14 @@ pub fn response(reply: Reply, method: &Method, version: Version) -> Response<Bod
     *response.headers_mut() = headers;
     response.head_mut().reason = reason;
     if version < Version::HTTP_11 && size == BodySize::Stream {
-        // No chunks for an HTTP/1.0 client: the end of the connection is the end of the body.
+        // HTTP/1.0 has no chunked coding: the end of the connection ends the body.
         response.head_mut().no_chunking(true);
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
 }
 
-/// The contract's 400 (`--map-404`).
+/// The contract's 400 for a path that the replica answered with 404 (`--map-404`).
 pub fn unknown_path(path: &str) -> Response<Body> {
     let message = format!("'{path}' endpoint does not exist in server replicas");
     json_response(StatusCode::BAD_REQUEST, &failure(&message))

@@ -1,8 +1,8 @@
 //! Request fields that the balancer writes or validates: which of them a client may send, and their look-alikes.
 //!
-//! CGI, WSGI and their successors hand fields over as variables and turn `-` into `_`: there `X_Forwarded_For` arrives as
-//! `X-Forwarded-For`. A field whose name differs from a reserved one only by `_` for `-` is therefore removed, whatever
-//! the sender. Names without `-` (Forwarded, Via, Host) have no such look-alike.
+//! CGI, WSGI and their successors hand fields over as variables and turn `-` into `_`: there `X_Forwarded_For` arrives
+//! as `X-Forwarded-For`. A field whose name differs from a reserved one only by `_` for `-` is therefore removed
+//! from every request. Names without `-` (Forwarded, Via, Host) have no such look-alike.
 
 use actix_http::header::HeaderMap;
 
@@ -20,7 +20,7 @@ enum Accepted {
     TrustedProxies,
 }
 
-/// Every reserved field. `inbound` refuses most look-alikes of Content-Length and Transfer-Encoding with 400.
+/// Every reserved field. The guard rejects most look-alikes of Content-Length and Transfer-Encoding with 400 already.
 const RESERVED: [Reserved; 17] = [
     Reserved::new("forwarded", Accepted::TrustedProxies),
     Reserved::new("x-forwarded-for", Accepted::TrustedProxies),
@@ -71,8 +71,8 @@ mod tests {
 
     use super::*;
 
-    /// Whether a field passes.
-    fn passes(name: &str, is_trusted: bool) -> bool {
+    /// Whether a field is kept, with all of its repetitions.
+    fn is_kept(name: &str, is_trusted: bool) -> bool {
         let mut headers = HeaderMap::new();
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         headers.append(name.clone(), HeaderValue::from_static("1"));
@@ -86,32 +86,32 @@ mod tests {
     }
 
     #[test]
-    fn every_mixture_of_underscores_is_removed_from_everybody() {
+    fn every_look_alike_is_removed_from_every_sender() {
         for Reserved { name, .. } in RESERVED {
             let dashes: Vec<_> = name.match_indices('-').map(|(at, _)| at).collect();
-            for mixture in 1..1_u32 << dashes.len() {
-                let mut alike = name.to_owned().into_bytes();
-                for (_, at) in dashes.iter().enumerate().filter(|(i, _)| mixture & (1 << i) != 0) {
-                    alike[*at] = b'_';
+            for mask in 1..1_u32 << dashes.len() {
+                let mut look_alike = name.to_owned().into_bytes();
+                for (_, at) in dashes.iter().enumerate().filter(|(i, _)| mask & (1 << i) != 0) {
+                    look_alike[*at] = b'_';
                 }
-                let alike = String::from_utf8(alike).unwrap();
-                for alike in [alike.to_uppercase(), alike] {
-                    assert!(!passes(&alike, false) && !passes(&alike, true), "{alike}");
+                let look_alike = String::from_utf8(look_alike).unwrap();
+                for look_alike in [look_alike.to_uppercase(), look_alike] {
+                    assert!(!is_kept(&look_alike, false) && !is_kept(&look_alike, true), "{look_alike}");
                 }
             }
         }
     }
 
     #[test]
-    fn a_stranger_says_nothing_of_forwarding_and_others_what_is_theirs() {
+    fn untrusted_senders_lose_forwarding_fields_and_other_fields_are_kept() {
         for Reserved { name, from } in RESERVED {
-            assert!(passes(name, true), "{name}");
-            assert_eq!(passes(name, false), from == Accepted::Anyone, "{name}");
+            assert!(is_kept(name, true), "{name}");
+            assert_eq!(is_kept(name, false), from == Accepted::Anyone, "{name}");
         }
         for other in
             ["x_user", "x-forwarded-fo_", "xx_forwarded_for", "x_forwarded_for_", "x-request_ids", "a_b-c"]
         {
-            assert!(passes(other, false) && passes(other, true), "{other}");
+            assert!(is_kept(other, false) && is_kept(other, true), "{other}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The traffic listener: four paths of its own, everything else goes to a replica.
+//! The service of the traffic listener: answers /heartbeat, /rep, /add and /rm, and forwards everything else.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -29,37 +29,37 @@ use super::forwarded::{self, Connected, Peer, TrustedProxies};
 use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
 use super::{control_api, credentials, cross_site, debug_headers, reply};
 
-/// What the traffic listener goes by.
+/// Configuration of the traffic listener. A change applies to every later request.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who may call /rep, /add and /rm.
+    /// Access to /rep, /add and /rm.
     pub control: Control,
-    /// The body of /add and /rm.
+    /// Limits of the request body of /add and /rm.
     pub control_body: control_api::Limits,
-    /// Whether a replica's 404 becomes the contract's 400.
+    /// Whether a replica's 404 is replaced by the contract's 400 (`--map-404`).
     pub map_404: bool,
-    /// Whether a reply tells the way of its request.
+    /// Whether responses carry the routing headers of `--debug-headers`.
     pub debug_headers: bool,
-    /// When a client may try again that found no replica.
+    /// Expected start time of a replica: the `Retry-After` of a 503 without a replica.
     pub start_time: StartTime,
-    /// Whose forwarding fields are believed.
+    /// Proxies whose forwarding fields are accepted.
     pub trusted_proxies: TrustedProxies,
-    /// The port of the traffic listener.
+    /// Port of the traffic listener, for `X-Forwarded-Port`.
     pub port: u16,
 }
 
-/// Who may call /rep, /add and /rm.
+/// Access to /rep, /add and /rm.
 #[derive(Clone, Debug)]
 pub enum Control {
-    /// Whoever reaches the listener.
+    /// Every client that reaches the listener.
     Open,
-    /// Who shows the admin token.
+    /// Clients that send the admin token as a bearer token.
     Token(Addr<AuthActor>),
-    /// Nobody: they are a replica's like every other path.
+    /// No access: these paths and /heartbeat are forwarded like every other path.
     Off,
 }
 
-/// The service of one HTTP worker.
+/// The HTTP service of one worker: cheap to clone.
 #[derive(Clone)]
 pub struct ProxyService(Rc<Inner>);
 
@@ -70,9 +70,9 @@ struct Inner {
     request_logger: RequestLogger,
 }
 
-/// The service as the HTTP server wants it, without actix-web's `App`: 0.4 µs less for each request. `worker` starts
-/// the router of the worker that calls it, and says who is told of its requests. Another value of `settings` counts for
-/// every request that comes after it.
+/// Factory of the per-worker service. It does without actix-web's `App`, which costs 0.4 µs per request. `worker` is
+/// called on each worker's thread: it starts the worker's router and returns the logger of its requests. A change
+/// of `settings` applies to every later request.
 pub fn service(
     settings: Rc<RefCell<Settings>>,
     supervisor: Addr<SupervisorActor>,
@@ -88,9 +88,9 @@ pub fn service(
 > {
     fn_factory(move || {
         let (router, request_logger) = worker();
-        let front =
+        let inner =
             Inner { settings: settings.clone(), router, supervisor: supervisor.clone(), request_logger };
-        async move { Ok(ProxyService(Rc::new(front))) }
+        async move { Ok(ProxyService(Rc::new(inner))) }
     })
 }
 
@@ -102,20 +102,20 @@ impl Service<Request> for ProxyService {
     actix_service::always_ready!();
 
     fn call(&self, request: Request) -> Self::Future {
-        let front = self.0.clone();
-        let request_log = front.request_logger.begin();
+        let inner = self.0.clone();
+        let request_log = inner.request_logger.begin();
         let peer = request.peer_addr();
         Box::pin(async move {
             let serve = async |request: Request| {
-                request_log.set_client_request(&request, || front.client(&request));
-                let response = front.serve(request, &request_log).await;
-                front.follow(response, &request_log)
+                request_log.set_client_request(&request, || inner.client(&request));
+                let response = inner.serve(request, &request_log).await;
+                inner.complete(response, &request_log)
             };
-            let refuse = |refusal| {
-                let error = Error::Inbound(refusal);
-                request_log.info().error = None; // this is why there is any other
+            let refuse = |rejection| {
+                let error = Error::Inbound(rejection);
+                request_log.info().error = None; // the rejection is the cause of any earlier error
                 request_log.fail(&error);
-                front.follow(error.response(), &request_log)
+                inner.complete(error.response(), &request_log)
             };
             request_log.set_peer(peer);
             Ok(guard::answer(request, serve, refuse).await)
@@ -126,10 +126,10 @@ impl Service<Request> for ProxyService {
 impl Inner {
     async fn serve(&self, mut request: Request, request_log: &Rc<RequestLog>) -> Response<Body> {
         let payload = request.take_payload();
-        let answer = self.answer(request, payload, request_log).await;
-        let mut response = answer.unwrap_or_else(|error| {
+        let result = self.dispatch(request, payload, request_log).await;
+        let mut response = result.unwrap_or_else(|error| {
             request_log.fail(&error);
-            self.failure(&error)
+            self.error_response(&error)
         });
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().no_chunking(true);
@@ -137,50 +137,50 @@ impl Inner {
         response
     }
 
-    async fn answer(
+    async fn dispatch(
         &self,
         request: Request,
         payload: Payload,
         request_log: &Rc<RequestLog>,
     ) -> Result<Response<Body>, Error> {
-        let (ours, limits) = {
+        let (serves_control, limits) = {
             let settings = self.settings.borrow();
             (!matches!(settings.control, Control::Off), settings.control_body)
         };
         match (request.method(), request.path()) {
-            (&Method::GET | &Method::HEAD, "/heartbeat") if ours => {
+            (&Method::GET | &Method::HEAD, "/heartbeat") if serves_control => {
                 let ready = self.supervisor.send(Ready).await.unwrap_or(false);
                 let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 Ok(Response::with_body(status, Body::Own(Default::default())))
             }
-            (&Method::GET | &Method::HEAD, "/rep") if ours => {
-                self.admit(&request).await?;
+            (&Method::GET | &Method::HEAD, "/rep") if serves_control => {
+                self.authorize(&request).await?;
                 control_api::rep(&self.supervisor).await
             }
-            (&Method::POST, "/add") if ours => {
-                self.admit(&request).await?;
+            (&Method::POST, "/add") if serves_control => {
+                self.authorize(&request).await?;
                 control_api::add(&self.supervisor, payload, limits).await
             }
-            (&Method::POST | &Method::DELETE, "/rm") if ours => {
-                self.admit(&request).await?;
+            (&Method::POST | &Method::DELETE, "/rm") if serves_control => {
+                self.authorize(&request).await?;
                 control_api::remove(&self.supervisor, payload, limits).await
             }
             _ => self.forward(request, payload, request_log).await,
         }
     }
 
-    /// Whether whoever sent a control call may. A page that a browser shows may not have it change anything.
-    async fn admit(&self, request: &Request) -> Result<(), Error> {
+    /// Authorises a control call (/rep, /add, /rm). Cross-site requests of a browser must not change anything.
+    async fn authorize(&self, request: &Request) -> Result<(), Error> {
         if !request.method().is_safe() && cross_site::is_foreign(&request.head().headers) {
             return Err(Error::OtherSite);
         }
-        let gate = match &self.settings.borrow().control {
-            Control::Token(gate) => gate.clone(),
+        let auth = match &self.settings.borrow().control {
+            Control::Token(auth) => auth.clone(),
             Control::Open | Control::Off => return Ok(()),
         };
         let token = credentials::bearer(&request.head().headers).ok_or(Error::NoToken)?;
         let client = self.client(request).ok_or(router::Error::ClientLeft)?;
-        credentials::show(&gate, client, token).await
+        credentials::show(&auth, client, token).await
     }
 
     async fn forward(
@@ -190,9 +190,9 @@ impl Inner {
         request_log: &Rc<RequestLog>,
     ) -> Result<Response<Body>, Error> {
         let peer = peer(&request).ok_or(router::Error::ClientLeft)?;
-        let following = guard::what_follows(&request);
+        let after_body = guard::after_body(&request);
         let head = request.head_mut();
-        if forwarded::loops(&head.headers) {
+        if forwarded::is_loop(&head.headers) {
             return Err(Error::Loop);
         }
         let (method, version) = (head.method.clone(), head.version);
@@ -203,49 +203,49 @@ impl Inner {
         let offer = take_offer(head);
         let mut headers = std::mem::take(&mut head.headers);
         let body = request_body(&headers, payload);
-        let body = match following {
-            Some(following) if !offer.is_empty() => Some(ReplayBody::offer(body, following)),
+        let body = match after_body {
+            Some(after_body) if !offer.is_empty() => Some(ReplayBody::offer(body, after_body)),
             _ => body,
         };
         strip_hop_by_hop(&mut headers);
-        headers.remove(header::EXPECT); // inbound answers it
-        credentials::withhold_cookies(&mut headers);
+        headers.remove(header::EXPECT); // the guard sends the 100 itself
+        credentials::remove_session_cookies(&mut headers);
         if let (Control::Token(_), "/rep" | "/add" | "/rm") = (&self.settings.borrow().control, target.path())
         {
-            headers.remove(header::AUTHORIZATION); // meant for us, though the method is not ours
+            headers.remove(header::AUTHORIZATION); // the admin token must not reach a replica, whatever the method
         }
         let client = {
             let settings = self.settings.borrow();
             forwarded::rewrite(&mut headers, peer, &settings.trusted_proxies, settings.port)
         };
-        forwarded::sign(&mut headers);
+        forwarded::append_via(&mut headers);
         if !offer.is_empty() {
             set_upgrade(&mut headers, offer);
         }
-        let path = self.settings.borrow().map_404.then(|| target.path().to_owned());
+        let mapped_path = self.settings.borrow().map_404.then(|| target.path().to_owned());
         let request_log = request_log.clone();
         let forwarded =
             router::Request { method: method.clone(), target, headers, client, body, request_log };
-        // Dropped with this future, when the client leaves.
-        let (_here, gone) = oneshot::channel();
-        let route = Route { request: SendWrapper::new(forwarded), gone };
-        let answer = self.router.send(route).await.map_err(|_| router::Error::Stopping)??.take();
-        match path {
-            Some(path) if answer.status == StatusCode::NOT_FOUND => Ok(reply::unknown_path(&path)),
-            _ => Ok(reply::response(answer, &method, version)),
+        // The sender is dropped with this future, when the client disconnects.
+        let (_alive, cancelled) = oneshot::channel();
+        let route = Route { request: SendWrapper::new(forwarded), cancelled };
+        let reply = self.router.send(route).await.map_err(|_| router::Error::Stopping)??.take();
+        match mapped_path {
+            Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(reply::unknown_path(&path)),
+            _ => Ok(reply::response(reply, &method, version)),
         }
     }
 
-    /// The answer as it is sent, and the request_log's end with it.
-    fn follow(&self, mut response: Response<Body>, request_log: &Rc<RequestLog>) -> Response<LoggedBody> {
+    /// Completes the response. Its body owns the request log, which ends when the body is dropped.
+    fn complete(&self, mut response: Response<Body>, request_log: &Rc<RequestLog>) -> Response<LoggedBody> {
         request_log.info().status = Some(response.status());
         if self.settings.borrow().debug_headers {
-            debug_headers::tell(response.headers_mut(), &request_log.info());
+            debug_headers::insert(response.headers_mut(), &request_log.info());
         }
         response.map_body(|_, body| LoggedBody::new(body, request_log.clone()))
     }
 
-    fn failure(&self, error: &Error) -> Response<Body> {
+    fn error_response(&self, error: &Error) -> Response<Body> {
         let mut response = error.response();
         if let Error::Router(router::Error::NoReplica) = error {
             let seconds = HeaderValue::from(self.settings.borrow().start_time.seconds());
@@ -254,22 +254,22 @@ impl Inner {
         response
     }
 
-    /// Whose request it is; `None` if its sender left at once.
+    /// The client's address; `None` if it disconnected before the address was read.
     fn client(&self, request: &Request) -> Option<IpAddr> {
         let (peer, trusted) = (peer(request)?, &self.settings.borrow().trusted_proxies);
         Some(forwarded::client(&request.head().headers, &peer, trusted))
     }
 }
 
-/// Who sent a request; `None` if it left at once.
+/// The peer of the request's connection; `None` if it disconnected before the address was read.
 fn peer(request: &Request) -> Option<Peer> {
     let address = request.peer_addr()?;
     let connected = request.conn_data::<Connected>();
     Some(connected.map_or_else(|| Peer::new(address), |connected| connected.peer(address)))
 }
 
-/// The client's body as it was framed. `None` if there is none, as `inbound` has decided: it makes no payload then,
-/// also if `Content-Length` is zero.
+/// The request body with the client's framing. `None` if the request has none: the guard then creates no payload, also
+/// if `Content-Length` is zero.
 fn request_body(headers: &HeaderMap, payload: Payload) -> Option<ReplayBody> {
     if matches!(payload, Payload::None) {
         return None;

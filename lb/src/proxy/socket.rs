@@ -1,4 +1,4 @@
-//! What every TCP connection is given, and where a listener is reached.
+//! TCP options of client and replica connections, and the address at which a listener is reachable.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,30 +7,31 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// Bytes that the kernel takes beyond those on their way. By itself it takes megabytes, and tells us of room only when a
-/// third of them is gone: a peer that reads 15 kB/s would look like one that reads nothing for 75 s.
+/// Unsent bytes in the kernel's send buffer above which a socket is not writable (`TCP_NOTSENT_LOWAT`). By default the
+/// kernel buffers megabytes and reports a socket as writable only when a third of them is sent: a peer that reads
+/// 15 kB/s would look like one that reads nothing for 75 s.
 #[cfg(target_os = "linux")]
-const UNSENT: u32 = 128 * 1024;
+const NOTSENT_LOWAT: u32 = 128 * 1024;
 
-/// How long a reader on the admin listener may take nothing of what is written to it. It is told something every 15 s.
+/// How long a client of the admin listener may leave sent data unacknowledged. Event streams send something every 15 s.
 #[cfg(target_os = "linux")]
-const STALL: Duration = Duration::from_secs(20);
+const ADMIN_USER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a connection may be silent before the kernel probes whether its peer is still there.
+/// Idle time of a connection before the first keep-alive probe.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-/// Time from one probe to the next.
+/// Time between two keep-alive probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// Probes without an answer that end a connection.
+/// Number of unanswered keep-alive probes that end a connection.
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// How long a peer may acknowledge nothing of what is sent to it, or keep its receive window closed, before the kernel
-/// ends the connection. On Linux it also bounds the time of the probes.
+/// How long a peer may leave sent data unacknowledged, or keep its receive window closed, before the kernel ends the
+/// connection (`TCP_USER_TIMEOUT`). On Linux it also bounds the time of the keep-alive probes.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sets the options of a connection of the data path, a client's or a replica's: writes leave at once, and are noticed
-/// when they do; a peer that has vanished without a word is noticed after 60 s, so that it does not hold a tunnel, its
-/// place in the counts and a drain for ever.
+/// Sets the options of a client or replica connection of the data path: writes are sent at once (`TCP_NODELAY`), the
+/// kernel buffers little, and a peer that vanished without a FIN is detected after 60 s. Otherwise it would keep a
+/// tunnel, its count of requests in flight and a drain open for ever.
 pub(crate) fn prepare(io: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(io);
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE);
@@ -38,22 +39,22 @@ pub(crate) fn prepare(io: &TcpStream) -> io::Result<()> {
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
     {
-        socket.set_tcp_notsent_lowat(UNSENT)?;
+        socket.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     }
     io.set_nodelay(true)
 }
 
-/// A connection of the admin listener: the kernel ends it when its reader has stopped reading, since actix would keep
-/// it, and what is written to it, for ever.
+/// Lets the kernel end a connection of the admin listener whose client has stopped reading: actix would keep the
+/// connection and the data written to it for ever.
 pub(crate) fn limit_stall(io: &TcpStream) {
     #[cfg(target_os = "linux")]
-    if let Err(error) = SockRef::from(io).set_tcp_user_timeout(Some(STALL)) {
+    if let Err(error) = SockRef::from(io).set_tcp_user_timeout(Some(ADMIN_USER_TIMEOUT)) {
         log::debug!("stall not limited error={error}");
     }
 }
 
-/// Where somebody on this machine reaches a listener: on loopback if it listens on every address.
+/// The address at which this machine reaches a listener: loopback if the listener is bound to every address.
 pub(crate) fn reachable(mut listener: SocketAddr) -> SocketAddr {
     match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => listener.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -1,16 +1,16 @@
-//! What was done, as the contract words it.
+//! The body of a successful response in the contract's form.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// `{"message":…,"status":"successful"}`.
+/// The body `{"message":…,"status":"successful"}`.
 #[derive(Serialize, ToSchema)]
 pub struct Success<T> {
     message: T,
     status: Successful,
 }
 
-/// Always this.
+/// The only value of `status` in a successful response.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Successful {
@@ -18,7 +18,7 @@ enum Successful {
 }
 
 impl<T> Success<T> {
-    /// What there is to say of it.
+    /// A body with this message.
     pub fn new(message: T) -> Self {
         Self { message, status: Successful::Successful }
     }

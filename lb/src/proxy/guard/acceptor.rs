@@ -1,4 +1,4 @@
-//! Where connections enter: counted over all workers, and each put under guard and under its worker's deadlines.
+//! Accepts connections: counts them over all workers, and wraps each in a guarded stream with deadlines of its worker.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -16,51 +16,52 @@ use super::stream::GuardedStream;
 use super::upgrade::UpgradeAllow;
 use crate::http1::request_head;
 
-/// What clients may do. A deadline may be noticed up to 250 ms late.
+/// Limits for client connections. Deadlines are checked every 250 ms, so they may fire that much late.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How large heads may be.
+    /// Limits of the request head.
     pub(crate) head: request_head::Limits,
-    /// The largest body of a request, in bytes; `None`: any.
+    /// Largest request body in bytes; `None`: unlimited.
     pub(crate) max_body: Option<u64>,
-    /// The longest wait for a head, from its first byte, the first one's from the connection's beginning.
+    /// Maximum time for a request head, from its first byte; for the first head, from the start of the connection.
     pub(crate) head_timeout: Duration,
-    /// How long a client may do nothing that it is waited for: send its next request, go on with a body, take bytes
-    /// of a reply.
+    /// Maximum time without a byte while the balancer waits for the client: for its next request, for more of a body,
+    /// or until it reads more of a response.
     pub(crate) idle_timeout: Duration,
-    /// The protocols that may be offered to a replica.
+    /// Protocols whose offers are forwarded to a replica.
     pub(crate) upgrade_allow: UpgradeAllow,
 }
 
-/// The connections of all workers; those beyond the limit take the place of one that has sent nothing yet, or are
-/// answered 503 and closed.
+/// Counts the connections of all workers. A connection beyond the limit replaces one that has sent nothing yet; without
+/// such a one it is answered 503 and closed.
 #[derive(Clone, Debug)]
 pub struct Connections {
     open: Arc<AtomicUsize>,
     limit: usize,
 }
 
-/// Whether a connection is within the limit. One that is not is not counted: it keeps nobody else out.
+/// A connection's place within the limit, released when dropped; empty for a connection beyond the limit, which is not
+/// counted.
 #[derive(Default)]
 pub(crate) struct ConnectionPermit(Option<Arc<AtomicUsize>>);
 
-/// The door of one worker.
+/// Accepts the connections of one worker.
 pub struct Acceptor {
     settings: RefCell<Rc<Settings>>,
     connections: Connections,
-    deadlines: Rc<LiveLimits>,
+    deadlines: Rc<WorkerDeadlines>,
     /// Connections that have sent nothing yet.
     silent: Silent,
 }
 
 #[derive(Default)]
-struct LiveLimits {
-    watches: Deadlines,
+struct WorkerDeadlines {
+    active: Deadlines,
     sweeping: Cell<bool>,
 }
 
 impl Settings {
-    /// `max_header_size` is that of all fields together, as on the wire; sizes in bytes.
+    /// `max_header_size` limits all header fields together, as on the wire. Sizes are in bytes.
     pub fn new(
         (max_header_size, max_target, max_body): (usize, usize, Option<u64>),
         (head_timeout, idle_timeout): (Duration, Duration),
@@ -72,17 +73,17 @@ impl Settings {
 }
 
 impl Connections {
-    /// None open, `limit` allowed.
+    /// A counter at 0 that allows `limit` connections.
     pub fn new(limit: usize) -> Self {
         Self { open: Arc::default(), limit }
     }
 
-    /// How many are open, of all workers.
+    /// Number of open connections of all workers.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// How many may be open.
+    /// Maximum number of open connections (`--max-connections`).
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -109,7 +110,7 @@ impl Drop for ConnectionPermit {
 }
 
 impl Acceptor {
-    /// The door of this thread; it needs a `LocalSet` (actix gives one).
+    /// An acceptor for this thread. [`guard`](Self::guard) must run in a `LocalSet`, as it does on actix's threads.
     pub fn new(settings: Settings, connections: Connections) -> Self {
         Self {
             settings: RefCell::new(Rc::new(settings)),
@@ -119,39 +120,39 @@ impl Acceptor {
         }
     }
 
-    /// From now on connections that begin go by these.
+    /// Replaces the settings for later connections.
     pub fn configure(&self, settings: Settings) {
         *self.settings.borrow_mut() = Rc::new(settings);
     }
 
-    /// Puts a connection under guard.
+    /// Wraps a new connection. Beyond the limit it replaces the worker's oldest connection without a byte, if any.
     pub fn guard<T>(&self, io: T) -> GuardedStream<T> {
-        let (reading, writing) = (self.watch(), self.watch());
+        let (reading, writing) = (self.add_deadline(), self.add_deadline());
         let settings = self.settings.borrow().clone();
-        let admission = self.connections.admit();
-        let admission = if admission.is_granted() { admission } else { self.silent.displace() };
-        let connection = Rc::new(Connection::new(settings, reading, writing, admission));
+        let permit = self.connections.admit();
+        let permit = if permit.is_granted() { permit } else { self.silent.evict_oldest() };
+        let connection = Rc::new(Connection::new(settings, reading, writing, permit));
         self.silent.add(&connection);
         GuardedStream::new(io, connection)
     }
 
-    /// A new watch; the sweep runs as long as there is any.
-    fn watch(&self) -> Deadline {
+    /// Adds a deadline. The sweep task runs as long as there is any.
+    fn add_deadline(&self) -> Deadline {
         if !self.deadlines.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(&self.deadlines)));
         }
-        self.deadlines.watches.add()
+        self.deadlines.active.add()
     }
 }
 
 /// Checks deadlines until there is no connection left.
-async fn sweep(deadlines: Weak<LiveLimits>) {
+async fn sweep(deadlines: Weak<WorkerDeadlines>) {
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let Some(deadlines) = deadlines.upgrade() else { return };
-        if !deadlines.watches.sweep(Instant::now()) {
+        if !deadlines.active.sweep(Instant::now()) {
             deadlines.sweeping.set(false);
             return;
         }

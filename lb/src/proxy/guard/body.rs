@@ -1,4 +1,4 @@
-//! A request's body as the service reads it: exactly what its framing says, and within its bounds.
+//! The request body as the service reads it: decoded by its framing, bounded in size and in time.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,10 +10,10 @@ use futures::Stream;
 
 use crate::http1::framing::Decoded;
 
-use super::connection::{AHEAD, Connection, State, remember, wake};
+use super::connection::{AHEAD, Connection, State, store_waker, wake};
 use crate::http1::rejection::Rejection;
 
-/// The body.
+/// Stream of the request body of a connection's current request.
 pub(crate) struct Body(pub(crate) Rc<Connection>);
 
 impl Stream for Body {
@@ -22,7 +22,7 @@ impl Stream for Body {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Connection { settings, reading, state, .. } = &*self.0;
         let state = &mut *state.borrow_mut();
-        if state.fault.is_some() {
+        if state.body_rejection.is_some() {
             return broken();
         }
         let full = state.input.len() >= AHEAD;
@@ -32,22 +32,22 @@ impl Stream for Body {
                 if full {
                     wake(&mut state.task);
                 }
-                let Some(room) = state.room.checked_sub(bytes.len() as u64) else {
+                let Some(allowance) = state.body_allowance.checked_sub(bytes.len() as u64) else {
                     return fail(state, Rejection::BodyTooLarge(settings.max_body.unwrap_or_default()));
                 };
-                state.room = room;
+                state.body_allowance = allowance;
                 Poll::Ready(Some(Ok(bytes)))
             }
             Ok(Decoded::End) => {
                 reading.arm(None);
                 Poll::Ready(None)
             }
-            Ok(Decoded::More) if state.ended => broken(),
+            Ok(Decoded::More) if state.input_ended => broken(),
             Ok(Decoded::More) => {
                 if state.reader.is_none() {
                     reading.arm(Some(settings.idle_timeout));
                 }
-                remember(&mut state.reader, cx);
+                store_waker(&mut state.reader, cx);
                 state.want_body();
                 Poll::Pending
             }
@@ -56,11 +56,11 @@ impl Stream for Body {
     }
 }
 
-/// What the client sends after a request that offers another protocol, byte for byte, until it sends nothing more. No
+/// Stream of the bytes after a request that offers another protocol, until the client closes its direction. There is no
 /// deadline: a tunnel may be idle.
-pub(crate) struct Following(pub(crate) Rc<Connection>);
+pub(crate) struct AfterBody(pub(crate) Rc<Connection>);
 
-impl Stream for Following {
+impl Stream for AfterBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -74,20 +74,20 @@ impl Stream for Following {
             }
             return Poll::Ready(Some(Ok(state.input.split().freeze())));
         }
-        if state.ended {
+        if state.input_ended {
             return Poll::Ready(None);
         }
-        remember(&mut state.reader, cx);
+        store_waker(&mut state.reader, cx);
         Poll::Pending
     }
 }
 
-fn fail(state: &mut State, refusal: Rejection) -> Poll<Option<Result<Bytes, PayloadError>>> {
-    state.fault = Some(refusal);
+fn fail(state: &mut State, rejection: Rejection) -> Poll<Option<Result<Bytes, PayloadError>>> {
+    state.body_rejection = Some(rejection);
     broken()
 }
 
-/// The service asks the connection why, when it answers.
+/// The stream's error. The reason is `State::body_rejection`, which the service takes when it answers.
 fn broken() -> Poll<Option<Result<Bytes, PayloadError>>> {
     Poll::Ready(Some(Err(PayloadError::Incomplete(None))))
 }

@@ -1,14 +1,15 @@
-//! What clients send, before and beside actix: every request judged, bounded and timed.
+//! Reads requests from client connections, below actix: each is validated, bounded in size and in time.
 //!
-//! actix-http keeps what it does well: it drives the connection's task and writes replies. It never sees a client's
-//! bytes, so no request can be read in another way than here.
+//! actix-http drives the task of a connection and writes the responses. It never sees the bytes of a client, so that
+//! there is no second parser that could read a request differently.
 //!
 //! # Layout
-//! - `door`: where connections enter · `stream`: the guarded stream under actix · `service`: what is above it
-//! - `silent`: connections that are closed in favour of new ones beyond the limit
-//! - `connection`: what these share · `body`: a request's body
-//! - `head`, `line`, `fields`: the pure judge of heads · `refusal`: its verdicts, and all others
-//! - `upgrade`: the offers of other protocols that are passed on
+//! - `acceptor`: counts and wraps new connections · `stream`: the stream below actix · `service`: the layer above actix
+//! - `silent`: connections without a byte, which are closed in favour of new ones beyond the limit
+//! - `connection`: the state that these share · `body`: the request body
+//! - `upgrade`: offers of other protocols that are forwarded
+//!
+//! Request heads are parsed by `http1::request_head`.
 
 mod acceptor;
 mod body;
@@ -23,6 +24,6 @@ mod upgrade;
 pub use crate::http1::rejection::Rejection;
 pub use acceptor::{Acceptor, Connections, Settings};
 pub use connection::Connection;
-pub use service::{Answer, answer, what_follows};
+pub use service::{Answer, after_body, answer};
 pub use stream::GuardedStream;
 pub use upgrade::UpgradeAllow;

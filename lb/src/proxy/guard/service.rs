@@ -1,4 +1,4 @@
-//! Between actix and the service: the request behind each stand-in, and word back when its reply is whole.
+//! The layer between actix and the service: replaces each stand-in by its request, and reports the end of the response.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,23 +11,23 @@ use bytes::Bytes;
 
 use crate::http1::framing::Decoder;
 
-use super::body::{Body, Following};
+use super::body::{AfterBody, Body};
 use super::connection::{Connection, ConnectionState};
 use crate::http1::rejection::Rejection;
 
-/// A reply's body whose end, good or bad, the connection is told.
+/// A response body that reports its end or failure to the connection.
 pub struct Answer<B> {
     body: B,
     connection: Rc<Connection>,
-    /// The end of the connection is its own.
+    /// The end of the connection ends the body, which has neither a length nor chunks.
     until_close: bool,
 }
 
-/// Serves the request behind a stand-in: by `serve`, or by `refuse` if it is none or its body turns out to be none.
+/// Answers the request of a stand-in: by `serve`, or by `refuse` if the request or later its body is rejected.
 ///
-/// What `serve` gets is the request as the client sent it, its target in origin form; the payload is the body. With an
-/// offer to upgrade the head's type is [`ConnectionType::Upgrade`], and [`what_follows`] is all that comes after the body.
-/// A reply with 101 makes the connection a tunnel; its body goes to the client as it is if it is [`BodySize::Stream`]
+/// `serve` gets the request as the client sent it, with the target in origin form and the body as payload. With an
+/// offer to upgrade the head's type is [`ConnectionType::Upgrade`], and [`after_body`] returns the bytes after the
+/// body. A response with 101 makes the connection a tunnel; its body is sent unchanged if it is [`BodySize::Stream`]
 /// without chunking.
 pub async fn answer<B: MessageBody>(
     mut request: Request,
@@ -35,18 +35,19 @@ pub async fn answer<B: MessageBody>(
     refuse: impl FnOnce(Rejection) -> Response<B>,
 ) -> Response<Answer<B>> {
     let connection = request.conn_data::<Rc<Connection>>().cloned();
-    let connection = connection.expect("every connection enters by the door");
-    let arrived = connection.state.borrow_mut().arrived.take().expect("a stand-in stands for a request");
-    let response = match arrived {
-        Err(refusal) => refuse(refusal),
-        Ok(arrived) => {
+    let connection = connection.expect("every connection comes from an Acceptor");
+    let pending =
+        connection.state.borrow_mut().pending_request.take().expect("each stand-in has a pending request");
+    let response = match pending {
+        Err(rejection) => refuse(rejection),
+        Ok(pending) => {
             let has_payload = !matches!(connection.state.borrow().body, Decoder::Length(0));
             let head = request.head_mut();
-            (head.method, head.uri, head.version) = (arrived.method, arrived.target, arrived.version);
-            if arrived.upgrade {
+            (head.method, head.uri, head.version) = (pending.method, pending.target, pending.version);
+            if pending.upgrade {
                 head.set_connection_type(ConnectionType::Upgrade);
             }
-            let mut spare = std::mem::replace(&mut head.headers, arrived.headers);
+            let mut spare = std::mem::replace(&mut head.headers, pending.headers);
             spare.clear();
             connection.state.borrow_mut().scan.spare = spare;
             if has_payload {
@@ -54,22 +55,22 @@ pub async fn answer<B: MessageBody>(
                 *request.payload() = Payload::Stream { payload: body };
             }
             let response = serve(request).await;
-            let fault = connection.state.borrow_mut().fault.take();
-            fault.map_or(response, refuse)
+            let body_rejection = connection.state.borrow_mut().body_rejection.take();
+            body_rejection.map_or(response, refuse)
         }
     };
     connection.reply(response)
 }
 
-/// What the client sends after the body of a request that offers another protocol, byte for byte; `None` if the request
-/// did not come through [`answer`]. To be read once the body is.
-pub fn what_follows(request: &Request) -> Option<Payload> {
+/// The bytes that the client sends after the body of a request that offers another protocol; `None` if the request did
+/// not come through [`answer`]. It fails if it is read before the end of the body.
+pub fn after_body(request: &Request) -> Option<Payload> {
     let connection = request.conn_data::<Rc<Connection>>()?.clone();
-    Some(Payload::Stream { payload: Box::pin(Following(connection)) })
+    Some(Payload::Stream { payload: Box::pin(AfterBody(connection)) })
 }
 
 impl Connection {
-    /// The head of the reply is about to be written.
+    /// Updates the state before the head of the response is written.
     fn reply<B: MessageBody>(self: Rc<Self>, mut response: Response<B>) -> Response<Answer<B>> {
         let state = &mut *self.state.borrow_mut();
         state.drop_interim();
@@ -92,17 +93,19 @@ impl<B: MessageBody + Unpin> MessageBody for Answer<B> {
         self.body.size()
     }
 
-    /// An error would make actix log it as one of ours and throw away what is not yet written: the stream ends the
-    /// connection itself, once the client has all that came.
+    /// Never yields an error: actix would log it and discard its unwritten output. Instead [`GuardedStream`] closes the
+    /// connection after that output is written.
+    ///
+    /// [`GuardedStream`]: super::GuardedStream
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
         let this = self.get_mut();
-        if this.connection.state.borrow().cut {
+        if this.connection.state.borrow().response_failed {
             return Poll::Pending;
         }
         match Pin::new(&mut this.body).poll_next(cx) {
             Poll::Ready(Some(Err(_))) => {
                 let state = &mut *this.connection.state.borrow_mut();
-                (state.cut, state.reset) = (true, this.until_close);
+                (state.response_failed, state.close_by_reset) = (true, this.until_close);
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(bytes))) => Poll::Ready(Some(Ok(bytes))),
@@ -113,7 +116,7 @@ impl<B: MessageBody + Unpin> MessageBody for Answer<B> {
 }
 
 impl<B> Drop for Answer<B> {
-    /// All of it is in actix's buffer, or the connection is gone.
+    /// The whole body is in actix's buffer, or the connection has ended.
     fn drop(&mut self) {
         self.connection.state.borrow_mut().replied = true;
     }

@@ -1,6 +1,6 @@
-//! Connections that have sent no byte yet. Beyond `--max-connections` the oldest of them gives way to a newcomer.
+//! Connections that have sent no byte yet. Beyond `--max-connections` a new connection replaces the oldest of them.
 //!
-//! Clients that only connect therefore never keep out those that send requests. Each worker has its own list.
+//! Clients that only connect therefore cannot block clients that send requests. Each worker has its own list.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -9,36 +9,36 @@ use std::rc::{Rc, Weak};
 use super::acceptor::ConnectionPermit;
 use super::connection::Connection;
 
-/// Below this many nothing is cleared away.
-const FEW: usize = 64;
+/// Length of the list below which it is not purged.
+const MIN_PURGE: usize = 64;
 
-/// The silent connections of one worker, oldest first; others among them are cleared away from time to time.
+/// The silent connections of one worker, oldest first. Stale entries are purged whenever the list has doubled.
 #[derive(Default)]
 pub(crate) struct Silent {
     connections: RefCell<VecDeque<Weak<Connection>>>,
-    /// How many there were after the last clearing.
-    cleared: Cell<usize>,
+    /// Length of the list after the last purge.
+    purged_len: Cell<usize>,
 }
 
 impl Silent {
-    /// Adds a connection that was just opened, if it is within the limit.
+    /// Adds a new connection, if it is within the limit.
     pub fn add(&self, connection: &Rc<Connection>) {
         if !connection.is_silent() {
             return;
         }
         let mut connections = self.connections.borrow_mut();
-        if connections.len() >= (self.cleared.get() * 2).max(FEW) {
+        if connections.len() >= (self.purged_len.get() * 2).max(MIN_PURGE) {
             connections.retain(|connection| connection.upgrade().is_some_and(|it| it.is_silent()));
-            self.cleared.set(connections.len());
+            self.purged_len.set(connections.len());
         }
         connections.push_back(Rc::downgrade(connection));
     }
 
-    /// Closes the oldest silent connection, and returns its place; none if there is no silent one.
-    pub fn displace(&self) -> ConnectionPermit {
+    /// Closes the oldest silent connection and returns its permit; an empty permit if there is none.
+    pub fn evict_oldest(&self) -> ConnectionPermit {
         let mut connections = self.connections.borrow_mut();
         let oldest = std::iter::from_fn(|| connections.pop_front());
         let silent = oldest.filter_map(|oldest| oldest.upgrade()).find(|oldest| oldest.is_silent());
-        silent.map(|silent| silent.give_way()).unwrap_or_default()
+        silent.map(|silent| silent.evict()).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! The stream under actix: it lets a request through when it is judged good and the one before is answered.
+//! The stream below actix: it passes a request on when it is valid and the one before is answered.
 
 use std::io;
 use std::pin::Pin;
@@ -9,48 +9,48 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::connection::{AHEAD, Connection, ConnectionState, State, remember, wake};
+use super::connection::{AHEAD, Connection, ConnectionState, State, store_waker, wake};
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head;
 
-/// How long a client whose bytes we do not want may go on sending, so that it gets to read why.
+/// Time for which unread bytes of a client are discarded after the response, so that it can read the response.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Time from one look to the next at a tunnel whose client sends nothing more.
+/// Interval of checks for a failed connection, in a tunnel whose client has closed its direction.
 const HALF_CLOSED_CHECK: Duration = Duration::from_secs(5);
 
 /// A socket that can be closed by a reset.
 pub trait Reset {
-    /// From now on dropping it is a reset, not a clean end.
+    /// Makes the close on drop a reset (RST) instead of a FIN.
     fn reset(&self);
 
-    /// Whether the connection has failed. It is needed where nothing is read or written, which would return the error.
+    /// Whether the connection has failed; for times without a read or write, which would return the error.
     fn has_failed(&self) -> bool;
 }
 
-/// A client's socket under guard.
+/// The socket of a client as actix reads and writes it.
 ///
-/// actix never sees a client's bytes. For each request that is complete and good it gets a *stand-in*, a head of
-/// constant bytes that makes it call the service; the request itself, and its body, the service takes from the
-/// [`Connection`]. Then nothing until the reply is written: actix encodes a reply by the flags of the head that it
-/// read last, so a pipelined HEAD would eat the body of the reply before it. What is refused gets a stand-in too, and
-/// the service answers it with the refusal.
+/// actix never sees the bytes of a client. For each valid request it gets a *stand-in*, a head of constant bytes that
+/// makes it call the service, which takes the request and its body from the [`Connection`]. actix gets no further
+/// stand-in until the response is written: it encodes a response by the flags of the head that it read last, so a
+/// pipelined HEAD would remove the body of the response before it. A rejected request gets a stand-in too, and the
+/// service answers it with the rejection.
 pub struct GuardedStream<T> {
     io: T,
     connection: Rc<Connection>,
     stand_in: &'static [u8],
-    /// The client takes nothing: its deadline is set.
-    stuck: bool,
-    /// The client of a tunnel sends nothing more: the time of the next look at the connection is set.
+    /// A write is blocked, and its deadline is armed.
+    write_blocked: bool,
+    /// The client of a tunnel has closed its direction, and the next check of the connection is armed.
     half_closed: bool,
-    /// The end is said; what still comes is thrown away. A socket that is closed with unread bytes is reset, and the
-    /// client might lose the reply.
+    /// The FIN is sent, and further bytes are discarded. Closing a socket with unread bytes would reset the connection,
+    /// and the client might lose the response.
     lingering: bool,
 }
 
 impl Reset for TcpStream {
     fn reset(&self) {
-        // If this fails it is closed as usual: it is gone already.
+        // On failure the socket is closed normally: the connection has ended already.
         let _ = self.set_zero_linger();
     }
 
@@ -61,10 +61,10 @@ impl Reset for TcpStream {
 
 impl<T> GuardedStream<T> {
     pub(crate) fn new(io: T, connection: Rc<Connection>) -> Self {
-        Self { io, connection, stand_in: b"", stuck: false, half_closed: false, lingering: false }
+        Self { io, connection, stand_in: b"", write_blocked: false, half_closed: false, lingering: false }
     }
 
-    /// What the service needs to know of this connection.
+    /// The shared state of the connection, which the service needs as connection data.
     pub fn connection(&self) -> Rc<Connection> {
         self.connection.clone()
     }
@@ -75,14 +75,14 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
     fn poll_head(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<Option<&'static [u8]>> {
         let Connection { settings, reading, .. } = &*self.connection;
         let mut is_head;
-        let arrived = loop {
+        let request = loop {
             is_head = state.input.trim_ascii_start().starts_with(b"HEAD ");
             match request_head::read(&mut state.input, &mut state.scan, settings.head) {
                 Ok(None) => {}
                 Ok(Some(head)) => break Ok(head),
-                Err(refusal) => break Err(refusal),
+                Err(rejection) => break Err(rejection),
             }
-            if state.ended {
+            if state.input_ended {
                 return Poll::Ready(None);
             }
             if !state.input.is_empty() {
@@ -96,21 +96,22 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
                 break Err(self.connection.too_slow());
             }
         };
-        Poll::Ready(Some(self.connection.begin(state, arrived, is_head)))
+        Poll::Ready(Some(self.connection.begin(state, request, is_head)))
     }
 
-    /// While a request is served: its body, and whatever the client sends ahead. Ready when it is gone.
-    fn poll_behind(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        remember(&mut state.task, cx);
+    /// Reads the body and pipelined bytes while a request is served. Ready when the client has disconnected.
+    fn poll_serving(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        store_waker(&mut state.task, cx);
         if let Poll::Ready(Err(error)) = state.poll_interim(&mut self.io, cx) {
             return Poll::Ready(Err(error));
         }
-        while !state.ended && state.input.len() < AHEAD && state.poll_fill(&mut self.io, cx).is_ready() {
+        while !state.input_ended && state.input.len() < AHEAD && state.poll_fill(&mut self.io, cx).is_ready()
+        {
             wake(&mut state.reader);
         }
         let reading = &self.connection.reading;
-        if matches!(state.stage, ConnectionState::Serving { tunnel: true, .. }) && state.ended {
-            // The replica may go on for as long as it likes, and a client that has vanished then is not noticed.
+        if matches!(state.stage, ConnectionState::Serving { tunnel: true, .. }) && state.input_ended {
+            // The replica may send for any time, and without reads only this check detects a failed connection.
             if !std::mem::replace(&mut self.half_closed, true) || reading.poll(cx).is_ready() {
                 state.broken |= self.io.has_failed();
                 reading.arm(Some(HALF_CLOSED_CHECK));
@@ -118,23 +119,25 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
             let _ = reading.poll(cx);
         } else if reading.poll(cx).is_ready() {
             reading.arm(None);
-            state.fault = Some(Rejection::BodyTooSlow(self.connection.settings.idle_timeout));
+            state.body_rejection = Some(Rejection::BodyTooSlow(self.connection.settings.idle_timeout));
             wake(&mut state.reader);
         }
         match state.stage {
             ConnectionState::Serving { tunnel: true, .. } if state.broken => Poll::Ready(Ok(())),
-            // A refusal is told also to those who will send nothing more; of a tunnel only one direction has ended.
-            ConnectionState::Serving { refused: false, tunnel: false } if state.ended => Poll::Ready(Ok(())),
+            // A rejection is sent even after the client's FIN; in a tunnel only one direction has ended.
+            ConnectionState::Serving { refused: false, tunnel: false } if state.input_ended => {
+                Poll::Ready(Ok(()))
+            }
             _ => Poll::Pending,
         }
     }
 
-    /// Throws away what comes until the client has closed, or has had its time.
+    /// Discards input until the client closes or the deadline expires.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let state = &mut *self.connection.state.borrow_mut();
         loop {
             state.input.clear();
-            if state.ended || self.connection.reading.poll(cx).is_ready() {
+            if state.input_ended || self.connection.reading.poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             ready!(state.poll_fill(&mut self.io, cx));
@@ -159,7 +162,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for GuardedStream<T> {
                         None => return Poll::Ready(Ok(())),
                     }
                 }
-                ConnectionState::Serving { .. } => return this.poll_behind(state, cx),
+                ConnectionState::Serving { .. } => return this.poll_serving(state, cx),
                 ConnectionState::Last => return Poll::Ready(Ok(())),
             };
         }
@@ -179,24 +182,24 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for GuardedStream<T> 
             Pin::new(&mut this.io).poll_write(cx, bytes)
         };
         if let Poll::Ready(written) = write(cx) {
-            if std::mem::take(&mut this.stuck) {
+            if std::mem::take(&mut this.write_blocked) {
                 writing.arm(None);
             }
             return Poll::Ready(written);
         }
-        if !std::mem::replace(&mut this.stuck, true) {
+        if !std::mem::replace(&mut this.write_blocked, true) {
             writing.arm(Some(settings.idle_timeout));
         }
         writing.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// actix calls it when it has handed everything over to [`poll_write`](Self::poll_write).
+    /// actix calls this when it has passed all bytes to [`poll_write`](Self::poll_write).
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.io).poll_flush(cx))?;
         let state = &mut *this.connection.state.borrow_mut();
-        if state.cut {
-            if state.reset {
+        if state.response_failed {
+            if state.close_by_reset {
                 this.io.reset();
             }
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));

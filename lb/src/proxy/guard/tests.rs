@@ -1,4 +1,4 @@
-//! The guard hands exactly the requests on that were sent, whatever the splitting of reads.
+//! The guard passes on exactly the requests that were sent, however the reads are split.
 
 mod tunnel;
 
@@ -18,12 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::http1::deadline::Deadlines;
 
 use super::acceptor::{Connections, Settings};
-use super::body::{Body, Following};
+use super::body::{AfterBody, Body};
 use super::connection::Connection;
 use super::stream::{GuardedStream, Reset};
 use super::upgrade::UpgradeAllow;
 
-/// A client whose bytes come in pieces, with a pause after each; then it sends nothing more.
+/// A client stream that yields its bytes in pieces with a `Pending` before each, and then ends.
 struct Client {
     pieces: VecDeque<Vec<u8>>,
     paused: bool,
@@ -74,13 +74,13 @@ impl AsyncWrite for Client {
     }
 }
 
-/// What the service gets, as actix would drive the guard: line and body of each request.
+/// Drives the guard as actix does, and returns method, target and body of each request that the service gets.
 fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
     let cx = &mut Context::from_waker(noop_waker_ref());
-    let (watches, second) = (Deadlines::default(), Duration::from_secs(1));
+    let (deadlines, second) = (Deadlines::default(), Duration::from_secs(1));
     let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second), UpgradeAllow::Any);
-    let admission = Connections::new(1).admit();
-    let connection = Rc::new(Connection::new(Rc::new(settings), watches.add(), watches.add(), admission));
+    let permit = Connections::new(1).admit();
+    let connection = Rc::new(Connection::new(Rc::new(settings), deadlines.add(), deadlines.add(), permit));
     let client = Client { pieces: pieces.into(), paused: false, got: Vec::new() };
     let mut guarded = GuardedStream::new(client, connection.clone());
     let mut requests = Vec::new();
@@ -94,9 +94,13 @@ fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
                 Poll::Pending => {}
             }
         }
-        let head = connection.state.borrow_mut().arrived.take().unwrap().unwrap();
-        assert_eq!(stand_in.starts_with(b"HEAD "), head.method == "HEAD", "or actix would write a body");
-        let following = head.upgrade.then(|| Following(connection.clone()));
+        let head = connection.state.borrow_mut().pending_request.take().unwrap().unwrap();
+        assert_eq!(
+            stand_in.starts_with(b"HEAD "),
+            head.method == "HEAD",
+            "actix would write a body in response to HEAD"
+        );
+        let after_body = head.upgrade.then(|| AfterBody(connection.clone()));
         let mut bytes = Vec::new();
         let mut read = |body: &mut (dyn Stream<Item = Result<_, _>> + Unpin)| {
             loop {
@@ -114,8 +118,8 @@ fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
             }
         };
         read(&mut Body(connection.clone()));
-        if let Some(mut following) = following {
-            read(&mut following);
+        if let Some(mut after_body) = after_body {
+            read(&mut after_body);
         }
         requests.push((format!("{} {}", head.method, head.target), bytes));
         connection.state.borrow_mut().replied = true;
@@ -133,7 +137,7 @@ proptest! {
         let (mut wire, mut expected) = (Vec::new(), Vec::new());
         for (i, (method, framing, size)) in bodies.into_iter().enumerate() {
             let framing = if method == "POST" { framing } else { 0 };
-            // A body that looks like a request must not become one.
+            // The body looks like a request, which must not be parsed as one.
             let body: Vec<u8> = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n".iter().copied().cycle().take(size).collect();
             let before = if i % 2 == 1 { "\r\n" } else { "" };
             wire.extend_from_slice(format!("{before}{method} /{i} HTTP/1.1\r\nHost: h\r\n").as_bytes());

@@ -1,24 +1,27 @@
-//! Offers to go on in another protocol (RFC 9110 §7.8): which of them are passed on to a replica.
+//! Offers of another protocol in `Upgrade` (RFC 9110 §7.8): filters those that are forwarded to a replica.
 
 use std::sync::Arc;
 
 use actix_http::header::{HeaderMap, HeaderValue, UPGRADE};
 
-/// Protocols that are never passed on. The replica would speak HTTP with the client in a tunnel, past every rule, limit
-/// and log of the balancer (`h2c`, also its drafts such as `h2c-14`, and HTTP by its own name), or speak it encrypted.
+/// Protocols that are never forwarded: with `h2c` (also its drafts such as `h2c-14`) and `http` client and replica
+/// would speak HTTP in a tunnel, past every rule, limit and log of the balancer; with `tls`, encrypted as well.
 const NEVER: [&str; 4] = ["h2", "h2c", "http", "tls"];
 
-/// The protocols that a client may offer (`--upgrade-allow`).
+/// Protocols whose offers are forwarded to replicas (`--upgrade-allow`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpgradeAllow {
-    /// All but [`NEVER`].
+    /// Every protocol except [`NEVER`].
     Any,
-    /// These names, in lower case; may be empty. A name with a version (`irc/6.9`) allows that version only.
+    /// These names in lower case, none if empty. A name with a version (`irc/6.9`) allows that version only.
     Only(Arc<[String]>),
 }
 
 impl UpgradeAllow {
-    /// `any`, `off`, or a comma-separated list of protocol names.
+    /// Parses `any`, `off`, or a comma-separated list of protocol names.
+    ///
+    /// # Errors
+    /// A message that follows the name of the flag, if a name is invalid or is never forwarded.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "any" => return Ok(Self::Any),
@@ -29,7 +32,7 @@ impl UpgradeAllow {
             name if protocol_name(name.as_bytes()).is_none() || name == "any" || name == "off" => {
                 Err("must be protocol names such as websocket,irc/6.9, or 'any', or 'off'".to_owned())
             }
-            name if is_never_passed_on(name.as_bytes()) => {
+            name if is_never_forwarded(name.as_bytes()) => {
                 Err(format!("'{name}' is never passed on: it would be HTTP past the balancer's rules"))
             }
             name => Ok(name),
@@ -37,13 +40,13 @@ impl UpgradeAllow {
         Ok(Self::Only(names.collect::<Result<_, _>>()?))
     }
 
-    /// Leaves only the offers that are passed on, as one field; whether there is any. What is no protocol name is no
-    /// offer.
+    /// Reduces `Upgrade` to the allowed offers, as one field; returns whether any is left. Invalid protocol names are
+    /// removed.
     pub(crate) fn filter(&self, headers: &mut HeaderMap) -> bool {
         let fields: Vec<_> = headers.remove(UPGRADE).collect();
         let offers = fields.iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
-        let passed_on = offers.map(<[u8]>::trim_ascii).filter(|offer| self.allows(offer));
-        let offers = passed_on.collect::<Vec<_>>().join(&b", "[..]);
+        let allowed = offers.map(<[u8]>::trim_ascii).filter(|offer| self.allows(offer));
+        let offers = allowed.collect::<Vec<_>>().join(&b", "[..]);
         // Protocol names are visible ASCII.
         let Ok(value) = HeaderValue::from_bytes(&offers) else { return false };
         if offers.is_empty() {
@@ -59,7 +62,7 @@ impl UpgradeAllow {
             let listed = listed.as_bytes();
             listed.eq_ignore_ascii_case(offer) || listed.eq_ignore_ascii_case(name)
         };
-        !is_never_passed_on(offer)
+        !is_never_forwarded(offer)
             && match self {
                 Self::Any => true,
                 Self::Only(names) => names.iter().any(is_listed),
@@ -67,7 +70,7 @@ impl UpgradeAllow {
     }
 }
 
-/// The name in `protocol-name ["/" protocol-version]`; `None` if these are no tokens.
+/// The name in `protocol-name ["/" protocol-version]`; `None` if a part is not a token.
 fn protocol_name(protocol: &[u8]) -> Option<&[u8]> {
     let is_token = |part: &&[u8]| {
         let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
@@ -79,7 +82,7 @@ fn protocol_name(protocol: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether the name is one of [`NEVER`], alone or followed by a version after `/` or by a draft's number after `-`.
-fn is_never_passed_on(protocol: &[u8]) -> bool {
+fn is_never_forwarded(protocol: &[u8]) -> bool {
     NEVER.iter().any(|name| {
         let (start, rest) = protocol.split_at(name.len().min(protocol.len()));
         start.eq_ignore_ascii_case(name.as_bytes()) && matches!(rest.first(), None | Some(b'/' | b'-'))
@@ -90,47 +93,47 @@ fn is_never_passed_on(protocol: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// What is passed on of these fields.
-    fn passed_on(allow: &str, fields: &[&str]) -> Option<String> {
+    /// The offers that are left of these fields, as one value.
+    fn forwarded(allow: &str, fields: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(UPGRADE, HeaderValue::from_str(field).unwrap());
         }
-        let any = UpgradeAllow::parse(allow).unwrap().filter(&mut headers);
+        let has_offers = UpgradeAllow::parse(allow).unwrap().filter(&mut headers);
         let mut left = headers.get_all(UPGRADE).map(|value| value.to_str().unwrap().to_owned());
         let (first, second) = (left.next(), left.next());
-        assert_eq!((any, second), (first.is_some(), None));
+        assert_eq!((has_offers, second), (first.is_some(), None));
         first
     }
 
     #[test]
-    fn http_and_tls_are_never_passed_on() {
+    fn http_and_tls_are_never_forwarded() {
         for never in ["h2c", "H2C", "h2c-14", "h2", "HTTP/2.0", "http", "TLS/1.0", "tls/1.3", "TLS", "h2c/1"]
         {
-            assert_eq!(passed_on("any", &[never]), None, "{never}");
+            assert_eq!(forwarded("any", &[never]), None, "{never}");
             assert!(UpgradeAllow::parse(never).unwrap_err().contains("never passed on"), "{never}");
         }
         for other in ["websocket", "h2cx", "tlsx", "httpx/1", "IRC/6.9", "tcp", "SPDY/3.1"] {
-            assert_eq!(passed_on("any", &[other]).as_deref(), Some(other));
+            assert_eq!(forwarded("any", &[other]).as_deref(), Some(other));
         }
     }
 
     #[test]
-    fn what_is_left_is_one_field() {
-        assert_eq!(passed_on("any", &["websocket, h2c"]).as_deref(), Some("websocket"));
-        assert_eq!(passed_on("any", &["h2c", "a/1 ,, TLS/1.2,b"]).as_deref(), Some("a/1, b"));
-        assert_eq!(passed_on("any", &["", ","]), None);
+    fn remaining_offers_form_one_field() {
+        assert_eq!(forwarded("any", &["websocket, h2c"]).as_deref(), Some("websocket"));
+        assert_eq!(forwarded("any", &["h2c", "a/1 ,, TLS/1.2,b"]).as_deref(), Some("a/1, b"));
+        assert_eq!(forwarded("any", &["", ","]), None);
         for none in ["web socket", "a/", "/1", "a/b/c", "\"h2c\"", "h2c;q=1", "a(b)"] {
-            assert_eq!(passed_on("any", &[none]), None, "{none}");
+            assert_eq!(forwarded("any", &[none]), None, "{none}");
         }
     }
 
     #[test]
     fn a_list_narrows_the_offers() {
         let list = "websocket, IRC/6.9";
-        assert_eq!(passed_on(list, &["WebSocket", "irc/6.9"]).as_deref(), Some("WebSocket, irc/6.9"));
-        assert_eq!(passed_on(list, &["websocket/13, irc/7, tcp"]).as_deref(), Some("websocket/13"));
-        assert_eq!(passed_on("off", &["websocket"]), None);
+        assert_eq!(forwarded(list, &["WebSocket", "irc/6.9"]).as_deref(), Some("WebSocket, irc/6.9"));
+        assert_eq!(forwarded(list, &["websocket/13, irc/7, tcp"]).as_deref(), Some("websocket/13"));
+        assert_eq!(forwarded("off", &["websocket"]), None);
         for bad in ["", ",", "a,", "a b", "any,websocket", "off,a", "a/"] {
             assert!(UpgradeAllow::parse(bad).unwrap_err().starts_with("must be"), "{bad:?}");
         }

@@ -1,4 +1,4 @@
-//! The attempts of one request that wait for a reply head: usually one; two when the first one's replica was given up.
+//! The attempts of one request that wait for a reply head: usually one, two after a hedge.
 
 use std::future::poll_fn;
 use std::mem;
@@ -27,46 +27,46 @@ use crate::control::panic_guard::exit_on_panic;
 /// The shortest time for which an attempt goes on that no client needs any more.
 const MIN_BACKGROUND: Duration = Duration::from_secs(3);
 
-/// The attempts of one request.
+/// The attempts of one request that wait for a reply head.
 pub(crate) struct Attempts {
-    /// The newest; and one whose replica was given up. Its reply may come first all the same.
+    /// The newest attempt, and an abandoned one, whose reply may still come first.
     waiting: [Option<Attempt>; 2],
     losses: Losses,
     cutoff: Option<Pin<Box<Sleep>>>,
 }
 
-/// What happens to them next.
+/// The next event of the attempts.
 pub(crate) enum Event {
-    /// A reply head has come, after so much time of the replica's.
+    /// A reply head has arrived, this long after the replica was chosen.
     Replied(Reply, Duration),
-    /// One has failed.
+    /// The newest attempt has failed, or an abandoned one after it.
     Failed(Incarnation, client::Error),
-    /// The newest one's replica was given up: another might be faster.
-    GivenUp(Incarnation),
-    /// `--request-timeout` is up.
+    /// The newest attempt was abandoned: its replica is unavailable or a slow probe, and another may be faster.
+    Abandoned(Incarnation),
+    /// `--request-timeout` has expired.
     TooLong,
 }
 
-/// What awc makes of a request.
-type Sent = Result<ClientResponse, SendRequestError>;
+/// The result of an awc call.
+type CallResult = Result<ClientResponse, SendRequestError>;
 
 struct Attempt {
     in_flight: InFlight,
     call: SendClientRequest,
-    /// For how long a probe may keep its client waiting.
-    patience: Option<Pin<Box<Sleep>>>,
-    /// It was said that its replica was given up.
-    told: bool,
+    /// Of a probe: time after which the request is hedged.
+    hedge_delay: Option<Pin<Box<Sleep>>>,
+    /// [`Event::Abandoned`] was reported for this attempt.
+    reported: bool,
 }
 
 impl Attempts {
-    /// None yet; `request_timeout` begins now.
+    /// No attempt yet; `request_timeout` begins now.
     pub fn new(request_timeout: Option<Duration>) -> Self {
         let cutoff = request_timeout.map(|timeout| Box::pin(sleep(timeout)));
         Self { waiting: [None, None], losses: Losses::default(), cutoff }
     }
 
-    /// Sends the request. `last`: there will be no further attempt, so its fields need no copy.
+    /// Sends the request. `last`: no further attempt follows, so the fields are moved instead of cloned.
     pub fn start(
         &mut self,
         router: &Rc<Router>,
@@ -82,52 +82,52 @@ impl Attempts {
         Ok(())
     }
 
-    /// Whether the request may be sent once more: see [`Losses`].
+    /// Whether the request may be sent again: see [`Losses`].
     pub fn may_repeat(&self) -> bool {
         self.losses.may_repeat()
     }
 
-    /// Whether no reply can come.
+    /// Whether no attempt waits for a reply head.
     pub fn is_empty(&self) -> bool {
         self.waiting.iter().all(Option::is_none)
     }
 
-    /// Waits for what happens next. `impatient`: the request may be sent elsewhere while it waits. `hedged`: it was sent
-    /// elsewhere before; if it makes a second replica suspect, it is slow by nature, and goes nowhere else.
-    pub async fn next(&mut self, impatient: bool, hedged: bool) -> Event {
-        poll_fn(|cx| self.poll_next(impatient, hedged, cx)).await
+    /// Waits for the next event. `may_hedge`: the request may be sent to another replica while it waits. `hedged`: it
+    /// was hedged before; if the second replica is suspect too, the request itself is slow and is not hedged again.
+    pub async fn next(&mut self, may_hedge: bool, hedged: bool) -> Event {
+        poll_fn(|cx| self.poll_next(may_hedge, hedged, cx)).await
     }
 
-    fn poll_next(&mut self, impatient: bool, hedged: bool, cx: &mut Context<'_>) -> Poll<Event> {
+    fn poll_next(&mut self, may_hedge: bool, hedged: bool, cx: &mut Context<'_>) -> Poll<Event> {
         for at in 0..self.waiting.len() {
             let Some((mut in_flight, result)) = poll_end(&mut self.waiting[at], cx) else { continue };
             match result {
                 Ok(response) => {
-                    // A tunnel is no request that takes too long.
+                    // `--request-timeout` does not bound the lifetime of a tunnel.
                     let cutoff = self.cutoff.take();
                     in_flight.cut_at(cutoff.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS));
-                    self.leave();
+                    self.end_remaining();
                     let (reply, took) = reply(in_flight, response);
                     return Poll::Ready(Event::Replied(reply, took));
                 }
                 Err(error) => {
                     let error = client::Error::from_awc(error);
                     in_flight.failed(&error);
-                    let suspect = in_flight.upstream().suspect.get();
+                    let suspect = in_flight.endpoint().suspect.get();
                     self.losses.failed(&error, suspect);
-                    // That the older one has failed at last needs no third: the newest is there in its place.
+                    // If the abandoned attempt fails, the newest one still waits: no third attempt is needed.
                     if self.waiting[0].is_none() {
-                        return Poll::Ready(Event::Failed(in_flight.upstream().incarnation, error));
+                        return Poll::Ready(Event::Failed(in_flight.endpoint().incarnation, error));
                     }
                 }
             }
         }
         if let Some(newest) = &mut self.waiting[0]
-            && impatient
-            && !(hedged && newest.in_flight.upstream().suspect.get())
-            && newest.is_given_up(cx)
+            && may_hedge
+            && !(hedged && newest.in_flight.endpoint().suspect.get())
+            && newest.is_abandoned(cx)
         {
-            return Poll::Ready(Event::GivenUp(newest.in_flight.upstream().incarnation));
+            return Poll::Ready(Event::Abandoned(newest.in_flight.endpoint().incarnation));
         }
         if self.cutoff.as_mut().is_some_and(|cutoff| cutoff.as_mut().poll(cx).is_ready()) {
             let waiting = self.waiting.iter_mut().flatten();
@@ -137,10 +137,10 @@ impl Attempts {
         Poll::Pending
     }
 
-    /// Another attempt has won. An attempt that is the last to wait for its replica goes on, to see whether that replica
-    /// replies again: for as long again as it has waited, since its client no longer needs it, and a request that waits
-    /// keeps a silent replica from being replaced.
-    fn leave(&mut self) {
+    /// Ends the remaining attempts after another one got a reply. An attempt that is the last one waiting for its
+    /// replica is finished in the background, to learn whether the replica recovers: for as long again as it has waited,
+    /// since a request that waits keeps a silent replica from being replaced.
+    fn end_remaining(&mut self) {
         for attempt in mem::take(&mut self.waiting).into_iter().flatten() {
             if attempt.in_flight.is_last() {
                 let waited = now().saturating_duration_since(attempt.in_flight.since());
@@ -151,14 +151,14 @@ impl Attempts {
     }
 }
 
-/// The replicas that were lost under a request, so far as its router can tell. The request may be the cause: after a
-/// loss it is sent at most once more.
+/// Counts the replicas that were lost while they served a request, as its router sees it. The request may be the cause:
+/// after a loss it is sent at most once more.
 #[derive(Debug, Default)]
 struct Losses {
-    /// Attempts that were lost: sent, and then the replica died, was declared hung, or broke the connection without a
-    /// byte of a reply.
+    /// Lost attempts: the request was sent, and then the replica died, was declared hung, or broke the connection
+    /// without a byte of a reply.
     lost: u32,
-    /// An attempt was started after a loss; unless nothing of it was sent, it was the last.
+    /// An attempt was started after a loss; it is the last one unless nothing of it was sent.
     repeated: bool,
 }
 
@@ -187,30 +187,31 @@ impl Attempt {
         last: bool,
         in_flight: InFlight,
     ) -> Result<Self, client::Error> {
-        let upstream = in_flight.upstream();
+        let endpoint = in_flight.endpoint();
         let mut parts = UriParts::default();
         parts.scheme = Some(Scheme::HTTP);
-        parts.authority = upstream.authority.clone();
+        parts.authority = endpoint.authority.clone();
         parts.path_and_query = Some(request.target.clone());
         let uri = Uri::from_parts(parts).map_err(|_| client::Error::request("the target is no path"))?;
-        let call = router.client.request(request.method.clone(), uri).address(upstream.address);
+        let call = router.client.request(request.method.clone(), uri).address(endpoint.address);
         let mut call = call.no_decompress();
         *call.headers_mut() = if last { mem::take(&mut request.headers) } else { request.headers.clone() };
         let call = match &request.body {
             None => call.send_body(body::None::new()),
             Some(body) => call.send_body(body.attempt()),
         };
-        let patience =
-            in_flight.is_probe().then(|| Box::pin(sleep(probe_hedge_delay(&upstream.latency.get(), now()))));
-        Ok(Self { in_flight, call, patience, told: false })
+        let hedge_delay =
+            in_flight.is_probe().then(|| Box::pin(sleep(probe_hedge_delay(&endpoint.latency.get(), now()))));
+        Ok(Self { in_flight, call, hedge_delay, reported: false })
     }
 
-    /// Whether nobody new is sent to its replica, or it is a probe and takes long; said once.
-    fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
-        let slow = self.patience.as_mut().is_some_and(|patience| patience.as_mut().poll(cx).is_ready());
-        let given_up = !self.told && (slow || self.in_flight.is_given_up());
-        self.told |= given_up;
-        given_up
+    /// Whether the replica is unavailable, or the attempt is a slow probe; `true` at most once.
+    fn is_abandoned(&mut self, cx: &mut Context<'_>) -> bool {
+        let slow =
+            self.hedge_delay.as_mut().is_some_and(|hedge_delay| hedge_delay.as_mut().poll(cx).is_ready());
+        let abandoned = !self.reported && (slow || self.in_flight.is_abandoned());
+        self.reported |= abandoned;
+        abandoned
     }
 
     async fn finish_in_background(self) {
@@ -225,9 +226,9 @@ impl Attempt {
     }
 }
 
-fn poll_end(place: &mut Option<Attempt>, cx: &mut Context<'_>) -> Option<(InFlight, Sent)> {
-    match Pin::new(&mut place.as_mut()?.call).poll(cx) {
-        Poll::Ready(result) => Some((place.take()?.in_flight, result)),
+fn poll_end(attempt: &mut Option<Attempt>, cx: &mut Context<'_>) -> Option<(InFlight, CallResult)> {
+    match Pin::new(&mut attempt.as_mut()?.call).poll(cx) {
+        Poll::Ready(result) => Some((attempt.take()?.in_flight, result)),
         Poll::Pending => None,
     }
 }
@@ -267,17 +268,17 @@ mod tests {
     }
 
     #[test]
-    fn after_a_loss_there_is_one_more_attempt() {
+    fn after_a_loss_one_more_attempt_is_allowed() {
         let gone = || Error { kind: Kind::Aborted, ..broke() };
         assert!(after(&[]).may_repeat() && after(&[broke()]).may_repeat() && after(&[gone()]).may_repeat());
         assert!(!after(&[broke(), gone()]).may_repeat());
         let late = || Error { kind: Kind::TimedOut(Phase::Head), ..broke() };
-        assert!(!after(&[broke(), late()]).may_repeat(), "that was the one");
-        assert!(after(&[late(), late(), late()]).may_repeat(), "nobody was lost");
+        assert!(!after(&[broke(), late()]).may_repeat(), "the one repetition has failed");
+        assert!(after(&[late(), late(), late()]).may_repeat(), "no replica was lost");
         assert!(after(&[late(), broke()]).may_repeat());
         assert!(!after(&[late(), broke(), late()]).may_repeat());
         let half = || Error { received: true, ..broke() };
-        assert!(after(&[half(), half()]).may_repeat(), "another rule forbids it");
+        assert!(after(&[half(), half()]).may_repeat(), "may_retry forbids it, not the losses");
     }
 
     #[test]
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_of_which_nothing_was_sent_does_not_count() {
+    fn an_unsent_attempt_does_not_count() {
         let refused = || Error {
             kind: Kind::Connect(io::ErrorKind::ConnectionRefused.into()),
             sent: false,
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hedge_under_way_when_the_first_is_lost_is_no_repetition_of_it() {
+    fn a_hedge_started_before_a_loss_is_not_a_repetition() {
         let mut losses = Losses::default();
         losses.started();
         losses.started();

@@ -1,4 +1,4 @@
-//! Which replica a request goes to: the policy's choice or the walk's, past whoever is passed over or has too much.
+//! Chooses the replica of an attempt: by the policy, or along the walk, skipping unavailable and overloaded replicas.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -11,33 +11,35 @@ use super::lease::Router;
 use super::{Error, Skip, now};
 use crate::control::ring::PAGE;
 
-/// Who comes next on a walk.
+/// The result of a choice along the walk.
 pub(crate) struct Choice {
-    /// `None`: nobody is left.
-    pub upstream: Option<Rc<Endpoint>>,
-    /// Why it is not the first that was open to it.
-    instead: Option<Skip>,
-    /// Whether somebody was passed over because he has too much.
+    /// The chosen replica; `None`: every occupied seat was tried.
+    pub endpoint: Option<Rc<Endpoint>>,
+    /// Why the first untried replica of the walk was skipped; `None` if it was chosen.
+    first_skipped: Option<Skip>,
+    /// Whether a replica was skipped because of the bounded load.
     spilled: bool,
-    /// When it was made.
+    /// Time of the choice.
     now: Instant,
 }
 
-/// What an attempt may be used for.
+/// Properties of an attempt that restrict the choice of its replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptOptions {
-    /// It may be the one live request of an ejected replica: if that fails it goes elsewhere.
-    pub probe: bool,
-    /// Nothing but the replica can keep its reply head from coming.
-    pub waits: bool,
-    /// It is worth while only at a replica that is well: another attempt of the request is still under way.
-    pub well_only: bool,
+    /// It may probe an ejected replica, because a further attempt can follow.
+    pub may_probe: bool,
+    /// The request has no body, so that only the replica can delay the reply head.
+    pub bodiless: bool,
+    /// It is a hedge: another attempt is still in flight, so a suspect or unavailable replica would not help.
+    pub healthy_only: bool,
 }
 
 impl Router {
-    /// Chooses a replica that was not tried and counts the request in flight: one synchronous step after the lease is
-    /// there, so that a recall comes either before (and the replica is not in the lease) or after (and the request is
-    /// counted). All limits are checked in that step too: many requests may wait for the same lease.
+    /// Chooses an untried replica and counts the request as in flight; `None`: every occupied seat was tried.
+    ///
+    /// Once the lease is there, both happen in one synchronous step: a recall is handled either before it (then the
+    /// lease does not contain the replica) or after it (then the request is counted). All limits are checked in the
+    /// same step, because many requests may wait for the same lease.
     pub async fn acquire(
         self: &Rc<Self>,
         slot: Slot,
@@ -47,15 +49,17 @@ impl Router {
         if tried.is_empty()
             && let Some(picked) = self.pick(options)
         {
-            return self.admit(Some(picked), options, now());
+            return self.start_attempt(Some(picked), options, now());
         }
-        let Choice { upstream, instead, spilled, now } = self.choose(slot, tried, options).await?;
+        let Choice { endpoint, first_skipped, spilled, now } = self.choose(slot, tried, options).await?;
         self.count(|counts| counts.spills += u64::from(spilled));
-        Ok(self.admit(upstream, options, now)?.map(|in_flight| in_flight.instead(instead)))
+        Ok(self
+            .start_attempt(endpoint, options, now)?
+            .map(|in_flight| in_flight.with_first_skipped(first_skipped)))
     }
 
-    /// Where the walk of a slot leads now: for every attempt, and for whoever asks why. Its last step and what the caller
-    /// does with it are one.
+    /// Chooses a replica along the walk of a slot, for attempts and for [`Explain`](super::Explain). No await follows
+    /// the last look-up, so that the caller acts on the same state.
     pub async fn choose(
         &self,
         slot: Slot,
@@ -64,50 +68,56 @@ impl Router {
     ) -> Result<Choice, Error> {
         let (mut offset, mut spilled) = (0, false);
         let mut first = None;
-        let mut resort = LastResort::default();
+        let mut last_resort = LastResort::default();
         loop {
             let page = self.walk_page(slot, offset).await?;
-            let mut open = page.iter().filter(|upstream| !tried.contains(&upstream.incarnation));
+            let mut untried = page.iter().filter(|endpoint| !tried.contains(&endpoint.incarnation));
             let now = now();
-            let chosen = open.find(|upstream| {
-                self.notice_stall(upstream, now);
-                let skip = self.skip(upstream);
-                first.get_or_insert((upstream.incarnation, skip));
+            let chosen = untried.find(|endpoint| {
+                self.detect_stall(endpoint, now);
+                let skip = self.skip(endpoint);
+                first.get_or_insert((endpoint.incarnation, skip));
                 let Some(skip) = skip else { return true };
                 spilled |= skip == Skip::OverBound;
                 let probes =
-                    skip == Skip::Ejected && options.probe && upstream.health.borrow().wants_probe(now);
+                    skip == Skip::Ejected && options.may_probe && endpoint.health.borrow().wants_probe(now);
                 if !probes {
-                    resort.offer(upstream, skip);
+                    last_resort.offer(endpoint, skip);
                 }
                 probes
             });
             if chosen.is_some() || page.len() < PAGE {
-                let upstream = chosen.cloned().or_else(|| resort.take()).or_else(|| self.untried(tried));
-                let upstream = upstream.filter(|upstream| !(options.well_only && upstream.is_last_resort()));
-                let taken = upstream.as_ref().map(|upstream| upstream.incarnation);
+                let endpoint = chosen.cloned().or_else(|| last_resort.take()).or_else(|| self.untried(tried));
+                let endpoint =
+                    endpoint.filter(|endpoint| !(options.healthy_only && endpoint.is_last_resort()));
+                let taken = endpoint.as_ref().map(|endpoint| endpoint.incarnation);
                 let first = first.filter(|(first, _)| Some(*first) != taken);
-                return Ok(Choice { upstream, instead: first.and_then(|(_, skip)| skip), spilled, now });
+                return Ok(Choice {
+                    endpoint,
+                    first_skipped: first.and_then(|(_, skip)| skip),
+                    spilled,
+                    now,
+                });
             }
             offset += page.len();
         }
     }
 
-    /// Why a request would pass this replica over now.
-    pub fn skip(&self, upstream: &Endpoint) -> Option<Skip> {
-        if upstream.is_unavailable() {
+    /// Why a request would skip this replica now; `None`: it would not.
+    pub fn skip(&self, endpoint: &Endpoint) -> Option<Skip> {
+        if endpoint.is_unavailable() {
             return Some(Skip::Ejected);
         }
-        if upstream.suspect.get() {
+        if endpoint.suspect.get() {
             return Some(Skip::Suspect);
         }
         let bound = self.settings.borrow().bound?;
-        let weight = u64::from(upstream.weight.get().get());
+        let weight = u64::from(endpoint.weight.get().get());
         let limit = bound.limit(self.in_flight.get() + 1, weight, self.available_weight.get());
-        (upstream.in_flight.get() >= limit).then_some(Skip::OverBound)
+        (endpoint.in_flight.get() >= limit).then_some(Skip::OverBound)
     }
 
-    fn admit(
+    fn start_attempt(
         self: &Rc<Self>,
         chosen: Option<Rc<Endpoint>>,
         options: AttemptOptions,
@@ -116,70 +126,71 @@ impl Router {
         if self.in_flight.get() >= self.settings.borrow().max_in_flight && chosen.is_some() {
             return Err(Error::Overloaded);
         }
-        Ok(chosen.map(|upstream| {
-            let probe = options.probe && upstream.health.borrow().wants_probe(now);
-            InFlight::new(self, &upstream, options.waits, probe, now)
+        Ok(chosen.map(|endpoint| {
+            let probe = options.may_probe && endpoint.health.borrow().wants_probe(now);
+            InFlight::new(self, &endpoint, options.bodiless, probe, now)
         }))
     }
 
-    /// The first choice of a policy other than the hash; an ejected replica that is due for its one request comes first.
+    /// The choice of a policy other than the hash, `None` with the hash. An ejected replica that is due for a probe
+    /// comes first.
     fn pick(&self, options: AttemptOptions) -> Option<Rc<Endpoint>> {
         let policy = self.settings.borrow().policy;
         if policy == Policy::Hash {
             return None;
         }
         let (seated, now) = (self.seated.borrow(), now());
-        seated.iter().for_each(|upstream| self.notice_stall(upstream, now));
-        let due = |upstream: &&Rc<Endpoint>| upstream.health.borrow().wants_probe(now);
-        if let Some(due) = seated.iter().find(|upstream| options.probe && due(upstream)) {
+        seated.iter().for_each(|endpoint| self.detect_stall(endpoint, now));
+        let due = |endpoint: &&Rc<Endpoint>| endpoint.health.borrow().wants_probe(now);
+        if let Some(due) = seated.iter().find(|endpoint| options.may_probe && due(endpoint)) {
             return Some(due.clone());
         }
-        let open: Vec<_> = seated.iter().filter(|upstream| !upstream.is_last_resort()).collect();
-        let mut candidates: Vec<Candidate> = open.iter().map(|upstream| upstream.candidate(now)).collect();
+        let open: Vec<_> = seated.iter().filter(|endpoint| !endpoint.is_last_resort()).collect();
+        let mut candidates: Vec<Candidate> = open.iter().map(|endpoint| endpoint.candidate(now)).collect();
         let picked = policy.pick(&mut candidates, &mut self.rng.borrow_mut());
-        open.iter().zip(&candidates).for_each(|(upstream, candidate)| upstream.credit.set(candidate.credit));
+        open.iter().zip(&candidates).for_each(|(endpoint, candidate)| endpoint.credit.set(candidate.credit));
         picked.map(|at| open[at].clone())
     }
 
-    /// Any replica that was not tried: the last resort has left the ring while further pages were looked up.
+    /// Any untried replica, if the last resort left the ring during the look-up of further pages.
     fn untried(&self, tried: &[Incarnation]) -> Option<Rc<Endpoint>> {
-        self.seated.borrow().iter().find(|upstream| !tried.contains(&upstream.incarnation)).cloned()
+        self.seated.borrow().iter().find(|endpoint| !tried.contains(&endpoint.incarnation)).cloned()
     }
 }
 
-/// The replica of a request for which no replica on its walk is open. A replica is there as long as a seat is occupied
-/// that was not tried.
+/// The best of the skipped replicas, used if every untried replica of the walk was skipped. A request thus finds a
+/// replica as long as any untried seat is occupied.
 #[derive(Default)]
 struct LastResort(Option<(Rank, Rc<Endpoint>)>);
 
-/// The order of the last resorts: well ones that have too much in flight, by their load (the bound never refuses);
-/// suspect and stalled ones, in the order of the walk; ejected ones, in the order of the walk.
+/// The order of skipped replicas, best first: those over the bound, least loaded first (the bound never refuses a
+/// request); suspect and stalled ones in the order of the walk; ejected ones in the order of the walk.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Rank {
-    /// Requests in flight by weight.
+    /// Requests in flight divided by the weight.
     OverBound(f64),
     Silent,
     Ejected,
 }
 
 impl LastResort {
-    /// Takes in the next replica of the walk.
-    fn offer(&mut self, upstream: &Rc<Endpoint>, skip: Skip) {
+    /// Offers the next skipped replica of the walk.
+    fn offer(&mut self, endpoint: &Rc<Endpoint>, skip: Skip) {
         let rank = match skip {
             Skip::OverBound => {
-                Rank::OverBound(upstream.in_flight.get() as f64 / f64::from(upstream.weight.get().get()))
+                Rank::OverBound(endpoint.in_flight.get() as f64 / f64::from(endpoint.weight.get().get()))
             }
             Skip::Suspect => Rank::Silent,
-            Skip::Ejected if upstream.health.borrow().is_ejected() => Rank::Ejected,
+            Skip::Ejected if endpoint.health.borrow().is_ejected() => Rank::Ejected,
             Skip::Ejected => Rank::Silent,
         };
-        if self.0.as_ref().is_none_or(|(best, best_upstream)| rank < *best || best_upstream.gone.get()) {
-            self.0 = Some((rank, upstream.clone()));
+        if self.0.as_ref().is_none_or(|(best, best_endpoint)| rank < *best || best_endpoint.gone.get()) {
+            self.0 = Some((rank, endpoint.clone()));
         }
     }
 
-    /// The best; one that has left the ring while further pages were looked up is none.
+    /// Returns the best one, unless it left the ring during the look-up of further pages.
     fn take(self) -> Option<Rc<Endpoint>> {
-        self.0.map(|(_, upstream)| upstream).filter(|upstream| !upstream.gone.get())
+        self.0.map(|(_, endpoint)| endpoint).filter(|endpoint| !endpoint.gone.get())
     }
 }

@@ -1,4 +1,4 @@
-//! What a router measures: each request at its end, each attempt at its reply head. Never shared with another thread.
+//! Statistics of a router: each request is counted at its end, each attempt at its reply head. They stay on its thread.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use super::endpoint::Endpoint;
 use super::lease::Router;
 use super::{Counts, RequestInfo, RequestObserver, RouterActor};
 
-/// Say what you have counted.
+/// Message: returns the statistics of a router.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Answer")]
 pub struct Measure;
@@ -22,35 +22,35 @@ pub struct Measure;
 /// The answer to [`Measure`].
 #[derive(Clone, Debug, Default, MessageResponse)]
 pub struct Answer {
-    /// How often the router was asked, this time too: answers may overtake each other.
+    /// Number of this answer, from 1: a receiver drops one that was overtaken by a newer one.
     pub turn: u64,
-    /// Every request of the worker.
+    /// Counters and durations of all requests of the worker.
     pub tally: Tally,
-    /// What the router has done beside forwarding.
+    /// Counters of routing decisions.
     pub counts: Counts,
-    /// Who had each seat last.
+    /// Statistics of the latest replica of each seat.
     pub replicas: Vec<Measured>,
-    /// Requests that wait for the ring to say who serves their slot.
+    /// Number of requests that wait for a look-up in the ring.
     pub lookups: u64,
 }
 
-/// A request that waits for an answer of the ring.
-pub(crate) struct Waiting<'a>(&'a Cell<u64>);
+/// Counts a request that waits for a look-up in the ring, until dropped.
+pub(crate) struct PendingLookup<'a>(&'a Cell<u64>);
 
-impl Drop for Waiting<'_> {
+impl Drop for PendingLookup<'_> {
     fn drop(&mut self) {
         self.0.update(|n| n - 1);
     }
 }
 
 impl RequestObserver for Router {
-    /// The one place where requests are counted.
+    /// Counts a completed request. Requests are counted nowhere else.
     fn on_complete(&self, request: &mut RequestInfo) {
         let tally = &mut *self.tally.borrow_mut();
         let method = request.method.as_ref().map_or(METHODS.len() - 1, method_class);
         tally.requests[method].count(request.status);
         if request.status != Some(StatusCode::SWITCHING_PROTOCOLS) {
-            tally.durations.record(request.total); // a tunnel is no request that takes long
+            tally.durations.record(request.total); // the lifetime of a tunnel is not a request duration
         }
         match request.status.and(request.answered_by.take()) {
             None => tally.own.count(request.status),
@@ -60,38 +60,38 @@ impl RequestObserver for Router {
 }
 
 impl Router {
-    /// A request waits for the ring until this is dropped.
-    pub fn waiting(&self) -> Waiting<'_> {
+    /// Counts a look-up as pending until the result is dropped.
+    pub fn pending_lookup(&self) -> PendingLookup<'_> {
         self.lookups.update(|n| n + 1);
-        Waiting(&self.lookups)
+        PendingLookup(&self.lookups)
     }
 
-    /// A request goes to this replica.
-    pub fn sent(&self, upstream: &Endpoint) {
-        upstream.tally.borrow_mut().attempts += 1;
+    /// Counts an attempt.
+    pub fn sent(&self, endpoint: &Endpoint) {
+        endpoint.tally.borrow_mut().attempts += 1;
     }
 
-    /// The head of its reply came.
-    pub fn record_latency(&self, upstream: &Endpoint, took: Duration) {
-        upstream.tally.borrow_mut().durations.record(took);
+    /// Records the time from the choice of the replica to its reply head.
+    pub fn record_latency(&self, endpoint: &Endpoint, took: Duration) {
+        endpoint.tally.borrow_mut().durations.record(took);
     }
 
-    /// It did not come, or the reply was cut short, and that is the replica's fault.
-    pub fn failed(&self, upstream: &Endpoint) {
-        upstream.tally.borrow_mut().failures += 1;
+    /// Counts an attempt that failed, or whose reply was cut short, because of the replica.
+    pub fn failed(&self, endpoint: &Endpoint) {
+        endpoint.tally.borrow_mut().failures += 1;
     }
 
     fn measured(&self) -> Answer {
-        self.turn.update(|turn| turn + 1);
-        let measured = |upstream: &Rc<Endpoint>| Measured {
-            replica: Replica::clone(&upstream.replica),
-            weight: upstream.weight.get(),
-            in_flight: upstream.in_flight.get() as u64,
-            tally: upstream.tally.borrow().clone(),
-            in_ring: !upstream.gone.get(),
+        self.sequence.update(|n| n + 1);
+        let measured = |endpoint: &Rc<Endpoint>| Measured {
+            replica: Replica::clone(&endpoint.replica),
+            weight: endpoint.weight.get(),
+            in_flight: endpoint.in_flight.get() as u64,
+            tally: endpoint.tally.borrow().clone(),
+            in_ring: !endpoint.gone.get(),
         };
         Answer {
-            turn: self.turn.get(),
+            turn: self.sequence.get(),
             tally: Tally { in_flight: self.in_flight.get() as u64, ..self.tally.borrow().clone() },
             counts: self.counts.get(),
             replicas: self.last.borrow().values().map(measured).collect(),

@@ -1,4 +1,4 @@
-//! What a router concludes from the records of its replicas: stalls, ejections, readmissions.
+//! Marks replicas as unavailable by their health: stalls, ejections, readmissions.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -12,91 +12,93 @@ use super::{Counts, now};
 use crate::control::supervisor::{Ejected, Readmitted};
 
 impl Router {
-    /// Changes a record, and what depends on it.
-    pub fn update_health(&self, upstream: &Endpoint, change: impl FnOnce(&mut Health)) {
-        let before = upstream.is_unavailable();
-        change(&mut upstream.health.borrow_mut());
-        if upstream.is_unavailable() != before {
+    /// Changes the health of a replica, and recomputes the available weight if its availability changes.
+    pub fn update_health(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Health)) {
+        let before = endpoint.is_unavailable();
+        change(&mut endpoint.health.borrow_mut());
+        if endpoint.is_unavailable() != before {
             self.recompute_available_weight();
         }
     }
 
-    /// Ejects a replica whose record calls for it, if there is room. The supervisor looks at it sooner than it would.
-    pub fn maybe_eject(&self, upstream: &Endpoint) {
-        if !upstream.health.borrow().should_eject() || upstream.gone.get() {
+    /// Ejects a replica if its health requires it and at most half of the replicas are unavailable then. The notice
+    /// makes the supervisor check the replica earlier.
+    pub fn maybe_eject(&self, endpoint: &Endpoint) {
+        if !endpoint.health.borrow().should_eject() || endpoint.gone.get() {
             return;
         }
-        let others = self.passed_over() - usize::from(upstream.is_unavailable());
-        let incarnation = upstream.incarnation;
+        let others = self.unavailable_count() - usize::from(endpoint.is_unavailable());
+        let incarnation = endpoint.incarnation;
         if !may_eject_one_more(others, self.seated.borrow().len()) {
             return log::debug!("replica spared incarnation={incarnation} why=half_is_ejected");
         }
-        self.eject(upstream);
+        self.eject(endpoint);
         self.count(|counts| counts.ejections += 1);
-        self.notices.suspicion.do_send(Ejected { router: self.id, incarnation });
-        // Whoever waits for it may look for another.
+        self.notices.ejected.do_send(Ejected { router: self.id, incarnation });
+        // Requests that wait for this replica may start a hedge.
         self.pool.wake_all();
     }
 
-    /// The one live request of an ejected replica has shown how it is.
-    pub fn probed(&self, upstream: &Endpoint, good: bool) {
+    /// The probe of an ejected replica has ended: readmits it if the probe succeeded, else ejects it again for longer.
+    pub fn probe_finished(&self, endpoint: &Endpoint, good: bool) {
         if !good {
-            return self.eject(upstream);
+            return self.eject(endpoint);
         }
-        log::info!("replica readmitted router={} incarnation={}", self.id.0, upstream.incarnation);
-        self.notices.readmission.do_send(Readmitted { router: self.id, incarnation: upstream.incarnation });
+        log::info!("replica readmitted router={} incarnation={}", self.id.0, endpoint.incarnation);
+        self.notices.readmitted.do_send(Readmitted { router: self.id, incarnation: endpoint.incarnation });
         self.count(|counts| counts.readmissions += 1);
-        self.update_health(upstream, |health| health.readmit(now()));
+        self.update_health(endpoint, |health| health.readmit(now()));
     }
 
-    /// Takes in which replicas are suspect. One for which a request waits may stall now: without new requests nothing
-    /// else would notice it.
+    /// Replaces the list of suspect replicas, and checks them for stalls: without new requests nothing else does.
     pub fn suspects(&self, suspects: &[Incarnation]) {
         let now = now();
-        // Drained ones too: they may come back.
-        for upstream in self.last.borrow().values() {
-            let suspect = suspects.contains(&upstream.incarnation);
-            if upstream.suspect.replace(suspect) != suspect {
-                self.pool.keep_idle(upstream.incarnation, !suspect);
+        // `last` includes drained replicas, which may return.
+        for endpoint in self.last.borrow().values() {
+            let suspect = suspects.contains(&endpoint.incarnation);
+            if endpoint.suspect.replace(suspect) != suspect {
+                self.pool.keep_idle(endpoint.incarnation, !suspect);
             }
         }
         self.recompute_available_weight();
         let seated = self.seated.borrow().clone();
-        for suspect in seated.iter().filter(|upstream| upstream.suspect.get()) {
-            self.notice_stall(suspect, now);
+        for suspect in seated.iter().filter(|endpoint| endpoint.suspect.get()) {
+            self.detect_stall(suspect, now);
         }
     }
 
-    /// A replica that has gone silent while others answer gets nobody new, and those that wait may look for another. Of
-    /// a suspect one it is enough that there is another which is not.
-    pub fn notice_stall(&self, upstream: &Endpoint, now: Instant) {
-        let suspect = upstream.suspect.get();
-        let silent = upstream.health.borrow().silent_since(&upstream.latency.get(), suspect, now);
+    /// Marks a replica as stalled if it is silent while another one answers: it gets no new requests, and those that
+    /// wait may start a hedge. For a suspect replica the existence of another healthy one is enough.
+    pub fn detect_stall(&self, endpoint: &Endpoint, now: Instant) {
+        let suspect = endpoint.suspect.get();
+        let silent = endpoint.health.borrow().silent_since(&endpoint.latency.get(), suspect, now);
         let Some(silent) = silent else { return };
         let answers = |other: &Rc<Endpoint>| {
             other.health.borrow().last_reply().is_some_and(|at| at > silent)
                 || suspect && !other.is_last_resort()
         };
         let others_answer = self.seated.borrow().iter().any(answers);
-        if others_answer && may_eject_one_more(self.passed_over(), self.seated.borrow().len()) {
+        if others_answer && may_eject_one_more(self.unavailable_count(), self.seated.borrow().len()) {
             let silent_ms = now.saturating_duration_since(silent).as_millis();
-            log::debug!("replica stalls incarnation={} silent_ms={silent_ms}", upstream.incarnation);
-            self.update_health(upstream, Health::stall);
+            log::debug!("replica stalls incarnation={} silent_ms={silent_ms}", endpoint.incarnation);
+            self.update_health(endpoint, Health::stall);
             self.count(|counts| counts.stalls += 1);
             self.pool.wake_all();
         }
     }
 
-    /// After seats have changed: readmits until at most half is passed over, first who has been out for longest.
+    /// After a change of seats: readmits replicas until at most half of them are unavailable, in the order of
+    /// `ejected_until`.
     pub fn enforce_max_ejected(&self) {
         loop {
             let seated = self.seated.borrow();
-            let Some(over) = self.passed_over().checked_sub(1) else { break };
+            let Some(over) = self.unavailable_count().checked_sub(1) else { break };
             if may_eject_one_more(over, seated.len()) {
                 break;
             }
-            let out = seated.iter().filter(|upstream| upstream.is_unavailable());
-            let Some(longest) = out.min_by_key(|upstream| upstream.health.borrow().ejected_until()) else {
+            let unavailable = seated.iter().filter(|endpoint| endpoint.is_unavailable());
+            let Some(longest) = unavailable.min_by_key(|endpoint| endpoint.health.borrow().ejected_until())
+            else {
                 break;
             };
             log::warn!("replica readmitted incarnation={} why=half_is_ejected", longest.incarnation);
@@ -105,7 +107,7 @@ impl Router {
             longest.health.borrow_mut().readmit(now());
             if was_ejected {
                 self.notices
-                    .readmission
+                    .readmitted
                     .do_send(Readmitted { router: self.id, incarnation: longest.incarnation });
             }
         }
@@ -118,22 +120,22 @@ impl Router {
         self.counts.set(counts);
     }
 
-    fn eject(&self, upstream: &Endpoint) {
+    fn eject(&self, endpoint: &Endpoint) {
         let now = now();
-        let spread = self.rng.borrow_mut().f64();
-        self.update_health(upstream, |health| health.eject(spread, now));
-        let until = upstream.health.borrow().ejected_until();
+        let jitter = self.rng.borrow_mut().f64();
+        self.update_health(endpoint, |health| health.eject(jitter, now));
+        let until = endpoint.health.borrow().ejected_until();
         let ms = until.map_or(0, |until| until.saturating_duration_since(now).as_millis());
-        log::warn!("replica ejected router={} incarnation={} for_ms={ms}", self.id.0, upstream.incarnation);
+        log::warn!("replica ejected router={} incarnation={} for_ms={ms}", self.id.0, endpoint.incarnation);
     }
 
-    fn passed_over(&self) -> usize {
-        self.seated.borrow().iter().filter(|upstream| upstream.is_unavailable()).count()
+    fn unavailable_count(&self) -> usize {
+        self.seated.borrow().iter().filter(|endpoint| endpoint.is_unavailable()).count()
     }
 
     fn recompute_available_weight(&self) {
         let seated = self.seated.borrow();
-        let open = seated.iter().filter(|upstream| !upstream.is_last_resort());
-        self.available_weight.set(open.map(|upstream| u64::from(upstream.weight.get().get())).sum());
+        let open = seated.iter().filter(|endpoint| !endpoint.is_last_resort());
+        self.available_weight.set(open.map(|endpoint| u64::from(endpoint.weight.get().get())).sum());
     }
 }

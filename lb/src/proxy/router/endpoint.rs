@@ -1,4 +1,4 @@
-//! A replica as one router sees it, and a request in flight to it: what became of it is told here.
+//! The state of a replica in one router, and the requests in flight to it, which report their outcome here.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -25,46 +25,46 @@ use crate::stats::counters::ReplicaTally;
 use super::Skip;
 use super::lease::Router;
 
-/// A replica as one router sees it.
+/// The state of a replica in one router.
 pub(crate) struct Endpoint {
     pub incarnation: Incarnation,
-    /// Of this thread: its count of holders is shared with no other worker.
+    /// A copy of this thread, so that its reference count is not shared between workers.
     pub replica: Rc<Replica>,
     pub address: SocketAddr,
     pub authority: Option<Authority>,
     pub weight: Cell<Weight>,
     pub health: RefCell<Health>,
-    /// Its heartbeats fail, as the supervisor last told.
+    /// Its heartbeats fail, by the latest message of the supervisor.
     pub suspect: Cell<bool>,
     pub latency: Cell<Latency>,
-    /// Its turn, for round robin.
+    /// Credit of weighted round robin.
     pub credit: Cell<i64>,
     pub in_flight: Cell<usize>,
-    /// It has left the ring; the supervisor waits for its last request.
+    /// It has left the ring; the supervisor waits until its last request has ended.
     pub gone: Cell<bool>,
-    /// What it has done since it first had its seat; also while it is drained.
+    /// Its counters since it first got its seat; they continue while it is drained.
     pub tally: Rc<RefCell<ReplicaTally>>,
 }
 
 /// A request in flight to a replica, from the choice to the last byte of the reply.
 pub struct InFlight {
     router: Rc<Router>,
-    upstream: Rc<Endpoint>,
+    endpoint: Rc<Endpoint>,
     sent: Instant,
-    /// Whether it counts among those that wait for a reply head. One with a body may wait for its client.
-    waits: bool,
-    /// Whether it is the one live request of an ejected replica, and has not yet shown anything.
+    /// Whether it counts as waiting for a reply head. A request with a body does not: its client may be slow.
+    awaits_head: bool,
+    /// Whether it is the probe of an ejected replica, and its outcome is still open.
     probe: bool,
     /// Whether the status of the reply is one of `--eject-on`.
     error: bool,
-    /// Why the first choice was passed over.
-    passed_over: Option<Skip>,
-    /// The end of `--request-timeout`.
+    /// Why the first choice was skipped; `None`: it was not.
+    first_skipped: Option<Skip>,
+    /// Expires with `--request-timeout`; `None`: no limit.
     cutoff: Option<Pin<Box<Sleep>>>,
 }
 
 impl Endpoint {
-    /// `tally`: what it has done before.
+    /// `tally`: its counters from before a drain, else empty ones.
     pub fn new(Seated { replica, weight }: &Seated, tally: Rc<RefCell<ReplicaTally>>) -> Self {
         Self {
             incarnation: replica.incarnation,
@@ -82,12 +82,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether no request but a probe is sent there.
+    /// Whether it is ejected or stalled: it gets no requests except probes.
     pub fn is_unavailable(&self) -> bool {
         self.health.borrow().is_unavailable()
     }
 
-    /// Whether requests prefer other replicas, however much those have in flight.
+    /// Whether requests prefer other replicas, whatever their load.
     pub fn is_last_resort(&self) -> bool {
         self.suspect.get() || self.is_unavailable()
     }
@@ -103,115 +103,124 @@ impl Endpoint {
 }
 
 impl InFlight {
-    /// `waits`: nothing but the replica can keep the reply head from coming. `probe`: the replica is ejected, and this is
-    /// its one live request.
+    /// `awaits_head`: only the replica can delay the reply head. `probe`: the replica is ejected, and this request is
+    /// its probe.
     pub(crate) fn new(
         router: &Rc<Router>,
-        upstream: &Rc<Endpoint>,
-        waits: bool,
+        endpoint: &Rc<Endpoint>,
+        awaits_head: bool,
         probe: bool,
         now: Instant,
     ) -> Self {
         router.in_flight.update(|n| n + 1);
-        upstream.in_flight.update(|n| n + 1);
-        router.sent(upstream);
-        let mut health = upstream.health.borrow_mut();
-        if waits {
+        endpoint.in_flight.update(|n| n + 1);
+        router.sent(endpoint);
+        let mut health = endpoint.health.borrow_mut();
+        if awaits_head {
             health.sent(now);
         }
         if probe {
             health.probed(Some(now));
         }
         drop(health);
-        let (router, upstream) = (router.clone(), upstream.clone());
-        Self { router, upstream, sent: now, waits, probe, error: false, passed_over: None, cutoff: None }
+        let (router, endpoint) = (router.clone(), endpoint.clone());
+        Self {
+            router,
+            endpoint,
+            sent: now,
+            awaits_head,
+            probe,
+            error: false,
+            first_skipped: None,
+            cutoff: None,
+        }
     }
 
-    pub(crate) fn upstream(&self) -> &Endpoint {
-        &self.upstream
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    /// Whether it is the one live request of an ejected replica.
+    /// Whether it is the probe of an ejected replica.
     pub(crate) fn is_probe(&self) -> bool {
         self.probe
     }
 
-    /// Whether nobody new is sent to its replica any more, so that it should look for another.
-    pub(crate) fn is_given_up(&self) -> bool {
-        !self.probe && self.upstream.is_unavailable()
+    /// Whether its replica gets no new requests, so that this one should be hedged. Never for a probe.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        !self.probe && self.endpoint.is_unavailable()
     }
 
-    /// Whether no other request waits for a reply head of this replica.
+    /// Whether it is the only request that waits for a reply head of its replica.
     pub(crate) fn is_last(&self) -> bool {
-        self.waits && self.upstream.health.borrow().waiting() == 1
+        self.awaits_head && self.endpoint.health.borrow().waiting() == 1
     }
 
-    /// Notes why the first choice was passed over.
-    pub(crate) fn instead(mut self, passed_over: Option<Skip>) -> Self {
-        self.passed_over = passed_over;
+    /// Records why the first choice was skipped.
+    pub(crate) fn with_first_skipped(mut self, skip: Option<Skip>) -> Self {
+        self.first_skipped = skip;
         self
     }
 
-    /// Why the first choice was passed over.
-    pub(crate) fn passed_over(&self) -> Option<Skip> {
-        self.passed_over
+    /// Why the first choice was skipped; `None`: it was not.
+    pub(crate) fn first_skipped(&self) -> Option<Skip> {
+        self.first_skipped
     }
 
-    /// When its replica was chosen.
+    /// Time at which its replica was chosen.
     pub(crate) fn since(&self) -> Instant {
         self.sent
     }
 
-    /// The reply head came; returns how long it took.
+    /// Records the reply head; returns the time since the replica was chosen.
     pub(crate) fn replied(&mut self, status: StatusCode) -> Duration {
         let now = super::now();
         let took = now.saturating_duration_since(self.sent);
         self.error = self.router.settings().eject_on.contains(status.as_u16());
-        let mut latency = self.upstream.latency.get();
+        let mut latency = self.endpoint.latency.get();
         latency.observe(took, now);
-        self.router.record_latency(&self.upstream, took);
-        self.upstream.latency.set(latency);
-        self.router.update_health(&self.upstream, |health| health.replied(self.error, now));
+        self.router.record_latency(&self.endpoint, took);
+        self.endpoint.latency.set(latency);
+        self.router.update_health(&self.endpoint, |health| health.replied(self.error, now));
         self.settle();
         if self.error {
-            self.router.maybe_eject(&self.upstream);
+            self.router.maybe_eject(&self.endpoint);
         }
         took
     }
 
-    /// The reply came to its end.
+    /// Records the complete reply.
     pub(crate) fn completed(&mut self) {
-        self.upstream.health.borrow_mut().completed();
+        self.endpoint.health.borrow_mut().completed();
         if std::mem::take(&mut self.probe) {
-            self.router.probed(&self.upstream, !self.error);
+            self.router.probe_finished(&self.endpoint, !self.error);
         }
     }
 
-    /// The attempt failed, or the reply was cut short.
+    /// Records that the attempt failed or the reply was cut short.
     pub(crate) fn failed(&mut self, error: &Error) {
-        let Some(trouble) = trouble(error, self.sent) else { return };
-        // The queue of a busy server may be full, and it is a last choice already.
-        if self.upstream.suspect.get() && matches!(error.kind, Kind::TimedOut(Phase::Connect)) {
+        let Some(failure) = replica_failure(error, self.sent) else { return };
+        // The accept queue of a busy server may be full, and a suspect replica is a last choice already.
+        if self.endpoint.suspect.get() && matches!(error.kind, Kind::TimedOut(Phase::Connect)) {
             return;
         }
-        self.router.failed(&self.upstream);
-        self.record_failure(trouble);
+        self.router.failed(&self.endpoint);
+        self.record_failure(failure);
     }
 
-    /// `--request-timeout` is up, and there is no reply head.
+    /// Records that `--request-timeout` expired before the reply head.
     pub(crate) fn timed_out(&mut self) {
-        if self.waits {
-            self.router.failed(&self.upstream);
+        if self.awaits_head {
+            self.router.failed(&self.endpoint);
             self.record_failure(Failure::TimedOut { sent: self.sent });
         }
     }
 
-    /// The reply's body ends no later than this.
+    /// Fails the body of the reply when `cutoff` expires.
     pub(crate) fn cut_at(&mut self, cutoff: Option<Pin<Box<Sleep>>>) {
         self.cutoff = cutoff;
     }
 
-    /// The next bytes of the reply's body.
+    /// Reads the next bytes of the reply's body, and records its end or failure.
     pub fn poll_body(
         &mut self,
         payload: Pin<&mut Payload>,
@@ -234,19 +243,19 @@ impl InFlight {
         polled
     }
 
-    fn record_failure(&mut self, trouble: Failure) {
-        self.upstream.health.borrow_mut().failed(trouble);
+    fn record_failure(&mut self, failure: Failure) {
+        self.endpoint.health.borrow_mut().failed(failure);
         self.settle();
         if std::mem::take(&mut self.probe) {
-            self.router.probed(&self.upstream, false);
+            self.router.probe_finished(&self.endpoint, false);
         }
-        self.router.maybe_eject(&self.upstream);
+        self.router.maybe_eject(&self.endpoint);
     }
 
-    /// It waits for no reply head any more.
+    /// Stops counting as waiting for a reply head.
     fn settle(&mut self) {
-        if std::mem::take(&mut self.waits) {
-            self.router.update_health(&self.upstream, Health::settled);
+        if std::mem::take(&mut self.awaits_head) {
+            self.router.update_health(&self.endpoint, Health::settled);
         }
     }
 }
@@ -254,20 +263,20 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.settle();
-        let Self { router, upstream, .. } = self;
+        let Self { router, endpoint, .. } = self;
         if self.probe {
-            upstream.health.borrow_mut().probed(None);
+            endpoint.health.borrow_mut().probed(None);
         }
         router.in_flight.update(|n| n - 1);
-        upstream.in_flight.update(|n| n - 1);
-        if upstream.gone.get() && upstream.in_flight.get() == 0 {
-            router.forget(upstream.incarnation);
+        endpoint.in_flight.update(|n| n - 1);
+        if endpoint.gone.get() && endpoint.in_flight.get() == 0 {
+            router.remove_idle(endpoint.incarnation);
         }
     }
 }
 
-/// What a failure says of the replica; nothing if it is the client's, or our own.
-fn trouble(error: &Error, sent: Instant) -> Option<Failure> {
+/// The failure of the replica behind an error; `None` if the client or the balancer caused it.
+fn replica_failure(error: &Error, sent: Instant) -> Option<Failure> {
     match &error.kind {
         Kind::Connect(error) if is_own_shortage(error) => None,
         Kind::Connect(_) | Kind::Broke(_) | Kind::Malformed(_) | Kind::TimedOut(Phase::Body) => {

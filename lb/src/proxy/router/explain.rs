@@ -1,4 +1,4 @@
-//! Where a router would send a request now: the choice that every request goes through, made for nobody.
+//! Reports which replica a router would choose for a slot now, by the same code that routes requests.
 
 use actix::prelude::*;
 
@@ -9,7 +9,7 @@ use super::choice::AttemptOptions;
 use super::lease::Router;
 use super::{Error, RouterActor, Skip};
 
-/// Where would a GET whose key lies here go? Nothing comes of it.
+/// Message: returns how a GET whose key is in this slot would be routed, without sending or counting a request.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Explained, Error>")]
 pub struct Explain(pub Slot);
@@ -17,13 +17,13 @@ pub struct Explain(pub Slot);
 /// The answer to [`Explain`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
-    /// Of the ring that the router goes by.
+    /// Epoch of the router's copy of the ring.
     pub epoch: u64,
-    /// What decides on the first attempt.
+    /// The policy that chooses the replica of a first attempt.
     pub policy: Policy,
-    /// The occupied seats' replicas, and why a request would pass them over.
+    /// The replicas of the occupied seats in seat order, each with the reason why a request would skip it.
     pub skips: Vec<(Incarnation, Option<Skip>)>,
-    /// Where it would go; `None`: nowhere, or that is not for its key to say.
+    /// The replica that would be chosen; `None`: no seat is occupied, or the policy does not use the key.
     pub chosen: Option<Incarnation>,
 }
 
@@ -39,11 +39,12 @@ impl Handler<Explain> for RouterActor {
 impl Router {
     pub async fn explain(&self, slot: Slot) -> Result<Explained, Error> {
         let policy = self.settings().policy;
-        let options = AttemptOptions { probe: self.settings().retries > 0, waits: true, well_only: false };
-        let chosen = self.choose(slot, &[], options).await?.upstream.filter(|_| policy == Policy::Hash);
-        // No await from here on: it is the state in which the choice was made.
+        let options =
+            AttemptOptions { may_probe: self.settings().retries > 0, bodiless: true, healthy_only: false };
+        let chosen = self.choose(slot, &[], options).await?.endpoint.filter(|_| policy == Policy::Hash);
+        // No await from here on: the skips must be of the same state as the choice.
         let seated = self.seated.borrow();
-        let skips = seated.iter().map(|upstream| (upstream.incarnation, self.skip(upstream))).collect();
+        let skips = seated.iter().map(|endpoint| (endpoint.incarnation, self.skip(endpoint))).collect();
         Ok(Explained { epoch: self.epoch(), policy, skips, chosen: chosen.map(|chosen| chosen.incarnation) })
     }
 }

@@ -1,4 +1,4 @@
-//! One request: key, slot, replica; and the next replica of the walk if that attempt may be repeated.
+//! Forwards one request: key, slot, replica, and the next replica of the walk while further attempts are allowed.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use super::choice::AttemptOptions;
 use super::endpoint::InFlight;
 use super::lease::Router;
 use super::request_id;
-use super::request_id::identify;
+use super::request_id::ensure_request_id;
 use super::{Error, FirstChoiceSkipped, Reply, Request, Settings, now};
 use crate::control::supervisor::NotRepeated;
 
-/// The shortest time between two events about requests that are not repeated, of one router.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Minimum time between two [`NotRepeated`] notices of one router.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Forwards until there is a reply, no further attempt is allowed, or the client has left.
+/// Forwards a request until there is a reply, no further attempt is allowed, or the client has disconnected.
 pub(crate) async fn forward(
     router: Rc<Router>,
     request: Request,
-    gone: oneshot::Receiver<()>,
+    cancelled: oneshot::Receiver<()>,
 ) -> Result<Reply, Error> {
-    match select(std::pin::pin!(attempts(&router, request)), gone).await {
+    match select(std::pin::pin!(attempts(&router, request)), cancelled).await {
         Either::Left((reply, _)) => reply,
         Either::Right(_) => Err(Error::ClientLeft),
     }
@@ -37,13 +37,13 @@ pub(crate) async fn forward(
 async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Error> {
     let settings = router.settings();
     let slot = slot(router, &settings, &request).ok_or(Error::Stopping)?;
-    let is_ours = identify(&mut request.headers, &mut router.rng.borrow_mut());
-    note(&request, slot, is_ours);
+    let is_generated = ensure_request_id(&mut request.headers, &mut router.rng.borrow_mut());
+    record_request(&request, slot, is_generated);
     let (mut left, mut hedged) = (settings.retries, false);
     let bodiless = request.body.is_none();
-    let impatient = bodiless && request.method.is_idempotent();
+    let may_hedge = bodiless && request.method.is_idempotent();
     let options =
-        |left, well_only| AttemptOptions { probe: impatient && left > 0, waits: bodiless, well_only };
+        |left, healthy_only| AttemptOptions { may_probe: may_hedge && left > 0, bodiless, healthy_only };
     router.budget.borrow_mut().earn(now());
     let mut attempts = Attempts::new(settings.request_timeout);
     let mut tried = Vec::new();
@@ -53,7 +53,7 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
             request.request_log.chosen(&in_flight, router.epoch());
             attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
         }
-        let failure = match attempts.next(impatient && left > 0, hedged).await {
+        let failure = match attempts.next(may_hedge && left > 0, hedged).await {
             Event::Replied(reply, took) => {
                 request.request_log.replied(&reply.in_flight, took);
                 return Ok(reply);
@@ -61,7 +61,7 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
             Event::TooLong => {
                 return Err(Error::TooLong(settings.request_timeout.unwrap_or_default()));
             }
-            Event::GivenUp(incarnation) => {
+            Event::Abandoned(incarnation) => {
                 tried.push(incarnation);
                 hedged = true;
                 None
@@ -75,16 +75,16 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
         let may_repeat = |error| may_retry(&request.method, replayable, error);
         if left > 0 && failure.as_ref().is_none_or(may_repeat) {
             if attempts.may_repeat() {
-                next = again(router, slot, &tried, options(left - 1, failure.is_none())).await;
+                next = acquire_retry(router, slot, &tried, options(left - 1, failure.is_none())).await;
                 left -= u32::from(next.is_some());
             } else if attempts.is_empty() {
                 not_repeated(router, &request);
             }
         }
         if next.is_some() {
-            request.request_log.passed_over(|| match &failure {
+            request.request_log.first_choice_skipped(|| match &failure {
                 Some(error) => FirstChoiceSkipped::Failed(error.to_string()),
-                None => FirstChoiceSkipped::GivenUp,
+                None => FirstChoiceSkipped::Abandoned,
             });
         }
         match failure {
@@ -94,31 +94,31 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
     }
 }
 
-/// A further attempt, if there is a replica for it and the budget allows it.
-async fn again(
+/// Acquires a replica for a further attempt; `None` if no replica is left or the retry budget is exhausted.
+async fn acquire_retry(
     router: &Rc<Router>,
     slot: Slot,
     tried: &[Incarnation],
     options: AttemptOptions,
 ) -> Option<InFlight> {
-    // With too much in flight the failure that we have says more than a second one.
+    // The failure of the earlier attempt is reported to the client rather than `Error::Overloaded`.
     let in_flight = router.acquire(slot, tried, options).await.ok().flatten()?;
     let affordable = router.budget.borrow_mut().spend(now());
     router.count(|counts| if affordable { counts.retries += 1 } else { counts.budget_exhausted += 1 });
     affordable.then_some(in_flight)
 }
 
-/// Counts a request that is not repeated because replicas were lost under it, and tells the supervisor, at most once in
-/// [`TELL_EVERY`]: a server that breaks every connection must not fill the journal.
+/// Counts a request that is not repeated because replicas were lost while they served it, and notifies the supervisor
+/// at most once in [`REPORT_INTERVAL`]: a server that breaks every connection must not fill the journal.
 fn not_repeated(router: &Router, request: &Request) {
     router.count(|counts| counts.not_repeated += 1);
     let now = now();
-    let told = router.not_repeated_told.get();
-    if told.is_some_and(|at| now.saturating_duration_since(at) < TELL_EVERY) {
+    let reported = router.not_repeated_reported.get();
+    if reported.is_some_and(|at| now.saturating_duration_since(at) < REPORT_INTERVAL) {
         return;
     }
     let Some(replica) = request.request_log.info().replica.clone() else { return };
-    router.not_repeated_told.set(Some(now));
+    router.not_repeated_reported.set(Some(now));
     let (method, replica) = (request.method.clone(), Replica::clone(&replica));
     log::warn!(
         "request not repeated method={method} replica={} why=replicas_were_lost_under_it",
@@ -127,7 +127,7 @@ fn not_repeated(router: &Router, request: &Request) {
     router.notices.not_repeated.do_send(NotRepeated { router: router.id, replica, method });
 }
 
-/// The slot of the request's key; `None` before the ring has registered us, when nothing is routed yet.
+/// The slot of the request's key; `None` until the ring has registered the router.
 fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot> {
     let parts = Parts {
         path: request.target.path(),
@@ -139,7 +139,7 @@ fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot>
     let layout = router.layout.get()?;
     let slot = layout.position(&key.bytes).slot;
     if *key.source != Source::Random {
-        router.hot.borrow_mut().count(&key.bytes, slot, layout.slots(), request.request_log.started());
+        router.hot_keys.borrow_mut().count(&key.bytes, slot, layout.slots(), request.request_log.started());
         if let Some(asked) = &mut request.request_log.info().asked {
             asked.key = Some(settings.key_redactor.show(&key.bytes));
         }
@@ -147,8 +147,8 @@ fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot>
     Some(slot)
 }
 
-/// Notes the request as it is forwarded. `id_is_ours`: its X-Request-Id was made here.
-fn note(request: &Request, slot: Slot, id_is_ours: bool) {
+/// Records the slot and the X-Request-Id in the request log. `id_is_ours`: the balancer generated the id.
+fn record_request(request: &Request, slot: Slot, id_is_ours: bool) {
     let mut info = request.request_log.info();
     info.slot = Some(slot);
     if let Some(asked) = &mut info.asked {

@@ -1,6 +1,6 @@
-//! Which keys come most often: a sketch of the last minutes, of a fixed size however many keys there are.
+//! The most frequent keys of the last minutes, in a sketch of fixed size (Space-Saving).
 //!
-//! Two generations take turns, so that a key that comes no more fades. Keys that were drawn at random count for nothing.
+//! Two generations alternate, so that keys without requests drop out. Random keys are not counted.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use crate::balance::SpaceSaving;
 use crate::observe::redaction::{KeyRedactor, LogKey, MAX_SHOWN};
 use crate::ring::Slot;
 
-/// How many keys a generation counts: whoever has more than a 256th of its requests is among them.
+/// Number of keys that a generation counts. A key with more than 1/256 of its requests is guaranteed to be among them.
 pub const COUNTERS: usize = 256;
 
-/// A generation is the current one for so long, and is kept for as long again.
+/// Time for which a generation is current; it is then kept as the previous one for as long again.
 const GENERATION: Duration = Duration::from_secs(120);
 
-/// Say which keys came most often.
+/// Message: returns the most frequent keys of a router.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "HotKeySnapshot")]
 pub struct HotKeys;
@@ -25,34 +25,34 @@ pub struct HotKeys;
 /// The answer to [`HotKeys`].
 #[derive(Clone, Debug, MessageResponse)]
 pub struct HotKeySnapshot {
-    /// How far back it goes.
+    /// Time since the start of the previous generation.
     pub age: Duration,
-    /// How keys may be shown.
+    /// The form in which keys may be shown (`--log-key`).
     pub form: LogKey,
-    /// What the minutes brought, the last first.
+    /// The current and the previous generation.
     pub generations: [Generation; 2],
 }
 
-/// What some minutes brought.
+/// Requests counted in one period.
 #[derive(Clone, Debug)]
 pub struct Generation {
-    /// The most frequent keys, each by the number of [`KeyRedactor::identify`].
+    /// The most frequent keys, identified by the number of [`KeyRedactor::identify`].
     pub keys: SpaceSaving<Label>,
-    /// Requests with a key, by slot; empty before the first.
+    /// Number of requests with a key by slot; empty before the first one.
     pub slots: Vec<u32>,
     since: Instant,
 }
 
-/// What is known of a key.
+/// Slot and text of a counted key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Label {
-    /// Its slot.
+    /// Slot of the key; `None` until its first request.
     pub slot: Option<Slot>,
-    /// Its first bytes, at most [`MAX_SHOWN`]; none unless keys are shown in plain.
+    /// The first [`MAX_SHOWN`] bytes of the key; empty unless keys are shown in plain.
     pub key: Vec<u8>,
 }
 
-/// The sketch of one router.
+/// Counts the keys of one router.
 pub struct HotKeyTracker {
     form: KeyRedactor,
     current: Generation,
@@ -60,21 +60,21 @@ pub struct HotKeyTracker {
 }
 
 impl HotKeyTracker {
-    /// Nothing counted yet.
+    /// An empty tracker whose first generation begins now.
     pub fn new(form: KeyRedactor, now: Instant) -> Self {
         Self { form, current: Generation::new(now), previous: Generation::new(now) }
     }
 
-    /// Begins anew if keys are to be shown in another form: what is not to be shown any more is not kept either.
+    /// Clears the tracker if the form of keys changes: keys that may no longer be shown must not be kept.
     pub(crate) fn configure(&mut self, form: &KeyRedactor, now: Instant) {
         if form.form() != self.form.form() {
             *self = Self::new(form.clone(), now);
         }
     }
 
-    /// A request with this key; `slots` is how many there are.
+    /// Counts a request with this key; `slots` is the number of slots of the layout.
     pub fn count(&mut self, key: &[u8], slot: Slot, slots: u32, now: Instant) {
-        self.turn(now);
+        self.rotate(now);
         let counts = &mut self.current.slots;
         counts.resize(slots as usize, 0);
         if let Some(count) = counts.get_mut(slot.index()) {
@@ -88,9 +88,9 @@ impl HotKeyTracker {
         });
     }
 
-    /// All that is known.
-    pub(crate) fn heat(&mut self, now: Instant) -> HotKeySnapshot {
-        self.turn(now);
+    /// A copy of both generations.
+    pub(crate) fn snapshot(&mut self, now: Instant) -> HotKeySnapshot {
+        self.rotate(now);
         let age = now.saturating_duration_since(self.previous.since);
         HotKeySnapshot {
             age,
@@ -99,8 +99,8 @@ impl HotKeyTracker {
         }
     }
 
-    /// Begins a new generation if it is time.
-    fn turn(&mut self, now: Instant) {
+    /// Begins a new generation if the current one is older than [`GENERATION`].
+    fn rotate(&mut self, now: Instant) {
         let age = now.saturating_duration_since(self.current.since);
         if age < GENERATION {
             return;
@@ -108,7 +108,7 @@ impl HotKeyTracker {
         mem::swap(&mut self.current, &mut self.previous);
         self.current.begin(now);
         if age >= 2 * GENERATION {
-            // Nothing came for so long that what was current is too old too.
+            // No request for two generations: the previous one has expired too.
             self.previous.begin(now);
         }
     }
@@ -131,19 +131,19 @@ mod tests {
     use super::*;
     use crate::ring::Layout;
 
-    fn hot(form: LogKey) -> (HotKeyTracker, Instant) {
+    fn tracker(form: LogKey) -> (HotKeyTracker, Instant) {
         let now = Instant::now();
         (HotKeyTracker::new(KeyRedactor::new(form), now), now)
     }
 
-    fn count(hot: &mut HotKeyTracker, key: &[u8], now: Instant) {
+    fn count(tracker: &mut HotKeyTracker, key: &[u8], now: Instant) {
         let layout = Layout::default();
-        hot.count(key, layout.position(key).slot, layout.slots(), now);
+        tracker.count(key, layout.position(key).slot, layout.slots(), now);
     }
 
-    /// Of both generations.
-    fn offered(heat: &HotKeySnapshot) -> [u64; 2] {
-        heat.generations.each_ref().map(|generation| {
+    /// Requests in both generations.
+    fn offered(snapshot: &HotKeySnapshot) -> [u64; 2] {
+        snapshot.generations.each_ref().map(|generation| {
             let by_slot = generation.slots.iter().map(|count| u64::from(*count)).sum::<u64>();
             assert_eq!(by_slot, generation.keys.offered());
             by_slot
@@ -151,41 +151,44 @@ mod tests {
     }
 
     #[test]
-    fn a_key_fades_in_two_generations() {
-        let (mut hot, start) = hot(LogKey::Plain);
-        (0..3).for_each(|_| count(&mut hot, b"alice", start));
-        let heat = hot.heat(start);
-        let label = heat.generations[0].keys.counters().next().unwrap().1.label.clone();
+    fn a_key_expires_after_two_generations() {
+        let (mut tracker, start) = tracker(LogKey::Plain);
+        (0..3).for_each(|_| count(&mut tracker, b"alice", start));
+        let snapshot = tracker.snapshot(start);
+        let label = snapshot.generations[0].keys.counters().next().unwrap().1.label.clone();
         assert_eq!(
             label,
             Label { slot: Some(Layout::default().position(b"alice").slot), key: b"alice".to_vec() }
         );
-        count(&mut hot, b"bob", start + GENERATION);
-        let heat = hot.heat(start + GENERATION);
-        assert_eq!((offered(&heat), heat.age), ([1, 3], GENERATION));
-        assert_eq!(offered(&hot.heat(start + 2 * GENERATION)), [0, 1]);
-        assert_eq!(offered(&hot.heat(start + 3 * GENERATION)), [0, 0]);
+        count(&mut tracker, b"bob", start + GENERATION);
+        let snapshot = tracker.snapshot(start + GENERATION);
+        assert_eq!((offered(&snapshot), snapshot.age), ([1, 3], GENERATION));
+        assert_eq!(offered(&tracker.snapshot(start + 2 * GENERATION)), [0, 1]);
+        assert_eq!(offered(&tracker.snapshot(start + 3 * GENERATION)), [0, 0]);
     }
 
     #[test]
-    fn after_a_long_silence_nothing_is_hot() {
-        let (mut hot, start) = hot(LogKey::Plain);
-        count(&mut hot, b"alice", start);
-        let heat = hot.heat(start + 2 * GENERATION);
-        assert_eq!((offered(&heat), heat.age), ([0, 0], Duration::ZERO));
+    fn all_counts_expire_after_a_long_idle_time() {
+        let (mut tracker, start) = tracker(LogKey::Plain);
+        count(&mut tracker, b"alice", start);
+        let snapshot = tracker.snapshot(start + 2 * GENERATION);
+        assert_eq!((offered(&snapshot), snapshot.age), ([0, 0], Duration::ZERO));
     }
 
     #[test]
     fn a_key_that_may_not_be_shown_is_not_kept() {
         for form in [LogKey::Hash, LogKey::Off] {
-            let (mut hot, now) = hot(form);
-            count(&mut hot, b"alice", now);
-            let heat = hot.heat(now);
-            let (id, counter) = heat.generations[0].keys.counters().next().unwrap();
-            assert_eq!((counter.label.key.len(), id), (0, hot.form.identify(b"alice")));
+            let (mut tracker, now) = tracker(form);
+            count(&mut tracker, b"alice", now);
+            let snapshot = tracker.snapshot(now);
+            let (id, counter) = snapshot.generations[0].keys.counters().next().unwrap();
+            assert_eq!((counter.label.key.len(), id), (0, tracker.form.identify(b"alice")));
         }
-        let (mut hot, now) = hot(LogKey::Plain);
-        count(&mut hot, &[b'x'; 5000], now);
-        assert_eq!(hot.heat(now).generations[0].keys.counters().next().unwrap().1.label.key.len(), MAX_SHOWN);
+        let (mut tracker, now) = tracker(LogKey::Plain);
+        count(&mut tracker, &[b'x'; 5000], now);
+        assert_eq!(
+            tracker.snapshot(now).generations[0].keys.counters().next().unwrap().1.label.key.len(),
+            MAX_SHOWN
+        );
     }
 }

@@ -1,11 +1,12 @@
-//! RouterActor: one per HTTP worker; asks the ring for the slot of a request and forwards it.
+//! RouterActor: one per HTTP worker; looks up the walk of a request's slot in the ring and forwards the request.
 //!
 //! # Layout
-//! - `forward`: one request, from its key to its reply; `attempt`: its attempts that wait for a reply head
-//! - `choice`: which replica an attempt goes to, `explain`: would go to; `verdict`: which are passed over
-//! - `lease`: what the router knows of the ring; `upstream`: and of each replica
-//! - `measure`: what it counts
-//! - `request_log`: what befell a request; `hot`: which keys come most often
+//! - `forward`: one request, from its key to its reply · `attempts`: its attempts that wait for a reply head
+//! - `choice`: chooses the replica of an attempt · `explain`: reports that choice without a request · `ejection`: which
+//!   replicas are unavailable
+//! - `lease`: the router's state and its copy of the ring · `endpoint`: state of each replica, requests in flight
+//! - `counters`: statistics · `request_log`: the log record of a request · `hot_keys`: the most frequent keys
+//! - `request_id`: X-Request-Id
 
 mod attempts;
 mod choice;
@@ -56,126 +57,126 @@ pub use request_log::{
     ClientRequest, FirstChoiceSkipped, RequestInfo, RequestLog, RequestLogger, RequestObserver,
 };
 
-/// What the routers go by.
+/// Configuration of the routers. A request keeps the settings with which it began.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where a request's key comes from.
+    /// Sources of the request key.
     pub key: KeySources,
-    /// How keys are shown to people.
+    /// Redacts keys in logs and in the API.
     pub key_redactor: KeyRedactor,
-    /// Which replica is the first choice.
+    /// Chooses the replica of the first attempt.
     pub policy: Policy,
-    /// How much one replica may have of what is in flight; `None`: any part of it.
+    /// Bounded load: a replica's share of the requests in flight; `None`: unbounded.
     pub bound: Option<Bound>,
-    /// Further attempts after a failed one.
+    /// Maximum number of attempts of a request beyond the first.
     pub retries: u32,
-    /// Further attempts of all requests, per hundred of them.
+    /// Retry budget: further attempts of all requests, in percent of the requests.
     pub retry_budget: u32,
-    /// From the request to the last byte of its reply; `None`: any time.
+    /// Maximum time from the request to the last byte of its reply; `None`: unlimited.
     pub request_timeout: Option<Duration>,
-    /// Requests in flight of one router; more are refused.
+    /// Maximum number of requests in flight of one router; more are refused with [`Error::Overloaded`].
     pub max_in_flight: usize,
-    /// Statuses of replies that count as failures of the replica.
+    /// Status codes of replies that count as failures of the replica.
     pub eject_on: Statuses,
-    /// Towards the replicas.
+    /// Settings of the connections to the replicas.
     pub upstream: super::client::Settings,
 }
 
-/// Forwards the requests of one HTTP worker.
+/// Forwards the requests of one HTTP worker, on its thread.
 pub struct RouterActor {
     router: Rc<Router>,
     supervisor: Addr<SupervisorActor>,
     _guard: PanicGuard,
 }
 
-/// A request to forward. Lives on the worker's thread, as the actor does.
+/// Message: forwards a request. It must be sent on the actor's thread.
 #[derive(Message)]
 #[rtype(result = "Result<SendWrapper<Reply>, Error>")]
 pub struct Route {
-    /// What to forward.
+    /// The request to forward.
     pub request: SendWrapper<Request>,
-    /// Resolves when the client has left: actix would go on with an answer that nobody waits for.
-    pub gone: oneshot::Receiver<()>,
+    /// Resolves when the client has disconnected. Dropping the `send` future would not stop the actor's future.
+    pub cancelled: oneshot::Receiver<()>,
 }
 
-/// What is to reach a replica, free of hop-by-hop fields.
+/// A request as it is sent to a replica, without hop-by-hop fields.
 pub struct Request {
-    /// Its method.
+    /// Method of the request.
     pub method: Method,
-    /// Path and query as received.
+    /// Path and query as received, not decoded.
     pub target: PathAndQuery,
     /// End-to-end fields, `Host` among them if the client sent one.
     pub headers: HeaderMap,
-    /// The client's address: the peer's, or what trusted proxies say.
+    /// The client's address: the peer's, or the one that trusted proxies report.
     pub client: IpAddr,
-    /// Its body.
+    /// Body of the request; `None` if it has none.
     pub body: Option<ReplayBody>,
-    /// Where it is noted what befalls it.
+    /// Log record of the request.
     pub request_log: Rc<RequestLog>,
 }
 
-/// What a replica answered, as it came.
+/// A replica's reply as received.
 pub struct Reply {
-    /// Its status.
+    /// Status code of the reply.
     pub status: StatusCode,
-    /// Its reason phrase, unless it is the usual one.
+    /// Reason phrase; `None` if it is the standard one of the status code.
     pub reason: Option<&'static str>,
-    /// Its fields, without `Transfer-Encoding`.
+    /// Header fields, without `Transfer-Encoding`.
     pub headers: HeaderMap,
-    /// Its body; an error in it means that it was cut short.
+    /// Body; yields an error if it was cut short.
     pub payload: Payload,
-    /// To be dropped with the last byte of the body.
+    /// Counts the request as in flight; dropped after the last byte of the body.
     pub in_flight: InFlight,
 }
 
-/// Why there is no reply.
+/// Reasons why a request gets no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No seat is occupied.
     #[error("no replica is ready")]
     NoReplica,
-    /// `--max-in-flight`.
+    /// The router has `--max-in-flight` requests in flight.
     #[error("too many requests in flight")]
     Overloaded,
-    /// The last attempt failed like this.
+    /// The last attempt failed with this error.
     #[error("{0}")]
     Upstream(super::client::Error),
-    /// `--request-timeout` is up.
+    /// `--request-timeout` expired before a reply head.
     #[error("no reply within {0:?} (--request-timeout)")]
     TooLong(Duration),
-    /// The client left before there was a reply.
+    /// The client disconnected before there was a reply.
     #[error("the client has left")]
     ClientLeft,
-    /// The balancer is ending.
+    /// The balancer is stopping, or the ring has not registered the router yet.
     #[error("the balancer is stopping")]
     Stopping,
 }
 
-/// Give back every lease: the ring has changed. Answered by [`Recalled`].
+/// Message: the ring has changed. The router drops every lease and acknowledges with [`Recalled`].
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Recall {
     /// The ring's new epoch.
     pub epoch: u64,
-    /// Every occupied seat.
+    /// Every occupied seat, in seat order.
     pub seated: Arc<[Seated]>,
-    /// The replicas that get no new request from now on.
+    /// The replicas that left the ring: they get no new requests.
     pub gone: Vec<Incarnation>,
-    /// They are dead: what waits for a reply head from them fails at once.
+    /// The replicas in `gone` are dead: requests that wait for a reply head from them fail at once.
     pub abort: bool,
 }
 
-/// From now on requests go by these; those in flight keep what they began with.
+/// Message: replaces the settings for later requests; requests in flight keep theirs.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Configure(pub Settings);
 
-/// The replicas whose heartbeats fail now: other replicas are preferred. Never awaited.
+/// Message: replaces the list of replicas whose heartbeats fail; requests prefer other replicas. It is never awaited.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Suspects(pub Arc<[Incarnation]>);
 
-/// Say what is in flight, and what became of the rest.
+/// Message: returns the load of each replica and the router's counters.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Loaded")]
 pub struct Load;
@@ -183,58 +184,58 @@ pub struct Load;
 /// The answer to [`Load`].
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Loaded {
-    /// Per replica, those that have left and are not done among them.
+    /// The replicas, including those that left the ring and still have requests in flight.
     pub replicas: Vec<LoadOf>,
-    /// Since the router started.
+    /// Counters since the router started.
     pub counts: Counts,
 }
 
-/// What a router has done beside forwarding.
+/// Counters of routing decisions since the router started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Routing)]
 pub struct Counts {
-    /// Attempts beyond the first of a request.
+    /// Attempts beyond the first one of their request.
     pub retries: u64,
-    /// Attempts that the retry budget did not allow.
+    /// Further attempts that the retry budget refused.
     pub budget_exhausted: u64,
-    /// Requests that passed a replica over because of the bounded load.
+    /// Requests that skipped a replica because of the bounded load.
     pub spills: u64,
-    /// Replicas ejected, probes that failed not among them.
+    /// Ejections of replicas, without the renewed ones after a failed probe.
     pub ejections: u64,
-    /// Replicas that stalled.
+    /// Stalls of replicas: silent while others answer.
     pub stalls: u64,
-    /// Replicas readmitted.
+    /// Readmissions of ejected or stalled replicas.
     pub readmissions: u64,
-    /// Requests that failed and were not repeated any more, because replicas were lost under them.
+    /// Requests that failed and were not repeated because replicas were lost while they served them.
     pub not_repeated: u64,
 }
 
-/// What a router knows of one replica.
+/// Load and state of one replica in one router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOf {
-    /// Which.
+    /// Incarnation of the replica.
     pub incarnation: Incarnation,
-    /// Requests in flight to it.
+    /// Number of requests in flight to it.
     pub in_flight: usize,
-    /// What shows that it works.
+    /// Signs of progress, which keep a replica from being replaced as silent.
     pub activity: Activity,
-    /// Why a request would pass it over now.
+    /// Why a request would skip it now; `None`: it would not.
     pub skip: Option<Skip>,
 }
 
-/// Why a router passes an occupied seat over.
+/// Reasons why a router skips the replica of an occupied seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skip {
-    /// It has as much in flight as `--bounded-load` allows.
+    /// It has as many requests in flight as `--bounded-load` allows.
     OverBound,
     /// Its heartbeats fail.
     Suspect,
-    /// It is ejected, or stalls.
+    /// It is ejected or stalled.
     Ejected,
 }
 
 impl Skip {
-    /// In words.
+    /// The reason as text in logs and in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OverBound => "over bound",
@@ -257,7 +258,7 @@ impl std::ops::AddAssign for Counts {
 }
 
 impl RouterActor {
-    /// The router of this thread. `id` is never used again, also not when the worker is restarted.
+    /// A router for this thread. `id` must never be reused, not even by a restart of the worker.
     pub fn new(
         id: RouterId,
         settings: Settings,
@@ -266,15 +267,15 @@ impl RouterActor {
     ) -> Self {
         let notices = Notices {
             idle: supervisor.clone().recipient(),
-            suspicion: supervisor.clone().recipient(),
-            readmission: supervisor.clone().recipient(),
+            ejected: supervisor.clone().recipient(),
+            readmitted: supervisor.clone().recipient(),
             not_repeated: supervisor.clone().recipient(),
         };
         let router = Router::new(id, settings, ring, notices);
         Self { router: Rc::new(router), supervisor, _guard: PanicGuard("router") }
     }
 
-    /// Who counts the requests of its worker.
+    /// The observer that counts the requests of this worker.
     pub fn observer(&self) -> Rc<dyn RequestObserver> {
         self.router.clone()
     }
@@ -283,7 +284,7 @@ impl RouterActor {
 impl Actor for RouterActor {
     type Context = Context<Self>;
 
-    /// Look-ups begin after the ring's answer: from then on every recall reaches us.
+    /// Look-ups begin after the ring has registered this router: from then on it receives every recall.
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
         let id = self.router.id;
@@ -294,7 +295,7 @@ impl Actor for RouterActor {
         let registered = self.router.ring.send(register).into_actor(self);
         ctx.wait(registered.map(|registered, actor, ctx| match registered {
             Ok(registered) => actor.router.registered(registered),
-            Err(_) => ctx.stop(), // the ring is gone: the process ends
+            Err(_) => ctx.stop(), // the ring has stopped: the process is ending
         }));
     }
 }
@@ -302,9 +303,9 @@ impl Actor for RouterActor {
 impl Handler<Route> for RouterActor {
     type Result = ResponseFuture<Result<SendWrapper<Reply>, Error>>;
 
-    fn handle(&mut self, Route { request, gone }: Route, _: &mut Self::Context) -> Self::Result {
-        let forwarded = Box::pin(forward::forward(self.router.clone(), request.take(), gone));
-        Box::pin(exit_on_panic("router", forwarded).map_ok(SendWrapper::new))
+    fn handle(&mut self, Route { request, cancelled }: Route, _: &mut Self::Context) -> Self::Result {
+        let reply = Box::pin(forward::forward(self.router.clone(), request.take(), cancelled));
+        Box::pin(exit_on_panic("router", reply).map_ok(SendWrapper::new))
     }
 }
 
@@ -345,11 +346,11 @@ impl Handler<HotKeys> for RouterActor {
     type Result = HotKeySnapshot;
 
     fn handle(&mut self, _: HotKeys, _: &mut Self::Context) -> HotKeySnapshot {
-        self.router.hot.borrow_mut().heat(now())
+        self.router.hot_keys.borrow_mut().snapshot(now())
     }
 }
 
-/// Tokio's time, which tests can pause.
+/// The time of tokio's clock, which tests can pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

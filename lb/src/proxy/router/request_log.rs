@@ -1,4 +1,4 @@
-//! What befell one request, from its head to the last byte of its answer; whoever wants to know is told at that moment.
+//! The log record of a request: filled while it is processed, passed to the observers when the response is complete.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
@@ -18,127 +18,127 @@ use crate::stats::counters::ReplicaTally;
 use super::endpoint::InFlight;
 use super::{Error, Skip, now, request_id};
 
-/// Whoever is told of every request of a worker that has ended: its last byte is sent, or its client has left.
+/// Receives every completed request of a worker: the last byte was sent, or the client has disconnected.
 pub trait RequestObserver {
-    /// Called once for each request, on the worker's thread. It may take what it wants to keep.
+    /// Called once for each request, on the worker's thread. Members of `request` may be moved out.
     fn on_complete(&self, request: &mut RequestInfo);
 }
 
-/// The observers of one worker. Every request of its clients begins here, those that are refused too.
+/// Creates the log records of one worker and holds its observers. Rejected requests are logged too.
 #[derive(Clone)]
 pub struct RequestLogger {
     observers: Rc<[Rc<dyn RequestObserver>]>,
-    /// Whether some observer reads [`RequestInfo::asked`].
-    asking: Rc<Cell<bool>>,
+    /// Whether any observer reads [`RequestInfo::asked`] and [`RequestInfo::error`].
+    details: Rc<Cell<bool>>,
 }
 
-/// The request_log of one request, shared by all that it meets. The last of them to let go of it ends the request: as a rule
-/// that is the body of its answer.
+/// The log record of one request, shared by the code that processes it. Dropping the last reference, usually the one of
+/// the response body, completes the request.
 pub struct RequestLog {
     request_logger: RequestLogger,
     started: Instant,
     info: RefCell<RequestInfo>,
 }
 
-/// What is known of a request.
+/// Data of a request for its observers.
 #[derive(Debug, Default)]
 pub struct RequestInfo {
-    /// `None`: what came was no request that can be read.
+    /// Method; `None`: the request could not be parsed.
     pub method: Option<Method>,
-    /// Of our answer; `None`: the client left before there was one.
+    /// Status code of the response; `None`: the client disconnected before there was one.
     pub status: Option<StatusCode>,
-    /// How much of the answer's body was sent, in bytes.
+    /// Bytes of the response body that were sent.
     pub bytes: u64,
-    /// Why the answer is a failure of ours, or was cut short; only if a observer asks for more.
+    /// Why the balancer answered with an error or the response was cut short; only if an observer reads details.
     pub error: Option<String>,
-    /// The slot of its key; `None`, and so are those that follow: it was not for a replica.
+    /// Slot of the key; `None`, like the members below up to `replica_took`, if the request was not forwarded.
     pub slot: Option<Slot>,
-    /// The ring's epoch when its replica was chosen.
+    /// Epoch of the ring when the latest replica was chosen.
     pub epoch: Option<u64>,
-    /// Who answered it, or failed at it last.
+    /// The replica that answered, or the latest one that was tried.
     pub replica: Option<Rc<Replica>>,
-    /// The counters of the replica whose reply came.
+    /// Counters of the replica that replied; `None`: no reply head arrived.
     pub answered_by: Option<Rc<RefCell<ReplicaTally>>>,
-    /// How many replicas it was sent to.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Why its first choice did not answer it.
+    /// Why the first choice did not answer; `None`: it did.
     pub passed_over: Option<FirstChoiceSkipped>,
-    /// From its head until the first replica was chosen.
+    /// Time from the request head until the first replica was chosen.
     pub chosen: Option<Duration>,
-    /// From its head until the head of the reply.
+    /// Time from the request head to the reply head.
     pub replied: Option<Duration>,
-    /// What the replica took of that, from its choice to the head of its reply.
+    /// Time from the choice of the replica that replied to its reply head.
     pub replica_took: Option<Duration>,
-    /// From its head to its end.
+    /// Time from the request head to the end of the response.
     pub total: Duration,
-    /// As the client sent it; only if a observer wants it.
+    /// The request as the client sent it; only if an observer reads details.
     pub asked: Option<Box<ClientRequest>>,
 }
 
 /// A request as its client sent it.
 #[derive(Debug, Default)]
 pub struct ClientRequest {
-    /// Whose it is: the peer's address, or what trusted proxies say.
+    /// The client's address: the peer's, or the one that trusted proxies report.
     pub client: Option<IpAddr>,
-    /// Path and query.
+    /// Path and query as received.
     pub target: Option<PathAndQuery>,
-    /// HTTP/1.0 or HTTP/1.1; `None`: it could not be read.
+    /// HTTP/1.0 or HTTP/1.1; `None`: the request could not be parsed.
     pub version: Option<Version>,
-    /// X-Request-Id, as it goes to a replica.
+    /// X-Request-Id as sent to the replica.
     pub id: Option<HeaderValue>,
-    /// Whether that was made here.
+    /// Whether the balancer generated `id`.
     pub id_is_ours: bool,
-    /// `Referer`.
+    /// Value of `Referer`.
     pub referer: Option<HeaderValue>,
-    /// `User-Agent`.
+    /// Value of `User-Agent`.
     pub user_agent: Option<HeaderValue>,
-    /// Its key as `--log-key` shows it; `None` if it is random.
+    /// Request key in the form of `--log-key`; `None` if it is random.
     pub key: Option<RedactedKey>,
 }
 
 /// Why a request was not answered by its first choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FirstChoiceSkipped {
-    /// It was not chosen.
+    /// The choice skipped it.
     Skipped(Skip),
-    /// It was given up while the request waited for its reply.
-    GivenUp,
-    /// The attempt failed.
+    /// It became unavailable or was a slow probe while the request waited for its reply.
+    Abandoned,
+    /// The attempt failed with this error.
     Failed(String),
 }
 
 impl RequestLogger {
-    /// The observers; none reads [`RequestInfo::asked`] yet.
+    /// A logger for these observers, without details until [`ask`](Self::ask).
     pub fn new(observers: impl Into<Rc<[Rc<dyn RequestObserver>]>>) -> Self {
-        Self { observers: observers.into(), asking: Rc::default() }
+        Self { observers: observers.into(), details: Rc::default() }
     }
 
-    /// Whether some observer reads [`RequestInfo::asked`] of requests that begin now.
-    pub fn ask(&self, asking: bool) {
-        self.asking.set(asking);
+    /// Sets whether later requests record details: [`RequestInfo::asked`] and [`RequestInfo::error`].
+    pub fn ask(&self, details: bool) {
+        self.details.set(details);
     }
 
-    /// A request begins.
+    /// Begins the record of a request; its time starts now.
     pub fn begin(&self) -> Rc<RequestLog> {
         Rc::new(RequestLog { request_logger: self.clone(), started: now(), info: RefCell::default() })
     }
 }
 
 impl RequestLog {
-    /// What is known so far. To be let go of at once.
+    /// The data recorded so far. The borrow must not be held across an await.
     pub fn info(&self) -> RefMut<'_, RequestInfo> {
         self.info.borrow_mut()
     }
 
-    /// Notes where the request comes from.
+    /// Records the peer's address, if details are recorded.
     pub fn set_peer(&self, peer: Option<SocketAddr>) {
-        if self.request_logger.asking.get() {
+        if self.request_logger.details.get() {
             let client = peer.map(|peer| peer.ip().to_canonical());
             self.info().asked = Some(Box::new(ClientRequest { client, ..ClientRequest::default() }));
         }
     }
 
-    /// Notes the request as its client sent it, and whose it is.
+    /// Records the method, and with details the request and its client's address.
     pub fn set_client_request(&self, request: &Request, client: impl FnOnce() -> Option<IpAddr>) {
         let mut info = self.info();
         let head = request.head();
@@ -153,42 +153,42 @@ impl RequestLog {
         }
     }
 
-    /// Notes why the answer is not the replica's, or not the whole of it, for observers that ask; the first reason
-    /// counts.
+    /// Records why the response is an error of the balancer or was cut short, if details are recorded. The first reason
+    /// is kept.
     pub fn fail(&self, error: &impl fmt::Display) {
-        if self.request_logger.asking.get() {
+        if self.request_logger.details.get() {
             self.info().error.get_or_insert_with(|| error.to_string());
         }
     }
 
-    /// When the head of the request was there.
+    /// Time at which the request head was complete.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
-    /// A replica was chosen for an attempt.
+    /// Records the replica that was chosen for an attempt.
     pub(crate) fn chosen(&self, in_flight: &InFlight, epoch: u64) {
         let mut info = self.info();
         info.attempts += 1;
         info.epoch = Some(epoch);
-        info.replica = Some(in_flight.upstream().replica.clone());
+        info.replica = Some(in_flight.endpoint().replica.clone());
         if info.attempts == 1 {
             info.chosen = Some(in_flight.since().saturating_duration_since(self.started));
-            info.passed_over = in_flight.passed_over().map(FirstChoiceSkipped::Skipped);
+            info.passed_over = in_flight.first_skipped().map(FirstChoiceSkipped::Skipped);
         }
     }
 
-    /// The attempt before the newest one did not answer; the first reason counts.
-    pub(crate) fn passed_over(&self, why: impl FnOnce() -> FirstChoiceSkipped) {
+    /// Records why an earlier attempt did not answer. The first reason is kept.
+    pub(crate) fn first_choice_skipped(&self, why: impl FnOnce() -> FirstChoiceSkipped) {
         self.info().passed_over.get_or_insert_with(why);
     }
 
-    /// The head of a reply came, after so much time of the replica's.
+    /// Records a reply head, which arrived `took` after the replica was chosen.
     pub(crate) fn replied(&self, in_flight: &InFlight, took: Duration) {
         let mut info = self.info();
         let sent = in_flight.since().saturating_duration_since(self.started);
-        info.replica = Some(in_flight.upstream().replica.clone());
-        info.answered_by = Some(in_flight.upstream().tally.clone());
+        info.replica = Some(in_flight.endpoint().replica.clone());
+        info.answered_by = Some(in_flight.endpoint().tally.clone());
         (info.replied, info.replica_took) = (Some(sent + took), Some(took));
     }
 }
@@ -200,7 +200,7 @@ impl Drop for RequestLog {
         }
         let info = self.info.get_mut();
         if info.method == Some(Method::HEAD) {
-            info.bytes = 0; // a body that was there is not sent
+            info.bytes = 0; // the body of a response to HEAD is not sent
         }
         info.total = now().saturating_duration_since(self.started);
         self.request_logger.observers.iter().for_each(|observer| observer.on_complete(info));
@@ -211,7 +211,7 @@ impl fmt::Display for FirstChoiceSkipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Skipped(skip) => f.write_str(skip.as_str()),
-            Self::GivenUp => f.write_str("given up"),
+            Self::Abandoned => f.write_str("given up"),
             Self::Failed(why) => write!(f, "failed: {why}"),
         }
     }
@@ -222,55 +222,55 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Told(RefCell<Vec<RequestInfo>>);
+    struct Recorder(RefCell<Vec<RequestInfo>>);
 
-    impl RequestObserver for Told {
+    impl RequestObserver for Recorder {
         fn on_complete(&self, request: &mut RequestInfo) {
             self.0.borrow_mut().push(std::mem::take(request));
         }
     }
 
-    fn told(asking: bool) -> (Rc<Told>, RequestLogger) {
-        let told = Rc::new(Told::default());
-        let request_logger = RequestLogger::new([told.clone() as Rc<dyn RequestObserver>]);
-        request_logger.ask(asking);
-        (told, request_logger)
+    fn recorder(details: bool) -> (Rc<Recorder>, RequestLogger) {
+        let recorder = Rc::new(Recorder::default());
+        let request_logger = RequestLogger::new([recorder.clone() as Rc<dyn RequestObserver>]);
+        request_logger.ask(details);
+        (recorder, request_logger)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_lets_go_last_ends_it_once() {
-        let (told, request_logger) = told(true);
+    async fn dropping_the_last_reference_completes_the_request_once() {
+        let (recorder, request_logger) = recorder(true);
         let request_log = request_logger.begin();
         let other = request_log.clone();
         request_log.info().status = Some(StatusCode::OK);
         tokio::time::advance(Duration::from_millis(3)).await;
         drop(request_log);
-        assert!(told.0.borrow().is_empty());
+        assert!(recorder.0.borrow().is_empty());
         drop(other);
-        let all = told.0.borrow();
+        let all = recorder.0.borrow();
         assert_eq!((all.len(), all[0].status, all[0].total.as_millis()), (1, Some(StatusCode::OK), 3));
         assert_eq!(all[0].error, None);
     }
 
     #[tokio::test]
-    async fn a_client_that_leaves_and_a_head_have_no_body() {
-        let (told, request_logger) = told(true);
+    async fn a_disconnected_client_and_head_have_no_body_bytes() {
+        let (recorder, request_logger) = recorder(true);
         let request_log = request_logger.begin();
         (request_log.info().method, request_log.info().bytes) = (Some(Method::HEAD), 9);
         drop(request_log);
-        let all = told.0.borrow();
+        let all = recorder.0.borrow();
         assert_eq!((all[0].status, all[0].bytes), (None, 0));
         assert_eq!(all[0].error.as_deref(), Some("the client has left"));
     }
 
     #[tokio::test]
-    async fn nothing_is_kept_that_nobody_asks_for() {
-        let (told, request_logger) = told(false);
+    async fn details_are_recorded_only_for_observers_that_read_them() {
+        let (recorder, request_logger) = recorder(false);
         let request_log = request_logger.begin();
         request_log.set_peer(Some(([127, 0, 0, 1], 1).into()));
         request_log.set_client_request(&Request::new(), || None);
         drop(request_log);
-        let all = told.0.borrow();
+        let all = recorder.0.borrow();
         assert!(all[0].asked.is_none() && all[0].error.is_none());
         assert_eq!(all[0].method, Some(Method::GET));
     }

@@ -1,4 +1,4 @@
-//! The router's parts put together, over a ring without sockets and with a clock that only we move.
+//! Tests of the assembled router against a real RingActor, without sockets, with a paused clock.
 
 use std::cell::RefCell;
 use std::io;
@@ -19,48 +19,48 @@ mod ejections;
 mod leases;
 mod suspects;
 
-/// May be a probe, and waits for nothing but the replica.
-const GET: AttemptOptions = AttemptOptions { probe: true, waits: true, well_only: false };
-const POST: AttemptOptions = AttemptOptions { probe: false, waits: false, well_only: false };
+/// An attempt without a body that may be a probe.
+const GET: AttemptOptions = AttemptOptions { may_probe: true, bodiless: true, healthy_only: false };
+const POST: AttemptOptions = AttemptOptions { may_probe: false, bodiless: false, healthy_only: false };
 
-/// What the supervisor would be told.
+/// Records the notices that SupervisorActor would receive.
 #[derive(Clone, Default)]
-struct Told {
+struct ReceivedNotices {
     idle: Rc<RefCell<Vec<Incarnation>>>,
-    suspected: Rc<RefCell<Vec<Incarnation>>>,
+    ejected: Rc<RefCell<Vec<Incarnation>>>,
     readmitted: Rc<RefCell<Vec<Incarnation>>>,
     not_repeated: Rc<RefCell<Vec<Incarnation>>>,
 }
 
-impl Actor for Told {
+impl Actor for ReceivedNotices {
     type Context = Context<Self>;
 }
 
-impl Handler<Idle> for Told {
+impl Handler<Idle> for ReceivedNotices {
     type Result = ();
 
-    fn handle(&mut self, idle: Idle, _: &mut Self::Context) {
-        self.idle.borrow_mut().push(idle.incarnation);
+    fn handle(&mut self, notice: Idle, _: &mut Self::Context) {
+        self.idle.borrow_mut().push(notice.incarnation);
     }
 }
 
-impl Handler<Ejected> for Told {
+impl Handler<Ejected> for ReceivedNotices {
     type Result = ();
 
-    fn handle(&mut self, suspicion: Ejected, _: &mut Self::Context) {
-        self.suspected.borrow_mut().push(suspicion.incarnation);
+    fn handle(&mut self, notice: Ejected, _: &mut Self::Context) {
+        self.ejected.borrow_mut().push(notice.incarnation);
     }
 }
 
-impl Handler<Readmitted> for Told {
+impl Handler<Readmitted> for ReceivedNotices {
     type Result = ();
 
-    fn handle(&mut self, readmission: Readmitted, _: &mut Self::Context) {
-        self.readmitted.borrow_mut().push(readmission.incarnation);
+    fn handle(&mut self, notice: Readmitted, _: &mut Self::Context) {
+        self.readmitted.borrow_mut().push(notice.incarnation);
     }
 }
 
-impl Handler<NotRepeated> for Told {
+impl Handler<NotRepeated> for ReceivedNotices {
     type Result = ();
 
     fn handle(&mut self, notice: NotRepeated, _: &mut Self::Context) {
@@ -68,15 +68,15 @@ impl Handler<NotRepeated> for Told {
     }
 }
 
-/// A ring of some seats, and a router that knows it.
-struct Scene {
+/// A ring of some seats with a registered router.
+struct Fixture {
     ring: Addr<RingActor>,
     router: Rc<Router>,
     slot: Slot,
-    told: Told,
+    notices: ReceivedNotices,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(seats: u32, change: impl FnOnce(&mut Settings)) -> Self {
         let ring = RingActor::new(Layout::default()).start();
         let join =
@@ -95,18 +95,18 @@ impl Scene {
             upstream: crate::proxy::client::Settings::default(),
         };
         change(&mut settings);
-        let told = Told::default();
-        let supervisor = told.clone().start();
-        let notices = Notices {
+        let notices = ReceivedNotices::default();
+        let supervisor = notices.clone().start();
+        let recipients = Notices {
             idle: supervisor.clone().recipient(),
-            suspicion: supervisor.clone().recipient(),
-            readmission: supervisor.clone().recipient(),
+            ejected: supervisor.clone().recipient(),
+            readmitted: supervisor.clone().recipient(),
             not_repeated: supervisor.recipient(),
         };
-        let router = Rc::new(Router::new(RouterId(1), settings, ring.clone(), notices));
+        let router = Rc::new(Router::new(RouterId(1), settings, ring.clone(), recipients));
         let epoch = ring.send(Snapshot).await.unwrap().epoch;
         router.registered(Registered { epoch, layout: Layout::default(), seated: seated(1..=seats) });
-        Self { ring, router, slot: Layout::default().position(b"alice").slot, told }
+        Self { ring, router, slot: Layout::default().position(b"alice").slot, notices }
     }
 
     async fn acquire(&self, tried: &[Incarnation], options: AttemptOptions) -> Option<InFlight> {
@@ -117,33 +117,33 @@ impl Scene {
         self.acquire(&[], GET).await.unwrap()
     }
 
-    /// Who would be chosen; nothing comes of it.
+    /// The replica that would be chosen; the acquired request is dropped at once.
     async fn first(&self, options: AttemptOptions) -> Incarnation {
-        self.acquire(&[], options).await.unwrap().upstream().incarnation
+        self.acquire(&[], options).await.unwrap().endpoint().incarnation
     }
 
-    /// The walk of our slot.
+    /// The walk of `slot`.
     async fn walk(&self) -> Vec<Incarnation> {
         let mut tried = Vec::new();
         while let Some(next) = self.acquire(&tried, POST).await {
-            tried.push(next.upstream().incarnation);
+            tried.push(next.endpoint().incarnation);
         }
         tried
     }
 
-    /// The supervisor tells who is suspect.
+    /// Replaces the list of suspect replicas, as a message of the supervisor does.
     fn suspect(&self, suspects: &[Incarnation]) {
         self.router.suspects(suspects);
     }
 
-    /// Lets every mailbox be read.
+    /// Runs until every mailbox is empty.
     async fn settle(&self) {
         for _ in 0..10 {
             self.ring.send(Snapshot).await.unwrap();
         }
     }
 
-    /// Who would be chosen, as an operator is told.
+    /// The replica that the explanation names as chosen.
     async fn explained(&self) -> Option<Incarnation> {
         self.router.explain(self.slot).await.unwrap().chosen
     }

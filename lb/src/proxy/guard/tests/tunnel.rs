@@ -1,4 +1,4 @@
-//! A 101 makes the connection a tunnel: through actix, both ways, byte for byte, each way with an end of its own.
+//! A response with 101 makes the connection a tunnel through actix: both directions unchanged, and each can end alone.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,20 +12,18 @@ use actix_service::{Service, ServiceFactory, fn_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::proxy::guard::{
-    Acceptor, Connections, GuardedStream, Settings, UpgradeAllow, answer, what_follows,
-};
+use crate::proxy::guard::{Acceptor, Connections, GuardedStream, Settings, UpgradeAllow, after_body, answer};
 
-/// Switches, and says what it hears.
+/// Switches protocols and echoes every byte.
 async fn echo(request: Request) -> Response<BodyStream<Payload>> {
-    let body = BodyStream::new(what_follows(&request).unwrap());
+    let body = BodyStream::new(after_body(&request).unwrap());
     let mut response = Response::with_body(StatusCode::SWITCHING_PROTOCOLS, body);
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static("echo"));
     response.head_mut().no_chunking(true);
     response
 }
 
-/// A server of `echo`, on this thread.
+/// Starts a server of `echo` on this thread.
 async fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -34,7 +32,7 @@ async fn server() -> SocketAddr {
         (Duration::from_secs(40), Duration::from_millis(300)),
         UpgradeAllow::Any,
     );
-    let door = Acceptor::new(settings, Connections::new(1));
+    let acceptor = Acceptor::new(settings, Connections::new(1));
     let http = HttpService::build()
         .keep_alive(KeepAlive::Os)
         .h1_allow_half_closed(false)
@@ -42,13 +40,13 @@ async fn server() -> SocketAddr {
             extensions.insert(io.connection());
         })
         .h1(fn_service(async |request| {
-            let refuse = |refusal| panic!("{refusal}");
+            let refuse = |rejection| panic!("{rejection}");
             Ok::<_, Infallible>(answer(request, echo, refuse).await)
         }));
     let http = Rc::new(http.new_service(()).await.unwrap());
     actix_rt::spawn(async move {
         while let Ok((io, peer)) = listener.accept().await {
-            let (http, io) = (http.clone(), door.guard(io));
+            let (http, io) = (http.clone(), acceptor.guard(io));
             actix_rt::spawn(async move { http.call((io, Some(peer))).await });
         }
     });
@@ -68,25 +66,25 @@ async fn a_101_makes_a_tunnel() {
     assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("connection: upgrade\r\n"), "{head}");
     assert!(head.contains("upgrade: echo\r\n") && !head.contains("transfer-encoding"), "{head}");
 
-    let mut heard = [0; 7];
-    client.read_exact(&mut heard).await.unwrap();
-    assert_eq!(&heard, b"early\r\n");
-    // What would be a request anywhere else, after more silence than a client is granted anywhere else.
+    let mut echoed = [0; 7];
+    client.read_exact(&mut echoed).await.unwrap();
+    assert_eq!(&echoed, b"early\r\n");
+    // Bytes that look like a request, after a pause longer than the idle timeout.
     tokio::time::sleep(Duration::from_millis(700)).await;
     let request = b"HEAD / HTTP/1.1\n\n\0";
     for _ in 0..100 {
         client.write_all(request).await.unwrap();
-        let mut heard = vec![0; request.len()];
-        client.read_exact(&mut heard).await.unwrap();
-        assert_eq!(heard, request);
+        let mut echoed = vec![0; request.len()];
+        client.read_exact(&mut echoed).await.unwrap();
+        assert_eq!(echoed, request);
     }
     let large: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     let (mut reading, mut writing) = client.split();
-    let mut heard = Vec::new();
+    let mut echoed = Vec::new();
     let send = async {
         writing.write_all(&large).await.unwrap();
         writing.shutdown().await.unwrap();
     };
-    tokio::join!(send, async { reading.read_to_end(&mut heard).await.unwrap() });
-    assert!(heard == large, "{} bytes came back", heard.len());
+    tokio::join!(send, async { reading.read_to_end(&mut echoed).await.unwrap() });
+    assert!(echoed == large, "{} bytes came back", echoed.len());
 }
