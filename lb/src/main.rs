@@ -1,4 +1,4 @@
-//! `lb`: the command line.
+//! The executable `lb`: dispatches the command line.
 
 use std::process::ExitCode;
 
@@ -13,17 +13,19 @@ fn main() -> ExitCode {
     lb::child::dispatch();
     let source = || Source::new(std::env::args_os(), std::env::vars_os());
     match lb::config::parse(std::env::args_os(), std::env::vars_os()) {
-        Err(exit) => refuse(&exit),
-        Ok(Command::Run(config)) => source().map_or_else(|exit| refuse(&exit), |source| run(&config, source)),
+        Err(exit) => exit_with(&exit),
+        Ok(Command::Run(config)) => {
+            source().map_or_else(|exit| exit_with(&exit), |source| run(&config, source))
+        }
         Ok(Command::Replica) => replica::cli::main(),
         Ok(Command::Healthcheck { admin }) => lb::cli::healthcheck::run(admin),
-        Ok(Command::Ask(ask)) => lb::cli::run(&ask),
+        Ok(Command::Call(invocation)) => lb::cli::run(&invocation),
         Ok(Command::Completions(shell)) => print(&lb::config::completions(shell)),
         Ok(Command::Check(config)) => print(&format!("ok: {config}")),
     }
 }
 
-fn refuse(exit: &Exit) -> ExitCode {
+fn exit_with(exit: &Exit) -> ExitCode {
     if exit.code == 0 {
         return print(&exit.to_string());
     }
@@ -42,7 +44,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn run(config: &Config, source: Source) -> ExitCode {
-    // Dropped last: every end of this function waits for the queued lines, at most for a second.
+    // Declared first, dropped last: every return of this function flushes the queued lines, for at most a second.
     let logging = match Logging::start() {
         Ok(logging) => logging,
         Err(error) => {
@@ -53,7 +55,7 @@ fn run(config: &Config, source: Source) -> ExitCode {
     let ended = actix_rt::System::new().block_on(async {
         let executable = std::env::current_exe().map_err(StartError::Executable)?;
         let runtime = app::runtime(config, executable).await?;
-        // Not before: the runtime hands on the limit that it has found.
+        // After the runtime is created, which records the original limit for the replicas.
         replica::raise_file_limit();
         app::run(config, source, runtime).await
     });

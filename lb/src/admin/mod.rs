@@ -1,9 +1,8 @@
-//! The admin listener: what the fleet does, why a key goes where it goes, and how the fleet is changed.
+//! The management plane: the API, the metrics and the dashboard of the admin listener.
 //!
-//! - `access`: who may ask
-//! - `state`, `ring`, `explain`, `events`, `history`, `traffic`, `hot_keys`, `metrics`, `logs`: what there is to see
-//! - `change`: /api/plan, /api/add and /api/remove · `upstreams`: /api/upstreams · `fleet`: one replica or seat, steered · `reload`: /api/reload
-//! - `query`: parameters · `openapi`: all of it, described
+//! - `access`: the middleware that authorises a request (token, session cookie, `Host`, cross-site rules)
+//! - `api`: the handlers below /api · `metrics`: /metrics and the actor that collects the counters of the routers
+//! - `dashboard`: the static files of the dashboard · `openapi`: the description of all of these
 
 mod access;
 pub mod api;
@@ -32,36 +31,36 @@ pub use api::clock::Clock;
 
 pub use api::reload::Reload;
 
-pub use access::{Access, admit, refuse};
+pub use access::{Access, authorize, reject};
 
-/// What the admin listener asks.
+/// The actors and shared state that the handlers use.
 #[derive(Clone)]
 pub struct Admin {
-    /// The name that separates balancers on one engine.
+    /// The label that separates balancers on one engine (`--cluster`).
     pub cluster: String,
-    /// How long a weight or a drain lasts that the API has set.
-    pub lasts: &'static str,
-    /// The ring.
+    /// How long a weight or a cordon that was set through the API remains in force, for people.
+    pub durability: &'static str,
+    /// Slot map, epoch and walks.
     pub ring: Addr<RingActor>,
-    /// The events.
+    /// The transitions of the fleet and their subscribers.
     pub journal: Addr<JournalActor>,
-    /// What the routers measure.
-    pub meter: Addr<MetricsActor>,
-    /// The fleet.
+    /// The counters of all routers.
+    pub metrics: Addr<MetricsActor>,
+    /// The state of the fleet, and its changes.
     pub supervisor: Addr<SupervisorActor>,
-    /// The time of day.
+    /// Converts monotonic instants to the time of day.
     pub clock: Clock,
-    /// The body of a change.
+    /// The limits for the body of a change.
     pub limits: control_api::LiveLimits,
-    /// The access log.
+    /// Its counters are exposed as metrics.
     pub access_log: AccessLog,
-    /// Those of clients.
+    /// The open connections of the traffic listener.
     pub connections: Connections,
-    /// The configuration.
+    /// Reads the configuration file again.
     pub reload: Recipient<Reload>,
 }
 
-/// The routes.
+/// Registers every route of the admin listener.
 pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         config
@@ -88,7 +87,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) {
     }
 }
 
-/// GET and HEAD.
+/// A route for GET and HEAD.
 fn read() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
@@ -101,8 +100,8 @@ async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, Error> {
     }
 }
 
-/// Whether the process lives
-#[utoipa::path(method(get, head), path = "/livez", responses((status = 200, description = "It does")))]
+/// Whether the process is alive
+#[utoipa::path(method(get, head), path = "/livez", responses((status = 200, description = "It is alive")))]
 async fn livez() -> HttpResponse {
     HttpResponse::Ok().finish()
 }
@@ -111,7 +110,7 @@ async fn livez() -> HttpResponse {
 #[utoipa::path(
     method(get, head),
     path = "/readyz",
-    responses((status = 200, description = "They can"), (status = 503, description = "They cannot"))
+    responses((status = 200, description = "Ready"), (status = 503, description = "Not ready"))
 )]
 async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
     match admin.supervisor.send(Ready).await {
@@ -120,7 +119,7 @@ async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
     }
 }
 
-/// Why a request would pass a replica over now.
+/// Why a router would skip a replica now; `None` if no router would.
 fn skip(skips: &BTreeMap<Incarnation, Option<Skip>>, replica: Incarnation) -> Option<&'static str> {
     Some(skips.get(&replica).copied()??.as_str())
 }

@@ -1,4 +1,4 @@
-//! The admin server: our guard, actix's HTTP/1 encoder, actix-web's `App`; one worker, away from those of the traffic.
+//! The admin server: our guard, actix's HTTP/1 dispatcher and actix-web's `App`, in a worker of its own.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -29,44 +29,44 @@ use crate::proxy::socket;
 use super::reload::{ReloadActor, follow};
 use super::{StartError, parts, spawn};
 
-/// Serves operators on `listener`, by at most `most` connections at one time.
+/// Serves the admin listener with at most `max_connections` connections at one time.
 pub(super) fn serve(
     config: &Config,
     listener: TcpListener,
-    (admin, most): (Admin, usize),
+    (admin, max_connections): (Admin, usize),
     access: Access,
     reload: Addr<ReloadActor>,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
-    let (limits, connections) = (parts::inbound(config), Connections::new(most));
+    let (limits, connections) = (parts::guard(config), Connections::new(max_connections));
     let builder = Server::build()
         .workers(1)
-        // Beyond this actix stops accepting; before it, connections over the limit are answered 503.
-        .max_concurrent_connections(most + (most / 16).max(1))
+        // Connections over the limit are answered 503; beyond this number actix stops accepting.
+        .max_concurrent_connections(max_connections + (max_connections / 16).max(1))
         .shutdown_timeout(0)
         .disable_signals();
     let builder = builder.listen("admin", listener, move || {
-        let door = Rc::new(Acceptor::new(limits.clone(), connections.clone()));
+        let acceptor = Rc::new(Acceptor::new(limits.clone(), connections.clone()));
         let access = Rc::new(RefCell::new(access.clone()));
-        let (guarding, asked) = (door.clone(), access.clone());
+        let (live_acceptor, live_access) = (acceptor.clone(), access.clone());
         follow(reload.clone(), move |config| {
-            guarding.configure(parts::inbound(config));
-            asked.borrow_mut().configure(config);
+            live_acceptor.configure(parts::guard(config));
+            live_access.borrow_mut().configure(config);
         });
-        // Every deadline is the guard's.
+        // The guard enforces all deadlines.
         let http = HttpService::build()
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
-            .h1_allow_half_closed(false) // a reader that leaves is noticed at once
+            .h1_allow_half_closed(false) // a disconnect of an event subscriber is noticed at once
             .on_connect_ext(|io: &GuardedStream<TcpStream>, extensions| {
                 drop(extensions.insert(io.connection()))
             })
             .h1(service(admin.clone(), access));
         fn_service(move |io: TcpStream| {
             socket::limit_stall(&io);
-            ready(io.peer_addr().map(|peer| (door.guard(io), Some(peer))))
+            ready(io.peer_addr().map(|peer| (acceptor.guard(io), Some(peer))))
         })
         .map_err(actix_http::error::DispatchError::Io)
         .and_then(http)
@@ -74,7 +74,7 @@ pub(super) fn serve(
     Ok((address, spawn(builder.map_err(failed)?.run())))
 }
 
-/// The `App`, asked what the guard lets through.
+/// Creates the `App` and calls it for the requests that the guard accepts.
 fn service(
     admin: Admin,
     access: Rc<RefCell<Access>>,
@@ -88,7 +88,7 @@ fn service(
     Future: 'static,
 > {
     fn_factory(move || {
-        let app = App::new().app_data(web::Data::new(access.clone())).wrap(from_fn(admin::admit));
+        let app = App::new().app_data(web::Data::new(access.clone())).wrap(from_fn(admin::authorize));
         let app = app.configure(admin::routes(admin.clone())).into_factory();
         let app = map_config(app, |()| AppConfig::default()).new_service(());
         async move {
@@ -99,7 +99,7 @@ fn service(
                     Ok(answer) => Response::from(answer).map_into_boxed_body(),
                     Err(error) => Response::from(error.error_response()),
                 };
-                async move { Ok(guard::answer(request, serve, admin::refuse).await) }
+                async move { Ok(guard::answer(request, serve, admin::reject).await) }
             }))
         }
     })

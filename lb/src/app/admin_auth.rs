@@ -1,4 +1,4 @@
-//! Who may come in: where the admin token is needed, the gate that knows it, and what is told of it.
+//! Decides where the admin token is required, starts the AuthActor that verifies it, and logs a generated token.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,53 +12,54 @@ use crate::config::{Config, Control};
 use crate::logging::ESSENTIAL;
 use crate::proxy::socket::reachable;
 
-/// What both listeners go by.
+/// The authorisation of both listeners.
 pub(super) struct AdminAuth {
-    /// Compares tokens.
-    pub gate: Addr<AuthActor>,
-    /// For the admin listener.
+    /// Verifies tokens.
+    pub auth: Addr<AuthActor>,
+    /// The rules of the admin listener.
     pub access: Access,
-    /// The token, if it is ours to tell: a user's is told nowhere.
-    pub made: Option<Token>,
-    exit_on_panic: bool,
+    /// The token if we have generated it; only then it may be logged.
+    pub generated: Option<Token>,
+    /// The admin listener requires the token.
+    admin_token_required: bool,
     control: Control,
 }
 
 impl AdminAuth {
-    /// Decides where the token is needed, makes one if none is given (a reload may come to need it), and starts the gate.
+    /// Generates a token if none is configured, since a reload may require one, and starts the AuthActor.
     ///
     /// # Errors
     /// When the system gives no random bytes.
     pub fn open(config: &Config) -> io::Result<Self> {
-        let (token, made) = match &config.admin_token {
+        let (token, generated) = match &config.admin_token {
             Some(given) => (given.clone(), None),
-            None => Token::random().map(|made| (made.clone(), Some(made)))?,
+            None => Token::random().map(|token| (token.clone(), Some(token)))?,
         };
         let exposed = config.admin_listen.is_some_and(is_exposed);
-        let exit_on_panic = exposed || (config.admin_listen.is_some() && made.is_none());
-        let gate = AuthActor::new(token).start();
-        let lock = if exit_on_panic { Some((gate.clone(), Token::random()?)) } else { None };
+        let admin_token_required = exposed || (config.admin_listen.is_some() && generated.is_none());
+        let auth = AuthActor::new(token).start();
+        let verifier = if admin_token_required { Some((auth.clone(), Token::random()?)) } else { None };
         warn(config);
-        let access = Access::new(lock, config);
-        Ok(Self { gate, access, made, exit_on_panic, control: config.control })
+        let access = Access::new(verifier, config);
+        Ok(Self { auth, access, generated, admin_token_required, control: config.control })
     }
 
-    /// Tells where to log in, and a token that is needed and that nobody else knows.
+    /// Logs the login URL, with the token if it was generated; or the generated token if only --control requires it.
     pub fn announce(&self, admin: Option<SocketAddr>) {
-        match (admin.filter(|_| self.exit_on_panic).map(reachable), &self.made) {
+        match (admin.filter(|_| self.admin_token_required).map(reachable), &self.generated) {
             (Some(admin), Some(token)) => {
                 log::info!(target: ESSENTIAL, "login url=http://{admin}/login?token={}", token.reveal())
             }
             (Some(admin), None) => log::info!(target: ESSENTIAL, "login url=http://{admin}/login"),
-            (None, Some(token)) if self.control == Control::Token => tell(token),
+            (None, Some(token)) if self.control == Control::Token => log_token(token),
             (None, _) => {}
         }
     }
 }
 
-/// Tells the token that /rep, /add and /rm need.
-pub(super) fn tell(made: &Token) {
-    log::info!(target: ESSENTIAL, "control token={}", made.reveal());
+/// Logs the generated token that /rep, /add and /rm require.
+pub(super) fn log_token(token: &Token) {
+    log::info!(target: ESSENTIAL, "control token={}", token.reveal());
 }
 
 fn warn(config: &Config) {
@@ -66,11 +67,11 @@ fn warn(config: &Config) {
         log::warn!("control open to whoever reaches listen={} change_by=--control", config.listen);
     }
     if let Some(file) = config.admin_token.as_ref().and_then(Token::exposed) {
-        log::warn!("admin token readable by everybody on this machine file={}", file.display());
+        log::warn!("admin token readable by all users of this machine file={}", file.display());
     }
 }
 
-/// Whether others than this machine may reach an address.
+/// Whether an address may be reachable from other machines.
 fn is_exposed(address: SocketAddr) -> bool {
     !address.ip().to_canonical().is_loopback()
 }

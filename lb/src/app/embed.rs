@@ -1,4 +1,4 @@
-//! A balancer inside another program, on a thread and an actix system of its own.
+//! Runs a balancer inside another program, on its own thread with its own actix system.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,19 +17,19 @@ use super::{Running, StartError, runtime, start};
 /// The program's `main` must call [`child::dispatch`](crate::child::dispatch) first.
 #[derive(Debug)]
 pub struct Embedded {
-    /// Where the traffic listener is open.
+    /// The address of the traffic listener, with the actual port.
     pub traffic: SocketAddr,
-    /// Where the admin listener is open.
+    /// The address of the admin listener, with the actual port; `None` if it is off.
     pub admin: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
-    /// Starts a balancer and returns when all its replicas are ready. `executable` is this program.
+    /// Starts a balancer and returns when all its replicas are ready. `executable` is the path of this program.
     ///
     /// # Errors
-    /// As [`start`]; also when the replicas are not ready within `--start-timeout`.
+    /// Those of [`start`]; [`StartError::NotReady`] when the replicas are not ready within `--start-timeout`.
     pub fn start(config: Config, executable: PathBuf) -> Result<Self, StartError> {
         let (opened, open) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
@@ -53,7 +53,7 @@ impl Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // A panic in there has been told on standard error.
+        // A panic of the thread has already been printed to standard error.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }

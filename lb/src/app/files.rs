@@ -1,35 +1,35 @@
-//! How the process's limit of open files is divided: clients never use up what heartbeats, connections to replicas, new
-//! replicas and the admin listener need.
+//! Divides the limit of open files, so that client connections never use up the descriptors that heartbeats,
+//! connections to replicas, new replicas and the admin listener need.
 //!
-//! Of RLIMIT_NOFILE, these are set aside first:
-//! - what is open now, 10, and 3 for each worker (event loops, log files, connections to an engine);
-//! - 4 for each replica (output, process, launcher, heartbeat, its successor): for `--max-replicas` if a quarter of the
-//!   limit carries that, at least for `--replicas` and two more;
+//! These are reserved from RLIMIT_NOFILE:
+//! - the descriptors open now, 10, and 3 for each worker (event loops, log files, connections to an engine);
+//! - 4 for each replica (output, process, launcher, heartbeat, its successor): for `--max-replicas`, but at most a
+//!   quarter of the limit, and at least for `--replicas` and two more;
 //! - a sixteenth of the limit for connections of the admin listener, 4 to 1,024;
 //! - a sixteenth of the rest, 2 to 1,024, for connections beyond `--max-connections`, which are answered 503.
 //!
-//! Each client connection then takes two and a half of what is left: itself, a connection to a replica while its request
-//! is in flight, and half an idle connection to a replica.
+//! Each client connection then needs two and a half of the remaining descriptors: itself, a connection to a replica
+//! while its request is in flight, and half an idle connection to a replica.
 
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::Config;
 
-/// Connections of the admin listener: they must not use up the descriptors that the traffic needs.
+/// The most connections of the admin listener.
 const ADMIN: usize = 1024;
 
 /// Connections beyond `--max-connections` that are answered 503.
 const REFUSED: usize = 1024;
 
-/// Descriptors of a replica.
+/// Descriptors that each replica needs.
 const PER_REPLICA: usize = 4;
 
-/// What one limit of open files carries.
+/// Numbers of connections that a limit of open files allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Budget {
-    /// Connections of clients.
+    /// Client connections that are served.
     clients: usize,
-    /// Connections of clients beyond these.
+    /// Client connections beyond these, which are answered 503.
     refused: usize,
     /// Connections of the admin listener.
     admin: usize,
@@ -51,7 +51,7 @@ impl Budget {
     fn now(config: &Config) -> Self {
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        // Where it cannot be counted: about what is open at the start.
+        // 32 is about the number at the start, for systems without /proc.
         let open = std::fs::read_dir("/proc/self/fd").map_or(32, Iterator::count);
         Self::new(limit, open, config)
     }
@@ -62,12 +62,12 @@ impl Budget {
 pub(super) struct Connections(Budget);
 
 impl Connections {
-    /// Looks at the limit of open files. To be called before the first connection is accepted.
+    /// Reads the limit of open files. It must be called before the first connection is accepted.
     pub fn new(config: &Config) -> Self {
         Self(Budget::now(config))
     }
 
-    /// The configuration with `--max-connections` lowered to what the limit carries; one warning if that is less.
+    /// The configuration with `--max-connections` lowered, with a warning, to the number that the limit allows.
     pub fn fitted(&self, config: &Config) -> Config {
         let (mut config, most) = (config.clone(), self.0.clients);
         if config.max_connections > most {
@@ -80,7 +80,7 @@ impl Connections {
         config
     }
 
-    /// The most client connections that one worker accepts, beyond which clients wait to be accepted.
+    /// The most client connections that one worker accepts; further ones wait in the listen queue.
     pub fn per_worker(&self, config: &Config) -> usize {
         config.max_connections.saturating_add(self.0.refused).div_ceil(config.workers.max(1))
     }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_limits_carry_the_default() {
+    fn usual_limits_allow_the_default_number_of_connections() {
         let config = config(&[]);
         for limit in [None, Some(1 << 20), Some(524_288), Some(1 << 17)] {
             let budget = Budget::new(limit, 20, &config);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_divided_fits_the_limit() {
+    fn the_budget_fits_the_limit() {
         let config = config(&["--replicas", "3"]);
         for limit in [200, 256, 512, 1024, 4096, 20_000, 65_536] {
             let Budget { clients, refused, admin } = Budget::new(Some(limit), 20, &config);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_carries_nothing_still_serves_one_client() {
+    fn a_tiny_limit_still_allows_one_client() {
         assert_eq!(Budget::new(Some(30), 20, &config(&[])).clients, 1);
     }
 }

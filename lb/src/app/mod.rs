@@ -1,4 +1,4 @@
-//! Puts the balancer together, in the order in which its parts depend on each other, and takes it apart again.
+//! Wiring: starts the parts of the balancer in the order of their dependencies, and stops them.
 
 mod admin;
 mod admin_auth;
@@ -39,41 +39,41 @@ use traffic::WorkerContext;
 pub use embed::Embedded;
 pub use parts::runtime;
 
-/// Connections that wait to be accepted.
+/// Length of the listen queue.
 const BACKLOG: u32 = 4096;
 
-/// How long, beyond --stop-timeout, the engine may take to remove the replicas when the balancer ends.
-const REMOVED: Duration = Duration::from_secs(60);
+/// Time, beyond --stop-timeout, for the engine to remove the replicas when the balancer ends.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Signals that come within this time are one.
-const ONE_SIGNAL: Duration = Duration::from_millis(100);
+/// Signals within this time count as one.
+const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// Why the balancer did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A listener's port cannot be had.
+    /// A listener cannot be bound.
     #[error("{flag} {address}: {error}")]
     Listen {
-        /// Which listener.
+        /// The flag that configures the listener.
         flag: &'static str,
-        /// The address that was asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// The system's reason.
+        /// The error of the system call.
         error: io::Error,
     },
-    /// The replicas that exist cannot be listed.
+    /// The runtime cannot be reached, or existing replicas cannot be listed.
     #[error("{0}")]
     Runtime(#[from] runtime::Error),
-    /// The executable that replicas are started from is unknown.
+    /// The path of the executable, from which replicas are started, is unknown.
     #[error("this executable cannot be found: {0}")]
     Executable(io::Error),
-    /// The system gives no random bytes for a token.
+    /// The system provides no random bytes for a token.
     #[error("no admin token can be made: {0}")]
     Token(io::Error),
     /// The access log cannot be opened.
     #[error("--access-log {0}: {1}")]
     AccessLog(String, io::Error),
-    /// Some replica did not get ready in time; the log says why.
+    /// A replica was not ready in time; the log has the reason.
     #[error("the replicas are not ready within --start-timeout")]
     NotReady,
 }
@@ -88,11 +88,11 @@ impl StartError {
     }
 }
 
-/// A balancer that runs.
+/// A running balancer.
 pub struct Running {
-    /// Where the traffic listener is open.
+    /// The address of the traffic listener, with the actual port.
     pub traffic: SocketAddr,
-    /// Where the admin listener is open.
+    /// The address of the admin listener, with the actual port; `None` if it is off.
     pub admin: Option<SocketAddr>,
     serving: oneshot::Receiver<()>,
     supervisor: Addr<SupervisorActor>,
@@ -103,7 +103,10 @@ pub struct Running {
 }
 
 /// Starts the balancer on this thread's actix system: listeners first, then the actors, then the servers. `source` is
-/// where the configuration can be read again.
+/// used to read the configuration again; without it a reload fails.
+///
+/// # Errors
+/// When a listener cannot be bound, the runtime fails, or a token or the access log cannot be created.
 pub async fn start(
     config: &Config,
     source: Option<Source>,
@@ -121,7 +124,7 @@ pub async fn start(
     let (serving_now, serving) = oneshot::channel();
     let ring = RingActor::new(config.layout).start();
     let journal = JournalActor::new().start();
-    let meter = MetricsActor::new(ring.clone()).start();
+    let metrics = MetricsActor::new(ring.clone()).start();
     let supervisor = SupervisorActor::new(
         parts::fleet(config),
         parts::heartbeat(config),
@@ -130,48 +133,56 @@ pub async fn start(
         (ring.clone(), journal.clone()),
         serving_now,
     );
-    let entry = AdminAuth::open(config).map_err(StartError::Token)?;
+    let admin_auth = AdminAuth::open(config).map_err(StartError::Token)?;
     let start_time = supervisor.start_time();
     let supervisor = supervisor.start();
     let limits = LiveLimits::new(parts::control_body(config));
-    let told = reload::ReloadTargets {
+    let targets = reload::ReloadTargets {
         supervisor: supervisor.clone(),
         limits: limits.clone(),
         access_log: access_log.clone(),
         key_redactor: key_redactor.clone(),
-        gate: entry.gate.clone(),
+        auth: admin_auth.auth.clone(),
     };
-    let reload = ReloadActor::new(config.clone(), (source, connections), told, entry.made.clone()).start();
-    let open = Connections::new(config.max_connections);
+    let reload =
+        ReloadActor::new(config.clone(), (source, connections), targets, admin_auth.generated.clone())
+            .start();
+    let open_connections = Connections::new(config.max_connections);
     let admin = Admin {
         cluster: config.cluster.to_string(),
-        lasts: parts::lasts(config),
+        durability: parts::durability(config),
         ring: ring.clone(),
         journal,
-        meter: meter.clone(),
+        metrics: metrics.clone(),
         supervisor: supervisor.clone(),
         clock: Clock::now(),
         limits,
         access_log: access_log.clone(),
-        connections: open.clone(),
+        connections: open_connections.clone(),
         reload: reload.clone().recipient(),
     };
-    let supplies = WorkerContext {
+    let context = WorkerContext {
         ring,
         supervisor: supervisor.clone(),
-        meter,
+        metrics,
         reload: reload.clone(),
         start_time,
-        gate: entry.gate.clone(),
+        auth: admin_auth.auth.clone(),
         key_redactor,
         access_log: access_log.clone(),
-        connections: open,
+        connections: open_connections,
         per_worker: connections.per_worker(config),
     };
-    let (traffic, traffic_server) = traffic::serve(config, traffic_listener, supplies)?;
+    let (traffic, traffic_server) = traffic::serve(config, traffic_listener, context)?;
     let admin_server = admin_listener
         .map(|listener| {
-            admin::serve(config, listener, (admin, connections.admin()), entry.access.clone(), reload.clone())
+            admin::serve(
+                config,
+                listener,
+                (admin, connections.admin()),
+                admin_auth.access.clone(),
+                reload.clone(),
+            )
         })
         .transpose()?;
     let (admin, admin_server) = admin_server.unzip();
@@ -179,18 +190,21 @@ pub async fn start(
         Some(admin) => log::info!("listening traffic={traffic} admin={admin}"),
         None => log::info!("listening traffic={traffic} admin=off"),
     }
-    entry.announce(admin);
+    admin_auth.announce(admin);
     Ok(Running { traffic, admin, serving, supervisor, traffic_server, admin_server, reload, access_log })
 }
 
 /// Runs the balancer until a signal ends it: SIGTERM or SIGINT gracefully, a second one at once. SIGHUP reads the
-/// configuration again. Returns whether it ended gracefully.
+/// configuration again, SIGUSR1 reopens the access log. Returns whether it ended gracefully.
+///
+/// # Errors
+/// Those of [`start`].
 pub async fn run(config: &Config, source: Source, runtime: Rc<dyn Runtime>) -> Result<bool, StartError> {
     let failed = |error| StartError::Listen { flag: "signals", address: config.listen, error };
     let mut term = signal(SignalKind::terminate()).map_err(failed)?;
     let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
-    let mut renamed = signal(SignalKind::user_defined1()).map_err(failed)?;
+    let mut log_rotated = signal(SignalKind::user_defined1()).map_err(failed)?;
     let mut running = start(config, Some(source), runtime).await?;
     let mut announced = false;
     loop {
@@ -200,34 +214,35 @@ pub async fn run(config: &Config, source: Source, runtime: Rc<dyn Runtime>) -> R
                 running.announce();
             }
             _ = hup.recv() => running.reload.do_send(Reload),
-            _ = renamed.recv() => running.reopen(),
+            _ = log_rotated.recv() => running.reopen(),
             _ = term.recv() => break,
             _ = int.recv() => break,
         }
     }
     let (supervisor, access_log) = (running.supervisor.clone(), running.access_log.clone());
-    let again = async {
-        // timeout(1) signals the process and its group: two signals at once are one.
-        tokio::time::sleep(ONE_SIGNAL).await;
+    let second_signal = async {
+        // timeout(1) signals the process and its group: two signals at once count as one.
+        tokio::time::sleep(SIGNAL_DEBOUNCE).await;
         (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         io::Result::Ok(())
     };
     tokio::select! {
         () = running.stop() => Ok(true),
-        _ = again => Ok(kill(&supervisor, access_log).await),
+        _ = second_signal => Ok(kill(&supervisor, access_log).await),
     }
 }
 
 impl Running {
-    /// Resolves when all replicas of the target are ready for the first time (static: one).
+    /// Resolves when all replicas of the target (static: one) are ready for the first time; never if the balancer stops
+    /// before.
     pub async fn serving(&mut self) {
         if (&mut self.serving).await.is_err() {
-            std::future::pending().await // stopped before it was ready
+            std::future::pending().await // the sender is dropped at a stop
         }
     }
 
-    /// The access log was renamed: goes on in a new file.
+    /// Reopens the access log, after its file was renamed.
     pub fn reopen(&self) {
         self.access_log.reopen();
     }
@@ -236,18 +251,19 @@ impl Running {
         log::info!("ready url=http://{}", self.traffic);
     }
 
-    /// Not ready; no new connection; what is in flight ends; the replicas are stopped.
+    /// Stops gracefully: reports not ready, accepts no new connections, waits for the requests in flight for at most
+    /// `--drain`, then stops the replicas.
     pub async fn stop(self) {
         self.supervisor.do_send(Close);
-        // The answer only fails to come if the process ends already.
+        // The send fails only while the process ends.
         let limits = self.reload.send(InForce).await.map(|config| (config.drain, config.stop_timeout));
         let (drain, stop_timeout) = limits.unwrap_or_default();
         log::info!("stopping drain_ms={}", drain.as_millis());
         if timeout(drain, self.traffic_server.stop(true)).await.is_err() {
             log::warn!("drain cut short why=deadline");
         }
-        // The supervisor is only gone if the process ends already.
-        if timeout(stop_timeout + REMOVED, self.supervisor.send(Stop)).await.is_err() {
+        // The inner error is ignored: the supervisor is gone only while the process ends.
+        if timeout(stop_timeout + REMOVAL_TIMEOUT, self.supervisor.send(Stop)).await.is_err() {
             log::error!("replicas may still run why=not_removed_in_time next=the_next_balancer_finds_them");
         }
         if let Some(admin) = self.admin_server {
@@ -258,12 +274,12 @@ impl Running {
     }
 }
 
-/// A second signal: kill what is left.
+/// Kills the remaining replicas after a second signal. Always returns false: not graceful.
 async fn kill(supervisor: &Addr<SupervisorActor>, access_log: AccessLog) -> bool {
     log::warn!("killed why=second_signal");
-    let patience = Duration::from_secs(5);
-    // Whoever does not end within it is killed by the kernel when we do.
-    let _ = timeout(patience, supervisor.send(Kill)).await;
+    let kill_timeout = Duration::from_secs(5);
+    // A replica that is still alive afterwards is killed by the kernel when this process ends.
+    let _ = timeout(kill_timeout, supervisor.send(Kill)).await;
     access_log.finish().await;
     false
 }

@@ -1,4 +1,4 @@
-//! What each part needs of the configuration.
+//! Builds the settings of each part from the configuration.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -24,10 +24,10 @@ use crate::runtime::{self, Runtime};
 
 use super::{StartError, files};
 
-/// The runtime that was chosen. `executable` is what the process runtime starts: usually this one.
+/// Creates the configured runtime. `executable` is the program that the process runtime starts, usually this one.
 ///
 /// # Errors
-/// When the engine does not answer, or lacks what the replicas are made of.
+/// When the engine does not answer, or has no such image.
 pub async fn runtime(config: &Config, executable: PathBuf) -> Result<Rc<dyn Runtime>, runtime::Error> {
     Ok(match &config.runtime {
         RuntimeConfig::Process { command } => {
@@ -72,8 +72,8 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
     }
 }
 
-/// How long a weight or a drain lasts that the API has set: only containers carry a record of them.
-pub(super) fn lasts(config: &Config) -> &'static str {
+/// How long a weight or a cordon that was set through the API remains in force: only containers carry a record of them.
+pub(super) fn durability(config: &Config) -> &'static str {
     match config.runtime {
         RuntimeConfig::Docker { .. } => "until the balancer stops; a crash does not end it",
         RuntimeConfig::Process { .. } | RuntimeConfig::Static { .. } => "until the process ends",
@@ -105,17 +105,18 @@ pub(super) fn router(config: &Config, key_redactor: &KeyRedactor) -> router::Set
     }
 }
 
-pub(super) fn access_log(config: &Config, form: &KeyRedactor) -> Result<AccessLog, StartError> {
+pub(super) fn access_log(config: &Config, key_redactor: &KeyRedactor) -> Result<AccessLog, StartError> {
     let settings = config.access_log.as_ref();
     let shown = settings.map_or("off".to_owned(), ToString::to_string);
-    AccessLog::start(settings, redactor(config, form)).map_err(|error| StartError::AccessLog(shown, error))
+    AccessLog::start(settings, redactor(config, key_redactor))
+        .map_err(|error| StartError::AccessLog(shown, error))
 }
 
-pub(super) fn redactor(config: &Config, form: &KeyRedactor) -> Redactor {
-    Redactor::new(config.key.clone(), form.with(config.log_key))
+pub(super) fn redactor(config: &Config, key_redactor: &KeyRedactor) -> Redactor {
+    Redactor::new(config.key.clone(), key_redactor.with(config.log_key))
 }
 
-pub(super) fn inbound(config: &Config) -> guard::Settings {
+pub(super) fn guard(config: &Config) -> guard::Settings {
     let sizes = (config.max_header_size, config.max_target, config.max_body);
     let timeouts = (config.client_head_timeout, config.client_idle_timeout);
     guard::Settings::new(sizes, timeouts, config.upgrade_allow.clone())
@@ -125,17 +126,17 @@ pub(super) fn control_body(config: &Config) -> control_api::Limits {
     control_api::Limits { size: config.max_control_body, time: config.client_head_timeout }
 }
 
-/// `port` is the one that the traffic listener has.
-pub(super) fn front(
+/// `port` is the actual port of the traffic listener.
+pub(super) fn service(
     config: &Config,
     start_time: StartTime,
-    gate: Addr<AuthActor>,
+    auth: Addr<AuthActor>,
     port: u16,
 ) -> service::Settings {
     service::Settings {
         control: match config.control {
             Control::Open => service::Control::Open,
-            Control::Token => service::Control::Token(gate),
+            Control::Token => service::Control::Token(auth),
             Control::Off => service::Control::Off,
         },
         control_body: control_body(config),

@@ -1,6 +1,6 @@
-//! The configuration in force, and how one that was read again takes its place while everything runs.
+//! ReloadActor: owns the configuration in force, reads the file again and distributes the changes.
 //!
-//! The file is read by one reload after the other; each worker takes the new settings over between two requests.
+//! Reloads read the file one after the other. Each worker applies the new settings between two requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,89 +23,89 @@ use crate::proxy::control_api::LiveLimits;
 
 use super::{admin_auth, files, parts};
 
-/// How long a worker may take to go by another configuration before it is not waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait for a worker to apply a configuration.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Owns the configuration.
+/// Owns the configuration in force.
 pub(super) struct ReloadActor {
     config: Arc<Config>,
-    /// Where to read it again, if anywhere.
+    /// Reads the configuration again; `None` in an embedded balancer, where a reload fails.
     source: Option<Source>,
-    /// What the limit of open files carries.
+    /// The numbers of connections that the limit of open files allows.
     connections: files::Connections,
-    told: ReloadTargets,
-    /// The admin token, if it is ours to tell.
-    made: Option<Token>,
+    targets: ReloadTargets,
+    /// The admin token if we have generated it; only then it may be logged.
+    generated: Option<Token>,
     workers: Vec<Recipient<Configure>>,
     _guard: PanicGuard,
 }
 
-/// What goes by the configuration beside the workers.
+/// The parts outside the workers that apply a new configuration.
 pub(super) struct ReloadTargets {
     pub supervisor: Addr<SupervisorActor>,
     pub limits: LiveLimits,
     pub access_log: AccessLog,
     pub key_redactor: KeyRedactor,
-    pub gate: Addr<AuthActor>,
+    pub auth: Addr<AuthActor>,
 }
 
-/// Whoever sends this is told of every other configuration; answered with the one in force.
+/// Subscribes a worker to every later configuration, and returns the one in force.
 #[derive(Message)]
 #[rtype(result = "Arc<Config>")]
-struct Attach(Recipient<Configure>);
+struct Subscribe(Recipient<Configure>);
 
-/// From now on this configuration is in force.
+/// Applies a configuration in a worker.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 struct Configure(Arc<Config>);
 
-/// Which configuration is in force.
+/// Returns the configuration in force.
 #[derive(Message)]
 #[rtype(result = "Arc<Config>")]
 pub(super) struct InForce;
 
-/// Read the file.
+/// Reads the file and applies the changes outside the workers.
 #[derive(Message)]
 #[rtype(result = "Result<Difference, NotReloaded>")]
 struct Read;
 
-/// Tell every worker; answered when they know.
+/// Sends the configuration to every worker; the reply comes when all have applied it, or after [`WORKER_TIMEOUT`].
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Spread;
+struct Distribute;
 
 impl ReloadActor {
     pub fn new(
         config: Config,
         (source, connections): (Option<Source>, files::Connections),
-        told: ReloadTargets,
-        made: Option<Token>,
+        targets: ReloadTargets,
+        generated: Option<Token>,
     ) -> Self {
         let (config, workers) = (Arc::new(config), Vec::new());
-        Self { config, source, connections, told, made, workers, _guard: PanicGuard("reload") }
+        Self { config, source, connections, targets, generated, workers, _guard: PanicGuard("reload") }
     }
 
-    /// Puts what can change live in force.
+    /// Applies the settings that can change live, and returns what differs.
     fn change_to(&mut self, read: &Config) -> Difference {
         let mut config = Config::clone(&self.config);
         let difference = config.change_to(&self.connections.fitted(read));
         if let (Some(token), Control::Token, true) =
-            (&self.made, config.control, config.control != self.config.control)
+            (&self.generated, config.control, config.control != self.config.control)
         {
-            admin_auth::tell(token);
+            admin_auth::log_token(token);
         }
-        // Only another value in the file is a wish: what the API did meanwhile stays otherwise.
+        // Only a changed value sets the target: an unchanged one must not undo changes through the API.
         let external = matches!(config.runtime, RuntimeConfig::Static { .. });
         let target = (!external && config.replicas != self.config.replicas).then_some(config.replicas);
         if let (Some(token), true) = (&config.admin_token, config.admin_token != self.config.admin_token) {
-            self.told.gate.do_send(actor::Change(token.clone()));
+            self.targets.auth.do_send(actor::Change(token.clone()));
         }
-        self.told.limits.set(parts::control_body(&config));
-        self.told
+        self.targets.limits.set(parts::control_body(&config));
+        self.targets
             .access_log
-            .configure(config.access_log.clone(), parts::redactor(&config, &self.told.key_redactor));
+            .configure(config.access_log.clone(), parts::redactor(&config, &self.targets.key_redactor));
         let (settings, heartbeat) = (parts::fleet(&config), parts::heartbeat(&config));
-        self.told.supervisor.do_send(supervisor::Configure { settings, heartbeat, target });
+        self.targets.supervisor.do_send(supervisor::Configure { settings, heartbeat, target });
         self.config = Arc::new(config);
         difference
     }
@@ -122,7 +122,7 @@ impl Handler<Reload> for ReloadActor {
         let this = ctx.address();
         Box::pin(async move {
             let difference = this.send(Read).await.unwrap_or(Err(NotReloaded::Stopping));
-            let _ = this.send(Spread).await;
+            let _ = this.send(Distribute).await;
             difference
         })
     }
@@ -131,7 +131,8 @@ impl Handler<Reload> for ReloadActor {
 impl Handler<Read> for ReloadActor {
     type Result = AtomicResponse<Self, Result<Difference, NotReloaded>>;
 
-    /// On another thread, and no other message meanwhile: a file that was read earlier must not win.
+    /// Reads on a blocking thread. `AtomicResponse` delays all other messages meanwhile, so that of two reloads the one
+    /// that has read the file last wins.
     fn handle(&mut self, _: Read, _: &mut Self::Context) -> Self::Result {
         let source = self.source.clone();
         let read = actix_rt::task::spawn_blocking(move || source.ok_or(NotReloaded::NoFile)?.read());
@@ -149,26 +150,27 @@ impl Handler<Read> for ReloadActor {
     }
 }
 
-impl Handler<Spread> for ReloadActor {
+impl Handler<Distribute> for ReloadActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Spread, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Distribute, _: &mut Self::Context) -> Self::Result {
         self.workers.retain(Recipient::connected);
         let configure = Configure(self.config.clone());
-        let told = self.workers.iter().map(|worker| timeout(PATIENCE, worker.send(configure.clone())));
-        let told = join_all(told);
+        let replies =
+            self.workers.iter().map(|worker| timeout(WORKER_TIMEOUT, worker.send(configure.clone())));
+        let replies = join_all(replies);
         Box::pin(async move {
-            if told.await.iter().any(Result::is_err) {
+            if replies.await.iter().any(Result::is_err) {
                 log::warn!("reload unanswered by=worker");
             }
         })
     }
 }
 
-impl Handler<Attach> for ReloadActor {
+impl Handler<Subscribe> for ReloadActor {
     type Result = Arc<Config>;
 
-    fn handle(&mut self, Attach(worker): Attach, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Subscribe(worker): Subscribe, _: &mut Self::Context) -> Self::Result {
         self.workers.retain(Recipient::connected);
         self.workers.push(worker);
         self.config.clone()
@@ -183,32 +185,32 @@ impl Handler<InForce> for ReloadActor {
     }
 }
 
-/// Carries the configuration over to the parts of one worker, on its thread.
-struct Follower {
+/// Applies each configuration to the parts of one worker, on its thread.
+struct ConfigFollower {
     reload: Addr<ReloadActor>,
     apply: Box<dyn Fn(&Config)>,
     _guard: PanicGuard,
 }
 
-/// Calls `apply`, on this thread, with the configuration in force and with every later one.
+/// Calls `apply` on this thread with the configuration in force and with every later one.
 pub(super) fn follow(reload: Addr<ReloadActor>, apply: impl Fn(&Config) + 'static) {
-    Follower { reload, apply: Box::new(apply), _guard: PanicGuard("worker") }.start();
+    ConfigFollower { reload, apply: Box::new(apply), _guard: PanicGuard("worker") }.start();
 }
 
-impl Actor for Follower {
+impl Actor for ConfigFollower {
     type Context = Context<Self>;
 
-    /// A worker that was started again has missed what changed since the start.
+    /// Applies the configuration in force first: actix may restart a worker, whose initial settings are then outdated.
     fn started(&mut self, ctx: &mut Self::Context) {
-        let attached = self.reload.send(Attach(ctx.address().recipient())).into_actor(self);
-        ctx.wait(attached.map(|config, follower, _| {
-            // Without an answer the process ends.
+        let subscribed = self.reload.send(Subscribe(ctx.address().recipient())).into_actor(self);
+        ctx.wait(subscribed.map(|config, follower, _| {
+            // The send fails only while the process ends.
             let _ = config.map(|config| (follower.apply)(&config));
         }));
     }
 }
 
-impl Handler<Configure> for Follower {
+impl Handler<Configure> for ConfigFollower {
     type Result = ();
 
     fn handle(&mut self, Configure(config): Configure, _: &mut Self::Context) {

@@ -1,4 +1,4 @@
-//! The traffic server: actix's accepting thread and workers, our guard, actix's HTTP/1 encoder, our service.
+//! The traffic server: actix's accept thread and workers, our guard, actix's HTTP/1 dispatcher and our proxy service.
 
 use std::cell::RefCell;
 use std::future::ready;
@@ -33,21 +33,22 @@ use crate::proxy::socket;
 use super::reload::{ReloadActor, follow};
 use super::{StartError, parts, spawn};
 
-/// Bytes that are gathered before they are written to a client: measured, a quarter less CPU at 1 MB.
+/// Bytes that are buffered before a write to a client. Measured with replies of 1 MB: a quarter less CPU.
 const WRITE_BUFFER: usize = 128 * 1024;
 
-/// Seconds that a worker may take to end, more than any `--drain`: that can change, and we wait for it ourselves.
-const LONGEST_DRAIN: u64 = 48 * 60 * 60;
+/// Seconds that actix waits for a worker at a stop: more than any `--drain`, which is live and enforced by
+/// `Running::stop`.
+const MAX_DRAIN: u64 = 48 * 60 * 60;
 
-/// What every worker is given.
+/// The actors and shared state that every worker uses.
 #[derive(Clone)]
 pub(super) struct WorkerContext {
     pub ring: Addr<RingActor>,
     pub supervisor: Addr<SupervisorActor>,
-    pub meter: Addr<MetricsActor>,
+    pub metrics: Addr<MetricsActor>,
     pub reload: Addr<ReloadActor>,
     pub start_time: StartTime,
-    pub gate: Addr<AuthActor>,
+    pub auth: Addr<AuthActor>,
     pub key_redactor: KeyRedactor,
     pub access_log: AccessLog,
     pub connections: Connections,
@@ -55,60 +56,62 @@ pub(super) struct WorkerContext {
     pub per_worker: usize,
 }
 
-/// Serves clients on `listener`, by one router for each worker.
+/// Serves the traffic listener, with one router in each worker.
 pub(super) fn serve(
     config: &Config,
     listener: TcpListener,
-    supplies: WorkerContext,
+    context: WorkerContext,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
-    let (routing, limits) = (parts::router(config, &supplies.key_redactor), parts::inbound(config));
-    let settings = parts::front(config, supplies.start_time.clone(), supplies.gate.clone(), address.port());
+    let (routing, limits) = (parts::router(config, &context.key_redactor), parts::guard(config));
+    let settings = parts::service(config, context.start_time.clone(), context.auth.clone(), address.port());
     let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
     let builder = Server::build()
         .workers(config.workers)
-        // Beyond this actix stops accepting; before it, connections over --max-connections are answered 503.
-        .max_concurrent_connections(supplies.per_worker)
-        .shutdown_timeout(LONGEST_DRAIN)
+        // Connections over --max-connections are answered 503; beyond this number actix stops accepting.
+        .max_concurrent_connections(context.per_worker)
+        .shutdown_timeout(MAX_DRAIN)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let builder = builder.listen("traffic", listener, move || {
-        let (supplies, routing) = (supplies.clone(), routing.clone());
-        let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), supplies.supervisor.clone());
-        let door = Rc::new(Acceptor::new(limits.clone(), supplies.connections.clone()));
+        let (context, routing) = (context.clone(), routing.clone());
+        let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), context.supervisor.clone());
+        let acceptor = Rc::new(Acceptor::new(limits.clone(), context.connections.clone()));
         let settings = Rc::new(RefCell::new(settings.clone()));
-        let (guarding, front) = (door.clone(), settings.clone());
+        let (live_acceptor, live_settings) = (acceptor.clone(), settings.clone());
         let worker = move || {
             let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
             let WorkerContext {
                 ring,
                 supervisor,
-                meter,
+                metrics,
                 reload,
                 start_time,
-                gate,
+                auth,
                 key_redactor,
                 access_log,
                 ..
-            } = supplies.clone();
+            } = context.clone();
             let router = RouterActor::new(id, routing.clone(), ring, supervisor);
             let log: Rc<dyn RequestObserver> = Rc::new(access_log.observer());
             let request_logger = RequestLogger::new([router.observer(), log]);
-            request_logger.ask(logging); // what begins before the first word of ReloadActor has its line too
+            request_logger.ask(logging); // in force for requests that arrive before the ReloadActor's first reply
             let router = router.start();
-            meter.do_send(actor::Attach { id, router: router.clone() });
-            let (door, front, to_router) = (guarding.clone(), front.clone(), router.clone());
-            let asking = request_logger.clone();
+            metrics.do_send(actor::RegisterRouter { id, router: router.clone() });
+            let (acceptor, settings) = (live_acceptor.clone(), live_settings.clone());
+            let to_router = router.clone();
+            let live_logger = request_logger.clone();
             follow(reload, move |config| {
-                door.configure(parts::inbound(config));
-                *front.borrow_mut() = parts::front(config, start_time.clone(), gate.clone(), address.port());
-                asking.ask(config.access_log.is_some());
+                acceptor.configure(parts::guard(config));
+                *settings.borrow_mut() =
+                    parts::service(config, start_time.clone(), auth.clone(), address.port());
+                live_logger.ask(config.access_log.is_some());
                 to_router.do_send(router::Configure(parts::router(config, &key_redactor)));
             });
             (router, request_logger)
         };
-        // Every deadline is the guard's.
+        // The guard enforces all deadlines.
         let http = HttpService::build()
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
@@ -125,7 +128,7 @@ pub(super) fn serve(
             .h1(service::service(settings, to_supervisor, worker));
         fn_service(move |io: TcpStream| {
             let opened = socket::prepare(&io).and_then(|()| io.peer_addr());
-            ready(opened.map(|peer| (door.guard(io), Some(peer))))
+            ready(opened.map(|peer| (acceptor.guard(io), Some(peer))))
         })
         .map_err(actix_http::error::DispatchError::Io)
         .and_then(http)

@@ -1,4 +1,4 @@
-//! The subcommands that ask a running balancer, and their arguments.
+//! The subcommands that call a running balancer, and their arguments.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,69 +13,69 @@ use crate::url::Url;
 
 // From here on the doc comments of arguments are the help texts.
 
-/// What is asked.
+/// A subcommand that calls the admin API.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
-pub enum Call {
+pub enum Subcommand {
     /// Show the seats and replicas of a running balancer
     Status,
-    /// Show where a key goes, why, and where it would go next
+    /// Show where a key goes, why, and which seats come next
     Explain {
-        /// The key, as a request would have it
+        /// The key, as a request carries it
         #[arg(allow_hyphen_values = true, value_parser = key())]
         key: OsString,
     },
-    /// Show what an addition, a removal or other weights would move, without making the change
+    /// Show what an addition, a removal or new weights would move, without making the change
     Plan(Plan),
-    /// Show the keys that come most often, where they go, and what they do to the balance
+    /// Show the most frequent keys, their seats, and their effect on the balance
     HotKeys {
         /// How many keys, at most 256
         #[arg(long, value_name = "N", default_value = "20", value_parser = count::<usize, 1, 256>)]
         limit: usize,
     },
-    /// Add N replicas; ends when they are ready and routed to
+    /// Add N replicas; returns when they are ready and get requests
     Add(Change),
-    /// Remove N replicas; ends when no request reaches them any more
+    /// Remove N replicas; returns when they get no more requests
     Rm(Change),
-    /// Show what happened to the fleet, a line for each event
+    /// Show the events of the fleet, one on each line
     Events {
-        /// Go on with what happens, until interrupted
+        /// Also print new events, until interrupted
         #[arg(long)]
         follow: bool,
     },
-    /// Show what a replica has written
+    /// Show the output of a replica
     Logs(Logs),
-    /// Send a replica no new requests and keep it alive; its seat waits for it
+    /// Send a replica no new requests and keep it alive; its seat stays reserved
     Drain {
-        /// Its name
+        /// Hostname of the replica
         name: Name,
     },
     /// Send a drained replica requests again; if it has died, start a new one in its seat
     Undrain {
-        /// Its name
+        /// Hostname of the replica
         name: Name,
     },
-    /// Give a replica's seat to a new one; ends when that has taken over
+    /// Start a new replica in the seat of another; returns when it has taken over
     Replace {
-        /// Its name
+        /// Hostname of the replica
         name: Name,
     },
-    /// Change what a seat weighs, until the balancer ends
+    /// Set the weight of a seat, until the balancer ends
     Weight(Weigh),
-    /// Replace all replicas, one after the other; ends at once
+    /// Replace all replicas, one after the other; returns at once
     RollingReplace,
     /// Add or remove an external server (--runtime static)
     #[command(subcommand)]
     Upstream(Upstream),
-    /// Read the configuration file again; shows what has changed, and what needs a restart
+    /// Read the configuration file again, and show what has changed and what needs a restart
     Reload,
 }
 
 /// A change of the external servers.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Upstream {
-    /// Add an external server; ends when requests reach it, or with the reason why its seat is vacant
+    /// Add an external server; returns when it gets requests, or with the reason why its seat is vacant
     Add {
-        /// Where it listens
+        /// Its address
         #[arg(value_name = "[NAME=]HOST:PORT[*WEIGHT]")]
         upstream: runtime::Upstream,
 
@@ -83,7 +83,7 @@ pub enum Upstream {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Remove an external server with its seat; ends when no request reaches it any more
+    /// Remove an external server with its seat; returns when it gets no more requests
     Rm {
         /// Its configured name
         name: Name,
@@ -95,21 +95,21 @@ pub enum Upstream {
 }
 
 impl Upstream {
-    /// Whether only the plan is asked for.
+    /// Whether only the plan is requested.
     pub fn is_dry_run(&self) -> bool {
         let (Self::Add { dry_run, .. } | Self::Rm { dry_run, .. }) = self;
         *dry_run
     }
 }
 
-/// Another weight.
+/// The arguments of `lb weight`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Weigh {
     /// The seat's number
     #[arg(allow_negative_numbers = true, value_parser = seat)]
     pub seat: u32,
 
-    /// Its weight from now on: 100 is the usual share
+    /// Its new weight, 1 to 1000; the default of a seat is 100
     #[arg(allow_negative_numbers = true, value_parser = weight)]
     pub weight: u32,
 
@@ -118,31 +118,31 @@ pub struct Weigh {
     pub dry_run: bool,
 }
 
-/// A change that is only looked at: one of these.
+/// The arguments of `lb plan`: exactly one of them.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Plan {
-    /// How many replicas would be added
+    /// The number of replicas that would be added
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = replicas)]
     pub add: Option<usize>,
 
-    /// Which replicas would be removed; repeat the flag, or separate several by commas
+    /// Replica that would be removed; repeat the flag, or separate several by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub remove: Vec<Name>,
 
-    /// What a seat would weigh; repeat the flag, or separate several by commas
+    /// New weight of a seat; repeat the flag, or separate several by commas
     #[arg(long, value_name = "SEAT=WEIGHT", value_delimiter = ',', value_parser = seat_and_weight)]
     pub weight: Vec<(u32, u32)>,
 }
 
-/// A change.
+/// The arguments of `lb add` and `lb rm`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Change {
-    /// How many
+    /// The number of replicas
     #[arg(allow_negative_numbers = true, value_parser = replicas)]
     pub n: usize,
 
-    /// Their names, at most N; the balancer chooses the rest
+    /// Their hostnames, at most N; the balancer chooses the rest
     #[arg(value_name = "NAME")]
     pub names: Vec<Name>,
 
@@ -151,45 +151,45 @@ pub struct Change {
     pub dry_run: bool,
 }
 
-/// A part of a replica's output.
+/// The arguments of `lb logs`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Logs {
-    /// Its name
+    /// Hostname of the replica
     pub name: Name,
 
-    /// How many of its last lines
+    /// The number of last lines
     #[arg(long, value_name = "N", default_value = "100", value_parser = count::<usize, 0, 10_000>)]
     pub tail: usize,
 
-    /// Go on with what it writes, until it is gone
+    /// Also print further output, until the replica ends
     #[arg(long)]
     pub follow: bool,
 }
 
-// Whom every call goes to, and how it is answered. Not a doc comment: it would take the place of the call's help.
+// The arguments that all subcommands share. Not a doc comment: clap would use it as the help of the subcommand.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Target {
-    /// The balancer's admin listener [env: LB_ADMIN] [default: http://127.0.0.1:5001]
+    /// URL of the balancer's admin listener [env: LB_ADMIN] [default: http://127.0.0.1:5001]
     #[arg(long, value_name = "URL")]
     pub admin: Option<Url>,
 
-    /// A file with the balancer's admin token; LB_ADMIN_TOKEN can be the token itself [env: LB_ADMIN_TOKEN_FILE]
+    /// File with the admin token; instead LB_ADMIN_TOKEN can be the token itself [env: LB_ADMIN_TOKEN_FILE]
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
 
-    /// Print the answer as it came
+    /// Print the JSON of the response
     #[arg(long)]
     pub json: bool,
 }
 
 impl Target {
-    /// The variable in the place of `--admin`.
+    /// The environment variable for `--admin`.
     pub const VARIABLE: &str = "LB_ADMIN";
 
-    /// The variable in the place of `--admin-token-file`.
+    /// The environment variable for `--admin-token-file`.
     pub const TOKEN_FILE: &str = "LB_ADMIN_TOKEN_FILE";
 
-    /// Where the admin listener is if nobody says so.
+    /// The default of `--admin`.
     pub const DEFAULT: &str = "http://127.0.0.1:5001";
 }
 
@@ -206,11 +206,11 @@ fn weight(text: &str) -> Result<u32, String> {
 }
 
 fn seat_and_weight(text: &str) -> Result<(u32, u32), String> {
-    let (number, heavy) = text.split_once('=').ok_or("must be SEAT=WEIGHT, such as 2=200")?;
-    Ok((seat(number)?, weight(heavy)?))
+    let (number, value) = text.split_once('=').ok_or("must be SEAT=WEIGHT, such as 2=200")?;
+    Ok((seat(number)?, weight(value)?))
 }
 
-/// An empty key counts as none.
+/// A key must not be empty: the balancer would treat it as absent.
 fn key() -> impl clap::builder::TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|key| if key.is_empty() { Err("must not be empty") } else { Ok(key) })
 }

@@ -1,4 +1,4 @@
-//! `lb add` and `lb rm`: the list of replicas that a change leaves.
+//! `lb add` and `lb rm`: the request, and the list of replicas after the change.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -19,14 +19,14 @@ struct List {
     replicas: Vec<String>,
 }
 
-/// The change, as /api/add and /api/remove take it.
+/// The request of /api/add or /api/remove. Only a dry run has a timeout: a change may wait for new replicas.
 pub fn request(path: &str, Change { n, names, dry_run }: &Change) -> Request {
     let body = json!({ "n": n, "hostnames": names, "dry_run": dry_run });
     let request = Request::post(path, body);
-    if *dry_run { request } else { request.patient() }
+    if *dry_run { request } else { request.without_timeout() }
 }
 
-/// How many replicas serve now, and their names.
+/// Formats the number of replicas and their names, wrapped at [`WIDTH`].
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let Changed { message: List { n, replicas } } = serde_json::from_str(answer)?;
     let mut lines = vec![format!("{n} {}:", if n == 1 { "replica" } else { "replicas" })];
@@ -46,13 +46,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked() {
+    fn only_a_dry_run_has_a_timeout() {
         let names = vec!["S5".parse().unwrap()];
         let sent = request("/api/add", &Change { n: 2, names, dry_run: false });
-        assert_eq!((sent.target.as_str(), sent.patience), ("/api/add", None));
+        assert_eq!((sent.target.as_str(), sent.timeout), ("/api/add", None));
         assert_eq!(sent.body, Some(json!({ "n": 2, "hostnames": ["S5"], "dry_run": false })));
         let sent = request("/api/remove", &Change { n: 1, names: vec![], dry_run: true });
-        assert!(sent.patience.is_some());
+        assert!(sent.timeout.is_some());
         assert_eq!(sent.body, Some(json!({ "n": 1, "hostnames": [], "dry_run": true })));
     }
 

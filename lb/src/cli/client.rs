@@ -1,4 +1,4 @@
-//! One call of the admin listener.
+//! The HTTP client for the admin listener.
 
 use std::io;
 use std::time::Duration;
@@ -11,145 +11,152 @@ use serde_json::Value;
 use crate::auth::token::Token;
 use crate::url::Url;
 
-/// How long a question may take. A change takes as long as the balancer lets it (`--start-timeout`).
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait for a response. Changes have none: the balancer limits them (`--start-timeout`).
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A state of 1,000 seats is 200 kB.
-const MAX_ANSWER: usize = 64 << 20;
+/// The largest response body; a state of 1,000 seats has 200 kB.
+const MAX_BODY: usize = 64 << 20;
 
-/// How the built-in replica refuses whatever it does not know.
-const OF_A_REPLICA: &str = "endpoint does not exist in server replicas";
+/// The end of the message with which a built-in replica answers an unknown path.
+const REPLICA_ERROR: &str = "endpoint does not exist in server replicas";
 
-/// An answer in pieces.
+/// A response whose body is read piece by piece.
 pub type Stream = ClientResponse;
 
-/// What is sent.
+/// A request to the admin API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Path and query.
     pub target: String,
     /// GET, POST, PUT or DELETE.
     pub method: Method,
-    /// The JSON of a POST, PUT or DELETE, if there is one.
+    /// The JSON body; `None`: no body.
     pub body: Option<Value>,
-    /// The longest wait for the answer, if there is one.
-    pub patience: Option<Duration>,
+    /// The longest wait for the response; `None`: no limit.
+    pub timeout: Option<Duration>,
 }
 
-/// Why there is nothing to show.
+/// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody is there.
-    #[error("{0}: nothing listens there; --admin or LB_ADMIN says where the balancer's admin listener is")]
-    Nobody(Url),
-    /// Somebody is there, or should be, and there is no answer.
+    /// The connection was refused.
+    #[error(
+        "{0}: nothing listens there; set --admin or LB_ADMIN to the URL of the balancer's admin listener"
+    )]
+    NotListening(Url),
+    /// There is no complete response, for a reason that may be temporary.
     #[error("{0}: {1}")]
     NoAnswer(Url, String),
-    /// The balancer says no, and why.
+    /// The balancer has refused the call.
     #[error("{message}")]
     Refused {
-        /// The reason, in the balancer's words.
+        /// The reason, as the balancer gives it, without the prefix `<Error> `.
         message: String,
-        /// The whole answer.
+        /// The whole JSON body.
         body: String,
     },
-    /// The answer is no balancer's.
+    /// The response is not from the admin listener of a balancer.
     #[error("{0}: answered {1}, and not as the admin listener of a balancer does")]
-    Foreign(Url, StatusCode),
-    /// Standard output takes nothing.
+    NotABalancer(Url, StatusCode),
+    /// Writing to standard output failed, for example because the disk is full.
     #[error("the answer cannot be written: {0}")]
-    Unwritten(#[from] io::Error),
-    /// The answer is JSON, but not the one that was asked for.
+    Output(#[from] io::Error),
+    /// The response is JSON of another shape.
     #[error("{0}: the answer cannot be read: {1}")]
-    Unreadable(Url, serde_json::Error),
+    InvalidBody(Url, serde_json::Error),
 }
 
 impl Request {
-    /// A question.
+    /// A GET request.
     pub fn get(target: impl Into<String>) -> Self {
-        Self { target: target.into(), method: Method::GET, body: None, patience: Some(PATIENCE) }
+        Self { target: target.into(), method: Method::GET, body: None, timeout: Some(RESPONSE_TIMEOUT) }
     }
 
-    /// A question with a body.
+    /// A POST request with a JSON body.
     pub fn post(target: impl Into<String>, body: Value) -> Self {
-        Self { body: Some(body), ..Self::command(target) }
+        Self { body: Some(body), ..Self::post_empty(target) }
     }
 
-    /// A question that replaces something.
+    /// A PUT request with a JSON body.
     pub fn put(target: impl Into<String>, body: Value) -> Self {
         Self { method: Method::PUT, body: Some(body), ..Self::get(target) }
     }
 
-    /// A removal with a body.
+    /// A DELETE request with a JSON body.
     pub fn delete(target: impl Into<String>, body: Value) -> Self {
         Self { method: Method::DELETE, ..Self::post(target, body) }
     }
 
-    /// A change without more to say.
-    pub fn command(target: impl Into<String>) -> Self {
+    /// A POST request without a body.
+    pub fn post_empty(target: impl Into<String>) -> Self {
         Self { method: Method::POST, ..Self::get(target) }
     }
 
-    /// Waits for the answer however long it takes.
-    pub fn patient(self) -> Self {
-        Self { patience: None, ..self }
+    /// Removes the limit for the wait.
+    pub fn without_timeout(self) -> Self {
+        Self { timeout: None, ..self }
     }
 }
 
-/// Who is asked, and what is shown to him.
-pub struct Asked<'a> {
-    /// The admin listener.
+/// The balancer that is called.
+pub struct Server<'a> {
+    /// The URL of its admin listener.
     pub admin: &'a Url,
-    /// The token, if there is one.
+    /// The admin token; `None`: requests carry none.
     pub token: Option<&'a Token>,
 }
 
-impl Asked<'_> {
-    /// Opens a stream that ends when it likes, from an event on where it has events.
+impl Server<'_> {
+    /// Opens a stream. `after` is the id of the last received event, for a stream of events.
+    ///
+    /// # Errors [`Error::NoAnswer`] also for a 5xx status, which may be temporary: the balancer stops, or has too many
+    /// subscribers.
     pub async fn stream(&self, target: &str, after: Option<&str>) -> Result<Stream, Error> {
         let client = client(self.token);
         let mut call = client.get(format!("{}{target}", self.admin));
         if let Some(after) = after {
             call = call.insert_header(("last-event-id", after));
         }
-        let late = |_| Error::NoAnswer(self.admin.clone(), format!("no answer within {PATIENCE:?}"));
-        let answer = tokio::time::timeout(PATIENCE, call.send()).await.map_err(late)?;
-        let answer = answer.map_err(|error| unanswered(self.admin, &error))?;
+        let late = |_| Error::NoAnswer(self.admin.clone(), format!("no answer within {RESPONSE_TIMEOUT:?}"));
+        let answer = tokio::time::timeout(RESPONSE_TIMEOUT, call.send()).await.map_err(late)?;
+        let answer = answer.map_err(|error| send_error(self.admin, &error))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
-        let refused = judge(self.admin, status, text(self.admin, answer).await?);
+        let refused = parse(self.admin, status, text(self.admin, answer).await?);
         match refused {
-            // Passing troubles: it stops, or has too many readers.
             Err(Error::Refused { message, .. }) if status.is_server_error() => {
                 Err(Error::NoAnswer(self.admin.clone(), message))
             }
             Err(error) => Err(error),
-            Ok(_) => Err(Error::Foreign(self.admin.clone(), status)),
+            Ok(_) => Err(Error::NotABalancer(self.admin.clone(), status)),
         }
     }
 
-    /// The answer is no balancer's.
-    pub fn foreign(&self) -> Error {
-        Error::Foreign(self.admin.clone(), StatusCode::OK)
+    /// The error for a successful response that is not from a balancer.
+    pub fn not_a_balancer(&self) -> Error {
+        Error::NotABalancer(self.admin.clone(), StatusCode::OK)
     }
 }
 
-/// Sends a request to the admin listener; its answer is JSON.
-pub async fn send(Asked { admin, token }: &Asked<'_>, request: &Request) -> Result<String, Error> {
+/// Sends a request and returns the JSON of the response.
+///
+/// # Errors
+/// [`Error::Refused`] for a failure that the balancer reports; the other variants when there is no valid response.
+pub async fn send(Server { admin, token }: &Server<'_>, request: &Request) -> Result<String, Error> {
     let client = client(*token);
     let answer = exchange(&client, admin, request);
-    let (status, body) = match request.patience {
+    let (status, body) = match request.timeout {
         None => answer.await?,
-        Some(patience) => tokio::time::timeout(patience, answer)
+        Some(limit) => tokio::time::timeout(limit, answer)
             .await
-            .map_err(|_| Error::NoAnswer((*admin).clone(), format!("no answer within {patience:?}")))??,
+            .map_err(|_| Error::NoAnswer((*admin).clone(), format!("no answer within {limit:?}")))??,
     };
-    judge(admin, status, body)
+    parse(admin, status, body)
 }
 
-/// What it is told in each call: the token, and that no form of another site asks.
+/// A client that sends with each request the token and the header that the admin listener requires against CSRF.
 fn client(token: Option<&Token>) -> Client {
     let client =
         Client::builder().disable_timeout().disable_redirects().add_default_header(("x-lb-admin", "1"));
@@ -160,21 +167,21 @@ fn client(token: Option<&Token>) -> Client {
     .finish()
 }
 
-/// JSON, or a refusal of ours, or somebody else's words.
-fn judge(admin: &Url, status: StatusCode, body: String) -> Result<String, Error> {
+/// The JSON of a successful response; an error for a refusal, or for a response that is not from a balancer.
+fn parse(admin: &Url, status: StatusCode, body: String) -> Result<String, Error> {
     let json = serde_json::from_str::<Value>(&body).ok();
     let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
     match (json.as_ref(), message) {
         (Some(_), _) if status.is_success() => Ok(body),
-        // A replica's word: it was the traffic listener.
-        (Some(_), Some(message)) if message.ends_with(OF_A_REPLICA) => {
-            Err(Error::Foreign(admin.clone(), status))
+        // A replica has answered: the URL is that of the traffic listener.
+        (Some(_), Some(message)) if message.ends_with(REPLICA_ERROR) => {
+            Err(Error::NotABalancer(admin.clone(), status))
         }
         (Some(_), Some(message)) => {
             let message = message.strip_prefix("<Error> ").unwrap_or(message).to_owned();
             Err(Error::Refused { message, body })
         }
-        _ => Err(Error::Foreign(admin.clone(), status)),
+        _ => Err(Error::NotABalancer(admin.clone(), status)),
     }
 }
 
@@ -184,26 +191,26 @@ async fn exchange(client: &Client, admin: &Url, request: &Request) -> Result<(St
         Some(body) => call.send_json(body),
         None => call.send(),
     };
-    let answer = sent.await.map_err(|error| unanswered(admin, &error))?;
+    let answer = sent.await.map_err(|error| send_error(admin, &error))?;
     Ok((answer.status(), text(admin, answer).await?))
 }
 
 async fn text(admin: &Url, answer: Stream) -> Result<String, Error> {
-    let mut answer = answer.timeout(PATIENCE);
+    let mut answer = answer.timeout(RESPONSE_TIMEOUT);
     let body = answer
         .body()
-        .limit(MAX_ANSWER)
+        .limit(MAX_BODY)
         .await
         .map_err(|error| Error::NoAnswer(admin.clone(), error.to_string()))?;
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-fn unanswered(admin: &Url, error: &SendRequestError) -> Error {
+fn send_error(admin: &Url, error: &SendRequestError) -> Error {
     match error {
         SendRequestError::Connect(ConnectError::Io(error))
             if error.kind() == io::ErrorKind::ConnectionRefused =>
         {
-            Error::Nobody(admin.clone())
+            Error::NotListening(admin.clone())
         }
         SendRequestError::Connect(ConnectError::Disconnected) => {
             Error::NoAnswer(admin.clone(), "closed without an answer".into())

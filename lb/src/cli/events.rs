@@ -1,4 +1,4 @@
-//! `lb events`: what happened to the fleet, a line for each event; with `--follow` also what happens.
+//! `lb events`: prints the kept events of the fleet, one on each line; with `--follow` also new ones.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{self, Asked, Error, Request};
+use super::client::{self, Error, Request, Server};
 use super::table::{WIDTH, plain};
-use super::{Output, told};
+use super::{Output, write};
 
-/// Until a stream that broke off is opened again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The wait before a broken stream is opened again.
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-/// An event is a few hundred bytes, the state of 1,000 seats 200 kB.
-const LONGEST: usize = 64 << 20;
+/// The largest event; most have a few hundred bytes, the state of 1,000 seats 200 kB.
+const MAX_EVENT: usize = 64 << 20;
 
-/// What an event says of a transition.
+/// The data of an event.
 #[derive(Deserialize)]
 struct Transition {
     name: String,
@@ -38,44 +38,45 @@ struct Event {
     id: Option<String>,
 }
 
-/// What the balancer keeps.
+/// The response of /api/history.
 #[derive(Deserialize)]
 struct History {
     events: Vec<Value>,
 }
 
-/// Prints what the balancer keeps; with `follow` goes on, over restarts of the balancer too, until nobody reads.
-pub async fn run(asked: &Asked<'_>, json: bool, follow: bool) -> Result<(), Error> {
-    let answer = client::send(asked, &Request::get("/api/history")).await?;
-    let unreadable = |error| Error::Unreadable(asked.admin.clone(), error);
+/// Prints the events that the balancer keeps. With `follow` it goes on with new events, also after restarts of the
+/// balancer, until standard output is closed.
+pub async fn run(server: &Server<'_>, json: bool, follow: bool) -> Result<(), Error> {
+    let answer = client::send(server, &Request::get("/api/history")).await?;
+    let unreadable = |error| Error::InvalidBody(server.admin.clone(), error);
     let History { events } = serde_json::from_str(&answer).map_err(unreadable)?;
     let last = events.last().and_then(|event| Some(event["id"].as_u64()?.to_string()));
     let mut printer = Printer { json, last };
     let lines = events.iter().filter_map(|event| printer.line("", &event.to_string()));
-    if told(&lines.map(|line| line + "\n").collect::<String>())? == Output::Closed || !follow {
+    if write(&lines.map(|line| line + "\n").collect::<String>())? == Output::Closed || !follow {
         return Ok(());
     }
     loop {
-        match printer.print(asked).await {
+        match printer.print(server).await {
             Ok(Output::Closed) => return Ok(()),
-            Ok(Output::Open) => eprintln!("lb: {}: the events broke off; asking again", asked.admin),
-            Err(Error::Nobody(_) | Error::NoAnswer(..)) => {}
+            Ok(Output::Open) => eprintln!("lb: {}: the events broke off; asking again", server.admin),
+            Err(Error::NotListening(_) | Error::NoAnswer(..)) => {}
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 
 struct Printer {
     json: bool,
-    /// The last event that was printed.
+    /// The id of the last event that was printed.
     last: Option<String>,
 }
 
 impl Printer {
-    /// Prints a stream to its end.
-    async fn print(&mut self, asked: &Asked<'_>) -> Result<Output, Error> {
-        let mut stream = asked.stream("/api/events", self.last.as_deref()).await?;
+    /// Prints the events of a stream until it ends.
+    async fn print(&mut self, server: &Server<'_>) -> Result<Output, Error> {
+        let mut stream = server.stream("/api/events", self.last.as_deref()).await?;
         let mut input = Vec::new();
         while let Some(Ok(bytes)) = stream.next().await {
             input.extend_from_slice(&bytes);
@@ -83,19 +84,19 @@ impl Printer {
                 self.last = event.id.clone().or(self.last.take());
                 if !event.name.is_empty()
                     && let Some(line) = self.line(&event.name, &event.data)
-                    && told(&format!("{line}\n"))? == Output::Closed
+                    && write(&format!("{line}\n"))? == Output::Closed
                 {
                     return Ok(Output::Closed);
                 }
             }
-            if input.len() > LONGEST {
-                return Err(asked.foreign());
+            if input.len() > MAX_EVENT {
+                return Err(server.not_a_balancer());
             }
         }
         Ok(Output::Open)
     }
 
-    /// What is printed of an event; of a whole state nothing.
+    /// The line for an event; `None` for the event `state`, which is no transition.
     fn line(&self, name: &str, data: &str) -> Option<String> {
         let lost = "… some events are lost: the balancer was restarted, or more happened than it keeps";
         match (name, self.json) {
@@ -108,7 +109,7 @@ impl Printer {
     }
 }
 
-/// The first whole event of the input.
+/// Takes the first complete event from the input; `None` if there is none yet.
 fn take(input: &mut Vec<u8>) -> Option<Event> {
     let end = input.windows(2).position(|two| two == b"\n\n")?;
     let text: Vec<u8> = input.drain(..end + 2).collect();
@@ -124,11 +125,11 @@ fn take(input: &mut Vec<u8>) -> Option<Event> {
     Some(event)
 }
 
-/// An event for people, in at most 100 columns.
+/// The text of an event, at most [`WIDTH`] characters.
 fn line(data: &str) -> String {
     let text = match serde_json::from_str::<Transition>(data) {
         Ok(transition) => transition.text(),
-        // Of a younger balancer: all that it says.
+        // An event of a newer version: its whole JSON.
         Err(_) => {
             serde_json::from_str::<Value>(data).map_or_else(|_| data.to_owned(), |data| data.to_string())
         }
@@ -150,7 +151,7 @@ impl Transition {
         };
         let far = done.zip(*total).map(|(done, total)| format!("{done} of {total}"));
         let why = [far.as_deref(), why.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; ");
-        // The milliseconds are in --json.
+        // Without the milliseconds, which --json shows.
         let time = time.get(..19).map_or(time.as_str(), |time| time);
         let replica = replica.as_deref().unwrap_or("–");
         format!("{time}Z  seat {seat:<3} {replica:<10}  {what:<19}  {why}")
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_taken_one_by_one_from_pieces() {
+    fn events_are_split_out_of_pieces() {
         let mut input = b": heartbeat\n\nid: 7\nevent: phase\ndata: {\"a\":1}\n\nid: 8\nev".to_vec();
         assert_eq!(take(&mut input), Some(Event::default()));
         let event = Event { name: "phase".into(), data: r#"{"a":1}"#.into(), id: Some("7".into()) };
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_fits_the_terminal_and_does_not_steer_it() {
+    fn a_line_fits_the_width_and_has_no_control_characters() {
         let event = |why: &str| {
             json!({
                 "id": 1, "name": "phase", "epoch": 3, "time": "2026-11-21T19:25:38.123Z", "seat": 2,
@@ -197,13 +198,13 @@ mod tests {
         rolling["name"] = "rolling".into();
         (rolling["replica"], rolling["now"]) = (Value::Null, "stopped".into());
         (rolling["done"], rolling["total"]) = (1.into(), 3.into());
-        let told = "2026-11-21T19:25:38Z  seat 2   –           rolling stopped      1 of 3; it ended";
-        assert_eq!(line(&rolling.to_string()), told);
+        let expected = "2026-11-21T19:25:38Z  seat 2   –           rolling stopped      1 of 3; it ended";
+        assert_eq!(line(&rolling.to_string()), expected);
         assert_eq!(line(r#"{"name":"of tomorrow"}"#), r#"{"name":"of tomorrow"}"#);
     }
 
     #[test]
-    fn what_is_printed() {
+    fn states_are_not_printed_and_resets_are() {
         let line = |json, name: &str| Printer { json, last: None }.line(name, "{}");
         assert_eq!((line(false, "state"), line(true, "state")), (None, None));
         assert!(line(false, "reset").unwrap().starts_with("… some events are lost"));

@@ -1,4 +1,4 @@
-//! `lb explain KEY`: the answer of `/api/explain`.
+//! `lb explain KEY`: the request and response of `/api/explain`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,8 +10,8 @@ use super::client::Request;
 use super::table::Column::{Number, Words};
 use super::table::{Table, WIDTH, or_dash, plain, shortened};
 
-/// So much of a walk is shown, and more only up to the seat that is chosen: retries do not go further.
-const SHOWN: usize = 8;
+/// Seats of a walk that are shown; more only up to the chosen one.
+const MIN_SHOWN: usize = 8;
 
 #[derive(Deserialize)]
 struct Explained {
@@ -36,17 +36,18 @@ struct Chosen {
     seat: u32,
 }
 
-/// The key byte for byte.
+/// The request for a key; every byte is percent-encoded.
 pub fn request(key: &OsStr) -> Request {
     Request::get(format!("/api/explain?key={}", percent_encode(key.as_bytes(), NON_ALPHANUMERIC)))
 }
 
-/// The key's slot, then a line for each seat in the order of the key's choice.
+/// Formats the slot of the key, then a line for each seat of its walk.
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let Explained { key, number, slot, epoch, walk, policy, chosen } = serde_json::from_str(answer)?;
     let chosen = chosen.map(|chosen| chosen.seat);
     let mut table = Table::new([Number("choice"), Number("seat"), Words("replica"), Words("now")]);
-    let until = walk.iter().position(|place| Some(place.seat) == chosen).map_or(0, |at| at + 1).max(SHOWN);
+    let until =
+        walk.iter().position(|place| Some(place.seat) == chosen).map_or(0, |at| at + 1).max(MIN_SHOWN);
     for (choice, Place { seat, replica, skip }) in walk.iter().take(until).enumerate() {
         let now = match skip {
             Some(skip) if Some(*seat) == chosen => format!("chosen all the same: {skip}"),
@@ -56,9 +57,9 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         };
         table.row([(choice + 1).to_string(), seat.to_string(), or_dash(replica.as_ref()), now]);
     }
-    let way = format!(" → number {} → slot {slot} (epoch {epoch})", plain(&number));
-    let room = WIDTH.saturating_sub("key ".len() + way.chars().count()).max(1);
-    let mut text = format!("key {}{way}\n\n{}", shortened(&plain(&key), room), table.text());
+    let path = format!(" → number {} → slot {slot} (epoch {epoch})", plain(&number));
+    let room = WIDTH.saturating_sub("key ".len() + path.chars().count()).max(1);
+    let mut text = format!("key {}{path}\n\n{}", shortened(&plain(&key), room), table.text());
     if walk.len() > until {
         text += &format!("… and {} more; --json lists all\n", walk.len() - until);
     }
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_walk_and_the_choice() {
+    fn the_walk_marks_the_chosen_seat() {
         let text = read(&answer(&[(3, Some("ejected")), (1, None), (2, None)], Some(1)).to_string()).unwrap();
         let expected = "\
 key a\u{fffd}b → number 18446744073709551615 → slot 176 (epoch 4)
@@ -103,7 +104,7 @@ choice  seat  replica  now
     }
 
     #[test]
-    fn a_long_walk_is_cut_behind_the_choice() {
+    fn a_long_walk_is_cut_after_the_chosen_seat() {
         let walk: Vec<_> = (1..=12).map(|seat| (seat, (seat < 10).then_some("vacant"))).collect();
         let text = read(&answer(&walk, Some(10)).to_string()).unwrap();
         assert!(text.contains("server10  chosen\n… and 2 more; --json lists all\n"), "{text}");
@@ -112,7 +113,7 @@ choice  seat  replica  now
     }
 
     #[test]
-    fn a_long_key_gives_way() {
+    fn a_long_key_is_shortened() {
         let mut long = answer(&[(3, None)], Some(3));
         long["key"] = "ü".repeat(300).into();
         let text = read(&long.to_string()).unwrap();
@@ -124,7 +125,7 @@ choice  seat  replica  now
     }
 
     #[test]
-    fn a_last_resort_and_another_policy() {
+    fn a_last_resort_and_another_policy_are_explained() {
         let walk = [(3, Some("ejected")), (1, Some("over bound"))];
         let text = read(&answer(&walk, Some(1)).to_string()).unwrap();
         assert!(text.ends_with("  server1  chosen all the same: over bound\n"), "{text}");

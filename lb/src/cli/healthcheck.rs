@@ -1,4 +1,4 @@
-//! `lb healthcheck`: asks a running balancer whether it is ready.
+//! `lb healthcheck`: checks whether a running balancer is ready.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -11,14 +11,15 @@ use crate::proxy::client::ProbeRequest;
 use crate::runtime::heartbeat::probe;
 use crate::statuses::Statuses;
 
-/// How long the balancer may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest wait for the response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Exits with 0 if `/readyz` of the admin listener says so, with 1 and a line that says why if not.
+/// Returns exit code 0 if `/readyz` of the admin listener answers with success; otherwise prints the reason and returns
+/// 1.
 pub fn run(admin: SocketAddr) -> ExitCode {
     let path = PathAndQuery::from_static("/readyz");
     let request = ProbeRequest { path, host: None, statuses: Statuses::default() };
-    let why = match actix_rt::System::new().block_on(probe(admin, Some(&request), PATIENCE)) {
+    let why = match actix_rt::System::new().block_on(probe(admin, Some(&request), RESPONSE_TIMEOUT)) {
         HeartbeatResult::Good => return ExitCode::SUCCESS,
         HeartbeatResult::Refused => "nothing listens there".to_owned(),
         HeartbeatResult::Missed(why) | HeartbeatResult::Void(why) => why,

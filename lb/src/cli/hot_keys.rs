@@ -1,4 +1,4 @@
-//! `lb hot-keys`: the answer of `/api/hot-keys`.
+//! `lb hot-keys`: the request and response of `/api/hot-keys`.
 
 use serde::Deserialize;
 
@@ -31,12 +31,12 @@ struct Imbalance {
     without_hot_keys: Option<f64>,
 }
 
-/// The heaviest `limit` keys.
+/// The request for the `limit` most frequent keys.
 pub fn request(limit: usize) -> Request {
     Request::get(format!("/api/hot-keys?limit={limit}"))
 }
 
-/// A line for each key, and what they do to the balance.
+/// Formats a line for each key, and the imbalance with and without these keys.
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let Answer { seconds, requests, keys, imbalance } = serde_json::from_str(answer)?;
     let mut text = format!("{requests} requests with a key in the last {seconds:.0} s\n");
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_and_what_they_do_to_the_balance() {
+    fn keys_and_imbalance_are_shown() {
         let answer = json!({
             "seconds": 130.4, "requests": 1000,
             "keys": [
@@ -104,7 +104,7 @@ Peak-to-average of the seats by their keys: 1.80; without these keys it is 1.05.
     }
 
     #[test]
-    fn a_long_key_gives_way() {
+    fn a_long_key_is_shortened() {
         let key = json!({ "key": "x".repeat(300), "count": 1, "error": 0, "share": 1.0, "slot": 1, "seat": 1,
             "replica": "y".repeat(63) });
         let answer = json!({ "seconds": 1.0, "requests": 1, "keys": [key],

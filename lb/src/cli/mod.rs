@@ -1,9 +1,10 @@
-//! What an operator asks of a running balancer from a terminal: one call of the admin listener, its answer as a table.
+//! The subcommands that call a running balancer: one request to the admin API, its response as text.
 //!
 //! # Layout
-//! - `args`: the subcommands · `client`: the call · `table`: columns
-//! - `status`, `explain`, `hot_keys`, `plan`, `change`, `upstream`, `steer`, `reload`: what each sends, and how people read the answer
-//! - `events`, `logs`: streams, printed as they come
+//! - `args`: the arguments · `client`: the HTTP client · `table`: columns of text
+//! - `status`, `explain`, `hot_keys`, `plan`, `change`, `upstream`, `operate`, `reload`: the request and the text of
+//!   each
+//! - `events`, `logs`: streams · `healthcheck`: `lb healthcheck`
 
 mod args;
 mod change;
@@ -13,10 +14,10 @@ mod explain;
 pub mod healthcheck;
 mod hot_keys;
 mod logs;
+mod operate;
 mod plan;
 mod reload;
 mod status;
-mod steer;
 mod table;
 mod upstream;
 
@@ -24,40 +25,40 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 pub(crate) use args::Target;
-pub use args::{Call, Change, Logs, Plan, Upstream, Weigh};
-use client::{Asked, Error, Request};
+pub use args::{Change, Logs, Plan, Subcommand, Upstream, Weigh};
+use client::{Error, Request, Server};
 
 use crate::auth::token::Token;
 use crate::url::Url;
 
-/// A call, and whom it goes to.
+/// A subcommand, and the balancer that it calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// The admin listener.
+pub struct Invocation {
+    /// The URL of the admin listener.
     pub admin: Url,
-    /// What it is shown, if it was given.
+    /// The admin token; `None`: requests carry none.
     pub token: Option<Token>,
-    /// Whether the answer is printed as it came.
+    /// Whether the JSON of the response is printed.
     pub json: bool,
-    /// What is asked.
-    pub call: Call,
+    /// The subcommand with its arguments.
+    pub subcommand: Subcommand,
 }
 
-/// Exits with 0 once the answer is printed; with 1 and a line that says why if there is none or it is a refusal.
-pub fn run(ask: &Ask) -> ExitCode {
-    let Ask { admin, token, json, call } = ask;
-    let asked = Asked { admin, token: token.as_ref() };
+/// Makes the call and prints the response. Returns exit code 0; or 1 after a line with the reason, if the call fails.
+pub fn run(invocation: &Invocation) -> ExitCode {
+    let Invocation { admin, token, json, subcommand } = invocation;
+    let server = Server { admin, token: token.as_ref() };
     let answer = actix_rt::System::new().block_on(async {
-        match call.request() {
-            Some(request) => client::send(&asked, &request).await.map(Some),
-            None => call.stream(&asked, *json).await.map(|()| None),
+        match subcommand.request() {
+            Some(request) => client::send(&server, &request).await.map(Some),
+            None => subcommand.stream(&server, *json).await.map(|()| None),
         }
     });
     let Some(answer) = answer.transpose() else { return ExitCode::SUCCESS };
     let text = match answer {
         Ok(body) if *json => Ok(body),
-        Ok(body) => call.read(&body).map_err(|error| Error::Unreadable(admin.clone(), error)),
-        // A script that reads JSON reads the refusal too.
+        Ok(body) => subcommand.read(&body).map_err(|error| Error::InvalidBody(admin.clone(), error)),
+        // With --json the refusal is printed as JSON too.
         Err(Error::Refused { message, body }) if *json => {
             print(&body).map_err(Error::from).and(Err(Error::Refused { message, body }))
         }
@@ -72,23 +73,23 @@ pub fn run(ask: &Ask) -> ExitCode {
     }
 }
 
-/// Prints a text and the end of its last line. That nobody reads it (`lb status | head -1`) is no error.
+/// Prints a text with exactly one line break at its end. A closed pipe (`lb status | head -1`) is no error.
 ///
 /// # Errors
-/// When it cannot be written: a full disk.
+/// When the write fails for another reason, such as a full disk.
 pub fn print(text: &str) -> io::Result<()> {
-    told(&format!("{}\n", text.trim_end())).map(|_| ())
+    write(&format!("{}\n", text.trim_end())).map(|_| ())
 }
 
-/// Whether standard output is still read.
+/// Whether standard output is still open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Output {
     Open,
     Closed,
 }
 
-/// Prints a text of a stream as it is.
-fn told(text: &str) -> io::Result<Output> {
+/// Writes a text to standard output as it is, and flushes.
+fn write(text: &str) -> io::Result<Output> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(Output::Open),
@@ -97,8 +98,8 @@ fn told(text: &str) -> io::Result<Output> {
     }
 }
 
-impl Call {
-    /// What is sent; `None`: the answer is a stream.
+impl Subcommand {
+    /// The request; `None` for subcommands that read a stream.
     fn request(&self) -> Option<Request> {
         Some(match self {
             Self::Events { .. } | Self::Logs(_) => return None,
@@ -108,26 +109,26 @@ impl Call {
             Self::Plan(plan) => plan::request(plan),
             Self::Add(change) => change::request("/api/add", change),
             Self::Rm(change) => change::request("/api/remove", change),
-            Self::Drain { name } => steer::replica(name, "drain"),
-            Self::Undrain { name } => steer::replica(name, "undrain"),
-            Self::Replace { name } => steer::replica(name, "replace"),
-            Self::Weight(weigh) => steer::weight(weigh),
-            Self::RollingReplace => Request::command("/api/rolling-replace"),
+            Self::Drain { name } => operate::replica(name, "drain"),
+            Self::Undrain { name } => operate::replica(name, "undrain"),
+            Self::Replace { name } => operate::replica(name, "replace"),
+            Self::Weight(weigh) => operate::weight(weigh),
+            Self::RollingReplace => Request::post_empty("/api/rolling-replace"),
             Self::Upstream(call) => upstream::request(call),
             Self::Reload => reload::request(),
         })
     }
 
-    /// Prints an answer as it comes.
-    async fn stream(&self, asked: &Asked<'_>, json: bool) -> Result<(), Error> {
+    /// Prints a stream while it is received.
+    async fn stream(&self, server: &Server<'_>, json: bool) -> Result<(), Error> {
         match self {
-            Self::Events { follow } => events::run(asked, json, *follow).await,
-            Self::Logs(part) => logs::run(asked, json, part).await,
+            Self::Events { follow } => events::run(server, json, *follow).await,
+            Self::Logs(part) => logs::run(server, json, part).await,
             _ => Ok(()),
         }
     }
 
-    /// The answer for people.
+    /// Formats the JSON of the response as text.
     fn read(&self, answer: &str) -> serde_json::Result<String> {
         match self {
             Self::Status => status::read(answer),
@@ -137,11 +138,11 @@ impl Call {
             Self::Add(change) | Self::Rm(change) if change.dry_run => plan::read(answer),
             Self::Add(_) | Self::Rm(_) => change::read(answer),
             Self::Events { .. } | Self::Logs(_) => Ok(answer.to_owned()),
-            Self::Drain { .. } => steer::drained(answer),
-            Self::Undrain { .. } | Self::Replace { .. } => steer::serves(answer),
+            Self::Drain { .. } => operate::drained(answer),
+            Self::Undrain { .. } | Self::Replace { .. } => operate::serves(answer),
             Self::Weight(weigh) if weigh.dry_run => plan::read(answer),
-            Self::Weight(_) => steer::weighed(answer),
-            Self::RollingReplace => steer::rolling(answer),
+            Self::Weight(_) => operate::weighed(answer),
+            Self::RollingReplace => operate::rolling(answer),
             Self::Upstream(call) if call.is_dry_run() => plan::read(answer),
             Self::Upstream(_) => upstream::read(answer),
             Self::Reload => reload::read(answer),

@@ -1,4 +1,4 @@
-//! `lb plan`: the answer of `/api/plan`, and of a change that is a dry run.
+//! `lb plan`: the request of `/api/plan`; and the text of a plan, also for `--dry-run`.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -18,7 +18,7 @@ struct Planned {
     peak_to_average: PeakToAverage,
 }
 
-/// A seat is null where a slot has no owner: before the first seat, after the last.
+/// `from` or `to` is null where a slot has no owner: before the first seat is added or after the last is removed.
 #[derive(Deserialize)]
 struct Move {
     from: Option<u32>,
@@ -32,7 +32,7 @@ struct PeakToAverage {
     after: Option<f64>,
 }
 
-/// The change, as /api/plan takes it.
+/// The request of /api/plan.
 pub fn request(Plan { add, remove, weight }: &Plan) -> Request {
     let body = match add {
         Some(n) => json!({ "add": n }),
@@ -46,7 +46,7 @@ pub fn request(Plan { add, remove, weight }: &Plan) -> Request {
     Request::post("/api/plan", body)
 }
 
-/// What moves in all, then from where to where.
+/// Formats the total of moved slots, then a line for each pair of seats.
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let Planned { epoch, slots_moved, moved_percent, ideal_percent, moves, peak_to_average } =
         serde_json::from_str(answer)?;
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked() {
+    fn the_request_has_the_change() {
         let body = |add, remove: &[&str]| {
             let remove = remove.iter().map(|name| name.parse().unwrap()).collect();
             request(&Plan { add, remove, weight: vec![] }).body.unwrap()
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_move() {
+    fn the_moves_are_a_table() {
         let answer = json!({
             "epoch": 4, "slots_moved": 130, "moved_percent": 25.39, "ideal_percent": 25.0,
             "moves": [{ "from": 1, "to": 4, "slots": 130 }],
@@ -100,7 +100,7 @@ from seat  to seat  slots
     }
 
     #[test]
-    fn the_last_seat_leaves() {
+    fn a_plan_without_moves_has_no_table() {
         let answer = json!({
             "epoch": 9, "slots_moved": 0, "moved_percent": 0, "ideal_percent": null, "moves": [],
             "peak_to_average": { "before": 1.0, "after": null },

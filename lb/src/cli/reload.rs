@@ -1,4 +1,4 @@
-//! `lb reload`: which settings have changed, and which wait for a restart.
+//! `lb reload`: shows which settings have changed, and which need a restart.
 
 use serde::Deserialize;
 
@@ -16,12 +16,12 @@ struct Settings {
     restart: Vec<String>,
 }
 
-/// The file read again.
+/// The request of /api/reload.
 pub fn request() -> Request {
-    Request::command("/api/reload").patient()
+    Request::post_empty("/api/reload").without_timeout()
 }
 
-/// The settings that differ, a line for each.
+/// Formats a line for each setting that differs.
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let Answer { message: Settings { changed, restart } } = serde_json::from_str(answer)?;
     let changed = changed.iter().map(|name| format!("{} has changed\n", plain(name)));
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_changed_and_what_waits() {
+    fn changed_settings_and_those_that_need_a_restart_are_listed() {
         let text =
             |message: &str| read(&format!(r#"{{"message":{message},"status":"successful"}}"#)).unwrap();
         assert_eq!(text(r#"{"changed":[],"restart":[]}"#), "nothing has changed\n");

@@ -1,12 +1,12 @@
-//! `lb status`: the answer of `/api/state`.
+//! `lb status`: the text of `/api/state`.
 
 use serde::Deserialize;
 
 use super::table::Column::{Number, Words};
 use super::table::{Table, or_dash, plain};
 
-/// As many characters as `docker ps` shows of an id.
-const ID: usize = 12;
+/// Characters of an id that are shown, as in `docker ps`.
+const ID_LENGTH: usize = 12;
 
 #[derive(Deserialize)]
 struct State {
@@ -59,7 +59,8 @@ struct Replica {
     skip: Option<String>,
 }
 
-/// What the fleet is, then a line for each seat, with the one that was drained from it, and for each other replica.
+/// Formats a summary, then a line for each seat (with its occupant, or the replica drained from it) and for each other
+/// replica, then the reasons of vacant seats.
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let State { cluster, epoch, digest, layout, target, seats, others, rolling } =
         serde_json::from_str(answer)?;
@@ -103,7 +104,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
 }
 
 impl Seat {
-    /// Why it is vacant, as a line; the last error too where it differs.
+    /// The line for a vacant seat: the reason, and the last error if it differs; `None` if it is occupied.
     fn vacancy(&self) -> Option<String> {
         let reason = self.reason.as_ref().filter(|_| self.replica.is_none())?;
         let upstream = self.upstream.as_ref().map(|upstream| format!(" ({})", plain(upstream)));
@@ -124,7 +125,7 @@ fn cells(replica: Option<&Replica>) -> [String; 5] {
         Some(skip) if skip != phase => format!("{phase}, {skip}"),
         _ => phase.clone(),
     };
-    let id = id.as_ref().map(|id| id.chars().take(ID).collect::<String>());
+    let id = id.as_ref().map(|id| id.chars().take(ID_LENGTH).collect::<String>());
     [name.clone(), phase, in_flight.to_string(), or_dash(id), or_dash(address.as_ref())]
 }
 
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seats_vacant_ones_and_replicas_on_their_way_out() {
+    fn occupied_and_vacant_seats_and_leaving_replicas_are_listed() {
         let replica = |name: &str, id: Option<&str>, skip: Option<&str>| {
             json!({
                 "seat": 3, "name": name, "id": id, "incarnation": 1,
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vacant_seat_keeps_its_name_and_says_why() {
+    fn a_vacant_seat_is_shown_with_its_name_and_reason() {
         let state = json!({
             "cluster": "default", "epoch": 4, "digest": "7451535ca6c03b765aae21947c171cd3", "target": 1,
             "layout": { "name": "maglev", "slots": 512, "hash": "xxh3" }, "rolling": null, "others": [],
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_something_else_is_an_error() {
+    fn json_of_another_shape_is_an_error() {
         assert!(read(r#"{"message":"hello"}"#).unwrap_err().to_string().starts_with("missing field"));
     }
 }

@@ -1,26 +1,26 @@
-//! Columns of text that fit a terminal.
+//! Text in columns, at most as wide as a terminal.
 
-/// What a terminal shows in a line.
+/// The most characters of a line.
 pub const WIDTH: usize = 100;
 
 const GAP: &str = "  ";
 
-/// A column is never cut further than this.
-const SHORTEST: usize = 8;
+/// The smallest width to which a column is cut.
+const MIN_COLUMN: usize = 8;
 
-/// Rows under the names of their columns.
+/// A header and rows.
 #[derive(Clone, Debug)]
 pub struct Table<const N: usize> {
     columns: [Column; N],
     rows: Vec<[String; N]>,
 }
 
-/// What stands over a column, and where its cells stand.
+/// The header and alignment of a column.
 #[derive(Clone, Copy, Debug)]
 pub enum Column {
-    /// Left; gives way where a line is too long.
+    /// Aligned left; shortened where a line is too long.
     Words(&'static str),
-    /// Right; never cut.
+    /// Aligned right; never shortened.
     Number(&'static str),
 }
 
@@ -30,12 +30,12 @@ impl<const N: usize> Table<N> {
         Self { columns, rows: Vec::new() }
     }
 
-    /// One more row.
+    /// Adds a row; control characters in its cells are replaced.
     pub fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells.map(|cell| plain(&cell)));
     }
 
-    /// A line for the names and one for each row; the widest words are cut until all fits.
+    /// The header and the rows as lines; the widest columns of words are shortened until the lines fit.
     pub fn text(&self) -> String {
         let widths = self.widths();
         let lines = std::iter::once(self.columns.map(|column| column.name().to_owned()));
@@ -61,7 +61,7 @@ impl<const N: usize> Table<N> {
         }
         while widths.iter().sum::<usize>() + GAP.len() * N.saturating_sub(1) > WIDTH {
             let words = widths.iter_mut().zip(&self.columns);
-            let words = words.filter(|(width, column)| column.gives_way() && **width > SHORTEST);
+            let words = words.filter(|(width, column)| column.can_shrink() && **width > MIN_COLUMN);
             let Some((widest, _)) = words.max_by_key(|(width, _)| **width) else { break };
             *widest -= 1;
         }
@@ -75,22 +75,22 @@ impl Column {
         name
     }
 
-    fn gives_way(self) -> bool {
+    fn can_shrink(self) -> bool {
         matches!(self, Self::Words(_))
     }
 }
 
-/// Where there is nothing to say, or the text for something.
+/// The text, or a dash for `None`.
 pub fn or_dash(text: Option<impl ToString>) -> String {
     text.map_or_else(|| "–".to_owned(), |text| text.to_string())
 }
 
-/// Without line breaks and escape sequences: a key or an answer must not steer the terminal.
+/// Replaces control characters, so that a key or a response cannot send escape sequences to the terminal.
 pub fn plain(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-/// At most so many characters of a text.
+/// The first `longest` characters of a text, with `…` as the last one if it was cut.
 pub fn shortened(words: &str, longest: usize) -> String {
     if words.chars().count() <= longest {
         return words.to_owned();
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_give_way_and_numbers_do_not() {
+    fn words_are_shortened_and_numbers_are_not() {
         let mut table =
             Table::new([Column::Number("seat"), Column::Words("replica"), Column::Words("address")]);
         table.row(["1000000".into(), "x".repeat(63), "y".repeat(63)]);
@@ -117,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_left_as_it_is() {
+    fn a_table_that_fits_is_not_shortened() {
         let mut table = Table::new([Column::Words("a"), Column::Number("n")]);
         table.row(["one".into(), "1".into()]);
         assert_eq!(table.text(), "a    n\none  1\n");
     }
 
     #[test]
-    fn nothing_steers_the_terminal() {
+    fn control_characters_are_replaced() {
         assert_eq!(plain("a\u{1b}[2J\n\u{9b}b"), "a\u{fffd}[2J\u{fffd}\u{fffd}b");
     }
 }

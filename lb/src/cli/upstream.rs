@@ -22,7 +22,7 @@ struct Listed {
     lasts: String,
 }
 
-/// The change, as /api/upstreams takes it.
+/// The request of /api/upstreams.
 pub fn request(call: &Upstream) -> Request {
     let path = "/api/upstreams";
     let request = match call {
@@ -31,10 +31,10 @@ pub fn request(call: &Upstream) -> Request {
         }
         Upstream::Rm { name, dry_run } => Request::delete(path, json!({ "name": name, "dry_run": dry_run })),
     };
-    if call.is_dry_run() { request } else { request.patient() }
+    if call.is_dry_run() { request } else { request.without_timeout() }
 }
 
-/// What has become of the upstream.
+/// The lines after a change of the upstreams.
 pub fn read(answer: &str) -> serde_json::Result<String> {
     let Answer { message: Listed { n, name, seat, reason, lasts } } = serde_json::from_str(answer)?;
     let (name, lasts) = (plain(&name), plain(&lasts));
@@ -54,19 +54,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_request_is_the_one_of_the_api() {
+    fn the_request_matches_the_api() {
         let sent = request(&Upstream::Add { upstream: "c=h:80*50".parse().unwrap(), dry_run: false });
         assert_eq!((sent.target.as_str(), sent.method.as_str()), ("/api/upstreams", "POST"));
         assert_eq!(sent.body, Some(json!({ "upstream": "c=h:80*50", "dry_run": false })));
-        assert_eq!(sent.patience, None);
+        assert_eq!(sent.timeout, None);
         let sent = request(&Upstream::Rm { name: "c".parse().unwrap(), dry_run: true });
         assert_eq!(sent.method.as_str(), "DELETE");
         assert_eq!(sent.body, Some(json!({ "name": "c", "dry_run": true })));
-        assert!(sent.patience.is_some());
+        assert!(sent.timeout.is_some());
     }
 
     #[test]
-    fn the_answer_says_whether_it_serves() {
+    fn the_text_says_whether_the_server_gets_requests() {
         let text = |seat: serde_json::Value, reason: serde_json::Value| {
             let message = json!({
                 "N": 2, "replicas": ["a", "b"], "name": "c\n", "seat": seat, "reason": reason, "lasts": "a while",

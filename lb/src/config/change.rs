@@ -1,35 +1,37 @@
-//! What differs between the configuration in force and one that was read again: what can change live, and what cannot.
+//! The difference between the configuration in force and one that was read again, and the settings that can change
+//! live.
 
 use crate::balance::Policy;
 
 use super::{Config, RuntimeConfig};
 
-/// The settings that differ, by their names, in alphabetical order.
+/// The names of the settings that differ, in alphabetical order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({ "changed": ["retries"], "restart": ["listen"] }))]
 pub struct Difference {
-    /// These have changed.
+    /// Settings that have changed.
     pub changed: Vec<&'static str>,
-    /// These would need a restart, and stay as they are.
+    /// Settings that need a restart, and keep their values until then.
     pub restart: Vec<&'static str>,
 }
 
-/// A setting, and how to tell and take its value.
+/// A setting, and how it is compared and applied.
 struct Setting {
     name: &'static str,
     differs: fn(&Config, &Config) -> bool,
-    /// What a new value needs to count while we run.
+    /// When a new value can be applied.
     class: Class,
 }
 
+/// When a new value of a setting can be applied.
 enum Class {
-    /// Nothing.
+    /// By every reload.
     Live(fn(&mut Config, &Config)),
-    /// The same layout and the same replicas, which it was checked against.
+    /// Only if the layout and the runtime are unchanged: the new value was validated against the new ones.
     Fleet(fn(&mut Config, &Config)),
-    /// That there was one before: without one there are other rules.
+    /// Only if there is a value before and after: whether a token is required is decided at the start.
     Secret(fn(&mut Config, &Config)),
-    /// A restart.
+    /// Only by a restart.
     Restart,
 }
 
@@ -46,14 +48,14 @@ macro_rules! setting {
     };
 }
 
-/// Every setting is in exactly one class (a test compares this with the flags).
+/// Every setting, each once; a test compares the list with the flags.
 const SETTINGS: &[Setting] = &[
     setting!(Live, "access-log", access_log),
     setting!(Live, "admin-host", admin_hosts),
     setting!("admin-listen", |c: &Config| c.admin_listen),
     setting!(Secret, "admin-token-file", admin_token),
     Setting {
-        // Only with the hash: another policy has none, whatever is said.
+        // Other policies have no bound: a change of the policy must not be reported as a change of the bound.
         differs: |a, b| [a, b].iter().all(|c| c.policy == Policy::Hash) && a.bounded_load != b.bounded_load,
         ..setting!(Live, "bounded-load", bounded_load)
     },
@@ -128,7 +130,7 @@ const SETTINGS: &[Setting] = &[
 ];
 
 impl Config {
-    /// Takes over what can change live, and says what differs.
+    /// Applies the settings of `new` that can change live, and returns what differs.
     pub fn change_to(&mut self, new: &Self) -> Difference {
         let new_external = matches!(new.runtime, RuntimeConfig::Static { .. });
         let both_external = new_external && matches!(self.runtime, RuntimeConfig::Static { .. });
@@ -139,7 +141,7 @@ impl Config {
         for setting in differ {
             match setting.class {
                 Class::Live(_) => difference.changed.push(setting.name),
-                // They follow from the list of upstreams.
+                // The other fleet settings are derived from the list of upstreams.
                 Class::Fleet(_) if new_external && setting.name != "upstream" => {}
                 Class::Fleet(_) if same_fleet => difference.changed.push(setting.name),
                 Class::Secret(_) if both_secret => difference.changed.push(setting.name),

@@ -1,31 +1,32 @@
-//! What may be said of replicas in containers: image, network, socket, environment, limits.
+//! Value parsers of the Docker settings: image, network, environment, limits, capabilities.
 
 use std::collections::BTreeMap;
 
-/// Variables of an environment, by name.
+/// Environment variables by name.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// A container never gets less: the engine refuses it.
-const LEAST_MEMORY: u64 = 6 << 20;
+/// The smallest memory limit that the engine accepts.
+const MIN_MEMORY: u64 = 6 << 20;
 
-/// What the balancer itself says.
-const OURS: [&str; 2] = ["PORT", "SERVER_ID"];
+/// Variables that the balancer sets itself.
+const RESERVED: [&str; 2] = ["PORT", "SERVER_ID"];
 
-/// The name of an image, `[HOST/]PATH[:TAG][@DIGEST]`, or its id; the engine knows the rest of the grammar.
+/// The name of an image, `[HOST/]PATH[:TAG][@DIGEST]`, or its id. Only the characters are checked; the engine checks
+/// the grammar.
 pub(super) fn image(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-:/@".contains(c);
     let good = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(allowed);
     if good { Ok(text.into()) } else { Err("must be the name of an image, such as my-server:1.2".into()) }
 }
 
-/// The name of a network.
+/// The name of a Docker network.
 pub(super) fn network(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let good = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(allowed);
     if good { Ok(text.into()) } else { Err("must be the name of a network, such as net1".into()) }
 }
 
-/// `K=V,…`; what follows a comma and is no `K=V` belongs to the value before it.
+/// `K=V,…`; a part that is not `K=V` belongs to the value before it.
 pub(super) fn variables(text: &str) -> Result<Variables, String> {
     let mut variables: Vec<(String, String)> = Vec::new();
     for part in text.split(',') {
@@ -35,8 +36,8 @@ pub(super) fn variables(text: &str) -> Result<Variables, String> {
             (None, None) => return Err("must be K=V, K a name of letters, digits and '_'".into()),
         }
     }
-    match variables.iter().find(|(name, _)| OURS.contains(&name.as_str())) {
-        Some((name, _)) => Err(format!("{name} is said by the balancer")),
+    match variables.iter().find(|(name, _)| RESERVED.contains(&name.as_str())) {
+        Some((name, _)) => Err(format!("{name} is set by the balancer")),
         None => Ok(variables.into_iter().collect()),
     }
 }
@@ -50,7 +51,7 @@ pub(super) fn memory(text: &str) -> Result<u64, String> {
         _ => None,
     };
     unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit))
-        .filter(|size| (LEAST_MEMORY..=1 << 40).contains(size))
+        .filter(|size| (MIN_MEMORY..=1 << 40).contains(size))
         .ok_or_else(|| "must be a size such as 512MiB or 2GiB, from 6MiB to 1024GiB".into())
 }
 
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_environment() {
+    fn environment_variables() {
         let parsed = variables("A=1,B=x,y=,z,C=,D=a=b").unwrap();
         let expected = [("A", "1"), ("B", "x"), ("y", ",z"), ("C", ""), ("D", "a=b")];
         assert_eq!(parsed, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());

@@ -1,4 +1,4 @@
-//! Why the process ends before it has begun: help that was asked for, or a configuration that is bad.
+//! The outcome of parsing that ends the process: help or version, or an invalid configuration.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use clap::error::ErrorKind;
 /// error).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// The text, without a line break at its end; one line if something is bad.
+    /// The text, without a line break at its end; a single line if it is an error.
     pub text: String,
-    /// The exit code.
+    /// 0 for help and version, otherwise [`Exit::BAD_CONFIGURATION`].
     pub code: u8,
 }
 
@@ -25,17 +25,18 @@ impl Exit {
 }
 
 impl From<&clap::Error> for Exit {
-    /// The help as it is; of an error its first paragraph and clap's tips, in one line.
+    /// Help and version as they are; an error as one line of its first paragraph and clap's tips.
     fn from(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
             return Self { text: text.trim_end().to_owned(), code: 0 };
         }
-        let told = |paragraph: &&str| ["error:", "tip:"].iter().any(|start| paragraph.starts_with(start));
+        let is_message =
+            |paragraph: &&str| ["error:", "tip:"].iter().any(|start| paragraph.starts_with(start));
         let lines: Vec<_> = text
             .split("\n\n")
             .map(str::trim)
-            .filter(told)
+            .filter(is_message)
             .map(|paragraph| paragraph.split_whitespace().skip(1).collect::<Vec<_>>().join(" "))
             .collect();
         Self::bad(lines.join("; "))

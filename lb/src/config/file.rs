@@ -1,4 +1,4 @@
-//! The TOML file: flat, one key for each setting; only `weights` may be a table.
+//! The TOML file: one key for each setting; only `weights` may be a table.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::exit::Exit;
 use super::settings::{Origin, Setting};
 
-/// The settings that may be arrays; elsewhere an array is a mistake.
+/// The settings that may be arrays.
 const LISTS: [&str; 10] = [
     "upstream",
     "key",
@@ -27,10 +27,10 @@ const LISTS: [&str; 10] = [
 /// The settings that may be tables: `weights = { 1 = 200 }`.
 const TABLES: [&str; 1] = ["weights"];
 
-/// The largest file that is read.
-const MOST: u64 = 1 << 20;
+/// The largest file in bytes.
+const MAX_FILE_SIZE: u64 = 1 << 20;
 
-/// The settings of a file; every key is one of `names`.
+/// Reads the settings of a file. An unknown key, which is none of `names`, is an error.
 pub(super) fn read(path: &str, names: &[String]) -> Result<BTreeMap<String, Setting>, Exit> {
     let text = text(path).map_err(|error| Exit::bad(format!("{path}: not readable: {error}")))?;
     parse(path, &text, names)
@@ -38,9 +38,9 @@ pub(super) fn read(path: &str, names: &[String]) -> Result<BTreeMap<String, Sett
 
 fn text(path: &str) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MOST {
-        return Err(io::Error::other(format!("it is larger than {MOST} bytes")));
+    File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_SIZE {
+        return Err(io::Error::other(format!("it is larger than {MAX_FILE_SIZE} bytes")));
     }
     Ok(text)
 }

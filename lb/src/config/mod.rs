@@ -2,12 +2,12 @@
 //! starts.
 //!
 //! # Layout
-//! - `args`: every setting with its flag, default and help · `value`, `container`: what one value may be
-//! - `cli`: subcommands and help; [`parse`] makes a [`Command`], or an [`Exit`]
-//! - `settings`, `file`: the layers, and who said what
+//! - `args`: every setting with its flag, default and help · `value`, `container`: parsers of single values
+//! - `cli`: subcommands and help; [`parse`] returns a [`Command`], or an [`Exit`]
+//! - `settings`, `file`: the layers, and the origin of each setting
 //! - `secret`: the admin token
-//! - `resolve`: the settings against each other; makes a [`Config`]
-//! - `source`, `change`: the file read again, and what of it can change live
+//! - `resolve`: checks the settings against each other; builds a [`Config`]
+//! - `source`, `change`: reads the file again; the settings that can change live
 
 mod args;
 mod change;
@@ -49,99 +49,99 @@ use crate::runtime::{Upstream, docker};
 use crate::statuses::Statuses;
 use settings::Settings;
 
-/// All that a balancer has to know, validated. [`Config::default`] is what no flag at all gives; the meaning and the
-/// default of each field stand in `lb --help`.
+/// The validated configuration of a balancer. [`Config::default`] is the configuration without any flag; `lb --help`
+/// documents each setting with its default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where clients connect.
+    /// Address of the traffic listener.
     pub listen: SocketAddr,
-    /// Where operators look, if anywhere.
+    /// Address of the admin listener; `None`: off.
     pub admin_listen: Option<SocketAddr>,
-    /// Names in `Host` for which the admin listener answers, beside `localhost` and IP addresses.
+    /// Host names that the admin listener accepts in `Host`, beside `localhost` and IP addresses.
     pub admin_hosts: Vec<String>,
-    /// What operators show; `None`: one is made at the start where one is needed.
+    /// The admin token; `None`: one is generated at the start where one is required.
     pub admin_token: Option<Token>,
-    /// Who runs the replicas.
+    /// How replicas are run, with the settings of that runtime.
     pub runtime: RuntimeConfig,
-    /// N at the start, at most `max_replicas`; the number of upstreams if they are static.
+    /// Replicas at the start, at most `max_replicas`; with static upstreams their number.
     pub replicas: usize,
-    /// The limit of N, at most what the layout seats; the number of upstreams if they are static.
+    /// The most replicas, at most the number of seats of the layout; with static upstreams their number.
     pub max_replicas: usize,
-    /// The weights of seats; 100 where none is said.
+    /// Weights of seats; a seat that is absent has weight 100.
     pub weights: BTreeMap<SeatId, Weight>,
     /// The label that separates balancers on one engine.
     pub cluster: Cluster,
-    /// How keys are placed on seats.
+    /// Places keys on seats.
     pub layout: Layout,
-    /// Where a request's key comes from.
+    /// The ordered sources of a request's key.
     pub key: KeySources,
-    /// Which replica is a request's first choice.
+    /// Selects the first choice of a request.
     pub policy: Policy,
-    /// What a replica may have in flight, in thousandths of its share; `None`: any part of it.
+    /// The most requests in flight to a replica, in thousandths of its share, at least 1000; `None`: no limit.
     pub bounded_load: Option<u32>,
-    /// Requests in flight to one replica that are never too many, over all workers.
+    /// Requests in flight to a replica, over all workers, that the bounded load always allows.
     pub bounded_load_floor: usize,
-    /// How replicas are watched.
+    /// Health checks of replicas.
     pub heartbeat: Heartbeat,
-    /// Statuses of replies of which five in a row eject a replica; may be empty.
+    /// Statuses of which five replies in a row eject a replica; may be empty.
     pub eject_on: Statuses,
     /// The longest wait for a connection to a replica.
     pub connect_timeout: Duration,
-    /// The longest wait for the head of a replica's reply; `None`: for any time.
+    /// The longest wait for the head of a replica's reply; `None`: no limit.
     pub head_timeout: Option<Duration>,
-    /// The longest silence in the middle of a body.
+    /// The longest time without a byte while a body is transferred.
     pub idle_timeout: Duration,
-    /// From the request to the last byte of its reply.
+    /// The longest time from a request to the last byte of its reply; `None`: no limit.
     pub request_timeout: Option<Duration>,
-    /// Further attempts of a request that failed, at most 20.
+    /// The most retries of a failed request, 0 to 20.
     pub retries: u32,
-    /// Further attempts of all requests, in percent of these.
+    /// The most retries of all requests in the last seconds, in percent of these requests, 0 to 100.
     pub retry_budget: u32,
-    /// How long a replica may take from its launch until it is ready.
+    /// The longest time from the launch of a replica until it is ready.
     pub start_timeout: Duration,
-    /// The longest wait for what is in flight; zero: none.
+    /// The longest wait for requests in flight before a replica or the balancer stops; zero: no wait.
     pub drain: Duration,
-    /// From SIGTERM to SIGKILL; zero: SIGKILL at once.
+    /// Time from SIGTERM to SIGKILL; zero: SIGKILL at once.
     pub stop_timeout: Duration,
     /// What happens to the replicas when the balancer ends.
     pub on_exit: OnExit,
-    /// Who may call /rep, /add and /rm.
+    /// Access to /rep, /add and /rm.
     pub control: Control,
-    /// Whether /rm of more than there are is an error.
+    /// Whether /rm of more replicas than there are is an error, instead of removing all.
     pub strict_rm: bool,
-    /// Networks of proxies whose forwarding fields are believed.
+    /// Networks of proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether a replica's 404 becomes the contract's 400.
     pub map_404: bool,
     /// The largest body of /add and /rm, in bytes.
     pub max_control_body: usize,
-    /// Connections of clients at one time.
+    /// The most client connections at one time.
     pub max_connections: usize,
-    /// Requests in flight in each worker.
+    /// The most requests in flight in each worker.
     pub max_in_flight: usize,
     /// The largest header of a request, all its fields together, in bytes.
     pub max_header_size: usize,
     /// The longest target of a request, in bytes.
     pub max_target: usize,
-    /// The largest body of a request, in bytes; `None`: any.
+    /// The largest body of a request, in bytes; `None`: no limit.
     pub max_body: Option<u64>,
     /// The longest wait for the whole head of a request.
     pub client_head_timeout: Duration,
-    /// How long a client may do nothing that it is waited for.
+    /// The longest time without a byte in either direction before a client connection is closed.
     pub client_idle_timeout: Duration,
-    /// Protocols that a client may offer to a replica.
+    /// Protocols to which a client may upgrade its connection.
     pub upgrade_allow: UpgradeAllow,
-    /// A line for every request of clients, if any.
+    /// Format and destination of the access log; `None`: off.
     pub access_log: Option<access_log::Settings>,
-    /// How keys are shown.
+    /// The form of request keys in the access log and in the hot keys.
     pub log_key: LogKey,
-    /// Whether replies tell the way of their requests.
+    /// Whether replies get headers about their routing.
     pub debug_headers: bool,
     /// Threads that serve clients, at least one.
     pub workers: usize,
 }
 
-/// Who runs the replicas, and what only this one needs.
+/// The runtime, with the settings that only it uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuntimeConfig {
     /// Local child processes.
@@ -151,30 +151,30 @@ pub enum RuntimeConfig {
     },
     /// Containers of a Docker engine.
     Docker {
-        /// Where the engine is reached.
+        /// The address of the engine.
         host: docker::Host,
-        /// What every replica is made of.
+        /// Image, network, environment and limits of every container.
         template: docker::Template,
     },
-    /// Servers that somebody else runs.
+    /// External servers, which lb neither starts nor stops.
     Static {
-        /// At least one; neither a name nor an address is there twice.
+        /// At least one; names and addresses are unique.
         upstreams: Vec<Upstream>,
     },
 }
 
-/// How replicas are watched.
+/// Health checks of replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// What is asked for; `None`: a TCP connection will do.
+    /// The target of the heartbeat request; `None`: a heartbeat only opens a TCP connection.
     pub path: Option<PathAndQuery>,
-    /// The `Host` field of heartbeats; `None`: the address of the replica.
+    /// The `Host` header of heartbeats; `None`: the address of the replica.
     pub host: Option<String>,
-    /// Statuses of good answers.
+    /// Statuses of a good heartbeat.
     pub statuses: Statuses,
     /// Time from one heartbeat to the next, at least 10 ms.
     pub interval: Duration,
-    /// The longest wait for an answer, at most `replace_after`.
+    /// The longest wait for the response to a heartbeat, at most `replace_after`.
     pub timeout: Duration,
     /// Missed heartbeats in a row that make a replica suspect, at least one.
     pub failures: u32,
@@ -182,14 +182,14 @@ pub struct Heartbeat {
     pub replace_after: Duration,
 }
 
-/// Who may call /rep, /add and /rm on the traffic listener.
+/// Access to /rep, /add and /rm on the traffic listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Whoever reaches the listener.
+    /// Every client may call them.
     Open,
-    /// Who shows the admin token.
+    /// A call needs the admin token.
     Token,
-    /// Nobody: the paths are the replicas' own.
+    /// There is no control API: the paths are forwarded to replicas.
     Off,
 }
 
@@ -198,7 +198,7 @@ pub enum Control {
 pub enum OnExit {
     /// They are stopped.
     Stop,
-    /// They go on, and the next balancer adopts them.
+    /// They keep running, and the next balancer adopts them.
     Keep,
 }
 
@@ -209,7 +209,7 @@ impl Default for Config {
 }
 
 impl fmt::Display for Config {
-    /// One line for people: what would be run.
+    /// A summary in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { replicas, max_replicas, .. } = self;
         match &self.runtime {

@@ -1,4 +1,4 @@
-//! The settings against each other: which exclude each other, and which must not exceed another.
+//! Checks the settings against each other (exclusions, upper limits) and builds a [`Config`].
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
@@ -15,10 +15,10 @@ use crate::proxy::key::KeySources;
 use crate::ring::{self, Layout, RingError, SeatId, SlotCap, Weight};
 use crate::runtime::Upstream;
 
-/// `--max-replicas` where nobody gives it, unless the layout seats fewer.
-const MAX_REPLICAS: usize = 64;
+/// The default of `--max-replicas`, unless the layout has fewer seats.
+const DEFAULT_MAX_REPLICAS: usize = 64;
 
-/// What the preset `assignment` fixes, as it would be typed.
+/// The settings that the preset `assignment` fixes, with their values as text.
 const ASSIGNMENT: [(&str, &str); 9] = [
     ("layout", "ring"),
     ("slots", "512"),
@@ -31,8 +31,8 @@ const ASSIGNMENT: [(&str, &str); 9] = [
     ("bounded-load", "off"),
 ];
 
-/// What only containers have.
-const DOCKER: [&str; 11] = [
+/// Settings that only the Docker runtime has.
+const ONLY_DOCKER: [&str; 11] = [
     "image",
     "network",
     "docker-host",
@@ -46,26 +46,29 @@ const DOCKER: [&str; 11] = [
     "on-exit",
 ];
 
-/// What has no meaning for replicas that somebody else runs.
+/// Settings that have no meaning for external servers.
 const NOT_STATIC: [&str; 6] =
     ["replica-command", "replicas", "max-replicas", "start-timeout", "stop-timeout", "strict-rm"];
 
-/// The weights of no seats.
+/// The weights when none are given.
 static NO_WEIGHTS: BTreeMap<SeatId, Weight> = BTreeMap::new();
 
 impl Config {
-    /// The configuration that the settings give, if they agree with each other.
+    /// Builds the configuration.
+    ///
+    /// # Errors
+    /// When a value is invalid, or settings contradict each other.
     pub(super) fn resolve(settings: &Settings) -> Result<Self, Exit> {
         let args = settings.args()?;
         let Args { listeners, replicas, docker, placement, balancing, health, .. } = args;
         let Args { forwarding, clients, control, logging, .. } = args;
-        let given = Validator(settings);
+        let validator = Validator(settings);
 
-        given.distinct_listeners(listeners.listen, listeners.admin_listen)?;
-        let admin_token = given.token(&listeners, control.control)?;
-        let bounded_load = given.bounded_load(&balancing, placement.preset)?;
-        let (layout, key) = given.placement(placement)?;
-        let (runtime, count, max) = given.runtime(&replicas, &docker, &layout)?;
+        validator.distinct_listeners(listeners.listen, listeners.admin_listen)?;
+        let admin_token = validator.token(&listeners, control.control)?;
+        let bounded_load = validator.bounded_load(&balancing, placement.preset)?;
+        let (layout, key) = validator.placement(placement)?;
+        let (runtime, count, max) = validator.runtime(&replicas, &docker, &layout)?;
         let heartbeat = Heartbeat {
             path: health.heartbeat_path,
             host: health.heartbeat_host,
@@ -76,13 +79,23 @@ impl Config {
             replace_after: health.replace_after,
         };
         if heartbeat.path.is_none() {
-            given.refuse(
+            validator.reject(
                 &["heartbeat-host", "heartbeat-status"],
                 "only with a --heartbeat-path, which is off",
             )?;
         }
-        given.at_most("heartbeat-interval", heartbeat.interval, "replace-after", heartbeat.replace_after)?;
-        given.at_most("heartbeat-timeout", heartbeat.timeout, "replace-after", heartbeat.replace_after)?;
+        validator.at_most(
+            "heartbeat-interval",
+            heartbeat.interval,
+            "replace-after",
+            heartbeat.replace_after,
+        )?;
+        validator.at_most(
+            "heartbeat-timeout",
+            heartbeat.timeout,
+            "replace-after",
+            heartbeat.replace_after,
+        )?;
 
         Ok(Self {
             listen: listeners.listen,
@@ -134,7 +147,7 @@ impl Config {
     }
 }
 
-/// The checks; each error begins with what the user wrote.
+/// The checks; each error begins with the setting as the user wrote it.
 pub(super) struct Validator<'a>(pub &'a Settings);
 
 impl Validator<'_> {
@@ -142,8 +155,8 @@ impl Validator<'_> {
         Exit::bad(format!("{}: {reason}", self.0.place(name)))
     }
 
-    /// The first of some settings that was given has no meaning; says why.
-    pub fn refuse(&self, names: &[&str], reason: &str) -> Result<(), Exit> {
+    /// Rejects the first of some settings that was given, for a reason.
+    pub fn reject(&self, names: &[&str], reason: &str) -> Result<(), Exit> {
         match names.iter().find(|name| self.0.text(name).is_some()) {
             Some(name) => Err(self.error(name, reason)),
             None => Ok(()),
@@ -158,7 +171,7 @@ impl Validator<'_> {
         }
     }
 
-    /// Both listeners can be bound.
+    /// Checks that both listeners can be bound at the same time.
     fn distinct_listeners(&self, listen: SocketAddr, admin: Option<SocketAddr>) -> Result<(), Exit> {
         let Some(admin) = admin.filter(|admin| admin.port() == listen.port() && admin.port() != 0) else {
             return Ok(());
@@ -183,10 +196,10 @@ impl Validator<'_> {
         }
         let Placement { layout, slots, virtual_nodes, probing, hash, slot_cap, key, .. } = placement;
         if layout != Scheme::Ring {
-            self.refuse(&["virtual-nodes", "probing"], "only with --layout ring")?;
+            self.reject(&["virtual-nodes", "probing"], "only with --layout ring")?;
         }
         if layout == Scheme::Maglev {
-            self.refuse(&["slot-cap"], "not with --layout maglev, which is even without a cap")?;
+            self.reject(&["slot-cap"], "not with --layout maglev, which is even without a cap")?;
         }
         let slot_cap = slot_cap.unwrap_or(SlotCap::default_for(hash));
         let (scheme, default) = match layout {
@@ -205,20 +218,20 @@ impl Validator<'_> {
         Ok((layout, key))
     }
 
-    /// The factor, if it has a meaning.
+    /// The factor in thousandths; `None` if it is off, or the policy has no bound.
     fn bounded_load(&self, balancing: &Balancing, preset: Option<Preset>) -> Result<Option<u32>, Exit> {
         if balancing.policy != Policy::Hash {
-            self.refuse(&["bounded-load", "bounded-load-floor"], "only with --policy hash")?;
+            self.reject(&["bounded-load", "bounded-load-floor"], "only with --policy hash")?;
             return Ok(None);
         }
         let bounded_load = balancing.bounded_load.filter(|_| preset.is_none());
         if bounded_load.is_none() {
-            self.refuse(&["bounded-load-floor"], "only with a --bounded-load, which is off")?;
+            self.reject(&["bounded-load-floor"], "only with a --bounded-load, which is off")?;
         }
         Ok(bounded_load)
     }
 
-    /// Who runs the replicas, how many there are, and how many there may be.
+    /// The runtime, the number of replicas at the start and the largest number.
     fn runtime(
         &self,
         replicas: &Replicas,
@@ -226,10 +239,10 @@ impl Validator<'_> {
         layout: &Layout,
     ) -> Result<(RuntimeConfig, usize, usize), Exit> {
         if replicas.runtime != Runtime::Docker {
-            self.refuse(&DOCKER, "only with --runtime docker")?;
+            self.reject(&ONLY_DOCKER, "only with --runtime docker")?;
         }
         if replicas.runtime != Runtime::Static {
-            self.refuse(&["upstream"], "only with --runtime static")?;
+            self.reject(&["upstream"], "only with --runtime static")?;
         }
         match replicas.runtime {
             Runtime::Process => {
@@ -237,16 +250,16 @@ impl Validator<'_> {
                 Ok((RuntimeConfig::Process { command: replicas.replica_command.clone() }, count, max))
             }
             Runtime::Docker => {
-                self.refuse(&["replica-command"], "only with --runtime process")?;
+                self.reject(&["replica-command"], "only with --runtime process")?;
                 let (count, max) = self.counts(replicas, layout)?;
                 Ok((docker.config(), count, max))
             }
             Runtime::Static => {
-                self.refuse(
+                self.reject(
                     &["weights"],
-                    "not with --runtime static: say it of the upstream, HOST:PORT*WEIGHT",
+                    "not with --runtime static: give it with the upstream, HOST:PORT*WEIGHT",
                 )?;
-                self.refuse(&NOT_STATIC, "not with --runtime static, whose replicas somebody else runs")?;
+                self.reject(&NOT_STATIC, "not with --runtime static, whose servers lb does not run")?;
                 let upstreams = replicas.upstream.clone();
                 self.upstreams(&upstreams, layout)?;
                 let count = upstreams.len();
@@ -255,7 +268,7 @@ impl Validator<'_> {
         }
     }
 
-    /// How many replicas we run, and how many there may be.
+    /// The number of replicas at the start and the largest number.
     fn counts(&self, replicas: &Replicas, layout: &Layout) -> Result<(usize, usize), Exit> {
         let weights = replicas.weights.as_ref().unwrap_or(&NO_WEIGHTS);
         let seats = layout.max_seats_of(weights);
@@ -264,7 +277,7 @@ impl Validator<'_> {
         let max = match replicas.max_replicas {
             Some(max) if max > seats => return Err(self.error("max-replicas", seated)),
             Some(max) => max,
-            None => MAX_REPLICAS.min(seats),
+            None => DEFAULT_MAX_REPLICAS.min(seats),
         };
         if replicas.replicas > seats {
             return Err(self.error("replicas", seated));
@@ -278,7 +291,7 @@ impl Validator<'_> {
         Ok((replicas.replicas, max))
     }
 
-    /// There are some, they differ, and they fit the layout.
+    /// Checks that there is an upstream, that all are different, and that they fit the layout.
     fn upstreams(&self, upstreams: &[Upstream], layout: &Layout) -> Result<(), Exit> {
         if upstreams.is_empty() {
             return Err(self.error("runtime", "needs an --upstream"));

@@ -1,4 +1,4 @@
-//! The admin token as it is given: in a file, or in a variable. Nothing here shows it.
+//! Reads the admin token from a file or an environment variable. No error and no `Debug` text contains it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,12 +10,12 @@ use super::exit::Exit;
 use super::resolve::Validator;
 use crate::auth::token::Token;
 
-/// The text of [`Token::VARIABLE`].
+/// The unvalidated text of [`Token::VARIABLE`].
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Secret(String);
 
 impl Secret {
-    /// What the environment has; empty counts as absent, as for the settings.
+    /// The value in the environment; an empty variable counts as absent, as for the settings.
     pub fn of(env: &HashMap<String, String>) -> Option<Self> {
         env.get(Token::VARIABLE).filter(|text| !text.is_empty()).cloned().map(Self)
     }
@@ -28,13 +28,16 @@ impl fmt::Debug for Secret {
 }
 
 impl Validator<'_> {
-    /// The token, if the settings about it have a meaning.
+    /// The configured token; `None` if there is none.
+    ///
+    /// # Errors
+    /// When no listener would use it, or the token is invalid.
     pub fn token(&self, listeners: &Listeners, control: Control) -> Result<Option<Token>, Exit> {
         if listeners.admin_listen.is_none() {
             let off = "only with an --admin-listen, which is off";
-            self.refuse(&["admin-host"], off)?;
+            self.reject(&["admin-host"], off)?;
             if control != Control::Token {
-                self.refuse(&["admin-token-file"], &format!("{off}, or --control token"))?;
+                self.reject(&["admin-token-file"], &format!("{off}, or --control token"))?;
             }
         }
         let Self(settings) = self;
@@ -43,7 +46,8 @@ impl Validator<'_> {
     }
 }
 
-/// The token from a file, which comes with the place that names it, or from the secret: one of both.
+/// Reads the token from the file (with the setting that names it, for errors), or takes it from the variable. Both at
+/// once are an error.
 pub(super) fn token(file: Option<(String, PathBuf)>, secret: Option<&Secret>) -> Result<Option<Token>, Exit> {
     let variable = Token::VARIABLE;
     let bad = |place: &str, why: &dyn fmt::Display| Exit::bad(format!("{place}: {why}"));

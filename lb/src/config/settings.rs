@@ -1,4 +1,4 @@
-//! The layers, flags over environment over file: what was said, and by whom, so that an error can name it.
+//! The layers: flags over environment over file. Each setting keeps its origin, so that an error can name it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -12,11 +12,11 @@ use super::exit::Exit;
 use super::file;
 use super::secret::Secret;
 
-/// The variable that names the engine to all Docker clients.
+/// The variable with the engine's address that all Docker clients read.
 const DOCKER_HOST: &str = "DOCKER_HOST";
 
-/// What was said, by name of the setting; what nobody said is not there. The secret is no setting: none of these is
-/// hidden.
+/// The given settings by name, without those that were not given. The secret is kept apart, since errors repeat
+/// settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settings(BTreeMap<String, Setting>, Option<Secret>);
 
@@ -27,7 +27,7 @@ pub(super) struct Setting {
     pub origin: Origin,
 }
 
-/// Who said it.
+/// The layer that a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Flag,
@@ -41,7 +41,7 @@ pub(super) enum Origin {
 }
 
 impl Settings {
-    /// All three layers.
+    /// Reads and merges the three layers.
     pub fn gather(matches: &ArgMatches, env: &HashMap<String, String>) -> Result<Self, Exit> {
         let names = names();
         // An empty variable counts as absent, so that compose files can write `${LB_X-}`.
@@ -55,7 +55,7 @@ impl Settings {
             Some((name, Setting { text, origin: Origin::Variable }))
         }));
         settings.extend(flags);
-        // Docker's own variable, as long as containers are what is run and nothing more specific is said.
+        // DOCKER_HOST has the lowest precedence, and only the Docker runtime uses it.
         let in_containers = settings.get("runtime").is_some_and(|runtime| runtime.text == "docker");
         let docker_host = env.get(DOCKER_HOST).filter(|text| in_containers && !text.is_empty());
         if let Some(text) = docker_host {
@@ -65,7 +65,7 @@ impl Settings {
         Ok(Self(settings, Secret::of(env)))
     }
 
-    /// The settings with their types, the rest by default.
+    /// Parses the settings; those that were not given have their defaults.
     pub fn args(&self) -> Result<Args, Exit> {
         let command = Args::augment_args(clap::Command::new("lb").no_binary_name(true));
         let argv = self.0.iter().map(|(name, setting)| format!("--{name}={}", setting.text));
@@ -80,12 +80,12 @@ impl Settings {
         self.1.as_ref()
     }
 
-    /// The text given for a setting.
+    /// The text given for a setting; `None`: not given.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|setting| setting.text.as_str())
     }
 
-    /// The setting as the user wrote it, or as it is by default.
+    /// The setting as the user wrote it, or with its default; the beginning of an error.
     pub fn place(&self, name: &str) -> String {
         if let Some(Setting { text, origin }) = self.0.get(name) {
             return Place { name, text, origin }.to_string();
@@ -96,14 +96,14 @@ impl Settings {
         format!("--{name} {} (by default)", default.and_then(|text| text.to_str()).unwrap_or_default())
     }
 
-    /// The line for a value that its parser refused.
+    /// The error for a value that its parser has rejected.
     fn refused(&self, error: &clap::Error) -> Exit {
         use std::error::Error as _;
         let text = |kind| match error.get(kind) {
             Some(ContextValue::String(text)) => text.as_str(),
             _ => "",
         };
-        // clap says `--slot-cap <CAP|off>` or `--strict-rm[=<on|off>]`.
+        // clap's text is `--slot-cap <CAP|off>` or `--strict-rm[=<on|off>]`.
         let shown = text(ContextKind::InvalidArg).trim_start_matches('-');
         let name = shown.split([' ', '[', '=']).next().unwrap_or(shown);
         match (self.0.get(name), error.source()) {
@@ -150,19 +150,19 @@ pub(super) fn names() -> Vec<String> {
     command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
 }
 
-/// The file that they name, if any.
+/// The path of the file, by flag or variable; `None`: there is none.
 pub(super) fn path(matches: &ArgMatches, env: &HashMap<String, String>) -> Option<String> {
     let flag = flags(matches).remove("config").map(|config| config.text);
     flag.or_else(|| env.get(&variable("config")).filter(|text| !text.is_empty()).cloned())
 }
 
-/// What stands on the command line.
+/// The settings on the command line.
 fn flags(matches: &ArgMatches) -> BTreeMap<String, Setting> {
     matches
         .ids()
         .map(|id| id.as_str())
         .filter(|id| matches.value_source(id) == Some(ValueSource::CommandLine))
-        // A flattened struct is a group, whose id is there too and has no text.
+        // The ids include groups, one for each flattened struct, which have no text.
         .filter_map(|id| Some((id, matches.try_get_many::<String>(id).ok()??)))
         .map(|(id, texts)| {
             let text = texts.map(String::as_str).collect::<Vec<_>>().join(",");

@@ -1,4 +1,4 @@
-//! The configuration read again: flags and environment as they were at the start, the file as it is now.
+//! Reads the configuration again: flags and environment of the start, with the current content of the file.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -9,23 +9,23 @@ use clap::ArgMatches;
 use super::settings::{Settings, path};
 use super::{Config, Exit, cli};
 
-/// Where the configuration comes from.
+/// The arguments and the environment of the start.
 #[derive(Clone)]
 pub struct Source {
     matches: ArgMatches,
     env: HashMap<String, String>,
 }
 
-/// Why nothing was read again; nothing has changed.
+/// Why a reload failed; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReloaded {
     /// Neither `--config` nor `--admin-token-file` was given at the start.
     #[error("There is no file to read again: start lb with --config FILE")]
     NoFile,
-    /// What came out of a pipe is gone.
+    /// The file is a pipe, for example, whose content cannot be read twice.
     #[error("{0} is not a regular file: it cannot be read again")]
     NotRegular(String),
-    /// It is bad; the text names the line.
+    /// The configuration is invalid; the text names the line.
     #[error("{0}")]
     Bad(#[from] Exit),
     /// The balancer is ending.
@@ -34,17 +34,17 @@ pub enum NotReloaded {
 }
 
 impl fmt::Debug for Source {
-    /// Not the environment: the admin token may be in it.
+    /// Omits the environment, which may contain the admin token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Source")
     }
 }
 
 impl Source {
-    /// The same arguments and environment as [`parse`](super::parse) gets.
+    /// Takes the same arguments and environment as [`parse`](super::parse).
     ///
     /// # Errors
-    /// As [`parse`](super::parse), if the command line is bad; the file is not read.
+    /// As [`parse`](super::parse), if the command line is invalid. The file is not read.
     pub fn new<T, K, V>(
         args: impl IntoIterator<Item = T>,
         env: impl IntoIterator<Item = (K, V)>,
@@ -58,10 +58,10 @@ impl Source {
         Ok(Self { matches, env })
     }
 
-    /// The configuration as a start would have it now.
+    /// Reads the configuration that a start would use now.
     ///
     /// # Errors
-    /// When there is no file, or what it says is bad.
+    /// When there is no file, it is not a regular file, or the configuration is invalid.
     pub fn read(&self) -> Result<Config, NotReloaded> {
         let path = path(&self.matches, &self.env);
         let irregular = |path: &String| std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());

@@ -1,4 +1,4 @@
-//! What a single value may be: durations, sizes, numbers, words.
+//! Parsers of single values: durations, sizes, numbers, words.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::statuses::Statuses;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What can be turned `off`.
+/// A value that can be turned `off`, which is `None`.
 pub(super) type OrOff<T> = Option<T>;
 
 /// The label that separates balancers on one engine: `[a-z0-9][a-z0-9_.-]*`, at most 63.
@@ -22,7 +22,7 @@ pub(super) type OrOff<T> = Option<T>;
 pub struct Cluster(String);
 
 impl Cluster {
-    /// The label.
+    /// The label as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -34,7 +34,7 @@ impl fmt::Display for Cluster {
     }
 }
 
-/// A duration of `MIN` milliseconds to a day (longer ones overflow a timer, or are a slip of the pen).
+/// A duration from `MIN` milliseconds to a day; a longer one could overflow a timer, and is most likely a typing error.
 pub(super) fn duration<const MIN: u64>(text: &str) -> Result<Duration, String> {
     let min = Duration::from_millis(MIN);
     humantime::parse_duration(text).ok().filter(|given| (min..=DAY).contains(given)).ok_or_else(|| {
@@ -43,7 +43,7 @@ pub(super) fn duration<const MIN: u64>(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// Such a duration, or `off`.
+/// A duration as [`duration`] parses it, or `off`.
 pub(super) fn duration_or_off<const MIN: u64>(text: &str) -> Result<OrOff<Duration>, String> {
     if text == "off" {
         return Ok(None);
@@ -100,7 +100,7 @@ pub(super) fn body_or_off(text: &str) -> Result<OrOff<u64>, String> {
     size::<1, { 1 << 40 }>(text).map(|size| Some(size as u64)).map_err(|error| format!("{error}, or 'off'"))
 }
 
-/// A host's name (RFC 1123 §2.1), without a port.
+/// A host name (RFC 1123 §2.1), without a port.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let good = |label: &str| {
         let of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -112,7 +112,7 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The value of a `Host` field: a name or an address, an IPv6 address in brackets, with or without a port.
+/// The value of a `Host` header: a name or an address, an IPv6 address in brackets, with or without a port.
 pub(super) fn host_field(text: &str) -> Result<String, String> {
     let (name, port) = match text.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
@@ -182,7 +182,7 @@ pub(super) fn path_or_off(text: &str) -> Result<OrOff<PathAndQuery>, String> {
     path.map(Some).ok_or_else(|| "must be a path that starts with '/', without spaces, or 'off'".into())
 }
 
-/// One of some words.
+/// The value of one of some words.
 pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
         let words: Vec<_> = words.iter().map(|(word, _)| format!("'{word}'")).collect();
@@ -199,7 +199,7 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A command line, split into words as a shell does; no other shell syntax.
+/// A command line, split into words by the quoting rules of a shell; other shell syntax is not interpreted.
 pub(super) fn command(text: &str) -> Result<Vec<String>, String> {
     let words = shlex::split(text).ok_or("has a quote that is not closed")?;
     if words.first().is_none_or(String::is_empty) {
@@ -223,7 +223,7 @@ pub(super) fn cluster(text: &str) -> Result<Cluster, String> {
 /// Weights by seat.
 pub(super) type Weights = BTreeMap<SeatId, Weight>;
 
-/// `SEAT=WEIGHT,…`, no seat twice; nothing at all for an empty table.
+/// `SEAT=WEIGHT,…`, each seat at most once; empty for an empty TOML table.
 pub(super) fn weights(text: &str) -> Result<Weights, String> {
     let mut weights = Weights::new();
     for part in text.split(',').filter(|_| !text.is_empty()) {

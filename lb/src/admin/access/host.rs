@@ -1,7 +1,8 @@
-//! Whether a request was meant for this machine: what it calls its host.
+//! Checks `Host`, as a defence against DNS rebinding.
 //!
-//! A page of another site can have its own name resolve to us, and then counts as ours in a browser. That name is in
-//! `Host`. An IP address cannot be made to mean somebody else, and `localhost` is resolved by no one else.
+//! The owner of another site can let its name resolve to our address; a browser then treats its page as same-origin.
+//! The name is in `Host`, so only configured names, IP addresses and `localhost` are accepted: DNS cannot redirect
+//! these.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use actix_web::http::header;
 
 use crate::proxy::error::Error;
 
-/// The most of a wrong name that is repeated.
-const SHOWN: usize = 100;
+/// How many characters of a wrong name the error message repeats.
+const MAX_SHOWN: usize = 100;
 
-/// The names that are ours (`--admin-host`).
+/// The accepted names beside `localhost` (`--admin-host`).
 #[derive(Clone)]
 pub(crate) struct Hosts(Arc<[String]>);
 
@@ -23,30 +24,33 @@ impl Hosts {
         Self(names.into())
     }
 
-    /// Whether a request says whom it is for, and that is us: in `Host`, and in its target if that is absolute.
+    /// Checks the host in `Host`, and in the request target if that is in absolute form.
+    ///
+    /// # Errors
+    /// [`Error::NoHost`] without exactly one `Host` field; [`Error::OtherHost`] if a host is not accepted.
     pub fn check(&self, request: &HttpRequest) -> Result<(), Error> {
         let mut fields = request.headers().get_all(header::HOST);
         let (Some(field), None) = (fields.next(), fields.next()) else { return Err(Error::NoHost) };
         let field = field.to_str().map_err(|_| Error::NoHost)?;
         let target = request.uri().authority().map(|authority| authority.as_str());
-        [Some(field), target].into_iter().flatten().try_for_each(|host| match self.are_ours(host) {
+        [Some(field), target].into_iter().flatten().try_for_each(|host| match self.is_accepted(host) {
             true => Ok(()),
-            false => Err(Error::OtherHost(host.chars().take(SHOWN).collect())),
+            false => Err(Error::OtherHost(host.chars().take(MAX_SHOWN).collect())),
         })
     }
 
-    /// `host[:port]`; whichever port: it may be published as another.
-    fn are_ours(&self, host: &str) -> bool {
+    /// Parses `host[:port]`. Any port is accepted, since a container's port may be published as another.
+    fn is_accepted(&self, host: &str) -> bool {
         let (name, port) = match host.rfind(']') {
             Some(end) => host.split_at(end + 1),
             None => host.split_at(host.find(':').unwrap_or(host.len())),
         };
         let good_port = port.is_empty() || port[1..].parse::<u16>().is_ok() && port.starts_with(':');
-        good_port && (is_address(name) || name.eq_ignore_ascii_case("localhost") || self.name(name))
+        good_port && (is_address(name) || name.eq_ignore_ascii_case("localhost") || self.is_configured(name))
     }
 
-    fn name(&self, name: &str) -> bool {
-        self.0.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+    fn is_configured(&self, name: &str) -> bool {
+        self.0.iter().any(|configured| configured.eq_ignore_ascii_case(name))
     }
 }
 
@@ -68,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours() {
+    fn accepted_hosts() {
         for good in [
             "127.0.0.1",
             "127.0.0.1:5001",
@@ -80,12 +84,12 @@ mod tests {
             "LocalHost:65535",
             "LB.example:5001",
         ] {
-            assert!(hosts().are_ours(good), "{good}");
+            assert!(hosts().is_accepted(good), "{good}");
         }
     }
 
     #[test]
-    fn what_is_not() {
+    fn rejected_hosts() {
         for bad in [
             "",
             ":5001",
@@ -121,12 +125,12 @@ mod tests {
             "x.lb.example",
             "lb.example.evil.example",
         ] {
-            assert!(!hosts().are_ours(bad), "{bad}");
+            assert!(!hosts().is_accepted(bad), "{bad}");
         }
     }
 
     #[test]
-    fn the_target_counts_as_well_and_one_field_is_needed() {
+    fn an_absolute_target_is_checked_too_and_exactly_one_host_field_is_required() {
         let check = |target: &str, fields: &[&str]| {
             let mut request = TestRequest::with_uri(target);
             for field in fields {
@@ -143,6 +147,6 @@ mod tests {
         }
         let long = "x".repeat(5_000);
         let Err(Error::OtherHost(shown)) = check("/", &[&long]) else { panic!() };
-        assert_eq!(shown.len(), SHOWN);
+        assert_eq!(shown.len(), MAX_SHOWN);
     }
 }

@@ -1,4 +1,4 @@
-//! /login: the token is shown once, and from then on a cookie in its place.
+//! /login: exchanges the admin token for a session cookie.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use crate::proxy::error::Error;
 const PAGE: &str = include_str!("login.html");
 const STYLE: &str = include_str!("login.css");
 
-/// A form with one token, percent-encoded.
-const LONGEST_FORM: usize = 4096;
+/// The largest form in bytes: one token of 512 characters, percent-encoded, fits.
+const MAX_FORM_SIZE: usize = 4096;
 
-/// How long it may take to come.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait for the whole form.
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The fields of the form.
+/// The login form.
 #[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "it describes what is read field by field")]
+#[allow(dead_code, reason = "only the schema; the handler parses the body itself")]
 pub(in crate::admin) struct Form {
     token: String,
 }
 
-/// The routes.
+/// Registers the routes of the login page.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/login", web::get().to(by_link))
@@ -37,7 +37,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/login.css", web::get().to(style));
 }
 
-/// What the form looks like
+/// The style sheet of the login form
 #[utoipa::path(
     get,
     path = "/login.css",
@@ -47,37 +47,37 @@ pub(in crate::admin) async fn style() -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/css")).body(STYLE)
 }
 
-/// The form in which the token is shown
+/// The login form
 ///
-/// The link in the log has the token: who follows it is logged in.
+/// With `?token=` (the link in the log) it logs in at once. With a valid session cookie it redirects to the dashboard.
 #[utoipa::path(
     get,
     path = "/login",
     params(("token" = Option<String>, Query, description = "The token")),
     responses(
         (status = 200, description = "The form", body = String, content_type = "text/html"),
-        (status = 303, description = "To the dashboard, with the cookie if the token was right"),
+        (status = 303, description = "Redirects to the dashboard; sets the session cookie if a token was given"),
         (status = 403, description = "The token is wrong; the form again", body = String, content_type = "text/html"),
         (status = 429, description = "Too many wrong tokens", body = String, content_type = "text/html"),
     )
 )]
 pub(in crate::admin) async fn by_link(access: web::Data<LiveAccess>, request: HttpRequest) -> HttpResponse {
     let access = access.borrow().clone();
-    let known = access.lock.as_ref().is_none_or(|lock| lock.knows(request.headers()));
+    let logged_in = access.token_auth.as_ref().is_none_or(|auth| auth.has_session(request.headers()));
     match key::query(request.query_string(), b"token") {
         Some(token) => log_in(&access, &request, &token).await,
-        _ if known => to_the_dashboard().finish(),
+        _ if logged_in => to_the_dashboard().finish(),
         _ => page(HttpResponse::Ok().finish(), ""),
     }
 }
 
-/// VerifyToken the token once for a cookie
+/// Exchange the token for a session cookie
 #[utoipa::path(
     post,
     path = "/login",
     request_body(content = Form, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "To the dashboard, with the cookie"),
+        (status = 303, description = "Redirects to the dashboard, and sets the session cookie"),
         (status = 403, description = "The token is wrong; the form again", body = String, content_type = "text/html"),
         (status = 429, description = "Too many wrong tokens", body = String, content_type = "text/html"),
     )
@@ -87,11 +87,11 @@ pub(in crate::admin) async fn by_form(
     request: HttpRequest,
     body: web::Payload,
 ) -> HttpResponse {
-    let form = match timeout(PATIENCE, body.to_bytes_limited(LONGEST_FORM)).await {
+    let form = match timeout(FORM_TIMEOUT, body.to_bytes_limited(MAX_FORM_SIZE)).await {
         Ok(Ok(Ok(form))) => form,
         Ok(Ok(Err(error))) => return Error::Bad(format!("The form broke off: {error}")).error_response(),
-        Ok(Err(_)) => return Error::FormTooLarge(LONGEST_FORM).error_response(),
-        Err(_) => return Error::TooSlow(PATIENCE).error_response(),
+        Ok(Err(_)) => return Error::FormTooLarge(MAX_FORM_SIZE).error_response(),
+        Err(_) => return Error::TooSlow(FORM_TIMEOUT).error_response(),
     };
     let access = access.borrow().clone();
     let form = String::from_utf8_lossy(&form);
@@ -100,8 +100,8 @@ pub(in crate::admin) async fn by_form(
 }
 
 async fn log_in(access: &Access, request: &HttpRequest, token: &[u8]) -> HttpResponse {
-    let Some(lock) = &access.lock else { return to_the_dashboard().finish() };
-    match credentials::show(&lock.gate, address(request), token.trim_ascii()).await {
+    let Some(lock) = &access.token_auth else { return to_the_dashboard().finish() };
+    match credentials::show(&lock.auth, address(request), token.trim_ascii()).await {
         Ok(()) => {
             let (name, session) = (credentials::cookie(request.headers()), lock.session.reveal());
             let cookie = format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict");
@@ -117,7 +117,7 @@ fn to_the_dashboard() -> actix_web::HttpResponseBuilder {
     response
 }
 
-/// The form, under the head of this answer. `problem` is one of our own texts.
+/// The login form with the status and headers of `answer`. `problem` is not escaped: it must be one of our own texts.
 fn page(answer: HttpResponse, problem: &str) -> HttpResponse {
     let mut answer = answer.set_body(BoxBody::new(PAGE.replace("{problem}", problem)));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -1,14 +1,15 @@
-//! What stands before every answer of the admin listener: who may ask, from where, and how.
+//! The middleware of the admin listener that authorises each request.
 //!
-//! - Without a token (a loopback address) whoever reaches the listener may ask. With one it is shown as a bearer
-//!   token, or once at /login for a cookie. /livez, /readyz and /login are open.
-//! - A change by cookie or without a token is JSON or has the field `X-LB-Admin`: no form of another site can send either,
-//!   and its scripts only if we allowed it. A plan changes nothing.
-//! - A page of another site gets nothing, its links apart (`Sec-Fetch-Site`): no answer to put into itself, and no guess
-//!   at the token.
-//! - `Host` is this machine's (`host`): a name that its owner points at us later is not (DNS rebinding). Who shows
-//!   the token is led by nobody: none of these rules is for him.
-//! - `headers`: what every answer forbids the browser · `login`: the page and the cookie
+//! - Without a token (loopback addresses only) every request is authorised. With one, a request carries it as a bearer
+//!   token, or a session cookie from /login. /livez, /readyz and /login need neither.
+//! - A change with a cookie, or without a token, must be JSON or have the header `X-LB-Admin` (CSRF): a form of another
+//!   site cannot send either, and a script only after a CORS preflight, which we never answer. /api/plan changes
+//!   nothing.
+//! - Cross-site requests (`Sec-Fetch-Site`) are rejected except navigation: another page can neither embed a response
+//!   nor guess the token.
+//! - `Host` must be a name of this machine (`host`), against DNS rebinding.
+//! - A bearer token makes the last three rules unnecessary: a browser never adds it by itself.
+//! - `headers`: the security headers of responses · `login`: the login page and the cookie
 
 mod headers;
 mod host;
@@ -38,124 +39,128 @@ use crate::proxy::error::Error;
 use host::Hosts;
 pub(crate) use login::routes;
 
-/// Any value will do: that a page may send it at all is what counts.
-const CUSTOM: &str = "x-lb-admin";
+/// Its value is ignored: a cross-site page cannot send a custom header at all without CORS.
+const CUSTOM_HEADER: &str = "x-lb-admin";
 
-/// Who may ask what.
+/// The rules by which requests are authorised.
 #[derive(Clone)]
 pub struct Access {
-    lock: Option<Lock>,
+    /// `None`: no token is required.
+    token_auth: Option<TokenAuth>,
     hosts: Hosts,
 }
 
-/// The rules in force in a worker.
+/// The rules in force in the admin worker; a reload replaces them.
 pub type LiveAccess = Rc<RefCell<Access>>;
 
-/// The token is needed.
+/// How the token is verified where it is required.
 #[derive(Clone)]
-struct Lock {
-    gate: Addr<AuthActor>,
-    /// Drawn for this process.
+struct TokenAuth {
+    auth: Addr<AuthActor>,
+    /// Random, generated once for this process.
     seed: Token,
-    /// What the cookie of everybody who has logged in says, until this process ends or has another token.
+    /// The value of the session cookie, the same for all sessions: derived from the seed and the token, so that a new
+    /// process or a new token ends all sessions.
     session: Token,
 }
 
 impl Access {
-    /// With a gate the token is needed; what stands for it in a cookie is made of the other, a random one.
-    pub fn new(gate: Option<(Addr<AuthActor>, Token)>, config: &Config) -> Self {
-        let lock = gate.map(|(gate, seed)| Lock { gate, session: seed.clone(), seed });
-        let mut access = Self { lock, hosts: Hosts::new(&[]) };
+    /// `auth`: the actor that verifies the token, and a random seed for the session cookie; `None`: no token is
+    /// required.
+    pub fn new(auth: Option<(Addr<AuthActor>, Token)>, config: &Config) -> Self {
+        let token_auth = auth.map(|(auth, seed)| TokenAuth { auth, session: seed.clone(), seed });
+        let mut access = Self { token_auth, hosts: Hosts::new(&[]) };
         access.configure(config);
         access
     }
 
-    /// From now on this machine has these names beside `localhost`; with another token all logins end.
+    /// Takes over host names and the token of a configuration. A new token ends all sessions.
     pub fn configure(&mut self, config: &Config) {
         self.hosts = Hosts::new(&config.admin_hosts);
-        if let (Some(lock), Some(token)) = (&mut self.lock, &config.admin_token) {
-            lock.session = lock.seed.with(token);
+        if let (Some(auth), Some(token)) = (&mut self.token_auth, &config.admin_token) {
+            auth.session = auth.seed.with(token);
         }
     }
 
-    async fn admit(&self, request: &HttpRequest) -> Result<(), Error> {
+    async fn check(&self, request: &HttpRequest) -> Result<(), Error> {
         let headers = request.headers();
         let open = matches!(request.path(), "/livez" | "/readyz" | "/login" | "/login.css");
-        if let (Some(lock), Some(token), false) = (&self.lock, credentials::bearer(headers), open) {
-            return credentials::show(&lock.gate, address(request), token).await;
+        if let (Some(verifier), Some(token), false) = (&self.token_auth, credentials::bearer(headers), open) {
+            return credentials::show(&verifier.auth, address(request), token).await;
         }
         self.hosts.check(request)?;
-        if cross_site::is_cross_site(headers) == Some(true) && !follows_a_link(request) {
+        if cross_site::is_cross_site(headers) == Some(true) && !is_navigation(request) {
             return Err(Error::OtherSite);
         }
         if open {
             return Ok(());
         }
-        if self.lock.as_ref().is_some_and(|lock| !lock.knows(headers)) {
+        if self.token_auth.as_ref().is_some_and(|auth| !auth.has_session(headers)) {
             return Err(Error::NoToken);
         }
         let changes =
             !matches!(*request.method(), Method::GET | Method::HEAD) && request.path() != "/api/plan";
-        let own = headers.contains_key(CUSTOM) || is_json(headers);
-        if changes && !own { Err(Error::NoCustomHeader) } else { Ok(()) }
+        let same_origin = headers.contains_key(CUSTOM_HEADER) || is_json(headers);
+        if changes && !same_origin { Err(Error::NoCustomHeader) } else { Ok(()) }
     }
 }
 
-impl Lock {
-    /// Whether one of the cookies is the session's.
-    fn knows(&self, headers: &HeaderMap) -> bool {
+impl TokenAuth {
+    /// Whether a cookie has the session's value.
+    fn has_session(&self, headers: &HeaderMap) -> bool {
         crate::proxy::key::cookies(headers, credentials::cookie(headers).as_bytes())
             .any(|value| self.session.is(value))
     }
 }
 
-/// The middleware.
-pub async fn admit(
+/// Middleware: passes an authorised request on, and adds the security headers to every response. A browser without a
+/// session is redirected to /login.
+pub async fn authorize(
     access: web::Data<LiveAccess>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, actix_web::Error> {
     let access = access.borrow().clone();
-    let mut answer = match access.admit(request.request()).await {
+    let mut answer = match access.check(request.request()).await {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
-        Err(Error::NoToken) if wants_the_dashboard(request.request()) => {
+        Err(Error::NoToken) if is_browser_at_dashboard(request.request()) => {
             let to_login = HttpResponse::SeeOther().insert_header((LOCATION, "/login")).finish();
             request.into_response(to_login)
         }
         Err(error) => request.into_response(error.error_response()),
     };
-    headers::forbid(answer.headers_mut());
+    headers::add_security_headers(answer.headers_mut());
     Ok(answer)
 }
 
-/// The answer to what is no request.
-pub fn refuse(refusal: guard::Rejection) -> Response<BoxBody> {
-    let mut answer = Error::Inbound(refusal).error_response();
-    headers::forbid(answer.headers_mut());
+/// The response to bytes that the guard has rejected as no valid request.
+pub fn reject(rejection: guard::Rejection) -> Response<BoxBody> {
+    let mut answer = Error::Inbound(rejection).error_response();
+    headers::add_security_headers(answer.headers_mut());
     answer.into()
 }
 
-/// A page needs our word to send this elsewhere (CORS: it is no type of a form).
+/// Whether the body is JSON: no form can send this type, and a cross-site script needs a CORS preflight for it.
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// Whether somebody goes to our page, and no other page asks for something to put into itself.
-fn follows_a_link(request: &HttpRequest) -> bool {
+/// Whether a browser navigates to the page (a link on another site), rather than embedding it.
+fn is_navigation(request: &HttpRequest) -> bool {
     let destination = request.headers().get("sec-fetch-dest").map(HeaderValue::as_bytes);
     request.method() == Method::GET && destination == Some(b"document")
 }
 
-/// A person with a browser, who can log in.
-fn wants_the_dashboard(request: &HttpRequest) -> bool {
+/// Whether a browser requests the dashboard: only then a redirect to /login is useful.
+fn is_browser_at_dashboard(request: &HttpRequest) -> bool {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     request.method() == Method::GET
         && request.path() == "/"
         && accept.is_some_and(|a| a.contains("text/html"))
 }
 
-/// Whom failures are counted for; a client that has left gets no answer anyway.
+/// The address that failed attempts are counted for. Unspecified if the client has disconnected: it gets no response.
 fn address(request: &HttpRequest) -> IpAddr {
     request.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip())
 }

@@ -1,4 +1,4 @@
-//! The fleet changed by way of the admin listener, and what a change would do: /api/plan, /api/add, /api/remove.
+//! /api/plan, /api/add and /api/remove: plans and changes of the number of replicas.
 
 use std::collections::BTreeMap;
 
@@ -20,94 +20,96 @@ use crate::proxy::json;
 use crate::proxy::json::{Count, Shape};
 use crate::proxy::success::Success;
 
-/// Of /api/add.
+/// The body of /api/add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "n": 2, "hostnames": ["S5"], "dry_run": true }))]
 pub(crate) struct AddCall {
-    /// How many.
+    /// The number of replicas to add.
     #[schema(value_type = u64, minimum = 1, format = "uint64")]
     n: Count,
-    /// The first of their names; the rest are random.
+    /// Hostnames of the first replicas, at most `n`; the others are random.
     #[schema(value_type = Option<Vec<Name>>)]
     hostnames: Option<Vec<String>>,
-    /// Only the plan.
+    /// Only compute the plan: nothing changes.
     dry_run: Option<bool>,
-    /// With `dry_run`: what becomes of these.
+    /// With `dry_run`: keys whose seat before and after the change is reported.
     keys: Option<Vec<String>>,
-    /// With `dry_run`: who would own each slot, too.
+    /// With `dry_run`: also report the owner of each slot after the change.
     owners: Option<bool>,
 }
 
-/// Of /api/remove.
+/// The body of /api/remove.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "n": 2, "hostnames": ["S5"], "seats": [2], "dry_run": true }))]
 pub(crate) struct RemoveCall {
-    /// How many.
+    /// The number of replicas to remove.
     #[schema(value_type = u64, minimum = 1, format = "uint64")]
     n: Count,
-    /// Some of them, by name.
+    /// Hostnames of replicas to remove.
     #[schema(value_type = Option<Vec<Name>>)]
     hostnames: Option<Vec<String>>,
-    /// Some of them, by seat, vacant or not; the rest are chosen.
+    /// Seats to remove, vacant or not; the balancer chooses the rest up to `n`.
     seats: Option<Vec<SeatId>>,
-    /// Only the plan.
+    /// Only compute the plan: nothing changes.
     dry_run: Option<bool>,
-    /// With `dry_run`: what becomes of these.
+    /// With `dry_run`: keys whose seat before and after the change is reported.
     keys: Option<Vec<String>>,
-    /// With `dry_run`: who would own each slot, too.
+    /// With `dry_run`: also report the owner of each slot after the change.
     owners: Option<bool>,
 }
 
-/// Of /api/plan: exactly one of `add`, `remove` and `weights`.
+/// The body of /api/plan: exactly one of `add`, `remove` and `weights`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "add": 2, "keys": ["alice"] }))]
 pub(crate) struct PlanCall {
-    /// How many replicas more.
+    /// The number of replicas to add.
     #[schema(value_type = Option<u64>, minimum = 1, format = "uint64")]
     add: Option<Count>,
-    /// Which fewer.
+    /// Hostnames of the replicas to remove.
     #[schema(min_items = 1)]
     remove: Option<Vec<Name>>,
-    /// Weights by seat.
+    /// New weights by seat number.
     #[schema(value_type = Option<BTreeMap<String, Weight>>)]
     weights: Option<BTreeMap<Seat, Weight>>,
-    /// What becomes of these.
+    /// Keys whose seat before and after the change is reported.
     keys: Option<Vec<String>>,
-    /// Who would own each slot, too.
+    /// Also report the owner of each slot after the change.
     owners: Option<bool>,
 }
 
-/// A seat as a member's name.
+/// A seat number that is the name of a JSON member.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 struct Seat(SeatId);
 
-/// What a plan also tells.
+/// What a plan reports beside the moves.
 pub(crate) struct Details {
+    /// Keys whose seat before and after the change is reported.
     pub keys: Option<Vec<String>>,
+    /// Whether the owner of each slot is reported.
     pub owners: Option<bool>,
 }
 
-/// What a change would do.
+/// The effect of a change that is not made.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Planned {
     #[schema(inline)]
     #[serde(flatten)]
     plan: ring::Plan,
-    /// What becomes of the keys that were asked for.
+    /// The requested keys, each with its seat before and after the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     keys: Option<Vec<KeyFate>>,
-    /// `[seat, slots in a row]` from slot 0 onward, if asked for.
+    /// The owners after the change if requested, run-length encoded from slot 0: `[seat, number of slots]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Vec<Option<u32>>>>, nullable = false)]
     owners: Option<Vec<(Option<SeatId>, u32)>>,
 }
 
-/// What becomes of a key.
+/// The seat of a key before and after a change.
 #[derive(Serialize, ToSchema)]
 struct KeyFate {
     key: String,
@@ -116,12 +118,16 @@ struct KeyFate {
     fate: Fate,
 }
 
-/// The list, or the plan.
+/// The list of replicas after the change, or the plan.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[allow(dead_code, clippy::large_enum_variant, reason = "a handler knows which of the two it answers")]
+#[allow(
+    dead_code,
+    clippy::large_enum_variant,
+    reason = "only the schema; the handlers serialise the variant"
+)]
 enum Answered {
-    /// What /rep lists.
+    /// The list of /rep after the change.
     List(Success<List>),
     /// With `dry_run`.
     Plan(Planned),
@@ -139,7 +145,7 @@ impl Shape for PlanCall {
     const LIKE: &'static str = r#"{"add":2}, {"remove":["server2"]} or {"weights":{"1":200}}"#;
 }
 
-/// The routes.
+/// Registers the routes of this module.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/plan", web::post().to(plan))
@@ -147,10 +153,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/api/remove", web::post().to(remove));
 }
 
-/// What a change would do
+/// Compute the effect of a change without making it
 ///
-/// `{"add":2}`, `{"remove":["server2"]}` or `{"weights":{"1":200}}`; `"keys"` to be told of, and with `"owners": true`
-/// who would own each slot.
+/// The change is `{"add":2}`, `{"remove":["server2"]}` or `{"weights":{"1":200}}`. With `"keys"` the plan reports the
+/// seats of these keys, with `"owners": true` the owner of each slot.
 #[utoipa::path(
     post,
     path = "/api/plan",
@@ -162,37 +168,37 @@ pub fn routes(config: &mut web::ServiceConfig) {
 )]
 pub(crate) async fn plan(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
     let call: PlanCall = json::read(body.into_inner(), admin.limits.get()).await?;
-    let (wanted, details) = call.into_parts()?;
-    planned(&admin, wanted, details).await
+    let (change, details) = call.into_parts()?;
+    plan_response(&admin, change, details).await
 }
 
 /// Add replicas
 ///
-/// As /add; with `"dry_run": true` the plan.
+/// Like /add; answered when the replicas are ready. With `"dry_run": true` it answers with the plan.
 #[utoipa::path(
     post,
     path = "/api/add",
     request_body = AddCall,
-    responses((status = 200, description = "They are ready and routed to; or the plan", body = Answered))
+    responses((status = 200, description = "The replicas are ready and get requests; or the plan", body = Answered))
 )]
 pub(crate) async fn add(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
     let call: AddCall = json::read(body.into_inner(), admin.limits.get()).await?;
     let (add, details) = call.into_parts()?;
     match details {
-        Some(details) => planned(&admin, Plan::Add(add), details).await,
-        None => changed(control_api::change(&admin.supervisor, add).await?),
+        Some(details) => plan_response(&admin, Plan::Add(add), details).await,
+        None => list_response(control_api::change(&admin.supervisor, add).await?),
     }
 }
 
 /// Remove replicas
 ///
-/// As /rm, and `"seats"` names seats as `"hostnames"` does replicas; with `"dry_run": true` the plan.
+/// Like /rm; `"seats"` also selects replicas by seat. With `"dry_run": true` it answers with the plan.
 #[utoipa::path(
     post,
     path = "/api/remove",
     request_body = RemoveCall,
     responses(
-        (status = 200, description = "They have left the ring; or the plan", body = Answered),
+        (status = 200, description = "The replicas have left the ring; or the plan", body = Answered),
         (status = 404, description = "There is no such seat", body = Failure),
     )
 )]
@@ -200,21 +206,25 @@ pub(crate) async fn remove(admin: web::Data<Admin>, body: web::Payload) -> Resul
     let call: RemoveCall = json::read(body.into_inner(), admin.limits.get()).await?;
     let (removal, details) = call.into_parts()?;
     match details {
-        Some(details) => planned(&admin, Plan::Remove(Remove(removal)), details).await,
-        None => changed(control_api::change(&admin.supervisor, Remove(removal)).await?),
+        Some(details) => plan_response(&admin, Plan::Remove(Remove(removal)), details).await,
+        None => list_response(control_api::change(&admin.supervisor, Remove(removal)).await?),
     }
 }
 
-fn changed(names: Vec<Name>) -> Result<HttpResponse, Error> {
+fn list_response(names: Vec<Name>) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().json(Success::new(List::new(names))))
 }
 
-pub(crate) async fn planned(
+/// Computes a plan and responds with it.
+///
+/// # Errors
+/// When the supervisor rejects the change, or is stopping.
+pub(crate) async fn plan_response(
     admin: &Admin,
-    wanted: Plan,
+    change: Plan,
     Details { keys, owners }: Details,
 ) -> Result<HttpResponse, Error> {
-    let plan = admin.supervisor.send(wanted).await.map_err(|_| CommandError::Stopping)??;
+    let plan = admin.supervisor.send(change).await.map_err(|_| CommandError::Stopping)??;
     let fate = |key: String| KeyFate { fate: plan.fate(key.as_bytes()), key };
     let keys = keys.map(|keys| keys.into_iter().map(fate).collect());
     let owners = owners.unwrap_or(false).then(|| plan.owners());
@@ -224,7 +234,7 @@ pub(crate) async fn planned(
 impl AddCall {
     fn into_parts(self) -> Result<(Add, Option<Details>), Error> {
         let Self { n, hostnames, dry_run, keys, owners } = self;
-        Ok((ReplicaChange { n, hostnames }.into_add()?, details(dry_run, keys, owners)))
+        Ok((ReplicaChange { n, hostnames }.into_add()?, dry_run_details(dry_run, keys, owners)))
     }
 }
 
@@ -236,12 +246,16 @@ impl RemoveCall {
         if removal.names.len() + removal.seats.len() > removal.n {
             return Err(bad("'hostnames' and 'seats' name more than 'n'"));
         }
-        Ok((removal, details(dry_run, keys, owners)))
+        Ok((removal, dry_run_details(dry_run, keys, owners)))
     }
 }
 
-/// What is wanted of the plan, if that is all.
-fn details(dry_run: Option<bool>, keys: Option<Vec<String>>, owners: Option<bool>) -> Option<Details> {
+/// The details of the plan; `None` if this is no dry run.
+fn dry_run_details(
+    dry_run: Option<bool>,
+    keys: Option<Vec<String>>,
+    owners: Option<bool>,
+) -> Option<Details> {
     dry_run.unwrap_or(false).then_some(Details { keys, owners })
 }
 
@@ -272,12 +286,12 @@ impl TryFrom<String> for Seat {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self, Error> {
-        to_seat(&text).map(Self)
+        parse_seat(&text).map(Self)
     }
 }
 
-/// A seat's number.
-pub(crate) fn to_seat(text: &str) -> Result<SeatId, Error> {
+/// Parses the number of a seat: an integer from 1, without sign and leading zeros.
+pub(crate) fn parse_seat(text: &str) -> Result<SeatId, Error> {
     let digits = !text.starts_with(['+', '0']);
     let seat = text.parse().ok().filter(|_| digits).and_then(SeatId::new);
     seat.ok_or_else(|| bad(format!("Seat '{text}' is not an integer of 1 or more")))

@@ -1,8 +1,9 @@
-//! Moments as the time of day.
+//! Converts monotonic instants to the time of day.
 
 use std::time::{Instant, SystemTime};
 
-/// One moment on both clocks: whatever is told of another reads the same each time, also if the day's is set anew.
+/// One instant on both clocks. Every other instant is converted relative to it, so that it always gives the same time
+/// of day, even if the system clock is set meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     instant: Instant,
@@ -10,12 +11,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Read now.
+    /// Reads both clocks.
     pub fn now() -> Self {
         Self { instant: Instant::now(), time: SystemTime::now() }
     }
 
-    /// RFC 3339, in milliseconds.
+    /// The time of day of an instant: RFC 3339, UTC, in milliseconds.
     pub fn time(self, moment: Instant) -> String {
         let time = match moment.checked_duration_since(self.instant) {
             Some(later) => self.time + later,
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_reads_the_same_each_time() {
+    fn an_instant_is_converted_relative_to_the_clock() {
         let hour = Duration::from_secs(3600);
         let clock = Clock { instant: Instant::now(), time: SystemTime::UNIX_EPOCH + hour };
         assert_eq!(clock.time(clock.instant), "1970-01-01T01:00:00.000Z");

@@ -1,4 +1,4 @@
-//! /api/events: every transition as it happens, by server-sent events.
+//! /api/events: every transition as it happens, as server-sent events.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::admin::metrics::actor::Follow;
+use crate::admin::metrics::actor::SubscribeTraffic;
 use crate::control::journal::{Subscribe, Subscribed, frame};
 use crate::fleet::CommandError;
 
@@ -18,35 +18,35 @@ use crate::proxy::error::Error;
 
 /// Every transition as it happens
 ///
-/// What was missed since `Last-Event-ID`; without one, or when it is too old (then after a `reset`), the state as
-/// /api/state has it. A `Last-Event-ID` that is none counts as too old: a browser cannot mend it. With `?traffic=1`
-/// also what /api/traffic answers, each second, without an id.
+/// The stream begins with the events since `Last-Event-ID`. Without this header it begins with the event `state`, the
+/// body of /api/state; if the id is too old or invalid, with `reset` and then `state`. With `?traffic=1` the body of
+/// /api/traffic is sent each second as the event `traffic`, without an id.
 #[utoipa::path(
     get,
     path = "/api/events",
     params(
-        ("traffic" = Option<u32>, Query, maximum = 1, description = "1: also the event `traffic`, each second"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen"),
+        ("traffic" = Option<u32>, Query, maximum = 1, description = "1: also send the event `traffic` each second"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was received"),
     ),
     responses((status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream"))
 )]
 pub async fn events(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let wanted = query::flag(request.query_string(), "traffic")?;
-    let seen = request.headers().get("last-event-id");
-    let after = seen.map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
+    let with_traffic = query::flag(request.query_string(), "traffic")?;
+    let last_id = request.headers().get("last-event-id");
+    let after = last_id.map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
     let subscribed = admin.journal.send(Subscribe { after }).await.map_err(|_| CommandError::Stopping)?;
     let Subscribed { last, missed, live } = subscribed.map_err(|_| Error::TooManySubscribers)?;
     let first = match missed {
         Some(missed) => missed,
         None => {
-            // Asked after the subscription: it may contain what follows, and lacks nothing.
+            // Taken after the subscription: it may include later events, but none can be missed.
             let state = frame(Some(last), "state", &json!(state::snapshot(&admin).await?));
             let reset = after.map(|after| frame(None, "reset", &json!({ "last_event_id": after })));
             reset.into_iter().chain([state]).collect()
         }
     };
-    let traffic = match wanted {
-        true => admin.meter.send(Follow).await.map_err(|_| CommandError::Stopping)?,
+    let traffic = match with_traffic {
+        true => admin.metrics.send(SubscribeTraffic).await.map_err(|_| CommandError::Stopping)?,
         false => mpsc::channel(1).1,
     };
     let live = stream::unfold((live, traffic), |(mut live, mut traffic)| async {

@@ -1,4 +1,4 @@
-//! /api/explain: where a key goes, and why.
+//! /api/explain: slot, walk and chosen replica of a key.
 
 use std::collections::BTreeMap;
 
@@ -18,23 +18,23 @@ use crate::ring::{Incarnation, SeatId, Slot};
 use crate::admin::Admin;
 use crate::proxy::error::Error;
 
-/// How often ring and routers are asked again because the ring has changed in between.
-const TRIES: usize = 8;
+/// How often ring and routers are queried, while the ring changes in between.
+const MAX_TRIES: usize = 8;
 
 /// Where a key goes, and why.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Explanation {
     key: String,
-    /// Where the key came from: here always `given`.
+    /// The source of the key: here always `given`.
     source: &'static str,
-    /// Its hash before it was reduced to a slot, in decimal.
+    /// The hash of the key before it is reduced to a slot, in decimal.
     number: String,
     slot: Slot,
     epoch: u64,
-    /// Every seat in the order in which they are tried.
+    /// Every seat, in the order in which attempts use them.
     walk: Vec<Place>,
     policy: &'static str,
-    /// Where a request would go now, as most workers say; `null`: nowhere.
+    /// The seat that most workers would choose now; `null`: none.
     chosen: Option<Chosen>,
     workers: Workers,
 }
@@ -44,18 +44,18 @@ pub(crate) struct Explanation {
 struct Place {
     seat: SeatId,
     replica: Option<Name>,
-    /// Why a request would pass it over now: `vacant`, `draining`, `ejected`, `suspect` or `over bound`.
+    /// Why a router would skip it now: `vacant`, `draining`, `ejected`, `suspect` or `over bound`.
     skip: Option<&'static str>,
 }
 
-/// Where a request would go.
+/// The seat that would get the request.
 #[derive(Serialize, ToSchema)]
 struct Chosen {
     seat: SeatId,
     replica: Option<Name>,
 }
 
-/// How many workers were asked, and how many say the same.
+/// The number of workers, and how many of them choose the same seat.
 #[derive(Serialize, ToSchema)]
 struct Workers {
     asked: usize,
@@ -66,16 +66,16 @@ struct Workers {
 #[utoipa::path(
     method(get, head),
     path = "/api/explain",
-    params(("key" = String, Query, min_length = 1, description = "As a request would have it", example = "alice")),
-    responses((status = 200, description = "Its slot, its walk, and who would get it", body = Explanation))
+    params(("key" = String, Query, min_length = 1, description = "The key of a request", example = "alice")),
+    responses((status = 200, description = "Slot, walk and chosen seat of the key", body = Explanation))
 )]
 pub async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let key = key::query(request.query_string(), b"key").ok_or(Error::NoKey)?.into_owned();
     let shown = String::from_utf8_lossy(&key).into_owned();
     let (Explained { epoch, number, slot, walk }, RouterExplanations { view, routers }) =
-        ask(&admin, key).await?;
+        query(&admin, key).await?;
     let skips = worst(routers.iter().flat_map(|router| router.skips.iter().copied()));
-    // One that has died since is no more than a vacant seat.
+    // A cordoned replica that has died since is shown as a vacant seat.
     let drained = view.others.iter().filter(|other| other.drained && other.phase != Phase::Dead);
     let drained: BTreeMap<SeatId, &Name> = drained.map(|other| (other.seat, &other.name)).collect();
     let places = walk.iter().map(|(seat, replica)| match replica {
@@ -94,7 +94,7 @@ pub async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<Ht
     let votes: Vec<usize> = occupants
         .map(|of| routers.iter().filter(|router| of.is_some() && router.chosen == of).count())
         .collect();
-    let (agreeing, chosen) = elected(&votes).map_or((0, None), |at| (votes[at], Some(&places[at])));
+    let (agreeing, chosen) = most_votes(&votes).map_or((0, None), |at| (votes[at], Some(&places[at])));
     let policy = routers.first().map_or(Policy::Hash, |router| router.policy);
     Ok(HttpResponse::Ok().json(Explanation {
         key: shown,
@@ -109,22 +109,23 @@ pub async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<Ht
     }))
 }
 
-/// The ring's word and the routers' on one state of the ring, unless that changes too fast.
-async fn ask(admin: &Admin, key: Vec<u8>) -> Result<(Explained, RouterExplanations), Error> {
+/// Queries the ring and the routers until both answer for the same epoch; after [`MAX_TRIES`], returns the last
+/// answers.
+async fn query(admin: &Admin, key: Vec<u8>) -> Result<(Explained, RouterExplanations), Error> {
     let mut tries = 0;
     loop {
         tries += 1;
         let explained = admin.ring.send(Explain(key.clone())).await.map_err(|_| CommandError::Stopping)?;
-        let ways =
+        let explanations =
             admin.supervisor.send(ExplainSlot(explained.slot)).await.map_err(|_| CommandError::Stopping)?;
-        let of_one_state = ways.routers.iter().all(|router| router.epoch == explained.epoch);
-        if of_one_state || tries == TRIES {
-            return Ok((explained, ways));
+        let same_epoch = explanations.routers.iter().all(|router| router.epoch == explained.epoch);
+        if same_epoch || tries == MAX_TRIES {
+            return Ok((explained, explanations));
         }
     }
 }
 
-/// Why some router passes a replica over, if any does.
+/// By replica, the most severe reason of all routers to skip it; `None` if no router would.
 fn worst(skips: impl Iterator<Item = (Incarnation, Option<Skip>)>) -> BTreeMap<Incarnation, Option<Skip>> {
     let mut all = BTreeMap::new();
     for (incarnation, skip) in skips {
@@ -134,8 +135,8 @@ fn worst(skips: impl Iterator<Item = (Incarnation, Option<Skip>)>) -> BTreeMap<I
     all
 }
 
-/// The place that most routers choose, of equal ones the first of the walk.
-fn elected(votes: &[usize]) -> Option<usize> {
+/// The index with the most votes, the first of equal ones; `None` without any vote.
+fn most_votes(votes: &[usize]) -> Option<usize> {
     let most = votes.iter().copied().max().filter(|most| *most > 0)?;
     votes.iter().position(|votes| *votes == most)
 }
@@ -145,9 +146,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn most_routers_decide_and_the_walk_between_equals() {
-        assert_eq!(elected(&[]), None);
-        assert_eq!(elected(&[0, 0]), None);
-        assert_eq!(elected(&[0, 1, 3, 3]), Some(2));
+    fn the_majority_wins_and_ties_go_to_the_first_of_the_walk() {
+        assert_eq!(most_votes(&[]), None);
+        assert_eq!(most_votes(&[0, 0]), None);
+        assert_eq!(most_votes(&[0, 1, 3, 3]), Some(2));
     }
 }

@@ -1,5 +1,5 @@
-//! One replica or seat, steered by hand: /api/replicas/{name}/drain, /undrain and /replace, /api/seats/{seat}/weight;
-//! and all of them: /api/rolling-replace.
+//! Operations on one replica or seat: /api/replicas/{name}/drain, /undrain and /replace, /api/seats/{seat}/weight; and
+//! on all replicas: /api/rolling-replace.
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::fleet::Answer;
 use crate::name::Name;
 use crate::ring::{SeatId, Weight};
 
-use super::change::{Details, Planned, planned, to_seat};
+use super::change::{Details, Planned, parse_seat, plan_response};
 use crate::admin::Admin;
 use crate::admin::openapi::Failure;
 use crate::proxy::control_api;
@@ -20,47 +20,47 @@ use crate::proxy::json;
 use crate::proxy::json::Shape;
 use crate::proxy::success::Success;
 
-/// Whom a call was about, and what /rep lists.
+/// The seat and replica of an operation, with the list of /rep.
 #[derive(Serialize, ToSchema)]
 struct Steered {
     #[schema(inline)]
     #[serde(flatten)]
     list: List,
     seat: Option<SeatId>,
-    /// Who has the seat, or had it.
+    /// The replica that occupies the seat, or was drained from it.
     replica: Option<Name>,
-    /// How long it lasts, if it does not for ever.
+    /// How long a drain remains in force; absent for other operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     lasts: Option<&'static str>,
-    /// Who gave its seat to the new one.
+    /// The replica that the new one replaces; absent for other operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     replaced: Option<Name>,
 }
 
-/// It has begun.
+/// A rolling replacement that has begun.
 #[derive(Serialize, ToSchema)]
 struct Rolling {
-    /// How many replicas will be replaced.
+    /// The number of replicas that will be replaced.
     total: usize,
 }
 
-/// Of /api/seats/{seat}/weight.
+/// The body of /api/seats/{seat}/weight.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "weight": 200 }))]
 struct Weighing {
     weight: Weight,
-    /// Only the plan.
+    /// Only compute the plan: nothing changes.
     dry_run: Option<bool>,
-    /// With `dry_run`: what becomes of these.
+    /// With `dry_run`: keys whose seat before and after the change is reported.
     keys: Option<Vec<String>>,
-    /// With `dry_run`: who would own each slot, too.
+    /// With `dry_run`: also report the owner of each slot after the change.
     owners: Option<bool>,
 }
 
-/// What has changed.
+/// The new weight and its effect.
 #[derive(Serialize, ToSchema)]
 struct Weighed {
     seat: SeatId,
@@ -68,29 +68,33 @@ struct Weighed {
     epoch: u64,
     slots_moved: u32,
     digest: String,
-    /// How long.
+    /// How long the weight remains in force.
     lasts: &'static str,
 }
 
-/// The weight that was given, or the plan.
+/// The new weight, or the plan.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[allow(dead_code, clippy::large_enum_variant, reason = "the handler knows which of the two it answers")]
+#[allow(
+    dead_code,
+    clippy::large_enum_variant,
+    reason = "only the schema; the handler serialises the variant"
+)]
 enum WeighedOrPlanned {
-    /// Every worker goes by it.
+    /// Every worker uses the new weight.
     Done(Success<Weighed>),
     /// With `dry_run`.
     Plan(Planned),
 }
 
-/// Why a replica was not steered.
+/// Why an operation on a replica was refused.
 #[derive(IntoResponses)]
-#[allow(dead_code, reason = "it describes what http::error answers")]
+#[allow(dead_code, reason = "only the schema; proxy::error builds the response")]
 enum Unsteered {
-    /// There is no such replica, or no more
+    /// There is no such replica, or it has ended
     #[response(status = 404)]
     Unknown(Failure),
-    /// Not now: the message says why
+    /// Not possible now: the message says why
     #[response(status = 409)]
     NotNow(Failure),
 }
@@ -99,7 +103,7 @@ impl Shape for Weighing {
     const LIKE: &'static str = r#"{"weight":200}, 1 to 1000 where 100 is the usual share"#;
 }
 
-/// The routes.
+/// Registers the routes of this module.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/replicas/{name}/drain", web::post().to(drain))
@@ -109,52 +113,52 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/api/seats/{seat}/weight", web::put().to(weigh));
 }
 
-/// Take a replica out of the ring, and keep it
+/// Take a replica out of routing and keep it alive
 #[utoipa::path(
     post,
     path = "/api/replicas/{name}/drain",
-    params(("name" = Name, Path, description = "Its hostname")),
-    responses((status = 200, description = "No request reaches it any more", body = Success<Steered>), Unsteered)
+    params(("name" = Name, Path, description = "The hostname of the replica")),
+    responses((status = 200, description = "It gets no more requests", body = Success<Steered>), Unsteered)
 )]
 pub(crate) async fn drain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
     let drained = control_api::change(&admin.supervisor, Drain(name.parse()?)).await?;
-    Ok(done(Steered { lasts: Some(admin.lasts), ..drained.into() }))
+    Ok(success(Steered { lasts: Some(admin.durability), ..drained.into() }))
 }
 
 /// Give a drained replica its seat back
 #[utoipa::path(
     post,
     path = "/api/replicas/{name}/undrain",
-    params(("name" = Name, Path, description = "Its hostname")),
-    responses((status = 200, description = "Requests go there again", body = Success<Steered>), Unsteered)
+    params(("name" = Name, Path, description = "The hostname of the replica")),
+    responses((status = 200, description = "It gets requests again", body = Success<Steered>), Unsteered)
 )]
 pub(crate) async fn undrain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
     let serves = control_api::change(&admin.supervisor, Undrain(name.parse()?)).await?;
-    Ok(done(Steered::from(serves)))
+    Ok(success(Steered::from(serves)))
 }
 
-/// Start a new replica in the same seat; the answer names it
+/// Start a new replica in the same seat
 #[utoipa::path(
     post,
     path = "/api/replicas/{name}/replace",
-    params(("name" = Name, Path, description = "Its hostname")),
-    responses((status = 200, description = "The new one has the seat", body = Success<Steered>), Unsteered)
+    params(("name" = Name, Path, description = "The hostname of the replica")),
+    responses((status = 200, description = "The new replica occupies the seat", body = Success<Steered>), Unsteered)
 )]
 pub(crate) async fn replace(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
     let replaced: Name = name.parse()?;
     let serves = control_api::change(&admin.supervisor, Replace(replaced.clone())).await?;
-    Ok(done(Steered { replaced: Some(replaced), ..serves.into() }))
+    Ok(success(Steered { replaced: Some(replaced), ..serves.into() }))
 }
 
 /// Replace all replicas, one after the other
 ///
-/// How far it is says /api/events, and "rolling" in /api/state.
+/// Its progress is in /api/events and in "rolling" of /api/state.
 #[utoipa::path(
     post,
     path = "/api/rolling-replace",
     responses(
-        (status = 202, description = "It has begun", body = Success<Rolling>),
-        (status = 409, description = "One is under way", body = Failure),
+        (status = 202, description = "The replacement has begun", body = Success<Rolling>),
+        (status = 409, description = "A rolling replacement is under way already", body = Failure),
     )
 )]
 pub(crate) async fn rolling_replace(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
@@ -162,16 +166,16 @@ pub(crate) async fn rolling_replace(admin: web::Data<Admin>) -> Result<HttpRespo
     Ok(HttpResponse::Accepted().json(Success::new(Rolling { total })))
 }
 
-/// Give a seat another weight
+/// Set the weight of a seat
 ///
-/// `{"weight":200}`; with `"dry_run": true` the plan.
+/// The body is `{"weight":200}`, 1 to 1000. With `"dry_run": true` it answers with the plan.
 #[utoipa::path(
     put,
     path = "/api/seats/{seat}/weight",
-    params(("seat" = SeatId, Path, description = "Its number")),
+    params(("seat" = SeatId, Path, description = "The number of the seat")),
     request_body = Weighing,
     responses(
-        (status = 200, description = "Every worker goes by it; or the plan", body = WeighedOrPlanned),
+        (status = 200, description = "Every worker uses the weight; or the plan", body = WeighedOrPlanned),
         (status = 404, description = "There is no such seat", body = Failure),
     )
 )]
@@ -181,13 +185,13 @@ pub(crate) async fn weigh(
     body: web::Payload,
 ) -> Result<HttpResponse, Error> {
     let body: Weighing = json::read(body.into_inner(), admin.limits.get()).await?;
-    let (seat, Weighing { weight, dry_run, keys, owners }) = (to_seat(&seat)?, body);
+    let (seat, Weighing { weight, dry_run, keys, owners }) = (parse_seat(&seat)?, body);
     if dry_run.unwrap_or(false) {
-        return planned(&admin, Plan::Weigh(vec![(seat, weight)]), Details { keys, owners }).await;
+        return plan_response(&admin, Plan::Weigh(vec![(seat, weight)]), Details { keys, owners }).await;
     }
     let plan = control_api::change(&admin.supervisor, Weigh { seat, weight }).await?;
     let (epoch, slots_moved, digest) = (plan.epoch_after, plan.slots_moved, plan.digest);
-    Ok(done(Weighed { seat, weight, epoch, slots_moved, digest, lasts: admin.lasts }))
+    Ok(success(Weighed { seat, weight, epoch, slots_moved, digest, lasts: admin.durability }))
 }
 
 impl From<Answer> for Steered {
@@ -197,6 +201,6 @@ impl From<Answer> for Steered {
     }
 }
 
-fn done(message: impl Serialize) -> HttpResponse {
+fn success(message: impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(Success::new(message))
 }

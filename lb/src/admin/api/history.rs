@@ -1,4 +1,4 @@
-//! /api/history: the transitions that are still kept, for whoever comes late.
+//! /api/history: the transitions that the journal still keeps.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -13,24 +13,24 @@ use super::query;
 use crate::admin::Admin;
 use crate::proxy::error::Error;
 
-/// How many there can be.
-const MOST: u32 = KEPT as u32;
+/// The largest `limit`.
+const MAX_LIMIT: u32 = KEPT as u32;
 
-/// The transitions of late.
+/// The latest transitions.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "the journal keeps them as they were sent")]
+#[allow(dead_code, reason = "only the schema; the journal keeps serialised events")]
 pub(crate) struct History {
-    /// The latest last.
+    /// In ascending order of `id`.
     events: Vec<Happened>,
 }
 
-/// A transition, as /api/events tells it.
+/// A transition, as /api/events sends it.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "as above")]
 struct Happened {
     id: u64,
-    /// `phase`, `ejected`, `readmitted`, `rolling`, or what the ring's seat did: `join`, `occupy`, `handover`, `vacate`,
-    /// `drain`, `weigh`, `leave`.
+    /// `phase`, `ejected`, `readmitted`, `rolling`, or a change of the seat on the ring: `join`, `occupy`, `handover`,
+    /// `vacate`, `drain`, `weigh`, `leave`.
     name: String,
     seat: SeatId,
     replica: Option<Name>,
@@ -38,34 +38,34 @@ struct Happened {
     was: Option<String>,
     now: Option<String>,
     why: Option<String>,
-    /// Of `rolling`: replicas that were replaced, or are gone otherwise.
+    /// `rolling` only: replicas that have been replaced, or have ended otherwise.
     #[schema(nullable = false)]
     done: Option<u64>,
-    /// Of `rolling`: replicas at its beginning.
+    /// `rolling` only: the number of replicas at the beginning.
     #[schema(nullable = false)]
     total: Option<u64>,
     epoch: u64,
-    /// By RFC 3339.
+    /// RFC 3339.
     time: String,
 }
 
 /// The transitions that are still kept
 ///
-/// The last N transitions, the latest last, as /api/events tells them; all that are kept without a limit.
+/// The last `limit` transitions in ascending order, as /api/events sends them.
 #[utoipa::path(
     method(get, head),
     path = "/api/history",
-    params(("limit" = Option<u32>, Query, maximum = 1024, description = "How many; all without it")),
-    responses((status = 200, description = "The latest last", body = History))
+    params(("limit" = Option<u32>, Query, maximum = 1024, description = "How many; all by default")),
+    responses((status = 200, description = "The transitions in ascending order", body = History))
 )]
 pub async fn history(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let limit = query::number::<0, MOST>(request.query_string(), "limit")?.unwrap_or(KEPT);
+    let limit = query::number::<0, MAX_LIMIT>(request.query_string(), "limit")?.unwrap_or(KEPT);
     let frames = admin.journal.send(Latest { limit }).await.map_err(|_| CommandError::Stopping)?;
     let events: Vec<Value> = frames.iter().filter_map(|frame| event(frame)).collect();
     Ok(HttpResponse::Ok().json(json!({ "events": events })))
 }
 
-/// The data of a frame.
+/// The JSON of an event-stream frame.
 fn event(frame: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(frame).ok()?;
     let data = text.lines().find_map(|line| line.strip_prefix("data: "))?;

@@ -1,4 +1,4 @@
-//! /api/hot-keys: the keys that come most often, where they land, and what they do to the balance.
+//! /api/hot-keys: the most frequent keys, their seats, and their effect on the balance.
 
 use std::collections::BTreeMap;
 
@@ -20,81 +20,82 @@ use super::query;
 use crate::admin::Admin;
 use crate::proxy::error::Error;
 
-/// How many keys are told if nobody says so.
-const LIMIT: usize = 20;
+/// The number of keys without `?limit`.
+const DEFAULT_LIMIT: usize = 20;
 
-/// How many keys there can be.
-const MOST: u32 = COUNTERS as u32;
+/// The largest `limit`.
+const MAX_LIMIT: u32 = COUNTERS as u32;
 
-/// The keys that come most often.
+/// The most frequent keys.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HotKeys {
-    /// How far back it goes.
+    /// Length of the observed time.
     seconds: f64,
     /// Requests with a key in that time.
     requests: u64,
-    /// The heaviest first.
+    /// In descending order of certain requests (`count` − `error`).
     keys: Vec<HotKey>,
     imbalance: Imbalance,
 }
 
-/// One of them.
+/// A frequent key.
 #[derive(Serialize, ToSchema)]
 struct HotKey {
-    /// As `--log-key` allows; `null`: not at all.
+    /// In the form of `--log-key`; `null` if that is off.
     key: Option<String>,
-    /// At most `error` more than the truth.
+    /// Estimated requests: at most `error` more than the true number.
     count: u64,
+    /// The largest overestimation of `count`.
     error: u64,
-    /// The part of all requests with a key that certainly was this key's.
+    /// The certain requests as a part of all requests with a key.
     share: f64,
     slot: u32,
     seat: Option<SeatId>,
     replica: Option<String>,
 }
 
-/// The most that a seat gets against what its weight asks for; 1 is perfect.
+/// The largest load of a seat, relative to the share of its weight; 1 is perfect balance.
 #[derive(Serialize, ToSchema)]
 struct Imbalance {
     peak_to_average: Option<f64>,
-    /// Of all keys but those listed.
+    /// The same without the requests of the listed keys.
     without_hot_keys: Option<f64>,
 }
 
-/// The keys that come most often, and where they land
+/// The most frequent keys and their seats
 ///
-/// At most 256. `count` is at most `error` more than the truth; `share` the part of all
-/// requests with a key that certainly was this key's; `seat` and `replica` are where it goes now, if it goes to its first
-/// choice. `imbalance` is that of the seats which own the slots of all keys, and of all but those listed.
+/// `count` is at most `error` more than the true number of requests; `share` is the certain part of all requests with a
+/// key. `seat` and `replica` are the first choice of the key now. `imbalance` is computed from the owners of the slots,
+/// once for all keys and once without the listed ones.
 #[utoipa::path(
     method(get, head),
     path = "/api/hot-keys",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 256, description = "How many; 20 without it")),
-    responses((status = 200, description = "The heaviest first", body = HotKeys))
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 256, description = "How many; 20 by default")),
+    responses((status = 200, description = "The most frequent key first", body = HotKeys))
 )]
 pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let limit = query::number::<1, MOST>(request.query_string(), "limit")?.unwrap_or(LIMIT);
-    let heats = admin.meter.send(actor::HotKeys).await.map_err(|_| CommandError::Stopping)?;
+    let limit = query::number::<1, MAX_LIMIT>(request.query_string(), "limit")?.unwrap_or(DEFAULT_LIMIT);
+    let snapshots = admin.metrics.send(actor::GetHotKeys).await.map_err(|_| CommandError::Stopping)?;
     let Mapped { map, .. } = admin.ring.send(Map).await.map_err(|_| CommandError::Stopping)?;
     let view = admin.supervisor.send(GetState).await.map_err(|_| CommandError::Stopping)?.view;
     let mut loads = Loads::new(view.seats.iter().map(|seat| (seat.seat, seat.weight.get())));
-    loads.add(&heats, &map);
+    loads.add(&snapshots, &map);
     let (requests, peak_to_average) = (loads.total(), loads.peak_to_average());
 
-    let heaviest = heaviest(&heats, limit);
+    let heaviest = heaviest(&snapshots, limit);
     let places = heaviest.iter().map(async |(_, counter)| {
         let lookup = Lookup { slot: counter.label.slot?, offset: 0 };
         let Found { walk, .. } = admin.ring.send(lookup).await.ok()?;
         walk.into_iter().next()
     });
-    let form = heats.first().map_or(LogKey::Off, |heat| heat.form);
+    let form = snapshots.first().map_or(LogKey::Off, |snapshot| snapshot.form);
     let mut keys = Vec::with_capacity(heaviest.len());
     for ((id, counter), place) in heaviest.iter().zip(join_all(places).await) {
         let Some(slot) = counter.label.slot else { continue };
         let certain = counter.count - counter.error;
         loads.remove(map.owner(slot), certain);
         keys.push(HotKey {
-            key: shown(form, *id, &counter.label),
+            key: redacted(form, *id, &counter.label),
             count: counter.count,
             error: counter.error,
             share: certain as f64 / requests.max(1) as f64,
@@ -104,19 +105,20 @@ pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<H
         });
     }
     Ok(HttpResponse::Ok().json(HotKeys {
-        seconds: heats.iter().map(|heat| heat.age.as_secs_f64()).fold(0.0, f64::max),
+        seconds: snapshots.iter().map(|snapshot| snapshot.age.as_secs_f64()).fold(0.0, f64::max),
         requests,
         keys,
         imbalance: Imbalance { peak_to_average, without_hot_keys: loads.peak_to_average() },
     }))
 }
 
-/// Those of whose requests most are certain.
-fn heaviest(heats: &[HotKeySnapshot], limit: usize) -> Vec<(u64, Counter<Label>)> {
-    let mut all: Vec<_> = merge(heats.iter().flat_map(|heat| &heat.generations).map(|some| &some.keys))
-        .into_iter()
-        .filter(|(_, counter)| counter.count > counter.error)
-        .collect();
+/// The keys with the most certain requests.
+fn heaviest(snapshots: &[HotKeySnapshot], limit: usize) -> Vec<(u64, Counter<Label>)> {
+    let mut all: Vec<_> =
+        merge(snapshots.iter().flat_map(|snapshot| &snapshot.generations).map(|some| &some.keys))
+            .into_iter()
+            .filter(|(_, counter)| counter.count > counter.error)
+            .collect();
     all.sort_unstable_by(|(a, one), (b, other)| {
         let certain = |counter: &Counter<Label>| counter.count - counter.error;
         certain(other).cmp(&certain(one)).then(other.count.cmp(&one.count)).then(a.cmp(b))
@@ -125,7 +127,7 @@ fn heaviest(heats: &[HotKeySnapshot], limit: usize) -> Vec<(u64, Counter<Label>)
     all
 }
 
-fn shown(form: LogKey, id: u64, label: &Label) -> Option<String> {
+fn redacted(form: LogKey, id: u64, label: &Label) -> Option<String> {
     match form {
         LogKey::Plain => Some(String::from_utf8_lossy(&label.key).into_owned()),
         LogKey::Hash => Some(RedactedKey::Hash(id).to_string()),
@@ -133,7 +135,7 @@ fn shown(form: LogKey, id: u64, label: &Label) -> Option<String> {
     }
 }
 
-/// Requests by seat, and its weight.
+/// Requests and weight of each seat.
 struct Loads(BTreeMap<SeatId, (u64, u32)>);
 
 impl Loads {
@@ -141,9 +143,9 @@ impl Loads {
         Self(weights.map(|(seat, weight)| (seat, (0, weight))).collect())
     }
 
-    /// What the owners of the slots would have had.
-    fn add(&mut self, heats: &[HotKeySnapshot], map: &SlotMap) {
-        for generation in heats.iter().flat_map(|heat| &heat.generations) {
+    /// Adds the requests of each slot to its owner.
+    fn add(&mut self, snapshots: &[HotKeySnapshot], map: &SlotMap) {
+        for generation in snapshots.iter().flat_map(|snapshot| &snapshot.generations) {
             for ((_, seat), count) in map.owners().zip(&generation.slots) {
                 if let Some((load, _)) = self.0.get_mut(&seat) {
                     *load += u64::from(*count);
@@ -162,7 +164,7 @@ impl Loads {
         self.0.values().map(|(load, _)| load).sum()
     }
 
-    /// The largest load by weight over the mean; `None` without any.
+    /// The largest load by weight, relative to the mean; `None` without any request.
     fn peak_to_average(&self) -> Option<f64> {
         let total = Some(self.total()).filter(|total| *total > 0)?;
         let weights: u64 = self.0.values().map(|(_, weight)| u64::from(*weight)).sum();
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_by_weight() {
+    fn the_peak_is_relative_to_the_weight() {
         let seat = |n| SeatId::new(n).unwrap();
         let mut loads = Loads::new([(seat(1), 100), (seat(2), 300)].into_iter());
         assert_eq!(loads.peak_to_average(), None);

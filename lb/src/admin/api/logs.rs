@@ -1,4 +1,4 @@
-//! /api/replicas/{name}/logs: what a replica writes, as text.
+//! /api/replicas/{name}/logs: the output of a replica, as text.
 
 use std::convert::Infallible;
 
@@ -16,25 +16,25 @@ use crate::admin::Admin;
 use crate::admin::openapi::Failure;
 use crate::proxy::error::Error;
 
-/// Lines if nobody says how many.
-const TAIL: usize = 100;
+/// The number of lines without `?tail`.
+const DEFAULT_TAIL: usize = 100;
 
-/// The most lines that may be asked for.
-const MOST: u32 = 10_000;
+/// The largest `tail`.
+const MAX_TAIL: u32 = 10_000;
 
-/// What a replica has written
+/// The output of a replica
 #[utoipa::path(
     get,
     path = "/api/replicas/{name}/logs",
     params(
         ("name" = Name, Path, description = "Its hostname"),
-        ("tail" = Option<u32>, Query, maximum = 10_000, description = "How many lines; 100 if nobody says"),
-        ("follow" = Option<u32>, Query, maximum = 1, description = "1: and what it writes from now on"),
+        ("tail" = Option<u32>, Query, maximum = 10_000, description = "The number of last lines; 100 by default"),
+        ("follow" = Option<u32>, Query, maximum = 1, description = "1: also stream further output"),
     ),
     responses(
-        (status = 200, description = "Its lines", body = String, content_type = "text/plain"),
-        (status = 404, description = "There is no such replica, or nothing of it", body = Failure),
-        (status = 502, description = "The engine does not give them", body = Failure),
+        (status = 200, description = "The lines", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such replica, or it has no output", body = Failure),
+        (status = 502, description = "The engine does not provide the output", body = Failure),
     )
 )]
 pub async fn logs(
@@ -42,7 +42,7 @@ pub async fn logs(
     name: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let lines = query::number::<0, MOST>(request.query_string(), "tail")?.unwrap_or(TAIL);
+    let lines = query::number::<0, MAX_TAIL>(request.query_string(), "tail")?.unwrap_or(DEFAULT_TAIL);
     let tail = Tail { lines, follow: query::flag(request.query_string(), "follow")? };
     let name: Name = name.parse()?;
     let output = admin.supervisor.send(Read { name, tail }).await.map_err(|_| CommandError::Stopping)??;

@@ -1,4 +1,4 @@
-//! The calls of the admin API, one file each.
+//! The handlers of the admin API, a file for each group of paths.
 
 pub mod change;
 pub mod clock;

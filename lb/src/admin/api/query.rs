@@ -1,4 +1,4 @@
-//! Parameters of a query, read into what they should be. One that is there is not empty.
+//! Typed query parameters. A parameter that is present must not be empty.
 
 use std::borrow::Cow;
 
@@ -7,14 +7,14 @@ use crate::proxy::key;
 
 use crate::proxy::error::{Error, bad};
 
-/// A whole number from `MIN` to `MAX`.
+/// Parses a whole number from `MIN` to `MAX`; `None` if the parameter is absent.
 pub fn number<const MIN: u32, const MAX: u32>(query: &str, name: &str) -> Result<Option<usize>, Error> {
     let Some(text) = value(query, name) else { return Ok(None) };
     let number = count::<usize, MIN, MAX>(&String::from_utf8_lossy(&text));
     number.map(Some).map_err(|error| bad(format!("'{name}' {error}")))
 }
 
-/// 1 or 0; 0 if it is absent.
+/// Parses `1`, `true`, `0` or `false`; false if the parameter is absent.
 pub fn flag(query: &str, name: &str) -> Result<bool, Error> {
     match value(query, name).as_deref() {
         None | Some(b"0" | b"false") => Ok(false),
@@ -23,7 +23,8 @@ pub fn flag(query: &str, name: &str) -> Result<bool, Error> {
     }
 }
 
-/// The first that is not empty, as for keys; an empty one if there is no other.
+/// The first value that is not empty, as for keys; the empty string if all are empty; `None` if the parameter is
+/// absent.
 fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
     let empty = |pair: &str| pair.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest == "=");
     key::query(query, name.as_bytes())

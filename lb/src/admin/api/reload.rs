@@ -1,4 +1,4 @@
-//! /api/reload: the configuration read again.
+//! /api/reload: reads the configuration again.
 
 use actix::Message;
 use actix_web::{HttpResponse, web};
@@ -10,21 +10,21 @@ use crate::admin::openapi::Failure;
 use crate::proxy::error::Error;
 use crate::proxy::success::Success;
 
-/// Read the configuration again; answered when every worker goes by what has changed.
+/// Reads the configuration again. The reply comes when every worker has applied the changes.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Difference, NotReloaded>")]
 pub struct Reload;
 
 /// Read the configuration file again
 ///
-/// What can change live does; the rest is named. A bad file changes nothing, and the message names the line. A client
-/// that leaves does not cancel it.
+/// Settings that can change live are applied; those that need a restart are listed. An invalid file changes nothing,
+/// and the message names the line. A disconnect of the client does not cancel the reload.
 #[utoipa::path(
     post,
     path = "/api/reload",
     responses(
-        (status = 200, description = "What has changed, and what would need a restart", body = Success<Difference>),
-        (status = 400, description = "There is no file, or it is bad", body = Failure),
+        (status = 200, description = "The settings that differ", body = Success<Difference>),
+        (status = 400, description = "There is no file, or it is invalid", body = Failure),
     )
 )]
 pub async fn reload(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {

@@ -1,4 +1,4 @@
-//! /api/ring: who owns each slot.
+//! /api/ring: the owner of each slot.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -11,23 +11,23 @@ use crate::ring::SeatId;
 use crate::admin::Admin;
 use crate::proxy::error::Error;
 
-/// Who owns each slot.
+/// The owner of each slot.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Owners {
     epoch: u64,
     digest: String,
-    /// How many there are.
+    /// The number of slots.
     slots: u32,
-    /// From slot 0 onward, `[seat, slots in a row]` each; the seat is `null` if there is none.
+    /// Run-length encoded from slot 0: `[seat, number of slots]`; the seat is `null` where a slot has no owner.
     #[schema(value_type = Vec<Vec<Option<u32>>>, example = json!([[1, 3], [2, 509]]))]
     owners: Vec<(Option<SeatId>, u32)>,
 }
 
-/// Who owns each slot
+/// The owner of each slot
 #[utoipa::path(
     method(get, head),
     path = "/api/ring",
-    responses((status = 200, description = "The owners from slot 0 onward, run-length", body = Owners))
+    responses((status = 200, description = "The owners, run-length encoded from slot 0", body = Owners))
 )]
 pub async fn ring(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
     let Mapped { epoch, digest, map } = admin.ring.send(Map).await.map_err(|_| CommandError::Stopping)?;

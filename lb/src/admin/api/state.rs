@@ -1,4 +1,4 @@
-//! /api/state: the whole fleet and its ring.
+//! /api/state: fleet, ring and routing counters.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -16,30 +16,30 @@ use crate::ring::{Incarnation, Layout, Scheme, SeatId, Weight};
 use crate::admin::{Admin, Clock, skip};
 use crate::proxy::error::Error;
 
-/// The whole fleet and its ring.
+/// Fleet, ring and routing counters.
 #[derive(Serialize, ToSchema)]
 pub struct Whole {
-    /// The name that separates balancers on one engine.
+    /// The label that separates balancers on one engine.
     cluster: String,
     /// Grows with every change of seats or occupants.
     epoch: u64,
     /// Equal wherever the slot map is equal.
     digest: String,
     layout: Placement,
-    /// How many seats there should be.
+    /// The number of seats that the fleet aims at.
     target: usize,
     /// In ascending order.
     seats: Vec<Seat>,
-    /// Replicas that have no seat: on their way out, about to take over from another, or drained by hand.
+    /// Replicas without a seat on the ring: leaving, about to take over from another, or drained by hand.
     others: Vec<Member>,
-    /// The rolling replacement that is under way.
+    /// Progress of a rolling replacement; `null` if none is under way.
     rolling: Option<Progress>,
     routing: Counts,
-    /// The changes of the fleet that are possible: not all of them are with external servers.
+    /// The operations that this runtime supports.
     actions: &'static [Action],
-    /// Who follows the events.
+    /// Subscribers of /api/events.
     events: Audience,
-    /// What became of the lines of the access log.
+    /// Written and dropped lines of the access log.
     access_log: access_log::Counts,
 }
 
@@ -49,56 +49,56 @@ struct Placement {
     /// `ring`, `rendezvous` or `maglev`.
     name: &'static str,
     slots: u32,
-    /// Of a seat of weight 100, on the ring.
+    /// Per seat of weight 100; `null` unless `name` is `ring`.
     virtual_nodes: Option<u32>,
     hash: String,
-    /// On the ring.
+    /// `null` unless `name` is `ring`.
     probing: Option<String>,
     slot_cap: Option<f64>,
 }
 
-/// A seat, and who has it or is starting for it.
+/// A seat, and the replica that occupies it or is starting for it.
 #[derive(Serialize, ToSchema)]
 struct Seat {
     seat: SeatId,
     weight: Weight,
-    /// How many slots it owns.
+    /// The number of slots that it owns.
     slots: usize,
-    /// `null`: it is vacant.
+    /// `null` if the seat is vacant.
     replica: Option<Member>,
-    /// The configured name of its external server, whether it is vacant or not; `null` if lb runs the replicas.
+    /// The configured name of its external server, also while it is vacant; `null` if lb runs the replicas.
     name: Option<Name>,
     /// `HOST:PORT` of its external server as configured.
     upstream: Option<String>,
-    /// Why it is vacant; `null` if it is not, or if nothing was tried yet.
+    /// Why it is vacant; `null` if it is not, or before the first attempt to fill it.
     reason: Option<String>,
     /// Why the last attempt to fill the vacant seat failed.
     last_error: Option<String>,
 }
 
-/// A change of the fleet that is possible.
+/// An operation on the fleet.
 #[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Action {
-    /// /api/add.
+    /// POST /api/add.
     Add,
-    /// /api/remove.
+    /// POST /api/remove.
     Remove,
-    /// /api/replicas/{name}/drain and /undrain.
+    /// POST /api/replicas/{name}/drain and /undrain.
     Drain,
-    /// /api/replicas/{name}/replace.
+    /// POST /api/replicas/{name}/replace.
     Replace,
-    /// /api/rolling-replace.
+    /// POST /api/rolling-replace.
     RollingReplace,
-    /// /api/seats/{seat}/weight.
+    /// PUT /api/seats/{seat}/weight.
     Weight,
-    /// /api/replicas/{name}/logs.
+    /// GET /api/replicas/{name}/logs.
     Logs,
-    /// /api/upstreams.
+    /// POST and DELETE /api/upstreams.
     Upstreams,
 }
 
-/// If lb runs the replicas.
+/// The operations of runtimes that start replicas.
 const MANAGED: &[Action] = &[
     Action::Add,
     Action::Remove,
@@ -109,35 +109,35 @@ const MANAGED: &[Action] = &[
     Action::Logs,
 ];
 
-/// With external servers.
+/// The operations with external servers (`--runtime static`).
 const EXTERNAL: &[Action] = &[Action::Upstreams, Action::Drain, Action::Weight];
 
-/// A replica.
+/// A replica, on a seat or without one.
 #[derive(Serialize, ToSchema)]
 struct Member {
     seat: SeatId,
     name: Name,
-    /// The container's or the process's, once launched.
+    /// The id of the container or process; `null` before it is launched.
     id: Option<String>,
     incarnation: Incarnation,
-    /// Where it listens, once launched.
+    /// The address it listens on; `null` before it is launched.
     address: Option<String>,
     phase: Phase,
-    /// Drained by hand, dead or alive: until that is taken back its seat is not refilled.
+    /// Drained by hand, whether alive or dead: its seat is not refilled until it is undrained or replaced.
     drained: bool,
-    /// Since when it is ready, by RFC 3339.
+    /// The time at which it became ready, RFC 3339.
     ready_at: Option<String>,
-    /// Requests in flight to it.
+    /// Requests in flight, over all workers.
     in_flight: usize,
-    /// Why a request would pass it over now.
+    /// Why a router would skip it now; `null` if none would.
     skip: Option<&'static str>,
 }
 
-/// Seats, replicas and layout
+/// Seats, replicas, layout and routing counters
 #[utoipa::path(
     method(get, head),
     path = "/api/state",
-    responses((status = 200, description = "The fleet as it is now", body = Whole, links(
+    responses((status = 200, description = "The current state", body = Whole, links(
         ("drain" = (operation_id = "drain", parameters(("name" = "$response.body#/seats/0/replica/name")))),
         ("undrain" = (operation_id = "undrain", parameters(("name" = "$response.body#/others/0/name")))),
         ("replace" = (operation_id = "replace", parameters(("name" = "$response.body#/seats/0/replica/name")))),
@@ -149,7 +149,7 @@ pub async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().json(snapshot(&admin).await?))
 }
 
-/// What /api/state answers.
+/// The body of /api/state.
 pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
     let ring = admin.ring.send(Snapshot).await.map_err(|_| CommandError::Stopping)?;
     let fleet = admin.supervisor.send(GetState).await.map_err(|_| CommandError::Stopping)?;

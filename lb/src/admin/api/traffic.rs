@@ -1,23 +1,23 @@
-//! /api/traffic: the last seconds, over all workers.
+//! /api/traffic: rates, durations and shares of the last minute, over all workers.
 
 use actix_web::{HttpResponse, web};
 
-use crate::admin::metrics::actor::Ask;
+use crate::admin::metrics::actor::GetTraffic;
 use crate::fleet::CommandError;
 use crate::stats::traffic::Traffic;
 
 use crate::admin::Admin;
 use crate::proxy::error::Error;
 
-/// The last seconds, over all workers
+/// Traffic of the last minute, over all workers
 ///
-/// The same comes each second as the event `traffic` of /api/events?traffic=1.
+/// /api/events?traffic=1 sends the same each second as the event `traffic`.
 #[utoipa::path(
     method(get, head),
     path = "/api/traffic",
     responses((status = 200, description = "Rates, durations and shares", body = Traffic))
 )]
 pub async fn traffic(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let traffic = admin.meter.send(Ask).await.map_err(|_| CommandError::Stopping)?;
+    let traffic = admin.metrics.send(GetTraffic).await.map_err(|_| CommandError::Stopping)?;
     Ok(HttpResponse::Ok().json(traffic))
 }

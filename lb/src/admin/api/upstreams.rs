@@ -1,4 +1,4 @@
-//! /api/upstreams: external servers (`--runtime static`) added and removed.
+//! /api/upstreams: adds and removes external servers (`--runtime static`).
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::name::Name;
 use crate::ring::SeatId;
 use crate::runtime::Upstream;
 
-use super::change::{Details, Planned, planned};
+use super::change::{Details, Planned, plan_response};
 use crate::admin::Admin;
 use crate::admin::openapi::Failure;
 use crate::proxy::control_api;
@@ -20,36 +20,36 @@ use crate::proxy::json;
 use crate::proxy::json::Shape;
 use crate::proxy::success::Success;
 
-/// How long the change lasts: no engine records it.
-const LASTS: &str = "until the process ends, or the list in the configuration file changes";
+/// How long a change remains in force: no engine records it.
+const DURABILITY: &str = "until the process ends, or the list in the configuration file changes";
 
-/// Of POST.
+/// The body of POST.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "upstream": "c=127.0.0.1:8083*50", "dry_run": true }))]
 pub(crate) struct NewUpstream {
     /// `[NAME=]HOST:PORT[*WEIGHT]`, as the flag `--upstream` takes it.
     upstream: String,
-    /// Only the plan.
+    /// Only compute the plan: nothing changes.
     dry_run: Option<bool>,
-    /// With `dry_run`: what becomes of these.
+    /// With `dry_run`: keys whose seat before and after the change is reported.
     keys: Option<Vec<String>>,
-    /// With `dry_run`: the owner of each slot, too.
+    /// With `dry_run`: also report the owner of each slot after the change.
     owners: Option<bool>,
 }
 
-/// Of DELETE.
+/// The body of DELETE.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "name": "c", "dry_run": true }))]
 pub(crate) struct OldUpstream {
-    /// Its configured name.
+    /// The configured name of the server.
     name: Name,
-    /// Only the plan.
+    /// Only compute the plan: nothing changes.
     dry_run: Option<bool>,
-    /// With `dry_run`: what becomes of these.
+    /// With `dry_run`: keys whose seat before and after the change is reported.
     keys: Option<Vec<String>>,
-    /// With `dry_run`: the owner of each slot, too.
+    /// With `dry_run`: also report the owner of each slot after the change.
     owners: Option<bool>,
 }
 
@@ -63,13 +63,14 @@ struct Listed {
     name: Name,
     /// Its seat; `null` if it has left the ring.
     seat: Option<SeatId>,
-    /// Why the seat is vacant: no address of the server answers yet. `null`: requests reach it, or it has left the ring.
+    /// Why the seat is vacant: no address of the server answers yet. `null`: requests reach it, or it has left the
+    /// ring.
     reason: Option<String>,
-    /// How long the change lasts.
+    /// How long the change remains in force.
     lasts: &'static str,
 }
 
-/// The list, or the plan.
+/// The list of replicas after the change, or the plan.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[allow(dead_code, clippy::large_enum_variant, reason = "the handlers select the variant")]
@@ -88,7 +89,7 @@ impl Shape for OldUpstream {
     const LIKE: &'static str = r#"{"name":"c","dry_run":true}"#;
 }
 
-/// The routes.
+/// Registers the routes of this module.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/upstreams", web::post().to(add_upstream))
@@ -97,20 +98,21 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// Add an external server (--runtime static)
 ///
-/// It gets the smallest free seat. Answered when requests reach it, or when none of its addresses answers: then its seat is
-/// vacant, `reason` says why, and it is taken in once it answers. With `"dry_run": true` the plan.
+/// It gets the smallest free seat. Answered when it gets requests, or when none of its addresses answers: its seat is
+/// then vacant, `reason` says why, and it gets requests once it answers. With `"dry_run": true` it answers with the
+/// plan.
 #[utoipa::path(
     post,
     path = "/api/upstreams",
     request_body = NewUpstream,
-    responses((status = 200, description = "It has its seat; or the plan", body = ListedOrPlanned))
+    responses((status = 200, description = "The server has its seat; or the plan", body = ListedOrPlanned))
 )]
 pub(crate) async fn add_upstream(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
     let call: NewUpstream = json::read(body.into_inner(), admin.limits.get()).await?;
     let NewUpstream { upstream, dry_run, keys, owners } = call;
     let upstream: Upstream = upstream.parse().map_err(|error| bad(format!("'upstream': {error}")))?;
     if dry_run.unwrap_or(false) {
-        return planned(&admin, Plan::AddUpstream(upstream), Details { keys, owners }).await;
+        return plan_response(&admin, Plan::AddUpstream(upstream), Details { keys, owners }).await;
     }
     let name = upstream.name.clone();
     let answer = control_api::change(&admin.supervisor, AddUpstream(upstream)).await?;
@@ -119,13 +121,14 @@ pub(crate) async fn add_upstream(admin: web::Data<Admin>, body: web::Payload) ->
 
 /// Remove an external server with its seat (--runtime static)
 ///
-/// Answered when no new request reaches it; what it has in flight ends as ever. With `"dry_run": true` the plan.
+/// Answered when it gets no new requests; requests in flight are completed. With `"dry_run": true` it answers with the
+/// plan.
 #[utoipa::path(
     delete,
     path = "/api/upstreams",
     request_body = OldUpstream,
     responses(
-        (status = 200, description = "It has left the ring; or the plan", body = ListedOrPlanned),
+        (status = 200, description = "The server has left the ring; or the plan", body = ListedOrPlanned),
         (status = 404, description = "There is no such upstream", body = Failure),
     )
 )]
@@ -136,7 +139,7 @@ pub(crate) async fn remove_upstream(
     let call: OldUpstream = json::read(body.into_inner(), admin.limits.get()).await?;
     let OldUpstream { name, dry_run, keys, owners } = call;
     if dry_run.unwrap_or(false) {
-        return planned(&admin, Plan::RemoveUpstream(name), Details { keys, owners }).await;
+        return plan_response(&admin, Plan::RemoveUpstream(name), Details { keys, owners }).await;
     }
     let answer = control_api::change(&admin.supervisor, RemoveUpstream(name.clone())).await?;
     Ok(listed(name, answer))
@@ -150,6 +153,6 @@ fn listed(name: Name, Answer { replicas, about, vacancy }: Answer) -> HttpRespon
         name,
         seat,
         reason,
-        lasts: LASTS,
+        lasts: DURABILITY,
     }))
 }

@@ -1,6 +1,6 @@
-// Requests to the admin API; errors in the words of the balancer.
+// Requests to the admin API.
 
-/** A refusal; `message` is for people. */
+/** A failed request; `message` is for people. */
 export class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -8,19 +8,19 @@ export class Refused extends Error {
   }
 }
 
-/** GET: the answer's JSON. */
+/** GET; returns the JSON. */
 export const get = (path) => call(path, { headers: { accept: "application/json" } });
 
-/** A change, or its plan. */
+/** A change or a plan. */
 export const change = (method, path, body) =>
   call(path, {
     method,
-    // No form of another site can send it.
+    // A cross-site form cannot send this.
     headers: { "content-type": "application/json", "X-LB-Admin": "1" },
     body: JSON.stringify(body ?? {}),
   });
 
-/** The text of a path, piece by piece, until `signal` ends it. */
+/** A reader of the text of a path; `signal` aborts it. */
 export async function stream(path, headers, signal) {
   const answer = await reach(path, { headers, signal });
   if (!answer.ok) throw await refusal(answer);

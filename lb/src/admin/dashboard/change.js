@@ -1,4 +1,4 @@
-// Add, remove, weight: the plan, drawn on the ring, before the change is confirmed.
+// Add, remove, weight: shows the plan on the ring, then confirms the change.
 
 import { change } from "/dashboard/api.js";
 import { count, el, percent, plural, ratio, text } from "/dashboard/dom.js";
@@ -7,7 +7,7 @@ import { openDialog } from "/dashboard/dialog.js";
 import { Ring } from "/dashboard/ring.js";
 import { can, nameOf, refresh, refreshFleet, refreshRing, store, subscribe } from "/dashboard/store.js";
 
-/** How long typing may go on before a plan is asked for. */
+/** From the last input to the plan's request, in ms. */
 const TYPING = 200;
 const MOVES = 8;
 
@@ -88,7 +88,7 @@ function openPlan({ title, fields, inputs, label, danger, request, wait, done })
     return change(method, path, { ...body, ...more });
   };
   const run = async () => {
-    // The plan that was shown is the one that is confirmed.
+    // Only the plan that is shown can be confirmed.
     const seen = shown;
     if (outcome(await plan()) !== seen) throw new Error("The fleet has changed: this is what it would do now.");
     await send();
@@ -139,7 +139,7 @@ function openPlan({ title, fields, inputs, label, danger, request, wait, done })
     sheet.classList.toggle("outdated", is);
     text(legend, is ? "planning …" : "inside: now · outside: then · faint: stays");
     if (!is) return;
-    latest++; // what is still asked for is not shown
+    latest++; // ignores plans under way
     dialog.allow(false);
   };
   renew = () => dialog.busy || ask();
@@ -153,7 +153,7 @@ function openPlan({ title, fields, inputs, label, danger, request, wait, done })
   ask();
 }
 
-/** Two plans with the same do the same. */
+/** Equal for plans with the same effect. */
 const outcome = ({ digest, moves }) => digest + JSON.stringify(moves);
 
 function describe(plan) {
@@ -166,7 +166,7 @@ function describe(plan) {
     fact("Keys moved", percent(plan.moved_percent), `${percent(plan.ideal_percent)} would be ideal`),
     fact("Peak to average", `${ratio(before)} → ${ratio(after)}`, "of the slots"),
     fact("Seats", `${count(store.fleet.seats.length)} → ${count(plan.seats.length)}`));
-  const end = (seat) => (seat === null ? "nobody" : badge(seat));
+  const end = (seat) => (seat === null ? "none" : badge(seat));
   const moves = [...plan.moves].sort((one, two) => two.slots - one.slots);
   const list = moves.slice(0, MOVES).map(({ from, to, slots }) =>
     el("li", {}, end(from), " → ", end(to), ` ${plural(slots, "slot")}`));

@@ -1,9 +1,9 @@
-// A seat's colour: a function of its number, so that a replacement keeps it.
+// A seat's colour depends on its number only: a replacement keeps it.
 
-/** Okabe and Ito's, which colour-blind readers tell apart; the same in light and dark. */
+/** Okabe and Ito's palette for colour-blind readers, for both themes. */
 const BASE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8c8c8c"];
 
-/** Further seats: hues that are never near the last ones'. */
+/** Further seats: hues far from the previous ones. */
 const GOLDEN_ANGLE = 137.508;
 const LIGHTNESS = [0.42, 0.6, 0.74];
 
@@ -17,7 +17,7 @@ export const hatch = (seat) => Math.floor((seat - 1) / BASE.length) % 3;
 /** The channels of a colour like #0072b2. */
 export const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
-/** Black or white, whichever can be read on a seat's colour. */
+/** Black or white: readable on a seat's colour. */
 export function ink(seat) {
   const [r, g, b] = rgb(color(seat)).map((channel) => (channel / 255) ** 2.2);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";

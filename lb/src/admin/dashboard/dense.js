@@ -4,7 +4,7 @@ import { color, rgb } from "/dashboard/colors.js";
 
 const TURN = 2 * Math.PI;
 
-/** How much of the card shows through what is faint, and through a vacant seat's slots. */
+/** The background's part of the colour of faint slots, and of a vacant seat's. */
 const FAINT = 0.85;
 const VACANT = 0.6;
 

@@ -4,15 +4,15 @@ import { $, show, text, toast } from "/dashboard/dom.js";
 
 let now = null;
 
-/** Opens the dialog. `confirm` is `{label, danger, run}`, where `run` makes the change and resolves to what to say of
- *  it; without one the dialog only shows. `closed` is called at its end. Returns a handle. */
+/** Opens the dialog. `confirm` is `{label, danger, run}`, where `run` makes the change and resolves to a
+ *  message; without it the dialog is read-only. `closed` is called at its end. Returns a handle. */
 export function openDialog({ title, body, confirm = null, wide = false, closed = () => {} }) {
   const dialog = $("dialog");
   dialog.close();
   end();
   const handle = {
     confirm, closed, busy: false,
-    /** Whether the change can be made; otherwise, why not. */
+    /** Enables the change, or shows why not. */
     allow(allowed, why = "") {
       if (now !== handle) return;
       $("dialog-confirm").disabled = !allowed;
@@ -41,7 +41,7 @@ export function openDialog({ title, body, confirm = null, wide = false, closed =
   return handle;
 }
 
-/** A change under way goes on; its outcome is told as a toast. */
+/** A change under way goes on; a toast shows its outcome. */
 function end() {
   const handle = now;
   now = null;
@@ -49,7 +49,7 @@ function end() {
   handle?.closed();
 }
 
-/** What is under way is not changed. */
+/** Locks the inputs during a change. */
 function working(busy) {
   $("dialog").setAttribute("aria-busy", String(busy));
   $("dialog-body").inert = busy;
@@ -82,5 +82,5 @@ async function submit(event) {
 
 $("dialog").addEventListener("submit", submit);
 $("dialog-cancel").addEventListener("click", () => $("dialog").close());
-// The event comes late: by then the next one may be open.
+// The event is late: the next dialog may be open.
 $("dialog").addEventListener("close", () => $("dialog").open || end());

@@ -1,4 +1,4 @@
-// Elements, and figures as people read them. Text is text, never HTML.
+// Elements and formats of numbers. Text is never parsed as HTML.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -15,7 +15,7 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
-/** Sets a text only if it differs: what has not changed is neither laid out nor read aloud again. */
+/** Sets a text if it differs: avoids a layout and a repeated announcement. */
 export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
 }
@@ -56,7 +56,7 @@ export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one
 
 let hiding;
 
-/** A word on what was done, for a moment. */
+/** Shows a message for a moment. */
 export function toast(message) {
   text($("toast"), message);
   show($("toast"), true);

@@ -1,11 +1,11 @@
-// The timeline: what has happened, in sentences, newest first.
+// The timeline: events as sentences, newest first.
 
 import { get } from "/dashboard/api.js";
 import { $, el } from "/dashboard/dom.js";
 
 const SHOWN = 200;
 
-/** What a replica's new phase means, and how good it is. */
+/** A phase's sentence and severity. */
 const PHASES = {
   starting: ["new", "is starting in"],
   ready: ["good", "is ready in"],
@@ -13,14 +13,14 @@ const PHASES = {
   dead: ["bad", "is dead in"],
   leaving: ["quiet", "leaves"],
   draining: ["quiet", "finishes what it has in"],
-  stopping: ["quiet", "is told to end in"],
+  stopping: ["quiet", "is being stopped in"],
 };
 const GLYPHS = { good: "✓", bad: "✕", warn: "▲", new: "+", quiet: "·" };
 
-/** Reasons that are for the log. */
+/** Reasons that are not shown. */
 const TERSE = /^(\w+=\d+|heartbeat)$/;
 
-/** An event as `[how good, sentence]`. */
+/** An event as `[severity, sentence]`. */
 function sentence({ name, seat, replica, now, done, total }) {
   const place = seat ? `seat ${seat}` : "the fleet";
   const who = replica ?? "A replica";
@@ -58,7 +58,7 @@ function sentence({ name, seat, replica, now, done, total }) {
   }
 }
 
-/** Adds an event at its place; one that is there already is passed over. */
+/** Inserts an event in order; ignores a duplicate. */
 export function tellEvent(event) {
   const list = $("timeline");
   const older = [...list.children].find((item) => Number(item.dataset.id) <= event.id) ?? null;
@@ -74,10 +74,10 @@ export function tellEvent(event) {
   while (list.children.length > SHOWN) list.lastChild.remove();
 }
 
-/** What happened before this page was opened. */
+/** Events before this page was opened. */
 export async function loadHistory() {
   const { events } = await get(`/api/history?limit=${SHOWN}`).catch(() => ({ events: [] }));
   events.forEach(tellEvent);
-  // Only what is new is read aloud.
+  // Announce only new events.
   $("timeline").setAttribute("aria-live", "polite");
 }

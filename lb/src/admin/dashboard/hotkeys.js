@@ -1,4 +1,4 @@
-// The heaviest keys of the last minutes, the seat each lands on, and what they do to the balance.
+// The hot keys of the last minutes, their seats and their effect on the balance.
 
 import { get } from "/dashboard/api.js";
 import { $, count, duration, el, percent, ratio, show, text } from "/dashboard/dom.js";
@@ -6,12 +6,12 @@ import { badge } from "/dashboard/key.js";
 
 const SHOWN = 10;
 
-/** A key of a smaller part of all requests is not hot. */
+/** The smallest share of a hot key. */
 const LEAST = 0.005;
 
 let drawn = "";
 
-/** `ask(key)` shows a key's way. */
+/** `ask(key)` explains a key. */
 export async function drawHotKeys(ask) {
   const hot = await get(`/api/hot-keys?limit=${SHOWN}`).catch(() => null);
   show($("hot"), Boolean(hot?.requests));
@@ -23,7 +23,7 @@ export async function drawHotKeys(ask) {
   const state = JSON.stringify(heavy);
   if (state === drawn) return;
   drawn = state;
-  // --log-key: what is hashed or hidden cannot be explained.
+  // --log-key: a hashed or hidden key has no explanation.
   const plain = heavy.some(({ key }) => key !== null && !/^[0-9a-f]{16}$/.test(key));
   const item = ({ key, share, seat, slot, replica }) => {
     const name = el("code", { title: key }, key ?? `slot ${slot}`);

@@ -1,4 +1,4 @@
-// The way of a key: key → number → slot → seat → replica, and where it would go next.
+// The path of a key: key → hash → slot → seat → replica, and the next seats.
 
 import { get } from "/dashboard/api.js";
 import { color, hatch, ink } from "/dashboard/colors.js";
@@ -14,18 +14,18 @@ export function badge(seat) {
   return node;
 }
 
-/** The box: `ring` shows the way. Returns `explain(key)`, and `again()` for the same key. */
+/** The box; `ring` draws the walk. Returns `explain(key)`, and `again()` for the same. */
 export function keyBox(ring) {
-  let asked = null;
+  let current = null;
   let drawn = "";
   const again = async () => {
-    if (asked === null) return;
-    const key = asked;
+    if (current === null) return;
+    const key = current;
     try {
       const explained = await get(`/api/explain?key=${encodeURIComponent(key)}`);
       const state = JSON.stringify({ ...explained, epoch: null });
-      // What is the same is not read aloud again.
-      if (key !== asked || state === drawn) return;
+      // Announce only changes.
+      if (key !== current || state === drawn) return;
       drawn = state;
       $("way").replaceChildren(...describe(explained));
       ring.mark({ slot: explained.slot, walk: stops(explained) });
@@ -36,7 +36,7 @@ export function keyBox(ring) {
     }
   };
   const explain = (key) => {
-    asked = $("key").value = key;
+    current = $("key").value = key;
     show($("key-clear"), true);
     again();
   };
@@ -46,7 +46,7 @@ export function keyBox(ring) {
     explain($("key").value);
   });
   $("key-clear").addEventListener("click", () => {
-    [asked, drawn] = [null, ""];
+    [current, drawn] = [null, ""];
     $("key").value = "";
     $("way").replaceChildren();
     show($("key-clear"), false);
@@ -66,7 +66,7 @@ function describe(explained) {
     step("key", shorten(key, 12)), step("number", shorten(number, 8)), step("slot", String(slot)),
     step("seat", chosen ? badge(chosen.seat) : "–"), step("replica", chosen?.replica ?? (policy === "hash" ? "none: 503" : `as ${policy} has it`)),
   ];
-  // Nothing chosen: all are skipped, or the walk is for retries only.
+  // None chosen: all are skipped, or the walk is for retries only.
   const at = chosen ? walk.findIndex(({ seat }) => seat === chosen.seat) : policy === "hash" ? walk.length : -1;
   const passed = walk.slice(0, Math.max(0, at)).slice(0, STOPS);
   const next = walk.slice(at + 1, at + STOPS);

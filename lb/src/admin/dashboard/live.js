@@ -1,15 +1,15 @@
-// Server-sent events that reconnect. An EventSource hides status codes and events of unknown names.
+// Server-sent events with reconnects. EventSource hides status codes and unknown events.
 
 import { Refused, stream } from "/dashboard/api.js";
 
-/** The balancer says something at least every 15 s. */
+/** In ms; the balancer sends at least every 15 s. */
 const SILENCE = 40_000;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 5_000;
 
-/** Follows `path` for ever: `told(name, data)` for each event, `sign()` for each sign of life, `lost(why)` when the
+/** Reads `path` for ever: `onEvent(name, data)` for each event, `sign()` for any bytes, `lost(why)` when the
  *  connection ends. */
-export async function follow(path, { told, sign, lost }) {
+export async function follow(path, { onEvent, sign, lost }) {
   let last = null;
   let pause = FIRST_PAUSE;
   for (;;) {
@@ -26,7 +26,7 @@ export async function follow(path, { told, sign, lost }) {
         pause = FIRST_PAUSE;
         const event = parse(frame);
         last = event.id ?? last;
-        if (event.data !== null) told(event.name, event.data);
+        if (event.data !== null) onEvent(event.name, event.data);
       }
       lost("The connection ended.");
     } catch (error) {

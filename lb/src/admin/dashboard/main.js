@@ -13,7 +13,7 @@ import { can, keyShare, nameOf, refresh, setFleet, setTraffic, store, subscribe 
 import { drawLine, drawTotals } from "/dashboard/totals.js";
 
 /** The state is polled at this interval, in ms, for what no event reports. */
-const ASK = 5_000;
+const POLL = 5_000;
 
 /** Data older than this, in ms, is stale. */
 const STALE = { traffic: 4_000, silence: 20_000 };
@@ -52,7 +52,7 @@ function drawHeader() {
 
 let drawn = "";
 
-/** The ring changes with the slot map and with who is vacant. */
+/** Redraws for a new slot map or vacant seat. */
 function drawRing() {
   const { fleet, ring: map } = store;
   if (!fleet || !map) return;
@@ -65,7 +65,7 @@ function drawRing() {
   $("ring-canvas").setAttribute("aria-label", `The ring of ${count(map.slots)} slots. Arrow keys go through the seats.`);
 }
 
-/** In the middle: one seat, or what is best known of all. */
+/** The centre: one seat, or the totals. */
 function drawCenter(highlit) {
   const { fleet } = store;
   if (!fleet) return;
@@ -92,13 +92,13 @@ function drawLive() {
   const stale = lost !== "" || age > (measured ? STALE.traffic : STALE.silence);
   $("live").dataset.live = lost !== "" ? (alive === null ? "connecting" : "lost") : stale ? "stale" : "live";
   text($("live"), lost !== "" ? lost : stale ? "stale" : "live");
-  // Apart, so that it is not read aloud each second.
+  // Not in the live region: no announcement each second.
   text($("age"), stale && alive !== null ? `last data ${duration(age / 1000)} ago` : "");
   document.body.classList.toggle("stale", stale);
 }
 
 follow("/api/events?traffic=1", {
-  told(name, data) {
+  onEvent(name, data) {
     if (name === "state") setFleet(data);
     else if (name === "traffic") {
       measured = true;
@@ -121,7 +121,7 @@ follow("/api/events?traffic=1", {
 });
 loadHistory();
 setInterval(drawLive, 1_000);
-setInterval(() => document.hidden || lost !== "" || (refresh(), drawHotKeys(explain)), ASK);
+setInterval(() => document.hidden || lost !== "" || (refresh(), drawHotKeys(explain)), POLL);
 drawHotKeys(explain);
 
 $("add").addEventListener("click", openAdd);

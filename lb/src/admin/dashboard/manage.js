@@ -1,4 +1,4 @@
-// What can be done with one seat and its replica, and with all of them in turn.
+// Operations on one seat and its replica, and on all in turn.
 
 import { change, stream } from "/dashboard/api.js";
 import { age } from "/dashboard/replicas.js";
@@ -19,9 +19,9 @@ export function openSeat(number) {
     el("button", { type: "button", class: danger ? "danger" : null, onclick: action }, label);
   const actions = [button("Weight …", () => openWeight(seat))];
   if (replica) {
-    const [verb, ...told] = replica.drained ? undrain(replica) : drain(replica);
+    const [verb, ...texts] = replica.drained ? undrain(replica) : drain(replica);
     actions.push(
-      button(`${verb} …`, () => openSteer(verb, replica, ...told)),
+      button(`${verb} …`, () => openSteer(verb, replica, ...texts)),
     );
     if (can("replace")) actions.push(button("Replace …", () => openSteer("Replace", replica, ...replace(replica))));
     if (can("logs")) actions.push(button("Logs", () => openLogs(replica)));
@@ -76,7 +76,7 @@ function openConfirm({ title, words, label, path, done }) {
 export function openRolling() {
   openConfirm({
     title: "Replace every replica, one after the other?",
-    words: "Each new replica is ready before the next old one leaves. No key changes its seat; the events tell how far it is.",
+    words: "Each new replica is ready before the next old one leaves. No key changes its seat; the events show the progress.",
     label: "Replace all",
     path: "/api/rolling-replace",
     done: "The rolling replacement has begun.",

@@ -1,4 +1,4 @@
-//! The dashboard at /: hand-written pages that the binary carries; what they show comes from /api.
+//! The dashboard at /: static files embedded in the executable; their data comes from /api.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, IfNoneMatch};
 use actix_web::web::{Header, ServiceConfig, route};
@@ -46,7 +46,7 @@ static PAGES: [Page; 21] = [
     page!("/dashboard/way.js", SCRIPT, "way.js"),
 ];
 
-/// The routes.
+/// Registers a route for each file.
 pub fn routes(config: &mut ServiceConfig) {
     for page in &PAGES {
         let read = guard::Any(guard::Get()).or(guard::Head());
@@ -56,16 +56,17 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 impl Page {
-    /// Asked for each time, sent when it has changed: a new binary shows its own dashboard at once.
+    /// Responds with the file, or 304. The browser revalidates it each time, so that a new version of lb shows its own
+    /// dashboard at once.
     fn answer(&self, seen: &IfNoneMatch) -> HttpResponse {
         let tag = EntityTag::new_strong(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(self.text.as_bytes())));
-        let known = match seen {
+        let unchanged = match seen {
             IfNoneMatch::Any => true,
             IfNoneMatch::Items(tags) => tags.iter().any(|seen| seen.weak_eq(&tag)),
         };
-        let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        let mut answer = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         answer.insert_header((CACHE_CONTROL, "no-cache")).insert_header((ETAG, tag.to_string()));
-        if known {
+        if unchanged {
             return answer.finish();
         }
         answer.insert_header((CONTENT_TYPE, self.kind)).body(self.text)
@@ -77,15 +78,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_of_it_is_under_80_kb() {
+    fn the_files_are_smaller_than_80_kb_together() {
         let size: usize = PAGES.iter().map(|page| page.text.len()).sum();
         assert!(size < 80_000, "{size}");
     }
 
     #[test]
-    fn nothing_is_loaded_from_elsewhere_and_nothing_is_inline() {
+    fn the_files_load_nothing_from_other_origins_and_have_no_inline_code() {
         for page in &PAGES {
-            // A name, not an address: nothing is fetched from there.
+            // The SVG namespace is a name: nothing is fetched from it.
             let lower = page.text.to_lowercase().replace("http://www.w3.org/2000/svg", "");
             for foreign in ["http:", "https:", "\"//", "'//", "(//", "@import", "ws:", "wss:"] {
                 assert!(!lower.contains(foreign), "{foreign} in {}", page.path);
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_imports_only_what_is_served() {
+    fn modules_import_only_served_files() {
         for page in &PAGES {
             let imports = page.text.lines().filter(|line| line.starts_with("import "));
             for line in imports {

@@ -1,11 +1,11 @@
-// The seats and their replicas. Rows are changed in place, so that the focus stays.
+// The table of seats. Rows are updated in place to keep the focus.
 
 import { keyShare, loadOf, nameOf, store } from "/dashboard/store.js";
 import { badge } from "/dashboard/key.js";
 import { color } from "/dashboard/colors.js";
 import { $, count, duration, el, ms, percent, plural, rate, show, text } from "/dashboard/dom.js";
 
-/** More rows than a person reads, fewer than a browser minds. */
+/** A limit for the browser's sake. */
 const SHOWN = 100;
 
 const GLYPHS = {
@@ -14,7 +14,7 @@ const GLYPHS = {
 
 const rows = new Map();
 
-/** `manage(seat)` is what a row's button does, `pointed(seat or null)` what pointing at it does. */
+/** A row's button calls `manage(seat)`, the pointer `pointed(seat or null)`. */
 export function drawReplicas({ manage, pointed }) {
   const { fleet, traffic } = store;
   if (!fleet) return;
@@ -96,7 +96,7 @@ function fill({ node, parts }, seat, top) {
 
 const phaseOf = (replica) => replica?.phase ?? "vacant";
 
-/** How long a replica is ready. */
+/** Time since a replica is ready. */
 export function age(replica) {
   if (!replica?.ready_at) return "";
   return `for ${duration((Date.now() - Date.parse(replica.ready_at)) / 1000)}`;

@@ -7,18 +7,18 @@ import { drawWay } from "/dashboard/way.js";
 
 const TURN = 2 * Math.PI;
 const TOP = -Math.PI / 2;
-/** Room around the ring, by default for the marks of a key's way. */
+/** Margin; the default is for the marks of a walk. */
 const MARGIN = 26;
 /** Pixels from which a run has a gap beside it, and a number in it. */
 const GAPPED = 5;
 const LABELLED = 17;
 const THINNEST = 1;
 
-/** More runs than this are drawn by pixels. */
+/** Beyond this, pixels are drawn. */
 const DENSE = 4_000;
 
 export class Ring {
-  /** `pointed(seat or null)` is told what the pointer, or an arrow key, is at. */
+  /** Calls `pointed(seat or null)` for the pointer and arrow keys. */
   constructor(canvas, pointed = () => {}, margin = MARGIN) {
     this.canvas = canvas;
     this.pointed = pointed;
@@ -30,7 +30,7 @@ export class Ring {
     this.way = null;
     this.picture = document.createElement("canvas");
     this.stale = true;
-    this.asked = false;
+    this.pending = false;
     new ResizeObserver(() => this.redraw(true)).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw(true));
     canvas.addEventListener("pointermove", (event) => this.point(event));
@@ -46,7 +46,7 @@ export class Ring {
     this.measure();
   }
 
-  /** A change: the map before it inside, after it outside; what does not move is faint. */
+  /** A change: before inside, after outside; unmoved slots are faint. */
   compare(before, after) {
     const parts = compare(before, after);
     const band = (side, inner, outer) => ({
@@ -67,7 +67,7 @@ export class Ring {
     this.redraw(true);
   }
 
-  /** `{slot, walk: [{seat, taken}]}`: a key's slot and the seats in the order in which it meets them, or null. */
+  /** `{slot, walk: [{seat, taken}]}`: a key's slot and its seats in order, or null. */
   mark(way) {
     this.way = way;
     this.redraw();
@@ -84,10 +84,10 @@ export class Ring {
   /** Draws with the next frame. */
   redraw(bands = false) {
     this.stale ||= bands;
-    if (this.asked) return;
-    this.asked = true;
+    if (this.pending) return;
+    this.pending = true;
     requestAnimationFrame(() => {
-      this.asked = false;
+      this.pending = false;
       this.draw();
     });
   }

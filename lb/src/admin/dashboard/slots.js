@@ -1,12 +1,12 @@
 // Slot maps as runs.
 
-/** Owners as `[seat, slots in a row]` → runs as `{seat, from, to}`; `to` is the slot after the last. */
+/** `[seat, number of slots]` → runs `{seat, from, to}`; `to` is exclusive. */
 export function runsOf(owners) {
   let from = 0;
   return owners.map(([seat, slots]) => ({ seat, from, to: (from += slots) }));
 }
 
-/** Where two maps of the same slots differ: runs as `{from, to, before, after}` with all, moved or not. */
+/** Compares two maps: runs `{from, to, before, after}`, also of unmoved slots. */
 export function compare(before, after) {
   const parts = [];
   const [one, two] = [runsOf(before), runsOf(after)];
@@ -20,7 +20,7 @@ export function compare(before, after) {
   return parts;
 }
 
-/** The run that a slot lies in. */
+/** The run that contains a slot. */
 export function runAt(runs, slot) {
   let [low, high] = [0, runs.length - 1];
   while (low < high) {
@@ -31,7 +31,7 @@ export function runAt(runs, slot) {
   return runs[low] ?? null;
 }
 
-/** How many slots after `slot` a seat's next one is, of `slots`; null if it owns none. */
+/** Distance from `slot` to a seat's next slot, of `slots`; null if it owns none. */
 export function distance(runs, slot, seat, slots) {
   let first = null;
   for (const { seat: owner, from, to } of runs) {

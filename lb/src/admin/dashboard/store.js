@@ -2,50 +2,50 @@
 
 import { get } from "/dashboard/api.js";
 
-/** How long changes are gathered before the state is asked for. */
+/** Delay of a refresh in ms, to merge changes. */
 const GATHER = 120;
 
 export const store = {
-  /** As /api/state has it; each seat has also `drained`: who was drained from it, or null. */
+  /** /api/state; seats also have `drained`: the replica drained from it, or null. */
   fleet: null,
-  /** As /api/ring has it. */
+  /** /api/ring. */
   ring: null,
-  /** As the event `traffic` has it. */
+  /** The last event `traffic`. */
   traffic: null,
-  /** By incarnation, of `traffic`. */
+  /** Replicas of `traffic` by incarnation. */
   loads: new Map(),
 };
 
-/** Whether changes of this kind are possible. */
+/** Whether an action is supported. */
 export const can = (action) => store.fleet.actions.includes(action);
 
-/** Who has a seat, was drained from it, or is to have it. */
+/** The replica in or drained from a seat, or the server's name. */
 export const nameOf = (seat) => (seat.replica ?? seat.drained)?.name ?? seat.name;
 
 const listeners = [];
 
-/** `changed(what)` is told of each change: "fleet", "ring" or "traffic". */
+/** Calls `changed("fleet" | "ring" | "traffic")` for each change. */
 export const subscribe = (changed) => listeners.push(changed);
 
-const tell = (what) => listeners.forEach((changed) => changed(what));
+const notify = (what) => listeners.forEach((changed) => changed(what));
 
 export function setFleet(fleet) {
   const drained = new Map(fleet.others.filter((other) => other.drained).map((other) => [other.seat, other]));
   for (const seat of fleet.seats) seat.drained = drained.get(seat.seat) ?? null;
   store.fleet = fleet;
-  tell("fleet");
+  notify("fleet");
   if (store.ring?.digest !== fleet.digest) refreshRing();
 }
 
 export function setTraffic(traffic) {
   store.traffic = traffic;
   store.loads = new Map(traffic.replicas.map((replica) => [String(replica.incarnation), replica]));
-  tell("traffic");
+  notify("traffic");
 }
 
 let gathering = null;
 
-/** Asks for the state soon; many wishes are one question. */
+/** Fetches the state soon; calls are merged. */
 export function refresh() {
   gathering ??= setTimeout(() => {
     gathering = null;
@@ -53,23 +53,23 @@ export function refresh() {
   }, GATHER);
 }
 
-/** Asks for the state now. */
+/** Fetches the state now. */
 export const refreshFleet = () => get("/api/state").then(setFleet, () => {});
 
 let asking = null;
 
-/** Asks for the slot map; a second wish shares the first one's answer. */
+/** Fetches the slot map; concurrent calls share it. */
 export function refreshRing() {
   asking ??= get("/api/ring")
     .then((ring) => {
       store.ring = ring;
-      tell("ring");
+      notify("ring");
     }, () => {})
     .finally(() => (asking = null));
   return asking;
 }
 
-/** What is measured of a replica, if anything is. */
+/** A replica's traffic, if any. */
 export const loadOf = (replica) => store.loads.get(String(replica?.incarnation));
 
 /** A seat's share of all slots. */

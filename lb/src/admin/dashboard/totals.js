@@ -3,7 +3,7 @@
 import { store } from "/dashboard/store.js";
 import { $, count, el, ms, rate, ratio, text } from "/dashboard/dom.js";
 
-/** Seconds that the line shows. */
+/** The line's length in s. */
 const SHOWN = 120;
 
 const rates = [];
@@ -37,7 +37,7 @@ export function drawTotals() {
   tile("epoch", "Epoch", count(fleet.epoch), `slot map ${fleet.digest.slice(0, 8)}`);
 }
 
-/** One more second of traffic. */
+/** Adds a second of traffic. */
 export function drawLine() {
   rates.push(store.traffic.requests_per_second ?? 0);
   if (rates.length > SHOWN) rates.shift();

@@ -1,11 +1,11 @@
-// A key's way, drawn around the ring: from its slot clockwise to where the walk first meets each seat.
+// A key's walk around the ring: clockwise from its slot to the first slot of each seat.
 
 import { color, ink } from "/dashboard/colors.js";
 import { distance } from "/dashboard/slots.js";
 
 const TURN = 2 * Math.PI;
 
-/** How far outside the ring the stops stand, and how large they are. */
+/** Distance of the stops from the ring, and their size. */
 const AWAY = 15;
 const SIZE = 8;
 
@@ -28,7 +28,7 @@ export function drawWay(context, ring) {
   context.textBaseline = "middle";
   let last = -Infinity;
   stops.forEach(({ seat, taken }, index) => {
-    // Beside each other where they would lie upon each other.
+    // Side by side where they would overlap.
     last = Math.max(angles[index], last + (2 * SIZE + 1) / (ring.outer + AWAY));
     const [x, y] = [Math.cos(last) * (ring.outer + AWAY), Math.sin(last) * (ring.outer + AWAY)];
     dot(context, x, y, SIZE + 1, card);

@@ -1,4 +1,4 @@
-//! MetricsActor: what the routers measure, gathered once a second and at every scrape. No request waits for it.
+//! MetricsActor: collects the counters of all routers once a second and at every scrape. No request waits for it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -24,146 +24,152 @@ use crate::proxy::router::{Answer, HotKeySnapshot, Measure, RouterActor};
 use super::aggregate::Aggregate;
 pub use super::aggregate::{Queues, Totals};
 
-/// Between two looks at the routers.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// Time from one collection to the next.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a router may take to answer; after that what it said before counts.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait for a router's report; after it, the previous report of that router counts.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Owns what was measured.
+/// Owns the latest report of every router and the traffic of the last minute.
 pub struct MetricsActor {
     ring: Addr<RingActor>,
     routers: BTreeMap<RouterId, Addr<RouterActor>>,
-    gathered: Aggregate,
-    minute: TrafficWindow,
+    aggregate: Aggregate,
+    window: TrafficWindow,
+    /// Slots by seat at the last collection, for the expected shares.
     slots: BTreeMap<SeatId, usize>,
-    /// When the minute's last second ended.
-    second: Instant,
-    looking: bool,
-    readers: Vec<mpsc::Sender<Bytes>>,
+    /// The end of the window's last second.
+    window_end: Instant,
+    /// A collection is under way.
+    collecting: bool,
+    subscribers: Vec<mpsc::Sender<Bytes>>,
     _guard: PanicGuard,
 }
 
-/// A router has started: it can be asked what it measures.
+/// Registers a router that has started.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Attach {
-    /// Who.
+pub struct RegisterRouter {
+    /// Identifies the router in metrics.
     pub id: RouterId,
-    /// Where to ask.
+    /// The router that is polled from now on.
     pub router: Addr<RouterActor>,
 }
 
-/// What were the last seconds like?
+/// Returns the traffic of the last minute.
 #[derive(Message)]
 #[rtype(result = "Traffic")]
-pub struct Ask;
+pub struct GetTraffic;
 
-/// Somebody wants to read what [`Ask`] answers, every second, as an event. Who does not read misses seconds.
+/// Subscribes to the reply of [`GetTraffic`], sent every second as an event-stream frame. A subscriber that does not
+/// read in time misses frames.
 #[derive(Message)]
 #[rtype(result = "mpsc::Receiver<Bytes>")]
-pub struct Follow;
+pub struct SubscribeTraffic;
 
-/// Everything that was counted until now: the routers are asked.
+/// Polls the routers and returns all counters.
 #[derive(Message)]
 #[rtype(result = "Totals")]
 pub struct Scrape;
 
-/// Which keys came most often? Each router that answers in time says it.
+/// Returns the hot keys of each router that replies in time.
 #[derive(Message)]
 #[rtype(result = "Vec<HotKeySnapshot>")]
-pub struct HotKeys;
+pub struct GetHotKeys;
 
-/// What became of asking each router, and after how long; `None`: it was silent.
-type Answers = Vec<(RouterId, Result<Option<(Answer, Duration)>, MailboxError>)>;
+/// The report of each router with its response time; `None` after [`REPORT_TIMEOUT`]; an error if the router has ended.
+type Reports = Vec<(RouterId, Result<Option<(Answer, Duration)>, MailboxError>)>;
 
-/// The routers have answered.
+/// All routers have replied, for a scrape.
 #[derive(Message)]
 #[rtype(result = "Totals")]
-struct Told(Answers);
+struct Collected(Reports);
 
-/// A second is over.
+/// All routers have replied, at the end of a second.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Second {
-    answers: Answers,
+struct CollectedSecond {
+    reports: Reports,
     slots: Option<BTreeMap<SeatId, usize>>,
 }
 
 impl MetricsActor {
-    /// Nothing was measured yet.
+    /// Starts without routers and with zero counters.
     pub fn new(ring: Addr<RingActor>) -> Self {
         Self {
             ring,
             routers: BTreeMap::new(),
-            gathered: Aggregate::default(),
-            minute: TrafficWindow::default(),
+            aggregate: Aggregate::default(),
+            window: TrafficWindow::default(),
             slots: BTreeMap::new(),
-            second: Instant::now(),
-            looking: false,
-            readers: Vec::new(),
+            window_end: Instant::now(),
+            collecting: false,
+            subscribers: Vec::new(),
             _guard: PanicGuard("meter"),
         }
     }
 
-    fn ask(&self) -> impl Future<Output = Answers> + use<> {
-        let asked = self.routers.iter().map(|(id, router)| {
-            let (id, asked, answer) = (*id, Instant::now(), timeout(PATIENCE, router.send(Measure)));
+    fn poll_routers(&self) -> impl Future<Output = Reports> + use<> {
+        let polled = self.routers.iter().map(|(id, router)| {
+            let (id, sent, report) = (*id, Instant::now(), timeout(REPORT_TIMEOUT, router.send(Measure)));
             async move {
-                match answer.await {
-                    Ok(answer) => (id, answer.map(|answer| Some((answer, asked.elapsed())))),
+                match report.await {
+                    Ok(report) => (id, report.map(|report| Some((report, sent.elapsed())))),
                     Err(_) => (id, Ok(None)),
                 }
             }
         });
-        join_all(asked.collect::<Vec<_>>())
+        join_all(polled.collect::<Vec<_>>())
     }
 
-    fn told(&mut self, answers: Answers) -> Totals {
-        for (router, answer) in answers {
-            match answer {
-                Ok(Some((answer, after))) if self.routers.contains_key(&router) => {
-                    self.gathered.told(router, answer, after);
+    fn record(&mut self, reports: Reports) -> Totals {
+        for (router, report) in reports {
+            match report {
+                Ok(Some((report, after))) if self.routers.contains_key(&router) => {
+                    self.aggregate.record(router, report, after);
                 }
-                Ok(Some(_)) => {} // it has ended since
-                Ok(None) => self.gathered.silent(router, PATIENCE),
+                Ok(Some(_)) => {} // an overlapping collection has found that it has ended
+                Ok(None) => self.aggregate.record_timeout(router, REPORT_TIMEOUT),
                 Err(_) => {
                     self.routers.remove(&router);
-                    self.gathered.ended(router);
+                    self.aggregate.retire(router);
                 }
             }
         }
-        self.gathered.totals()
+        self.aggregate.totals()
     }
 
-    /// Asks the routers, and the ring whose slots are whose, unless the last look is not over.
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.looking, true) {
+    /// Polls the routers, and the ring for the slots of each seat, unless the previous collection is still under way.
+    fn collect(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.collecting, true) {
             return;
         }
-        let (answers, snapshot, meter) = (self.ask(), self.ring.send(Snapshot), ctx.address());
+        let (reports, snapshot, this) = (self.poll_routers(), self.ring.send(Snapshot), ctx.address());
         actix_rt::spawn(exit_on_panic(
             "meter",
             Box::pin(async move {
-                let (answers, snapshot) = join(answers, snapshot).await;
-                meter.do_send(Second { answers, slots: snapshot.ok().map(|snapshot| snapshot.slots) });
+                let (reports, snapshot) = join(reports, snapshot).await;
+                this.do_send(CollectedSecond {
+                    reports,
+                    slots: snapshot.ok().map(|snapshot| snapshot.slots),
+                });
             }),
         ));
     }
 
     fn traffic(&self) -> Traffic {
-        self.minute.traffic(&self.slots)
+        self.window.traffic(&self.slots)
     }
 
     fn publish(&mut self) {
-        self.readers.retain(|reader| !reader.is_closed());
-        if self.readers.is_empty() {
+        self.subscribers.retain(|subscriber| !subscriber.is_closed());
+        if self.subscribers.is_empty() {
             return;
         }
         let frame = frame(None, "traffic", &json!(self.traffic()));
-        for reader in &self.readers {
-            // One that has not read the last one gets the next.
-            let _ = reader.try_send(frame.clone());
+        for subscriber in &self.subscribers {
+            // The channel holds one frame: a subscriber that has not read the previous one misses this one.
+            let _ = subscriber.try_send(frame.clone());
         }
     }
 }
@@ -173,44 +179,45 @@ impl Actor for MetricsActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
-        ctx.run_interval(INTERVAL, Self::look);
+        ctx.run_interval(COLLECT_INTERVAL, Self::collect);
     }
 }
 
-impl Handler<Attach> for MetricsActor {
+impl Handler<RegisterRouter> for MetricsActor {
     type Result = ();
 
-    fn handle(&mut self, Attach { id, router }: Attach, _: &mut Self::Context) {
+    fn handle(&mut self, RegisterRouter { id, router }: RegisterRouter, _: &mut Self::Context) {
         self.routers.insert(id, router);
     }
 }
 
-impl Handler<Ask> for MetricsActor {
-    type Result = MessageResult<Ask>;
+impl Handler<GetTraffic> for MetricsActor {
+    type Result = MessageResult<GetTraffic>;
 
-    fn handle(&mut self, _: Ask, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: GetTraffic, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.traffic())
     }
 }
 
-impl Handler<Follow> for MetricsActor {
-    type Result = MessageResult<Follow>;
+impl Handler<SubscribeTraffic> for MetricsActor {
+    type Result = MessageResult<SubscribeTraffic>;
 
-    fn handle(&mut self, _: Follow, _: &mut Self::Context) -> Self::Result {
-        self.readers.retain(|reader| !reader.is_closed());
-        let (reader, traffic) = mpsc::channel(1);
-        self.readers.push(reader);
+    fn handle(&mut self, _: SubscribeTraffic, _: &mut Self::Context) -> Self::Result {
+        self.subscribers.retain(|subscriber| !subscriber.is_closed());
+        let (subscriber, traffic) = mpsc::channel(1);
+        self.subscribers.push(subscriber);
         MessageResult(traffic)
     }
 }
 
-impl Handler<HotKeys> for MetricsActor {
+impl Handler<GetHotKeys> for MetricsActor {
     type Result = ResponseFuture<Vec<HotKeySnapshot>>;
 
-    fn handle(&mut self, _: HotKeys, _: &mut Self::Context) -> Self::Result {
-        let asked = self.routers.values().map(|router| timeout(PATIENCE, router.send(router::HotKeys)));
-        let asked = join_all(asked.collect::<Vec<_>>());
-        Box::pin(async move { asked.await.into_iter().flatten().flatten().collect() })
+    fn handle(&mut self, _: GetHotKeys, _: &mut Self::Context) -> Self::Result {
+        let polled =
+            self.routers.values().map(|router| timeout(REPORT_TIMEOUT, router.send(router::HotKeys)));
+        let polled = join_all(polled.collect::<Vec<_>>());
+        Box::pin(async move { polled.await.into_iter().flatten().flatten().collect() })
     }
 }
 
@@ -218,28 +225,28 @@ impl Handler<Scrape> for MetricsActor {
     type Result = ResponseFuture<Totals>;
 
     fn handle(&mut self, _: Scrape, ctx: &mut Self::Context) -> Self::Result {
-        let (answers, meter) = (self.ask(), ctx.address());
-        // If the meter is gone the process ends.
-        Box::pin(async move { meter.send(Told(answers.await)).await.unwrap_or_default() })
+        let (reports, this) = (self.poll_routers(), ctx.address());
+        // The send fails only while the process ends.
+        Box::pin(async move { this.send(Collected(reports.await)).await.unwrap_or_default() })
     }
 }
 
-impl Handler<Told> for MetricsActor {
-    type Result = MessageResult<Told>;
+impl Handler<Collected> for MetricsActor {
+    type Result = MessageResult<Collected>;
 
-    fn handle(&mut self, Told(answers): Told, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.told(answers))
+    fn handle(&mut self, Collected(reports): Collected, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.record(reports))
     }
 }
 
-impl Handler<Second> for MetricsActor {
+impl Handler<CollectedSecond> for MetricsActor {
     type Result = ();
 
-    fn handle(&mut self, Second { answers, slots }: Second, _: &mut Self::Context) {
-        self.looking = false;
+    fn handle(&mut self, CollectedSecond { reports, slots }: CollectedSecond, _: &mut Self::Context) {
+        self.collecting = false;
         self.slots = slots.unwrap_or_default();
-        let (totals, now) = (self.told(answers), Instant::now());
-        self.minute.push(now - std::mem::replace(&mut self.second, now), totals.tally, &totals.replicas);
+        let (totals, now) = (self.record(reports), Instant::now());
+        self.window.push(now - std::mem::replace(&mut self.window_end, now), totals.tally, &totals.replicas);
         self.publish();
     }
 }

@@ -1,4 +1,4 @@
-//! What the routers said, put together: nothing that was counted is lost when one of them is late or ends.
+//! Adds up the reports of the routers. No count is lost when a router replies late or ends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,66 +8,67 @@ use crate::stats::counters::{Replicas, Tally, merge};
 
 use crate::proxy::router::{Answer, Counts};
 
-/// The latest answer of every router.
+/// The latest report of every router, with its response time.
 #[derive(Default)]
 pub(crate) struct Aggregate {
     routers: BTreeMap<RouterId, (Answer, Duration)>,
-    /// What routers counted that have ended.
-    ended: (Tally, Counts, Replicas),
+    /// The counters of routers that have ended.
+    retired: (Tally, Counts, Replicas),
 }
 
-/// Everything that was counted. Nothing in `tally` and `counts` ever decreases, but what is in flight.
+/// The sum over all routers. Nothing in `tally` and `counts` ever decreases except the requests in flight.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
-    /// All requests.
+    /// Counters and durations of all requests.
     pub tally: Tally,
-    /// What the routers have done beside forwarding.
+    /// Retries, spills, ejections and other routing decisions.
     pub counts: Counts,
-    /// Who had each seat last, by any router's account.
+    /// By seat, the latest replica that any router reports.
     pub replicas: Replicas,
-    /// What waits, by router.
+    /// Queue measurements by router.
     pub queues: BTreeMap<RouterId, Queues>,
 }
 
-/// What waits in or for one router.
+/// Queue measurements of one router.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Queues {
-    /// Requests that wait for an answer of the ring.
+    /// Requests that wait for a reply of the ring.
     pub lookups: u64,
-    /// How long our last question waited for an answer: as long as any message to this router.
+    /// The response time of the router to our last poll, as a sample of its mailbox delay; at most the poll's timeout.
     pub answer_after: Duration,
 }
 
 impl Aggregate {
-    /// A router's answer, unless a later one has overtaken it.
-    pub fn told(&mut self, router: RouterId, answer: Answer, after: Duration) {
+    /// Stores a router's report unless a later one has overtaken it.
+    pub fn record(&mut self, router: RouterId, answer: Answer, after: Duration) {
         let last = self.routers.entry(router).or_default();
         if answer.turn > last.0.turn {
             *last = (answer, after);
         }
     }
 
-    /// A router has not answered for so long; what it said before counts.
-    pub fn silent(&mut self, router: RouterId, after: Duration) {
+    /// Notes that a router has not replied within `after`; its previous report still counts.
+    pub fn record_timeout(&mut self, router: RouterId, after: Duration) {
         if let Some(last) = self.routers.get_mut(&router) {
             last.1 = after;
         }
     }
 
-    /// A router has ended; so has what it had in flight.
-    pub fn ended(&mut self, router: RouterId) {
+    /// Moves the counters of a router that has ended to the retired ones; its requests in flight have ended too.
+    pub fn retire(&mut self, router: RouterId) {
         let Some((mut last, _)) = self.routers.remove(&router) else { return };
         last.tally.in_flight = 0;
-        self.ended.0 += &last.tally;
-        self.ended.1 += last.counts;
+        self.retired.0 += &last.tally;
+        self.retired.1 += last.counts;
         for measured in &mut last.replicas {
             (measured.in_flight, measured.in_ring) = (0, false);
         }
-        merge(&mut self.ended.2, &last.replicas);
+        merge(&mut self.retired.2, &last.replicas);
     }
 
+    /// The sum of the current and the retired reports.
     pub fn totals(&self) -> Totals {
-        let (tally, counts, replicas) = self.ended.clone();
+        let (tally, counts, replicas) = self.retired.clone();
         let mut totals = Totals { tally, counts, replicas, ..Totals::default() };
         for (router, (answer, after)) in &self.routers {
             totals.tally += &answer.tally;
@@ -84,32 +85,32 @@ impl Aggregate {
 mod tests {
     use super::*;
 
-    fn answer(turn: u64, requests: u64, in_flight: u64) -> Answer {
+    fn report(turn: u64, requests: u64, in_flight: u64) -> Answer {
         let mut tally = Tally { in_flight, ..Tally::default() };
         tally.requests[0].0[2] = requests;
         Answer { turn, tally, counts: Counts { retries: requests, ..Counts::default() }, ..Answer::default() }
     }
 
-    fn seen(gathered: &Aggregate) -> (u64, u64, u64) {
-        let totals = gathered.totals();
+    fn seen(aggregate: &Aggregate) -> (u64, u64, u64) {
+        let totals = aggregate.totals();
         (totals.tally.total(), totals.counts.retries, totals.tally.in_flight)
     }
 
     #[test]
     fn counts_never_decrease() {
-        let mut gathered = Aggregate::default();
-        gathered.told(RouterId(1), answer(1, 10, 1), Duration::ZERO);
-        gathered.told(RouterId(2), answer(1, 5, 2), Duration::ZERO);
-        assert_eq!(seen(&gathered), (15, 15, 3));
-        gathered.told(RouterId(1), answer(3, 12, 1), Duration::ZERO);
-        gathered.told(RouterId(1), answer(2, 11, 1), Duration::ZERO);
-        assert_eq!(seen(&gathered), (17, 17, 3), "the older answer came later");
-        gathered.silent(RouterId(1), Duration::from_secs(1));
-        assert_eq!(gathered.totals().queues[&RouterId(1)].answer_after, Duration::from_secs(1));
-        gathered.ended(RouterId(1));
-        gathered.ended(RouterId(1));
-        assert_eq!(seen(&gathered), (17, 17, 2));
-        gathered.told(RouterId(3), answer(1, 1, 0), Duration::ZERO);
-        assert_eq!(seen(&gathered), (18, 18, 2));
+        let mut aggregate = Aggregate::default();
+        aggregate.record(RouterId(1), report(1, 10, 1), Duration::ZERO);
+        aggregate.record(RouterId(2), report(1, 5, 2), Duration::ZERO);
+        assert_eq!(seen(&aggregate), (15, 15, 3));
+        aggregate.record(RouterId(1), report(3, 12, 1), Duration::ZERO);
+        aggregate.record(RouterId(1), report(2, 11, 1), Duration::ZERO);
+        assert_eq!(seen(&aggregate), (17, 17, 3), "the older report arrived later");
+        aggregate.record_timeout(RouterId(1), Duration::from_secs(1));
+        assert_eq!(aggregate.totals().queues[&RouterId(1)].answer_after, Duration::from_secs(1));
+        aggregate.retire(RouterId(1));
+        aggregate.retire(RouterId(1));
+        assert_eq!(seen(&aggregate), (17, 17, 2));
+        aggregate.record(RouterId(3), report(1, 1, 0), Duration::ZERO);
+        assert_eq!(seen(&aggregate), (18, 18, 2));
     }
 }

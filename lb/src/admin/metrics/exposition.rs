@@ -1,53 +1,53 @@
-//! Metric families in Prometheus' text format, by the client library's encoder.
+//! Metric families in the text format of Prometheus, encoded by its client library.
 
 use prometheus::proto::{Bucket, Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 
 use crate::stats::histogram::Histogram;
 
-/// What [`Exposition::text`] is.
+/// The content type of [`Exposition::text`].
 pub const CONTENT_TYPE: &str = TEXT_FORMAT;
 
-/// The families of one scrape, in order.
+/// The families of one scrape, in the order in which they were added.
 #[derive(Default)]
 pub struct Exposition(Vec<MetricFamily>);
 
-/// Names and values of a series' labels.
+/// Label names and values of a series.
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// A family that is being filled.
+/// A family to which series are added.
 pub struct Family<'a>(&'a mut MetricFamily);
 
 impl Exposition {
-    /// A family of counters; its name ends with `_total`.
+    /// Adds a family of counters; its name ends with `_total`.
     pub fn counters(&mut self, name: &str, help: &str) -> Family<'_> {
         self.family(name, help, MetricType::COUNTER)
     }
 
-    /// A family of gauges.
+    /// Adds a family of gauges.
     pub fn gauges(&mut self, name: &str, help: &str) -> Family<'_> {
         self.family(name, help, MetricType::GAUGE)
     }
 
-    /// A family of histograms; its name ends with `_seconds`.
+    /// Adds a family of histograms; its name ends with `_seconds`.
     pub fn histograms(&mut self, name: &str, help: &str) -> Family<'_> {
         self.family(name, help, MetricType::HISTOGRAM)
     }
 
-    /// A counter without labels.
+    /// Adds a counter without labels.
     pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.counters(name, help).count(&[], value);
     }
 
-    /// A gauge without labels.
+    /// Adds a gauge without labels.
     pub fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.gauges(name, help).set(&[], value);
     }
 
-    /// All of them; a family without series is left out.
+    /// Encodes all families; one without series is omitted.
     pub fn text(mut self) -> String {
         self.0.retain(|family| !family.get_metric().is_empty());
-        // Only families without a name or a series are refused.
+        // The encoder fails only for families without a name or a series.
         TextEncoder.encode_to_string(&self.0).unwrap_or_default()
     }
 
@@ -63,28 +63,28 @@ impl Exposition {
 }
 
 impl Family<'_> {
-    /// One more counter.
+    /// Adds a counter.
     pub fn count(&mut self, labels: Labels<'_>, value: u64) {
         let mut counter = Counter::default();
         counter.set_value(value as f64);
         self.add(labels, |metric| metric.set_counter(counter));
     }
 
-    /// One more counter, of something that is no whole number.
+    /// Adds a counter with a fractional value.
     pub fn sum(&mut self, labels: Labels<'_>, value: f64) {
         let mut counter = Counter::default();
         counter.set_value(value);
         self.add(labels, |metric| metric.set_counter(counter));
     }
 
-    /// One more gauge.
+    /// Adds a gauge.
     pub fn set(&mut self, labels: Labels<'_>, value: f64) {
         let mut gauge = Gauge::default();
         gauge.set_value(value);
         self.add(labels, |metric| metric.set_gauge(gauge));
     }
 
-    /// One more histogram, in seconds: buckets up to 2^n µs for each n of `doublings`.
+    /// Adds a histogram in seconds, with upper bounds of 2^n µs for each n of `doublings`.
     pub fn observe(
         &mut self,
         labels: Labels<'_>,
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_is_what_prometheus_reads() {
+    fn the_text_follows_the_prometheus_format() {
         let mut exposition = Exposition::default();
         exposition.counters("lb_a_total", "As.").count(&[("name", "a\"b\\c\nd")], 3);
         exposition.gauges("lb_nothing", "Has no series.");

@@ -1,4 +1,4 @@
-//! The fleet, its ring, and who follows them.
+//! Metric families of the fleet, the ring and the event subscribers.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use crate::stats::traffic::Traffic;
 
 use super::exposition::Exposition;
 
-/// From 4 ms to 67 s.
+/// Powers of two in µs: bounds from 4 ms to 67 s.
 const BUCKETS: RangeInclusive<u32> = 12..=26;
 
 const PHASES: [Phase; 7] = [
@@ -33,15 +33,19 @@ pub fn expose(
     replicas(exposition, state);
     seats(exposition, ring, traffic);
     let subscribers = audience.subscribers as f64;
-    exposition.gauge("lb_event_subscribers", "Who follows /api/events.", subscribers);
-    let help = "Followers of /api/events that were dropped because they did not read.";
+    exposition.gauge("lb_event_subscribers", "Open subscriptions to /api/events.", subscribers);
+    let help = "Subscriptions to /api/events that were closed because the client did not read.";
     exposition.counter("lb_event_subscribers_dropped_total", help, audience.dropped);
 }
 
 fn replicas(exposition: &mut Exposition, state: &State) {
-    exposition.gauge("lb_replicas_target", "How many replicas there should be.", state.view.target as f64);
+    exposition.gauge(
+        "lb_replicas_target",
+        "The number of replicas that the fleet aims at.",
+        state.view.target as f64,
+    );
     let drained = state.view.others.iter().filter(|member| member.drained).count();
-    let help = "Seats whose replica was drained by hand: they are not refilled.";
+    let help = "Seats whose replica was drained by hand; they are not refilled.";
     exposition.gauge("lb_seats_drained", help, drained as f64);
     let seated = state.view.seats.iter().filter_map(|seat| seat.replica.as_ref());
     let members: Vec<_> = seated.chain(&state.view.others).collect();
@@ -52,7 +56,7 @@ fn replicas(exposition: &mut Exposition, state: &State) {
     }
     let Tally { heartbeats, starts, ready_after } = &state.tally;
     let help =
-        "Heartbeats by result; early: before the replica's first good one, void: this machine was starved.";
+        "Heartbeats by result; early: before the first good one; void: the balancer itself got no CPU time.";
     let mut family = exposition.counters("lb_heartbeats_total", help);
     for (result, count) in Tally::RESULTS.iter().zip(heartbeats) {
         family.count(&[("result", result)], *count);
@@ -61,24 +65,25 @@ fn replicas(exposition: &mut Exposition, state: &State) {
     for (reason, count) in Tally::REASONS.iter().zip(starts) {
         family.count(&[("reason", reason)], *count);
     }
-    let help = "From a replica's launch to its first good heartbeat.";
+    let help = "Time from the launch of a replica to its first good heartbeat.";
     exposition.histograms("lb_replica_ready_duration_seconds", help).observe(&[], ready_after, BUCKETS);
 }
 
 fn seats(exposition: &mut Exposition, ring: &Snapshotted, traffic: &Traffic) {
     exposition.gauge(
         "lb_ring_epoch",
-        "Grows with every change of seats or their occupants.",
+        "Epoch of the ring; grows with every change of seats or their occupants.",
         ring.epoch as f64,
     );
     let seats: Vec<_> = ring.slots.iter().map(|(seat, slots)| (seat.to_string(), *slots as f64)).collect();
     let mut family = exposition.gauges("lb_seat_slots", "Slots that a seat owns.");
     seats.iter().for_each(|(seat, slots)| family.set(&[("seat", seat)], *slots));
     let all = f64::from(ring.layout.slots());
-    let mut family = exposition.gauges("lb_seat_key_share_ratio", "The part of all slots that a seat owns.");
+    let mut family = exposition.gauges("lb_seat_key_share_ratio", "Part of all slots that a seat owns.");
     seats.iter().for_each(|(seat, slots)| family.set(&[("seat", seat)], slots / all));
     if let Some(peak) = traffic.peak_to_average {
-        let help = "The most requests that a seat got in the last minute against what its weight asks for.";
+        let help =
+            "Largest number of requests of a seat in the last minute, relative to the share of its weight.";
         exposition.gauge("lb_peak_to_average_ratio", help, peak);
     }
 }

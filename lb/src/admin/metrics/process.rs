@@ -1,4 +1,4 @@
-//! The process figures, from /proc. Where that cannot be read they are left out.
+//! Metrics of the process, from /proc; a metric whose source cannot be read is omitted.
 
 use procfs::WithCurrentSystemInfo;
 use procfs::process::Process;
@@ -18,7 +18,7 @@ pub fn expose(exposition: &mut Exposition) {
             let started = booted as f64 + stat.starttime as f64 / ticks;
             exposition.gauge(
                 "lb_process_start_time_seconds",
-                "When the balancer started, in Unix time.",
+                "Start time of the balancer, in seconds since the Unix epoch.",
                 started,
             );
         }
@@ -29,6 +29,6 @@ pub fn expose(exposition: &mut Exposition) {
     if let Ok(limits) = process.limits()
         && let procfs::process::LimitValue::Value(max) = limits.max_open_files.soft_limit
     {
-        exposition.gauge("lb_process_max_fds", "How many may be open.", max as f64);
+        exposition.gauge("lb_process_max_fds", "Limit of open file descriptors of the balancer.", max as f64);
     }
 }

@@ -1,4 +1,4 @@
-//! What became of requests: all together, which never decrease, and those of each replica, which leave with it.
+//! Metrics of requests: totals, which never decrease, and series for each replica, which end with the replica.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use crate::stats::counters::{METHODS, Measured, Replies, STATUSES};
 
 use super::exposition::{Exposition, Family, Labels};
 
-/// From 128 µs to 34 s.
+/// Powers of two in µs: bounds from 128 µs to 34 s.
 const BUCKETS: RangeInclusive<u32> = 7..=25;
 
 pub fn expose(exposition: &mut Exposition, totals: &Totals, fleet: &View) {
@@ -21,58 +21,58 @@ pub fn expose(exposition: &mut Exposition, totals: &Totals, fleet: &View) {
 
 fn all(exposition: &mut Exposition, totals: &Totals) {
     let help =
-        "Requests that have ended, by method and class of status; none: the client left before the reply.";
+        "Requests that have ended, by method and status class; none: the client left before the reply.";
     let mut requests = exposition.counters("lb_requests_total", help);
     for (method, replies) in METHODS.iter().zip(&totals.tally.requests) {
         for (status, count) in STATUSES.iter().zip(replies.0) {
             requests.count(&[("method", method), ("status", status)], count);
         }
     }
-    let help = "From a request's head to the last byte of its reply; not of tunnels.";
+    let help = "Time from the head of a request to the last byte of its reply, without tunnels.";
     let mut durations = exposition.histograms("lb_request_duration_seconds", help);
     durations.observe(&[], &totals.tally.durations, BUCKETS);
     let in_flight = totals.tally.in_flight as f64;
     exposition.gauge(
         "lb_requests_in_flight",
-        "Requests sent to a replica that have not ended, repeated ones too.",
+        "Requests sent to a replica that have not ended, including retries.",
         in_flight,
     );
 }
 
 fn by_replica(exposition: &mut Exposition, totals: &Totals, fleet: &View) {
-    let living = living(totals, fleet);
+    let live_replicas = live_replicas(totals, fleet);
     let named = |name: &mut dyn FnMut(Labels<'_>, &Measured)| {
-        for measured in living.values() {
+        for measured in live_replicas.values() {
             let seat = measured.replica.seat.to_string();
             name(&[("seat", seat.as_str()), ("replica", measured.replica.name.as_str())], measured);
         }
     };
-    let help =
-        "Requests that have ended, by the replica that answered; no name: the balancer itself, or nobody.";
+    let help = "Requests that have ended, by the replica that answered; empty: no replica answered.";
     let mut requests = exposition.counters("lb_replica_requests_total", help);
     count_replies(&mut requests, &[("seat", ""), ("replica", "")], &totals.tally.own);
     named(&mut |labels, measured| count_replies(&mut requests, labels, &measured.tally.replies));
     let mut attempts = exposition
-        .counters("lb_replica_attempts_total", "Requests sent to a replica, repeated ones and probes too.");
+        .counters("lb_replica_attempts_total", "Requests sent to a replica, including retries and probes.");
     named(&mut |labels, measured| attempts.count(labels, measured.tally.attempts));
     let mut failures = exposition
-        .counters("lb_replica_failures_total", "Attempts and replies that failed by the replica's fault.");
+        .counters("lb_replica_failures_total", "Attempts and replies that failed because of the replica.");
     named(&mut |labels, measured| failures.count(labels, measured.tally.failures));
-    let help = "From a request's sending to the head of the replica's reply.";
+    let help = "Time from sending a request to the head of the replica's reply.";
     let mut durations = exposition.histograms("lb_replica_head_duration_seconds", help);
     named(&mut |labels, measured| durations.observe(labels, &measured.tally.durations, BUCKETS));
-    let mut in_flight =
-        exposition.gauges("lb_replica_in_flight", "Requests whose replica has not answered them to the end.");
+    let mut in_flight = exposition
+        .gauges("lb_replica_in_flight", "Requests sent to this replica whose reply is not complete.");
     named(&mut |labels, measured| in_flight.set(labels, measured.in_flight as f64));
 }
 
-/// Of each seat the last replica that had it, if that lives: in the ring, drained, or on its way out. Routers may not all
-/// know of the last one yet, and it may have the name of the one before.
-fn living<'a>(totals: &'a Totals, fleet: &View) -> BTreeMap<SeatId, &'a Measured> {
+/// By seat, its last replica, if that is alive: on the ring, drained or leaving. It is matched by incarnation: a router
+/// may still report the previous replica of the seat, which can have the same name.
+fn live_replicas<'a>(totals: &'a Totals, fleet: &View) -> BTreeMap<SeatId, &'a Measured> {
     let seated = fleet.seats.iter().filter_map(|seat| seat.replica.as_ref());
-    let lives = seated.chain(&fleet.others).map(|member| member.incarnation).collect::<BTreeSet<_>>();
-    let living = totals.replicas.values().filter(|measured| lives.contains(&measured.replica.incarnation));
-    living.map(|measured| (measured.replica.seat, measured)).collect()
+    let live = seated.chain(&fleet.others).map(|member| member.incarnation).collect::<BTreeSet<_>>();
+    let live_replicas =
+        totals.replicas.values().filter(|measured| live.contains(&measured.replica.incarnation));
+    live_replicas.map(|measured| (measured.replica.seat, measured)).collect()
 }
 
 fn routing(exposition: &mut Exposition, totals: &Totals) {
@@ -80,18 +80,24 @@ fn routing(exposition: &mut Exposition, totals: &Totals) {
     exposition.counter("lb_retries_total", "Attempts beyond the first of a request.", counts.retries);
     let help = "Attempts that the retry budget did not allow.";
     exposition.counter("lb_retry_budget_exhausted_total", help, counts.budget_exhausted);
-    let help = "Requests that passed a replica over because of the bounded load.";
+    let help = "Requests that skipped a replica because of its bounded load.";
     exposition.counter("lb_spills_total", help, counts.spills);
     exposition.counter("lb_ejections_total", "Replicas ejected by a router.", counts.ejections);
     exposition.counter("lb_readmissions_total", "Replicas readmitted by a router.", counts.readmissions);
-    let help = "Failed requests that were not repeated once more, because two replicas were lost under them.";
+    let help =
+        "Failed requests that were not retried again, because two replicas had died while serving them.";
     exposition.counter("lb_requests_not_repeated_total", help, counts.not_repeated);
-    exposition.counter("lb_stalls_total", "Replicas that went silent while others answered.", counts.stalls);
-    let help = "Requests that wait for the ring to say who serves their slot.";
+    exposition.counter(
+        "lb_stalls_total",
+        "Stalls: a replica went silent while others answered.",
+        counts.stalls,
+    );
+    let help = "Requests that wait for a reply of the ring to a slot lookup.";
     let mut lookups = exposition.gauges("lb_router_lookups_waiting", help);
     let routers: Vec<_> = totals.queues.iter().map(|(id, queues)| (id.0.to_string(), queues)).collect();
     routers.iter().for_each(|(id, queues)| lookups.set(&[("router", id)], queues.lookups as f64));
-    let help = "How long this scrape's question to a router waited for an answer: its queue, at most 1 s.";
+    let help =
+        "Response time of a router to the poll of this scrape, a sample of its mailbox delay; at most 1 s.";
     let mut delays = exposition.gauges("lb_router_answer_seconds", help);
     for (id, queues) in &routers {
         delays.set(&[("router", id)], queues.answer_after.as_secs_f64());

@@ -1,37 +1,38 @@
-//! The answers that any call may get, added to each.
+//! Adds to every operation the responses that are common to all.
 
 use utoipa::Modify;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
-/// What may be refused before a handler runs.
+/// Rejections before a handler runs.
 const ACCESS: [(&str, &str); 7] = [
-    ("400", "'Host' is missing or there twice, or what was given is wrong: the message says what"),
+    ("400", "'Host' is missing or repeated, or the request is invalid: the message says why"),
     ("401", "The token is missing"),
     (
         "403",
-        "The token is wrong, or a change has neither a token nor the header X-LB-Admin and is no JSON, or a page of \
-         another site asks",
+        "The token is wrong; or a change has neither a token nor the header X-LB-Admin and is not JSON; or the request \
+         is cross-site",
     ),
     ("414", "The target is longer than --max-target"),
-    ("421", "'Host' is not this balancer's"),
+    ("421", "'Host' is no name of this balancer"),
     ("429", "Ten wrong tokens came from this address within a minute"),
     ("431", "The header is larger than --max-header-size, or has more than 96 fields"),
 ];
 
-/// What any handler may have to say.
-const STOPPING: (&str, &str) = ("503", "The balancer is stopping, or cannot do it now: the message says why");
+/// The failure that any handler may return.
+const STOPPING: (&str, &str) =
+    ("503", "The balancer is stopping, or the operation is not possible now: the message says why");
 
-/// What may be wrong with a body.
+/// Rejections of operations with a body.
 const BODY: [(&str, &str); 2] = [
-    ("408", "The body did not come within --client-head-timeout"),
-    ("413", "The body is larger than --max-control-body; a form than 4096 bytes"),
+    ("408", "The body was not complete within --client-head-timeout"),
+    ("413", "The body is larger than --max-control-body, or a form larger than 4096 bytes"),
 ];
 
-/// Adds them.
-pub(crate) struct Answers;
+/// Adds the common responses to the document.
+pub(crate) struct CommonResponses;
 
-impl Modify for Answers {
+impl Modify for CommonResponses {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
             if let Some(head) = &mut item.head {
@@ -57,7 +58,7 @@ impl Modify for Answers {
 fn add_to(path: &str, operation: &mut Operation, answer: fn(&str) -> Response) {
     let body = operation.request_body.iter().flat_map(|_| BODY);
     let answers = match path {
-        // Whoever asks whether we live, or has yet to log in, needs to show nothing.
+        // These paths need no token.
         "/livez" | "/readyz" | "/login" | "/login.css" => {
             let open = ACCESS.into_iter().filter(|(status, _)| !["401", "429"].contains(status));
             open.chain(body).collect()

@@ -1,6 +1,6 @@
-//! /api/openapi.json: the admin listener, described by what its handlers and types say of themselves.
+//! /api/openapi.json: the OpenAPI document of the admin listener, generated from its handlers and types.
 //!
-//! - `common`: the answers that any call may get
+//! - `common`: the responses that are common to all operations
 
 mod common;
 #[cfg(test)]
@@ -13,12 +13,12 @@ use actix_web::http::header::ContentType;
 use utoipa::openapi::{OpenApi, PathItem};
 use utoipa::{OpenApi as _, ToSchema};
 
-use common::Answers;
+use common::CommonResponses;
 
 /// Why a call was refused; nothing has changed.
 #[derive(ToSchema)]
 #[schema(example = json!({ "message": "<Error> 'n' is missing", "status": "failure" }))]
-#[allow(dead_code, reason = "it only stands for what http::error writes")]
+#[allow(dead_code, reason = "only the schema; proxy::error writes the body")]
 pub(crate) struct Failure {
     /// Starts with `<Error> `.
     #[schema(pattern = "^<Error> ")]
@@ -26,7 +26,7 @@ pub(crate) struct Failure {
     status: Failed,
 }
 
-/// Always this.
+/// The status of every failure.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[allow(dead_code, reason = "as above")]
@@ -34,13 +34,13 @@ pub(crate) enum Failed {
     Failure,
 }
 
-/// The document.
+/// Collects the operations and schemas.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(title = "lb", description = "The admin listener of lb: what the fleet does, why a key goes where it goes, \
-        what a change would do, and the changes. With a token (see --admin-token-file) every call but /livez and \
-        /readyz shows it as `Authorization: Bearer TOKEN`; without one a change is JSON by its `Content-Type`, or has the \
-        header `X-LB-Admin`, with any value."),
+    info(title = "lb", description = "The management API of lb: state, metrics, plans and changes of the fleet, and \
+        explanations of the placement of keys. Where a token is required (see --admin-token-file), every request except /livez and /readyz \
+        carries it as `Authorization: Bearer TOKEN`. Without a token a change must have a JSON `Content-Type`, or the \
+        header `X-LB-Admin` with any value."),
     paths(
         document,
         super::livez,
@@ -71,13 +71,13 @@ pub(crate) enum Failed {
         dashboard,
     ),
     components(schemas(Failure)),
-    modifiers(&Answers)
+    modifiers(&CommonResponses)
 )]
 struct Document;
 
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(Document::openapi);
 
-/// The description of the admin listener
+/// The OpenAPI document of the admin listener
 #[utoipa::path(
     method(get, head),
     path = "/api/openapi.json",
@@ -89,25 +89,24 @@ pub(crate) async fn document() -> HttpResponse {
 
 /// The dashboard
 ///
-/// What it consists of beside this page is below /dashboard.
+/// Its scripts and style sheets are below /dashboard.
 #[utoipa::path(
     method(get, head),
     path = "/",
-    responses((status = 200, description = "A page for a browser", body = String, content_type = "text/html"))
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"))
 )]
-#[allow(dead_code, reason = "http::dashboard serves it")]
+#[allow(dead_code, reason = "only the description; admin::dashboard serves it")]
 fn dashboard() {}
 
-/// The methods of a path, as `Allow` has them; `None` if it is none of ours.
+/// The methods of a path in the form of the header `Allow`; `None` if there is no such path.
 pub(crate) fn allowed(path: &str) -> Option<String> {
-    let fits = |template: &str| {
-        let (mut ours, mut theirs) = (template.split('/'), path.split('/'));
-        ours.by_ref()
-            .zip(theirs.by_ref())
-            .all(|(our, their)| if our.starts_with('{') { !their.is_empty() } else { our == their })
-            && template.split('/').count() == path.split('/').count()
+    let matches = |template: &str| {
+        let (mut expected, mut actual) = (template.split('/'), path.split('/'));
+        expected.by_ref().zip(actual.by_ref()).all(|(expected, actual)| {
+            if expected.starts_with('{') { !actual.is_empty() } else { expected == actual }
+        }) && template.split('/').count() == path.split('/').count()
     };
-    let (_, item) = DOCUMENT.paths.paths.iter().find(|(template, _)| fits(template))?;
+    let (_, item) = DOCUMENT.paths.paths.iter().find(|(template, _)| matches(template))?;
     Some(methods(item).join(", "))
 }
 

@@ -1,8 +1,8 @@
-//! The document against the routes.
+//! Compares the document with the registered routes.
 
 use super::*;
 
-/// The routes as the sources say them: `.route("/path", web::post()…)`; `read()` is GET and HEAD.
+/// The routes in the sources: `.route("/path", web::post()…)`; `read()` is GET and HEAD.
 fn routes() -> Vec<(String, Vec<&'static str>)> {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin");
     let mut files: Vec<_> =
@@ -18,7 +18,7 @@ fn routes() -> Vec<(String, Vec<&'static str>)> {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         for call in text.split(".route(").skip(1) {
-            // The dashboard's pages stand in a table.
+            // The files of the dashboard are registered from a table.
             let Some(call) = call.trim_start().strip_prefix('"') else { continue };
             let (path, rest) = call.split_once('"').unwrap();
             let known = [
@@ -39,36 +39,36 @@ fn routes() -> Vec<(String, Vec<&'static str>)> {
 }
 
 #[test]
-fn every_route_is_described_and_everything_described_is_a_route() {
+fn routes_and_described_operations_are_the_same() {
     let routes = routes();
     for (path, methods) in &routes {
         let allowed = allowed(path).unwrap_or_else(|| panic!("{path} is not described"));
         for method in methods {
-            assert!(allowed.split(", ").any(|ours| ours == *method), "{method} {path}: {allowed}");
+            assert!(allowed.split(", ").any(|allowed| allowed == *method), "{method} {path}: {allowed}");
         }
     }
     for (path, item) in &DOCUMENT.paths.paths {
         for method in methods(item) {
             let is_route = |(of, methods): &(String, Vec<&str>)| of == path && methods.contains(&method);
-            assert!(routes.iter().any(is_route), "{method} {path} is no route");
+            assert!(routes.iter().any(is_route), "{method} {path} is not a route");
         }
     }
 }
 
 #[test]
-fn every_operation_has_its_name_and_says_what_it_does() {
+fn every_operation_has_a_unique_id_and_a_summary() {
     let mut names = std::collections::BTreeSet::new();
     for (path, item) in &DOCUMENT.paths.paths {
         for operation in [&item.get, &item.head, &item.post, &item.put, &item.delete].into_iter().flatten() {
             let name = operation.operation_id.clone().unwrap();
-            assert!(names.insert(name.clone()), "{name} is there twice");
+            assert!(names.insert(name.clone()), "{name} is not unique");
             assert!(operation.summary.is_some(), "{path} has no summary");
         }
     }
 }
 
 #[test]
-fn the_methods_of_a_path() {
+fn allowed_methods_of_a_path() {
     assert_eq!(allowed("/api/reload").as_deref(), Some("POST"));
     assert_eq!(allowed("/livez").as_deref(), Some("GET, HEAD"));
     for none in ["/api", "/api/reload/", "/api/reload/x", "", "*", "//livez"] {

@@ -1,4 +1,4 @@
-//! Which replica a request goes to, beside what the key says.
+//! Flags of the routing policy and of the bounded load.
 
 use super::super::value::{OrOff, count, factor_or_off, one_of};
 use crate::balance::Policy;
@@ -6,17 +6,18 @@ use crate::balance::Policy;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Balancing")]
 pub(in crate::config) struct Balancing {
-    /// A request's first choice: hash (its key's replica), round-robin, least-requests (of two drawn the one with fewer
-    /// in flight) or peak-ewma (of two drawn the one that answers sooner). A retry follows the key's walk
+    /// First choice of a request: hash (the replica of its key), round-robin, least-requests (of two random replicas
+    /// the one with fewer in flight) or peak-ewma (of two random replicas the faster one); a retry follows the walk of
+    /// the key
     #[arg(long, value_name = "POLICY", default_value = "hash", value_parser = policy)]
     pub policy: Policy,
 
-    /// hash: the most that a replica may have in flight, as a multiple of its share; what is more goes to the next
+    /// hash: the most requests in flight to a replica, as a multiple of its share, beyond which requests go to the next
     /// seat; or off
     #[arg(long, value_name = "FACTOR|off", default_value = "1.25", value_parser = factor_or_off)]
     pub bounded_load: OrOff<u32>,
 
-    /// Requests in flight to one replica, over all workers, that are never too many
+    /// hash: number of requests in flight to a replica, over all workers, that the bounded load always allows
     #[arg(long, value_name = "N", default_value = "16", value_parser = count::<usize, 0, 1_000_000>)]
     pub bounded_load_floor: usize,
 }

@@ -1,4 +1,4 @@
-//! What the replicas in containers are made of.
+//! Flags of the Docker runtime.
 
 use std::str::FromStr;
 
@@ -12,15 +12,15 @@ use crate::runtime::docker;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Replicas in containers (--runtime docker)")]
 pub(in crate::config) struct Docker {
-    /// What the containers are made of
+    /// Image of the containers
     #[arg(long, value_name = "IMAGE", default_value = "lb-replica", value_parser = image)]
     pub image: String,
 
-    /// The bridge network that they are in; made if there is none
+    /// Bridge network of the containers; created if it does not exist
     #[arg(long, value_name = "NETWORK", default_value = "net1", value_parser = network)]
     pub network: String,
 
-    /// Address of the engine: unix://PATH or tcp://HOST:PORT (plain HTTP). Where it is not given, DOCKER_HOST counts;
+    /// Address of the engine: unix://PATH or tcp://HOST:PORT (plain HTTP); DOCKER_HOST is used if this is not given,
     /// DOCKER_CONTEXT is ignored
     #[arg(
         long,
@@ -30,24 +30,24 @@ pub(in crate::config) struct Docker {
     )]
     pub docker_host: docker::Host,
 
-    /// Where the program in the image listens; given to it as PORT
+    /// Port on which the program in the image listens; it finds it in $PORT
     #[arg(long, value_name = "PORT", default_value = "5000", value_parser = count::<u16, 1, 65535>)]
     pub replica_port: u16,
 
-    /// A variable in the replicas' environment, beside PORT and SERVER_ID; repeat the flag, or separate several by
-    /// commas (what follows a comma and is no K=V belongs to the value before it)
+    /// Environment variable of the replicas, beside PORT and SERVER_ID; repeat the flag, or separate several by commas
+    /// (a part that is not K=V belongs to the value before it)
     #[arg(long, value_name = "K=V", value_parser = variables)]
     pub replica_env: Vec<Variables>,
 
-    /// The memory of one replica
+    /// Memory limit of a replica
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
     pub replica_memory: u64,
 
-    /// The processes and threads of one replica
+    /// Limit of processes and threads of a replica
     #[arg(long, value_name = "N", default_value = "256", value_parser = count::<u32, 1, 4_194_304>)]
     pub replica_pids: u32,
 
-    /// Whether replicas may write to their root file system
+    /// Let replicas write to their root file system
     #[arg(
         long,
         action = Set,
@@ -59,8 +59,8 @@ pub(in crate::config) struct Docker {
     )]
     pub replica_writable: bool,
 
-    /// Whether the engine's initial process (docker-init) is process 1 of each replica; with off the program itself is,
-    /// and must handle SIGTERM
+    /// Run the engine's init process (docker-init) as process 1 of each replica; with off the program is process 1 and
+    /// must handle SIGTERM
     #[arg(
         long,
         action = Set,
@@ -72,18 +72,18 @@ pub(in crate::config) struct Docker {
     )]
     pub replica_init: bool,
 
-    /// A capability that replicas keep, such as NET_BIND_SERVICE; all others are dropped; repeat the flag, or
+    /// Linux capability that replicas keep, such as NET_BIND_SERVICE, while all others are dropped; repeat the flag, or
     /// separate several by commas
     #[arg(long, value_name = "CAP", value_delimiter = ',', value_parser = capability)]
     pub replica_cap_add: Vec<String>,
 
-    /// What happens to the replicas when the balancer ends: stop, or keep (the next one adopts them)
+    /// What happens to the replicas when the balancer ends: stop, or keep (the next balancer adopts them)
     #[arg(long, value_name = "stop|keep", default_value = "stop", value_parser = on_exit)]
     pub on_exit: OnExit,
 }
 
 impl Docker {
-    /// The runtime that these make.
+    /// The runtime that these settings configure.
     pub fn config(&self) -> RuntimeConfig {
         let template = docker::Template {
             image: self.image.clone(),

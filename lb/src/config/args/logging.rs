@@ -1,4 +1,4 @@
-//! What is noted of requests, and told to clients.
+//! Flags of the access log, of the redaction of keys and of the debug headers.
 
 use clap::ArgAction::Set;
 
@@ -9,17 +9,17 @@ use crate::observe::redaction::LogKey;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Logging")]
 pub(in crate::config) struct Logging {
-    /// A line for every request: combined or json, to standard output or, as json:FILE, appended to a file, which is
+    /// Log a line for every request: combined or json, to standard output or, as json:FILE, to a file, which is
     /// reopened on SIGUSR1; or off
     #[arg(long, value_name = "FORMAT[:FILE]|off", default_value = "off", value_parser = access_log_or_off)]
     pub access_log: OrOff<access_log::Settings>,
 
-    /// How a request's key is shown in the access log, wherever it stands there, and in the hot keys: plain, hash (the
-    /// same until the balancer ends, and not to be guessed) or off
+    /// Form of request keys in the access log, in every field, and in the hot keys: plain, hash (keyed with a random
+    /// secret of the process) or off
     #[arg(long, value_name = "FORM", default_value = "hash", value_parser = log_key)]
     pub log_key: LogKey,
 
-    /// Tell clients the way of each request: X-LB-Replica, -Slot, -Attempts, -Epoch and Server-Timing in its reply
+    /// Add headers about the routing to each reply: X-LB-Replica, -Slot, -Attempts, -Epoch and Server-Timing
     #[arg(
         long,
         action = Set,

@@ -1,4 +1,4 @@
-//! How keys are placed on seats.
+//! Flags of the placement of keys on seats.
 
 use super::super::value::{count, one_of};
 use crate::proxy::key::KeySources;
@@ -7,38 +7,38 @@ use crate::ring::{HashPair, Layout, Probing, SlotCap};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Placement")]
 pub(in crate::config) struct Placement {
-    /// assignment: the classic assignment's exact ring, random keys and no bounded load, for the nine settings below
+    /// assignment: sets the nine settings of the classic assignment (its exact ring, random keys and no bounded load)
     #[arg(long, value_name = "PRESET", value_parser = preset)]
     pub preset: Option<Preset>,
 
-    /// How slots are laid out over the seats: ring (virtual nodes on a circle), rendezvous (each slot to the seat that
-    /// scores highest: the fewest keys move) or maglev (the most even)
+    /// How slots are assigned to seats: ring (virtual nodes on a circle), rendezvous (each slot to the seat with the
+    /// highest score: moves the fewest keys) or maglev (the most even)
     #[arg(long, value_name = "LAYOUT", default_value = "ring", value_parser = scheme)]
     pub layout: Scheme,
 
-    /// Slots of the map; for maglev a prime [default: 512 for ring, 65537 for the others]
+    /// Number of slots; for maglev a prime [default: 512 for ring, 65537 for the others]
     #[arg(long, value_name = "N", value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>)]
     pub slots: Option<u32>,
 
-    /// ring: virtual nodes of a seat
+    /// ring: number of virtual nodes of a seat
     #[arg(long, value_name = "N", default_value = "9", value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>)]
     pub virtual_nodes: u32,
 
-    /// ring: where a virtual node goes whose slot is taken: linear or quadratic
+    /// ring: how a virtual node finds a free slot if its own is taken: linear or quadratic
     #[arg(long, value_name = "PROBING", default_value = "linear")]
     pub probing: Probing,
 
-    /// How keys and virtual nodes are hashed: polynomial, md5, sha256 or xxh3
+    /// Hash of keys and virtual nodes: polynomial, md5, sha256 or xxh3
     #[arg(long, value_name = "HASH", default_value = "xxh3")]
     pub hash: HashPair,
 
-    /// ring, rendezvous: the most slots that a seat may own, as a multiple of its share; or off [default: 1.10, off
+    /// ring, rendezvous: largest number of slots of a seat, as a multiple of its share, or off [default: 1.10, off
     /// with polynomial]
     #[arg(long, value_name = "CAP|off")]
     pub slot_cap: Option<SlotCap>,
 
-    /// Where a request's key comes from, the first present wins: header:NAME, query:NAME, path, path-segment:N,
-    /// cookie:NAME, client-ip, random
+    /// Sources of a request's key, of which the first one present is used: header:NAME, query:NAME, path,
+    /// path-segment:N, cookie:NAME, client-ip, random
     #[arg(
         long,
         value_name = "SOURCE,…",
@@ -47,13 +47,13 @@ pub(in crate::config) struct Placement {
     pub key: KeySources,
 }
 
-/// Settings that belong together.
+/// Named sets of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Preset {
     Assignment,
 }
 
-/// How slots are laid out.
+/// How slots are assigned to seats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Scheme {
     Ring,

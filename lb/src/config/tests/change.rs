@@ -1,4 +1,4 @@
-//! The file read again: what counts while we run, and what would need a restart.
+//! Reloads: settings that change live, and settings that need a restart.
 
 use super::layers::{DOCKER, other};
 use super::*;
@@ -9,7 +9,7 @@ fn difference(running: &str, read: &str) -> (Vec<&'static str>, Vec<&'static str
     (changed, restart)
 }
 
-/// So that no setting can be forgotten.
+/// Fails for a flag that is missing in the list of settings.
 #[test]
 fn every_setting_is_in_exactly_one_class() {
     let docker =
@@ -34,20 +34,20 @@ fn every_setting_is_in_exactly_one_class() {
         let (mut running, read) = (config(before), config(line));
         let Difference { changed, restart } = running.change_to(&read);
         let mut named: Vec<_> = changed.iter().chain(&restart).copied().collect();
-        // A layout brings its own defaults, and settings of its own.
+        // A change of the layout or runtime changes dependent defaults and settings too.
         named.retain(|of| *of == name || !["layout", "runtime"].contains(&name.as_str()));
         let derived = ["max-replicas", "virtual-nodes", "probing"];
         named.retain(|of| *of == name || !derived.contains(of) || restart.is_empty());
         assert_eq!(named, [name.as_str()], "{line}");
         let live = running != config(before);
-        assert_eq!(live, !changed.is_empty(), "{name} is said to have changed, and has not; or the reverse");
-        assert_eq!(running.change_to(&read).changed, Vec::<&str>::new(), "{name} has changed already");
+        assert_eq!(live, !changed.is_empty(), "{name} is reported as changed but is not, or the reverse");
+        assert_eq!(running.change_to(&read).changed, Vec::<&str>::new(), "{name} changes only once");
         assert_eq!(running.change_to(&read).restart, restart, "{name} still needs a restart");
     }
 }
 
 #[test]
-fn names_are_in_order_and_equal_values_are_no_change() {
+fn names_are_sorted_and_equal_values_are_no_change() {
     assert_eq!(difference("", ""), (vec![], vec![]));
     assert_eq!(difference("--drain 1m", "--drain 60s"), (vec![], vec![]));
     let (changed, restart) =
@@ -56,7 +56,7 @@ fn names_are_in_order_and_equal_values_are_no_change() {
 }
 
 #[test]
-fn the_bound_goes_with_its_policy_unsaid() {
+fn a_change_of_the_policy_does_not_report_the_bound() {
     let mut running = config("--bounded-load 2");
     let changed = |changed: &[&'static str]| Difference { changed: changed.to_vec(), restart: vec![] };
     assert_eq!(running.change_to(&config("--policy round-robin")), changed(&["policy"]));
@@ -67,7 +67,7 @@ fn the_bound_goes_with_its_policy_unsaid() {
 }
 
 #[test]
-fn what_was_checked_against_another_layout_waits_for_it() {
+fn settings_validated_against_another_layout_need_a_restart() {
     let mut running = config("");
     let read = config("--slots 1024 --max-replicas 60 --replicas 58 --weights 60=2");
     let restart = vec!["max-replicas", "replicas", "slots", "weights"];
@@ -76,7 +76,7 @@ fn what_was_checked_against_another_layout_waits_for_it() {
 }
 
 #[test]
-fn the_list_of_upstreams_changes_live_and_what_follows_from_it_is_not_named() {
+fn upstreams_change_live_and_derived_settings_are_not_reported() {
     let mut running = config("--runtime static --upstream a:1,b:1");
     let read = config("--runtime static --upstream a:1*50");
     let changed = Difference { changed: vec!["upstream"], restart: vec![] };
@@ -91,7 +91,7 @@ fn the_list_of_upstreams_changes_live_and_what_follows_from_it_is_not_named() {
 }
 
 #[test]
-fn the_file_is_read_again_under_the_same_flags() {
+fn the_file_is_read_again_with_the_flags_of_the_start() {
     let file = file("retries = 5\ndrain = '5s'\n");
     let path = file.path().to_str().unwrap();
     let source = Source::new(["lb", "--config", path, "--retries", "3"], [("LB_DRAIN", "")]).unwrap();

@@ -1,14 +1,14 @@
-//! Each bad configuration and the line that it gives.
+//! Invalid configurations, each with its error line.
 
 use super::{error, run, with_file};
 
 #[test]
-fn a_bad_value_is_named_as_the_user_wrote_it() {
+fn an_error_shows_the_value_as_the_user_wrote_it() {
     let expected = "must be a whole number from 0 to 20";
     assert_eq!(error("--retries x", &[]), format!("--retries x: {expected}"));
     assert_eq!(error("", &[("LB_RETRIES", "x")]), format!("LB_RETRIES=x: {expected}"));
     assert_eq!(with_file("\n\nretries = 99", "", &[]), Err(format!("FILE line 3, retries = 99: {expected}")));
-    // The layer that is overridden is not looked at.
+    // An overridden value is not validated.
     assert!(run("--retries 1", &[("LB_RETRIES", "x")]).is_ok());
     let error = error("", &[("LB_CLUSTER", "a\nb")]);
     assert!(error.starts_with("LB_CLUSTER=a b: must be"), "{error}");
@@ -27,7 +27,7 @@ fn bad_values() {
         ("--docker-host a:1", "--docker-host a:1: must be unix:///PATH, such as"),
         ("--docker-host ssh://a", "--docker-host ssh://a: ssh:// is not supported: use unix://PATH"),
         ("--replica-memory 1KiB", "--replica-memory 1KiB: must be a size such as 512MiB"),
-        ("--replica-env PORT=1", "--replica-env PORT=1: PORT is said by the balancer"),
+        ("--replica-env PORT=1", "--replica-env PORT=1: PORT is set by the balancer"),
         ("--on-exit drop", "--on-exit drop: must be 'stop' or 'keep'"),
         ("--preset x", "--preset x: must be 'assignment'"),
         ("--control on", "--control on: must be 'open' or 'token' or 'off'"),
@@ -96,14 +96,14 @@ fn bad_command_lines() {
 }
 
 #[test]
-fn settings_that_disagree() {
+fn contradicting_settings() {
     for (line, expected) in [
         ("--listen 127.0.0.1:5001", "--listen 127.0.0.1:5001: clients and operators need two addresses"),
         ("--admin-listen [::]:5000", "--admin-listen [::]:5000: clients and operators need two addresses"),
         ("--weights 60=1", "--weights 60=1: there is no seat 60: max-replicas is 56"),
         (
             "--runtime static --upstream a:1 --weights 1=2",
-            "--weights 1=2: not with --runtime static: say it of the upstream, HOST:PORT*WEIGHT",
+            "--weights 1=2: not with --runtime static: give it with the upstream, HOST:PORT*WEIGHT",
         ),
         (
             "--heartbeat-path off --heartbeat-host a",
@@ -185,7 +185,7 @@ fn settings_that_disagree() {
 }
 
 #[test]
-fn bad_questions_to_a_running_balancer() {
+fn bad_arguments_of_calls() {
     for (line, expected) in [
         ("add", "the following required arguments were not provided: <N>"),
         (
@@ -221,8 +221,8 @@ fn bad_questions_to_a_running_balancer() {
 
 #[test]
 fn a_bad_token_is_not_repeated() {
-    let told = error("", &[("LB_ADMIN_TOKEN", "my secret token, with blanks")]);
-    assert_eq!(told, "LB_ADMIN_TOKEN: a token is 16 to 512 visible ASCII characters without blanks");
+    let message = error("", &[("LB_ADMIN_TOKEN", "my secret token, with blanks")]);
+    assert_eq!(message, "LB_ADMIN_TOKEN: a token is 16 to 512 visible ASCII characters without blanks");
     let (file, env) = (super::file("correct-horse-battery\n"), [("LB_ADMIN_TOKEN", "correct-horse-staple")]);
     let line = format!("--admin-token-file {}", file.path().display());
     assert_eq!(error(&line, &env), format!("{line}: LB_ADMIN_TOKEN is there too; give only one of the two"));

@@ -1,9 +1,9 @@
-//! The layers: every setting in each of them, and which one wins.
+//! The layers: every setting in each of them, and their precedence.
 
 use super::*;
 
 #[test]
-fn flags_win_over_the_environment_over_the_file_over_defaults() {
+fn flags_override_the_environment_the_file_and_the_defaults() {
     let text = "retries = 5\nslots = 1024\ncluster = 'file'\n";
     let env =
         [("LB_RETRIES", "6"), ("LB_SLOTS", "2048"), ("LB_DRAIN", ""), ("LB_NO_FLAG", "x"), ("HOME", "/")];
@@ -76,7 +76,7 @@ pub(super) const OTHER: [(&str, &str); 52] = [
     ("debug-headers", "on"),
 ];
 
-/// The same for what only containers have.
+/// A value other than the default for every setting of the Docker runtime.
 pub(super) const DOCKER: [(&str, &str); 11] = [
     ("image", "my/server:1.2"),
     ("network", "net2"),
@@ -111,7 +111,7 @@ fn every_flag_is_a_variable_and_a_key() {
 }
 
 #[test]
-fn what_only_containers_have() {
+fn every_docker_flag_is_a_variable_and_a_key() {
     let default = config("--runtime docker");
     let flags = |name, value| parse(["lb", "--runtime=docker", &format!("--{name}={value}")], [("", "")]);
     for (name, value) in DOCKER {
@@ -130,7 +130,7 @@ fn what_only_containers_have() {
 }
 
 #[test]
-fn docker_host_counts_where_containers_are_run_and_nothing_of_ours_names_the_engine() {
+fn docker_host_is_used_with_the_docker_runtime_unless_a_setting_overrides_it() {
     let host = |line: &str, env: &[(&str, &str)]| match run(line, env) {
         Ok(Command::Run(Config { runtime: RuntimeConfig::Docker { host, .. }, .. })) => host.to_string(),
         other => panic!("{line}: {other:?}"),
@@ -139,9 +139,9 @@ fn docker_host_counts_where_containers_are_run_and_nothing_of_ours_names_the_eng
     assert_eq!(host("--runtime docker", &[docker_host]), "tcp://a:1");
     assert_eq!(host("", &[docker_host, ("LB_RUNTIME", "docker")]), "tcp://a:1");
     assert_eq!(host("--runtime docker", &[("DOCKER_HOST", "")]), "unix:///var/run/docker.sock");
-    let ours = ("LB_DOCKER_HOST", "unix:///b");
-    assert_eq!(host("--runtime docker", &[docker_host, ours]), "unix:///b");
-    assert_eq!(host("--runtime docker --docker-host unix:///c", &[docker_host, ours]), "unix:///c");
+    let own_variable = ("LB_DOCKER_HOST", "unix:///b");
+    assert_eq!(host("--runtime docker", &[docker_host, own_variable]), "unix:///b");
+    assert_eq!(host("--runtime docker --docker-host unix:///c", &[docker_host, own_variable]), "unix:///c");
     assert_eq!(run("", &[("DOCKER_HOST", "ssh://a")]), run("", &[]), "the process runtime has no engine");
     let error = error("--runtime docker", &[("DOCKER_HOST", "ssh://a")]);
     assert!(error.starts_with("DOCKER_HOST=ssh://a: ssh:// is not supported: use unix://PATH"), "{error}");
@@ -151,7 +151,7 @@ fn docker_host_counts_where_containers_are_run_and_nothing_of_ours_names_the_eng
 fn every_flag_reaches_the_configuration() {
     let default = config("--runtime process");
     for (name, value) in other().filter(|(name, _)| !["runtime", "layout", "policy"].contains(name)) {
-        // Quadratic probing and the other values agree with the defaults one by one.
+        // Each value is valid together with the defaults of all other settings.
         let Ok(Command::Run(config)) = parse(["lb", &format!("--{name}"), value], [("", "")]) else {
             panic!("{name}")
         };

@@ -1,4 +1,4 @@
-//! The configuration from end to end: arguments, environment and a file in, a [`Config`] or one line out.
+//! Parses arguments, environment and a file into a [`Config`], or one line of error.
 
 mod change;
 mod errors;
@@ -25,7 +25,7 @@ fn config(line: &str) -> Config {
     }
 }
 
-/// The line that a bad configuration gives.
+/// The error line of an invalid configuration.
 #[track_caller]
 fn error(line: &str, env: &[(&str, &str)]) -> String {
     let exit = run(line, env).unwrap_err();
@@ -40,7 +40,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-/// Runs `lb` with a file; its path is `FILE` in the line that comes back.
+/// Runs `lb` with a file; its path is replaced by `FILE` in an error.
 fn with_file(text: &str, line: &str, env: &[(&str, &str)]) -> Result<Command, String> {
     let file = file(text);
     let path = file.path().to_str().unwrap();
@@ -110,7 +110,7 @@ fn the_defaults_are_the_contract() {
 
 #[test]
 fn the_help_names_flag_variable_and_default() {
-    const UNSAID: [&str; 4] = ["preset", "upstream", "replica-env", "replica-cap-add"];
+    const WITHOUT_DEFAULT: [&str; 4] = ["preset", "upstream", "replica-env", "replica-cap-add"];
     let help = run("--help", &[]).unwrap_err();
     assert_eq!(help.code, 0);
     for name in names() {
@@ -118,7 +118,7 @@ fn the_help_names_flag_variable_and_default() {
         let entry = help.text[start..].split("\n      --").next().unwrap();
         let entry = entry.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(entry.contains(&format!("[env: {}]", variable(&name))), "{entry}");
-        assert_eq!(entry.contains("[default: "), !UNSAID.contains(&name.as_str()), "{entry}");
+        assert_eq!(entry.contains("[default: "), !WITHOUT_DEFAULT.contains(&name.as_str()), "{entry}");
     }
     assert!(help.text.contains("--config <FILE>") && help.text.contains("[env: LB_CONFIG]"));
     assert!(help.text.starts_with("An HTTP load balancer"));
@@ -132,7 +132,7 @@ fn the_help_names_flag_variable_and_default() {
 }
 
 #[test]
-fn the_wait_for_a_reply_head_can_be_without_a_limit() {
+fn the_head_timeout_can_be_off() {
     assert_eq!(config("--head-timeout off").head_timeout, None);
     assert_eq!(config("--head-timeout 5s").head_timeout, Some(Duration::from_secs(5)));
 }
@@ -155,7 +155,7 @@ fn subcommands() {
     assert_eq!(healthcheck("healthcheck", &env), "[::1]:7");
     assert_eq!(
         error("healthcheck --admin-listen off", &[]),
-        "--admin-listen off: there is no admin listener to ask"
+        "--admin-listen off: there is no admin listener to check"
     );
     assert_eq!(
         error("--replicas 5 check", &[]),
@@ -184,11 +184,11 @@ fn static_upstreams() {
         ("--upstream x=a:1,x=b:1", "--upstream x=a:1,x=b:1: the name 'x' is there twice"),
         (
             "--upstream a:1 --replicas 1",
-            "--replicas 1: not with --runtime static, whose replicas somebody else runs",
+            "--replicas 1: not with --runtime static, whose servers lb does not run",
         ),
         (
             "--upstream a:1 --strict-rm",
-            "--strict-rm on: not with --runtime static, whose replicas somebody else runs",
+            "--strict-rm on: not with --runtime static, whose servers lb does not run",
         ),
         (
             "--upstream a:1*1000 --slots 80",
@@ -266,7 +266,7 @@ fn commands_are_split_into_words() {
 }
 
 #[test]
-fn a_configuration_shows_what_would_be_run() {
+fn a_configuration_is_summarised_in_one_line() {
     assert_eq!(
         config("--admin-listen off").to_string(),
         "3 built-in replicas, at most 56; listen=127.0.0.1:5000 admin-listen=off cluster=default; layout ring \

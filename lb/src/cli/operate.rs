@@ -1,4 +1,4 @@
-//! `lb drain`, `undrain`, `replace`, `weight` and `rolling-replace`: one seat, or all of them in turn.
+//! `lb drain`, `undrain`, `replace`, `weight` and `rolling-replace`: operations on one seat, or on all in turn.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -37,33 +37,33 @@ struct Rolling {
     total: usize,
 }
 
-/// What is to be done with one replica; a new one may take its time.
-pub fn replica(name: &Name, what: &str) -> Request {
+/// The request of an operation on a replica. It has no timeout: a new replica may have to start.
+pub fn replica(name: &Name, operation: &str) -> Request {
     let name = utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC);
-    Request::command(format!("/api/replicas/{name}/{what}")).patient()
+    Request::post_empty(format!("/api/replicas/{name}/{operation}")).without_timeout()
 }
 
-/// The weight, as /api/seats takes it.
+/// The request of /api/seats/{seat}/weight.
 pub fn weight(Weigh { seat, weight, dry_run }: &Weigh) -> Request {
     let body = json!({ "weight": weight, "dry_run": dry_run });
     let request = Request::put(format!("/api/seats/{seat}/weight"), body);
-    if *dry_run { request } else { request.patient() }
+    if *dry_run { request } else { request.without_timeout() }
 }
 
-/// Who is out of the ring now.
+/// The line after a drain.
 pub fn drained(answer: &str) -> serde_json::Result<String> {
     let Answer { message: Steered { n, seat, replica } } = serde_json::from_str(answer)?;
     let replica = plain(&replica);
     Ok(format!("{replica} is drained, its seat {seat} waits for it; {}\n", serve(n)))
 }
 
-/// Who has a seat now.
+/// The line after an undrain or a replacement.
 pub fn serves(answer: &str) -> serde_json::Result<String> {
     let Answer { message: Steered { n, seat, replica } } = serde_json::from_str(answer)?;
     Ok(format!("{} serves in seat {seat}; {}\n", plain(&replica), serve(n)))
 }
 
-/// What a seat weighs now, and what that has moved.
+/// The line after a change of a weight.
 pub fn weighed(answer: &str) -> serde_json::Result<String> {
     let Answer { message } = serde_json::from_str(answer)?;
     let Weighed { seat, weight, epoch, slots_moved, lasts } = message;
@@ -71,10 +71,10 @@ pub fn weighed(answer: &str) -> serde_json::Result<String> {
     Ok(format!("seat {seat} weighs {weight} {lasts}; {slots_moved} slots moved, epoch {epoch}\n"))
 }
 
-/// How many will be replaced.
+/// The line after the start of a rolling replacement.
 pub fn rolling(answer: &str) -> serde_json::Result<String> {
     let Answer { message: Rolling { total } } = serde_json::from_str(answer)?;
-    Ok(format!("{total} replicas are replaced, one after the other; the events tell how far it is\n"))
+    Ok(format!("{total} replicas are replaced, one after the other; lb events shows the progress\n"))
 }
 
 fn serve(n: usize) -> String {
@@ -86,19 +86,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked() {
+    fn requests_name_the_replica_or_seat() {
         let sent = replica(&"S 5".parse().unwrap(), "drain");
         assert_eq!((sent.target.as_str(), sent.method.as_str()), ("/api/replicas/S%205/drain", "POST"));
-        assert_eq!((sent.body, sent.patience), (None, None));
+        assert_eq!((sent.body, sent.timeout), (None, None));
         let sent = weight(&Weigh { seat: 12, weight: 200, dry_run: true });
         assert_eq!((sent.target.as_str(), sent.method.as_str()), ("/api/seats/12/weight", "PUT"));
         assert_eq!(sent.body, Some(json!({ "weight": 200, "dry_run": true })));
-        assert!(sent.patience.is_some());
-        assert!(weight(&Weigh { seat: 12, weight: 200, dry_run: false }).patience.is_none());
+        assert!(sent.timeout.is_some());
+        assert!(weight(&Weigh { seat: 12, weight: 200, dry_run: false }).timeout.is_none());
     }
 
     #[test]
-    fn what_was_done() {
+    fn responses_are_lines() {
         let steered =
             json!({ "message": { "N": 1, "replicas": ["a"], "seat": 2, "replica": "b\n" } }).to_string();
         assert_eq!(
