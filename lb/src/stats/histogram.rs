@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_close_to_those_of_the_sorted_list() {
+    fn quantiles_are_close_to_the_exact_ones() {
         let mut rng = fastrand::Rng::with_seed(7);
         for _ in 0..50 {
             let scale = 10f64.powf(rng.f64() * 6.0);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delta_leads_from_the_earlier_state_to_the_later() {
+    fn an_earlier_state_plus_the_delta_is_the_later_state() {
         let mut histogram = Histogram::default();
         histogram.record(micros(5));
         let earlier = histogram.clone();
