@@ -77,7 +77,7 @@ pub(crate) fn write_request(
 }
 
 /// Whether a `Connection` field contains `close`.
-pub(crate) fn says_close(headers: &HeaderMap) -> bool {
+pub(crate) fn has_close(headers: &HeaderMap) -> bool {
     let is_close = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(b"close");
     headers.get_all(header::CONNECTION).any(|value| value.as_bytes().split(|b| *b == b',').any(is_close))
 }
@@ -108,7 +108,7 @@ pub(crate) fn read_reply(
     }
     let http_11 = reply.version == Some(1);
     let decoder = framing(method, status, http_11, &mut headers)?;
-    let keep_alive = http_11 && !decoder.ends_at_close() && !says_close(&headers);
+    let keep_alive = http_11 && !decoder.ends_at_close() && !has_close(&headers);
     let reason = reply.reason.and_then(|phrase| reason::intern(status, phrase));
     Ok(Some(ReplyHead { status, reason, headers, decoder, keep_alive }))
 }
