@@ -1,8 +1,8 @@
 //! Internal modes of this executable, in which a balancer starts it as a child process: the built-in replica, or the
 //! launcher of a custom command.
 //!
-//! No child outlives its balancer, even after SIGKILL of the balancer: the built-in replica has a parent death signal; a
-//! custom command runs below a [`launcher`], which kills it and all its descendants when the balancer has ended.
+//! No child outlives its balancer, even after SIGKILL of the balancer: the built-in replica has a parent death signal;
+//! a custom command runs below a [`launcher`], which kills it and all its descendants when the balancer has ended.
 
 mod launcher;
 pub(crate) mod protocol;
@@ -81,7 +81,7 @@ fn exec(args: Vec<OsString>) -> Result<(), String> {
 fn die_with(parent: &OsString) -> Result<(), String> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| format!("cannot ask for a parent death signal: {error}"))?;
+        .map_err(|error| format!("cannot set the parent death signal: {error}"))?;
     // The parent may have ended before the signal was set.
     let alive = getppid().is_some_and(|pid| parent.to_str() == Some(&pid.to_string()));
     if alive { Ok(()) } else { Err("the balancer has ended".into()) }

@@ -40,8 +40,8 @@ impl Name {
         &self.0
     }
 
-    /// The container name: spaces become `_`, and a single character gets a `_` appended, because Docker refuses names of
-    /// one character.
+    /// The container name: spaces become `_`, and a single character gets a `_` appended, because Docker refuses names
+    /// of one character.
     pub fn container(&self) -> String {
         let mut container = self.0.replace(' ', "_");
         if container.len() == 1 {

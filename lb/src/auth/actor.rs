@@ -1,5 +1,5 @@
-//! AuthActor: compares tokens with the admin token and counts failures by address. It is one actor for all workers of both
-//! listeners, so that the limit of ten failures a minute holds for the process and not for each worker.
+//! AuthActor: compares tokens with the admin token and counts failures by address. It is one actor for all workers of
+//! both listeners, so that the limit of ten failures a minute holds for the process and not for each worker.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -132,7 +132,8 @@ impl JournalActor {
         self.publish(&frame);
     }
 
-    /// Sends a frame to every subscriber. Closed subscriptions are removed; a subscriber that lags is dropped and counted.
+    /// Sends a frame to every subscriber. Closed subscriptions are removed; a subscriber that lags is dropped and
+    /// counted.
     fn publish(&mut self, frame: &Bytes) {
         let dropped = &mut self.dropped;
         self.subscribers.retain(|subscriber| match subscriber.try_send(frame.clone()) {

@@ -1,4 +1,5 @@
-//! A panic inside an actor ends the process: the actor's state may be inconsistent, and the next start adopts the replicas.
+//! A panic inside an actor ends the process: the actor's state may be inconsistent, and the next start adopts the
+//! replicas.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +7,8 @@ use std::task::{self, Poll};
 
 use crate::logging::ESSENTIAL;
 
-/// Ends the process with code 1 when it is dropped by a panic. Held by an actor, and while one of its futures is polled.
+/// Ends the process with code 1 when it is dropped by a panic. Held by an actor, and while one of its futures is
+/// polled.
 ///
 /// A panic hook would be wrong: a panic in actix-http's connection task must end that connection only.
 #[derive(Debug)]

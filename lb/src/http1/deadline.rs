@@ -1,5 +1,5 @@
-//! Deadlines of connections, checked periodically by one sweep per worker instead of a timer per request, which would be
-//! more expensive.
+//! Deadlines of connections, checked periodically by one sweep per worker instead of a timer per request, which would
+//! be more expensive.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

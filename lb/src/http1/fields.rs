@@ -11,8 +11,8 @@ use super::rejection::Rejection::Malformed;
 use super::request_head::{Framing, MAX_FIELDS};
 use super::request_line::is_host;
 
-/// Number of fields that the proxy may add to a request: X-Forwarded-For, -Proto, -Host and -Port, Via, X-Request-Id. The
-/// map is allocated with room for them.
+/// Number of fields that the proxy may add to a request: X-Forwarded-For, -Proto, -Host and -Port, Via, X-Request-Id.
+/// The map is allocated with room for them.
 const ADDED_FIELDS: usize = 6;
 
 /// The framing and connection options of a request; see [`Head`](super::request_head::Head) for the members.
@@ -142,9 +142,9 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// Whether a lenient server could take a name (in lower case) for `content-length` or `transfer-encoding` although it is
-/// different: `-` is missing or another byte (CGI and its successors use `_`), or the name is the beginning of one of the
-/// two, padded with other bytes.
+/// Whether a lenient server could take a name (in lower case) for `content-length` or `transfer-encoding` although it
+/// is different: `-` is missing or another byte (CGI and its successors use `_`), or the name is the beginning of one
+/// of the two, padded with other bytes.
 fn is_alias(name: &[u8]) -> bool {
     let alias_of = |first: &[u8], second: &[u8]| {
         let padded = name.len() > first.len() + second.len();

@@ -134,8 +134,8 @@ fn take(left: &mut u64, input: &mut BytesMut) -> Decoded {
     Decoded::Data(input.split_to(n).freeze())
 }
 
-/// Parses the first line of a chunk, `1*HEXDIG BWS [ ";" extensions ] CRLF`: the size of the chunk, and the length of the
-/// line. `None` if the line is not complete.
+/// Parses the first line of a chunk, `1*HEXDIG BWS [ ";" extensions ] CRLF`: the size of the chunk, and the length of
+/// the line. `None` if the line is not complete.
 fn chunk_line(input: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     let end = input.iter().take(MAX_CHUNK_LINE).position(|byte| *byte == b'\n');
     if end.is_none() && input.len() >= MAX_CHUNK_LINE {

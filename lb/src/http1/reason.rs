@@ -11,8 +11,8 @@ const MAX_INTERNED: usize = 256;
 const MAX_LENGTH: usize = 128;
 
 thread_local! {
-    /// The interned phrases, each of which is leaked once. The limits bound the leak if a replica sends a new phrase with
-    /// every reply.
+    /// The interned phrases, each of which is leaked once. The limits bound the leak if a replica sends a new phrase
+    /// with every reply.
     static INTERNED: RefCell<HashSet<&'static str>> = RefCell::default();
 }
 

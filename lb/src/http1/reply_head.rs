@@ -165,8 +165,8 @@ fn framing(
     })
 }
 
-/// The value of `Content-Length`; `None` if there is none. Repeated fields and lists of equal values are merged into one
-/// field; different values are an error.
+/// The value of `Content-Length`; `None` if there is none. Repeated fields and lists of equal values are merged into
+/// one field; different values are an error.
 fn content_length(headers: &mut HeaderMap) -> Result<Option<u64>, Malformed> {
     let mut length: Option<u64> = None;
     let mut repeated = false;

@@ -29,8 +29,8 @@ pub(crate) struct Head {
     /// In origin form (or `*`), with the bytes of the client unchanged.
     pub(crate) target: Uri,
     pub(crate) version: Version,
-    /// The fields in the order of arrival, with exactly one `Host` in HTTP/1.1: the authority of the target, if that is in
-    /// absolute form.
+    /// The fields in the order of arrival, with exactly one `Host` in HTTP/1.1: the authority of the target, if that is
+    /// in absolute form.
     pub(crate) headers: HeaderMap,
     pub(crate) framing: Framing,
     /// Whether the client keeps the connection.

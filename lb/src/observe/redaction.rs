@@ -73,7 +73,8 @@ impl KeyRedactor {
 }
 
 impl fmt::Display for RedactedKey {
-    /// A plain key as text, with U+FFFD for bytes that are not UTF-8; a hash as sixteen hexadecimal digits; otherwise `-`.
+    /// A plain key as text, with U+FFFD for bytes that are not UTF-8; a hash as sixteen hexadecimal digits; otherwise
+    /// `-`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(key) => f.write_str(&String::from_utf8_lossy(key)),

@@ -11,7 +11,7 @@ const DOUBLINGS: u32 = 30;
 /// Counts of durations per bucket; at most 3.5 KB regardless of the number, and no allocation while it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Counts per bucket, up to that of the longest duration.
+    /// Counts per bucket, up to the bucket of the longest duration.
     counts: Vec<u64>,
     sum: Duration,
 }

@@ -24,8 +24,8 @@ pub struct Join(pub Vec<(SeatId, Weight, Option<Arc<Replica>>)>);
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Occupy(pub Arc<Replica>);
 
-/// Puts a replica into its seat in place of the present occupant. The former occupant gets no new request and may finish
-/// its requests in flight.
+/// Puts a replica into its seat in place of the present occupant. The former occupant gets no new request and may
+/// finish its requests in flight.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Handover(pub Arc<Replica>);

@@ -113,8 +113,8 @@ impl SupervisorActor {
         }
     }
 
-    /// Sends a change to the ring. The message is sent before this returns, so that the ring applies changes in the order
-    /// of the fleet; the reply becomes [`Event::Ring`].
+    /// Sends a change to the ring. The message is sent before this returns, so that the ring applies changes in the
+    /// order of the fleet; the reply becomes [`Event::Ring`].
     fn change(&mut self, ticket: ChangeId, change: Change, ctx: &mut Context<Self>) {
         let (ring, journal) = (&self.ring, self.journal.clone());
         let transitions = change.transitions();

@@ -1,5 +1,5 @@
-//! Commands for one replica or seat (drain, replace, weight, external servers): each becomes an event of the fleet, whose
-//! reply is awaited.
+//! Commands for one replica or seat (drain, replace, weight, external servers): each becomes an event of the fleet,
+//! whose reply is awaited.
 
 use actix::prelude::*;
 

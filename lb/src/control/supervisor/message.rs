@@ -106,8 +106,8 @@ pub struct Undrain(pub Name);
 #[rtype(result = "Result<Answer, Refusal>")]
 pub struct Replace(pub Name);
 
-/// Adds an external server to the ring. Completes when it gets requests, or when none of its addresses has answered: its
-/// seat is then vacant until one does.
+/// Adds an external server to the ring. Completes when it gets requests, or when none of its addresses has answered:
+/// its seat is then vacant until one does.
 #[derive(Message)]
 #[rtype(result = "Result<Answer, Refusal>")]
 pub struct AddUpstream(pub Upstream);

@@ -59,8 +59,8 @@ impl Handler<Choose> for SupervisorActor {
 }
 
 impl SupervisorActor {
-    /// Requests a plan from the ring. The message is sent before this returns, so that the ring is in the state on which
-    /// the choice of the fleet is based.
+    /// Requests a plan from the ring. The message is sent before this returns, so that the ring is in the state on
+    /// which the choice of the fleet is based.
     pub(crate) fn plan(
         &self,
         proposal: Result<Proposal, Refusal>,

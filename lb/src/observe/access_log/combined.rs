@@ -1,7 +1,8 @@
 //! The Combined Log Format, followed by fields of the balancer as name=value.
 //!
-//! Quotes, backslashes, control bytes and bytes that are not ASCII are written as `\xHH`, as nginx does, so that no value
-//! can end its quotes or its line. `-` is an unknown value; the status is 499 if the client left before the response began.
+//! Quotes, backslashes, control bytes and bytes that are not ASCII are written as `\xHH`, as nginx does, so that no
+//! value can end its quotes or its line. `-` is an unknown value; the status is 499 if the client left before the
+//! response began.
 
 use std::fmt::Display;
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! The access log (`--access-log`): a line for every request of the traffic listener, written outside the request path.
 //!
-//! Each worker puts its completed requests into a bounded queue of its own; one thread formats and writes them. A worker
-//! never waits for the thread: a line is dropped and counted if the queue is full or the line cannot be written.
+//! Each worker puts its completed requests into a bounded queue of its own; one thread formats and writes them. A
+//! worker never waits for the thread: a line is dropped and counted if the queue is full or the line cannot be written.
 //!
 //! # Layout
 //! - `record`: the data of one request in the queue · `writer`: the thread · `output`: the file

@@ -32,7 +32,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// The record of a request that is complete now; takes the error and the reason of a skipped first choice from `info`.
+    /// The record of a request that is complete now; takes the error and the reason of a skipped first choice from
+    /// `info`.
     pub fn new(info: &mut RequestInfo, request: Box<ClientRequest>) -> Self {
         let replica = info.replica.as_ref();
         let ended = SystemTime::now();

@@ -31,8 +31,8 @@ pub(crate) struct Connection {
     pub(crate) idle_since: Option<Instant>,
 }
 
-/// Bytes to write, in three parts, so that a head (or the size of a chunk) and the data after it are written in one call
-/// without copying the data.
+/// Bytes to write, in three parts, so that a head (or the size of a chunk) and the data after it are written in one
+/// call without copying the data.
 #[derive(Default)]
 pub(crate) struct Output {
     /// First part: a request head or the size of a chunk.
@@ -57,7 +57,8 @@ impl Connection {
         })
     }
 
-    /// Splits the connection into its parts. The deadline is cleared, but returned: the sweep runs as long as one exists.
+    /// Splits the connection into its parts. The deadline is cleared, but returned: the sweep runs as long as one
+    /// exists.
     pub(crate) fn into_socket(self) -> (TcpStream, BytesMut, Output, Deadline) {
         self.deadline.arm(None);
         (self.io, self.input, self.output, self.deadline)

@@ -58,8 +58,8 @@ impl Service<ConnectRequest> for Layer {
     }
 }
 
-/// Converts a reply. The only public constructor of a [`ClientResponse`] is awc's for tests; the version of awc is pinned
-/// because of this use.
+/// Converts a reply. The only public constructor of a [`ClientResponse`] is awc's for tests; the version of awc is
+/// pinned because of this use.
 fn response(mut reply: Reply) -> ClientResponse {
     awc::test::TestResponse::default().finish().map_body(move |head, _| {
         (head.status, head.reason) = (reply.status, reply.reason);

@@ -103,8 +103,8 @@ impl Error {
         }
     }
 
-    /// Whether the request may have crashed the replica: it was sent, and without a byte of a reply the connection broke,
-    /// a new connection failed, or the replica was declared dead.
+    /// Whether the request may have crashed the replica: it was sent, and without a byte of a reply the connection
+    /// broke, a new connection failed, or the replica was declared dead.
     pub fn is_loss(&self) -> bool {
         let broke = matches!(self.kind, Kind::Broke(_) | Kind::Aborted | Kind::Connect(_) | Kind::Unknown(_));
         broke && self.sent && !self.received
@@ -115,8 +115,8 @@ impl Error {
         Self::untouched(Kind::Request(why))
     }
 
-    /// Extracts the error of this layer from an error of awc. Every other error of awc means that awc itself refused the
-    /// request ([`Kind::Request`]).
+    /// Extracts the error of this layer from an error of awc. Every other error of awc means that awc itself refused
+    /// the request ([`Kind::Request`]).
     pub fn from_awc(error: SendRequestError) -> Self {
         match error {
             SendRequestError::Custom(error, _) => match error.downcast() {

@@ -55,8 +55,8 @@ pub(crate) struct Exchange {
 
 /// Sends a request to a replica and waits for the head of its reply.
 ///
-/// A pooled connection that turns out to be closed is not a failure of the replica: if the request may be repeated, it is
-/// sent once more on a new connection.
+/// A pooled connection that turns out to be closed is not a failure of the replica: if the request may be repeated, it
+/// is sent once more on a new connection.
 pub(crate) async fn send(
     pool: Pool,
     replica: Rc<Replica>,
@@ -259,8 +259,8 @@ impl Exchange {
         read
     }
 
-    /// Ready with the error when no byte was transferred within the timeout of the phase, or when the replica is dead and
-    /// its reply head was not received.
+    /// Ready with the error when no byte was transferred within the timeout of the phase, or when the replica is dead
+    /// and its reply head was not received.
     fn poll_deadline(&mut self, phase: Phase, cx: &mut Context<'_>) -> Poll<Error> {
         if phase != Phase::Body && self.replica.is_aborted() {
             return Poll::Ready(self.error(Kind::Aborted));
@@ -278,8 +278,8 @@ impl Exchange {
     }
 }
 
-/// Opens a connection. After a shortage of resources of the balancer the idle connections of this worker are closed, and
-/// the connection is tried once more.
+/// Opens a connection. After a shortage of resources of the balancer the idle connections of this worker are closed,
+/// and the connection is tried once more.
 async fn connect(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
     match open(pool, replica).await {
         Err(Error { kind: Kind::Connect(error), .. }) if shortage::is_own_shortage(&error) => {

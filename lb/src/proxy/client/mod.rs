@@ -7,15 +7,16 @@
 //! # Sending a request
 //! `client.request(method, uri).address(replica).no_decompress()`. Without the address the request is refused; without
 //! `no_decompress` awc adds an `accept-encoding`. The header fields must be complete, `host` included, and free of
-//! hop-by-hop fields; `content-length` and `transfer-encoding` are written according to the size of the body. The body is
-//! `body::None::new()` or a [`ReplayBody`]. A request with an `upgrade` field offers an upgrade: after a 101 bytes are
-//! passed in both directions unchanged, and the stream of the request body continues with the bytes that the client sends
-//! after it ([`ReplayBody::offer`]).
+//! hop-by-hop fields; `content-length` and `transfer-encoding` are written according to the size of the body. The body
+//! is `body::None::new()` or a [`ReplayBody`]. A request with an `upgrade` field offers an upgrade: after a 101 bytes
+//! are passed in both directions unchanged, and the stream of the request body continues with the bytes that the client
+//! sends after it ([`ReplayBody::offer`]).
 //!
 //! # The size of a reply
 //! `Payload::None` means that no body follows, although the header fields may announce one (HEAD, 304). Otherwise a
 //! `content-length`, of which there is at most one, is the exact size; without it the reply is a stream.
-//! `transfer-encoding` and trailers are removed. A truncated reply is an error in the payload stream, never a clean end.
+//! `transfer-encoding` and trailers are removed. A truncated reply is an error in the payload stream, never a clean
+//! end.
 //!
 //! # Layout
 //! - `connector`: the middleware of awc; `exchange`: one request and its reply; `reply`: the reply's body

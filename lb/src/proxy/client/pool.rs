@@ -30,8 +30,8 @@ pub struct Settings {
     /// Timeout of the reply head, counted from the last request byte that was written; 30 s by default, `None` for no
     /// timeout.
     pub head_timeout: Option<Duration>,
-    /// Timeout between two chunks of the request body (from the client) or of the reply body (from the replica); 60 s by
-    /// default, `None` for no timeout. Time in which the client does not read the reply does not count.
+    /// Timeout between two chunks of the request body (from the client) or of the reply body (from the replica); 60 s
+    /// by default, `None` for no timeout. Time in which the client does not read the reply does not count.
     pub idle_timeout: Option<Duration>,
     /// Maximum number of idle connections of this worker to all replicas.
     pub max_idle: usize,

@@ -26,8 +26,8 @@ pub struct ReplayBody {
 
 /// The body of one attempt: the buffered bytes, then the rest from the client. A newer attempt makes older ones fail.
 ///
-/// For an offer to upgrade the stream continues with the bytes after the body. After a chunked body the stream ends once
-/// before it continues; a body of known size needs no such mark.
+/// For an offer to upgrade the stream continues with the bytes after the body. After a chunked body the stream ends
+/// once before it continues; a body of known size needs no such mark.
 pub struct Attempt {
     source: Rc<RefCell<Source>>,
     size: BodySize,
@@ -87,9 +87,9 @@ impl ReplayBody {
         Self::of(BoxBody::new(ClientBody { payload, size }))
     }
 
-    /// The body of an offer to upgrade, if it has one, and the bytes that the client sends after it; these are read only
-    /// after a replica has accepted the offer, and are never buffered. Without a body the size is [`BodySize::Sized`] 0,
-    /// because awc drops the stream of a body of size `None`.
+    /// The body of an offer to upgrade, if it has one, and the bytes that the client sends after it; these are read
+    /// only after a replica has accepted the offer, and are never buffered. Without a body the size is
+    /// [`BodySize::Sized`] 0, because awc drops the stream of a body of size `None`.
     pub fn offer(body: Option<Self>, following: Payload) -> Self {
         let body = body.unwrap_or_else(|| Self::new(Payload::None, BodySize::Sized(0)));
         Self { following: Some(Rc::new(RefCell::new(following))), ..body }

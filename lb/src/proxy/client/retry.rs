@@ -7,9 +7,9 @@ use super::error::{Error, Kind, Phase};
 /// Whether a request may be sent again, to this replica or another, after `error`.
 ///
 /// `replayable`: the request has no body, or all bytes read of it are buffered
-/// ([`ReplayBody::replayable`](super::ReplayBody)). A request of any method may be repeated if no byte was sent. A request
-/// of an idempotent method (RFC 9110 §9.2.2) may also be repeated if before the first byte of a reply the connection broke,
-/// the replica died or a timeout passed, or if the reply is malformed.
+/// ([`ReplayBody::replayable`](super::ReplayBody)). A request of any method may be repeated if no byte was sent. A
+/// request of an idempotent method (RFC 9110 §9.2.2) may also be repeated if before the first byte of a reply the
+/// connection broke, the replica died or a timeout passed, or if the reply is malformed.
 pub fn may_retry(method: &Method, replayable: bool, error: &Error) -> bool {
     let unanswered = !error.received && method.is_idempotent();
     replayable

@@ -1,7 +1,7 @@
 //! Tunnels: bytes in both directions after a 101, until both sides have closed or one connection breaks.
 //!
-//! The directions are independent, so a client may send everything before it reads anything. There is no timeout: a tunnel
-//! may be idle for days; TCP keepalive detects a peer that has disappeared.
+//! The directions are independent, so a client may send everything before it reads anything. There is no timeout: a
+//! tunnel may be idle for days; TCP keepalive detects a peer that has disappeared.
 
 use std::future::poll_fn;
 use std::io;
@@ -75,9 +75,9 @@ impl Drop for Tunnel {
     }
 }
 
-/// Copies bytes from the client to the replica until the client closes its direction; then the connection to the replica
-/// is shut down in this direction. Errors end the copying silently, because a broken connection fails in the other
-/// direction too, which ends the tunnel.
+/// Copies bytes from the client to the replica until the client closes its direction; then the connection to the
+/// replica is shut down in this direction. Errors end the copying silently, because a broken connection fails in the
+/// other direction too, which ends the tunnel.
 async fn upload(
     mut output: Output,
     mut body: Upload,
