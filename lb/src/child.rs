@@ -2,7 +2,7 @@
 //! launcher of a custom command.
 //!
 //! No child outlives its balancer, even after SIGKILL of the balancer: the built-in replica has a parent death signal;
-//! a custom command runs below a [`launcher`], which kills it and all its descendants when the balancer has ended.
+//! a custom command runs below a `launcher`, which kills it and all its descendants when the balancer has ended.
 
 mod launcher;
 pub(crate) mod protocol;
