@@ -1,7 +1,8 @@
-//! What this executable is when a balancer starts it again: a replica, or the launcher of a foreign command.
+//! Internal modes of this executable, in which a balancer starts it as a child process: the built-in replica, or the
+//! launcher of a custom command.
 //!
-//! No child outlives its balancer, also when that is killed with -9: the built-in replica carries a parent death
-//! signal; a foreign command runs below a [`launcher`], which kills it and all its descendants when the balancer is gone.
+//! No child outlives its balancer, even after SIGKILL of the balancer: the built-in replica has a parent death signal;
+//! a custom command runs below a `launcher`, which kills it and all its descendants when the balancer has ended.
 
 mod launcher;
 pub(crate) mod protocol;
@@ -16,20 +17,20 @@ use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, setrlimit};
 
-/// `__replica PARENT NAME`: the built-in replica, its bound listener as standard input.
+/// `__replica PARENT NAME`: runs the built-in replica; standard input is its bound listener.
 pub(crate) const REPLICA: &str = "__replica";
 
-/// `__exec PARENT FILES PROGRAM [ARGUMENT …]`: becomes the program, with the same pid; FILES is its soft limit of open
+/// `__exec PARENT FILES PROGRAM [ARGUMENT …]`: executes the program with the same pid; FILES is its soft limit of open
 /// files.
 pub(crate) const EXEC: &str = "__exec";
 
-/// `__launch`: the [`launcher`] of a foreign command; its standard input is a socket to the balancer.
+/// `__launch`: runs the [`launcher`] of a custom command; standard input is a socket to the balancer.
 pub(crate) const LAUNCH: &str = "__launch";
 
-/// Runs an internal mode, if this process was started as one, and then never returns.
+/// Runs the internal mode in which this process was started, and then exits; returns if it was started in none.
 ///
-/// The first call of every `main` that embeds a balancer with the process runtime: the children are started from
-/// the same executable.
+/// A program that embeds a balancer with the process runtime must call this first in its `main`, because the children
+/// are started from the same executable.
 pub fn dispatch() {
     let mut args = std::env::args_os().skip(1);
     let Some(mode) = args.next() else { return };
@@ -68,7 +69,7 @@ fn exec(args: Vec<OsString>) -> Result<(), String> {
         return Err("usage: __exec PARENT FILES PROGRAM [ARGUMENT …]".into());
     };
     die_with(parent)?;
-    // The balancer has raised its own; a program that uses select(2) breaks above 1,024.
+    // The balancer has raised its own limit, but a program that uses select(2) breaks with more than 1,024 files.
     let current = files.to_str().and_then(|files| files.parse().ok());
     setrlimit(Resource::Nofile, Rlimit { current, ..getrlimit(Resource::Nofile) })
         .map_err(|error| format!("cannot set the limit of open files: {error}"))?;
@@ -76,12 +77,12 @@ fn exec(args: Vec<OsString>) -> Result<(), String> {
     Err(format!("cannot run '{}': {error}", program.display()))
 }
 
-/// Has the kernel kill this process when the thread that started it ends. Survives exec.
+/// Makes the kernel kill this process when the thread that started it ends; the setting survives exec(2).
 fn die_with(parent: &OsString) -> Result<(), String> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| format!("cannot ask for a parent death signal: {error}"))?;
-    // It may have ended before the kernel was told.
+        .map_err(|error| format!("cannot set the parent death signal: {error}"))?;
+    // The parent may have ended before the signal was set.
     let alive = getppid().is_some_and(|pid| parent.to_str() == Some(&pid.to_string()));
     if alive { Ok(()) } else { Err("the balancer has ended".into()) }
 }

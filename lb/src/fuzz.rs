@@ -1,6 +1,7 @@
-//! Fuzzing on stable Rust: unit tests that try mutations of a corpus for a bounded time.
+//! Fuzzing on stable Rust: unit tests that try mutations of a corpus for a limited time.
 //!
-//! `LB_FUZZ_SECONDS` bounds each run; `LB_FUZZ_SEED` is where it begins, so with 0 seconds it repeats one finding.
+//! `LB_FUZZ_SECONDS` limits the time of each run; `LB_FUZZ_SEED` is its first seed. With `LB_FUZZ_SECONDS=0` a run
+//! tries this seed only, which reproduces a finding.
 
 #[path = "../tests/it/corpus.rs"]
 pub mod corpus;
@@ -12,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use self::mutate::case;
 
-/// How long a run takes unless told otherwise.
+/// Default duration of a run in seconds.
 const SECONDS: u64 = 2;
 
-/// Tries `check` on the corpus as it stands, and then on mutations of it until the time is over.
+/// Calls `check` with each input of the corpus, then with mutations of them until the time is over.
 pub fn fuzz(corpus: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
     let env = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     let end = Instant::now() + Duration::from_secs(env("LB_FUZZ_SECONDS").unwrap_or(SECONDS));
@@ -37,7 +38,7 @@ pub fn fuzz(corpus: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
     }
 }
 
-/// A few places to cut something into pieces.
+/// Random positions, 0 and `length` among them, at which an input of this length is split into pieces.
 pub fn cuts(length: usize, seed: u64) -> Vec<usize> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut cuts: Vec<_> = (0..rng.usize(0..8)).map(|_| rng.usize(..=length)).collect();

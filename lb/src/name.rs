@@ -1,4 +1,4 @@
-//! Names of replicas: what is allowed, and how a new one is drawn.
+//! Names of replicas: their grammar, their container names, and random names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 /// A replica's hostname: 1–63 of `[A-Za-z0-9 _.-]`, starting with a letter or a digit, without `.leaving.`.
 ///
-/// Two names are *the same* ([`Name::clashes`]) when their container names are: `a b` and `a_b`.
+/// Two names clash ([`Name::clashes`]) when their container names are equal, for example `a b` and `a_b`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9 _.-]{0,62}$", example = "server1")]
 pub struct Name(Arc<str>);
 
-/// Why a text is no [`Name`].
+/// Error of a text that is not a valid [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "Hostname '{0}' is not allowed: 1 to 63 of letters, digits, space, '_', '.' and '-', starting with a \
@@ -20,27 +20,28 @@ pub struct Name(Arc<str>);
 pub struct InvalidName(String);
 
 impl Name {
-    /// The longest name, in bytes.
+    /// Maximum length in bytes.
     pub const MAX: usize = 63;
 
-    /// `server<n>`: the names of a first start.
+    /// `server<n>`: the names of the replicas of the first start.
     pub fn server(n: usize) -> Self {
         Self(format!("server{n}").into())
     }
 
-    /// A new name `[a-z][a-z0-9]{6}`.
+    /// A random name of the form `[a-z][a-z0-9]{6}`.
     pub fn random(rng: &mut fastrand::Rng) -> Self {
         let first = rng.lowercase();
         let rest = std::iter::repeat_with(|| char::from_digit(rng.u32(0..36), 36).unwrap_or('0'));
         Self(std::iter::once(first).chain(rest.take(6)).collect::<String>().into())
     }
 
-    /// The name as given.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name as an engine takes it: spaces as `_`, and a `_` behind a single character, which Docker refuses.
+    /// The container name: spaces become `_`, and a single character gets a `_` appended, because Docker refuses names
+    /// of one character.
     pub fn container(&self) -> String {
         let mut container = self.0.replace(' ', "_");
         if container.len() == 1 {
@@ -49,7 +50,7 @@ impl Name {
         container
     }
 
-    /// Whether both would get the same container name.
+    /// Whether both have the same container name.
     pub fn clashes(&self, other: &Self) -> bool {
         self.container() == other.container()
     }
@@ -64,7 +65,7 @@ impl FromStr for Name {
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
             && text.chars().all(allowed)
             && !text.contains(".leaving.");
-        if good { Ok(Self(text.into())) } else { Err(InvalidName(shown(text))) }
+        if good { Ok(Self(text.into())) } else { Err(InvalidName(truncated(text))) }
     }
 }
 
@@ -86,8 +87,8 @@ impl<'de> serde::Deserialize<'de> for Name {
     }
 }
 
-/// A refused text as it can stand in an error: cut, so that a megabyte of name is not echoed.
-fn shown(text: &str) -> String {
+/// The refused text for the error message, cut to 80 characters.
+fn truncated(text: &str) -> String {
     if text.chars().count() <= 80 {
         return text.to_owned();
     }
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_a_name() {
+    fn names_are_validated() {
         let longest = "a".repeat(63);
         for good in ["server1", "S5", "3", "a b", "a_b.c-d", longest.as_str()] {
             assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
@@ -111,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn an_error_never_echoes_a_megabyte() {
+    fn an_error_shows_only_the_start_of_a_long_text() {
         let error = "x".repeat(1 << 20).parse::<Name>().unwrap_err();
         assert!(error.to_string().len() < 400);
     }
 
     #[test]
-    fn container_names() {
+    fn names_with_equal_container_names_clash() {
         let name = |text: &str| text.parse::<Name>().unwrap();
         assert_eq!(name("3").container(), "3_");
         assert_eq!(name("a b c").container(), "a_b_c");
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn random_names_are_names() {
+    fn random_names_are_valid() {
         let mut rng = fastrand::Rng::with_seed(7);
         for _ in 0..1000 {
             let name = Name::random(&mut rng);

@@ -1,6 +1,6 @@
-//! Shortages of the balancer's own: descriptors, memory, local ports.
+//! Shortages of resources of the balancer process: descriptors, memory, local ports.
 //!
-//! An operation that fails for one of them says nothing about the replica it was meant for. An episode is reported by
+//! An operation that fails because of a shortage is not counted as a failure of its replica. An episode is reported by
 //! two log lines: one when it begins, one when it is over.
 
 use std::io;
@@ -12,46 +12,47 @@ use rustix::io::Errno;
 /// An episode is over when no operation has failed for this long.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// How often it is checked whether an episode is over.
+/// Interval of the check whether an episode is over.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// The shortages of this process: descriptors, memory and ports belong to the process, not to one of its threads.
+/// One episode for the process, because its threads share descriptors, memory and ports.
 static EPISODE: Episode = Episode { active: AtomicBool::new(false), failures: AtomicU64::new(0) };
 
-/// The current episode, shared by all threads.
+/// The current episode, if any.
 struct Episode {
-    /// Whether one is in progress.
+    /// Whether an episode is in progress.
     active: AtomicBool,
-    /// Operations that have failed since it began.
+    /// Number of operations that have failed since it began.
     failures: AtomicU64,
 }
 
-/// What the process is short of.
+/// A resource of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resource {
-    /// EMFILE, ENFILE.
+    /// Open files: EMFILE, ENFILE.
     Descriptors,
     /// EADDRNOTAVAIL: every local port towards the address is in use.
     Ports,
     /// ENOMEM, ENOBUFS.
     Memory,
-    /// EAGAIN of a fork: the limit of processes.
+    /// EAGAIN of fork(2): the limit of processes is reached.
     Processes,
 }
 
-/// Whether an operation failed for a shortage of the balancer's own.
+/// Whether an operation failed because of a shortage of the balancer process.
 pub(crate) fn is_own_shortage(error: &io::Error) -> bool {
-    of(error).is_some()
+    resource_of(error).is_some()
 }
 
-/// As [`is_own_shortage`], for the start of a process: EAGAIN counts too (RLIMIT_NPROC, pids cgroup).
+/// Like [`is_own_shortage`], for the start of a process: EAGAIN counts too (RLIMIT_NPROC, pids cgroup).
 pub(crate) fn is_launch_shortage(error: &io::Error) -> bool {
     is_own_shortage(error) || errno(error) == Some(Errno::AGAIN)
 }
 
-/// Reports an operation that failed for a shortage: the first one of an episode is logged. `what` names the operation.
+/// Reports an operation that failed because of a shortage; the first one of an episode is logged. `what` is the name of
+/// the operation in the log.
 pub(crate) fn report(what: &str, error: &io::Error) {
-    let resource = of(error).unwrap_or(Resource::Processes);
+    let resource = resource_of(error).unwrap_or(Resource::Processes);
     EPISODE.failures.fetch_add(1, Ordering::Relaxed);
     if EPISODE.active.swap(true, Ordering::Relaxed) {
         return;
@@ -59,14 +60,14 @@ pub(crate) fn report(what: &str, error: &io::Error) {
     log::warn!("shortage begins of={} failed={what} error={error}", resource.as_str());
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn(end(Instant::now()))),
-        // Without a runtime nothing can wait for the end: each failure is an episode of its own.
+        // Without a runtime no task can wait for the end: each failure is an episode of its own.
         Err(_) => EPISODE.active.store(false, Ordering::Relaxed),
     }
 }
 
 /// Waits until the episode is over, and logs that.
 async fn end(begun: Instant) {
-    let _over = Over; // also when the thread's runtime ends before
+    let _over = Over; // also if the thread's runtime ends first
     let (mut seen, mut quiet_since) = (EPISODE.failures.load(Ordering::Relaxed), Instant::now());
     while quiet_since.elapsed() < QUIET {
         tokio::time::sleep(CHECK).await;
@@ -89,7 +90,7 @@ impl Drop for Over {
     }
 }
 
-fn of(error: &io::Error) -> Option<Resource> {
+fn resource_of(error: &io::Error) -> Option<Resource> {
     match errno(error)? {
         Errno::MFILE | Errno::NFILE => Some(Resource::Descriptors),
         Errno::ADDRNOTAVAIL => Some(Resource::Ports),
@@ -122,18 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn shortages_of_the_process_are_told_from_failures_of_a_replica() {
-        for ours in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM, Errno::NOBUFS] {
-            assert!(is_own_shortage(&error(ours)), "{ours}");
-            assert!(is_launch_shortage(&error(ours)), "{ours}");
+    fn shortages_of_the_process_are_not_failures_of_a_replica() {
+        for own in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM, Errno::NOBUFS] {
+            assert!(is_own_shortage(&error(own)), "{own}");
+            assert!(is_launch_shortage(&error(own)), "{own}");
         }
-        for theirs in
+        for foreign in
             [Errno::CONNREFUSED, Errno::CONNRESET, Errno::HOSTUNREACH, Errno::TIMEDOUT, Errno::NOENT]
         {
-            assert!(!is_own_shortage(&error(theirs)), "{theirs}");
-            assert!(!is_launch_shortage(&error(theirs)), "{theirs}");
+            assert!(!is_own_shortage(&error(foreign)), "{foreign}");
+            assert!(!is_launch_shortage(&error(foreign)), "{foreign}");
         }
-        assert!(!is_own_shortage(&io::ErrorKind::AddrNotAvailable.into()), "no word of the kernel's");
+        assert!(!is_own_shortage(&io::ErrorKind::AddrNotAvailable.into()), "not an error of the kernel");
         assert!(!is_own_shortage(&error(Errno::AGAIN)));
         assert!(is_launch_shortage(&error(Errno::AGAIN)));
     }

@@ -1,26 +1,26 @@
-//! A set of HTTP status codes as a configuration names it: `500,502-504`, `5xx`.
+//! Sets of HTTP status codes in the form of the configuration: `500,502-504`, `5xx`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// A set of status codes.
+/// A set of HTTP status codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statuses(Arc<[RangeInclusive<u16>]>);
 
 impl Default for Statuses {
-    /// 200 to 399, the replies that are no error.
+    /// 200 to 399: the statuses that are not errors.
     fn default() -> Self {
         Self([200..=399].into())
     }
 }
 
 impl Statuses {
-    /// The set without a member.
+    /// The empty set.
     pub fn none() -> Self {
         Self(Arc::default())
     }
 
-    /// Whether a status is a member.
+    /// Whether a status is in the set.
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))
     }
@@ -40,7 +40,7 @@ impl Statuses {
     }
 }
 
-/// One item of the list.
+/// Parses one item of the list: a status, a range or a class.
 fn range(item: &str) -> Option<RangeInclusive<u16>> {
     let status = |text: &str| {
         let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());

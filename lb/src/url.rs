@@ -1,4 +1,4 @@
-//! Where a listener is.
+//! The base URL of a listener.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use awc::http::Uri;
 
-/// Where somebody listens: `http://HOST[:PORT]`, without a path.
+/// The base URL of a listener: `http://HOST[:PORT]`, without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url(String);
 
-/// A text that is no [`Url`].
+/// Error of a text that is not a valid [`Url`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected http://HOST[:PORT]")]
 pub struct InvalidUrl;
@@ -21,15 +21,16 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         let uri: Uri = text.parse().map_err(|_| InvalidUrl)?;
         let authority = uri.authority().ok_or(InvalidUrl)?;
-        // A name and a password would be sent to nobody, and stand in every message.
-        let bare = !authority.as_str().contains('@');
-        let good = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none() && bare;
+        // User information is refused: it would not be sent, but would appear in every message.
+        let without_user = !authority.as_str().contains('@');
+        let good =
+            uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none() && without_user;
         if good { Ok(Self(format!("http://{authority}"))) } else { Err(InvalidUrl) }
     }
 }
 
 impl Url {
-    /// Whether it is this machine's own address: one that no other machine can have.
+    /// Whether the host is `localhost` or a loopback address.
     pub fn is_loopback(&self) -> bool {
         let uri = self.uri();
         let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
@@ -37,7 +38,7 @@ impl Url {
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
-    /// 80 unless it says so.
+    /// The port; 80 if the URL has none.
     pub fn port(&self) -> u16 {
         self.uri().and_then(|uri| uri.port_u16()).unwrap_or(80)
     }
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_a_url() {
+    fn only_http_urls_without_path_and_user_are_valid() {
         let shown = |text: &str| text.parse::<Url>().map(|url| url.to_string());
         assert_eq!(shown("http://127.0.0.1:5000/"), Ok("http://127.0.0.1:5000".into()));
         assert_eq!(shown("http://balancer"), Ok("http://balancer".into()));
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn which_machine_and_port() {
+    fn loopback_addresses_and_ports_are_recognised() {
         let url = |text: &str| text.parse::<Url>().unwrap();
         for own in ["http://localhost:5000", "http://127.0.0.1", "http://127.1.2.3:1", "http://[::1]:80"] {
             assert!(url(own).is_loopback(), "{own}");

@@ -1,5 +1,5 @@
-//! AuthActor: compares the tokens that are shown with the admin token, and counts the wrong ones. Both listeners ask
-//! it, so that an address has ten failures a minute and not ten at each worker.
+//! AuthActor: compares tokens with the admin token and counts failures by address. It is one actor for all workers of
+//! both listeners, so that the limit of ten failures a minute holds for the process and not for each worker.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,47 +7,46 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::time::Instant;
 
-use super::token::Token;
-
 use super::failures::Failures;
+use super::token::Token;
 use crate::control::panic_guard::PanicGuard;
 
-/// Owns the failures.
+/// Owns the admin token and the recent failures.
 pub struct AuthActor {
     token: Token,
     failures: Failures,
     _guard: PanicGuard,
 }
 
-/// From now on this is the token.
+/// Replaces the admin token.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Change(pub Token);
 
-/// Somebody shows a token.
+/// Compares a token with the admin token.
 #[derive(Message)]
 #[rtype(result = "Verdict")]
 pub struct VerifyToken {
-    /// Where it comes from.
+    /// Address of the client.
     pub from: IpAddr,
-    /// What is shown.
+    /// The token that the client sent.
     pub token: Vec<u8>,
 }
 
-/// The answer to [`VerifyToken`].
+/// The reply to [`VerifyToken`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, MessageResponse)]
 pub enum Verdict {
-    /// It is the token.
+    /// The token is the admin token.
     Granted,
-    /// It is another.
+    /// The token is not the admin token; the failure is counted.
     Wrong,
-    /// Too many from this address were wrong: not looked at, though it may be right. Otherwise whoever guesses would
-    /// learn from the answer. What is left of the minute.
+    /// The address has reached the limit of failures; the value is the time until it may try again. The token is not
+    /// compared: otherwise an attacker could go on guessing.
     Limited(Duration),
 }
 
 impl AuthActor {
-    /// Lets in who shows `token`.
+    /// An actor that grants access to clients with this token.
     pub fn new(token: Token) -> Self {
         Self { token, failures: Failures::default(), _guard: PanicGuard("gate") }
     }
@@ -96,25 +95,25 @@ mod tests {
     use super::*;
 
     #[actix::test]
-    async fn the_right_token_is_not_looked_at_after_ten_wrong_ones_until_the_minute_is_over() {
-        let gate = AuthActor::new(Token::new("correct-horse-battery").unwrap()).start();
+    async fn after_ten_wrong_tokens_an_address_is_refused_for_a_minute() {
+        let auth = AuthActor::new(Token::new("correct-horse-battery").unwrap()).start();
         tokio::time::pause();
-        let show = async |from: [u8; 4], token: &str| {
-            gate.send(VerifyToken { from: from.into(), token: token.into() }).await.unwrap()
+        let verify = async |from: [u8; 4], token: &str| {
+            auth.send(VerifyToken { from: from.into(), token: token.into() }).await.unwrap()
         };
-        let (enemy, friend) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+        let (attacker, operator) = ([10, 0, 0, 1], [10, 0, 0, 2]);
         for _ in 0..10 {
-            assert_eq!(show(enemy, "correct-horse-batterx").await, Verdict::Wrong);
+            assert_eq!(verify(attacker, "correct-horse-batterx").await, Verdict::Wrong);
             assert_eq!(
-                show(friend, "correct-horse-battery").await,
+                verify(operator, "correct-horse-battery").await,
                 Verdict::Granted,
-                "what is right is not counted"
+                "success is not counted"
             );
         }
         let minute = Duration::from_secs(60);
-        assert_eq!(show(enemy, "correct-horse-battery").await, Verdict::Limited(minute));
-        assert_eq!(show(friend, "correct-horse-battery").await, Verdict::Granted);
+        assert_eq!(verify(attacker, "correct-horse-battery").await, Verdict::Limited(minute));
+        assert_eq!(verify(operator, "correct-horse-battery").await, Verdict::Granted);
         tokio::time::advance(minute).await;
-        assert_eq!(show(enemy, "correct-horse-battery").await, Verdict::Granted);
+        assert_eq!(verify(attacker, "correct-horse-battery").await, Verdict::Granted);
     }
 }

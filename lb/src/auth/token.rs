@@ -1,4 +1,5 @@
-//! The admin token: what an operator shows to see and change the fleet. Its text is told nowhere but in a login link.
+//! The admin token: authorises access to the management plane and changes of the fleet. Its text appears only in login
+//! links.
 
 use std::fmt;
 use std::fs::File;
@@ -9,46 +10,46 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// As short as a token may be, and as long, in characters.
+/// Allowed length of a token in characters.
 const LENGTH: std::ops::RangeInclusive<usize> = 16..=512;
 
-/// Random bytes of a token that we make.
+/// Number of random bytes in a generated token.
 const RANDOM: usize = 32;
 
-/// 16 to 512 visible ASCII characters. Neither `Debug` nor any error shows them.
+/// A token of 16 to 512 visible ASCII characters. Neither `Debug` nor any error shows them.
 #[derive(Clone)]
 pub struct Token {
     text: String,
-    /// The file that it is from, if everybody on this machine may read it.
+    /// The file that contains the token, if its mode lets every user read it.
     exposed: Option<PathBuf>,
 }
 
-/// Why a text or a file is no token.
+/// Reasons why a text or a file is not a valid token.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidToken {
     /// The file cannot be read.
     #[error("not readable: {0}")]
     Unreadable(#[from] io::Error),
-    /// It is empty, too short, too long, or has blanks or other characters.
+    /// The text is too short or too long, or contains characters that are not visible ASCII.
     #[error("a token is {} to {} visible ASCII characters without blanks", LENGTH.start(), LENGTH.end())]
     Malformed,
 }
 
 impl Token {
-    /// The environment variable that has a token: a flag would be in the list of processes.
+    /// The environment variable for the token. There is no flag, because flags are visible in the process list.
     pub const VARIABLE: &str = "LB_ADMIN_TOKEN";
 
-    /// The token in a file, without the line break at its end.
+    /// Reads a token from a file; a line break at the end is ignored.
     ///
     /// # Errors
-    /// When there is none.
+    /// The file cannot be read, or its content is not a valid token.
     pub fn read(path: &Path) -> Result<Self, InvalidToken> {
         let file = File::open(path)?;
         let readable_by_all = file.metadata()?.permissions().mode() & 0o004 != 0;
         let mut text = String::new();
-        // A file without an end (/dev/zero) has an end here.
-        let longest = *LENGTH.end() as u64 + 3;
-        file.take(longest).read_to_string(&mut text).map_err(|error| match error.kind() {
+        // Bounded, because a file such as /dev/zero has no end.
+        let limit = *LENGTH.end() as u64 + 3;
+        file.take(limit).read_to_string(&mut text).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => InvalidToken::Malformed,
             _ => InvalidToken::Unreadable(error),
         })?;
@@ -57,10 +58,10 @@ impl Token {
         Ok(Self { exposed: readable_by_all.then(|| path.to_owned()), ..token })
     }
 
-    /// A given text.
+    /// A token with this text.
     ///
     /// # Errors
-    /// When it is [`InvalidToken::Malformed`].
+    /// [`InvalidToken::Malformed`] if the text is not a valid token.
     pub fn new(text: &str) -> Result<Self, InvalidToken> {
         let good = LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !good {
@@ -69,33 +70,33 @@ impl Token {
         Ok(Self { text: text.to_owned(), exposed: None })
     }
 
-    /// A new one that nobody can guess: 64 hexadecimal digits.
+    /// A new random token of 64 hexadecimal digits (256 bits).
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// The system provides no random bytes.
     pub fn random() -> io::Result<Self> {
         let mut bytes = [0; RANDOM];
         getrandom::fill(&mut bytes)?;
         Ok(Self { text: hexadecimal(&bytes), exposed: None })
     }
 
-    /// Another one, made of both; neither can be told from it.
+    /// A token derived from both by SHA-256; neither can be computed from it.
     pub fn with(&self, other: &Self) -> Self {
         let digest = Sha256::digest([self.text.as_bytes(), other.text.as_bytes()].concat());
         Self { text: hexadecimal(&digest), exposed: None }
     }
 
-    /// Whether these bytes are the token. The time that this takes does not depend on either.
+    /// Whether these bytes are the token. The comparison takes constant time.
     pub fn is(&self, bytes: &[u8]) -> bool {
         Sha256::digest(&self.text).as_slice().ct_eq(Sha256::digest(bytes).as_slice()).into()
     }
 
-    /// The text: to be sent, or to be told to who has not chosen it.
+    /// The secret text, to send it in a request or to print a generated token in a login link.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// The file that it is from, if everybody on this machine may read it.
+    /// The file that contains the token, if its mode lets every user read it.
     pub fn exposed(&self) -> Option<&Path> {
         self.exposed.as_deref()
     }
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_break_at_the_end_of_the_file_does_not_count() {
+    fn a_line_break_at_the_end_of_the_file_is_ignored() {
         for end in ["", "\n", "\r\n"] {
             let token = Token::read(file(format!("{TEXT}{end}").as_bytes()).path()).unwrap();
             assert!(token.is(TEXT.as_bytes()), "{end:?}");
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token() {
+    fn malformed_tokens_and_unreadable_files_are_errors() {
         let long = "x".repeat(513);
         let endless = "x".repeat(2_000);
         for bad in [
@@ -171,7 +172,10 @@ mod tests {
         for bad in [&b"\xff\xffsixteen-letters-and-more"[..], b"two-tokens-in-lines\nof-the-same-file\n"] {
             assert!(matches!(Token::read(file(bad).path()), Err(InvalidToken::Malformed)));
         }
-        assert!(matches!(Token::read(Path::new("/dev/zero")), Err(InvalidToken::Malformed)), "it ends");
+        assert!(
+            matches!(Token::read(Path::new("/dev/zero")), Err(InvalidToken::Malformed)),
+            "reading is bounded"
+        );
         for unreadable in ["/nonexistent/token", "/"] {
             let error = Token::read(Path::new(unreadable)).unwrap_err().to_string();
             assert!(error.starts_with("not readable: "), "{error}");
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_token_is_the_token() {
+    fn only_the_exact_token_matches() {
         let token = Token::new(TEXT).unwrap();
         for other in
             ["", &TEXT[1..], &TEXT[..TEXT.len() - 1], "Correct-horse-battery", "correct-horse-batterx"]
@@ -190,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn random_ones_differ() {
+    fn random_tokens_differ() {
         let (one, other) = (Token::random().unwrap(), Token::random().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.reveal().len(), 64);
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn one_made_of_two_changes_with_either() {
+    fn a_derived_token_depends_on_both_tokens() {
         let (seed, one, other) =
             (Token::random().unwrap(), Token::new(TEXT).unwrap(), Token::random().unwrap());
         assert_eq!(seed.with(&one), seed.with(&one));
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn who_else_may_read_the_file() {
+    fn a_file_that_all_users_may_read_is_exposed() {
         let file = file(TEXT.as_bytes());
         for (mode, exposed) in [(0o600, false), (0o640, false), (0o644, true)] {
             set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();

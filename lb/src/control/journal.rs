@@ -1,4 +1,6 @@
-//! JournalActor: the latest transitions, and who follows them. It is told and never asks: nobody waits for a reader.
+//! JournalActor: keeps the latest transitions and sends them to the subscribers of /api/events.
+//!
+//! It sends no message to another actor, and a slow subscriber never delays it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,81 +14,85 @@ use crate::fleet::Transition;
 
 use super::panic_guard::PanicGuard;
 
-/// How many events a reader can have missed.
+/// Number of events that are kept for subscribers that resume.
 pub const KEPT: usize = 1024;
 
-/// How many readers there may be.
+/// Limit of simultaneous subscribers.
 pub const READERS: usize = 64;
 
-/// How many events a reader may lag behind before it is dropped; its connection buffers some more.
-const LAG: usize = 256;
+/// Number of events by which a subscriber may lag behind before it is dropped; its connection buffers some more.
+const MAX_LAG: usize = 256;
 
-/// A comment in every pause of this length: proxies keep the connection, and readers that have left are noticed.
+/// Interval of comment lines: they keep proxies from closing an idle connection, and closed connections are noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Owns the events. Their ids grow by one from the start's Unix time in milliseconds, so that an id of an earlier
-/// process is always too old.
+/// Owns the events. Event ids count up from the Unix time of the start in milliseconds, so that an id of an earlier
+/// process is always older than the kept events.
 pub struct JournalActor {
-    kept: VecDeque<Bytes>,
-    next: u64,
+    /// The latest events as frames, the oldest first, at most [`KEPT`].
+    frames: VecDeque<Bytes>,
+    /// Id of the next event.
+    next_id: u64,
+    /// The latest known epoch of the ring.
     epoch: u64,
-    readers: Vec<mpsc::Sender<Bytes>>,
+    subscribers: Vec<mpsc::Sender<Bytes>>,
+    /// Number of subscribers dropped because they lagged.
     dropped: u64,
     _guard: PanicGuard,
 }
 
-/// Something has changed.
+/// Appends transitions to the journal and sends them to the subscribers.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Tell {
-    /// What, in order.
+pub struct Append {
+    /// The transitions in the order in which they happened.
     pub transitions: Vec<Transition>,
-    /// The ring's epoch with it, if the ring has changed.
+    /// Epoch of the ring after the change; `None` if the ring did not change.
     pub epoch: Option<u64>,
 }
 
-/// Somebody wants to read on.
+/// Adds a subscriber. Fails with [`TooManyReaders`] when [`READERS`] are subscribed.
 #[derive(Message)]
 #[rtype(result = "Result<Subscribed, TooManyReaders>")]
 pub struct Subscribe {
-    /// The last event that it has seen.
+    /// Id of the last event that the subscriber received (`Last-Event-ID`); `None` to receive new events only.
     pub after: Option<u64>,
 }
 
-/// The answer to [`Subscribe`].
+/// The reply to [`Subscribe`].
 #[derive(Debug)]
 pub struct Subscribed {
-    /// The id of the last event before `live`.
+    /// Id of the last event before `live`.
     pub last: u64,
-    /// What was missed; `None` if that is not known any more, or was not asked.
+    /// The events after [`Subscribe::after`]; `None` if that was `None`, or if some of them are not kept any more.
     pub missed: Option<Vec<Bytes>>,
-    /// What follows; it ends when the reader lags too far behind.
+    /// The events from now on; closed when the subscriber lags too far behind.
     pub live: mpsc::Receiver<Bytes>,
 }
 
-/// [`READERS`] follow already.
+/// Error of [`Subscribe`]: there are [`READERS`] subscribers already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyReaders;
 
-/// What happened last?
+/// Returns the latest events as frames, the oldest first.
 #[derive(Message)]
 #[rtype(result = "Vec<Bytes>")]
 pub struct Latest {
-    /// At most so many.
+    /// Limit of the number of events.
     pub limit: usize,
 }
 
-/// Who follows?
+/// Returns the number of subscribers.
 #[derive(Message)]
 #[rtype(result = "Audience")]
 pub struct Count;
 
-/// The answer to [`Count`].
+/// Number of subscribers of /api/events; the reply to [`Count`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, MessageResponse, utoipa::ToSchema)]
 pub struct Audience {
-    /// Readers now.
+    /// Subscribers that are connected now.
     pub subscribers: usize,
-    /// Readers dropped because they did not read, since the start.
+    /// Subscribers dropped since the start because they did not read fast enough.
     pub dropped: u64,
 }
 
@@ -100,15 +106,15 @@ struct Event<'a> {
 }
 
 impl JournalActor {
-    /// Nothing has happened yet.
+    /// An empty journal.
     pub fn new() -> Self {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let next = u64::try_from(started.as_millis()).unwrap_or_default();
+        let next_id = u64::try_from(started.as_millis()).unwrap_or_default();
         Self {
-            kept: VecDeque::new(),
-            next,
+            frames: VecDeque::new(),
+            next_id,
             epoch: 0,
-            readers: Vec::new(),
+            subscribers: Vec::new(),
             dropped: 0,
             _guard: PanicGuard("journal"),
         }
@@ -116,35 +122,36 @@ impl JournalActor {
 
     fn record(&mut self, transition: &Transition) {
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        let event = Event { id: self.next, transition, epoch: self.epoch, time };
-        let frame = frame(Some(self.next), transition.name, &serde_json::json!(event));
-        self.next += 1;
-        if self.kept.len() == KEPT {
-            self.kept.pop_front();
+        let event = Event { id: self.next_id, transition, epoch: self.epoch, time };
+        let frame = frame(Some(self.next_id), transition.name, &serde_json::json!(event));
+        self.next_id += 1;
+        if self.frames.len() == KEPT {
+            self.frames.pop_front();
         }
-        self.kept.push_back(frame.clone());
+        self.frames.push_back(frame.clone());
         self.publish(&frame);
     }
 
-    /// To every reader; one that has left is forgotten, one that does not read is dropped.
+    /// Sends a frame to every subscriber. Closed subscriptions are removed; a subscriber that lags is dropped and
+    /// counted.
     fn publish(&mut self, frame: &Bytes) {
         let dropped = &mut self.dropped;
-        self.readers.retain(|reader| match reader.try_send(frame.clone()) {
+        self.subscribers.retain(|subscriber| match subscriber.try_send(frame.clone()) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 *dropped += 1;
-                log::warn!("subscriber dropped lag={LAG} path=/api/events");
+                log::warn!("subscriber dropped lag={MAX_LAG} path=/api/events");
                 false
             }
         });
     }
 
-    /// What came after an event, if all of it is kept.
+    /// The events after the event with the id `after`; `None` if some of them are not kept any more.
     fn since(&self, after: u64) -> Option<Vec<Bytes>> {
-        let missed = usize::try_from(self.next.checked_sub(after.checked_add(1)?)?).ok()?;
-        let known = self.kept.len().checked_sub(missed)?;
-        Some(self.kept.iter().skip(known).cloned().collect())
+        let missed = usize::try_from(self.next_id.checked_sub(after.checked_add(1)?)?).ok()?;
+        let received = self.frames.len().checked_sub(missed)?;
+        Some(self.frames.iter().skip(received).cloned().collect())
     }
 }
 
@@ -163,10 +170,10 @@ impl Actor for JournalActor {
     }
 }
 
-impl Handler<Tell> for JournalActor {
+impl Handler<Append> for JournalActor {
     type Result = ();
 
-    fn handle(&mut self, Tell { transitions, epoch }: Tell, _: &mut Self::Context) {
+    fn handle(&mut self, Append { transitions, epoch }: Append, _: &mut Self::Context) {
         self.epoch = epoch.unwrap_or(0).max(self.epoch);
         for transition in &transitions {
             self.record(transition);
@@ -178,13 +185,13 @@ impl Handler<Subscribe> for JournalActor {
     type Result = Result<Subscribed, TooManyReaders>;
 
     fn handle(&mut self, Subscribe { after }: Subscribe, _: &mut Self::Context) -> Self::Result {
-        self.readers.retain(|reader| !reader.is_closed());
-        if self.readers.len() >= READERS {
+        self.subscribers.retain(|subscriber| !subscriber.is_closed());
+        if self.subscribers.len() >= READERS {
             return Err(TooManyReaders);
         }
-        let (reader, live) = mpsc::channel(LAG);
-        self.readers.push(reader);
-        Ok(Subscribed { last: self.next - 1, missed: after.and_then(|after| self.since(after)), live })
+        let (subscriber, live) = mpsc::channel(MAX_LAG);
+        self.subscribers.push(subscriber);
+        Ok(Subscribed { last: self.next_id - 1, missed: after.and_then(|after| self.since(after)), live })
     }
 }
 
@@ -192,8 +199,8 @@ impl Handler<Latest> for JournalActor {
     type Result = Vec<Bytes>;
 
     fn handle(&mut self, Latest { limit }: Latest, _: &mut Self::Context) -> Vec<Bytes> {
-        let passed = self.kept.len().saturating_sub(limit);
-        self.kept.iter().skip(passed).cloned().collect()
+        let skipped = self.frames.len().saturating_sub(limit);
+        self.frames.iter().skip(skipped).cloned().collect()
     }
 }
 
@@ -201,12 +208,12 @@ impl Handler<Count> for JournalActor {
     type Result = Audience;
 
     fn handle(&mut self, _: Count, _: &mut Self::Context) -> Audience {
-        self.readers.retain(|reader| !reader.is_closed());
-        Audience { subscribers: self.readers.len(), dropped: self.dropped }
+        self.subscribers.retain(|subscriber| !subscriber.is_closed());
+        Audience { subscribers: self.subscribers.len(), dropped: self.dropped }
     }
 }
 
-/// One event as `text/event-stream` has it.
+/// Formats one event as a frame of `text/event-stream`, which ends with an empty line.
 pub fn frame(id: Option<u64>, name: &str, data: &serde_json::Value) -> Bytes {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     format!("{id}event: {name}\ndata: {data}\n\n").into()
@@ -217,7 +224,7 @@ mod tests {
     use super::*;
     use crate::ring::SeatId;
 
-    fn tell(journal: &Addr<JournalActor>, times: usize) {
+    fn append(journal: &Addr<JournalActor>, times: usize) {
         let transition = Transition {
             name: "leave",
             seat: SeatId::new(7).unwrap(),
@@ -228,7 +235,7 @@ mod tests {
             why: Some("a\nb".to_owned()),
             progress: None,
         };
-        journal.do_send(Tell { transitions: vec![transition; times], epoch: Some(9) });
+        journal.do_send(Append { transitions: vec![transition; times], epoch: Some(9) });
     }
 
     async fn subscribe(journal: &Addr<JournalActor>, after: Option<u64>) -> Subscribed {
@@ -236,11 +243,11 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_reader_goes_on_after_the_last_that_it_has_seen() {
+    async fn a_subscriber_resumes_after_the_last_event_that_it_received() {
         let journal = JournalActor::new().start();
         let mut first = subscribe(&journal, None).await;
         assert!(first.missed.is_none());
-        tell(&journal, 3);
+        append(&journal, 3);
         let again = subscribe(&journal, Some(first.last + 1)).await;
         assert_eq!(again.last, first.last + 3);
         let second = first.live.recv().await.map(|_| ()).and(first.live.recv().await).unwrap();
@@ -248,18 +255,21 @@ mod tests {
         let text = String::from_utf8(second.to_vec()).unwrap();
         let head = format!("id: {}\nevent: leave\ndata: {{", first.last + 2);
         assert!(text.starts_with(&head) && text.ends_with("}\n\n"), "{text}");
-        assert_eq!(text.lines().count(), 4, "a line break in the text is none in the stream: {text}");
+        assert_eq!(text.lines().count(), 4, "line breaks in the text are escaped: {text}");
         assert_eq!(subscribe(&journal, Some(again.last)).await.missed.unwrap(), Vec::<Bytes>::new());
     }
 
     #[actix::test]
-    async fn what_is_not_kept_cannot_be_missed() {
+    async fn missed_is_none_unless_all_missed_events_are_kept() {
         let journal = JournalActor::new().start();
         let start = subscribe(&journal, None).await.last;
-        assert!(subscribe(&journal, Some(start - 1)).await.missed.is_none(), "of an earlier process");
-        tell(&journal, KEPT);
+        assert!(
+            subscribe(&journal, Some(start - 1)).await.missed.is_none(),
+            "the id is of an earlier process"
+        );
+        append(&journal, KEPT);
         assert_eq!(subscribe(&journal, Some(start)).await.missed.unwrap().len(), KEPT);
-        tell(&journal, 1);
+        append(&journal, 1);
         assert!(subscribe(&journal, Some(start)).await.missed.is_none());
         assert_eq!(subscribe(&journal, Some(start + 1)).await.missed.unwrap().len(), KEPT);
         for unknown in [0, start + KEPT as u64 + 2, u64::MAX] {
@@ -268,52 +278,52 @@ mod tests {
     }
 
     #[actix::test]
-    async fn who_does_not_read_is_dropped_and_counted_and_who_has_left_is_forgotten() {
+    async fn a_lagging_subscriber_is_dropped_and_counted_and_a_closed_one_is_removed() {
         let journal = JournalActor::new().start();
-        let mut lazy = subscribe(&journal, None).await;
+        let mut lagging = subscribe(&journal, None).await;
         drop(subscribe(&journal, None).await);
-        tell(&journal, LAG);
+        append(&journal, MAX_LAG);
         assert_eq!(journal.send(Count).await.unwrap(), Audience { subscribers: 1, dropped: 0 });
-        tell(&journal, 1);
+        append(&journal, 1);
         assert_eq!(journal.send(Count).await.unwrap(), Audience { subscribers: 0, dropped: 1 });
         let mut read = 0;
-        while lazy.live.recv().await.is_some() {
+        while lagging.live.recv().await.is_some() {
             read += 1;
         }
-        assert_eq!(read, LAG, "then its stream ends");
+        assert_eq!(read, MAX_LAG, "the stream ends after the buffered events");
     }
 
     #[actix::test]
-    async fn the_latest_are_the_last_of_those_that_are_kept() {
+    async fn latest_returns_the_newest_kept_events() {
         let journal = JournalActor::new().start();
-        let mut reader = subscribe(&journal, None).await;
-        tell(&journal, 3);
-        let mut told = Vec::new();
-        while told.len() < 3 {
-            told.push(reader.live.recv().await.unwrap());
+        let mut subscriber = subscribe(&journal, None).await;
+        append(&journal, 3);
+        let mut received = Vec::new();
+        while received.len() < 3 {
+            received.push(subscriber.live.recv().await.unwrap());
         }
-        for (limit, passed) in [(0, 3), (2, 1), (3, 0), (usize::MAX, 0)] {
-            assert_eq!(journal.send(Latest { limit }).await.unwrap(), told[passed..]);
+        for (limit, skipped) in [(0, 3), (2, 1), (3, 0), (usize::MAX, 0)] {
+            assert_eq!(journal.send(Latest { limit }).await.unwrap(), received[skipped..]);
         }
     }
 
     #[actix::test]
-    async fn readers_are_bounded() {
+    async fn the_number_of_subscribers_is_limited() {
         let journal = JournalActor::new().start();
-        let mut readers = Vec::new();
+        let mut subscribers = Vec::new();
         for _ in 0..READERS {
-            readers.push(subscribe(&journal, None).await);
+            subscribers.push(subscribe(&journal, None).await);
         }
         assert_eq!(journal.send(Subscribe { after: None }).await.unwrap().unwrap_err(), TooManyReaders);
-        readers.pop();
+        subscribers.pop();
         subscribe(&journal, None).await;
     }
 
     #[actix::test]
-    async fn a_pause_has_heartbeats() {
+    async fn an_idle_stream_has_heartbeats() {
         let journal = JournalActor::new().start();
-        let mut reader = subscribe(&journal, None).await;
+        let mut subscriber = subscribe(&journal, None).await;
         tokio::time::pause();
-        assert_eq!(reader.live.recv().await.unwrap(), ": heartbeat\n\n");
+        assert_eq!(subscriber.live.recv().await.unwrap(), ": heartbeat\n\n");
     }
 }

@@ -8,7 +8,8 @@
 //! The other actors: RouterActor ([`crate::proxy::router`], one for each HTTP worker) forwards requests, AuthActor
 //! ([`crate::auth`]) compares tokens, MetricsActor ([`crate::admin::metrics`]) adds up the counters of the routers.
 //!
-//! A recall, an ejection and an idle notice are never awaited, so that no cycle of waiting can form.
+//! The sender of a recall, an ejection notice or an idle notice never awaits a reply, so no cycle of waiting actors can
+//! form.
 
 pub mod journal;
 pub mod panic_guard;

@@ -1,4 +1,5 @@
-//! A panic inside an actor ends the process: its state can no longer be trusted, and the next start adopts the replicas.
+//! A panic inside an actor ends the process: the actor's state may be inconsistent, and the next start adopts the
+//! replicas.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,13 +7,14 @@ use std::task::{self, Poll};
 
 use crate::logging::ESSENTIAL;
 
-/// Lives in an actor, or while one of its futures is polled; dropped by a panic it ends the process with code 1.
+/// Ends the process with code 1 when it is dropped by a panic. Held by an actor, and while one of its futures is
+/// polled.
 ///
 /// A panic hook would be wrong: a panic in actix-http's connection task must end that connection only.
 #[derive(Debug)]
 pub struct PanicGuard(pub &'static str);
 
-/// A future of an actor, under a [`PanicGuard`] while it is polled. No `async fn`, which would keep the future twice.
+/// A future of an actor that is polled under a [`PanicGuard`]. Not an `async fn`, which would store the future twice.
 #[derive(Debug)]
 pub struct ExitOnPanic<F> {
     actor: &'static str,
@@ -23,7 +25,7 @@ impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             log::error!(target: ESSENTIAL, "panic actor={} exit=1", self.0);
-            // Bounded: a reader of standard error that stalls does not keep the process alive.
+            // Bounded in time: a stalled reader of standard error must not keep the process alive.
             log::logger().flush();
             std::process::exit(1);
         }
@@ -39,7 +41,7 @@ impl<F: Future + Unpin> Future for ExitOnPanic<F> {
     }
 }
 
-/// Puts a future of an actor, boxed unless it can be moved, under a [`PanicGuard`].
+/// Wraps a future of an actor in a [`PanicGuard`]. A future that is not `Unpin` must be boxed.
 pub fn exit_on_panic<F: Future + Unpin>(actor: &'static str, future: F) -> ExitOnPanic<F> {
     ExitOnPanic { actor, future }
 }
@@ -67,7 +69,7 @@ mod tests {
         }
     }
 
-    /// Run as a process of its own: `LB_TEST_PANIC` says what panics.
+    /// Runs as a child process; `LB_TEST_PANIC` selects what panics.
     #[test]
     fn panics() {
         let Ok(what) = std::env::var("LB_TEST_PANIC") else { return };
@@ -78,7 +80,7 @@ mod tests {
                 "future" => {
                     drop(actix_rt::spawn(exit_on_panic("test", Box::pin(async { panic!("in a future") }))))
                 }
-                _ => drop(actix_rt::spawn(async { panic!("in somebody else's task") })),
+                _ => drop(actix_rt::spawn(async { panic!("in a task without a guard") })),
             }
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
             log::logger().flush();
@@ -94,15 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_an_actor_or_its_future_ends_the_process_and_any_other_does_not() {
+    fn only_a_panic_in_an_actor_or_its_future_ends_the_process() {
         for (what, code, message) in [
             ("actor", 1, "in a handler"),
             ("future", 1, "in a future"),
-            ("connection", 7, "in somebody else's task"),
+            ("connection", 7, "in a task without a guard"),
         ] {
-            let ended = process(what).output().unwrap();
-            assert_eq!(ended.status.code(), Some(code), "{what}");
-            let log = String::from_utf8(ended.stderr).unwrap();
+            let output = process(what).output().unwrap();
+            assert_eq!(output.status.code(), Some(code), "{what}");
+            let log = String::from_utf8(output.stderr).unwrap();
             let lines: Vec<&str> = log.lines().collect();
             assert!(
                 lines[0].contains("ERROR panic] thread 'control::panic_guard") || lines[0].contains("'main'"),
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_an_actor_ends_a_process_whose_standard_error_is_a_pipe_that_is_full() {
+    fn a_panic_in_an_actor_ends_the_process_although_the_pipe_at_standard_error_is_full() {
         let (_reader, mut writer) = std::io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while writer.write_all(b".").is_ok() {}

@@ -1,4 +1,5 @@
-//! LiveLimits, checked by one sweep per worker: a timer for each request would cost more than it is worth.
+//! Deadlines of connections, checked periodically by one sweep per worker instead of a timer per request, which would
+//! be more expensive.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,61 +8,62 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often deadlines are checked, hence by how much one may be late.
+/// Interval of the sweep: a deadline may be noticed this much too late.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 
-/// Every watch of a worker.
+/// All deadlines of a worker.
 #[derive(Default)]
 pub(crate) struct Deadlines(RefCell<Vec<Rc<State>>>);
 
-/// One connection's deadline; forgotten when dropped.
+/// The deadline of one connection; unregistered when dropped.
 pub(crate) struct Deadline(Rc<State>);
 
 #[derive(Default)]
 struct State {
+    /// `None` if the deadline is not set.
     deadline: Cell<Option<Instant>>,
     expired: Cell<bool>,
     waker: Cell<Option<Waker>>,
 }
 
 impl Deadlines {
-    /// A new watch without a deadline.
+    /// Registers a new deadline, which is not set.
     pub(crate) fn add(&self) -> Deadline {
         let state = Rc::<State>::default();
         self.0.borrow_mut().push(state.clone());
         Deadline(state)
     }
 
-    /// Wakes whoever waits past its deadline and forgets dropped watches. `false` when none is left.
+    /// Wakes the tasks whose deadline has passed and removes dropped deadlines. Returns whether any deadline is left.
     pub(crate) fn sweep(&self, now: Instant) -> bool {
-        let mut watches = self.0.borrow_mut();
-        watches.retain(|state| Rc::strong_count(state) > 1);
-        for state in watches.iter().filter(|s| s.deadline.get().is_some_and(|at| at <= now)) {
+        let mut deadlines = self.0.borrow_mut();
+        deadlines.retain(|state| Rc::strong_count(state) > 1);
+        for state in deadlines.iter().filter(|s| s.deadline.get().is_some_and(|at| at <= now)) {
             state.expired.set(true);
             state.wake();
         }
-        !watches.is_empty()
+        !deadlines.is_empty()
     }
 
-    /// Wakes everybody, to look again at what is true of their replica.
+    /// Wakes all waiting tasks, for example to check the state of their replica again.
     pub(crate) fn wake_all(&self) {
         self.0.borrow().iter().for_each(|state| state.wake());
     }
 }
 
 impl Deadline {
-    /// Sets the deadline, or none; an earlier one no longer counts.
+    /// Sets the deadline to `timeout` from now, or clears it with `None`; replaces the previous one.
     pub(crate) fn arm(&self, timeout: Option<Duration>) {
         self.0.expired.set(false);
         self.0.deadline.set(timeout.map(|timeout| Instant::now() + timeout));
     }
 
-    /// Wakes the task that waits, to look again at what has changed.
+    /// Wakes the waiting task without expiring the deadline.
     pub(crate) fn wake(&self) {
         self.0.wake();
     }
 
-    /// Ready once the deadline has passed. The task is woken then and at [`Deadlines::wake_all`].
+    /// Ready when the deadline has passed. The task is woken then, by [`Self::wake`] and by [`Deadlines::wake_all`].
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.0.expired.get() {
             return Poll::Ready(());
@@ -87,28 +89,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watch_expires_once_and_can_be_armed_again() {
-        let (watches, cx) = (Deadlines::default(), &mut Context::from_waker(noop_waker_ref()));
-        let watch = watches.add();
-        watch.arm(Some(Duration::from_secs(1)));
+    fn a_deadline_expires_and_can_be_set_again() {
+        let (deadlines, cx) = (Deadlines::default(), &mut Context::from_waker(noop_waker_ref()));
+        let deadline = deadlines.add();
+        deadline.arm(Some(Duration::from_secs(1)));
         let now = Instant::now();
-        assert!(watches.sweep(now));
-        assert!(watch.poll(cx).is_pending());
-        assert!(watches.sweep(now + Duration::from_secs(2)));
-        assert!(watch.poll(cx).is_ready());
-        watch.arm(None);
-        assert!(watches.sweep(now + Duration::from_secs(9)));
-        assert!(watch.poll(cx).is_pending());
+        assert!(deadlines.sweep(now));
+        assert!(deadline.poll(cx).is_pending());
+        assert!(deadlines.sweep(now + Duration::from_secs(2)));
+        assert!(deadline.poll(cx).is_ready());
+        deadline.arm(None);
+        assert!(deadlines.sweep(now + Duration::from_secs(9)));
+        assert!(deadline.poll(cx).is_pending());
     }
 
     #[test]
-    fn dropped_watches_are_forgotten() {
-        let watches = Deadlines::default();
-        let (a, b) = (watches.add(), watches.add());
+    fn dropped_deadlines_are_removed() {
+        let deadlines = Deadlines::default();
+        let (a, b) = (deadlines.add(), deadlines.add());
         drop(a);
-        assert!(watches.sweep(Instant::now()));
-        assert_eq!(watches.0.borrow().len(), 1);
+        assert!(deadlines.sweep(Instant::now()));
+        assert_eq!(deadlines.0.borrow().len(), 1);
         drop(b);
-        assert!(!watches.sweep(Instant::now()));
+        assert!(!deadlines.sweep(Instant::now()));
     }
 }

@@ -1,4 +1,4 @@
-//! The fields of a request: their grammar, and what they say about framing and the connection.
+//! The header fields of a request: their grammar, and validation of the fields that control framing and the connection.
 
 use std::num::NonZeroU64;
 
@@ -11,12 +11,12 @@ use super::rejection::Rejection::Malformed;
 use super::request_head::{Framing, MAX_FIELDS};
 use super::request_line::is_host;
 
-/// The most fields that join a request's own on their way to a replica: X-Forwarded-For, -Proto, -Host and -Port, Via,
-/// X-Request-Id. Room for them is made at once.
-const JOINING: usize = 6;
+/// Number of fields that the proxy may add to a request: X-Forwarded-For, -Proto, -Host and -Port, Via, X-Request-Id.
+/// The map is allocated with room for them.
+const ADDED_FIELDS: usize = 6;
 
-/// What fields say that is not passed on as they say it.
-pub(crate) struct Meaning {
+/// The framing and connection options of a request; see [`Head`](super::request_head::Head) for the members.
+pub(crate) struct Options {
     pub(crate) framing: Framing,
     pub(crate) keep_alive: bool,
     pub(crate) upgrade: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Meaning {
 
 /// Reads `*( field CRLF )` into an empty map; values share the memory of `block`.
 pub(crate) fn read(block: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, Rejection> {
-    headers.reserve(memchr::memchr_iter(b'\n', block).take(MAX_FIELDS).count() + JOINING);
+    headers.reserve(memchr::memchr_iter(b'\n', block).take(MAX_FIELDS).count() + ADDED_FIELDS);
     let mut rest = &block[..];
     while let Some(end) = memchr::memchr(b'\n', rest) {
         let line =
@@ -33,7 +33,7 @@ pub(crate) fn read(block: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, R
         rest = &rest[end + 1..];
         let colon = memchr::memchr(b':', line).ok_or(Malformed("a field has no colon"))?;
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
-        // `HeaderName` takes a quote, which is no token.
+        // `HeaderName` accepts a quote, which is not allowed in a token.
         let name = HeaderName::from_bytes(name).ok().filter(|_| !name.contains(&b'"'));
         let name = name.ok_or(Malformed("a field's name is no token"))?;
         if is_alias(name.as_str().as_bytes()) {
@@ -48,36 +48,38 @@ pub(crate) fn read(block: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, R
     Ok(headers)
 }
 
-/// Judges them; leaves exactly one `Host` in an HTTP/1.1 request. A given `authority` is the target's.
-pub(crate) fn judge(
+/// Checks the fields and leaves exactly one `Host` in an HTTP/1.1 request. `authority` is the authority of a target in
+/// absolute form; it replaces `Host`.
+pub(crate) fn validate(
     headers: &mut HeaderMap,
     method: &Method,
     version: Version,
     authority: Option<Bytes>,
-) -> Result<Meaning, Rejection> {
+) -> Result<Options, Rejection> {
     let http_11 = version == Version::HTTP_11;
-    judge_host(headers, http_11, authority)?;
+    validate_host(headers, http_11, authority)?;
     let framing = framing(headers, http_11)?;
-    // A body with GET or HEAD means nothing, and servers differ in where it ends (RFC 9110 §9.3.1): half of all
-    // smuggling.
+    // A body of GET or HEAD has no defined meaning, and servers disagree about its end (RFC 9110 §9.3.1), which many
+    // request smuggling attacks exploit.
     let no_body = matches!(*method, Method::GET | Method::HEAD | Method::TRACE);
     if no_body && framing != Framing::None {
         return Err(Malformed("GET, HEAD and TRACE have no body"));
     }
-    let mut meaning = Meaning { framing, keep_alive: http_11, upgrade: false, expects_continue: false };
+    let mut options = Options { framing, keep_alive: http_11, upgrade: false, expects_continue: false };
     let mut close = false;
     for token in headers.get_all(header::CONNECTION).flat_map(|value| value.as_bytes().split(|b| *b == b','))
     {
         let token = token.trim_ascii();
         close |= token.eq_ignore_ascii_case(b"close");
-        meaning.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-        meaning.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
+        options.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+        options.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
     }
-    meaning.keep_alive &= !close;
-    // HTTP/1.0 knows neither (RFC 9110 §7.8, §10.1.1); actix writes nothing behind the head of a reply to HEAD.
-    meaning.upgrade &= http_11 && !close && *method != Method::HEAD;
-    meaning.upgrade &= headers.contains_key(header::UPGRADE);
-    if !meaning.upgrade {
+    options.keep_alive &= !close;
+    // HTTP/1.0 has neither Upgrade nor Expect (RFC 9110 §7.8, §10.1.1). HEAD cannot be upgraded, because actix writes
+    // nothing after the head of a response to HEAD.
+    options.upgrade &= http_11 && !close && *method != Method::HEAD;
+    options.upgrade &= headers.contains_key(header::UPGRADE);
+    if !options.upgrade {
         headers.remove(header::UPGRADE);
     }
     if http_11 {
@@ -85,13 +87,13 @@ pub(crate) fn judge(
             if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
                 return Err(Rejection::Expectation);
             }
-            meaning.expects_continue = true;
+            options.expects_continue = true;
         }
     }
-    Ok(meaning)
+    Ok(options)
 }
 
-fn judge_host(headers: &mut HeaderMap, http_11: bool, authority: Option<Bytes>) -> Result<(), Rejection> {
+fn validate_host(headers: &mut HeaderMap, http_11: bool, authority: Option<Bytes>) -> Result<(), Rejection> {
     let mut hosts = headers.get_all(header::HOST);
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(Malformed("there are several Host fields")),
@@ -108,7 +110,7 @@ fn judge_host(headers: &mut HeaderMap, http_11: bool, authority: Option<Bytes>) 
     Ok(())
 }
 
-/// RFC 9112 §6.3, with every doubt resolved as malformed.
+/// The framing by RFC 9112 §6.3. Every ambiguity is an error.
 fn framing(headers: &HeaderMap, http_11: bool) -> Result<Framing, Rejection> {
     let only = |name: HeaderName| {
         let mut values = headers.get_all(name);
@@ -132,7 +134,7 @@ fn framing(headers: &HeaderMap, http_11: bool) -> Result<Framing, Rejection> {
     }
 }
 
-/// Without the white space around it (RFC 9110 §5.6.3); `trim_ascii` would take control bytes along.
+/// Removes optional white space (RFC 9110 §5.6.3); `trim_ascii` would also remove control bytes.
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
@@ -140,8 +142,9 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// Whether a name (in lower case) is `content-length` or `transfer-encoding` for a server that takes any other byte
-/// for `-`, or none (CGI and its heirs take `_`), without being it; or the beginning of one, padded to its length.
+/// Whether a lenient server could take a name (in lower case) for `content-length` or `transfer-encoding` although it
+/// is different: `-` is missing or another byte (CGI and its successors use `_`), or the name is the beginning of one
+/// of the two, padded with other bytes.
 fn is_alias(name: &[u8]) -> bool {
     let alias_of = |first: &[u8], second: &[u8]| {
         let padded = name.len() > first.len() + second.len();

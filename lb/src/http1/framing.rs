@@ -1,31 +1,33 @@
-//! Where a reply's body ends: decoders that take bytes as they come and know nothing of sockets.
+//! Framing of reply bodies (RFC 9112 §6, §7): incremental decoders without I/O.
 
 use bytes::{Bytes, BytesMut};
 
 use super::reply_head;
 use crate::proxy::client::error::Malformed;
 
-/// The longest first line of a chunk, extensions included, in bytes.
+/// Maximum length of the first line of a chunk, extensions included, in bytes.
 const MAX_CHUNK_LINE: usize = 4096;
 
-/// Finds the empty line that ends a head or a trailer section, however its bytes are split.
+/// Incremental search for the empty line that ends a head or a trailer section.
 #[derive(Default)]
 pub(crate) struct Block {
+    /// Number of bytes searched.
     scanned: usize,
+    /// Start of the current line.
     line: usize,
 }
 
-/// What is left of a body (RFC 9112 §6.3).
+/// Decoder of a body: its framing and the part that is still to come (RFC 9112 §6.3).
 pub(crate) enum Decoder {
-    /// So many bytes; 0 is also the body of a reply that has none.
+    /// This number of bytes; 0 also for a reply without a body.
     Length(u64),
-    /// Chunks (RFC 9112 §7.1).
+    /// Chunked transfer coding (RFC 9112 §7.1).
     Chunked(Chunked),
-    /// All until the connection ends.
+    /// All bytes until the connection is closed.
     UntilClose,
 }
 
-/// Where in a chunked body the next byte stands.
+/// The element of a chunked body to which the next byte belongs.
 #[derive(Default)]
 pub(crate) enum Chunked {
     #[default]
@@ -36,20 +38,20 @@ pub(crate) enum Chunked {
     End,
 }
 
-/// One step of a decoder.
+/// The result of one step of a decoder.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    /// Bytes of the body, never none.
+    /// Bytes of the body, at least one.
     Data(Bytes),
     /// More input is needed.
     More,
-    /// The body is complete; what is left in the input does not belong to it.
+    /// The body is complete; bytes left in the input do not belong to it.
     End,
 }
 
 impl Block {
-    /// The length of the block including its empty line, once that is there. Call it with the same bytes and
-    /// whatever came behind them.
+    /// The length of the block, its empty line included; `None` if it is not complete. Each call gets the bytes of the
+    /// previous call, followed by new ones.
     pub(crate) fn find(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
         while let Some(at) = input[self.scanned..].iter().position(|byte| *byte == b'\n') {
             let end = self.scanned + at;
@@ -68,7 +70,7 @@ impl Block {
 }
 
 impl Decoder {
-    /// Takes the next bytes of the body from `input`, without copying them.
+    /// Takes the next bytes of the body from the front of `input`, without copying them.
     pub(crate) fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
         match self {
             Self::Length(0) => Ok(Decoded::End),
@@ -79,7 +81,7 @@ impl Decoder {
         }
     }
 
-    /// Whether the end of the connection is the end of the body.
+    /// Whether the body ends with the connection.
     pub(crate) fn ends_at_close(&self) -> bool {
         matches!(self, Self::UntilClose)
     }
@@ -132,7 +134,8 @@ fn take(left: &mut u64, input: &mut BytesMut) -> Decoded {
     Decoded::Data(input.split_to(n).freeze())
 }
 
-/// A chunk's size and the length of the line that gives it: `1*HEXDIG BWS [ ";" extensions ] CRLF`.
+/// Parses the first line of a chunk, `1*HEXDIG BWS [ ";" extensions ] CRLF`: the size of the chunk, and the length of
+/// the line. `None` if the line is not complete.
 fn chunk_line(input: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     let end = input.iter().take(MAX_CHUNK_LINE).position(|byte| *byte == b'\n');
     if end.is_none() && input.len() >= MAX_CHUNK_LINE {
@@ -154,7 +157,7 @@ fn chunk_line(input: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     }
 }
 
-/// Whether this may stand behind a chunk's size: nothing, or white space and extensions without control bytes.
+/// Whether the bytes after the size of a chunk are valid: none, or white space and extensions without control bytes.
 fn extension_is_valid(bytes: &[u8]) -> bool {
     let visible = bytes.trim_ascii_start();
     visible.first().is_none_or(|first| *first == b';')
@@ -171,8 +174,11 @@ mod tests {
 
     use super::*;
 
-    /// What a decoder makes of `pieces`, given one after the other: the body, and what it left if it ended.
-    fn feed(mut decoder: Decoder, pieces: &[&[u8]]) -> Result<(Vec<u8>, Option<Vec<u8>>), Malformed> {
+    /// Decodes `pieces`, one after the other: the body, and the bytes after it if it is complete.
+    fn decode_pieces(
+        mut decoder: Decoder,
+        pieces: &[&[u8]],
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>), Malformed> {
         let (mut input, mut body) = (BytesMut::new(), Vec::new());
         for (i, piece) in pieces.iter().enumerate() {
             input.extend_from_slice(piece);
@@ -198,18 +204,18 @@ mod tests {
     }
 
     fn decode(text: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), Malformed> {
-        let whole = feed(chunked(), &[text.as_bytes()]);
+        let whole = decode_pieces(chunked(), &[text.as_bytes()]);
         let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
-        assert_eq!(feed(chunked(), &bytes), whole, "byte by byte: {text:?}");
+        assert_eq!(decode_pieces(chunked(), &bytes), whole, "byte by byte: {text:?}");
         for at in 0..=text.len() {
             let (a, b) = text.as_bytes().split_at(at);
-            assert_eq!(feed(chunked(), &[a, b]), whole, "split at {at}: {text:?}");
+            assert_eq!(decode_pieces(chunked(), &[a, b]), whole, "split at {at}: {text:?}");
         }
         whole
     }
 
     #[test]
-    fn chunks_end_exactly_where_they_end() {
+    fn bytes_after_a_chunked_body_stay_in_the_input() {
         for (text, body, left) in [
             ("0\r\n\r\n", "", ""),
             ("5\r\nhello\r\n0\r\n\r\nHTTP/1.1", "hello", "HTTP/1.1"),
@@ -222,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn chunks_without_an_end_go_on() {
+    fn an_incomplete_chunked_body_needs_more_input() {
         for text in ["", "5", "5\r", "5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "0\r\n", "0\r\nx: 1\r\n"] {
             assert_eq!(decode(text).unwrap().1, None, "{text:?}");
         }
     }
 
     #[test]
-    fn bad_chunks_are_malformed() {
+    fn invalid_chunks_are_malformed() {
         for text in [
             "\r\n",
             "x\r\n",
@@ -252,22 +258,25 @@ mod tests {
             assert!(decode(text).is_err(), "{text:?}");
         }
         let long = format!("1;{}\r\n", "x".repeat(MAX_CHUNK_LINE));
-        assert_eq!(feed(chunked(), &[long.as_bytes()]), Err(Malformed::TooLarge));
+        assert_eq!(decode_pieces(chunked(), &[long.as_bytes()]), Err(Malformed::TooLarge));
         let trailers = format!("0\r\nx: {}", "x".repeat(reply_head::MAX));
-        assert_eq!(feed(chunked(), &[trailers.as_bytes()]), Err(Malformed::TooLarge));
+        assert_eq!(decode_pieces(chunked(), &[trailers.as_bytes()]), Err(Malformed::TooLarge));
     }
 
     #[test]
-    fn a_length_takes_so_much_and_no_more() {
-        assert_eq!(feed(Decoder::Length(3), &[b"ab", b"cd"]), Ok((b"abc".into(), Some(b"d".into()))));
-        assert_eq!(feed(Decoder::Length(0), &[b"x"]), Ok((vec![], Some(b"x".into()))));
-        assert_eq!(feed(Decoder::Length(3), &[b"ab"]), Ok((b"ab".into(), None)));
-        assert_eq!(feed(Decoder::UntilClose, &[b"ab", b"cd"]), Ok((b"abcd".into(), None)));
+    fn a_body_with_a_length_takes_exactly_this_many_bytes() {
+        assert_eq!(
+            decode_pieces(Decoder::Length(3), &[b"ab", b"cd"]),
+            Ok((b"abc".into(), Some(b"d".into())))
+        );
+        assert_eq!(decode_pieces(Decoder::Length(0), &[b"x"]), Ok((vec![], Some(b"x".into()))));
+        assert_eq!(decode_pieces(Decoder::Length(3), &[b"ab"]), Ok((b"ab".into(), None)));
+        assert_eq!(decode_pieces(Decoder::UntilClose, &[b"ab", b"cd"]), Ok((b"abcd".into(), None)));
     }
 
     proptest! {
         #[test]
-        fn what_was_chunked_comes_back_at_any_splits(
+        fn an_encoded_body_is_decoded_at_any_splits(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
         ) {
@@ -282,15 +291,15 @@ mod tests {
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
             let pieces: Vec<_> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
-            prop_assert_eq!(feed(chunked(), &pieces), Ok((chunks.concat(), Some(b"left".into()))));
+            prop_assert_eq!(decode_pieces(chunked(), &pieces), Ok((chunks.concat(), Some(b"left".into()))));
         }
 
         #[test]
-        fn noise_never_panics_and_never_depends_on_the_split(
+        fn the_result_for_random_bytes_does_not_depend_on_the_split(
             text in "[0-9a-f;\r\n x:]{0,40}", at in any::<prop::sample::Index>(),
         ) {
             let (a, b) = text.as_bytes().split_at(at.index(text.len() + 1));
-            prop_assert_eq!(feed(chunked(), &[a, b]), feed(chunked(), &[text.as_bytes()]));
+            prop_assert_eq!(decode_pieces(chunked(), &[a, b]), decode_pieces(chunked(), &[text.as_bytes()]));
         }
     }
 }

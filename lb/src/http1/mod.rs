@@ -1,6 +1,6 @@
 //! HTTP/1.1 as bytes: reading and checking request and reply heads, framing of bodies, deadlines of connections.
 //!
-//! Nothing here knows a replica, a router or an actor.
+//! These modules do not depend on replicas, routers or actors.
 //!
 //! - `request_head`, `request_line`, `fields`: strict parsing of request heads (RFC 9112 §3, RFC 9110 §5)
 //! - `rejection`: reasons why a request is refused

@@ -1,34 +1,35 @@
-//! Reason phrases: passed on as the replica chose them, although actix-http takes only those that live for ever.
+//! Reason phrases: those of the replicas are passed on, although actix-http accepts only `'static` strings.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 
 use awc::http::StatusCode;
 
-/// How many phrases of their own the replicas of one worker may have; what comes later gets the usual one.
-const MAX_KEPT: usize = 256;
-/// The longest phrase that is kept, in bytes.
+/// Limit of interned phrases per worker; replies with further ones get the standard phrase.
+const MAX_INTERNED: usize = 256;
+/// Maximum length of an interned phrase in bytes.
 const MAX_LENGTH: usize = 128;
 
 thread_local! {
-    /// Phrases are few: each is leaked once. The limits are for a replica that makes up a new one for every reply.
-    static KEPT: RefCell<HashSet<&'static str>> = RefCell::default();
+    /// The interned phrases, each of which is leaked once. The limits bound the leak if a replica sends a new phrase
+    /// with every reply.
+    static INTERNED: RefCell<HashSet<&'static str>> = RefCell::default();
 }
 
-/// The phrase for a reply's head; `None` if it is the usual one, or cannot be kept.
-pub(crate) fn kept(status: StatusCode, phrase: &str) -> Option<&'static str> {
+/// The phrase as a `'static` string; `None` if it is the standard phrase of the status, or if a limit is reached.
+pub(crate) fn intern(status: StatusCode, phrase: &str) -> Option<&'static str> {
     if status.canonical_reason() == Some(phrase) || phrase.len() > MAX_LENGTH {
         return None;
     }
-    KEPT.with_borrow_mut(|kept| {
-        if let Some(known) = kept.get(phrase) {
+    INTERNED.with_borrow_mut(|interned| {
+        if let Some(known) = interned.get(phrase) {
             return Some(*known);
         }
-        if kept.len() == MAX_KEPT {
+        if interned.len() == MAX_INTERNED {
             return None;
         }
         let phrase: &'static str = Box::leak(phrase.into());
-        kept.insert(phrase);
+        interned.insert(phrase);
         Some(phrase)
     })
 }
@@ -38,13 +39,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phrase_is_kept_unless_it_is_the_usual_one_or_one_too_many() {
-        assert_eq!(kept(StatusCode::OK, "OK"), None);
-        assert_eq!(kept(StatusCode::OK, ""), Some(""));
-        assert_eq!(kept(StatusCode::OK, "Fine"), Some("Fine"));
-        assert_eq!(kept(StatusCode::OK, &"x".repeat(MAX_LENGTH + 1)), None);
-        let all = (0..2 * MAX_KEPT).filter_map(|n| kept(StatusCode::OK, &n.to_string())).count();
-        assert_eq!(all, MAX_KEPT - 2, "two are kept already");
-        assert_eq!(kept(StatusCode::ACCEPTED, "Fine"), Some("Fine"));
+    fn a_phrase_is_interned_unless_it_is_standard_or_a_limit_is_reached() {
+        assert_eq!(intern(StatusCode::OK, "OK"), None);
+        assert_eq!(intern(StatusCode::OK, ""), Some(""));
+        assert_eq!(intern(StatusCode::OK, "Fine"), Some("Fine"));
+        assert_eq!(intern(StatusCode::OK, &"x".repeat(MAX_LENGTH + 1)), None);
+        let all = (0..2 * MAX_INTERNED).filter_map(|n| intern(StatusCode::OK, &n.to_string())).count();
+        assert_eq!(all, MAX_INTERNED - 2, "two are interned already");
+        assert_eq!(intern(StatusCode::ACCEPTED, "Fine"), Some("Fine"));
     }
 }

@@ -1,4 +1,4 @@
-//! Heads as bytes: a request's is written, a reply's is read.
+//! The heads exchanged with a replica: writes request heads and parses reply heads.
 
 use std::mem::MaybeUninit;
 
@@ -12,32 +12,31 @@ use super::framing::{Block, Decoder};
 use super::reason;
 use crate::proxy::client::error::Malformed;
 
-/// The longest reply head, or trailer section, in bytes.
+/// Maximum size of a reply head, and of a trailer section, in bytes.
 pub(crate) const MAX: usize = 64 * 1024;
-/// The most fields in a reply head.
+/// Maximum number of fields in a reply head.
 const MAX_FIELDS: usize = 256;
-/// The most fields in a trailer section.
+/// Maximum number of fields in a trailer section.
 const MAX_TRAILERS: usize = 64;
 
-/// A reply's head, with at most one `Content-Length` and no `Transfer-Encoding` left in it.
+/// A parsed reply head. Its fields contain at most one `Content-Length` and no `Transfer-Encoding`.
 pub(crate) struct ReplyHead {
-    /// The status.
     pub(crate) status: StatusCode,
-    /// The reason phrase, unless it is the usual one.
+    /// The reason phrase; `None` for the standard phrase of the status.
     pub(crate) reason: Option<&'static str>,
-    /// The fields in the order they came, repeated ones too.
+    /// The fields in the order of arrival, repeated ones included.
     pub(crate) headers: HeaderMap,
-    /// How the body is to be read.
+    /// Decoder of the body.
     pub(crate) decoder: Decoder,
     /// Whether the replica keeps the connection.
     pub(crate) keep_alive: bool,
 }
 
-/// Appends the head of a request in one piece, with the framing that its body needs. Without a body a `Content-Length`
-/// is written as zero if there is one: some servers refuse a POST without the field (411).
+/// Appends a request head to `out`, with the framing for a body of this size. A request without a body keeps its
+/// `Content-Length` as 0 if it has the field, because some servers refuse a POST without it (411).
 ///
 /// # Errors
-/// What must not be written: a target that is not in origin form.
+/// The target is not in origin form, or the request has neither `Host` nor an authority.
 pub(crate) fn write_request(
     out: &mut BytesMut,
     head: &RequestHeadType,
@@ -77,13 +76,13 @@ pub(crate) fn write_request(
     Ok(())
 }
 
-/// Whether a `Connection` field says that the connection ends with this message.
-pub(crate) fn says_close(headers: &HeaderMap) -> bool {
+/// Whether a `Connection` field contains `close`.
+pub(crate) fn has_close(headers: &HeaderMap) -> bool {
     let is_close = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(b"close");
     headers.get_all(header::CONNECTION).any(|value| value.as_bytes().split(|b| *b == b',').any(is_close))
 }
 
-/// Takes a head from the front of `input` once it is complete there; `block` remembers between calls.
+/// Takes a head from the front of `input`; `None` if it is not complete. `block` keeps the state between calls.
 pub(crate) fn read_reply(
     input: &mut BytesMut,
     block: &mut Block,
@@ -101,7 +100,7 @@ pub(crate) fn read_reply(
     let mut reply = httparse::Response::new(&mut []);
     httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut reply, &bytes, &mut fields)?;
     let status = StatusCode::from_u16(reply.code.unwrap_or_default()).map_err(|_| httparse::Error::Status)?;
-    // Room for the `Via` that joins them.
+    // With room for the `Via` that the proxy adds.
     let mut headers = HeaderMap::with_capacity(reply.headers.len() + 1);
     for field in reply.headers.iter() {
         let (name, value) = parse_field(&bytes, field)?;
@@ -109,8 +108,8 @@ pub(crate) fn read_reply(
     }
     let http_11 = reply.version == Some(1);
     let decoder = framing(method, status, http_11, &mut headers)?;
-    let keep_alive = http_11 && !decoder.ends_at_close() && !says_close(&headers);
-    let reason = reply.reason.and_then(|phrase| reason::kept(status, phrase));
+    let keep_alive = http_11 && !decoder.ends_at_close() && !has_close(&headers);
+    let reason = reply.reason.and_then(|phrase| reason::intern(status, phrase));
     Ok(Some(ReplyHead { status, reason, headers, decoder, keep_alive }))
 }
 
@@ -120,14 +119,14 @@ pub(crate) fn check_fields(block: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// `value` is a [`HeaderValue`]'s, which has no control bytes, or our own.
+/// Writes a field. `value` must not contain control bytes: it is a [`HeaderValue`] or made by this module.
 fn write_field(out: &mut BytesMut, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
     }
 }
 
-/// A field whose value shares the memory of the whole head.
+/// Converts a field; the value shares the memory of the head.
 fn parse_field(head: &Bytes, field: &httparse::Header<'_>) -> Result<(HeaderName, HeaderValue), Malformed> {
     let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
     let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value))
@@ -135,7 +134,7 @@ fn parse_field(head: &Bytes, field: &httparse::Header<'_>) -> Result<(HeaderName
     Ok((name, value))
 }
 
-/// RFC 9112 §6.3, with every doubt resolved as malformed. Leaves the fields consistent with the answer.
+/// The framing of the body by RFC 9112 §6.3; every ambiguity is an error. Removes the fields that contradict it.
 fn framing(
     method: &Method,
     status: StatusCode,
@@ -166,7 +165,8 @@ fn framing(
     })
 }
 
-/// The one value of all `Content-Length` fields, lists included, which become one field.
+/// The value of `Content-Length`; `None` if there is none. Repeated fields and lists of equal values are merged into
+/// one field; different values are an error.
 fn content_length(headers: &mut HeaderMap) -> Result<Option<u64>, Malformed> {
     let mut length: Option<u64> = None;
     let mut repeated = false;
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    /// What `text` is as the reply to a request, the same at every split.
+    /// Parses `text` as the reply to a request and checks that every split in two gives the same result.
     fn read(method: Method, text: &str) -> Result<Option<ReplyHead>, Malformed> {
         let mut whole = BytesMut::from(text);
         let reply = read_reply(&mut whole, &mut Block::default(), &method);
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_head_is_malformed() {
+    fn invalid_heads_are_malformed() {
         for text in [
             "SSH-2.0-OpenSSH\r\n",
             "HTTP/2.0 200 OK\r\n\r\n",
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_leaves_what_follows_and_keeps_repeated_fields() {
+    fn the_bytes_after_a_head_stay_in_the_input_and_repeated_fields_are_kept() {
         let many = "x-a: 1\r\n".repeat(MAX_FIELDS);
         let mut input = BytesMut::from(&format!("HTTP/1.1 200 OK\r\n{many}\r\nbody")[..]);
         let head = read_reply(&mut input, &mut Block::default(), &Method::GET).unwrap().unwrap();
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_http_11_reply_that_ends_by_itself_keeps_the_connection() {
+    fn only_a_delimited_http_11_reply_keeps_the_connection() {
         for (text, keep_alive) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", true),
             ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, Close\r\n\r\n", false),
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_written_as_given_with_one_framing() {
+    fn a_request_is_written_unchanged_with_exactly_one_framing() {
         let fields = [("host", "a.example"), ("cookie", "1"), ("cookie", "2"), ("content-length", "99")];
         let text = written(request("http://x/p%2f//q?a=b&c=%20", &fields), BodySize::Sized(3)).unwrap();
         let (line, rest) = text.split_once("\r\n").unwrap();
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_grammar_is_not_written() {
+    fn invalid_requests_are_not_written() {
         assert!(written(request("/p", &[]), BodySize::None).is_err());
         assert!(HeaderValue::from_bytes(b"b\r\nc: d").is_err());
     }

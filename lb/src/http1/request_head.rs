@@ -1,4 +1,4 @@
-//! Bytes in, a request's head out: found whole, then judged by the strict grammar of RFC 9110 and 9112.
+//! Request heads: finds a complete head in the input and parses it by the strict grammar of RFC 9110 and 9112.
 
 use std::num::NonZeroU64;
 
@@ -10,60 +10,64 @@ use super::rejection::Rejection;
 use super::rejection::Rejection::Malformed;
 use super::{fields, request_line};
 
-/// The most fields of a request.
+/// Maximum number of fields of a request.
 pub(crate) const MAX_FIELDS: usize = 96;
 
-/// How large a head may be, in bytes.
+/// Limits of the size of a head, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// All fields together, as they are on the wire.
+    /// Size of the header section on the wire, its empty line included.
     pub(crate) fields: usize,
-    /// The target.
+    /// Length of the target.
     pub(crate) target: usize,
 }
 
-/// A request's head that can be read in one way only.
+/// A valid and unambiguous request head.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) method: Method,
-    /// In origin form (or `*`), byte for byte.
+    /// In origin form (or `*`), with the bytes of the client unchanged.
     pub(crate) target: Uri,
     pub(crate) version: Version,
-    /// As they came, with exactly one `Host` in HTTP/1.1: the target's, if that is in absolute form.
+    /// The fields in the order of arrival, with exactly one `Host` in HTTP/1.1: the authority of the target, if that is
+    /// in absolute form.
     pub(crate) headers: HeaderMap,
     pub(crate) framing: Framing,
     /// Whether the client keeps the connection.
     pub(crate) keep_alive: bool,
-    /// Whether the client offers to go on in another protocol; `Upgrade` is there then, and else not.
+    /// Whether the client offers an upgrade to another protocol; otherwise `headers` has no `Upgrade`.
     pub(crate) upgrade: bool,
-    /// Whether the client waits for a 100 before it sends the body.
+    /// Whether the client waits for 100 Continue before it sends the body.
     pub(crate) expects_continue: bool,
 }
 
-/// How a request's body is delimited. Whether a request has a body is decided here and nowhere else.
+/// Framing of a request body. This is the only place that decides whether a request has a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// There is no body: no field announces one, or `Content-Length` is zero.
     None,
-    /// By `Content-Length`, in bytes.
+    /// `Content-Length`, in bytes.
     Length(NonZeroU64),
-    /// In chunks.
+    /// Chunked transfer coding.
     Chunked,
 }
 
-/// How far a head was searched for its end.
+/// State of the search for the end of a head.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
+    /// Number of bytes searched.
     scanned: usize,
+    /// Start of the current line.
     line: usize,
+    /// Start of the header section; 0 until the request line is complete.
     fields: usize,
-    /// An empty map that has room: an allocation saved.
+    /// An empty map that is reused for the fields, which saves an allocation.
     pub(crate) spare: HeaderMap,
 }
 
-/// Takes a head from the front of `input` once it is complete there; `scan` remembers between calls.
+/// Takes a head from the front of `input`; `None` if it is not complete. `scan` keeps the state between calls.
 ///
-/// Empty lines before it are skipped (RFC 9112 §2.2).
+/// Empty lines before the head are skipped (RFC 9112 §2.2).
 pub(crate) fn read(input: &mut BytesMut, scan: &mut Scan, limits: Limits) -> Result<Option<Head>, Rejection> {
     while scan.line == 0 && input.starts_with(b"\r\n") {
         let _ = input.split_to(2);
@@ -74,11 +78,11 @@ pub(crate) fn read(input: &mut BytesMut, scan: &mut Scan, limits: Limits) -> Res
     let bytes = input.split_to(end).freeze();
     let line = request_line::read(&bytes.slice(..fields - 2), limits.target)?;
     let headers = fields::read(&bytes.slice(fields..end - 2), spare)?;
-    judge(line, headers).map(Some)
+    validate(line, headers).map(Some)
 }
 
 impl Scan {
-    /// The length of the head, its empty line included, once that is there.
+    /// The length of the head, its empty line included; `None` if the head is not complete.
     fn find(&mut self, input: &[u8], limits: Limits) -> Result<Option<usize>, Rejection> {
         while let Some(at) = memchr::memchr(b'\n', &input[self.scanned..]) {
             let end = self.scanned + at;
@@ -100,10 +104,10 @@ impl Scan {
         Ok(None)
     }
 
-    /// Whether the first `n` bytes of a head may be that many.
+    /// Checks the limits for a head of which `n` bytes have arrived.
     fn check(&self, n: usize, limits: Limits) -> Result<(), Rejection> {
         match self.fields {
-            // With the two spaces, the version and the line's end.
+            // 12 bytes for two spaces, the version and the line end.
             0 if n > request_line::MAX_METHOD + limits.target + 12 => {
                 Err(Rejection::TargetTooLong(limits.target))
             }
@@ -114,10 +118,10 @@ impl Scan {
     }
 }
 
-fn judge(line: request_line::Line, mut headers: HeaderMap) -> Result<Head, Rejection> {
+fn validate(line: request_line::Line, mut headers: HeaderMap) -> Result<Head, Rejection> {
     let request_line::Line { method, target, authority, version } = line;
-    let meaning = fields::judge(&mut headers, &method, version, authority)?;
-    let fields::Meaning { framing, keep_alive, upgrade, expects_continue } = meaning;
+    let options = fields::validate(&mut headers, &method, version, authority)?;
+    let fields::Options { framing, keep_alive, upgrade, expects_continue } = options;
     Ok(Head { method, target, version, headers, framing, keep_alive, upgrade, expects_continue })
 }
 

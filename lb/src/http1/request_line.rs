@@ -7,20 +7,20 @@ use bytes::Bytes;
 use super::rejection::Rejection;
 use super::rejection::Rejection::{Connect, Malformed};
 
-/// The longest method, in bytes.
+/// Maximum length of a method in bytes.
 pub(crate) const MAX_METHOD: usize = 32;
 
-/// A request line, read.
+/// A parsed request line.
 pub(crate) struct Line {
     pub(crate) method: Method,
     /// In origin form, or `*`.
     pub(crate) target: Uri,
-    /// Of a target in absolute form: it counts instead of `Host` (RFC 9112 §3.2.2).
+    /// The authority of a target in absolute form; it replaces `Host` (RFC 9112 §3.2.2).
     pub(crate) authority: Option<Bytes>,
     pub(crate) version: Version,
 }
 
-/// Reads a request line without its end.
+/// Parses a request line without its line end. `max_target` is the limit of the target in bytes.
 pub(crate) fn read(line: &Bytes, max_target: usize) -> Result<Line, Rejection> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
@@ -52,7 +52,7 @@ pub(crate) fn read(line: &Bytes, max_target: usize) -> Result<Line, Rejection> {
     Ok(Line { method, target, authority, version })
 }
 
-/// Whether these bytes are `host [":" port]` as a `Host` field must have it, here not empty (RFC 9110 §4.2.1).
+/// Whether these bytes are a valid value of `Host`: `host [":" port]` with a host that is not empty (RFC 9110 §4.2.1).
 pub(crate) fn is_host(bytes: &[u8]) -> bool {
     let port = |port: &[u8]| match port {
         [] | [b':'] => true,
@@ -72,7 +72,7 @@ pub(crate) fn is_host(bytes: &[u8]) -> bool {
 }
 
 fn read_target(line: &Bytes, target: &[u8], method: &Method) -> Result<(Uri, Option<Bytes>), Rejection> {
-    // `Uri` would cut a fragment off without a word.
+    // `Uri` would remove a fragment silently.
     if target.contains(&b'#') {
         return Err(Malformed("the target has a fragment"));
     }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_line_is_malformed() {
+    fn invalid_request_lines_are_malformed() {
         for text in [
             "GET /",
             "GET  / HTTP/1.1",
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_has_its_refusal() {
+    fn each_limit_has_its_rejection() {
         assert_eq!(line("CONNECT h:1 HTTP/1.1").err(), Some(Connect));
         for version in ["HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/3.0"] {
             assert_eq!(line(&format!("GET / {version}")).err(), Some(Rejection::Version));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts() {
+    fn hosts_are_validated() {
         for host in ["h", "h:80", "h:", "1.2.3.4:5", "[::1]", "[::ffff:1.2.3.4]:80", "a_b-c.d", "%41"] {
             assert!(is_host(host.as_bytes()), "{host}");
         }

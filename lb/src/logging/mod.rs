@@ -6,7 +6,7 @@
 //! installs this logger; a program that embeds a balancer keeps its own.
 //!
 //! # Layout
-//! - `logger`: formats and filters records (env_logger), and assigns each a [`Priority`](queue::Priority)
+//! - `logger`: formats and filters records (env_logger), and assigns each a `Priority`
 //! - `queue`: the bounded queue · `writer`: the thread · `output`: whole lines on a file that may fail
 //! - `panics`: the panic hook
 

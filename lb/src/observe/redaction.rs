@@ -1,68 +1,68 @@
-//! Which form a request's key takes where people read it (`--log-key`): the access log and the hot keys.
+//! Redaction of request keys in the access log and in the list of hot keys (`--log-key`).
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// How much of a key is shown, in bytes.
+/// Length to which a plain key is cut, in bytes.
 pub const MAX_SHOWN: usize = 256;
 
-/// The form (`--log-key`).
+/// Form in which keys are shown (`--log-key`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogKey {
-    /// As it is, cut at [`MAX_SHOWN`] bytes.
+    /// The key itself, cut to [`MAX_SHOWN`] bytes.
     Plain,
-    /// Its hash: the same key is the same hash, in the log and in the hot keys, until the process ends.
+    /// A keyed hash: equal keys have equal hashes, in the log and in the list of hot keys, until the process ends.
     ///
-    /// It hides who is who, numbers and addresses too: without the secret, which is drawn at the start and never
-    /// written down, keys cannot be tried out. It does not hide how often a key comes, or with what.
+    /// Keys with few possible values (numbers, addresses) are hidden too: the secret is random and never stored, so
+    /// hashes of candidates cannot be computed. The frequency of a key and the other fields of its lines stay visible.
     #[default]
     Hash,
-    /// Not at all.
+    /// `-` instead of the key.
     Off,
 }
 
-/// Puts keys into that form.
+/// Converts keys to the form in which they are shown.
 #[derive(Clone, Debug)]
 pub struct KeyRedactor {
     form: LogKey,
     secret: RandomState,
 }
 
-/// A key as it may be shown.
+/// A key in the form in which it is shown; see [`LogKey`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RedactedKey {
-    /// The key.
+    /// The first [`MAX_SHOWN`] bytes of the key.
     Plain(Arc<[u8]>),
-    /// Its hash.
+    /// The keyed hash.
     Hash(u64),
-    /// There is one.
+    /// The key is not shown.
     Off,
 }
 
 impl KeyRedactor {
-    /// With a new secret.
+    /// A redactor with a new random secret.
     pub fn new(form: LogKey) -> Self {
         Self { form, secret: RandomState::new() }
     }
 
-    /// Another form, with the same secret.
+    /// A redactor with another form and the same secret, so that hashes stay comparable.
     pub fn with(&self, form: LogKey) -> Self {
         Self { form, secret: self.secret.clone() }
     }
 
-    /// The form.
+    /// The form in which keys are shown.
     pub fn form(&self) -> LogKey {
         self.form
     }
 
-    /// A number that stands for this key until the process ends.
+    /// The keyed hash of a key, constant until the process ends.
     pub fn identify(&self, key: &[u8]) -> u64 {
         self.secret.hash_one(key)
     }
 
-    /// The key as it may be shown.
+    /// Converts a key to the form in which it is shown.
     pub fn show(&self, key: &[u8]) -> RedactedKey {
         match self.form {
             LogKey::Plain => RedactedKey::Plain(key[..key.len().min(MAX_SHOWN)].into()),
@@ -73,7 +73,8 @@ impl KeyRedactor {
 }
 
 impl fmt::Display for RedactedKey {
-    /// A plain key as text, what is none replaced; a hash as sixteen digits; `-` for what is not shown.
+    /// A plain key as text, with U+FFFD for bytes that are not UTF-8; a hash as sixteen hexadecimal digits; otherwise
+    /// `-`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(key) => f.write_str(&String::from_utf8_lossy(key)),
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_a_key() {
+    fn a_key_is_shown_in_each_form() {
         let show = |form, key: &[u8]| KeyRedactor::new(form).show(key).to_string();
         assert_eq!(show(LogKey::Plain, b"alice\xff"), "alice\u{fffd}");
         assert_eq!(show(LogKey::Plain, &[b'x'; 300]).len(), MAX_SHOWN);
@@ -99,11 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn within_a_process_a_hash_stands_for_its_key() {
+    fn equal_keys_have_equal_hashes_within_a_process() {
         let form = KeyRedactor::new(LogKey::Hash);
         let worker = form.clone();
         assert_eq!(form.show(b"alice"), worker.show(b"alice"));
         assert_ne!(form.show(b"alice"), form.show(b"alicf"));
-        assert_ne!(form.show(&[b'x'; 300]), form.show(&[b'x'; 301]), "nothing is cut before it is hashed");
+        assert_ne!(form.show(&[b'x'; 300]), form.show(&[b'x'; 301]), "the whole key is hashed");
     }
 }

@@ -11,7 +11,7 @@ const DOUBLINGS: u32 = 30;
 /// Counts of durations per bucket; at most 3.5 KB regardless of the number, and no allocation while it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Counts per bucket, up to that of the longest duration.
+    /// Counts per bucket, up to the bucket of the longest duration.
     counts: Vec<u64>,
     sum: Duration,
 }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_close_to_those_of_the_sorted_list() {
+    fn quantiles_are_close_to_the_exact_ones() {
         let mut rng = fastrand::Rng::with_seed(7);
         for _ in 0..50 {
             let scale = 10f64.powf(rng.f64() * 6.0);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delta_leads_from_the_earlier_state_to_the_later() {
+    fn an_earlier_state_plus_the_delta_is_the_later_state() {
         let mut histogram = Histogram::default();
         histogram.record(micros(5));
         let earlier = histogram.clone();

@@ -1,4 +1,4 @@
-//! What RingActor is told and asked, and what it answers.
+//! The messages of RingActor and their replies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,156 +14,158 @@ use crate::ring::{
 use super::PAGE;
 use crate::proxy::router;
 
-/// Seats enter the map, all in one epoch, vacant or occupied.
+/// Adds seats to the map, all in one epoch; `None` leaves a seat vacant. Fails if one of them is in the map already.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Join(pub Vec<(SeatId, Weight, Option<Arc<Replica>>)>);
 
-/// A replica takes its vacant seat.
+/// Puts a replica into its seat, which must be vacant.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Occupy(pub Arc<Replica>);
 
-/// A replica takes over its seat from another, which gets no new request from now on and may finish what it has.
+/// Puts a replica into its seat in place of the present occupant. The former occupant gets no new request and may
+/// finish its requests in flight.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Handover(pub Arc<Replica>);
 
-/// The replica of a seat is dead; the seat stays. What waits for its reply is aborted.
+/// Vacates a seat because its replica is dead; the seat stays in the map. Requests that wait for a reply head of the
+/// replica are aborted.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Vacate(pub SeatId);
 
-/// The replica of a seat lives and gets no new request from now on; it may finish what it has. The seat stays. [`Occupy`]
-/// takes it back.
+/// Vacates a seat whose replica is alive; the seat stays in the map. The replica gets no new request and may finish its
+/// requests in flight. [`Occupy`] puts it back.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Drain(pub SeatId);
 
-/// Seats get other weights, all in one epoch.
+/// Changes the weights of seats, all in one epoch.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Weigh(pub Vec<(SeatId, Weight)>);
 
-/// Seats leave the map.
+/// Removes seats from the map, all in one epoch. Their replicas may finish their requests in flight.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Leave(pub Vec<SeatId>);
 
-/// The answer to a change: it is in force in every router.
+/// The reply to a change, sent when every router has applied it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
-    /// The ring's epoch with this change.
+    /// Epoch of the ring after the change.
     pub epoch: u64,
-    /// Which routers still have requests in flight to a replica that has left.
+    /// The replicas that have left the ring and still have requests in flight, with the routers of these requests.
     pub busy: Busy,
 }
 
-/// A router's first message, also when its worker was restarted.
+/// Registers a router. The first message of each router, also after a restart of its worker.
 #[derive(Message)]
 #[rtype(result = "Registered")]
 pub struct Register {
-    /// Who.
+    /// Id of the router.
     pub router: RouterId,
-    /// Where its recalls go.
+    /// Recipient of the recalls.
     pub recall: Recipient<router::Recall>,
 }
 
-/// The answer to [`Register`].
+/// The reply to [`Register`].
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Registered {
-    /// The ring's epoch.
+    /// Epoch of the ring.
     pub epoch: u64,
-    /// How keys become slots.
+    /// Maps keys to slots.
     pub layout: Layout,
-    /// Every occupied seat.
+    /// All occupied seats.
     pub seated: Arc<[Seated]>,
 }
 
-/// A router has given back its leases of all epochs before this one.
+/// Acknowledges a recall: the router has given back its leases of all epochs before this one.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Recalled {
-    /// Who.
+    /// The router that acknowledges.
     pub router: RouterId,
-    /// Of which recall.
+    /// Epoch of the recall.
     pub epoch: u64,
     /// The replicas of the recall to which it still has requests in flight.
     pub busy: Vec<Incarnation>,
 }
 
-/// Which replicas serve a slot.
+/// Looks up the replicas that serve a slot.
 #[derive(Message)]
 #[rtype(result = "Found")]
 pub struct Lookup {
     /// The slot of the key.
     pub slot: Slot,
-    /// How many occupied seats of the walk to pass over.
+    /// Number of occupied seats of the walk to skip.
     pub offset: usize,
 }
 
-/// The answer to [`Lookup`]: a lease, good until it is recalled.
+/// The reply to [`Lookup`]: a lease, which is valid until it is recalled.
 #[derive(Clone, Debug, PartialEq, Eq, MessageResponse)]
 pub struct Found {
-    /// When this was true.
+    /// Epoch of the ring at the look-up.
     pub epoch: u64,
-    /// The occupied seats of the walk, at most [`PAGE`].
+    /// The replicas of the walk after `offset`, at most [`PAGE`].
     pub walk: Vec<Arc<Replica>>,
 }
 
-/// The whole ring, for people.
+/// Returns the state of the ring for the API and for /rm.
 #[derive(Message)]
 #[rtype(result = "Snapshotted")]
 pub struct Snapshot;
 
-/// The answer to [`Snapshot`].
+/// The reply to [`Snapshot`].
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Snapshotted {
-    /// The ring's epoch.
+    /// Epoch of the ring.
     pub epoch: u64,
-    /// Equal wherever the slot map is equal.
+    /// Digest of the slot map: equal slot maps have equal digests.
     pub digest: String,
-    /// How keys become slots, and slots seats.
+    /// Maps keys to slots and slots to seats.
     pub layout: Layout,
-    /// Slots owned, by seat.
+    /// Number of slots that each seat owns.
     pub slots: BTreeMap<SeatId, usize>,
 }
 
-/// Who owns each slot, for people.
+/// Returns the slot map for the API.
 #[derive(Message)]
 #[rtype(result = "Mapped")]
 pub struct Map;
 
-/// The answer to [`Map`].
+/// The reply to [`Map`].
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Mapped {
-    /// The ring's epoch.
+    /// Epoch of the ring.
     pub epoch: u64,
-    /// Equal wherever the slot map is equal.
+    /// Digest of the slot map: equal slot maps have equal digests.
     pub digest: String,
-    /// The slot map.
+    /// The owner of each slot.
     pub map: SlotMap,
 }
 
-/// What a change of the seats would do; nothing changes.
+/// Computes the effect of a change of the seats without making the change.
 #[derive(Message)]
 #[rtype(result = "Result<ring::Plan, RingError>")]
 pub struct Plan(pub Proposal);
 
-/// Where a key goes, and why.
+/// Explains the placement of a key: its hash, its slot and the walk.
 #[derive(Message)]
 #[rtype(result = "Explained")]
 pub struct Explain(pub Vec<u8>);
 
-/// The answer to [`Explain`].
+/// The reply to [`Explain`].
 #[derive(Clone, Debug, PartialEq, Eq, MessageResponse)]
 pub struct Explained {
-    /// The ring's epoch.
+    /// Epoch of the ring.
     pub epoch: u64,
-    /// The key's hash before it was reduced to a slot.
+    /// Hash of the key before its reduction to a slot.
     pub number: u128,
-    /// The key's slot.
+    /// Slot of the key.
     pub slot: Slot,
-    /// Every seat in the order of the walk; `None`: vacant.
+    /// All seats in the order of the walk, each with its replica; `None` if the seat is vacant.
     pub walk: Vec<(SeatId, Option<Arc<Replica>>)>,
 }

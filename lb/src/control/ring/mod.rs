@@ -1,7 +1,7 @@
-//! RingActor: seats, occupants and the slot map, and the leases that the routers hold of it.
+//! RingActor: owns the seats, their occupants and the slot map, and grants leases of it to the routers.
 //!
-//! Every change makes a new epoch. It is answered when every router has given its leases back ([`Recalled`]), so the
-//! caller knows: from now on no new request reaches what has left.
+//! Every change starts a new epoch. The reply to a change is sent when every router has given its leases back
+//! ([`Recalled`]): from then on no new request reaches a replica that has left the ring.
 
 mod message;
 
@@ -24,13 +24,13 @@ pub use message::{
     Recalled, Register, Registered, Snapshot, Snapshotted, Vacate, Weigh,
 };
 
-/// How many replicas a look-up answers; more by offset.
+/// Maximum number of replicas in the reply to a [`Lookup`]; further ones are looked up by offset.
 pub const PAGE: usize = 8;
 
-/// A router that has not given its leases back for so long is logged.
+/// Age of a recall after which the routers that have not acknowledged it are logged; also the interval of this check.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// Owns the ring.
+/// Owns the ring and the recalls that the routers have not acknowledged.
 pub struct RingActor {
     ring: Ring,
     routers: BTreeMap<RouterId, Recipient<router::Recall>>,
@@ -42,14 +42,16 @@ pub struct RingActor {
 struct Pending {
     epoch: u64,
     since: Instant,
+    /// The routers that have not acknowledged the recall.
     waiting: BTreeSet<RouterId>,
+    /// Whether the missing acknowledgements were logged.
     logged: bool,
     busy: Busy,
-    answer: oneshot::Sender<Changed>,
+    reply: oneshot::Sender<Changed>,
 }
 
 impl RingActor {
-    /// An empty ring of this layout.
+    /// An actor with an empty ring of this layout.
     pub fn new(layout: Layout) -> Self {
         Self {
             ring: Ring::new(layout),
@@ -59,35 +61,35 @@ impl RingActor {
         }
     }
 
-    /// Recalls every lease, and answers when all routers have given theirs back.
+    /// Recalls all leases; resolves when every router has acknowledged. `abort`: the replicas in `gone` are dead.
     fn recall(&mut self, gone: &[Arc<Replica>], abort: bool) -> ResponseFuture<Result<Changed, RingError>> {
         let epoch = self.ring.epoch();
         let gone: Vec<Incarnation> = gone.iter().map(|replica| replica.incarnation).collect();
         let recall = router::Recall { epoch, seated: self.ring.occupied(), gone, abort };
         self.routers.retain(|_, router| router.try_send(recall.clone()).is_ok());
-        let (answer, answered) = oneshot::channel();
+        let (reply, changed) = oneshot::channel();
         self.pending.push(Pending {
             epoch,
             since: Instant::now(),
             waiting: self.routers.keys().copied().collect(),
             logged: false,
             busy: Busy::new(),
-            answer,
+            reply,
         });
-        self.settle();
-        // The sender is only dropped with the actor, and then the process ends.
-        Box::pin(async move { Ok(answered.await.unwrap_or(Changed { epoch, busy: Busy::new() })) })
+        self.complete_acknowledged();
+        // The sender is dropped only with the actor, when the process ends.
+        Box::pin(async move { Ok(changed.await.unwrap_or(Changed { epoch, busy: Busy::new() })) })
     }
 
-    /// Answers the changes that every router has acknowledged.
-    fn settle(&mut self) {
+    /// Sends the replies of the changes that every router has acknowledged.
+    fn complete_acknowledged(&mut self) {
         for done in self.pending.extract_if(.., |pending| pending.waiting.is_empty()) {
-            // A caller that no longer listens loses nothing: the change is made.
-            let _ = done.answer.send(Changed { epoch: done.epoch, busy: done.busy });
+            // A caller that has been dropped does not matter: the change is made.
+            let _ = done.reply.send(Changed { epoch: done.epoch, busy: done.busy });
         }
     }
 
-    /// A closed mailbox counts as acknowledged; a silent router is logged.
+    /// Logs routers that have not acknowledged a recall. A router whose mailbox is closed counts as acknowledged.
     fn check_silent(&mut self) {
         self.routers.retain(|_, recall| recall.connected());
         for pending in &mut self.pending {
@@ -97,7 +99,7 @@ impl RingActor {
                 log::warn!("recall unanswered epoch={} routers={:?}", pending.epoch, pending.waiting);
             }
         }
-        self.settle();
+        self.complete_acknowledged();
     }
 }
 
@@ -200,7 +202,7 @@ impl Handler<Recalled> for RingActor {
                 pending.busy.extend(busy.iter().map(|incarnation| (router, *incarnation)));
             }
         }
-        self.settle();
+        self.complete_acknowledged();
     }
 }
 
@@ -237,11 +239,11 @@ impl Handler<Map> for RingActor {
 impl Handler<Plan> for RingActor {
     type Result = ResponseFuture<Result<ring::Plan, RingError>>;
 
-    /// On another thread: a map of many seats takes longer than a look-up may wait.
+    /// Computed on another thread: the placement of many seats would delay look-ups.
     fn handle(&mut self, Plan(proposal): Plan, _: &mut Self::Context) -> Self::Result {
         let ring = self.ring.clone();
         let plan = actix_rt::task::spawn_blocking(move || ring::Plan::new(&ring, &proposal));
-        Box::pin(async { plan.await.expect("placement does not panic, and nobody cancels it") })
+        Box::pin(async { plan.await.expect("placement does not panic and is never cancelled") })
     }
 }
 
@@ -268,7 +270,7 @@ mod tests {
     use super::*;
     use crate::ring::{SeatId, Weight};
 
-    /// Takes recalls and says nothing.
+    /// A router that receives recalls and does not acknowledge them.
     struct Silent(Rc<RefCell<Vec<router::Recall>>>);
 
     impl Actor for Silent {
@@ -283,7 +285,7 @@ mod tests {
         }
     }
 
-    /// Ends a [`Silent`].
+    /// Stops a [`Silent`].
     #[derive(Message)]
     #[rtype(result = "()")]
     struct End;
@@ -324,7 +326,7 @@ mod tests {
         (silent, recalls)
     }
 
-    /// Lets every mailbox be read.
+    /// Waits until the actors have processed their mailboxes.
     async fn settle(ring: &Addr<RingActor>) {
         for _ in 0..10 {
             ring.send(Snapshot).await.unwrap();
@@ -332,7 +334,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_handover_is_no_death_and_moves_no_key() {
+    async fn a_handover_aborts_no_request_and_moves_no_key() {
         let ring = ring_of(3).await;
         let (_router, recalls) = silent(&ring, 1).await;
         let before = ring.send(Snapshot).await.unwrap();
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_change_is_answered_when_every_router_has_given_its_leases_back() {
+    async fn a_change_completes_when_every_router_has_given_its_leases_back() {
         let ring = ring_of(3).await;
         let (_one, recalls) = silent(&ring, 1).await;
         let (_two, _) = silent(&ring, 2).await;
@@ -363,14 +365,14 @@ mod tests {
         ring.send(Recalled { router: RouterId(1), epoch, busy: vec![Incarnation(2)] }).await.unwrap();
         ring.send(Recalled { router: RouterId(2), epoch: epoch - 1, busy: vec![] }).await.unwrap();
         settle(&ring).await;
-        assert!(!change.is_finished(), "router 2 has answered another recall only");
+        assert!(!change.is_finished(), "router 2 has acknowledged only an earlier recall");
         ring.send(Recalled { router: RouterId(2), epoch, busy: vec![] }).await.unwrap();
         let changed = change.await.unwrap().unwrap().unwrap();
         assert_eq!(changed, Changed { epoch, busy: vec![(RouterId(1), Incarnation(2))] });
     }
 
     #[actix::test]
-    async fn changes_that_overlap_are_answered_each_by_its_own_recall() {
+    async fn each_overlapping_change_completes_with_its_own_recall() {
         let ring = ring_of(3).await;
         let (_one, recalls) = silent(&ring, 1).await;
         let first = actix_rt::spawn(ring.send(Vacate(seat(1))));
@@ -386,31 +388,33 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_router_that_has_ended_counts_as_acknowledged() {
+    async fn a_stopped_router_counts_as_acknowledged() {
         let ring = ring_of(2).await;
         let (one, _) = silent(&ring, 1).await;
         let change = actix_rt::spawn(ring.send(Vacate(seat(1))));
         settle(&ring).await;
         assert!(!change.is_finished());
         one.send(End).await.unwrap();
-        let changed = tokio::time::timeout(SILENT * 10, change).await.expect("within the check's interval");
+        let changed = tokio::time::timeout(SILENT * 10, change)
+            .await
+            .expect("completes within the interval of the check");
         assert_eq!(changed.unwrap().unwrap().unwrap().busy, vec![]);
         let again = ring.send(Vacate(seat(2))).await.unwrap().unwrap();
         assert_eq!(again.busy, vec![]);
     }
 
     #[actix::test]
-    async fn a_refused_change_changes_nothing() {
+    async fn a_refused_change_leaves_the_ring_unchanged() {
         let ring = ring_of(2).await;
         let before = ring.send(Snapshot).await.unwrap();
-        assert!(ring.send(Occupy(replica(1, 7))).await.unwrap().is_err(), "it is occupied");
+        assert!(ring.send(Occupy(replica(1, 7))).await.unwrap().is_err(), "the seat is occupied");
         assert!(ring.send(Join(vec![(seat(2), Weight::DEFAULT, None)])).await.unwrap().is_err());
         let after = ring.send(Snapshot).await.unwrap();
         assert_eq!((after.epoch, after.digest), (before.epoch, before.digest));
     }
 
     #[actix::test]
-    async fn a_look_up_pages_over_the_occupied_seats_of_the_walk() {
+    async fn look_ups_by_offset_cover_the_occupied_seats_of_the_walk() {
         let ring = ring_of(12).await;
         ring.send(Vacate(seat(5))).await.unwrap().unwrap();
         let Explained { slot, walk, epoch, .. } = ring.send(Explain(b"alice".to_vec())).await.unwrap();

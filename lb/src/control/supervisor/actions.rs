@@ -1,4 +1,4 @@
-//! How each action of the fleet is carried out, and its outcome told.
+//! Carries out the actions of the fleet and reports their outcomes to it as events.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use tokio::time::timeout;
 use crate::fleet::{Action, Activity, Change, ChangeId, Event};
 use crate::ring::{Incarnation, RingError};
 
-use super::{Did, PATIENCE, SupervisorActor};
-use crate::control::journal::Tell;
+use super::{Outcome, REPLY_TIMEOUT, SupervisorActor};
+use crate::control::journal::Append;
 use crate::control::panic_guard::exit_on_panic;
 use crate::control::ring;
 use crate::proxy::router;
 
-/// The ring's answer to a change.
-type Asked = Result<Result<ring::Changed, RingError>, MailboxError>;
+/// The reply of RingActor to a change.
+type RingReply = Result<Result<ring::Changed, RingError>, MailboxError>;
 
 impl SupervisorActor {
     pub(crate) fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
@@ -37,8 +37,8 @@ impl SupervisorActor {
             Action::Ring { ticket, change } => self.change(ticket, change, ctx),
             Action::Ask(incarnation) => {
                 let activity = self.activity(incarnation);
-                // An engine that does not answer in time does not know.
-                let suspended = timeout(PATIENCE, self.runtime.is_suspended(incarnation));
+                // Without a reply of the engine in time the replica counts as not suspended.
+                let suspended = timeout(REPLY_TIMEOUT, self.runtime.is_suspended(incarnation));
                 report(ctx, async move {
                     let (activity, suspended) = join(activity, suspended).await;
                     let suspended = suspended.ok().flatten();
@@ -75,17 +75,17 @@ impl SupervisorActor {
                     "supervisor",
                     Box::pin(async move {
                         if ended.await {
-                            supervisor.do_send(Did(Event::Ended { incarnation }));
+                            supervisor.do_send(Outcome(Event::Ended { incarnation }));
                         }
                     }),
                 ));
             }
             Action::Reply { call, result } => {
-                // A client that has left does not undo what it asked for.
+                // The change stays although the caller is gone.
                 let _ = self.callers.remove(&call).map(|caller| caller.send(result));
             }
             Action::Tell(transition) => {
-                self.journal.do_send(Tell { transitions: vec![transition], epoch: None });
+                self.journal.do_send(Append { transitions: vec![transition], epoch: None });
             }
             Action::Serving => {
                 let _ = self.serving.take().map(|serving| serving.send(()));
@@ -98,27 +98,29 @@ impl SupervisorActor {
         }
     }
 
-    /// What all routers see of a replica; `None` if one of them does not answer in time. One that has ended sees nothing.
+    /// The activity of a replica over all routers; `None` if a router does not reply in time. A router that has stopped
+    /// is skipped.
     fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
-        let ask = |router: &super::RegisterRouter| timeout(PATIENCE, router.load.send(router::Load));
-        let asked: Vec<_> = self.routers.values().map(ask).collect();
+        let send = |router: &super::RegisterRouter| timeout(REPLY_TIMEOUT, router.load.send(router::Load));
+        let replies: Vec<_> = self.routers.values().map(send).collect();
         async move {
             let mut activity = Activity::default();
-            for answer in join_all(asked).await {
-                let Ok(router::Loaded { replicas, .. }) = answer.ok()? else { continue };
-                let mine = replicas.iter().filter(|load| load.incarnation == of);
-                activity = mine.fold(activity, |sum, load| sum.merge(load.activity));
+            for reply in join_all(replies).await {
+                let Ok(router::Loaded { replicas, .. }) = reply.ok()? else { continue };
+                let loads = replicas.iter().filter(|load| load.incarnation == of);
+                activity = loads.fold(activity, |sum, load| sum.merge(load.activity));
             }
             Some(activity)
         }
     }
 
-    /// Sends the change now, so that the ring sees changes in the fleet's order; its answer is one more event.
+    /// Sends a change to the ring. The message is sent before this returns, so that the ring applies changes in the
+    /// order of the fleet; the reply becomes [`Event::Ring`].
     fn change(&mut self, ticket: ChangeId, change: Change, ctx: &mut Context<Self>) {
         let (ring, journal) = (&self.ring, self.journal.clone());
         let transitions = change.transitions();
         let mut leaving = Vec::new();
-        let asked: LocalBoxFuture<'static, Asked> = match change {
+        let reply: LocalBoxFuture<'static, RingReply> = match change {
             Change::Join(seats) => Box::pin(ring.send(ring::Join(seats))),
             Change::Occupy(replica) => Box::pin(ring.send(ring::Occupy(replica))),
             Change::Handover { to, from } => {
@@ -135,28 +137,29 @@ impl SupervisorActor {
         };
         let retired = join_all(leaving.into_iter().map(|incarnation| self.runtime.retire(incarnation)));
         report(ctx, async move {
-            let (asked, _) = join(asked, retired).await;
-            let busy = match asked {
+            let (reply, _) = join(reply, retired).await;
+            let busy = match reply {
                 Ok(Ok(changed)) => {
-                    journal.do_send(Tell { transitions, epoch: Some(changed.epoch) });
+                    journal.do_send(Append { transitions, epoch: Some(changed.epoch) });
                     changed.busy
                 }
                 Ok(Err(error)) => {
                     log::error!("ring refused ticket={} error={error}", ticket.0);
                     Vec::new()
                 }
-                Err(_) => Vec::new(), // the ring is gone: the process ends
+                Err(_) => Vec::new(), // RingActor has stopped: the process ends
             };
             Event::Ring { ticket, busy }
         });
     }
 }
 
-/// Runs beside the actor, not in its context: every future in a context is polled on every wake.
+/// Sends the event to the supervisor when it is ready. Runs as a task of its own, because an actor's context polls all
+/// of its futures on every wake.
 pub(crate) fn report(ctx: &Context<SupervisorActor>, event: impl Future<Output = Event> + 'static) {
     let supervisor = ctx.address();
     actix_rt::spawn(exit_on_panic(
         "supervisor",
-        Box::pin(async move { supervisor.do_send(Did(event.await)) }),
+        Box::pin(async move { supervisor.do_send(Outcome(event.await)) }),
     ));
 }

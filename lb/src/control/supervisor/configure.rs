@@ -1,4 +1,4 @@
-//! Other settings while the fleet runs, and another target.
+//! Changes of the settings and of the target number of seats at run time.
 
 use actix::prelude::*;
 
@@ -21,11 +21,11 @@ impl Handler<Configure> for SupervisorActor {
 
 impl SupervisorActor {
     fn scale(&mut self, target: usize, ctx: &mut Context<Self>) {
-        let (call, answer) = self.call();
+        let (call, reply) = self.open_call();
         let loads = self.seat_loads();
         report(ctx, async move { Event::Scale { call, target, loads: loads.await } });
         actix_rt::spawn(async move {
-            match answer.await {
+            match reply.await {
                 Ok(Ok(done)) => {
                     log::info!("target reached target={target} replicas={}", done.replicas.len());
                 }

@@ -1,10 +1,10 @@
-//! Where a key would go: every router is asked, for each has seen other traffic.
+//! Collects the explanation of every router for a slot: each router has its own view of the replicas' health and load.
 
 use actix::prelude::*;
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::{ExplainSlot, PATIENCE, RouterExplanations, SupervisorActor};
+use super::{ExplainSlot, REPLY_TIMEOUT, RouterExplanations, SupervisorActor};
 use crate::proxy::router;
 
 impl Handler<ExplainSlot> for SupervisorActor {
@@ -12,11 +12,12 @@ impl Handler<ExplainSlot> for SupervisorActor {
 
     fn handle(&mut self, ExplainSlot(slot): ExplainSlot, _: &mut Self::Context) -> Self::Result {
         let view = self.fleet.view();
-        let ask =
-            |router: &super::RegisterRouter| timeout(PATIENCE, router.explain.send(router::Explain(slot)));
-        let asked: Vec<_> = self.routers.values().map(ask).collect();
+        let send = |router: &super::RegisterRouter| {
+            timeout(REPLY_TIMEOUT, router.explain.send(router::Explain(slot)))
+        };
+        let replies: Vec<_> = self.routers.values().map(send).collect();
         Box::pin(async move {
-            let routers = join_all(asked).await.into_iter().flatten().flatten().flatten().collect();
+            let routers = join_all(replies).await.into_iter().flatten().flatten().flatten().collect();
             RouterExplanations { view, routers }
         })
     }

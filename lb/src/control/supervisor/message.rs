@@ -1,4 +1,4 @@
-//! What the supervisor is told and asked.
+//! The messages of SupervisorActor and their replies.
 
 use std::collections::BTreeMap;
 
@@ -13,51 +13,51 @@ use crate::proxy::router;
 use crate::ring::{self, Incarnation, Replica, SeatId, Slot, Weight};
 use crate::runtime::{Heartbeat, NoLogs, Tail, Upstream};
 
-/// A router's first message: it can be asked for its load.
+/// Registers a router. The first message of each router, also after a restart of its worker.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct RegisterRouter {
-    /// Who.
+    /// Id of the router.
     pub router: RouterId,
-    /// Where to ask.
+    /// Recipient of requests for its load.
     pub load: Recipient<router::Load>,
-    /// Where to ask where a key would go.
+    /// Recipient of requests to explain a slot.
     pub explain: Recipient<router::Explain>,
-    /// The recipient of the suspect replicas.
+    /// Recipient of the list of suspect replicas.
     pub suspects: Recipient<router::Suspects>,
 }
 
-/// A router's last request to a replica that has left the ring has ended.
+/// Notice: the last request of a router to a replica that has left the ring has ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Idle {
-    /// Whose.
+    /// The router that sent the notice.
     pub router: RouterId,
-    /// To which replica.
+    /// Incarnation of the replica that has left the ring.
     pub incarnation: Incarnation,
 }
 
-/// A router has ejected a replica: its next heartbeat is sent now.
+/// Notice: a router has ejected a replica. The supervisor sends the next heartbeat of the replica at once.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Ejected {
-    /// Who.
+    /// The router that sent the notice.
     pub router: RouterId,
-    /// Which replica.
+    /// Incarnation of the ejected replica.
     pub incarnation: Incarnation,
 }
 
-/// A router sends requests to an ejected replica again.
+/// Notice: a router sends requests to an ejected replica again.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Readmitted {
-    /// Who.
+    /// The router that sent the notice.
     pub router: RouterId,
-    /// Which replica.
+    /// Incarnation of the readmitted replica.
     pub incarnation: Incarnation,
 }
 
-/// A request is not repeated any more, because replicas were lost under it; see [`Counts::not_repeated`].
+/// Notice: a request is not repeated any more, because replicas were lost under it; see [`Counts::not_repeated`].
 ///
 /// [`Counts::not_repeated`]: router::Counts::not_repeated
 #[derive(Message)]
@@ -67,173 +67,173 @@ pub struct NotRepeated {
     pub router: RouterId,
     /// The replica of the last attempt.
     pub replica: Replica,
-    /// The method of the request. Its target is not told: it may hold the key.
+    /// The method of the request. The target is left out, because it may contain the key.
     pub method: Method,
 }
 
-/// /rep: the names of the replicas that are ready or suspect, in seat order.
+/// /rep: returns the names of the replicas that are ready or suspect, in seat order.
 #[derive(Message)]
 #[rtype(result = "Vec<Name>")]
 pub struct List;
 
-/// /add: answered when the new replicas are ready and routed to.
+/// /add: completes when the new replicas are ready and get requests.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<Name>, CommandError>")]
 pub struct Add {
-    /// How many more.
+    /// Number of replicas to add.
     pub n: usize,
-    /// The first of their names; the rest are random.
+    /// Names of the first new replicas; the other names are random.
     pub names: Vec<Name>,
 }
 
-/// /rm: answered when the seats have left the ring.
+/// /rm: completes when the seats have left the ring.
 #[derive(Message)]
 #[rtype(result = "Result<Vec<Name>, CommandError>")]
 pub struct Remove(pub Removal);
 
-/// A replica gets no new request and lives on, its seat stays; answered when no request reaches it any more.
+/// Cordons a replica: it gets no new request, stays alive and keeps its seat. Completes when no new request reaches it.
 #[derive(Message)]
 #[rtype(result = "Result<Answer, CommandError>")]
 pub struct Drain(pub Name);
 
-/// A drained replica gets requests again; answered when they reach it.
+/// Ends the cordon of a replica. Completes when it gets requests again.
 #[derive(Message)]
 #[rtype(result = "Result<Answer, CommandError>")]
 pub struct Undrain(pub Name);
 
-/// A replica gives its seat to a new one; answered when that has taken over.
+/// Replaces a replica by a new one in the same seat. Completes when the new one has taken over.
 #[derive(Message)]
 #[rtype(result = "Result<Answer, CommandError>")]
 pub struct Replace(pub Name);
 
-/// An external server joins the ring; answered when requests reach it, or when no address of it answered: then its seat is
-/// vacant until one does.
+/// Adds an external server to the ring. Completes when it gets requests, or when none of its addresses has answered:
+/// its seat is then vacant until one does.
 #[derive(Message)]
 #[rtype(result = "Result<Answer, CommandError>")]
 pub struct AddUpstream(pub Upstream);
 
-/// An external server leaves the ring with its seat; answered when no new request reaches it.
+/// Removes an external server and its seat from the ring. Completes when no new request reaches it.
 #[derive(Message)]
 #[rtype(result = "Result<Answer, CommandError>")]
 pub struct RemoveUpstream(pub Name);
 
-/// All replicas give their seats to new ones, one after the other; answered at once with how many.
+/// Replaces all replicas, one after the other. Returns their number at once.
 #[derive(Message)]
 #[rtype(result = "Result<usize, CommandError>")]
 pub struct RollingReplace;
 
-/// A seat weighs something else; answered, with what it has done to the keys, when every router goes by it.
+/// Changes the weight of a seat. Completes, with the effect on the keys, when every router has applied the change.
 #[derive(Message)]
 #[rtype(result = "Result<ring::Plan, CommandError>")]
 pub struct Weigh {
-    /// Which seat.
+    /// The seat to change.
     pub seat: SeatId,
-    /// From now on.
+    /// The new weight.
     pub weight: Weight,
 }
 
-/// What a change would do to the ring now; nothing changes.
+/// Computes the effect of a change on the present ring without making the change.
 #[derive(Message)]
 #[rtype(result = "Result<ring::Plan, CommandError>")]
 pub enum Plan {
-    /// Of this /add.
+    /// /add.
     Add(Add),
-    /// Of this /rm.
+    /// /rm.
     Remove(Remove),
-    /// Of an external server added.
+    /// Adding an external server.
     AddUpstream(Upstream),
-    /// Of an external server removed.
+    /// Removing the external server of this name.
     RemoveUpstream(Name),
-    /// Of other weights, all at once.
+    /// Changing the weights of seats, all at once.
     Weigh(Vec<(SeatId, Weight)>),
 }
 
-/// The whole fleet, for people.
+/// Returns the state of the fleet for the API and the metrics.
 #[derive(Message)]
 #[rtype(result = "State")]
 pub struct GetState;
 
-/// The answer to [`GetState`].
+/// The reply to [`GetState`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Seats and replicas.
     pub view: View,
-    /// Requests in flight over all routers.
+    /// Requests in flight by replica, over all routers.
     pub in_flight: BTreeMap<Incarnation, usize>,
-    /// Why some router passes a replica over now, if any does.
+    /// The gravest reason for which a router skips a replica now; `None` if no router does.
     pub skips: BTreeMap<Incarnation, Option<router::Skip>>,
-    /// What the routers have done, together.
+    /// Sum of the counters of all routers.
     pub counts: router::Counts,
-    /// What was counted of the fleet.
+    /// Counters of the fleet.
     pub tally: fleet::Tally,
 }
 
-/// Where would a request whose key lies here go? Every router is asked.
+/// Explains where a request whose key has this slot would go: one explanation per router.
 #[derive(Message)]
 #[rtype(result = "RouterExplanations")]
 pub struct ExplainSlot(pub Slot);
 
-/// The answer to [`ExplainSlot`].
+/// The reply to [`ExplainSlot`].
 #[derive(Debug, Default)]
 pub struct RouterExplanations {
     /// Seats and replicas.
     pub view: View,
-    /// What each router says; one that is silent says nothing.
+    /// The explanation of each router that has replied in time.
     pub routers: Vec<router::Explained>,
 }
 
-/// From now on the fleet goes by these.
+/// Replaces the settings at run time.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Configure {
-    /// The rules.
+    /// Settings of the fleet.
     pub settings: Settings,
-    /// How heartbeats are sent.
+    /// Request and timeout of the heartbeats.
     pub heartbeat: Heartbeat,
-    /// Another number of seats, if there is to be one: reached as by /add or /rm, and logged when it is.
+    /// New target number of seats, reached as by /add or /rm and then logged; `None` leaves the target unchanged.
     pub target: Option<usize>,
 }
 
-/// What a replica writes. Of two with the same name, the one in a seat.
+/// Reads the output of a replica. Of two replicas with the same name, the one in a seat is read.
 #[derive(Message)]
 #[rtype(result = "Result<mpsc::Receiver<Bytes>, NotRead>")]
 pub struct Read {
-    /// Which one.
+    /// Name of the replica.
     pub name: Name,
-    /// Which part of it.
+    /// The part of the output to read.
     pub tail: Tail,
 }
 
-/// Why the output of a replica is not read.
+/// Reasons why the output of a replica cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRead {
-    /// There is no such replica.
+    /// No replica has this name.
     #[error("There is no replica '{0}'")]
     Unknown(Name),
-    /// As many read as may.
+    /// The limit of simultaneous readers is reached.
     #[error("Too many read the replicas' output: try again later")]
     TooMany,
-    /// There is no output.
+    /// The runtime has no output of the replica.
     #[error(transparent)]
     NoLogs(#[from] NoLogs),
 }
 
-/// Whether a request can be served, and will be: at least one replica is ready and the balancer is not ending.
+/// Returns whether requests can be served: at least one replica is ready and the balancer is not shutting down.
 #[derive(Message)]
 #[rtype(result = "bool")]
 pub struct Ready;
 
-/// The balancer is about to end: not ready, and the fleet is changed no more.
+/// Begins the shutdown: the balancer is not ready any more and refuses changes of the fleet.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Close;
 
-/// The balancer ends: stop all replicas; answered when they are gone.
+/// Stops all replicas gracefully. Completes when they have ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Stop;
 
-/// The balancer ends now: kill what is left; answered when it is gone.
+/// Kills the replicas that are left. Completes when they have ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Kill;

@@ -1,4 +1,4 @@
-//! SupervisorActor: does what the [`Fleet`] says, and tells it what came of it.
+//! SupervisorActor: carries out the actions of the [`Fleet`] and passes it the outcomes as events.
 
 mod actions;
 mod commands;
@@ -42,8 +42,8 @@ pub use message::{
 };
 pub use start_time::StartTime;
 
-/// How long a router may take to say its load, and the engine whether a replica is suspended.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Timeout of requests to a router, and of the question to the engine whether a replica is suspended.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Owns the fleet.
 pub struct SupervisorActor {
@@ -51,30 +51,35 @@ pub struct SupervisorActor {
     runtime: Rc<dyn Runtime>,
     heartbeat: Heartbeat,
     heartbeats: Heartbeats,
+    /// Record of the target left by an earlier balancer; taken at the start.
     restored: Option<Record>,
+    /// Replicas left by an earlier balancer; taken at the start.
     found: Vec<Found>,
     ring: Addr<RingActor>,
     journal: Addr<JournalActor>,
     routers: BTreeMap<RouterId, RegisterRouter>,
+    /// Recipients of the replies to the open calls.
     callers: BTreeMap<CallId, oneshot::Sender<Result<Answer, CommandError>>>,
     last_call: u64,
     start_time: StartTime,
     timer: Option<SpawnHandle>,
+    /// Signalled when all replicas of the target are ready for the first time.
     serving: Option<oneshot::Sender<()>>,
+    /// Signalled when all replicas have ended.
     halted: Vec<oneshot::Sender<()>>,
-    /// One more for each who reads a replica's output.
-    reading: Rc<()>,
+    /// Its strong count is the number of readers of replica output, plus one.
+    readers: Rc<()>,
     _guard: PanicGuard,
 }
 
-/// Something that we set off has happened.
+/// The outcome of an action that runs as a task of its own.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Did(Event);
+struct Outcome(Event);
 
 impl SupervisorActor {
-    /// Adopts what was found of its cluster when it starts: the record of the target and the replicas. `serving` is told when all replicas of the target are
-    /// ready for the first time.
+    /// A supervisor that adopts, when it starts, what an earlier balancer of the cluster left: the record of the target
+    /// and the replicas. `serving` is signalled when all replicas of the target are ready for the first time.
     pub fn new(
         settings: Settings,
         heartbeat: Heartbeat,
@@ -99,16 +104,17 @@ impl SupervisorActor {
             timer: None,
             serving: Some(serving),
             halted: Vec::new(),
-            reading: Rc::new(()),
+            readers: Rc::new(()),
             _guard: PanicGuard("supervisor"),
         }
     }
 
-    /// How long replicas take to start, to be read by others.
+    /// A shared handle of the measured start time of replicas.
     pub fn start_time(&self) -> StartTime {
         self.start_time.clone()
     }
 
+    /// Passes an event to the fleet, carries out the resulting actions and sets the timer for the next tick.
     fn dispatch(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = Instant::now();
         for action in self.fleet.on(event, now.into_std()) {
@@ -124,14 +130,17 @@ impl SupervisorActor {
         self.timer = Some(ctx.run_later(wait, |supervisor, ctx| supervisor.dispatch(Event::Tick, ctx)));
     }
 
-    /// Asks every router for its load; one that is silent counts as idle.
+    /// The loads of all routers; a router that does not reply in time counts as idle.
     fn loads(&self) -> impl Future<Output = Vec<router::Loaded>> + use<> {
-        let asked: Vec<_> =
-            self.routers.values().map(|router| timeout(PATIENCE, router.load.send(router::Load))).collect();
-        async move { join_all(asked).await.into_iter().flatten().flatten().collect() }
+        let replies: Vec<_> = self
+            .routers
+            .values()
+            .map(|router| timeout(REPLY_TIMEOUT, router.load.send(router::Load)))
+            .collect();
+        async move { join_all(replies).await.into_iter().flatten().flatten().collect() }
     }
 
-    /// What /rm chooses by.
+    /// Requests in flight and number of slots of each seat, by which /rm chooses the seats to remove.
     fn seat_loads(&self) -> impl Future<Output = Loads> + use<> {
         let View { seats, others, .. } = self.fleet.view();
         let loads = self.loads();
@@ -151,20 +160,21 @@ impl SupervisorActor {
         }
     }
 
-    /// Resolves when all replicas are gone.
-    fn end(&mut self, event: Event, ctx: &mut Context<Self>) -> ResponseFuture<()> {
+    /// Passes [`Event::Stop`] or [`Event::Kill`] to the fleet; resolves when all replicas have ended.
+    fn halt(&mut self, event: Event, ctx: &mut Context<Self>) -> ResponseFuture<()> {
         let (halted, done) = oneshot::channel();
         self.halted.push(halted);
         self.dispatch(event, ctx);
         Box::pin(async move { drop(done.await) })
     }
 
-    fn call(&mut self) -> (CallId, oneshot::Receiver<Result<Answer, CommandError>>) {
+    /// A new call, and the receiver of the reply of the fleet.
+    fn open_call(&mut self) -> (CallId, oneshot::Receiver<Result<Answer, CommandError>>) {
         self.last_call += 1;
         let call = CallId(self.last_call);
-        let (caller, answer) = oneshot::channel();
+        let (caller, reply) = oneshot::channel();
         self.callers.insert(call, caller);
-        (call, answer)
+        (call, reply)
     }
 }
 
@@ -195,14 +205,14 @@ impl StreamHandler<runtime::Event> for SupervisorActor {
         self.dispatch(event, ctx);
     }
 
-    /// Heartbeats are the truth: the supervisor goes on without the engine's events.
+    /// Does not stop the actor: heartbeats detect dead replicas also without the events of the engine.
     fn finished(&mut self, _: &mut Self::Context) {}
 }
 
-impl Handler<Did> for SupervisorActor {
+impl Handler<Outcome> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, Did(event): Did, ctx: &mut Self::Context) {
+    fn handle(&mut self, Outcome(event): Outcome, ctx: &mut Self::Context) {
         self.dispatch(event, ctx);
     }
 }
@@ -227,9 +237,9 @@ impl Handler<Add> for SupervisorActor {
     type Result = ResponseFuture<Result<Vec<Name>, CommandError>>;
 
     fn handle(&mut self, Add { n, names }: Add, ctx: &mut Self::Context) -> Self::Result {
-        let (call, answer) = self.call();
+        let (call, reply) = self.open_call();
         self.dispatch(Event::Add { call, n, names }, ctx);
-        Box::pin(listed(answer))
+        Box::pin(replica_names(reply))
     }
 }
 
@@ -237,10 +247,10 @@ impl Handler<Remove> for SupervisorActor {
     type Result = ResponseFuture<Result<Vec<Name>, CommandError>>;
 
     fn handle(&mut self, Remove(removal): Remove, ctx: &mut Self::Context) -> Self::Result {
-        let (call, answer) = self.call();
+        let (call, reply) = self.open_call();
         let loads = self.seat_loads();
         report(ctx, async move { Event::Remove { call, removal, loads: loads.await } });
-        Box::pin(listed(answer))
+        Box::pin(replica_names(reply))
     }
 }
 
@@ -276,7 +286,7 @@ impl Handler<Stop> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) -> Self::Result {
-        self.end(Event::Stop, ctx)
+        self.halt(Event::Stop, ctx)
     }
 }
 
@@ -284,13 +294,15 @@ impl Handler<Kill> for SupervisorActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Kill, ctx: &mut Self::Context) -> Self::Result {
-        self.end(Event::Kill, ctx)
+        self.halt(Event::Kill, ctx)
     }
 }
 
-/// What /rep lists once the call is carried out.
-async fn listed(answer: oneshot::Receiver<Result<Answer, CommandError>>) -> Result<Vec<Name>, CommandError> {
-    Ok(answer.await.unwrap_or(Err(CommandError::Stopping))?.replicas)
+/// The names that /rep lists when the call is complete.
+async fn replica_names(
+    reply: oneshot::Receiver<Result<Answer, CommandError>>,
+) -> Result<Vec<Name>, CommandError> {
+    Ok(reply.await.unwrap_or(Err(CommandError::Stopping))?.replicas)
 }
 
 /// Requests in flight by replica, over all routers.

@@ -1,4 +1,4 @@
-//! The output of a replica, handed on to whoever reads it on another thread.
+//! Forwards the output of a replica to a reader on another thread.
 
 use std::rc::Rc;
 
@@ -12,11 +12,11 @@ use crate::runtime::logs::Output;
 use super::{NotRead, Read, SupervisorActor};
 use crate::control::panic_guard::exit_on_panic;
 
-/// How many may read at one time: of containers, each has a connection to the engine.
-const READERS: usize = 64;
+/// Limit of simultaneous readers: each reader of a container's output holds a connection to the engine.
+const MAX_READERS: usize = 64;
 
-/// Pieces that wait for a reader; the runtime bounds what waits for these.
-const AHEAD: usize = 16;
+/// Number of chunks buffered for a reader; the runtime bounds its own buffer before that.
+const BUFFERED_CHUNKS: usize = 16;
 
 impl Handler<Read> for SupervisorActor {
     type Result = ResponseFuture<Result<mpsc::Receiver<Bytes>, NotRead>>;
@@ -26,29 +26,29 @@ impl Handler<Read> for SupervisorActor {
         let seated = view.seats.iter().filter_map(|seat| seat.replica.as_ref());
         let found = seated.chain(&view.others).find(|replica| replica.name == name);
         let Some(replica) = found else { return Box::pin(async { Err(NotRead::Unknown(name)) }) };
-        let reading = self.reading.clone();
-        if Rc::strong_count(&reading) > READERS + 1 {
+        let readers = self.readers.clone();
+        if Rc::strong_count(&readers) > MAX_READERS + 1 {
             return Box::pin(async { Err(NotRead::TooMany) });
         }
         let output = self.runtime.logs(replica.incarnation, tail);
         Box::pin(async move {
             let output = output.await?;
-            let (sender, receiver) = mpsc::channel(AHEAD);
-            actix_rt::spawn(exit_on_panic("supervisor", Box::pin(hand_on(output, sender, reading))));
+            let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
+            actix_rt::spawn(exit_on_panic("supervisor", Box::pin(forward(output, sender, readers))));
             Ok(receiver)
         })
     }
 }
 
-/// Until the output ends or nobody reads it any more.
-async fn hand_on(mut output: Output, reader: mpsc::Sender<Bytes>, _reading: Rc<()>) {
+/// Forwards the output until it ends or the reader closes the channel.
+async fn forward(mut output: Output, reader: mpsc::Sender<Bytes>, _readers: Rc<()>) {
     loop {
-        let piece = tokio::select! {
-            piece = output.next() => piece,
+        let chunk = tokio::select! {
+            chunk = output.next() => chunk,
             () = reader.closed() => None,
         };
-        let Some(piece) = piece else { break };
-        if reader.send(piece).await.is_err() {
+        let Some(chunk) = chunk else { break };
+        if reader.send(chunk).await.is_err() {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! What a change of the fleet would do, asked of the ring in the state that the fleet chooses by.
+//! Plans: the effect of a change of the fleet on the ring, computed without making the change.
 
 use actix::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::ring::{self as placement, Proposal};
 use super::{Add, Plan, Remove, SupervisorActor};
 use crate::control::ring;
 
-/// The plan of an /rm, once the loads are known that it chooses by.
+/// Computes the plan of an /rm when the loads are known by which the seats are chosen.
 #[derive(Message)]
 #[rtype(result = "Result<placement::Plan, CommandError>")]
 struct Choose {
@@ -59,12 +59,13 @@ impl Handler<Choose> for SupervisorActor {
 }
 
 impl SupervisorActor {
-    /// Asks the ring now, so that it is in the state that the fleet has chosen by.
+    /// Requests a plan from the ring. The message is sent before this returns, so that the ring is in the state on
+    /// which the choice of the fleet is based.
     pub(crate) fn plan(
         &self,
         proposal: Result<Proposal, CommandError>,
     ) -> ResponseFuture<Result<placement::Plan, CommandError>> {
-        let asked = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
-        Box::pin(async move { Ok(asked?.await.map_err(|_| CommandError::Stopping)??) })
+        let plan = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
+        Box::pin(async move { Ok(plan?.await.map_err(|_| CommandError::Stopping)??) })
     }
 }

@@ -1,20 +1,20 @@
-//! What the routers tell: nobody waits for an answer.
+//! Registration and notices of the routers. The routers await no reply, so no cycle of waiting actors can form.
 
 use actix::prelude::*;
 
 use crate::fleet::{Event, Transition};
 
 use super::{Ejected, Idle, NotRepeated, Readmitted, RegisterRouter, SupervisorActor};
-use crate::control::journal::Tell;
+use crate::control::journal::Append;
 use crate::proxy::router;
 
 impl Handler<RegisterRouter> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, attach: RegisterRouter, _: &mut Self::Context) {
+    fn handle(&mut self, registration: RegisterRouter, _: &mut Self::Context) {
         self.routers.retain(|_, known| known.load.connected());
-        attach.suspects.do_send(router::Suspects(self.fleet.suspects().into()));
-        self.routers.insert(attach.router, attach);
+        registration.suspects.do_send(router::Suspects(self.fleet.suspects().into()));
+        self.routers.insert(registration.router, registration);
     }
 }
 
@@ -57,6 +57,6 @@ impl Handler<NotRepeated> for SupervisorActor {
             why: Some(format!("replicas were lost under a {method} request; router={}", router.0)),
             progress: None,
         };
-        self.journal.do_send(Tell { transitions: vec![transition], epoch: None });
+        self.journal.do_send(Append { transitions: vec![transition], epoch: None });
     }
 }

@@ -1,10 +1,10 @@
-//! How long a replica takes to start, told without asking: every 503 without a replica says it (`Retry-After`).
+//! The measured start time of replicas, shared with the HTTP workers: `Retry-After` of every 503 without a replica.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What was measured last; a handle to share between threads.
+/// The start time that was measured last; a handle that can be shared between threads.
 #[derive(Clone, Debug, Default)]
 pub struct StartTime(Arc<AtomicU64>);
 
@@ -13,7 +13,7 @@ impl StartTime {
         self.0.store(u64::try_from(measured.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// In whole seconds, rounded up; 1 if nothing is known.
+    /// The start time in whole seconds, rounded up, at least 1; 1 if none was measured yet.
     pub fn seconds(&self) -> u64 {
         self.0.load(Ordering::Relaxed).div_ceil(1000).max(1)
     }

@@ -1,4 +1,4 @@
-//! The supervisor over a scripted runtime and a scripted router: what it asks them, and what it makes of the answers.
+//! Tests of the supervisor with a scripted runtime and a scripted router.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use crate::runtime::fake::{Fake, Health};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A router of which the supervisor learns what a test sets.
+/// A router that reports the activity that a test sets, and records the lists of suspects that it receives.
 #[derive(Clone, Default)]
 struct Router {
     activity: Rc<Cell<Activity>>,
@@ -59,7 +59,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Two replicas, of which the first does not answer its heartbeats any more.
+    /// Two replicas, the first of which has stopped answering its heartbeats.
     async fn silent() -> Self {
         tokio::time::pause();
         let settings = Settings {
@@ -94,13 +94,13 @@ impl Scene {
         let supervisor = supervisor.start();
         let router = Router::default();
         let address = router.clone().start();
-        let attach = RegisterRouter {
+        let registration = RegisterRouter {
             router: RouterId(1),
             load: address.clone().recipient(),
             explain: address.clone().recipient(),
             suspects: address.recipient(),
         };
-        supervisor.send(attach).await.unwrap();
+        supervisor.send(registration).await.unwrap();
         served.await.unwrap();
         runtime.set_health(Incarnation(1), Health::Silent);
         Self { supervisor, runtime, router }
@@ -122,12 +122,16 @@ impl Scene {
 }
 
 #[actix::test]
-async fn a_replica_for_which_a_request_waits_is_spared_and_routers_are_told_that_it_is_suspect() {
+async fn a_silent_replica_with_a_waiting_request_is_suspect_until_the_head_timeout() {
     let scene = Scene::silent().await;
     scene.request_waits();
     scene.pass(29 * SECOND).await;
     assert!(!scene.is_replaced().await);
-    assert_eq!(scene.router.suspects.borrow().first(), Some(&vec![]), "a new router is told at once");
+    assert_eq!(
+        scene.router.suspects.borrow().first(),
+        Some(&vec![]),
+        "a new router receives the list at once"
+    );
     assert_eq!(scene.router.suspects.borrow().last(), Some(&vec![Incarnation(1)]));
     scene.pass(4 * SECOND).await;
     assert!(scene.is_replaced().await, "--head-timeout");
@@ -144,7 +148,7 @@ async fn a_suspended_replica_is_replaced_although_a_request_waits() {
 }
 
 #[actix::test]
-async fn a_silent_replica_for_which_nothing_waits_is_replaced() {
+async fn a_silent_replica_without_waiting_requests_is_replaced() {
     let scene = Scene::silent().await;
     scene.pass(5 * SECOND).await;
     assert!(scene.is_replaced().await);

@@ -1,4 +1,5 @@
-//! Mutated requests for the judge: the same verdict in any pieces, and what passes is no riddle to anybody.
+//! Fuzzing of the request parser: the result does not depend on how the bytes are split, and accepted requests are
+//! unambiguous to an independent analyser.
 
 use actix_http::header::{HeaderName, HeaderValue};
 use http_desync_guardian::RequestSafetyTier;
@@ -10,7 +11,7 @@ use crate::fuzz::{corpus, cuts, fuzz};
 const LIMITS: Limits = Limits { fields: 16 * 1024, target: 8 * 1024 };
 
 #[test]
-fn a_head_that_passes_can_be_read_in_one_way_only() {
+fn an_accepted_head_is_unambiguous() {
     let corpus: Vec<_> = corpus::requests().into_iter().map(|(_, request)| request).collect();
     let mut passed = 0;
     fuzz(&corpus, |bytes| {
@@ -19,7 +20,7 @@ fn a_head_that_passes_can_be_read_in_one_way_only() {
         let pieces: Vec<_> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
         match (&whole, read_in(&pieces)) {
             (Ok(whole), Ok(in_pieces)) => assert_eq!(*whole, in_pieces),
-            // A later fault may be met first when all is there at once.
+            // The errors may differ: with all bytes at once a later one may be found first.
             (Err(_), Err(_)) => {}
             (whole, in_pieces) => panic!("{whole:?} is {in_pieces:?} in pieces"),
         }
@@ -33,7 +34,7 @@ fn a_head_that_passes_can_be_read_in_one_way_only() {
     assert!(passed > 0 || std::env::var_os("LB_FUZZ_SEED").is_some());
 }
 
-/// The head as it was understood, written again; the fields in an order of its own.
+/// Parses a head that arrives in pieces, and serialises it with its fields sorted.
 fn read_in(pieces: &[&[u8]]) -> Result<Option<Vec<u8>>, Rejection> {
     let (mut input, mut scan) = (BytesMut::new(), Scan::default());
     for piece in pieces {

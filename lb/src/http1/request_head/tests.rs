@@ -1,4 +1,4 @@
-//! What the judge lets through, what it refuses, and that no split of the bytes changes its mind.
+//! Tests of the request parser: accepted and rejected heads, with the same result for every split of the bytes.
 
 use std::num::NonZeroU64;
 
@@ -9,7 +9,7 @@ use super::*;
 
 const LIMITS: Limits = Limits { fields: 16 * 1024, target: 8 * 1024 };
 
-/// What `text` is, the same at every split; what follows the head stays in the input.
+/// Parses `text` and checks that every split in two gives the same result.
 fn read(text: &str) -> Result<Option<Head>, Rejection> {
     let bytes = text.as_bytes();
     let whole = super::read(&mut BytesMut::from(bytes), &mut Scan::default(), LIMITS);
@@ -30,7 +30,7 @@ fn head(fields: &str) -> Result<Head, Rejection> {
 }
 
 fn accepted(fields: &str) -> Head {
-    head(fields).unwrap_or_else(|refusal| panic!("{fields:?}: {refusal}"))
+    head(fields).unwrap_or_else(|rejection| panic!("{fields:?}: {rejection}"))
 }
 
 fn malformed(text: &str) {
@@ -53,7 +53,7 @@ fn framing_follows_rfc_9112() {
 }
 
 #[test]
-fn a_request_of_length_zero_is_a_request_without_a_body() {
+fn a_request_of_length_zero_has_no_body() {
     for method in ["GET", "HEAD", "TRACE", "OPTIONS", "POST", "DELETE"] {
         let fields = "Host: h\r\nContent-Length: 0\r\nConnection: upgrade\r\nUpgrade: x\r\n";
         let head = read(&format!("{method} / HTTP/1.1\r\n{fields}\r\n")).unwrap().unwrap();
@@ -66,7 +66,7 @@ fn a_request_of_length_zero_is_a_request_without_a_body() {
 }
 
 #[test]
-fn framing_in_doubt_is_malformed() {
+fn ambiguous_framing_is_malformed() {
     for fields in [
         "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
@@ -114,7 +114,7 @@ fn framing_in_doubt_is_malformed() {
 }
 
 #[test]
-fn fields_keep_to_the_grammar() {
+fn invalid_fields_are_malformed() {
     for field in [
         " X: folded start",
         "X : y",
@@ -145,7 +145,7 @@ fn fields_keep_to_the_grammar() {
 }
 
 #[test]
-fn lines_end_with_both_bytes() {
+fn lines_end_with_carriage_return_and_line_feed() {
     malformed("GET / HTTP/1.1\nHost: h\r\n\r\n");
     malformed("GET / HTTP/1.1\r\nHost: h\n\r\n");
     malformed("GET / HTTP/1.1\r\nHost: h\r\n\n");
@@ -156,7 +156,7 @@ fn lines_end_with_both_bytes() {
 }
 
 #[test]
-fn there_is_one_host_and_the_target_decides() {
+fn there_is_one_host_and_the_authority_of_the_target_replaces_it() {
     malformed("GET / HTTP/1.1\r\n\r\n");
     for host in ["", "a b", "u@h", "a,b/", "h:x", "[::1", "h\u{e9}"] {
         malformed(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
@@ -175,7 +175,7 @@ fn there_is_one_host_and_the_target_decides() {
 }
 
 #[test]
-fn the_connection_is_kept_as_the_client_says() {
+fn keep_alive_follows_the_version_and_the_connection_field() {
     for (version, connection, kept) in [
         ("1.1", "", true),
         ("1.1", "Connection: close\r\n", false),
@@ -191,7 +191,7 @@ fn the_connection_is_kept_as_the_client_says() {
 }
 
 #[test]
-fn an_upgrade_is_offered_only_where_it_can_be_taken() {
+fn an_upgrade_is_offered_only_where_it_is_possible() {
     let offer = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n";
     assert!(accepted(offer).upgrade);
     let chunked = format!("POST / HTTP/1.1\r\nHost: h\r\n{offer}Transfer-Encoding: chunked\r\n\r\n");
@@ -213,7 +213,7 @@ fn an_upgrade_is_offered_only_where_it_can_be_taken() {
 }
 
 #[test]
-fn only_continue_can_be_expected() {
+fn only_100_continue_can_be_expected() {
     assert!(accepted("Expect: 100-Continue\r\n").expects_continue);
     assert!(!accepted("").expects_continue);
     for value in ["", "x", "100-continue, x", "100-continue;a"] {
@@ -223,7 +223,7 @@ fn only_continue_can_be_expected() {
 }
 
 #[test]
-fn sizes_have_limits_to_the_byte() {
+fn size_limits_are_exact_to_the_byte() {
     let padded = |n: usize| format!("X: {}\r\n", "x".repeat(n - "Host: h\r\nX: \r\n\r\n".len()));
     accepted(&padded(LIMITS.fields));
     let too_large = Rejection::HeaderTooLarge(LIMITS.fields);
@@ -242,7 +242,7 @@ fn sizes_have_limits_to_the_byte() {
 }
 
 #[test]
-fn a_name_of_64_kib_is_refused_whatever_the_limit() {
+fn a_field_name_of_64_kib_is_refused_whatever_the_limit() {
     let limits = Limits { fields: 1 << 20, target: 100 };
     for n in [65_535, 65_536, 100_000] {
         let mut input =
@@ -252,9 +252,9 @@ fn a_name_of_64_kib_is_refused_whatever_the_limit() {
 }
 
 proptest! {
-    /// However odd the bytes: an answer, the same at every split, and never a field of another message.
+    /// Any bytes give a result that does not depend on the split, and the bytes after the head stay in the input.
     #[test]
-    fn any_bytes_get_an_answer(
+    fn the_result_for_any_bytes_does_not_depend_on_the_split(
         bytes in proptest::collection::vec(
             proptest::sample::select(vec![
                 "GET / HTTP/1.1\r\n", "Host: h\r\n", "\r\n", "Content-Length: 3\r\n", "\n", "\r", ":", " ", "\0",

@@ -1,7 +1,8 @@
-//! A line of the Combined Log Format for a request, and our own fields behind it as name=value.
+//! The Combined Log Format, followed by fields of the balancer as name=value.
 //!
-//! Quotes, backslashes, control bytes and bytes that are no ASCII are written `\xHH`, as nginx does: no value can end
-//! its quotes or its line. `-` is what is not known; 499 the status of a client that left before there was an answer.
+//! Quotes, backslashes, control bytes and bytes that are not ASCII are written as `\xHH`, as nginx does, so that no
+//! value can end its quotes or its line. `-` is an unknown value; the status is 499 if the client left before the
+//! response began.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -12,7 +13,7 @@ use actix_http::header;
 use super::record::{Record, ms, version};
 use super::redact::Redactor;
 
-/// nginx's number for it.
+/// The status that nginx logs for a client that left before the response began.
 const CLIENT_LEFT: u16 = 499;
 
 const MONTHS: [&str; 12] =
@@ -20,12 +21,12 @@ const MONTHS: [&str; 12] =
 
 /// Appends the line.
 pub(crate) fn write(record: &Record, redactor: &Redactor, lines: &mut Vec<u8>) {
-    let asked = &record.asked;
-    let client = asked.client.map(|ip| redactor.client(ip));
+    let request = &record.request;
+    let client = request.client.map(|ip| redactor.client(ip));
     put(lines, format_args!("{} - - [{}] ", Or(client), time(record.began)));
-    match (&record.method, &asked.target) {
+    match (&record.method, &request.target) {
         (Some(method), Some(target)) => {
-            let version = asked.version.map_or("", version);
+            let version = request.version.map_or("", version);
             quoted(lines, format!("{method} {} {version}", redactor.target(target.as_str())).as_bytes());
         }
         _ => quoted(lines, b"-"),
@@ -34,14 +35,14 @@ pub(crate) fn write(record: &Record, redactor: &Redactor, lines: &mut Vec<u8>) {
         lines,
         format_args!(" {} {} ", record.status.map_or(CLIENT_LEFT, |status| status.as_u16()), record.bytes),
     );
-    quoted(lines, asked.referer.as_ref().map_or(b"-".into(), |value| redactor.referer(value)).as_ref());
+    quoted(lines, request.referer.as_ref().map_or(b"-".into(), |value| redactor.referer(value)).as_ref());
     lines.push(b' ');
-    let agent = asked.user_agent.as_ref().map(|value| redactor.field(&header::USER_AGENT, value));
+    let agent = request.user_agent.as_ref().map(|value| redactor.field(&header::USER_AGENT, value));
     quoted(lines, agent.unwrap_or(b"-".into()).as_ref());
 
     let replica = record.replica.as_ref();
-    named(lines, "id", redactor.id(asked).unwrap_or(b"-".into()).as_ref());
-    named(lines, "key", Or(asked.key.as_ref()).to_string().as_bytes());
+    named(lines, "id", redactor.id(request).unwrap_or(b"-".into()).as_ref());
+    named(lines, "key", Or(request.key.as_ref()).to_string().as_bytes());
     let (slot, seat) = (record.slot.map(|slot| slot.get()), replica.map(|(seat, ..)| seat));
     put(lines, format_args!(" slot={} seat={}", Or(slot), Or(seat)));
     named(lines, "replica", Or(replica.map(|(_, name, _)| name)).to_string().as_bytes());
@@ -71,7 +72,7 @@ impl<T: Display> Display for Or<T> {
 }
 
 fn put(lines: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     let _ = lines.write_fmt(text);
 }
 
@@ -103,7 +104,7 @@ fn time(at: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::access_log::record::tests::{nothing, plain, record};
+    use crate::observe::access_log::record::tests::{malformed, plain, record};
 
     fn line(record: &Record) -> String {
         let mut lines = Vec::new();
@@ -112,14 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_a_line() {
+    fn a_request_is_written_as_a_line() {
         let expected = r#"192.0.2.7 - - [21/Nov/2026:19:25:45 +0000] "GET /home?id=7 HTTP/1.1" 200 57 "http://h/a\x22b" "curl/8\xFF" id="r1" key="7" slot=12 seat=2 replica="server2" epoch=4 attempts=2 passed_over="failed: connection failed" chosen_ms=0.012 replied_ms=3.300 replica_ms=3.200 total_ms=3.456 error="-""#;
         assert_eq!(line(&record()), format!("{expected}\n"));
     }
 
     #[test]
-    fn what_was_no_request_has_a_line_too() {
-        let line = line(&nothing());
+    fn a_malformed_request_has_a_line() {
+        let line = line(&malformed());
         assert!(
             line.contains(
                 r#"] "-" 400 0 "-" "-" id="-" key="-" slot=- seat=- replica="-" epoch=- attempts=0"#
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_ends_its_quotes_or_its_line() {
+    fn no_byte_of_a_value_ends_its_quotes_or_its_line() {
         let mut lines = Vec::new();
         quoted(&mut lines, &(0..=255).collect::<Vec<u8>>());
         assert!(lines.iter().all(|byte| (b' '..0x7f).contains(byte)));

@@ -1,4 +1,4 @@
-//! A line of JSON for a request. What is not known is null; bytes that are no text are replaced (U+FFFD).
+//! The JSON format: one object per line. Unknown values are null; bytes that are not UTF-8 are replaced by U+FFFD.
 
 use std::borrow::Cow;
 
@@ -8,26 +8,26 @@ use serde::Serialize;
 use super::record::{Record, ms};
 use super::redact::Redactor;
 
-/// The fields, in order.
+/// The members of the object, in order.
 #[derive(Serialize)]
 struct Line<'a> {
-    /// When the head of the request was there, in UTC.
+    /// Time at which the request head was complete, in UTC.
     time: String,
     id: Option<Cow<'a, str>>,
     client: Option<String>,
     method: Option<&'a str>,
     target: Option<Cow<'a, str>>,
     version: Option<&'static str>,
-    /// null: the client left before there was an answer.
+    /// null if the client left before the response began.
     status: Option<u16>,
-    /// Of the answer's body.
+    /// Length of the response body.
     bytes: u64,
     total_ms: f64,
-    /// Until the first replica was chosen.
+    /// Time until the first replica was chosen.
     chosen_ms: Option<f64>,
-    /// Until the head of the reply.
+    /// Time until the head of the reply.
     replied_ms: Option<f64>,
-    /// What the replica took of that.
+    /// The part of `replied_ms` after the choice of the replica that replied.
     replica_ms: Option<f64>,
     key: Option<String>,
     slot: Option<u32>,
@@ -44,22 +44,22 @@ struct Line<'a> {
 
 /// Appends the line.
 pub(crate) fn write(record: &Record, redactor: &Redactor, lines: &mut Vec<u8>) {
-    let asked = &record.asked;
+    let request = &record.request;
     let replica = record.replica.as_ref();
     let line = Line {
         time: humantime::format_rfc3339_millis(record.began).to_string(),
-        id: redactor.id(asked).map(text),
-        client: asked.client.map(|ip| redactor.client(ip)),
+        id: redactor.id(request).map(text),
+        client: request.client.map(|ip| redactor.client(ip)),
         method: record.method.as_ref().map(|method| method.as_str()),
-        target: asked.target.as_ref().map(|target| redactor.target(target.as_str())),
-        version: asked.version.map(super::record::version),
+        target: request.target.as_ref().map(|target| redactor.target(target.as_str())),
+        version: request.version.map(super::record::version),
         status: record.status.map(|status| status.as_u16()),
         bytes: record.bytes,
         total_ms: ms(record.total),
         chosen_ms: record.chosen.map(ms),
         replied_ms: record.replied.map(ms),
         replica_ms: record.replica_took.map(ms),
-        key: asked.key.as_ref().map(ToString::to_string),
+        key: request.key.as_ref().map(ToString::to_string),
         slot: record.slot.map(|slot| slot.get()),
         seat: replica.map(|(seat, ..)| seat.get()),
         replica: replica.map(|(_, name, _)| name.as_str()),
@@ -68,10 +68,10 @@ pub(crate) fn write(record: &Record, redactor: &Redactor, lines: &mut Vec<u8>) {
         attempts: record.attempts,
         passed_over: record.passed_over.as_ref().map(ToString::to_string),
         error: record.error.as_deref(),
-        referer: asked.referer.as_ref().map(|value| text(redactor.referer(value))),
-        user_agent: asked.user_agent.as_ref().map(|value| text(redactor.field(&header::USER_AGENT, value))),
+        referer: request.referer.as_ref().map(|value| text(redactor.referer(value))),
+        user_agent: request.user_agent.as_ref().map(|value| text(redactor.field(&header::USER_AGENT, value))),
     };
-    // Text and numbers always serialize.
+    // Serialization of text and numbers to a vector cannot fail.
     if serde_json::to_writer(&mut *lines, &line).is_ok() {
         lines.push(b'\n');
     }
@@ -89,7 +89,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::observe::access_log::record::tests::{nothing, plain, record};
+    use crate::observe::access_log::record::tests::{malformed, plain, record};
 
     fn line(record: &Record) -> Value {
         let mut lines = Vec::new();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_an_object() {
+    fn a_request_is_written_as_an_object() {
         let line = line(&record());
         let expected = serde_json::json!({
             "time": "2026-11-21T19:25:45.123Z", "id": "r1", "client": "192.0.2.7", "method": "GET",
@@ -114,8 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_no_request_has_a_line_too() {
-        let line = line(&nothing());
+    fn a_malformed_request_has_a_line() {
+        let line = line(&malformed());
         assert_eq!(
             (&line["method"], &line["status"], &line["bytes"]),
             (&Value::Null, &Value::from(400), &0.into())

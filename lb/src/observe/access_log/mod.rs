@@ -1,11 +1,11 @@
-//! The access log (`--access-log`): a line for every request of the traffic listener, written beside the request path.
+//! The access log (`--access-log`): a line for every request of the traffic listener, written outside the request path.
 //!
-//! Each worker puts what it has served into a bounded queue of its own; one thread formats and writes. Nobody ever waits
-//! for it: what finds its queue full, or cannot be written, is dropped and counted.
+//! Each worker puts its completed requests into a bounded queue of its own; one thread formats and writes them. A
+//! worker never waits for the thread: a line is dropped and counted if the queue is full or the line cannot be written.
 //!
 //! # Layout
-//! - `record`: what a worker hands over · `writer`: the thread · `output`: where it writes
-//! - `json`, `combined`: the lines · `redact`: what `--log-key` hides in them
+//! - `record`: the data of one request in the queue · `writer`: the thread · `output`: the file
+//! - `json`, `combined`: the formats of a line · `redact`: hides keys in a line (`--log-key`)
 
 mod combined;
 mod json;
@@ -33,31 +33,31 @@ use record::Record;
 pub(crate) use redact::Redactor;
 use writer::{Command, Sink, Writer};
 
-/// How many lines of one worker may wait to be written.
+/// Capacity of the queue of one worker, in lines.
 const QUEUE: usize = 4096;
 
-/// How long the end of the process may wait for the last lines.
-const LAST_LINES: Duration = Duration::from_secs(2);
+/// The longest time that the end of the process waits for the last lines.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which lines, and where to.
+/// Settings of the access log (`--access-log`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What a line looks like.
+    /// Format of the lines.
     pub format: Format,
-    /// Appended to; `None`: standard output.
+    /// The file to which lines are appended; `None` for standard output.
     pub file: Option<PathBuf>,
 }
 
-/// What a line looks like.
+/// Format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// The Combined Log Format of Apache and nginx, and our own fields behind it.
+    /// The Combined Log Format of Apache and nginx, followed by fields of the balancer.
     Combined,
-    /// A JSON object.
+    /// A JSON object in one line.
     Json,
 }
 
-/// The access log of a running balancer; it may be off.
+/// Handle of the access log of a running balancer, which may be off.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     commands: mpsc::Sender<Command>,
@@ -65,29 +65,29 @@ pub struct AccessLog {
     tally: Arc<Tally>,
 }
 
-/// What has become of the lines.
+/// Numbers of lines of the access log since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Lines)]
 pub struct Counts {
-    /// They were written.
+    /// Lines that were written.
     pub written: u64,
-    /// They found their queue full, or could not be written.
+    /// Lines that were dropped, because the queue was full or the file could not be written.
     pub dropped: u64,
 }
 
 #[derive(Debug, Default)]
 struct Tally {
     written: AtomicU64,
-    /// They could not be written.
+    /// Lines that could not be written.
     lost: AtomicU64,
-    /// They found their queue full.
-    crowded: AtomicU64,
+    /// Lines that were dropped because the queue was full.
+    queue_full: AtomicU64,
 }
 
-/// The end of the queue at which a worker is.
+/// The observer of one worker: the sending side of its queue.
 struct Recorder {
     log: AccessLog,
-    /// Made for the first line.
+    /// Created with the first request.
     queue: OnceCell<SyncSender<Record>>,
 }
 
@@ -105,39 +105,41 @@ impl AccessLog {
         Ok(Self { commands, thread: spawned.thread().clone(), tally })
     }
 
-    /// The observer of one more worker.
+    /// A new observer, for one worker.
     pub fn observer(&self) -> impl RequestObserver + use<> {
         Recorder { log: self.clone(), queue: OnceCell::new() }
     }
 
-    /// Goes on by other rules. A file that cannot be opened is logged, and the one before is kept.
+    /// Replaces the settings (`None` turns the log off). If the new file cannot be opened, an error is logged and the
+    /// present file stays in use.
     pub(crate) fn configure(&self, settings: Option<Settings>, redactor: Redactor) {
-        self.tell(Command::Configure(settings, redactor));
+        self.send(Command::Configure(settings, redactor));
     }
 
-    /// Goes on in a new file of the same name: the old one was renamed.
+    /// Closes the file and opens it again under the same name, after a log rotation has renamed it.
     pub fn reopen(&self) {
-        self.tell(Command::Reopen);
+        self.send(Command::Reopen);
     }
 
-    /// What has become of the lines until now.
+    /// The numbers of lines since the start.
     pub fn counts(&self) -> Counts {
-        let Tally { written, lost, crowded } = &*self.tally;
-        let dropped = lost.load(Ordering::Relaxed) + crowded.load(Ordering::Relaxed);
+        let Tally { written, lost, queue_full } = &*self.tally;
+        let dropped = lost.load(Ordering::Relaxed) + queue_full.load(Ordering::Relaxed);
         Counts { written: written.load(Ordering::Relaxed), dropped }
     }
 
-    /// Writes what is left, and ends. A reader of standard output that does not read is waited for only so long.
+    /// Writes the queued lines and ends the thread. Gives up after 2 s, because the reader of standard output may have
+    /// stalled.
     pub async fn finish(&self) {
         let (done, written) = oneshot::channel();
-        self.tell(Command::Finish(done));
-        if timeout(LAST_LINES, written).await.is_err() {
+        self.send(Command::Finish(done));
+        if timeout(FINISH_TIMEOUT, written).await.is_err() {
             log::warn!("access log cut short why=deadline");
         }
     }
 
-    fn tell(&self, command: Command) {
-        // The thread only ends when it was told to.
+    fn send(&self, command: Command) {
+        // An error means that the thread has ended after `Finish`.
         let _ = self.commands.send(command);
         self.thread.unpark();
     }
@@ -148,12 +150,12 @@ impl RequestObserver for Recorder {
         let Some(asked) = request.asked.take() else { return };
         let queue = self.queue.get_or_init(|| {
             let (queue, records) = sync_channel(QUEUE);
-            self.log.tell(Command::Attach(records));
+            self.log.send(Command::Attach(records));
             queue
         });
         if queue.try_send(Record::new(request, asked)).is_err() {
-            // Said here, and once: the thread may be stuck for good.
-            if self.log.tally.crowded.fetch_add(1, Ordering::Relaxed) == 0 {
+            // Logged once, and by the worker: the thread may be blocked for ever.
+            if self.log.tally.queue_full.fetch_add(1, Ordering::Relaxed) == 0 {
                 log::warn!("access log drops lines why=queue_full lines={QUEUE}");
             }
         }
@@ -193,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_given() {
+    fn settings_are_parsed() {
         let shown = |text: &str| text.parse::<Settings>().map(|settings| settings.to_string());
         assert_eq!(shown("json").as_deref(), Ok("json"));
         assert_eq!(shown("combined:-").as_deref(), Ok("combined"));
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_writer_that_is_stuck() {
+    fn a_worker_does_not_wait_for_a_blocked_writer() {
         let (queue, records) = sync_channel(2);
         let (commands, _received) = mpsc::channel();
         let log = AccessLog { commands, thread: std::thread::current(), tally: Arc::default() };

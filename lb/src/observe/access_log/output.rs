@@ -1,4 +1,4 @@
-//! Where the lines go: a file that can be reopened, or standard output. A failure loses lines, and nothing else.
+//! Writes lines to a file that can be reopened, or to standard output. A failure loses lines, but never ends the log.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -7,21 +7,22 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long somebody who reads a terminal or a pipe that never blocks us may take to make room.
-const ROOM: Duration = Duration::from_secs(1);
+/// The longest wait for room in a terminal or pipe that is in non-blocking mode and full.
+const FULL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An open file.
+/// The open file of the log.
 #[derive(Debug)]
 pub(crate) struct Output<W = File> {
-    /// `None`: standard output.
+    /// `None` for standard output.
     path: Option<PathBuf>,
     out: W,
-    /// The last line is not whole.
+    /// The last byte written is not a line feed.
     torn: bool,
+    /// The last write failed.
     failing: bool,
 }
 
-/// What became of some lines.
+/// Numbers of lines written and lost by one call of [`Output::write`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub written: u64,
@@ -29,13 +30,13 @@ pub(crate) struct Outcome {
 }
 
 impl Output {
-    /// Opens the file, which is made if there is none, or standard output.
+    /// Opens the file, which is created if it does not exist, or standard output.
     pub fn open(path: Option<PathBuf>) -> io::Result<Self> {
         let out = open(path.as_ref())?;
         Ok(Self { path, out, torn: false, failing: false })
     }
 
-    /// Goes on in the file that has the name now. If there can be none, in the old one.
+    /// Opens the file under its name again. If that fails, an error is logged and the open file stays in use.
     pub fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
         match open(Some(path)) {
@@ -49,12 +50,12 @@ impl Output {
 }
 
 impl<W: Write> Output<W> {
-    /// Writes whole lines, as many as can be.
+    /// Writes lines, each with its line feed, until a write fails; the rest is lost.
     pub fn write(&mut self, lines: &[u8]) -> Outcome {
         let mut rest = lines;
         let mut result = Ok(());
         if self.torn {
-            // What follows must not become a part of it.
+            // The next line must not merge with the incomplete one.
             result = put(&mut self.out, &mut &b"\n"[..]);
         }
         if result.is_ok() {
@@ -62,13 +63,13 @@ impl<W: Write> Output<W> {
             let last = lines[..lines.len() - rest.len()].last();
             self.torn = last.is_some_and(|byte| *byte != b'\n');
         }
-        self.tell(&result);
+        self.log_transition(&result);
         let lost = count(rest);
         Outcome { written: count(lines) - lost, lost }
     }
 
-    /// Says it once that it begins or ends to fail.
-    fn tell(&mut self, result: &io::Result<()>) {
+    /// Logs the first failure after a success, and the first success after a failure.
+    fn log_transition(&mut self, result: &io::Result<()>) {
         let failing = result.is_err();
         match result {
             Err(error) if !self.failing => log::error!("access log fails error={error}"),
@@ -81,12 +82,13 @@ impl<W: Write> Output<W> {
 
 fn open(path: Option<&PathBuf>) -> io::Result<File> {
     match path {
-        // Not inherited by children: the reader of a pipe must see its end with ours.
+        // Not inherited by children: the reader of a pipe must see its end when this process ends.
         None => Ok(io::stdout().as_fd().try_clone_to_owned()?.into()),
         Some(path) => {
-            // Opened for reading too, a named pipe waits for nobody to read it, and outlives whoever does.
+            // A named pipe is opened for reading too: otherwise open(2) would wait for a reader, and writing would fail
+            // after the reader has closed it.
             let is_pipe = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
-            // What clients send is nobody else's business.
+            // Mode 0640: the lines contain data of clients.
             let file = OpenOptions::new().read(is_pipe).append(true).create(true).mode(0o640).open(path)?;
             if is_pipe {
                 rustix::io::ioctl_fionbio(&file, true)?;
@@ -96,7 +98,7 @@ fn open(path: Option<&PathBuf>) -> io::Result<File> {
     }
 }
 
-/// Writes from the front of `rest`, and leaves there what could not be written.
+/// Writes from the front of `rest`; bytes that could not be written stay in it.
 fn put(out: &mut impl Write, rest: &mut &[u8]) -> io::Result<()> {
     let mut since = None;
     while !rest.is_empty() {
@@ -105,7 +107,7 @@ fn put(out: &mut impl Write, rest: &mut &[u8]) -> io::Result<()> {
             Ok(n) => (*rest, since) = (&rest[n..], None),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if since.get_or_insert_with(Instant::now).elapsed() >= ROOM {
+                if since.get_or_insert_with(Instant::now).elapsed() >= FULL_TIMEOUT {
                     return Err(error);
                 }
                 std::thread::sleep(Duration::from_millis(5));
@@ -124,7 +126,7 @@ fn count(lines: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// A disk with so much room left.
+    /// A disk with `room` bytes left.
     struct Disk {
         content: Vec<u8>,
         room: usize,
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_loses_lines_and_tears_none_that_follow() {
+    fn a_full_disk_loses_lines_but_later_lines_are_whole() {
         for room in 0..30 {
             let mut output =
                 Output { path: None, out: Disk { content: Vec::new(), room }, torn: false, failing: false };
@@ -166,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_full_is_no_reason_to_stop() {
+    fn a_full_device_loses_lines_without_an_error() {
         let mut output = Output::open(Some("/dev/full".into())).unwrap();
         assert_eq!(output.write(b"a\nb\n"), Outcome { written: 0, lost: 2 });
     }
 
     #[test]
-    fn a_file_that_was_renamed_is_left_and_one_that_cannot_be_had_is_not() {
+    fn reopen_follows_the_name_and_keeps_the_old_file_on_failure() {
         let directory = tempfile::tempdir().unwrap();
         let (path, old) = (directory.path().join("a"), directory.path().join("a.1"));
         let mut output = Output::open(Some(path.clone())).unwrap();

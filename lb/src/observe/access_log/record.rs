@@ -1,4 +1,4 @@
-//! What a worker hands over of one request: what there was of it, to be formatted elsewhere.
+//! The data of one request that a worker passes to the thread of the access log.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,14 +8,14 @@ use crate::name::Name;
 use crate::proxy::router::{ClientRequest, FirstChoiceSkipped, RequestInfo};
 use crate::ring::{Incarnation, SeatId, Slot};
 
-/// One request; see [`RequestInfo`].
+/// A completed request; see [`RequestInfo`] for the fields.
 #[derive(Debug)]
 pub(crate) struct Record {
-    /// When its head was there.
+    /// Time at which the request head was complete.
     pub began: SystemTime,
-    /// When it ended.
+    /// Time at which the response was complete.
     pub ended: SystemTime,
-    pub asked: Box<ClientRequest>,
+    pub request: Box<ClientRequest>,
     pub method: Option<Method>,
     pub status: Option<StatusCode>,
     pub bytes: u64,
@@ -32,14 +32,15 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Of a request that has just ended.
-    pub fn new(info: &mut RequestInfo, asked: Box<ClientRequest>) -> Self {
+    /// The record of a request that is complete now; takes the error and the reason of a skipped first choice from
+    /// `info`.
+    pub fn new(info: &mut RequestInfo, request: Box<ClientRequest>) -> Self {
         let replica = info.replica.as_ref();
         let ended = SystemTime::now();
         Self {
             began: ended.checked_sub(info.total).unwrap_or(ended),
             ended,
-            asked,
+            request,
             method: info.method.clone(),
             status: info.status,
             bytes: info.bytes,
@@ -57,12 +58,12 @@ impl Record {
     }
 }
 
-/// Milliseconds with three decimals.
+/// Milliseconds, in steps of a microsecond.
 pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 
-/// As a request line says it.
+/// The version as in a request line.
 pub(crate) fn version(version: Version) -> &'static str {
     if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
 }
@@ -81,10 +82,10 @@ pub(crate) mod tests {
         Redactor::new(KeySources::random(), KeyRedactor::new(LogKey::Plain))
     }
 
-    /// A GET that went to its second choice.
+    /// A GET whose first attempt failed and that was served by the second choice.
     pub fn record() -> Record {
         let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).ok();
-        let asked = ClientRequest {
+        let request = ClientRequest {
             client: "192.0.2.7".parse().ok(),
             target: "/home?id=7".parse().ok(),
             version: Some(Version::HTTP_11),
@@ -112,12 +113,12 @@ pub(crate) mod tests {
             replica_took: micros(3200),
             total: Duration::from_micros(3456),
             error: None,
-            asked: Box::new(asked),
+            request: Box::new(request),
         }
     }
 
-    /// What nobody could read.
-    pub fn nothing() -> Record {
+    /// A request that could not be parsed.
+    pub fn malformed() -> Record {
         let mut info = RequestInfo { status: Some(StatusCode::BAD_REQUEST), ..RequestInfo::default() };
         info.error = Some("The request is malformed".into());
         Record::new(&mut info, Box::default())

@@ -1,8 +1,8 @@
-//! What `--log-key` hides: a key is not in the log in plain if it was asked not to be, wherever it stands.
+//! Hides keys in the lines of the access log (`--log-key`).
 //!
-//! Every place that `--key` names is treated alike, whether it held the key of this request or only might have: the
-//! path, its segments, query parameters (in `Referer` too), the client's address, X-Request-Id unless it was made here,
-//! `Referer` and `User-Agent`. Cookies and other fields are not in the log at all.
+//! Every source of `--key` is redacted, whether or not it was the source of this request's key: the path, its segments,
+//! query parameters (also in `Referer`), the client's address, X-Request-Id unless the balancer generated it, `Referer`
+//! and `User-Agent`. Cookies and other fields are never logged.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -14,10 +14,10 @@ use crate::proxy::key::{KeySources, Source, decoded};
 use crate::proxy::router::ClientRequest;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Where the client's address may be from.
+/// A possible source of the client's address.
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Puts what a log line shows into the form that is allowed.
+/// Redacts the values of a log line.
 #[derive(Debug)]
 pub(crate) struct Redactor {
     keys: KeySources,
@@ -25,12 +25,12 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    /// What `--key` names is shown in this form.
+    /// A redactor that shows the sources `keys` (`--key`) in the form `form` (`--log-key`).
     pub fn new(keys: KeySources, form: KeyRedactor) -> Self {
         Self { keys, form }
     }
 
-    /// A client's address.
+    /// Redacts the client's address.
     pub fn client(&self, ip: IpAddr) -> String {
         let text = ip.to_string();
         let named = |source: &Source| match source {
@@ -41,7 +41,7 @@ impl Redactor {
         if self.hides(named) { self.shown(text.as_bytes()) } else { text }
     }
 
-    /// The value of a field.
+    /// Redacts the value of a header field.
     pub fn field<'a>(&self, name: &HeaderName, value: &'a HeaderValue) -> Cow<'a, [u8]> {
         if self.hides(|source| matches!(source, Source::Header(key) if key == name)) {
             return Cow::Owned(self.shown(value.as_bytes()).into_bytes());
@@ -49,13 +49,13 @@ impl Redactor {
         Cow::Borrowed(value.as_bytes())
     }
 
-    /// A request's X-Request-Id.
-    pub fn id<'a>(&self, asked: &'a ClientRequest) -> Option<Cow<'a, [u8]>> {
-        let id = asked.id.as_ref()?;
-        Some(if asked.id_is_ours { Cow::Borrowed(id.as_bytes()) } else { self.field(&X_REQUEST_ID, id) })
+    /// Redacts X-Request-Id, unless the balancer generated it; `None` if the request has none.
+    pub fn id<'a>(&self, request: &'a ClientRequest) -> Option<Cow<'a, [u8]>> {
+        let id = request.id.as_ref()?;
+        Some(if request.id_is_ours { Cow::Borrowed(id.as_bytes()) } else { self.field(&X_REQUEST_ID, id) })
     }
 
-    /// A `Referer`.
+    /// Redacts a `Referer`: the field itself if it is a source, else the sources in its URL.
     pub fn referer<'a>(&self, value: &'a HeaderValue) -> Cow<'a, [u8]> {
         match self.field(&header::REFERER, value) {
             Cow::Borrowed(value) => self.url(value),
@@ -63,12 +63,12 @@ impl Redactor {
         }
     }
 
-    /// A URL: of our own pages, as far as we know.
+    /// Redacts the path and the query of a URL as if it were a URL of this site.
     fn url<'a>(&self, value: &'a [u8]) -> Cow<'a, [u8]> {
         if !self.hides_in_targets() {
             return Cow::Borrowed(value);
         }
-        // What is no text is no URL: nobody knows where in it the key might be.
+        // A value that is not UTF-8 is not a URL, and may contain the key anywhere: it is redacted as a whole.
         let Ok(text) = std::str::from_utf8(value) else { return Cow::Owned(self.shown(value).into_bytes()) };
         let authority = text.find("://").map_or(0, |scheme| scheme + 3);
         let target = text[authority..].find(['/', '?']).map_or(text.len(), |path| authority + path);
@@ -76,7 +76,7 @@ impl Redactor {
         Cow::Owned([&text.as_bytes()[..target], redacted.as_bytes()].concat())
     }
 
-    /// A request's target.
+    /// Redacts a request target in origin form.
     pub fn target<'a>(&self, target: &'a str) -> Cow<'a, str> {
         if !self.hides_in_targets() {
             return Cow::Borrowed(target);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_hidden_wherever_the_target_has_it() {
+    fn every_source_in_the_target_is_hidden() {
         assert_target("query:id,random", "/a?x=1&id=7&i%64=8&id=&id", "/a?x=1&id=-&i%64=-&id=&id");
         assert_target("header:a,query:id", "/a?id=7", "/a?id=-");
         assert_target("query:user id", "/?user+id=1", "/?user+id=-");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_target_a_key_has_the_hash_that_it_has_elsewhere() {
+    fn the_hash_in_the_target_is_the_hash_of_the_decoded_key() {
         let redactor = redactor("query:id", LogKey::Hash);
         let key = redactor.form.show(b"a b").to_string();
         assert_eq!(redactor.target("/?id=a+b"), format!("/?id={key}"));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_addresses_and_pages_that_lead_here() {
+    fn fields_addresses_and_referers_are_redacted() {
         let redactor = redactor("header:user-agent,client-ip,query:id", LogKey::Off);
         let value = HeaderValue::from_static("me");
         let field = |name: &'static str| redactor.field(&HeaderName::from_static(name), &value).into_owned();

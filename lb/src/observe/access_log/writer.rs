@@ -1,4 +1,4 @@
-//! The thread that writes: it empties the workers' queues every few milliseconds, so that no worker ever wakes it.
+//! The thread that writes the log: it polls the workers' queues every 20 ms, so that workers need not wake it.
 
 use std::io;
 use std::sync::Arc;
@@ -14,36 +14,36 @@ use super::record::Record;
 use super::redact::Redactor;
 use super::{Format, Settings, Tally, combined, json};
 
-/// How long a line may wait. To be woken for each would cost the workers more than the line.
-const NAP: Duration = Duration::from_millis(20);
+/// Interval of polling the queues. Waking the thread for each line would cost the workers more than queueing the line.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How much is written at once, in bytes.
+/// Number of formatted bytes after which they are written.
 const BATCH: usize = 64 * 1024;
 
-/// What the thread is told.
+/// A command to the thread.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// There is one more worker.
+    /// Adds the queue of a worker.
     Attach(Receiver<Record>),
-    /// Go by other rules.
+    /// Replaces the settings; `None` turns the log off.
     Configure(Option<Settings>, Redactor),
-    /// The file was renamed.
+    /// Opens the file again after it was renamed.
     Reopen,
-    /// Write what is left, say so, and end.
+    /// Writes the queued lines, signals that, and ends the thread.
     Finish(oneshot::Sender<()>),
 }
 
-/// An open log.
+/// An open log with its settings.
 #[derive(Debug)]
 pub(crate) struct Sink {
     settings: Settings,
     output: Output,
 }
 
-/// What the thread works with.
+/// The state of the thread.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// `None`: there is no log.
+    /// `None` if the log is off.
     sink: Option<Sink>,
     redactor: Redactor,
     commands: Receiver<Command>,
@@ -70,7 +70,7 @@ impl Writer {
         Self { sink, redactor, commands, tally, queues, records, lines }
     }
 
-    /// Writes until it is told to finish, or nobody is left who could.
+    /// Runs until [`Command::Finish`], or until all handles of the log are dropped.
     pub fn run(mut self) {
         loop {
             match self.commands.try_recv() {
@@ -81,20 +81,20 @@ impl Writer {
                     self.change_to(settings);
                 }
                 Ok(Command::Reopen) => {
-                    // What was served before the file was renamed belongs into the old one.
+                    // Requests that were served before the file was renamed belong in the old file.
                     self.empty_queues();
                     self.sink.iter_mut().for_each(|sink| sink.output.reopen());
                 }
                 Ok(Command::Finish(done)) => {
                     self.empty_queues();
-                    let _ = done.send(()); // it has waited for long enough, perhaps
+                    let _ = done.send(()); // the receiver may have timed out
                     return;
                 }
                 Err(TryRecvError::Disconnected) => return self.empty_queues(),
                 Err(TryRecvError::Empty) => {
                     self.empty_queues();
                     match self.sink {
-                        Some(_) => thread::park_timeout(NAP),
+                        Some(_) => thread::park_timeout(POLL_INTERVAL),
                         None => thread::park(),
                     }
                 }
@@ -102,7 +102,8 @@ impl Writer {
         }
     }
 
-    /// Once through: a worker that is faster than we are does not keep us here.
+    /// Writes the queued lines, at most the capacity of each queue: a worker that queues faster than this thread writes
+    /// must not keep it from processing commands.
     fn empty_queues(&mut self) {
         let mut queues = std::mem::take(&mut self.queues);
         queues.retain(|queue| {
@@ -110,14 +111,14 @@ impl Writer {
                 match queue.try_recv() {
                     Ok(record) => self.records.push(record),
                     Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return false, // its worker has ended
+                    Err(TryRecvError::Disconnected) => return false, // the worker has ended
                 }
             }
             true
         });
         self.queues = queues;
         let mut records = std::mem::take(&mut self.records);
-        records.sort_by_key(|record| record.ended); // each worker's are in order already
+        records.sort_by_key(|record| record.ended); // the records of one worker are sorted already
         records.drain(..).for_each(|record| self.add(&record));
         self.records = records;
         self.flush();
@@ -140,7 +141,7 @@ impl Writer {
         match self.sink.as_ref().map(|sink| sink.settings.format) {
             Some(Format::Combined) => combined::write(record, &self.redactor, &mut self.lines),
             Some(Format::Json) => json::write(record, &self.redactor, &mut self.lines),
-            None => {} // it was turned off meanwhile
+            None => {} // turned off after the request was queued
         }
         if self.lines.len() >= BATCH {
             self.flush();
@@ -165,24 +166,24 @@ mod tests {
     use crate::observe::access_log::record::tests::{plain, record};
 
     #[test]
-    fn all_that_workers_hand_over_is_written_before_the_end() {
+    fn all_queued_lines_are_written_before_the_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let settings = Settings { format: Format::Json, file: Some(file.path().into()) };
         let sink = Sink::open(&settings).unwrap();
-        let (tell, commands) = channel();
+        let (sender, commands) = channel();
         let tally = Arc::<Tally>::default();
         let writer = Writer::new(Some(sink), plain(), commands, tally.clone());
         let thread = thread::spawn(|| writer.run());
         let workers: Vec<_> = (0..3)
             .map(|_| {
                 let (queue, records) = sync_channel(crate::observe::access_log::QUEUE);
-                tell.send(Command::Attach(records)).unwrap();
+                sender.send(Command::Attach(records)).unwrap();
                 thread::spawn(move || (0..1000).for_each(|_| queue.try_send(record()).unwrap()))
             })
             .collect();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         let (done, written) = oneshot::channel();
-        tell.send(Command::Finish(done)).unwrap();
+        sender.send(Command::Finish(done)).unwrap();
         written.blocking_recv().unwrap();
         thread.join().unwrap();
         let text = std::fs::read_to_string(file.path()).unwrap();

@@ -1,4 +1,4 @@
-//! One socket to a replica: bytes in, bytes out, and whether it is still as we left it.
+//! A connection to a replica: reads into an input buffer, writes from an output buffer, and checks idle connections.
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -13,73 +13,73 @@ use crate::proxy::socket;
 
 use crate::http1::deadline::Deadline;
 
-/// How much is read at once to begin with, in bytes.
+/// Initial size of a read in bytes.
 const MIN_READ: usize = 8 * 1024;
-/// How much a connection whose reads come back full grows to.
+/// Limit in bytes up to which the size of reads is doubled when a read fills the buffer.
 const MAX_READ: usize = 64 * 1024;
 
 /// A connection to a replica.
 pub(crate) struct Connection {
     io: TcpStream,
     read_size: usize,
-    /// What came and was not yet taken.
+    /// Received bytes that were not processed yet.
     pub(crate) input: BytesMut,
-    /// What is still to be written.
+    /// Bytes that are still to be written.
     pub(crate) output: Output,
-    /// Its deadline.
-    pub(crate) watch: Deadline,
-    /// When it was last put back into the pool; `None` on its first use.
+    pub(crate) deadline: Deadline,
+    /// Time at which the connection was last put into the pool; `None` until then.
     pub(crate) idle_since: Option<Instant>,
 }
 
-/// Bytes to write, so that a head or a chunk's size and the data behind it leave in one call without a copy.
+/// Bytes to write, in three parts, so that a head (or the size of a chunk) and the data after it are written in one
+/// call without copying the data.
 #[derive(Default)]
 pub(crate) struct Output {
-    /// Written first.
+    /// First part: a request head or the size of a chunk.
     pub(crate) head: BytesMut,
-    /// Written second.
+    /// Second part: data of the body.
     pub(crate) data: Bytes,
-    /// Written last.
+    /// Last part: the end of a chunk.
     pub(crate) tail: &'static [u8],
 }
 
 impl Connection {
-    /// A connection just made.
-    pub(crate) fn new(io: TcpStream, watch: Deadline) -> io::Result<Self> {
+    /// A connection on a socket that has just been connected.
+    pub(crate) fn new(io: TcpStream, deadline: Deadline) -> io::Result<Self> {
         socket::prepare(&io)?;
         Ok(Self {
             io,
             read_size: MIN_READ,
             input: BytesMut::new(),
             output: Output::default(),
-            watch,
+            deadline,
             idle_since: None,
         })
     }
 
-    /// The socket, what came on it and was not taken, what is still to be written, and the watch: the sweep runs as long
-    /// as there is one.
+    /// Splits the connection into its parts. The deadline is cleared, but returned: the sweep runs as long as one
+    /// exists.
     pub(crate) fn into_socket(self) -> (TcpStream, BytesMut, Output, Deadline) {
-        self.watch.arm(None);
-        (self.io, self.input, self.output, self.watch)
+        self.deadline.arm(None);
+        (self.io, self.input, self.output, self.deadline)
     }
 
-    /// Whether an idle connection can be used: open, and nothing came that nobody asked for. Costs no system
-    /// call unless the reactor flagged the socket.
-    pub(crate) fn is_quiet(&self) -> bool {
+    /// Whether an idle connection can be used: it is open and has received no unsolicited bytes. Costs no system call
+    /// unless the reactor has flagged the socket as readable.
+    pub(crate) fn is_reusable(&self) -> bool {
         matches!(self.io.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Readies the connection for the pool.
-    pub(crate) fn rest(&mut self, now: Instant) {
-        self.watch.arm(None);
+    /// Prepares the connection for the pool: clears the deadline and frees a large buffer.
+    pub(crate) fn set_idle(&mut self, now: Instant) {
+        self.deadline.arm(None);
         self.idle_since = Some(now);
         if self.read_size > MIN_READ {
             (self.read_size, self.input) = (MIN_READ, BytesMut::new());
         }
     }
 
-    /// Reads more into `input`; 0 is the end of the connection.
+    /// Reads into `input`; returns the number of bytes, 0 at the end of the connection.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let spare = self.input.capacity() - self.input.len();
         if spare < self.read_size / 2 {
@@ -93,7 +93,7 @@ impl Connection {
         Poll::Ready(Ok(n))
     }
 
-    /// Writes some of `output`, which must not be empty.
+    /// Writes a part of `output`, which must not be empty.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Output { head, data, tail } = &self.output;
         let io = Pin::new(&mut self.io);
@@ -109,12 +109,12 @@ impl Connection {
 }
 
 impl Output {
-    /// Whether all is written.
+    /// Whether all bytes are written.
     pub(crate) fn is_empty(&self) -> bool {
         self.head.is_empty() && !self.has_data()
     }
 
-    /// Whether a chunk is still to be written, so that no other can be queued.
+    /// Whether a chunk is still to be written, so that no other chunk can be queued.
     pub(crate) fn has_data(&self) -> bool {
         !self.data.is_empty() || !self.tail.is_empty()
     }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_is_taken_in_order_at_any_split() {
+    fn output_is_written_in_order_at_any_split() {
         for step in 1..=9 {
             let mut output =
                 Output { head: BytesMut::from("abc"), data: Bytes::from_static(b"defg"), tail: b"\r\n" };

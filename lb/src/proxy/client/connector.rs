@@ -1,4 +1,4 @@
-//! The layer as awc sees it: a middleware that answers every request itself.
+//! The layer as a middleware of awc that handles every request itself.
 
 use actix_service::Service;
 use awc::body::BoxBody;
@@ -13,13 +13,13 @@ use super::exchange;
 use super::pool::Pool;
 use super::reply::Reply;
 
-/// Gives awc the layer.
+/// The factory of [`Layer`].
 struct Wrap(Pool);
 
-/// The layer. awc's own connector, which it replaces, is dropped.
+/// The middleware. It replaces awc's own connector, which is dropped.
 struct Layer(Pool);
 
-/// An awc client that sends through the pool and does nothing of its own.
+/// An awc client that sends through the pool, without redirects, timeouts or header fields of its own.
 pub(crate) fn build(pool: &Pool) -> Client {
     ClientBuilder::new()
         .no_default_headers()
@@ -58,8 +58,8 @@ impl Service<ConnectRequest> for Layer {
     }
 }
 
-/// awc has no public constructor of a [`ClientResponse`] but the one for tests, and awc's version is pinned for
-/// it; here is the only place that uses it.
+/// Converts a reply. The only public constructor of a [`ClientResponse`] is awc's for tests; the version of awc is
+/// pinned because of this use.
 fn response(mut reply: Reply) -> ClientResponse {
     awc::test::TestResponse::default().finish().map_body(move |head, _| {
         (head.status, head.reason) = (reply.status, reply.reason);

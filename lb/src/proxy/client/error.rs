@@ -1,4 +1,4 @@
-//! What can go wrong with an attempt, and exactly how far the attempt had come.
+//! Errors of an attempt, with the information how far the attempt had come.
 
 use std::fmt;
 use std::io;
@@ -7,67 +7,68 @@ use std::net::SocketAddr;
 use actix_http::error::PayloadError;
 use awc::error::SendRequestError;
 
-/// Why an attempt at a replica failed. Travels through awc; [`Error::of`] gets it back.
+/// The error of an attempt. awc passes it on inside its own error type, from which [`Error::of`] extracts it.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct Error {
-    /// What happened.
+    /// The cause of the failure.
     pub kind: Kind,
-    /// Whether the kernel took any byte of the request.
+    /// Whether the kernel accepted any byte of the request.
     pub sent: bool,
-    /// Whether any byte of a reply came, interim replies (1xx) included.
+    /// Whether any byte of a reply was received, interim replies (1xx) included.
     pub received: bool,
 }
 
-/// What happened to an attempt.
+/// The cause of a failed attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum Kind {
-    /// No replica is admitted at the address: it was retired since the caller looked it up.
+    /// No replica is admitted at the address: it was retired after the caller had looked it up.
     #[error("no replica is admitted at {0}")]
     Unknown(SocketAddr),
-    /// No connection came about; `ErrorKind::ConnectionRefused` when nobody listens.
+    /// The connection could not be established; `ErrorKind::ConnectionRefused` if the port is closed.
     #[error("connection failed: {0}")]
     Connect(#[source] io::Error),
-    /// The connection ended before the reply did.
+    /// The connection ended before the reply was complete.
     #[error("connection broke: {0}")]
     Broke(#[source] io::Error),
-    /// What came is not an HTTP/1.x reply with unambiguous framing.
+    /// The received bytes are not an HTTP/1.x reply with unambiguous framing.
     #[error("malformed reply: {0}")]
     Malformed(#[from] Malformed),
-    /// Nothing moved for as long as the phase allows.
+    /// No byte was transferred within the timeout of the phase.
     #[error("timed out: {0}")]
     TimedOut(Phase),
-    /// The replica was called dead while the attempt waited for a reply head.
+    /// The replica was declared dead while the attempt waited for a connection or a reply head.
     #[error("the replica is gone")]
     Aborted,
-    /// The client's body failed or was not as long as announced: the client's fault, no replica's.
+    /// The client's body failed or did not have the announced length; not a failure of the replica.
     #[error("request body failed: {0}")]
     Client(String),
-    /// The request cannot be written without breaking HTTP's grammar.
+    /// The request cannot be written as valid HTTP.
     #[error("request is not valid HTTP: {0}")]
     Request(&'static str),
 }
 
-/// What an attempt waited for.
+/// The phase of an attempt that timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// A connection (`connect_timeout`).
+    /// Waiting for the connection (`connect_timeout`).
     Connect,
-    /// The replica, to take the request and to answer it (`head_timeout`, from the last request byte that moved).
+    /// Waiting for the replica to accept the request and to send the reply head (`head_timeout`, counted from the last
+    /// request byte that was written).
     Head,
-    /// The client, to send more of its body (`idle_timeout`): the client's fault, no replica's.
+    /// Waiting for more of the client's body (`idle_timeout`); not a failure of the replica.
     Upload,
-    /// More of the reply's body (`idle_timeout`).
+    /// Waiting for more of the reply body (`idle_timeout`).
     Body,
 }
 
-/// Why bytes from a replica are no reply.
+/// Reasons why received bytes are not a valid reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// The status line or a field breaks the grammar.
+    /// The status line or a field violates the grammar.
     #[error("{0}")]
     Grammar(#[from] httparse::Error),
-    /// It does not start with `HTTP/1.`.
+    /// The reply does not start with `HTTP/1.`.
     #[error("not HTTP/1")]
     Protocol,
     /// A line ends without a carriage return.
@@ -76,25 +77,25 @@ pub enum Malformed {
     /// A head, a trailer section or a chunk's first line is longer than allowed.
     #[error("head too large")]
     TooLarge,
-    /// `Content-Length` is no number, or several.
+    /// `Content-Length` is not a number, or there are different values.
     #[error("invalid content-length")]
     ContentLength,
-    /// `Transfer-Encoding` is not exactly `chunked`, or stands where it must not (RFC 9112 §6.1).
+    /// `Transfer-Encoding` is not exactly `chunked`, or is not allowed in this reply (RFC 9112 §6.1).
     #[error("invalid transfer-encoding")]
     TransferEncoding,
-    /// A chunk breaks the grammar (RFC 9112 §7.1).
+    /// A chunk violates the grammar (RFC 9112 §7.1).
     #[error("invalid chunk")]
     Chunk,
-    /// 101 although no upgrade was asked for, or interim replies without an end.
+    /// The reply is a 101 although no upgrade was offered, or there are too many interim replies.
     #[error("unexpected interim reply")]
     Interim,
-    /// 101 without a protocol, or with one that was not offered (RFC 9110 §7.8).
+    /// The reply is a 101 without a protocol, or with one that was not offered (RFC 9110 §7.8).
     #[error("switched to a protocol that was not offered")]
     Upgrade,
 }
 
 impl Error {
-    /// The layer's own error inside awc's, or `None` if awc refused the request itself (an invalid URL).
+    /// The error of this layer inside an error of awc; `None` if awc itself refused the request (an invalid URL).
     pub fn of(error: &SendRequestError) -> Option<&Self> {
         match error {
             SendRequestError::Custom(error, _) => error.downcast_ref(),
@@ -102,19 +103,20 @@ impl Error {
         }
     }
 
-    /// Whether the replica may have died of the request: it was sent, and the replica broke the connection, refuses a
-    /// new one, or is gone, without a byte of a reply.
+    /// Whether the request may have crashed the replica: it was sent, and without a byte of a reply the connection
+    /// broke, a new connection failed, or the replica was declared dead.
     pub fn is_loss(&self) -> bool {
         let broke = matches!(self.kind, Kind::Broke(_) | Kind::Aborted | Kind::Connect(_) | Kind::Unknown(_));
         broke && self.sent && !self.received
     }
 
-    /// A request that cannot be written.
+    /// The error of a request that cannot be sent; see [`Kind::Request`].
     pub fn request(why: &'static str) -> Self {
         Self::untouched(Kind::Request(why))
     }
 
-    /// The layer's own error inside awc's; whatever else awc says means that it refused the request itself.
+    /// Extracts the error of this layer from an error of awc. Every other error of awc means that awc itself refused
+    /// the request ([`Kind::Request`]).
     pub fn from_awc(error: SendRequestError) -> Self {
         match error {
             SendRequestError::Custom(error, _) => match error.downcast() {
@@ -125,7 +127,7 @@ impl Error {
         }
     }
 
-    /// The layer's own error in a reply's body.
+    /// The error of this layer inside an error of a reply body; `None` for other errors.
     pub fn of_body(error: &PayloadError) -> Option<&Self> {
         match error {
             PayloadError::Incomplete(Some(error)) => error.get_ref()?.downcast_ref(),
@@ -133,7 +135,7 @@ impl Error {
         }
     }
 
-    /// An error of an attempt that moved no byte.
+    /// The error of an attempt that transferred no byte.
     pub(crate) fn untouched(kind: Kind) -> Self {
         Self { kind, sent: false, received: false }
     }

@@ -1,4 +1,4 @@
-//! One request and its reply: the request goes out while the reply comes in.
+//! One exchange of a request and its reply on a connection. Both are transferred concurrently.
 
 use std::future::poll_fn;
 use std::io;
@@ -26,35 +26,37 @@ use crate::http1::framing::{Block, Decoded, Decoder};
 use crate::http1::reply_head;
 use crate::http1::reply_head::ReplyHead;
 
-/// How many interim replies (1xx) may come before the final one.
+/// Maximum number of interim replies (1xx) before the final one.
 const MAX_INTERIM: usize = 16;
 
-/// A request under way on its connection.
+/// A request in progress on its connection.
 pub(crate) struct Exchange {
     connection: Connection,
     replica: Rc<Replica>,
     settings: Settings,
     upload: Upload,
-    /// How far the reply's head was searched for its end.
+    /// State of the search for the end of the reply head.
     block: Block,
-    /// How many interim replies came.
+    /// Number of interim replies received.
     interim: usize,
-    /// Why no more of the request can be written; the reply may be there all the same.
+    /// The error that ended the writing of the request; the reply may still be complete.
     broken: Option<io::Error>,
-    /// Whether neither side has said that the connection ends.
+    /// Whether neither side has announced the end of the connection.
     keep_alive: bool,
+    /// See [`Error::sent`].
     sent: bool,
+    /// See [`Error::received`].
     received: bool,
-    /// It waits for the head of its reply.
+    /// `Some` until the reply head is received.
     wait: Option<Wait>,
-    /// What the deadline was set for; `None` when something has moved since.
+    /// The phase for which the deadline is set; `None` if bytes were transferred since then.
     phase: Option<Phase>,
 }
 
 /// Sends a request to a replica and waits for the head of its reply.
 ///
-/// A pooled connection that turns out to be closed is no failure of the replica: the request goes out once
-/// more, on a fresh connection, if it may.
+/// A pooled connection that turns out to be closed is not a failure of the replica: if the request may be repeated, it
+/// is sent once more on a new connection.
 pub(crate) async fn send(
     pool: Pool,
     replica: Rc<Replica>,
@@ -62,8 +64,8 @@ pub(crate) async fn send(
     body: BoxBody,
 ) -> Result<Reply, Error> {
     if request.as_ref().headers.contains_key(header::UPGRADE) {
-        // Boxed: it would make the future of every request larger, which is moved.
-        return Box::pin(offer(pool, replica, request, body)).await;
+        // Boxed, because its state would enlarge the future of every request, which is moved.
+        return Box::pin(send_offer(pool, replica, request, body)).await;
     }
     let size = body.size();
     let body = (!size.is_eof()).then(|| ReplayBody::of(body));
@@ -85,8 +87,8 @@ pub(crate) async fn send(
     attempt.await.map_err(|error| Error { sent: error.sent || sent, ..error })
 }
 
-/// Sends an offer to upgrade on a connection of its own; `client` is its body and what the client sends behind it.
-async fn offer(
+/// Sends an offer to upgrade on a new connection. `client` is its body and the bytes that the client sends after it.
+async fn send_offer(
     pool: Pool,
     replica: Rc<Replica>,
     request: RequestHeadType,
@@ -133,7 +135,7 @@ impl Exchange {
             block: Block::default(),
             interim: 0,
             broken: None,
-            keep_alive: !reply_head::says_close(&request.as_ref().headers),
+            keep_alive: !reply_head::has_close(&request.as_ref().headers),
             sent: false,
             received: false,
             wait: Some(replica.progress.wait()),
@@ -150,7 +152,7 @@ impl Exchange {
         Reply::new(head, self)
     }
 
-    /// The head of the reply; of interim ones only 101.
+    /// Waits for the final reply head or a 101; other interim replies are discarded.
     async fn head(&mut self, request: &RequestHeadType) -> Result<ReplyHead, Error> {
         let method = &request.as_ref().method;
         let head = poll_fn(|cx| self.poll_head(method, cx)).await?;
@@ -174,16 +176,17 @@ impl Exchange {
                 }
                 Some(head) => return Poll::Ready(Ok(head)),
                 None => match self.poll_read(cx) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.end(None))),
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.broke(None))),
                     Poll::Ready(Ok(_)) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(self.end(Some(error)))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broke(Some(error)))),
                     Poll::Pending => return self.poll_deadline(phase, cx).map(Err),
                 },
             }
         }
     }
 
-    /// Moves the reply's body on: bytes for the decoder, 0 at the end of the connection.
+    /// Transfers more of the request and reads more of the reply body into the input buffer: the number of bytes, 0 at
+    /// the end of the connection.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
         self.poll_upload(cx)?;
         match self.poll_read(cx) {
@@ -194,17 +197,18 @@ impl Exchange {
                 self.phase = None;
                 Poll::Ready(Ok(n))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.end(Some(error)))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.broke(Some(error)))),
             Poll::Pending => self.poll_deadline(Phase::Body, cx).map(Err),
         }
     }
 
-    /// What came and was not yet taken.
+    /// Decodes the next bytes of the input buffer.
     pub(crate) fn decode(&mut self, decoder: &mut Decoder) -> Result<Decoded, Error> {
         decoder.decode(&mut self.connection.input).map_err(|malformed| self.error(malformed.into()))
     }
 
-    /// The reply is complete: keeps the connection if both sides are done with it and nothing is left over.
+    /// Ends the exchange after a complete reply. The connection returns to the pool if both sides keep it alive, the
+    /// request is written completely, and no byte is left in the input.
     pub(crate) fn finish(self) {
         let sent_whole = self.upload.is_done() && self.connection.output.is_empty();
         if self.keep_alive && sent_whole && self.connection.input.is_empty() {
@@ -212,8 +216,8 @@ impl Exchange {
         }
     }
 
-    /// The connection ended where the reply must not.
-    pub(crate) fn end(&mut self, error: Option<io::Error>) -> Error {
+    /// The error of a connection that ended before the reply was complete; a previous write error takes precedence.
+    pub(crate) fn broke(&mut self, error: Option<io::Error>) -> Error {
         let error = self.broken.take().or(error).unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
         self.error(Kind::Broke(error))
     }
@@ -222,17 +226,17 @@ impl Exchange {
         Error { kind, sent: self.sent, received: self.received }
     }
 
-    /// Writes what can be written, and says what the exchange waits for then. That writing fails is no error
-    /// yet: a replica may refuse a body and close while its reply is on the way.
+    /// Writes as much of the request as possible and returns the phase in which the exchange then is. A failed write is
+    /// no error yet: a replica may reply and close the connection without reading the whole body.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<Phase, Error> {
         while self.broken.is_none() {
             let queued = self.upload.poll_queue(&mut self.connection.output, cx);
-            let starved = queued.is_pending();
+            let awaits_client = queued.is_pending();
             if let Poll::Ready(Err(reason)) = queued {
                 return Err(self.error(Kind::Client(reason)));
             }
             if self.connection.output.is_empty() {
-                return Ok(if starved { Phase::Upload } else { Phase::Head });
+                return Ok(if awaits_client { Phase::Upload } else { Phase::Head });
             }
             match self.connection.poll_write(cx) {
                 Poll::Ready(Ok(())) => {
@@ -255,17 +259,17 @@ impl Exchange {
         read
     }
 
-    /// Ready with the error once nothing has moved for as long as the phase allows, or the replica is dead and
-    /// the head of its reply not here.
+    /// Ready with the error when no byte was transferred within the timeout of the phase, or when the replica is dead
+    /// and its reply head was not received.
     fn poll_deadline(&mut self, phase: Phase, cx: &mut Context<'_>) -> Poll<Error> {
         if phase != Phase::Body && self.replica.is_aborted() {
             return Poll::Ready(self.error(Kind::Aborted));
         }
         if self.phase != Some(phase) {
             self.phase = Some(phase);
-            self.connection.watch.arm(self.settings.timeout(phase));
+            self.connection.deadline.arm(self.settings.timeout(phase));
         }
-        self.connection.watch.poll(cx).map(|()| {
+        self.connection.deadline.poll(cx).map(|()| {
             if let (Phase::Head, Some(wait)) = (phase, &self.wait) {
                 wait.timed_out();
             }
@@ -274,8 +278,8 @@ impl Exchange {
     }
 }
 
-/// A fresh connection within its deadline. A shortage of the balancer's own closes the idle connections of this worker,
-/// and then it is tried once more.
+/// Opens a connection. After a shortage of resources of the balancer the idle connections of this worker are closed,
+/// and the connection is tried once more.
 async fn connect(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
     match open(pool, replica).await {
         Err(Error { kind: Kind::Connect(error), .. }) if shortage::is_own_shortage(&error) => {
@@ -290,8 +294,8 @@ async fn connect(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
 }
 
 async fn open(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
-    let watch = pool.watch();
-    watch.arm(pool.settings().timeout(Phase::Connect));
+    let deadline = pool.deadline();
+    deadline.arm(pool.settings().timeout(Phase::Connect));
     let mut opening = pin!(TcpStream::connect(replica.address));
     let opened = poll_fn(|cx| {
         if replica.is_aborted() {
@@ -300,13 +304,13 @@ async fn open(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
         if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
             return Poll::Ready(opened.map_err(Kind::Connect));
         }
-        watch.poll(cx).map(|()| Err(Kind::TimedOut(Phase::Connect)))
+        deadline.poll(cx).map(|()| Err(Kind::TimedOut(Phase::Connect)))
     });
     let io = opened.await.map_err(Error::untouched)?;
-    Connection::new(io, watch).map_err(|error| Error::untouched(Kind::Connect(error)))
+    Connection::new(io, deadline).map_err(|error| Error::untouched(Kind::Connect(error)))
 }
 
-/// Whether a pooled connection was closed before it was used.
+/// Whether the error means that a pooled connection was closed by the replica: it broke without a byte of a reply.
 fn is_stale(error: &Error) -> bool {
     matches!(error.kind, Kind::Broke(_)) && !error.received
 }

@@ -1,27 +1,29 @@
-//! awc's connection layer: one pool, one reply reader and one set of deadlines for each HTTP worker.
+//! The HTTP client of a worker: a connection layer under awc with its own pool, reply parser and deadlines.
 //!
-//! awc stays the client; [`Pool::client`] puts this layer under it through `ClientBuilder::wrap`. Whatever
-//! decides about safety is therefore exact: where a reply ends (RFC 9112 §6.3), which connection may be used
-//! again, and how far a failed attempt had come ([`Error`], [`may_retry`]).
+//! awc provides the client API; [`Pool::client`] installs this layer with `ClientBuilder::wrap`. The layer determines
+//! exactly what retries depend on: where a reply ends (RFC 9112 §6.3), which connection may be reused, and how far a
+//! failed attempt had come ([`Error`], [`may_retry`]).
 //!
-//! How a caller sends: `client.request(method, uri).address(replica).no_decompress()` (without the address the
-//! request is refused; without `no_decompress` awc adds an `accept-encoding`), headers complete and free of
-//! hop-by-hop fields, `host` among them; `content-length` and `transfer-encoding` are written from the body's
-//! size. No body is `body::None::new()`, any other a [`ReplayBody`]. A request with an `upgrade` field is an offer: what
-//! follows a 101 goes both ways byte for byte; its body goes on with the client's side ([`ReplayBody::offer`]).
+//! # Sending a request
+//! `client.request(method, uri).address(replica).no_decompress()`. Without the address the request is refused; without
+//! `no_decompress` awc adds an `accept-encoding`. The header fields must be complete, `host` included, and free of
+//! hop-by-hop fields; `content-length` and `transfer-encoding` are written according to the size of the body. The body
+//! is `body::None::new()` or a [`ReplayBody`]. A request with an `upgrade` field offers an upgrade: after a 101 bytes
+//! are passed in both directions unchanged, and the stream of the request body continues with the bytes that the client
+//! sends after it ([`ReplayBody::offer`]).
 //!
-//! How a caller reads the size of a reply: `Payload::None` means that no body follows (the headers may still
-//! announce one: HEAD, 304); else a `content-length`, of which at most one is left, is the exact size; else it
-//! is a stream. `transfer-encoding` and trailers are gone. A reply that is cut short is an error in the payload
-//! stream, never a clean end.
+//! # The size of a reply
+//! `Payload::None` means that no body follows, although the header fields may announce one (HEAD, 304). Otherwise a
+//! `content-length`, of which there is at most one, is the exact size; without it the reply is a stream.
+//! `transfer-encoding` and trailers are removed. A truncated reply is an error in the payload stream, never a clean
+//! end.
 //!
 //! # Layout
-//! - `connector`: the layer as awc sees it; `exchange`: one request and its reply; `reply`: the reply's body
-//! - `pool`, `connection`, `sweep`: connections, the sockets under them, deadlines
-//! - `progress`: what shows that a replica works
-//! - `head`, `framing`: pure readers and writers of bytes; `reason`: reason phrases
-//! - `upload`, `replay`: the request's body; `retry`, `error`: what a failure allows
-//! - `tunnel`: what follows a 101; `probe`: heartbeats
+//! - `connector`: the middleware of awc; `exchange`: one request and its reply; `reply`: the reply's body
+//! - `pool`, `connection`: connections and their sockets
+//! - `progress`: signs that a replica works
+//! - `upload`, `replay`: the request body; `retry`, `error`: whether a failed attempt may be repeated
+//! - `tunnel`: the bytes after a 101
 
 mod connection;
 mod connector;

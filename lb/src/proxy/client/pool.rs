@@ -1,4 +1,4 @@
-//! The connections of one worker, per replica incarnation.
+//! The connection pool of one worker, by incarnation of the replicas.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -17,89 +17,92 @@ use super::error::Phase;
 use super::progress::Progress;
 use crate::http1::deadline::{Deadline, Deadlines, SWEEP};
 
-/// The most idle connections kept to one replica.
+/// Maximum number of idle connections to one replica.
 const MAX_IDLE: usize = 256;
-/// How long a connection stays idle before it is closed.
+/// Age at which an idle connection is closed.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
 
-/// How long to wait for a replica. A deadline may be noticed up to 250 ms late.
+/// Timeouts and limits of the pool. A timeout may be noticed up to 250 ms late.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// For a connection; 1 s by default.
+    /// Timeout of establishing a connection; 1 s by default.
     pub connect_timeout: Duration,
-    /// For a reply head, from the last byte of the request that moved; 30 s by default, `None` for ever.
+    /// Timeout of the reply head, counted from the last request byte that was written; 30 s by default, `None` for no
+    /// timeout.
     pub head_timeout: Option<Duration>,
-    /// Between two chunks, of the request's body from the client and of the reply's from the replica; 60 s by
-    /// default, `None` for ever. Time in which the client takes no reply bytes does not count.
+    /// Timeout between two chunks of the request body (from the client) or of the reply body (from the replica); 60 s
+    /// by default, `None` for no timeout. Time in which the client does not read the reply does not count.
     pub idle_timeout: Option<Duration>,
-    /// The most idle connections kept by this worker, to all replicas together.
+    /// Maximum number of idle connections of this worker to all replicas.
     pub max_idle: usize,
 }
 
-/// The connections of one worker; a handle to share within its thread.
+/// The connection pool of one worker; a handle that can be shared within its thread.
 #[derive(Clone)]
 pub struct Pool(Rc<Inner>);
 
 struct Inner {
     settings: Cell<Settings>,
     replicas: RefCell<HashMap<SocketAddr, Rc<Replica>>>,
-    /// Idle connections to all replicas.
+    /// Number of idle connections to all replicas.
     idle: Rc<Cell<usize>>,
-    watches: Deadlines,
+    deadlines: Deadlines,
+    /// Whether the task of [`sweep`] runs.
     sweeping: Cell<bool>,
 }
 
-/// One incarnation of a replica, as exchanges see it.
+/// The connections to one incarnation of a replica.
 pub(crate) struct Replica {
-    /// Where it listens.
+    /// Address of its listener.
     pub(crate) address: SocketAddr,
     incarnation: Incarnation,
     idle: Idle,
     keeps_idle: Cell<bool>,
-    /// What shows that it works.
     pub(crate) progress: Rc<Progress>,
     state: Cell<State>,
 }
 
-/// The idle connections to one replica, counted over all replicas of the worker.
+/// The idle connections to one replica.
 struct Idle {
     connections: RefCell<Vec<Connection>>,
+    /// Number of idle connections to all replicas; see [`Inner::idle`].
     total: Rc<Cell<usize>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// New requests may be sent.
     Admitted,
-    /// Its connections are not kept any more.
+    /// No new request is sent, and connections do not return to the pool.
     Retired,
-    /// And nobody waits for its replies any more.
+    /// Retired, and requests that wait for a reply head fail.
     Aborted,
 }
 
 impl Pool {
-    /// An empty pool. It lives on the thread that made it, within a `LocalSet` (actix gives one).
+    /// An empty pool. It must be used within a `LocalSet`, as in an actix system, on the thread that creates it.
     pub fn new(settings: Settings) -> Self {
         Self(Rc::new(Inner {
             settings: Cell::new(settings),
             replicas: RefCell::default(),
             idle: Rc::default(),
-            watches: Deadlines::default(),
+            deadlines: Deadlines::default(),
             sweeping: Cell::new(false),
         }))
     }
 
-    /// From now on every attempt that begins goes by these.
+    /// Replaces the settings; they apply to attempts that begin afterwards.
     pub fn configure(&self, settings: Settings) {
         self.0.settings.set(settings);
     }
 
-    /// An awc client on this pool: it adds no headers, follows no redirect, has no time-out of its own, and
-    /// reaches admitted replicas only.
+    /// An awc client on this pool: it adds no header fields, follows no redirects, has no timeout of its own, and sends
+    /// to admitted replicas only.
     pub fn client(&self) -> awc::Client {
         connector::build(self)
     }
 
-    /// From now on requests to `address` go to this incarnation. The incarnation that had the address before is retired:
+    /// Admits a replica: requests to `address` go to this incarnation. The incarnation that had the address before is retired:
     /// its requests in flight go on, since another external server may have got its address, or have it too.
     pub fn admit(&self, address: SocketAddr, incarnation: Incarnation) {
         if self.0.replicas.borrow().get(&address).is_some_and(|old| old.incarnation == incarnation) {
@@ -112,9 +115,9 @@ impl Pool {
         }
     }
 
-    /// Forgets a replica: no new request reaches it, its idle connections close now, those in use when they
-    /// are done. `abort` when it is dead: whatever still waits for a reply head fails with
-    /// [`Kind::Aborted`](super::Kind::Aborted) at once; replies under way go on.
+    /// Removes a replica: no new request is sent to it; its idle connections are closed now, the others when their
+    /// exchanges end. With `abort`, for a dead replica, requests that wait for a reply head fail with
+    /// [`Kind::Aborted`](super::Kind::Aborted) at once; replies in progress continue.
     pub fn retire(&self, incarnation: Incarnation, abort: bool) {
         let Some(replica) = self.0.find(incarnation) else { return };
         self.0.replicas.borrow_mut().remove(&replica.address);
@@ -131,14 +134,14 @@ impl Pool {
         }
     }
 
-    /// What shows that this incarnation works; nothing if it is not admitted.
+    /// The activity of an incarnation; the default value if it is not admitted.
     pub fn activity(&self, incarnation: Incarnation) -> Activity {
         self.0.find(incarnation).map(|replica| replica.progress.activity(Instant::now())).unwrap_or_default()
     }
 
-    /// Has everybody who waits for a replica look again at what is true of it.
+    /// Wakes all exchanges, so that they check the state of their replica again.
     pub fn wake_all(&self) {
-        self.0.watches.wake_all();
+        self.0.deadlines.wake_all();
     }
 
     /// Closes the idle connections to all replicas. Returns whether there were any.
@@ -148,22 +151,21 @@ impl Pool {
         some
     }
 
-    /// The replica at an address.
+    /// The replica admitted at an address.
     pub(crate) fn at(&self, address: SocketAddr) -> Option<Rc<Replica>> {
         self.0.replicas.borrow().get(&address).cloned()
     }
 
-    /// How long to wait.
     pub(crate) fn settings(&self) -> Settings {
         self.0.settings.get()
     }
 
-    /// A new watch; the sweep runs as long as there is any.
-    pub(crate) fn watch(&self) -> Deadline {
+    /// A new deadline; the sweep runs as long as a deadline exists.
+    pub(crate) fn deadline(&self) -> Deadline {
         if !self.0.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(&self.0)));
         }
-        self.0.watches.add()
+        self.0.deadlines.add()
     }
 
     fn end(&self, replica: &Replica, state: State) {
@@ -187,7 +189,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How long a phase may last without anything moving.
+    /// The longest time that a phase may last without a transferred byte; `None` for no limit.
     pub(crate) fn timeout(&self, phase: Phase) -> Option<Duration> {
         match phase {
             Phase::Connect => Some(self.connect_timeout),
@@ -215,33 +217,34 @@ impl Replica {
         }
     }
 
-    /// The idle connection that was used last, if it is still usable; those that are not are closed.
+    /// Takes the most recently used idle connection that is usable; unusable ones met before it are closed.
     pub(crate) fn take(&self) -> Option<Connection> {
-        self.idle.change(|idle| std::iter::from_fn(|| idle.pop()).find(Connection::is_quiet))
+        self.idle.change(|idle| std::iter::from_fn(|| idle.pop()).find(Connection::is_reusable))
     }
 
-    /// Keeps a connection for another request, if the replica is still admitted and there is room; `most`: to all
-    /// replicas.
-    pub(crate) fn put_back(&self, mut connection: Connection, most: usize) {
-        let room = self.idle.total.get() < most && self.idle.connections.borrow().len() < MAX_IDLE;
+    /// Keeps a connection for another request if the replica is still admitted and there is room. `max_total` is the
+    /// limit of idle connections to all replicas.
+    pub(crate) fn put_back(&self, mut connection: Connection, max_total: usize) {
+        let room = self.idle.total.get() < max_total && self.idle.connections.borrow().len() < MAX_IDLE;
         if self.state.get() == State::Admitted && self.keeps_idle.get() && room {
-            connection.rest(Instant::now());
+            connection.set_idle(Instant::now());
             self.idle.change(|idle| idle.push(connection));
         }
     }
 
-    /// Whether nobody is to wait for a reply any more.
+    /// Whether the replica is dead, so that requests must not wait for a reply head.
     pub(crate) fn is_aborted(&self) -> bool {
         self.state.get() == State::Aborted
     }
 
     fn prune(&self, now: Instant) {
         let young = |at: Instant| now.saturating_duration_since(at) < MAX_IDLE_AGE;
-        self.idle.change(|idle| idle.retain(|idle| idle.is_quiet() && idle.idle_since.is_some_and(young)));
+        self.idle.change(|idle| idle.retain(|idle| idle.is_reusable() && idle.idle_since.is_some_and(young)));
     }
 }
 
 impl Idle {
+    /// Changes the list of connections and updates the total.
     fn change<T>(&self, change: impl FnOnce(&mut Vec<Connection>) -> T) -> T {
         let mut connections = self.connections.borrow_mut();
         let before = connections.len();
@@ -257,7 +260,7 @@ impl Drop for Idle {
     }
 }
 
-/// Checks deadlines and idle connections until there is no connection left.
+/// Checks deadlines and idle connections periodically until no deadline exists.
 async fn sweep(pool: Weak<Inner>) {
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -269,7 +272,7 @@ async fn sweep(pool: Weak<Inner>) {
             replica.progress.sweep(now);
             replica.prune(now);
         }
-        if !pool.watches.sweep(now) {
+        if !pool.deadlines.sweep(now) {
             pool.sweeping.set(false);
             return;
         }
@@ -281,14 +284,14 @@ mod tests {
     use super::*;
 
     #[actix_rt::test]
-    async fn the_sweep_ends_with_the_last_watch_and_starts_again() {
+    async fn the_sweep_ends_with_the_last_deadline_and_starts_again() {
         tokio::time::pause();
         let pool = Pool::new(Settings::default());
         for _ in 0..2 {
-            let watch = pool.watch();
+            let deadline = pool.deadline();
             tokio::time::sleep(4 * SWEEP).await;
             assert!(pool.0.sweeping.get());
-            drop(watch);
+            drop(deadline);
             tokio::time::sleep(4 * SWEEP).await;
             assert!(!pool.0.sweeping.get());
         }
@@ -305,7 +308,7 @@ mod tests {
         });
         let connection = || async {
             let io = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            Connection::new(io, pool.watch()).unwrap()
+            Connection::new(io, pool.deadline()).unwrap()
         };
         for replica in [&replicas[0], &replicas[1], &replicas[0]] {
             replica.put_back(connection().await, 2);

@@ -1,7 +1,7 @@
-//! What shows that a replica works: bytes that move, and the requests that wait for the heads of their replies.
+//! Signs that a replica works: transferred bytes, and requests that wait for their reply heads.
 //!
-//! No clock is read per byte or per request: both are only marked, and the sweep of the worker (every 250 ms) gives the
-//! marks their time. Hence a time may be up to 250 ms too late, never too early.
+//! The clock is not read for each byte or request: both are only marked, and the sweep of the worker (every 250 ms)
+//! assigns the time to the marks. Hence a time may be up to 250 ms too late, never too early.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,51 +12,54 @@ use tokio::time::Instant;
 
 use crate::fleet::Activity;
 
-/// Bytes of a request body count as progress once the request is so old. Before, they prove nothing: the kernel takes
-/// the first bytes for a process that never reads them. The request itself waits in that time.
+/// Age of a request from which on sent bytes of its body count as progress. Before that they do not prove that the
+/// replica works, because the kernel accepts the first bytes also for a process that never reads them.
 const PROVEN_AFTER: Duration = Duration::from_secs(1);
 
-/// The progress of one replica, as one worker sees it.
+/// The progress of one replica, as observed by one worker.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// Whether something has moved since the last sweep.
+    /// Whether bytes were transferred since the last sweep.
     moved: Cell<bool>,
+    /// Time of the last progress.
     last: Cell<Option<Instant>>,
-    /// The start of the first request that ended by `--head-timeout` without any progress since it began.
+    /// Start of the first request that ended by `--head-timeout` without any progress since it began; `None` if there
+    /// was progress since then.
     timed_out: Cell<Option<Instant>>,
-    /// The time of the last sweep.
+    /// Time of the last sweep.
     swept: Cell<Option<Instant>>,
     waiting: RefCell<Waiting>,
 }
 
-/// The requests that wait, in the order of their start.
+/// The requests that wait for their reply heads, in the order of their start.
 #[derive(Default)]
 struct Waiting {
     entries: VecDeque<Entry>,
-    /// The number of the first entry.
+    /// Number of the first entry.
     first: u64,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
-    /// `None` until the next sweep.
+    /// Start of the request; `None` until the next sweep.
     since: Option<Instant>,
+    /// Whether the request still waits.
     open: bool,
 }
 
-/// A request that waits for the head of its reply, until it is dropped.
+/// A request that waits for its reply head; it stops waiting when this is dropped.
 pub(crate) struct Wait {
     progress: Rc<Progress>,
     number: u64,
 }
 
 impl Progress {
-    /// Something has moved.
+    /// Marks progress: bytes were transferred.
     pub(crate) fn moved(&self) {
         self.moved.set(true);
     }
 
-    /// A request begins to wait.
+    /// Registers a request that begins to wait.
     pub(crate) fn wait(self: &Rc<Self>) -> Wait {
         let mut waiting = self.waiting.borrow_mut();
         waiting.entries.push_back(Entry { since: None, open: true });
@@ -64,7 +67,7 @@ impl Progress {
         Wait { progress: self.clone(), number }
     }
 
-    /// Gives what was marked since the last sweep its time.
+    /// Assigns the time `now` to the marks since the last sweep.
     pub(crate) fn sweep(&self, now: Instant) {
         self.swept.set(Some(now));
         if self.moved.take() {
@@ -72,13 +75,13 @@ impl Progress {
             self.timed_out.set(None);
         }
         let mut waiting = self.waiting.borrow_mut();
-        // Those without a time are the newest.
+        // The entries without a time are the newest ones.
         for entry in waiting.entries.iter_mut().rev().take_while(|entry| entry.since.is_none()) {
             entry.since = Some(now);
         }
     }
 
-    /// What is known now.
+    /// The activity up to now.
     pub(crate) fn activity(&self, now: Instant) -> Activity {
         self.sweep(now);
         let waiting = self.waiting.borrow();
@@ -92,7 +95,7 @@ impl Progress {
 }
 
 impl Wait {
-    /// Bytes of the request were written.
+    /// Bytes of the request were written: progress if the request is at least one second old.
     pub(crate) fn sent(&self) {
         let proven =
             |since: Instant| self.progress.swept.get().is_some_and(|now| now >= since + PROVEN_AFTER);
@@ -101,7 +104,7 @@ impl Wait {
         }
     }
 
-    /// `--head-timeout` has passed.
+    /// The request ended by `--head-timeout`.
     pub(crate) fn timed_out(&self) {
         let Progress { moved, last, timed_out, .. } = &*self.progress;
         let Some(since) = self.since().filter(|_| !moved.get()) else { return };
@@ -122,7 +125,7 @@ impl Drop for Wait {
         if let Some(entry) = waiting.entries.get_mut((self.number - waiting.first) as usize) {
             entry.open = false;
         }
-        // Amortised: each entry is removed once, when all before it have ended.
+        // Amortised constant time: each entry is removed once, when all entries before it have ended.
         while waiting.entries.front().is_some_and(|entry| !entry.open) {
             waiting.entries.pop_front();
             waiting.first += 1;
@@ -136,26 +139,26 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn of(progress: &Progress, now: Instant) -> (Option<Instant>, Option<Instant>) {
+    fn times(progress: &Progress, now: Instant) -> (Option<Instant>, Option<Instant>) {
         let Activity { last_progress, waiting_since } = progress.activity(now);
         (last_progress.map(Instant::from_std), waiting_since.map(Instant::from_std))
     }
 
     #[test]
-    fn the_oldest_request_that_waits_counts() {
+    fn waiting_since_is_the_start_of_the_oldest_waiting_request() {
         let (progress, start) = (Rc::new(Progress::default()), Instant::now());
-        assert_eq!(of(&progress, start), (None, None));
+        assert_eq!(times(&progress, start), (None, None));
         let first = progress.wait();
         progress.sweep(start);
         let second = progress.wait();
         progress.sweep(start + SECOND);
         let third = progress.wait();
-        assert_eq!(of(&progress, start + 2 * SECOND).1, Some(start));
+        assert_eq!(times(&progress, start + 2 * SECOND).1, Some(start));
         drop(second);
         drop(first);
-        assert_eq!(of(&progress, start + 3 * SECOND).1, Some(start + 2 * SECOND));
+        assert_eq!(times(&progress, start + 3 * SECOND).1, Some(start + 2 * SECOND));
         drop(third);
-        assert_eq!(of(&progress, start + 4 * SECOND), (None, None));
+        assert_eq!(times(&progress, start + 4 * SECOND), (None, None));
         assert!(progress.waiting.borrow().entries.is_empty());
     }
 
@@ -164,9 +167,9 @@ mod tests {
         let (progress, start) = (Rc::new(Progress::default()), Instant::now());
         progress.moved();
         progress.sweep(start);
-        assert_eq!(of(&progress, start + SECOND).0, Some(start));
+        assert_eq!(times(&progress, start + SECOND).0, Some(start));
         progress.moved();
-        assert_eq!(of(&progress, start + 2 * SECOND).0, Some(start + 2 * SECOND));
+        assert_eq!(times(&progress, start + 2 * SECOND).0, Some(start + 2 * SECOND));
     }
 
     #[test]
@@ -176,23 +179,23 @@ mod tests {
         wait.sent();
         progress.sweep(start);
         wait.sent();
-        assert_eq!(of(&progress, start + SECOND), (None, Some(start)));
+        assert_eq!(times(&progress, start + SECOND), (None, Some(start)));
         wait.sent();
-        assert_eq!(of(&progress, start + 2 * SECOND).0, Some(start + 2 * SECOND));
+        assert_eq!(times(&progress, start + 2 * SECOND).0, Some(start + 2 * SECOND));
     }
 
     #[test]
-    fn a_request_that_timed_out_is_remembered_until_there_is_progress() {
+    fn a_timed_out_request_counts_until_there_is_progress() {
         let (progress, start) = (Rc::new(Progress::default()), Instant::now());
         let first = progress.wait();
         progress.sweep(start);
         first.timed_out();
         drop(first);
-        assert_eq!(of(&progress, start + 30 * SECOND).1, None, "no request waits");
+        assert_eq!(times(&progress, start + 30 * SECOND).1, None, "no request waits");
         let second = progress.wait();
-        assert_eq!(of(&progress, start + 31 * SECOND).1, Some(start));
+        assert_eq!(times(&progress, start + 31 * SECOND).1, Some(start));
         progress.moved();
-        assert_eq!(of(&progress, start + 32 * SECOND).1, Some(start + 31 * SECOND));
+        assert_eq!(times(&progress, start + 32 * SECOND).1, Some(start + 31 * SECOND));
         drop(second);
 
         let slow = progress.wait();
@@ -201,6 +204,6 @@ mod tests {
         slow.timed_out();
         let _next = progress.wait();
         drop(slow);
-        assert_eq!(of(&progress, start + 70 * SECOND).1, Some(start + 70 * SECOND), "there was progress");
+        assert_eq!(times(&progress, start + 70 * SECOND).1, Some(start + 70 * SECOND), "there was progress");
     }
 }

@@ -1,4 +1,4 @@
-//! A request body that can be sent again as long as all that was read of it is kept.
+//! Request bodies that can be sent again as long as all bytes read so far are buffered.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -11,112 +11,121 @@ use awc::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use futures::Stream;
 
-/// How much of a body is kept, in bytes. A body that grows past it can be sent once only.
-const MAX_KEPT: usize = 64 * 1024;
-/// In how many pieces it may have come: each costs memory too.
-const MAX_PIECES: usize = 1024;
+/// Limit of the buffered bytes of a body. A longer body can be sent only once.
+const MAX_BUFFERED: usize = 64 * 1024;
+/// Limit of the number of buffered chunks, because each chunk has an overhead.
+const MAX_CHUNKS: usize = 1024;
 
-/// The client's body and what was read of it; with an offer to upgrade also what the client sends behind it.
+/// The client's body and a buffer of its first bytes; for an offer to upgrade also the bytes after the body.
 pub struct ReplayBody {
     source: Rc<RefCell<Source>>,
     size: BodySize,
+    /// The bytes that the client sends after the body; `None` unless the request offers an upgrade.
     following: Option<Rc<RefCell<Payload>>>,
 }
 
-/// The body of one attempt: first what was kept, then the rest from the client. A newer attempt ends an older.
+/// The body of one attempt: the buffered bytes, then the rest from the client. A newer attempt makes older ones fail.
 ///
-/// With an offer to upgrade the stream goes on behind the body with what the client sends then. Between the two it ends
-/// once if the body is chunked; a sized body needs no mark.
+/// For an offer to upgrade the stream continues with the bytes after the body. After a chunked body the stream ends
+/// once before it continues; a body of known size needs no such mark.
 pub struct Attempt {
     source: Rc<RefCell<Source>>,
     size: BodySize,
+    /// Number of this attempt, from 1.
     number: usize,
+    /// Index of the next buffered chunk.
     next: usize,
     following: Option<Rc<RefCell<Payload>>>,
-    /// The body of an offer has come to its end.
+    /// Whether the stream has reached the end of the body of an offer.
     body_ended: bool,
 }
 
-/// What a body's stream still gives, read without framing.
+/// The rest of the stream of a body, read without framing.
 pub(crate) struct Rest(Rc<RefCell<Source>>);
 
-/// Why an attempt got no more of the body.
+/// Error of the body of an attempt.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The client's body failed.
+    /// The client's body failed; the text is its error.
     #[error("{0}")]
     Source(String),
-    /// What an earlier attempt read is not kept any more, or a newer attempt took over.
+    /// The bytes that an earlier attempt read are not buffered any more, or a newer attempt has begun.
     #[error("the body cannot be sent again")]
     Spent,
 }
 
 struct Source {
     body: BoxBody,
-    max_kept: usize,
-    kept: Vec<Bytes>,
-    kept_bytes: usize,
+    max_buffered: usize,
+    buffered: Vec<Bytes>,
+    buffered_bytes: usize,
     attempts: usize,
     state: State,
 }
 
-/// What the source is good for.
+/// State of the client's body.
 enum State {
-    /// All that was read of it is kept.
-    Kept,
-    /// Too much was read to keep it; only the attempt of this number may go on.
-    Passed(usize),
-    /// It came to its end, and all of it is kept.
+    /// All bytes read so far are buffered.
+    Buffered,
+    /// The buffer limit was exceeded; only the attempt of this number can continue.
+    Exceeded(usize),
+    /// The body is complete, and all of it is buffered.
     Ended,
-    /// It failed.
+    /// The client's body failed with this error.
     Failed(String),
 }
 
-/// A client's payload with the size that its framing gives.
+/// A client's payload with the size by its framing.
 struct ClientBody {
     payload: Payload,
     size: BodySize,
 }
 
 impl ReplayBody {
-    /// A client's body. `size` is what the replica gets as framing: `Content-Length` or chunked.
+    /// A client's body. `size` determines the framing of the request: `Content-Length` or chunked.
     pub fn new(payload: Payload, size: BodySize) -> Self {
         Self::of(BoxBody::new(ClientBody { payload, size }))
     }
 
-    /// The body of an offer to upgrade, if it has one, and what the client sends behind it: that is read once a replica
-    /// has accepted, and nothing of it is kept. Without a body the size is [`BodySize::Sized`] zero, since awc drops the
-    /// stream of a body that has none.
+    /// The body of an offer to upgrade, if it has one, and the bytes that the client sends after it; these are read
+    /// only after a replica has accepted the offer, and are never buffered. Without a body the size is
+    /// [`BodySize::Sized`] 0, because awc drops the stream of a body of size `None`.
     pub fn offer(body: Option<Self>, following: Payload) -> Self {
         let body = body.unwrap_or_else(|| Self::new(Payload::None, BodySize::Sized(0)));
         Self { following: Some(Rc::new(RefCell::new(following))), ..body }
     }
 
-    /// Any body.
+    /// A replayable body from any body of awc.
     pub(crate) fn of(body: BoxBody) -> Self {
-        Self::keeping(MAX_KEPT, body)
+        Self::with_limit(MAX_BUFFERED, body)
     }
 
-    /// A body that is sent once, so nothing of it is kept.
+    /// A body that is sent once; nothing of it is buffered.
     pub(crate) fn once(body: BoxBody) -> Self {
-        Self::keeping(0, body)
+        Self::with_limit(0, body)
     }
 
-    /// What is left of the stream behind the attempt of a body that is sent once.
+    /// The rest of the stream after the only attempt of a body that is sent once.
     pub(crate) fn into_rest(self) -> Rest {
         Rest(self.source)
     }
 
-    fn keeping(max_kept: usize, body: BoxBody) -> Self {
+    fn with_limit(max_buffered: usize, body: BoxBody) -> Self {
         let size = body.size();
-        let source =
-            Source { body, max_kept, kept: Vec::new(), kept_bytes: 0, attempts: 0, state: State::Kept };
+        let source = Source {
+            body,
+            max_buffered,
+            buffered: Vec::new(),
+            buffered_bytes: 0,
+            attempts: 0,
+            state: State::Buffered,
+        };
         Self { source: Rc::new(RefCell::new(source)), size, following: None }
     }
 
-    /// Whether a further attempt can send the body from its start.
+    /// Whether another attempt can send the body from its start.
     pub fn replayable(&self) -> bool {
-        matches!(self.source.borrow().state, State::Kept | State::Ended)
+        matches!(self.source.borrow().state, State::Buffered | State::Ended)
     }
 
     /// The body for the next attempt; its stream fails unless the body is [`replayable`](Self::replayable).
@@ -165,20 +174,20 @@ impl Attempt {
         if source.attempts != self.number {
             return Poll::Ready(Some(Err(ReplayError::Spent)));
         }
-        if let Some(chunk) = source.kept.get(self.next) {
+        if let Some(chunk) = source.buffered.get(self.next) {
             self.next += 1;
             return Poll::Ready(Some(Ok(chunk.clone())));
         }
         match &source.state {
             State::Ended => return Poll::Ready(None),
             State::Failed(reason) => return Poll::Ready(Some(Err(ReplayError::Source(reason.clone())))),
-            State::Passed(number) if *number != self.number => {
+            State::Exceeded(number) if *number != self.number => {
                 return Poll::Ready(Some(Err(ReplayError::Spent)));
             }
-            State::Kept | State::Passed(_) => {}
+            State::Buffered | State::Exceeded(_) => {}
         }
         let next = ready!(source.poll_client(self.number, cx));
-        self.next = source.kept.len();
+        self.next = source.buffered.len();
         Poll::Ready(next)
     }
 }
@@ -192,22 +201,23 @@ impl Stream for Rest {
 }
 
 impl Source {
-    /// The next new chunk, kept if there is room for it; `attempt` is who reads.
+    /// Reads the next chunk from the client and buffers it if the limits allow. `attempt` is the number of the reading
+    /// attempt.
     fn poll_client(
         &mut self,
         attempt: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, ReplayError>>> {
         let next = ready!(Pin::new(&mut self.body).poll_next(cx));
-        let keeping = matches!(self.state, State::Kept);
+        let buffering = matches!(self.state, State::Buffered);
         Poll::Ready(match next {
             Some(Ok(chunk)) => {
-                self.kept_bytes += chunk.len();
-                if keeping && self.kept_bytes <= self.max_kept && self.kept.len() < MAX_PIECES {
-                    self.kept.push(chunk.clone());
-                } else if keeping {
-                    self.kept = Vec::new();
-                    self.state = State::Passed(attempt);
+                self.buffered_bytes += chunk.len();
+                if buffering && self.buffered_bytes <= self.max_buffered && self.buffered.len() < MAX_CHUNKS {
+                    self.buffered.push(chunk.clone());
+                } else if buffering {
+                    self.buffered = Vec::new();
+                    self.state = State::Exceeded(attempt);
                 }
                 Some(Ok(chunk))
             }
@@ -217,7 +227,7 @@ impl Source {
                 Some(Err(ReplayError::Source(reason)))
             }
             None => {
-                if keeping {
+                if buffering {
                     self.state = State::Ended;
                 }
                 None
@@ -266,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_attempt_dropped_halfway_is_sent_again_whole() {
+    async fn a_body_dropped_halfway_is_sent_again_completely() {
         let replay = replay(&[1, 2, 3]);
         let mut first = replay.attempt();
         assert!(matches!(next(&mut first).await, Some(Ok(1))));
@@ -278,10 +288,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn past_64_kib_only_the_attempt_under_way_goes_on() {
-        let replay = replay(&[MAX_KEPT, 1, 7]);
+    async fn beyond_64_kib_only_the_current_attempt_can_continue() {
+        let replay = replay(&[MAX_BUFFERED, 1, 7]);
         let mut first = replay.attempt();
-        assert!(matches!(next(&mut first).await, Some(Ok(MAX_KEPT))));
+        assert!(matches!(next(&mut first).await, Some(Ok(MAX_BUFFERED))));
         assert!(replay.replayable());
         assert!(matches!(next(&mut first).await, Some(Ok(1))));
         assert!(!replay.replayable());
@@ -291,14 +301,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_tiny_pieces_are_not_kept_for_ever() {
-        let replay = replay(&[1; MAX_PIECES + 1]);
-        assert_eq!(rest(replay.attempt()).await.len(), MAX_PIECES + 1);
+    async fn the_number_of_buffered_chunks_is_limited() {
+        let replay = replay(&[1; MAX_CHUNKS + 1]);
+        assert_eq!(rest(replay.attempt()).await.len(), MAX_CHUNKS + 1);
         assert!(!replay.replayable());
     }
 
     #[tokio::test]
-    async fn an_offer_goes_on_behind_its_body() {
+    async fn the_stream_of_an_offer_continues_after_its_body() {
         let following = || -> Payload {
             let chunks = [Ok(Bytes::from_static(b"aaaa")), Ok(Bytes::from_static(b"bbbbb"))];
             Payload::Stream { payload: Box::pin(stream::iter(chunks)) }
@@ -326,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_newer_attempt_ends_the_older() {
+    async fn a_newer_attempt_makes_the_older_fail() {
         let replay = replay(&[1, 2]);
         let mut old = replay.attempt();
         let new = replay.attempt();
@@ -335,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_client_fails_every_attempt() {
+    async fn every_attempt_of_a_failed_body_fails() {
         let chunks = vec![Ok(Bytes::from_static(b"a")), Err(PayloadError::Overflow)];
         let replay =
             ReplayBody::new(Payload::Stream { payload: Box::pin(stream::iter(chunks)) }, BodySize::Sized(2));

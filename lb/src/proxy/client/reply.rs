@@ -1,4 +1,4 @@
-//! A reply's body on its way to the client.
+//! A reply: its head, and the stream of its body.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,34 +17,33 @@ use super::tunnel::Tunnel;
 use crate::http1::framing::{Decoded, Decoder};
 use crate::http1::reply_head::ReplyHead;
 
-/// A reply whose head has come.
+/// A reply whose head was received; see [`ReplyHead`] for the fields.
 pub(crate) struct Reply {
-    /// Its status.
     pub(crate) status: StatusCode,
-    /// Its reason phrase, unless it is the usual one.
     pub(crate) reason: Option<&'static str>,
-    /// Its fields; see [`ReplyHead`].
     pub(crate) headers: HeaderMap,
     rest: Rest,
 }
 
-/// What follows the head.
+/// The bytes after the head.
 enum Rest {
     Body(Body),
     Tunnel(Tunnel),
 }
 
-/// What came of the body with the head, and where the rest comes from.
+/// A body: the bytes received with the head, and the exchange that receives the rest.
 struct Body {
     ready: VecDeque<Bytes>,
+    /// `None` when the body is complete or has failed.
     rest: Option<Box<(Decoder, Exchange)>>,
 }
 
 impl Reply {
-    /// Takes what has come of the body already; if that is all, the connection is free at once.
+    /// A reply with the bytes of the body that were received with the head. If the body is complete, the connection
+    /// returns to the pool at once.
     ///
     /// # Errors
-    /// Malformed chunks among it: nothing has reached the client yet, so the whole reply is malformed.
+    /// These bytes contain a malformed chunk. As nothing was sent to the client yet, the whole reply is malformed.
     pub(crate) fn new(head: ReplyHead, mut exchange: Exchange) -> Result<Self, Error> {
         let ReplyHead { status, reason, headers, mut decoder, .. } = head;
         let mut ready = VecDeque::new();
@@ -61,13 +60,13 @@ impl Reply {
         Ok(Self { status, reason, headers, rest: Rest::Body(Body { ready, rest }) })
     }
 
-    /// 101, and the tunnel.
+    /// The reply 101 and its tunnel.
     pub(crate) fn tunnel(head: ReplyHead, tunnel: Tunnel) -> Self {
         let ReplyHead { status, reason, headers, .. } = head;
         Self { status, reason, headers, rest: Rest::Tunnel(tunnel) }
     }
 
-    /// What follows the head.
+    /// The stream of the body; `Payload::None` if it is empty.
     pub(crate) fn into_payload(self) -> Payload {
         match self.rest {
             Rest::Body(body) if body.rest.is_none() && body.ready.is_empty() => Payload::None,
@@ -86,7 +85,7 @@ impl Body {
                 Decoded::End => break,
                 Decoded::More => match ready!(exchange.poll_body(cx))? {
                     0 if decoder.ends_at_close() => break,
-                    0 => return Poll::Ready(Some(Err(exchange.end(None)))),
+                    0 => return Poll::Ready(Some(Err(exchange.broke(None)))),
                     _ => {}
                 },
             }

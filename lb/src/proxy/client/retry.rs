@@ -1,4 +1,4 @@
-//! The one place that says whether a failed attempt may be repeated.
+//! The rule whether a failed attempt may be repeated. This is the only place that decides it.
 
 use awc::http::Method;
 
@@ -6,16 +6,17 @@ use super::error::{Error, Kind, Phase};
 
 /// Whether a request may be sent again, to this replica or another, after `error`.
 ///
-/// `replayable`: it has no body, or all that was read of it is kept ([`ReplayBody::replayable`](super::ReplayBody)).
-/// Any method may if no byte was sent; an idempotent one (RFC 9110 §9.2.2) also if the connection broke, the replica
-/// died, or the time was up before the first byte of a reply, or if what came is no reply.
+/// `replayable`: the request has no body, or all bytes read of it are buffered
+/// ([`ReplayBody::replayable`](super::ReplayBody)). A request of any method may be repeated if no byte was sent. A
+/// request of an idempotent method (RFC 9110 §9.2.2) may also be repeated if before the first byte of a reply the
+/// connection broke, the replica died or a timeout passed, or if the reply is malformed.
 pub fn may_retry(method: &Method, replayable: bool, error: &Error) -> bool {
     let unanswered = !error.received && method.is_idempotent();
     replayable
         && match error.kind {
             Kind::Client(_) | Kind::Request(_) => false,
             Kind::TimedOut(Phase::Upload) => false,
-            // `Connect` and `Unknown` with a byte sent: a kept connection broke, and no other came about.
+            // `Connect` and `Unknown` with `sent`: a pooled connection broke, and a new one could not be opened.
             Kind::Broke(_) | Kind::Aborted | Kind::Connect(_) | Kind::Unknown(_) | Kind::TimedOut(_) => {
                 !error.sent || unanswered
             }
@@ -39,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn any_method_may_while_nothing_was_sent() {
+    fn any_method_may_be_repeated_if_nothing_was_sent() {
         for kind in [broke(), Kind::Connect(io::ErrorKind::ConnectionRefused.into()), Kind::Aborted] {
             assert!(may_retry(&Method::POST, true, &error(kind, false, false)));
         }
@@ -47,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_idempotent_method_may_once_a_byte_was_sent() {
+    fn only_idempotent_methods_may_be_repeated_after_a_byte_was_sent() {
         for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE]
         {
             assert!(may_retry(&method, true, &error(broke(), true, false)), "{method}");
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_once_a_byte_came_back_or_the_body_is_lost() {
+    fn no_request_is_repeated_after_a_byte_of_a_reply_or_with_a_lost_body() {
         assert!(!may_retry(&Method::GET, true, &error(broke(), true, true)));
         assert!(!may_retry(&Method::GET, true, &error(Kind::TimedOut(Phase::Head), true, true)));
         assert!(!may_retry(&Method::GET, false, &error(broke(), true, false)));
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_replica_cannot_mend_is_not_repeated() {
+    fn errors_of_the_client_or_the_request_are_not_repeated() {
         for kind in [Kind::Client("gone".into()), Kind::Request("x"), Kind::TimedOut(Phase::Upload)] {
             assert!(!may_retry(&Method::GET, true, &error(kind, false, false)));
         }

@@ -1,4 +1,4 @@
-//! The layer under awc against raw sockets that behave, and that misbehave.
+//! Tests of the client against scripted replicas on raw sockets, correct and faulty ones.
 
 mod activity;
 mod failures;
@@ -27,14 +27,14 @@ use crate::ring::Incarnation;
 /// The incarnation of the replica that [`Rig::new`] admits.
 const FIRST: Incarnation = Incarnation(1);
 
-/// A worker's pool with one replica admitted.
+/// The pool of a worker with one admitted replica.
 struct Rig {
     pool: Pool,
     client: Client,
     address: SocketAddr,
 }
 
-/// A reply read to its end.
+/// A reply with its whole body.
 #[derive(Debug)]
 struct Whole {
     status: u16,
@@ -72,19 +72,19 @@ impl Rig {
     }
 }
 
-/// Nothing here takes long; what never ends fails.
+/// Fails the test if the future does not resolve.
 async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(120), future).await.expect("still waiting")
 }
 
-/// Lets others run until `state` holds, which is to be long before an idle connection is too old.
+/// Lets other tasks run until `state` holds. The timeout is far below the maximum age of idle connections.
 async fn until(state: impl Fn() -> bool) {
     let reached = async {
         while !state() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), reached).await.expect("never came to be");
+    tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the state was not reached");
 }
 
 async fn whole(mut reply: ClientResponse) -> Whole {
@@ -93,15 +93,15 @@ async fn whole(mut reply: ClientResponse) -> Whole {
         match (&mut body, chunk) {
             (Ok(body), Ok(chunk)) => body.extend_from_slice(&chunk),
             (_, Err(error)) => body = Err(error),
-            (Err(_), Ok(_)) => panic!("data behind an error"),
+            (Err(_), Ok(_)) => panic!("data after an error"),
         }
     }
     Whole { status: reply.status().as_u16(), headers: reply.headers().clone(), body: body.map(Bytes::from) }
 }
 
-/// The layer's error, which must be there.
+/// The error of the layer; fails the test if there is none.
 fn error<T: std::fmt::Debug>(result: &Result<T, SendRequestError>) -> &Error {
-    Error::of(result.as_ref().unwrap_err()).expect("an error of the layer")
+    Error::of(result.as_ref().unwrap_err()).expect("expected an error of the layer")
 }
 
 /// A client's body.

@@ -1,7 +1,7 @@
-//! What follows a 101: bytes both ways, until both sides are done or one of them is gone.
+//! Tunnels: bytes in both directions after a 101, until both sides have closed or one connection breaks.
 //!
-//! Each direction goes on by itself: a client that sends all before it reads anything is served too. No time limit:
-//! a tunnel may be silent for days, and TCP keepalive ends it when the other side has gone.
+//! The directions are independent, so a client may send everything before it reads anything. There is no timeout: a
+//! tunnel may be idle for days; TCP keepalive detects a peer that has disappeared.
 
 use std::future::poll_fn;
 use std::io;
@@ -23,26 +23,26 @@ use super::replay::Rest;
 use super::upload::Upload;
 use crate::http1::deadline::Deadline;
 
-/// How much is read at once, in bytes; nothing more is held.
+/// Size of the read buffer in bytes; a tunnel buffers no more than that.
 const READ: usize = 16 * 1024;
 
-/// The replica's side, as a stream of what it sends. Dropped, it ends the tunnel.
+/// The bytes from the replica as a stream. Dropping it ends the tunnel.
 pub(crate) struct Tunnel {
     replica: OwnedReadHalf,
     input: BytesMut,
     upload: JoinHandle<()>,
     progress: Rc<Progress>,
-    /// Without a deadline: it keeps the sweep running, which gives progress its time.
-    _watch: Deadline,
+    /// Not set; it keeps the sweep running, which assigns the time to the marks of `progress`.
+    _deadline: Deadline,
 }
 
 impl Tunnel {
-    /// A tunnel to a replica that has just replied 101. `body` is what is left of the request; `client` follows it.
+    /// A tunnel to a replica that has replied 101. `body` is the rest of the request body, `client` the bytes after it.
     pub(crate) fn new(connection: Connection, body: Upload, client: Rest, progress: Rc<Progress>) -> Self {
-        let (io, input, output, watch) = connection.into_socket();
+        let (io, input, output, deadline) = connection.into_socket();
         let (replica, writer) = io.into_split();
         let upload = tokio::task::spawn_local(upload(output, body, client, writer, progress.clone()));
-        Self { replica, input, upload, progress, _watch: watch }
+        Self { replica, input, upload, progress, _deadline: deadline }
     }
 
     fn poll_replica(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
@@ -75,8 +75,9 @@ impl Drop for Tunnel {
     }
 }
 
-/// From the client to the replica, until the client sends nothing more; the replica's connection is then shut down in
-/// this direction. What goes wrong here goes wrong in the other direction too, where it ends the tunnel.
+/// Copies bytes from the client to the replica until the client closes its direction; then the connection to the
+/// replica is shut down in this direction. Errors end the copying silently, because a broken connection fails in the
+/// other direction too, which ends the tunnel.
 async fn upload(
     mut output: Output,
     mut body: Upload,
@@ -84,7 +85,7 @@ async fn upload(
     mut replica: OwnedWriteHalf,
     progress: Rc<Progress>,
 ) {
-    // A replica may accept an offer before it has read all of the request.
+    // A replica may accept an offer before it has read the whole request.
     loop {
         for part in [&output.head[..], &output.data, output.tail] {
             if replica.write_all(part).await.is_err() {
@@ -111,7 +112,7 @@ async fn upload(
     let _ = replica.shutdown().await;
 }
 
-/// Whether a reply with 101 switches to protocols that the request offers, and to one at least (RFC 9110 §7.8).
+/// Whether a 101 switches to at least one protocol, and only to protocols that the request offers (RFC 9110 §7.8).
 pub(crate) fn is_offered(request: &HeaderMap, reply: &HeaderMap) -> bool {
     let mut accepted = protocols(reply).peekable();
     let is_offered =

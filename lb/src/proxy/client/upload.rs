@@ -1,4 +1,4 @@
-//! The request body on its way: each chunk as it comes from the client, framed for the replica.
+//! The upload of a request body: frames each chunk of the client for the replica.
 
 use std::fmt::Write;
 use std::pin::Pin;
@@ -9,18 +9,18 @@ use awc::body::{BodySize, MessageBody};
 use super::connection::Output;
 use super::replay::Attempt;
 
-/// What is still to come of a request body.
+/// A request body that is being sent.
 pub(crate) enum Upload {
-    /// Nothing; all was queued.
+    /// The whole body was queued.
     Done,
-    /// A body of known size, and how much of it is missing.
+    /// A body of known size, and the number of bytes that are still to be queued.
     Sized(Attempt, u64),
-    /// A body of unknown size.
+    /// A body of unknown size, sent chunked.
     Chunked(Attempt),
 }
 
 impl Upload {
-    /// The body of one attempt; `None` if the request has no body or an empty one.
+    /// The upload of the body of one attempt; `None` if the request has no body or an empty one.
     pub(crate) fn new(body: Option<Attempt>) -> Self {
         match body.map(|body| (body.size(), body)) {
             Some((BodySize::Sized(size), body)) => Self::Sized(body, size),
@@ -29,15 +29,15 @@ impl Upload {
         }
     }
 
-    /// Whether all was queued.
+    /// Whether the whole body was queued.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }
 
-    /// Queues the next chunk, if there is room for one. Pending while the client sends none.
+    /// Queues the next chunk if `output` has none. Pending while the client sends none.
     ///
     /// # Errors
-    /// The client's body failed or is not as long as announced.
+    /// The client's body failed or does not have the announced length; the text is the reason.
     pub(crate) fn poll_queue(
         &mut self,
         output: &mut Output,

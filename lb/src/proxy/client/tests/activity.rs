@@ -1,4 +1,4 @@
-//! What shows that a replica works: progress, and requests that wait.
+//! Tests of the activity of a replica: progress and waiting requests.
 
 use std::time::Instant;
 
@@ -24,13 +24,13 @@ impl Rig {
     }
 }
 
-/// Reads requests and never answers.
+/// A replica that reads requests and never replies.
 async fn silent() -> Replica {
     Replica::new(|mut peer, _| async move { peer.closed().await }).await
 }
 
 #[actix_rt::test]
-async fn a_request_waits_until_its_reply_head_or_its_end() {
+async fn a_request_waits_until_its_reply_head_or_until_it_is_dropped() {
     let replica = silent().await;
     let rig = Rig::new(&replica);
     assert_eq!(rig.activity(), Activity::default());
@@ -40,21 +40,24 @@ async fn a_request_waits_until_its_reply_head_or_its_end() {
     assert_eq!(
         rig.activity(),
         Activity { last_progress: None, waiting_since: since },
-        "the head is no progress"
+        "sending the request head is no progress"
     );
     request.abort();
     until(|| rig.activity().waiting_since.is_none()).await;
 
-    let replica = Replica::saying("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").await;
+    let replica = Replica::replying("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").await;
     let rig = Rig::new(&replica);
     let reply = soon(rig.request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
     let Activity { last_progress, waiting_since } = rig.activity();
-    assert!(last_progress.is_some() && waiting_since.is_none(), "the body is under way");
+    assert!(
+        last_progress.is_some() && waiting_since.is_none(),
+        "the reply head is progress and ends the waiting"
+    );
     drop(reply);
 }
 
 #[actix_rt::test]
-async fn a_request_that_timed_out_counts_while_others_wait() {
+async fn a_timed_out_request_counts_while_others_wait() {
     let replica = silent().await;
     let settings = Settings { head_timeout: Some(Duration::from_millis(300)), ..Settings::default() };
     let rig = Rig::with(replica.address, settings);
@@ -65,7 +68,7 @@ async fn a_request_that_timed_out_counts_while_others_wait() {
     let request = spawn_local(rig.request(Method::GET, "/").send_body(NoBody::new()));
     until(|| rig.activity().waiting_since.is_some()).await;
     let since = rig.activity().waiting_since.unwrap();
-    assert!(start <= since && since < next, "it is the first one's");
+    assert!(start <= since && since < next, "the start of the first request counts");
     request.abort();
 }
 
@@ -73,9 +76,9 @@ async fn a_request_that_timed_out_counts_while_others_wait() {
 async fn bytes_of_a_reply_are_progress() {
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
         loop {
-            peer.say("1\r\nx\r\n").await;
+            peer.send("1\r\nx\r\n").await;
             sleep(PAUSE).await;
         }
     })
@@ -106,16 +109,16 @@ async fn bytes_of_a_request_are_progress_once_it_is_a_second_old() {
 }
 
 #[actix_rt::test]
-async fn bytes_of_a_tunnel_are_progress_in_either_direction_and_an_idle_one_shows_nothing() {
+async fn bytes_of_a_tunnel_are_progress_in_both_directions_and_an_idle_tunnel_is_none() {
     const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
-        peer.say(ACCEPTED).await;
-        // `t`: talk; anything else is only read.
+        peer.send(ACCEPTED).await;
+        // Input with a `t` is answered; other input is only read.
         loop {
             let input = peer.first().await;
             match input.contains(&b't') {
-                true => peer.say("x").await,
+                true => peer.send("x").await,
                 false if input.is_empty() => break,
                 false => {}
             }
@@ -133,7 +136,7 @@ async fn bytes_of_a_tunnel_are_progress_in_either_direction_and_an_idle_one_show
     assert_eq!(reply.status().as_u16(), 101);
     let idle = rig.activity();
     assert!(idle.last_progress.is_some() && idle.waiting_since.is_none());
-    // A sweep later nothing new is seen.
+    // After another sweep the activity is unchanged.
     sleep(Duration::from_millis(600)).await;
     assert_eq!(rig.activity(), idle);
 

@@ -1,4 +1,4 @@
-//! What goes wrong on the way: truncation, garbage, time-outs, deaths.
+//! Tests of failures: truncated and malformed replies, timeouts, dead replicas.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ fn timed_out(error: &Error, phase: Phase) -> bool {
     matches!(error.kind, Kind::TimedOut(at) if at == phase)
 }
 
-/// The layer's error inside a failed body.
+/// The error of the layer inside a failed body.
 fn cut(reply: &Whole) -> &Error {
     let Err(PayloadError::Incomplete(Some(error))) = &reply.body else { panic!("{reply:?}") };
     error.get_ref().unwrap().downcast_ref().unwrap()
@@ -26,7 +26,7 @@ async fn a_truncated_body_is_an_error() {
     ] {
         let replica = Replica::new(move |mut peer, _| async move {
             peer.head().await;
-            peer.say(text).await;
+            peer.send(text).await;
         })
         .await;
         let reply = Rig::new(&replica).get("/").await.unwrap();
@@ -35,14 +35,14 @@ async fn a_truncated_body_is_an_error() {
 }
 
 #[actix_rt::test]
-async fn a_reset_is_an_error_even_where_a_close_would_be_the_end() {
+async fn a_reset_is_an_error_even_if_the_reply_ends_with_the_connection() {
     let gate = Rc::new(tokio::sync::Semaphore::new(0));
     let opened = gate.clone();
     let replica = Replica::new(move |mut peer, _| {
         let gate = opened.clone();
         async move {
             peer.head().await;
-            peer.say("HTTP/1.1 200 OK\r\n\r\nhel").await;
+            peer.send("HTTP/1.1 200 OK\r\n\r\nhel").await;
             gate.acquire().await.unwrap().forget();
             peer.reset();
         }
@@ -64,9 +64,9 @@ async fn a_malformed_chunk_after_the_head_is_an_error_in_the_body() {
         let gate = opened.clone();
         async move {
             peer.head().await;
-            peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
+            peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
             gate.acquire().await.unwrap().forget();
-            peer.say("nonsense\r\n").await;
+            peer.send("nonsense\r\n").await;
             peer.closed().await;
         }
     })
@@ -78,13 +78,13 @@ async fn a_malformed_chunk_after_the_head_is_an_error_in_the_body() {
 }
 
 #[actix_rt::test]
-async fn a_malformed_reply_costs_its_connection_only() {
+async fn a_malformed_reply_closes_only_its_connection() {
     for text in
         ["garbage", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", "\0\r\n\r\n"]
     {
         let replica = Replica::new(move |mut peer, number| async move {
             while peer.head().await.is_some() {
-                peer.say(if number == 0 { text } else { OK }).await;
+                peer.send(if number == 0 { text } else { OK }).await;
             }
         })
         .await;
@@ -100,7 +100,7 @@ async fn a_malformed_reply_costs_its_connection_only() {
 async fn a_post_that_was_sent_is_not_repeated() {
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
-        peer.say(OK).await;
+        peer.send(OK).await;
         peer.head().await;
     })
     .await;
@@ -112,10 +112,10 @@ async fn a_post_that_was_sent_is_not_repeated() {
 }
 
 #[actix_rt::test]
-async fn a_request_repeated_in_vain_was_still_sent() {
+async fn sent_stays_true_if_the_repetition_cannot_connect() {
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
-        peer.say(OK).await;
+        peer.send(OK).await;
         peer.head().await;
     })
     .await;
@@ -131,10 +131,10 @@ async fn a_request_repeated_in_vain_was_still_sent() {
 }
 
 #[actix_rt::test]
-async fn death_aborts_what_waits_for_a_head_and_nothing_else() {
+async fn the_death_of_a_replica_aborts_only_requests_that_wait_for_a_head() {
     let replica = Replica::new(|mut peer, _| async move {
         if peer.head().await.is_some_and(|head| head.starts_with("GET /begun")) {
-            peer.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha").await;
+            peer.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha").await;
             peer.head().await;
         }
         peer.closed().await;
@@ -144,11 +144,11 @@ async fn death_aborts_what_waits_for_a_head_and_nothing_else() {
     let mut begun = soon(rig.request(Method::GET, "/begun").send_body(NoBody::new())).await.unwrap();
     assert_eq!(soon(begun.next()).await.unwrap().unwrap(), "ha");
     let (pool, rig) = (rig.pool.clone(), Rc::new(rig));
-    let ask = |_| {
+    let send = |_| {
         let rig = rig.clone();
         tokio::task::spawn_local(async move { rig.get("/").await })
     };
-    let waiting: Vec<_> = (0..5).map(ask).collect();
+    let waiting: Vec<_> = (0..5).map(send).collect();
     until(|| replica.heads().len() == 6).await;
     pool.retire(FIRST, true);
     let at_once = Duration::from_secs(20);
@@ -163,7 +163,7 @@ async fn death_aborts_what_waits_for_a_head_and_nothing_else() {
 }
 
 #[actix_rt::test]
-async fn retirement_lets_what_is_under_way_finish_and_keeps_nothing() {
+async fn retirement_lets_exchanges_finish_and_closes_their_connections() {
     let gate = Rc::new(tokio::sync::Semaphore::new(0));
     let opened = gate.clone();
     let replica = Replica::new(move |mut peer, _| {
@@ -173,7 +173,7 @@ async fn retirement_lets_what_is_under_way_finish_and_keeps_nothing() {
                 if head.starts_with("GET /late") {
                     gate.acquire().await.unwrap().forget();
                 }
-                peer.say(OK).await;
+                peer.send(OK).await;
             }
         }
     })
@@ -198,8 +198,8 @@ async fn retirement_lets_what_is_under_way_finish_and_keeps_nothing() {
 }
 
 #[actix_rt::test]
-async fn a_new_incarnation_at_an_address_gets_fresh_connections() {
-    let replica = Replica::saying(OK).await;
+async fn a_new_incarnation_at_an_address_gets_new_connections() {
+    let replica = Replica::replying(OK).await;
     let rig = Rig::new(&replica);
     rig.get_ok("/").await;
     rig.pool.admit(rig.address, Incarnation(2));
@@ -213,10 +213,10 @@ async fn a_new_incarnation_at_an_address_gets_fresh_connections() {
 }
 
 #[actix_rt::test]
-async fn a_replica_that_never_answers_times_out_in_its_phase() {
+async fn a_stalled_exchange_times_out_in_its_phase() {
     let replica = Replica::new(|mut peer, _| async move {
         if peer.head().await.is_some_and(|head| head.starts_with("GET /body")) {
-            peer.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha").await;
+            peer.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha").await;
         }
         peer.closed().await;
     })
@@ -249,14 +249,14 @@ async fn a_replica_that_does_not_accept_times_out() {
 }
 
 #[actix_rt::test]
-async fn a_slow_body_that_moves_does_not_time_out() {
+async fn a_slow_but_steady_body_does_not_time_out() {
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
         peer.body(10).await;
-        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n").await;
+        peer.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n").await;
         for _ in 0..10 {
             tokio::time::sleep(Duration::from_secs(20)).await;
-            peer.say("x").await;
+            peer.send("x").await;
         }
         peer.closed().await;
     })
@@ -276,8 +276,8 @@ async fn a_slow_body_that_moves_does_not_time_out() {
 }
 
 #[actix_rt::test]
-async fn idle_connections_close_when_old() {
-    let replica = Replica::saying(OK).await;
+async fn idle_connections_are_closed_at_the_maximum_age() {
+    let replica = Replica::replying(OK).await;
     let rig = Rig::new(&replica);
     rig.get_ok("/").await;
     assert_eq!(replica.open(), 1);
@@ -289,7 +289,7 @@ async fn idle_connections_close_when_old() {
 }
 
 #[actix_rt::test]
-async fn a_client_that_leaves_or_fails_ends_the_exchange() {
+async fn a_dropped_request_or_a_failed_body_ends_the_exchange() {
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
         peer.closed().await;

@@ -1,4 +1,5 @@
-//! The faults of stock awc, one test each (the ninth, a `ServiceConfig` per request, is gone by construction).
+//! Faults of awc's own connector that this layer avoids, one test or more for each. The ninth, a `ServiceConfig` per
+//! request, cannot occur and has no test.
 
 use std::rc::Rc;
 
@@ -13,7 +14,7 @@ use super::*;
 async fn fault_1_an_unframed_reply_ends_with_its_connection() {
     let replica = Replica::new(|mut peer, number| async move {
         peer.head().await;
-        peer.say(format!("HTTP/1.1 200 OK\r\n\r\nreply {number}")).await;
+        peer.send(format!("HTTP/1.1 200 OK\r\n\r\nreply {number}")).await;
     })
     .await;
     let rig = Rig::new(&replica);
@@ -24,11 +25,11 @@ async fn fault_1_an_unframed_reply_ends_with_its_connection() {
 }
 
 #[actix_rt::test]
-async fn fault_1_bytes_nobody_asked_for_reach_no_other_client() {
+async fn fault_1_unsolicited_bytes_reach_no_other_client() {
     for left in ["HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", "\r\n", "x"] {
         let replica = Replica::new(move |mut peer, _| async move {
             while peer.head().await.is_some() {
-                peer.say(format!("{OK}{left}")).await;
+                peer.send(format!("{OK}{left}")).await;
             }
         })
         .await;
@@ -41,17 +42,17 @@ async fn fault_1_bytes_nobody_asked_for_reach_no_other_client() {
 }
 
 #[actix_rt::test]
-async fn fault_1_bytes_that_come_later_close_the_idle_connection() {
+async fn fault_1_late_bytes_close_the_idle_connection() {
     let gate = Rc::new(Semaphore::new(0));
     let opened = gate.clone();
     let replica = Replica::new(move |mut peer, number| {
         let gate = opened.clone();
         async move {
             peer.head().await;
-            peer.say(OK).await;
+            peer.send(OK).await;
             if number == 0 {
                 gate.acquire().await.unwrap().forget();
-                peer.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").await;
+                peer.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").await;
             }
             peer.closed().await;
         }
@@ -66,8 +67,8 @@ async fn fault_1_bytes_that_come_later_close_the_idle_connection() {
 }
 
 #[actix_rt::test]
-async fn fault_2_interim_replies_are_swallowed() {
-    let replica = Replica::saying(
+async fn fault_2_interim_replies_are_discarded() {
+    let replica = Replica::replying(
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n\
          HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
     )
@@ -79,13 +80,13 @@ async fn fault_2_interim_replies_are_swallowed() {
 }
 
 #[actix_rt::test]
-async fn fault_2_neither_101_nor_interim_replies_without_end_are_accepted() {
+async fn fault_2_neither_101_nor_endless_interim_replies_are_accepted() {
     for (reply, times) in
         [("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", 1), ("HTTP/1.1 102 P\r\n\r\n", 99)]
     {
         let replica = Replica::new(move |mut peer, _| async move {
             peer.head().await;
-            peer.say(reply.repeat(times)).await;
+            peer.send(reply.repeat(times)).await;
             peer.closed().await;
         })
         .await;
@@ -95,10 +96,10 @@ async fn fault_2_neither_101_nor_interim_replies_without_end_are_accepted() {
 }
 
 #[actix_rt::test]
-async fn fault_3_a_connection_closed_while_idle_costs_no_request() {
+async fn fault_3_a_connection_closed_while_idle_fails_no_request() {
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
-        peer.say(OK).await;
+        peer.send(OK).await;
     })
     .await;
     let rig = Rig::new(&replica);
@@ -112,10 +113,10 @@ async fn fault_3_a_connection_closed_while_idle_costs_no_request() {
 async fn fault_3_a_connection_that_closes_on_use_is_replaced() {
     let replica = Replica::new(|mut peer, number| async move {
         peer.head().await;
-        peer.say(OK).await;
+        peer.send(OK).await;
         peer.head().await;
         if number > 0 {
-            peer.say(OK).await;
+            peer.send(OK).await;
         }
     })
     .await;
@@ -128,10 +129,11 @@ async fn fault_3_a_connection_that_closes_on_use_is_replaced() {
 }
 
 #[actix_rt::test]
-async fn fault_4_repeated_fields_stay_in_both_directions() {
-    let replica =
-        Replica::saying("HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n")
-            .await;
+async fn fault_4_repeated_fields_are_kept_in_both_directions() {
+    let replica = Replica::replying(
+        "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n",
+    )
+    .await;
     let rig = Rig::new(&replica);
     let request = rig.request(Method::GET, "/").append_header(("x-a", "1")).append_header(("x-a", "2"));
     let reply = soon(request.send_body(NoBody::new())).await.unwrap();
@@ -142,7 +144,7 @@ async fn fault_4_repeated_fields_stay_in_both_directions() {
 
 #[actix_rt::test]
 async fn fault_4_nothing_is_added_to_a_request() {
-    let replica = Replica::saying(OK).await;
+    let replica = Replica::replying(OK).await;
     Rig::new(&replica).get_ok("/a//b?c=%2f").await;
     assert_eq!(replica.heads(), ["GET /a//b?c=%2f HTTP/1.1\r\nhost: lb\r\n\r\n"]);
 }
@@ -157,7 +159,7 @@ async fn fault_4_a_sized_body_stays_sized_and_a_stream_is_chunked() {
         let replica = Replica::new(move |mut peer, _| async move {
             peer.head().await;
             assert_eq!(peer.body(wire.len()).await.unwrap(), wire.as_bytes());
-            peer.say(OK).await;
+            peer.send(OK).await;
             peer.closed().await;
         })
         .await;
@@ -177,7 +179,7 @@ async fn fault_4_a_sized_body_stays_sized_and_a_stream_is_chunked() {
 #[actix_rt::test]
 async fn fault_4_redirects_are_passed_on() {
     let replica =
-        Replica::saying("HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n").await;
+        Replica::replying("HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n").await;
     let reply = Rig::new(&replica).get("/").await.unwrap();
     assert_eq!(reply.status, 302);
     assert_eq!(reply.headers.get("location").unwrap(), "/there");
@@ -187,7 +189,7 @@ async fn fault_4_redirects_are_passed_on() {
 #[actix_rt::test]
 async fn fault_4_bodies_are_not_decompressed() {
     let replica =
-        Replica::saying("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\nraw").await;
+        Replica::replying("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\nraw").await;
     let reply = Rig::new(&replica).get("/").await.unwrap();
     assert_eq!(reply.body.unwrap(), "raw");
     assert_eq!(reply.headers.get("content-encoding").unwrap(), "gzip");
@@ -202,7 +204,7 @@ async fn fault_5_more_than_100_requests_run_at_once() {
         async move {
             peer.head().await;
             gate.acquire().await.unwrap().forget();
-            peer.say(OK).await;
+            peer.send(OK).await;
             peer.closed().await;
         }
     })
@@ -210,7 +212,7 @@ async fn fault_5_more_than_100_requests_run_at_once() {
     let rig = Rc::new(Rig::new(&replica));
     let mut replies = Vec::new();
     for batch in 1..=6 {
-        // No more at once than a short backlog takes.
+        // In batches that fit into a short backlog.
         for _ in 0..50 {
             let rig = rig.clone();
             replies.push(tokio::task::spawn_local(async move { rig.get_ok("/").await }));
@@ -224,8 +226,8 @@ async fn fault_5_more_than_100_requests_run_at_once() {
 }
 
 #[actix_rt::test]
-async fn fault_6_an_error_says_what_was_sent_and_received() {
-    let closed = Replica::saying(OK).await.address;
+async fn fault_6_an_error_records_what_was_sent_and_received() {
+    let closed = Replica::replying(OK).await.address;
     until(|| std::net::TcpListener::bind(closed).is_ok()).await;
     let result = Rig::with(closed, Settings::default()).get("/").await;
     let refused = error(&result);
@@ -235,7 +237,7 @@ async fn fault_6_an_error_says_what_was_sent_and_received() {
     for (reply, received) in [("", false), ("HTTP/1.1 2", true), ("HTTP/1.1 100 Continue\r\n\r\n", true)] {
         let replica = Replica::new(move |mut peer, _| async move {
             peer.head().await;
-            peer.say(reply).await;
+            peer.send(reply).await;
         })
         .await;
         let result = Rig::new(&replica).get("/").await;
@@ -248,7 +250,7 @@ async fn fault_6_an_error_says_what_was_sent_and_received() {
 
 #[actix_rt::test]
 async fn fault_7_idle_connections_close_when_their_replica_retires() {
-    let replica = Replica::saying(OK).await;
+    let replica = Replica::replying(OK).await;
     let rig = Rig::new(&replica);
     join_all((0..3).map(|_| rig.get("/"))).await;
     assert_eq!(replica.open(), 3);
@@ -262,12 +264,12 @@ async fn fault_7_idle_connections_close_when_their_replica_retires() {
 async fn fault_8_an_early_413_reaches_the_client_while_it_uploads() {
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
-        peer.say("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig").await;
+        peer.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig").await;
         peer.closed().await;
     })
     .await;
     let rig = Rig::new(&replica);
-    // A client that sends a little and then nothing more, and one that never stops.
+    // One client stalls after one byte, the other sends without end.
     let stalls = body(BodySize::Sized(1 << 30), stream::iter([Ok("x".into())]).chain(stream::pending()));
     let floods = body(BodySize::Stream, stream::repeat_with(|| Ok(Bytes::from_static(&[0; 65536]))));
     for upload in [stalls, floods] {
@@ -279,10 +281,10 @@ async fn fault_8_an_early_413_reaches_the_client_while_it_uploads() {
 }
 
 #[actix_rt::test]
-async fn fault_8_a_reply_wins_over_a_reset_of_the_upload() {
+async fn fault_8_a_reply_takes_precedence_over_a_reset_of_the_upload() {
     let replica = Replica::new(|mut peer, _| async move {
         peer.head().await;
-        peer.say("HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        peer.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
     })
     .await;
     let rig = Rig::new(&replica);

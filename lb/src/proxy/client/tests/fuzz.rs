@@ -1,4 +1,4 @@
-//! Mutated bytes for the readers and the writer of heads: never a panic, and one meaning however they are split.
+//! Fuzzing of the reply parser and the request writer: no panic, and the same result for every split of the bytes.
 
 mod reference;
 
@@ -14,51 +14,51 @@ use crate::http1::framing::{Block, Decoded};
 use crate::http1::reply_head;
 use crate::proxy::hop_by_hop::strip_hop_by_hop;
 
-/// What the bytes of one connection mean, once it has ended.
+/// The result of parsing all bytes of one connection.
 #[derive(Debug, PartialEq, Eq)]
-enum Meaning {
-    /// A reply, and so many bytes that nobody asked for.
+enum Outcome {
+    /// A complete reply, and the number of unsolicited bytes after it.
     Whole(Whole, usize),
-    /// The connection ended before the reply did.
-    Cut(Vec<u8>),
-    /// No reply.
+    /// The connection ended before the reply was complete.
+    Truncated(Vec<u8>),
+    /// The bytes are not a valid reply.
     Malformed(Malformed),
 }
 
-/// Reads as an exchange does, in pieces.
-fn read(method: &Method, pieces: &[&[u8]]) -> Meaning {
-    let mut reading = Reading::default();
+/// Parses bytes that arrive in pieces, as an exchange does.
+fn read(method: &Method, pieces: &[&[u8]]) -> Outcome {
+    let mut parser = Parser::default();
     for (n, piece) in pieces.iter().enumerate() {
-        reading.input.extend_from_slice(piece);
-        match reading.go_on(method) {
-            Err(malformed) => return Meaning::Malformed(malformed),
+        parser.input.extend_from_slice(piece);
+        match parser.parse(method) {
+            Err(malformed) => return Outcome::Malformed(malformed),
             Ok(None) => {}
             Ok(Some(status)) => {
                 let left =
-                    reading.input.len() + pieces[n + 1..].iter().map(|piece| piece.len()).sum::<usize>();
-                return Meaning::Whole(Whole { status, body: reading.body }, left);
+                    parser.input.len() + pieces[n + 1..].iter().map(|piece| piece.len()).sum::<usize>();
+                return Outcome::Whole(Whole { status, body: parser.body }, left);
             }
         }
     }
-    match reading.head {
+    match parser.head {
         Some(head) if head.decoder.ends_at_close() => {
-            Meaning::Whole(Whole { status: head.status.as_u16(), body: reading.body }, 0)
+            Outcome::Whole(Whole { status: head.status.as_u16(), body: parser.body }, 0)
         }
-        _ => Meaning::Cut(reading.body),
+        _ => Outcome::Truncated(parser.body),
     }
 }
 
 #[derive(Default)]
-struct Reading {
+struct Parser {
     input: BytesMut,
     block: Block,
     head: Option<reply_head::ReplyHead>,
     body: Vec<u8>,
 }
 
-impl Reading {
-    /// The status, once the reply is whole.
-    fn go_on(&mut self, method: &Method) -> Result<Option<u16>, Malformed> {
+impl Parser {
+    /// Parses the input: the status if the reply is complete, `None` if more bytes are needed.
+    fn parse(&mut self, method: &Method) -> Result<Option<u16>, Malformed> {
         loop {
             let Some(head) = &mut self.head else {
                 match reply_head::read_reply(&mut self.input, &mut self.block, method)? {
@@ -84,7 +84,7 @@ impl Reading {
 }
 
 #[test]
-fn a_reply_means_the_same_in_any_pieces_and_to_another_reader() {
+fn a_reply_is_parsed_alike_at_any_split_and_by_hyper() {
     let corpus: Vec<_> = corpus::load(include_str!("../../../../tests/corpora/replies.jsonl"), "reply")
         .into_iter()
         .map(|(_, reply)| reply)
@@ -92,25 +92,27 @@ fn a_reply_means_the_same_in_any_pieces_and_to_another_reader() {
     let (reference, mut agreed) = (Reference::new(), 0);
     fuzz::fuzz(&corpus, |bytes| {
         let method = if bytes.len() % 16 == 7 { Method::HEAD } else { Method::GET };
-        let meaning = read(&method, &[bytes]);
+        let whole = read(&method, &[bytes]);
         let seed =
             bytes.iter().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(*byte)));
         let cuts = fuzz::cuts(bytes.len(), seed);
         let pieces: Vec<_> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
         let in_pieces = read(&method, &pieces);
-        match (&meaning, &in_pieces) {
-            // What is malformed later may have been noticed before or after other bytes were looked at.
-            (Meaning::Malformed(_), Meaning::Malformed(_)) => {}
-            _ => assert_eq!(in_pieces, meaning),
+        match (&whole, &in_pieces) {
+            // The errors may differ: with all bytes at once a later one may be found first.
+            (Outcome::Malformed(_), Outcome::Malformed(_)) => {}
+            _ => assert_eq!(in_pieces, whole),
         }
-        match (reference.read(&method, bytes), meaning) {
-            (Some(theirs), Meaning::Whole(ours, _)) => {
+        match (reference.read(&method, bytes), whole) {
+            (Some(theirs), Outcome::Whole(ours, _)) => {
                 assert_eq!(ours, theirs);
                 agreed += 1;
             }
-            (Some(theirs), Meaning::Cut(body)) => panic!("{theirs:?} is whole, not {body:?}"),
-            // We are stricter, and may be.
-            (Some(_), Meaning::Malformed(_)) => {}
+            (Some(theirs), Outcome::Truncated(body)) => {
+                panic!("{theirs:?} is complete for hyper, but {body:?} is truncated")
+            }
+            // This parser is stricter than hyper's.
+            (Some(_), Outcome::Malformed(_)) => {}
             (None, _) => {}
         }
     });
@@ -118,14 +120,14 @@ fn a_reply_means_the_same_in_any_pieces_and_to_another_reader() {
 }
 
 #[test]
-fn a_written_request_is_the_one_that_was_meant() {
+fn a_written_request_is_parsed_as_the_original() {
     let corpus: Vec<_> = corpus::requests().into_iter().map(|(_, request)| request).collect();
     let mut written = 0;
     fuzz::fuzz(&corpus, |bytes| {
-        let Some((mut head, size)) = meant(bytes) else { return };
+        let Some((mut head, size)) = request(bytes) else { return };
         strip_hop_by_hop(&mut head.headers);
         let (target, method) = (head.uri.path_and_query().unwrap().to_string(), head.method.to_string());
-        let kept = pairs(&head.headers);
+        let expected_fields = pairs(&head.headers);
         let announced = head.headers.contains_key(header::CONTENT_LENGTH);
         let mut out = BytesMut::new();
         if reply_head::write_request(&mut out, &RequestHeadType::Owned(head), size).is_err() {
@@ -143,7 +145,7 @@ fn a_written_request_is_the_one_that_was_meant() {
         let framing: Vec<_> = sent.iter().filter(|(name, _)| is_framing(name)).cloned().collect();
         sent.retain(|(name, _)| !is_framing(name));
         sent.sort_unstable();
-        assert_eq!(sent, kept);
+        assert_eq!(sent, expected_fields);
         let expected = match size {
             BodySize::Sized(size) => vec![("content-length".to_owned(), size.to_string().into_bytes())],
             BodySize::Stream => vec![("transfer-encoding".to_owned(), b"chunked".to_vec())],
@@ -155,8 +157,8 @@ fn a_written_request_is_the_one_that_was_meant() {
     assert!(written > 0 || std::env::var_os("LB_FUZZ_SEED").is_some());
 }
 
-/// A request as a careless front would hand it over: whatever the types can hold.
-fn meant(bytes: &[u8]) -> Option<(RequestHead, BodySize)> {
+/// A request with any values that the types allow, without the checks of the listener.
+fn request(bytes: &[u8]) -> Option<(RequestHead, BodySize)> {
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut request = httparse::Request::new(&mut fields);
     httparse::Status::is_complete(&request.parse(bytes).ok()?).then_some(())?;
@@ -176,12 +178,12 @@ fn meant(bytes: &[u8]) -> Option<(RequestHead, BodySize)> {
     Some((head, size))
 }
 
-/// What is to arrive: all but framing, in an order of its own.
+/// All fields except those of the framing, sorted.
 fn pairs(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     let is_framing = |name: &HeaderName| name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING;
-    let kept = headers.iter().filter(|(name, _)| !is_framing(name));
+    let others = headers.iter().filter(|(name, _)| !is_framing(name));
     let mut pairs: Vec<_> =
-        kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_owned())).collect();
+        others.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_owned())).collect();
     pairs.sort_unstable();
     pairs
 }

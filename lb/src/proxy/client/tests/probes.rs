@@ -1,4 +1,4 @@
-//! Heartbeats, and the replies that may stand in for them.
+//! Tests of heartbeats, and of replies that count as progress.
 
 use super::*;
 use crate::fleet::HeartbeatResult;
@@ -10,12 +10,12 @@ fn heartbeat() -> ProbeRequest {
 }
 
 #[actix_rt::test]
-async fn probes_tell_good_from_refused_from_missed() {
+async fn probes_are_good_refused_or_missed() {
     let request = heartbeat();
-    let patience = Duration::from_secs(30);
-    let good = Replica::saying("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n").await;
-    assert_eq!(probe(good.address, Some(&request), patience).await, HeartbeatResult::Good);
-    assert_eq!(probe(good.address, None, patience).await, HeartbeatResult::Good);
+    let timeout = Duration::from_secs(30);
+    let good = Replica::replying("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(probe(good.address, Some(&request), timeout).await, HeartbeatResult::Good);
+    assert_eq!(probe(good.address, None, timeout).await, HeartbeatResult::Good);
     let head = format!(
         "GET /heartbeat HTTP/1.1\r\nhost: {}\r\nuser-agent: lb-heartbeat/{}\r\nconnection: close\r\n\r\n",
         good.address,
@@ -23,39 +23,39 @@ async fn probes_tell_good_from_refused_from_missed() {
     );
     assert_eq!(good.heads(), [head]);
 
-    let down = Replica::saying("").await.address;
+    let down = Replica::replying("").await.address;
     tokio::task::yield_now().await;
-    assert_eq!(probe(down, Some(&request), patience).await, HeartbeatResult::Refused);
-    assert_eq!(probe(down, None, patience).await, HeartbeatResult::Refused);
+    assert_eq!(probe(down, Some(&request), timeout).await, HeartbeatResult::Refused);
+    assert_eq!(probe(down, None, timeout).await, HeartbeatResult::Refused);
 
     for reply in ["HTTP/1.1 500 Oh\r\n\r\n", "HTTP/1.1 400 Bad\r\n\r\n", "garbage"] {
-        let bad = Replica::saying(reply).await;
+        let bad = Replica::replying(reply).await;
         assert!(
-            matches!(probe(bad.address, Some(&request), patience).await, HeartbeatResult::Missed(_)),
+            matches!(probe(bad.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)),
             "{reply:?}"
         );
     }
     let closing = Replica::new(|mut peer, _| async move { drop(peer.head().await) }).await;
-    assert!(matches!(probe(closing.address, Some(&request), patience).await, HeartbeatResult::Missed(_)));
+    assert!(matches!(probe(closing.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)));
 
     let silent = Replica::new(|mut peer, _| async move { peer.closed().await }).await;
     tokio::time::pause();
-    assert!(matches!(probe(silent.address, Some(&request), patience).await, HeartbeatResult::Missed(_)));
+    assert!(matches!(probe(silent.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)));
 }
 
 #[actix_rt::test]
-async fn only_a_final_head_counts_as_a_reply() {
-    let replica = Replica::saying("HTTP/1.1 100 Continue\r\n\r\nnonsense").await;
+async fn an_interim_reply_is_no_progress() {
+    let replica = Replica::replying("HTTP/1.1 100 Continue\r\n\r\nnonsense").await;
     let rig = Rig::new(&replica);
     assert!(rig.get("/").await.is_err());
     assert!(rig.pool.activity(FIRST).last_progress.is_none());
 }
 
 #[actix_rt::test]
-async fn a_probe_has_its_host_and_its_good_statuses() {
-    let patience = Duration::from_secs(30);
-    let moved = Replica::saying("HTTP/1.1 302 Found\r\n\r\n").await;
-    assert_eq!(probe(moved.address, Some(&heartbeat()), patience).await, HeartbeatResult::Good);
+async fn the_host_and_the_good_statuses_of_a_probe_can_be_set() {
+    let timeout = Duration::from_secs(30);
+    let moved = Replica::replying("HTTP/1.1 302 Found\r\n\r\n").await;
+    assert_eq!(probe(moved.address, Some(&heartbeat()), timeout).await, HeartbeatResult::Good);
 
     let statuses = Statuses::parse("204,401", &(200..=599)).unwrap();
     let request = ProbeRequest { host: Some("shop.example:8080".into()), statuses, ..heartbeat() };
@@ -65,8 +65,8 @@ async fn a_probe_has_its_host_and_its_good_statuses() {
         ("HTTP/1.1 200 OK\r\n\r\n", false),
         ("HTTP/1.1 302 Found\r\n\r\n", false),
     ] {
-        let replica = Replica::saying(reply).await;
-        let beat = probe(replica.address, Some(&request), patience).await;
+        let replica = Replica::replying(reply).await;
+        let beat = probe(replica.address, Some(&request), timeout).await;
         assert_eq!(beat == HeartbeatResult::Good, good, "{reply}: {beat:?}");
         assert!(replica.heads()[0].contains("\r\nhost: shop.example:8080\r\n"), "{:?}", replica.heads());
     }

@@ -1,4 +1,4 @@
-//! A replica made of a script per connection, on a raw socket.
+//! A scripted replica on a raw socket: each connection runs a script.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A complete reply that keeps the connection.
+/// A complete reply that keeps the connection alive.
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// A listening replica; it ends with its tests.
+/// A listening replica; it stops when it is dropped.
 pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     seen: Rc<Seen>,
@@ -33,7 +33,7 @@ pub(crate) struct Peer {
 }
 
 impl Replica {
-    /// Runs `script` on every connection, with the number of connections before it.
+    /// Runs `script` for every connection; its argument is the number of earlier connections.
     pub(crate) async fn new<F: Future<Output = ()> + 'static>(
         script: impl Fn(Peer, usize) -> F + 'static,
     ) -> Self {
@@ -52,27 +52,27 @@ impl Replica {
         Self { address, seen, accept }
     }
 
-    /// Gives `reply` to each request that has no body.
-    pub(crate) async fn saying(reply: &'static str) -> Self {
+    /// A replica that sends `reply` to each request; requests must have no body.
+    pub(crate) async fn replying(reply: &'static str) -> Self {
         Self::new(move |mut peer, _| async move {
             while peer.head().await.is_some() {
-                peer.say(reply).await;
+                peer.send(reply).await;
             }
         })
         .await
     }
 
-    /// How many connections were made.
+    /// Number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.seen.connections.get()
     }
 
-    /// How many connections are still held by their scripts.
+    /// Number of connections whose scripts have not ended.
     pub(crate) fn open(&self) -> usize {
         self.seen.open.get()
     }
 
-    /// The request heads that came.
+    /// The received request heads.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.seen.heads.borrow().clone()
     }
@@ -106,23 +106,23 @@ impl Peer {
         Some(self.input.drain(..n).collect())
     }
 
-    /// What one read gives.
+    /// The unprocessed bytes after one more read.
     pub(crate) async fn first(&mut self) -> Vec<u8> {
         self.more().await;
         std::mem::take(&mut self.input)
     }
 
-    /// Writes; that the balancer has gone is no matter.
-    pub(crate) async fn say(&mut self, text: impl AsRef<[u8]>) {
+    /// Writes `text`; a connection that the balancer has closed is ignored.
+    pub(crate) async fn send(&mut self, text: impl AsRef<[u8]>) {
         let _ = self.io.write_all(text.as_ref()).await;
     }
 
-    /// Waits for the balancer to close.
+    /// Waits until the balancer closes the connection.
     pub(crate) async fn closed(&mut self) {
         while self.more().await.is_some() {}
     }
 
-    /// Closes with a reset.
+    /// Closes the connection with a reset.
     pub(crate) fn reset(self) {
         let _ = self.io.set_zero_linger();
     }

@@ -1,4 +1,4 @@
-//! Bodies that arrive whole, in both directions, whatever their framing and their pieces.
+//! Tests of complete transfers in both directions, with all framings and splits.
 
 use std::rc::Rc;
 
@@ -18,9 +18,9 @@ async fn replies_arrive_whole_at_any_split_and_leave_the_connection_clean() {
         let replica = Replica::new(move |mut peer, _| async move {
             while let Some(head) = peer.head().await {
                 let at: usize = head[5..].split(' ').next().unwrap().parse().unwrap();
-                peer.say(&text[..at]).await;
+                peer.send(&text[..at]).await;
                 tokio::task::yield_now().await;
-                peer.say(&text[at..]).await;
+                peer.send(&text[at..]).await;
             }
         })
         .await;
@@ -33,7 +33,7 @@ async fn replies_arrive_whole_at_any_split_and_leave_the_connection_clean() {
 }
 
 #[actix_rt::test]
-async fn a_caller_can_tell_the_size_of_a_reply() {
+async fn the_size_of_a_reply_is_exact() {
     for (method, text, stream, length) in [
         (Method::GET, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok", true, Some("2")),
         (
@@ -48,7 +48,7 @@ async fn a_caller_can_tell_the_size_of_a_reply() {
         (Method::GET, "HTTP/1.1 204 No Content\r\ncontent-length: 9\r\n\r\n", false, None),
         (Method::GET, "HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n", false, Some("9")),
     ] {
-        let replica = Replica::saying(text).await;
+        let replica = Replica::replying(text).await;
         let rig = Rig::new(&replica);
         for _ in 0..2 {
             let request = rig.request(method.clone(), "/").send_body(NoBody::new());
@@ -65,7 +65,7 @@ async fn a_caller_can_tell_the_size_of_a_reply() {
 
 #[actix_rt::test]
 async fn a_complete_small_reply_frees_its_connection_before_it_is_read() {
-    let replica = Replica::saying(OK).await;
+    let replica = Replica::replying(OK).await;
     let rig = Rig::new(&replica);
     let unread = soon(rig.request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
     rig.get_ok("/").await;
@@ -74,22 +74,22 @@ async fn a_complete_small_reply_frees_its_connection_before_it_is_read() {
 }
 
 #[actix_rt::test]
-async fn connections_are_not_kept_when_either_side_says_close() {
+async fn connections_are_not_reused_after_close_of_either_side() {
     let replica =
-        Replica::saying("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await;
+        Replica::replying("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await;
     let rig = Rig::new(&replica);
     rig.get_ok("/").await;
     rig.get_ok("/").await;
     assert_eq!(replica.connections(), 2);
 
-    let replica = Replica::saying(OK).await;
+    let replica = Replica::replying(OK).await;
     let rig = Rig::new(&replica);
     let closing = rig.request(Method::GET, "/").insert_header(("connection", "close"));
     soon(closing.send_body(NoBody::new())).await.unwrap();
     rig.get_ok("/").await;
     assert_eq!(replica.connections(), 2);
     let old =
-        Replica::saying("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok").await;
+        Replica::replying("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok").await;
     let rig = Rig::new(&old);
     rig.get_ok("/").await;
     rig.get_ok("/").await;
@@ -103,15 +103,15 @@ async fn a_large_body_passes_unchanged_both_ways_at_once() {
     let total: usize = (0..CHUNKS).map(|i| chunk(i).len()).sum();
     let replica = Replica::new(move |mut peer, _| async move {
         peer.head().await;
-        peer.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {total}\r\n\r\n")).await;
+        peer.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {total}\r\n\r\n")).await;
         let mut left = total;
         while left > 0 {
             let n = left.min(3000);
             let echo = peer.body(n).await.unwrap();
-            peer.say(echo).await;
+            peer.send(echo).await;
             left -= n;
         }
-        peer.say(OK).await;
+        peer.send(OK).await;
         peer.closed().await;
     })
     .await;
@@ -123,7 +123,7 @@ async fn a_large_body_passes_unchanged_both_ways_at_once() {
 }
 
 #[actix_rt::test]
-async fn an_upload_goes_on_after_an_early_head() {
+async fn an_upload_continues_after_an_early_reply_head() {
     let gate = Rc::new(tokio::sync::Semaphore::new(0));
     let opened = gate.clone();
     let replica = Replica::new(|mut peer, number| async move {
@@ -131,12 +131,12 @@ async fn an_upload_goes_on_after_an_early_head() {
             return;
         }
         peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
         let body = peer.body(8).await.unwrap();
         assert_eq!(body, b"abcdefgh");
-        peer.say("2\r\nok\r\n0\r\n\r\n").await;
+        peer.send("2\r\nok\r\n0\r\n\r\n").await;
         peer.head().await;
-        peer.say(OK).await;
+        peer.send(OK).await;
         peer.closed().await;
     })
     .await;
@@ -154,11 +154,11 @@ async fn an_upload_goes_on_after_an_early_head() {
 }
 
 #[actix_rt::test]
-async fn head_and_first_body_bytes_leave_together() {
+async fn the_head_and_the_first_body_bytes_are_written_together() {
     let replica = Replica::new(|mut peer, _| async move {
         let first = peer.first().await;
         assert!(first.ends_with(b"\r\n\r\nhello"), "{:?}", String::from_utf8_lossy(&first));
-        peer.say(OK).await;
+        peer.send(OK).await;
         peer.closed().await;
     })
     .await;
@@ -169,8 +169,8 @@ async fn head_and_first_body_bytes_leave_together() {
 }
 
 #[actix_rt::test]
-async fn nothing_reaches_awcs_own_connector() {
-    let replica = Replica::saying(OK).await;
+async fn no_request_reaches_the_connector_of_awc() {
+    let replica = Replica::replying(OK).await;
     let rig = Rig::new(&replica);
     let result = soon(rig.client.get(format!("http://{}/", rig.address)).send()).await;
     assert!(matches!(error(&result).kind, Kind::Request(_)));

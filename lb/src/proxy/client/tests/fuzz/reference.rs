@@ -1,4 +1,4 @@
-//! hyper's client, to see what somebody else makes of a reply.
+//! hyper's client as a reference for parsing replies.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-/// A reply that was read to its end.
+/// A complete reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Whole {
     pub(crate) status: u16,
@@ -24,14 +24,14 @@ impl Reference {
         Self(tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap())
     }
 
-    /// What hyper makes of a connection on which these bytes answer a request; `None` if it gets no whole reply.
+    /// The reply that hyper reads from a connection with these bytes; `None` if it gets no complete reply.
     pub(crate) fn read(&self, method: &Method, bytes: &[u8]) -> Option<Whole> {
         self.0.block_on(async {
             let (client, mut server) = tokio::io::duplex(1 << 20);
             let builder = http1::Builder::new();
             let (mut sender, connection) = builder.handshake::<_, String>(TokioIo::new(client)).await.ok()?;
             let serve = async {
-                // hyper takes bytes that are there before its request for an error.
+                // hyper reports an error if bytes arrive before it has sent its request.
                 let _ = server.read(&mut [0; 1024]).await;
                 let _ = server.write_all(bytes).await;
                 drop(server);
@@ -47,7 +47,7 @@ impl Reference {
             tokio::select! {
                 whole = read => whole,
                 () = serve => None,
-                // Its end is no end of the reply: what was read is still to be taken.
+                // Not a result: the reply may still have buffered bytes when the connection has ended.
                 () = async { let _ = connection.await; std::future::pending().await } => None,
             }
         })
@@ -57,7 +57,7 @@ impl Reference {
 async fn collect(mut body: Incoming) -> Option<Vec<u8>> {
     let mut whole = Vec::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        // Trailers are no part of it.
+        // Trailers are ignored.
         if let Ok(data) = frame.ok()?.into_data() {
             whole.extend_from_slice(&data);
         }
