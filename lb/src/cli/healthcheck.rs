@@ -7,7 +7,7 @@ use std::time::Duration;
 use awc::http::uri::PathAndQuery;
 
 use crate::fleet::HeartbeatResult;
-use crate::proxy::client::ProbeRequest;
+use crate::runtime::heartbeat::ProbeRequest;
 use crate::runtime::heartbeat::probe;
 use crate::statuses::Statuses;
 

@@ -3,6 +3,7 @@
 //! - [`ring`]: RingActor (one, main thread): the slot map, and the leases that routers hold of it
 //! - [`supervisor`]: SupervisorActor (one, main thread): the lifecycle of the replicas
 //! - [`journal`]: JournalActor (one): keeps the latest transitions for the subscribers of /api/events
+//! - [`router`]: the messages to the routers
 //! - [`panic_guard`]: a panic in an actor ends the process
 //!
 //! The other actors: RouterActor ([`crate::proxy::router`], one for each HTTP worker) forwards requests, AuthActor
@@ -14,4 +15,5 @@
 pub mod journal;
 pub mod panic_guard;
 pub mod ring;
+pub mod router;
 pub mod supervisor;

@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::malformed::Malformed;
 use super::reply_head;
-use crate::proxy::client::error::Malformed;
 
 /// Maximum length of the first line of a chunk, extensions included, in bytes.
 const MAX_CHUNK_LINE: usize = 4096;

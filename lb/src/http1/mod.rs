@@ -4,13 +4,14 @@
 //!
 //! - `request_head`, `request_line`, `fields`: strict parsing of request heads (RFC 9112 §3, RFC 9110 §5)
 //! - `rejection`: reasons why a request is refused
-//! - `reply_head`, `reason`: parsing of reply heads
+//! - `reply_head`, `reason`: parsing of reply heads · `malformed`: reasons why one is not valid
 //! - `framing`: bodies by `Content-Length` and chunked coding (RFC 9112 §6, §7)
 //! - `deadline`: one sweep per worker instead of a timer per connection
 
 pub mod deadline;
 pub mod fields;
 pub mod framing;
+pub mod malformed;
 pub mod reason;
 pub mod rejection;
 pub mod reply_head;

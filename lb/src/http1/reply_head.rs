@@ -9,8 +9,8 @@ use awc::http::{Method, StatusCode};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::framing::{Block, Decoder};
+use super::malformed::Malformed;
 use super::reason;
-use crate::proxy::client::error::Malformed;
 
 /// Maximum size of a reply head, and of a trailer section, in bytes.
 pub(crate) const MAX: usize = 64 * 1024;

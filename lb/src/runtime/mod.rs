@@ -17,8 +17,8 @@ use futures::stream::LocalBoxStream;
 
 use crate::fleet::{HeartbeatResult, Record};
 use crate::name::Name;
-use crate::proxy::client::ProbeRequest;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
+use heartbeat::ProbeRequest;
 
 pub use logs::{NoLogs, Tail};
 pub use upstream::{InvalidUpstream, Upstream};

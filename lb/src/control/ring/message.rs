@@ -12,7 +12,7 @@ use crate::ring::{
 
 #[cfg(doc)]
 use super::PAGE;
-use crate::proxy::router;
+use crate::control::router;
 
 /// Adds seats to the map, all in one epoch; `None` leaves a seat vacant. Fails if one of them is in the map already.
 #[derive(Message)]

@@ -17,7 +17,7 @@ use crate::fleet::{Busy, RouterId};
 use crate::ring::{self, Incarnation, Layout, Replica, Ring, RingError};
 
 use super::panic_guard::PanicGuard;
-use crate::proxy::router;
+use crate::control::router;
 
 pub use message::{
     Changed, Drain, Explain, Explained, Found, Handover, Join, Leave, Lookup, Map, Mapped, Occupy, Plan,

@@ -14,7 +14,7 @@ use super::{Outcome, REPLY_TIMEOUT, SupervisorActor};
 use crate::control::journal::Append;
 use crate::control::panic_guard::exit_on_panic;
 use crate::control::ring;
-use crate::proxy::router;
+use crate::control::router;
 
 /// The reply of RingActor to a change.
 type RingReply = Result<Result<ring::Changed, RingError>, MailboxError>;

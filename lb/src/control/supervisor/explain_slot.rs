@@ -5,7 +5,7 @@ use futures::future::join_all;
 use tokio::time::timeout;
 
 use super::{ExplainSlot, REPLY_TIMEOUT, RouterExplanations, SupervisorActor};
-use crate::proxy::router;
+use crate::control::router;
 
 impl Handler<ExplainSlot> for SupervisorActor {
     type Result = ResponseFuture<RouterExplanations>;

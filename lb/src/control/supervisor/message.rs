@@ -7,9 +7,9 @@ use awc::http::Method;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::control::router;
 use crate::fleet::{self, Answer, CommandError, Removal, RouterId, Settings, View};
 use crate::name::Name;
-use crate::proxy::router;
 use crate::ring::{self, Incarnation, Replica, SeatId, Slot, Weight};
 use crate::runtime::{Heartbeat, NoLogs, Tail, Upstream};
 

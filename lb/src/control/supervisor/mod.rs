@@ -31,7 +31,7 @@ use crate::runtime::{self, Found, Heartbeat, Runtime};
 use super::journal::JournalActor;
 use super::panic_guard::PanicGuard;
 use super::ring::{self, RingActor};
-use crate::proxy::router;
+use crate::control::router;
 
 use actions::report;
 use heartbeats::Heartbeats;

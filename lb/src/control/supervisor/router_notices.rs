@@ -6,7 +6,7 @@ use crate::fleet::{Event, Transition};
 
 use super::{Ejected, Idle, NotRepeated, Readmitted, RegisterRouter, SupervisorActor};
 use crate::control::journal::Append;
-use crate::proxy::router;
+use crate::control::router;
 
 impl Handler<RegisterRouter> for SupervisorActor {
     type Result = ();

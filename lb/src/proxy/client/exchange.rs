@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use crate::shortage;
 
 use super::connection::Connection;
-use super::error::{Error, Kind, Malformed, Phase};
+use super::error::{Error, Kind, Phase};
 use super::pool::{Pool, Replica, Settings};
 use super::progress::Wait;
 use super::replay::ReplayBody;
@@ -23,6 +23,7 @@ use super::retry::may_retry;
 use super::tunnel::{self, Tunnel};
 use super::upload::Upload;
 use crate::http1::framing::{Block, Decoded, Decoder};
+use crate::http1::malformed::Malformed;
 use crate::http1::reply_head;
 use crate::http1::reply_head::ReplyHead;
 

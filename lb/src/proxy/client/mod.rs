@@ -39,8 +39,8 @@ mod tests;
 mod tunnel;
 mod upload;
 
-pub use crate::runtime::heartbeat::{ProbeRequest, probe};
-pub use error::{Error, Kind, Malformed, Phase};
+pub use crate::http1::malformed::Malformed;
+pub use error::{Error, Kind, Phase};
 pub use pool::{Pool, Settings};
 pub use replay::{Attempt, ReplayBody};
 pub use retry::may_retry;

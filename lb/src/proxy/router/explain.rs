@@ -3,36 +3,19 @@
 use actix::prelude::*;
 
 use crate::balance::Policy;
-use crate::ring::{Incarnation, Slot};
+use crate::ring::Slot;
 
 use super::choice::AttemptOptions;
 use super::lease::Router;
-use super::{Error, RouterActor, Skip};
-
-/// Message: returns how a GET whose key is in this slot would be routed, without sending or counting a request.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Result<Explained, Error>")]
-pub struct Explain(pub Slot);
-
-/// The answer to [`Explain`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explained {
-    /// Epoch of the router's copy of the ring.
-    pub epoch: u64,
-    /// The policy that chooses the replica of a first attempt.
-    pub policy: Policy,
-    /// The replicas of the occupied seats in seat order, each with the reason why a request would skip it.
-    pub skips: Vec<(Incarnation, Option<Skip>)>,
-    /// The replica that would be chosen; `None`: no seat is occupied, or the policy does not use the key.
-    pub chosen: Option<Incarnation>,
-}
+use super::{Error, RouterActor};
+use crate::control::router::{Explain, Explained};
 
 impl Handler<Explain> for RouterActor {
-    type Result = ResponseFuture<Result<Explained, Error>>;
+    type Result = ResponseFuture<Option<Explained>>;
 
     fn handle(&mut self, Explain(slot): Explain, _: &mut Self::Context) -> Self::Result {
         let router = self.router.clone();
-        Box::pin(async move { router.explain(slot).await })
+        Box::pin(async move { router.explain(slot).await.ok() })
     }
 }
 

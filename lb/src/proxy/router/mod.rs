@@ -24,7 +24,6 @@ mod tests;
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -39,18 +38,17 @@ use tokio::sync::oneshot;
 use super::client::ReplayBody;
 use super::key::KeySources;
 use crate::balance::{Bound, Policy};
-use crate::fleet::{Activity, RouterId};
+use crate::fleet::RouterId;
 use crate::observe::redaction::KeyRedactor;
-use crate::ring::{Incarnation, Seated};
 use crate::statuses::Statuses;
 
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::control::ring::{Recalled, Register, RingActor};
 use crate::control::supervisor::{RegisterRouter, SupervisorActor};
 
+pub use crate::control::router::{Counts, Explain, Explained, Load, LoadOf, Loaded, Recall, Skip, Suspects};
 pub use counters::{Answer, Measure};
 pub use endpoint::InFlight;
-pub use explain::{Explain, Explained};
 pub use hot_keys::{COUNTERS, Generation, HotKeySnapshot, HotKeyTracker, HotKeys, Label};
 use lease::{Notices, Router};
 pub use request_log::{
@@ -152,110 +150,10 @@ pub enum Error {
     Stopping,
 }
 
-/// Message: the ring has changed. The router drops every lease and acknowledges with [`Recalled`].
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Recall {
-    /// The ring's new epoch.
-    pub epoch: u64,
-    /// Every occupied seat, in seat order.
-    pub seated: Arc<[Seated]>,
-    /// The replicas that left the ring: they get no new requests.
-    pub gone: Vec<Incarnation>,
-    /// The replicas in `gone` are dead: requests that wait for a reply head from them fail at once.
-    pub abort: bool,
-}
-
 /// Message: replaces the settings for later requests; requests in flight keep theirs.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Configure(pub Settings);
-
-/// Message: replaces the list of replicas whose heartbeats fail; requests prefer other replicas. It is never awaited.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Suspects(pub Arc<[Incarnation]>);
-
-/// Message: returns the load of each replica and the router's counters.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Loaded")]
-pub struct Load;
-
-/// The answer to [`Load`].
-#[derive(Clone, Debug, MessageResponse)]
-pub struct Loaded {
-    /// The replicas, including those that left the ring and still have requests in flight.
-    pub replicas: Vec<LoadOf>,
-    /// Counters since the router started.
-    pub counts: Counts,
-}
-
-/// Counters of routing decisions since the router started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[schema(as = Routing)]
-pub struct Counts {
-    /// Attempts beyond the first one of their request.
-    pub retries: u64,
-    /// Further attempts that the retry budget refused.
-    pub budget_exhausted: u64,
-    /// Requests that skipped a replica because of the bounded load.
-    pub spills: u64,
-    /// Ejections of replicas, without the renewed ones after a failed probe.
-    pub ejections: u64,
-    /// Stalls of replicas: silent while others answer.
-    pub stalls: u64,
-    /// Readmissions of ejected or stalled replicas.
-    pub readmissions: u64,
-    /// Requests that failed and were not repeated because replicas were lost while they served them.
-    pub not_repeated: u64,
-}
-
-/// Load and state of one replica in one router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadOf {
-    /// Incarnation of the replica.
-    pub incarnation: Incarnation,
-    /// Number of requests in flight to it.
-    pub in_flight: usize,
-    /// Signs of progress, which keep a replica from being replaced as silent.
-    pub activity: Activity,
-    /// Why a request would skip it now; `None`: it would not.
-    pub skip: Option<Skip>,
-}
-
-/// Reasons why a router skips the replica of an occupied seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Skip {
-    /// It has as many requests in flight as `--bounded-load` allows.
-    OverBound,
-    /// Its heartbeats fail.
-    Suspect,
-    /// It is ejected or stalled.
-    Ejected,
-}
-
-impl Skip {
-    /// The reason as text in logs and in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OverBound => "over bound",
-            Self::Suspect => "suspect",
-            Self::Ejected => "ejected",
-        }
-    }
-}
-
-impl std::ops::AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.retries += other.retries;
-        self.budget_exhausted += other.budget_exhausted;
-        self.spills += other.spills;
-        self.ejections += other.ejections;
-        self.stalls += other.stalls;
-        self.readmissions += other.readmissions;
-        self.not_repeated += other.not_repeated;
-    }
-}
 
 impl RouterActor {
     /// A router for this thread. `id` must never be reused, not even by a restart of the worker.

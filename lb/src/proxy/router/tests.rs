@@ -8,10 +8,13 @@ use futures::future::{join_all, poll_immediate};
 use tokio::time::advance;
 
 use super::choice::AttemptOptions;
+use std::sync::Arc;
+
 use super::*;
 use crate::control::ring::{Join, Registered, Snapshot, Vacate};
 use crate::control::supervisor::{Ejected, Idle, NotRepeated, Readmitted};
 use crate::proxy::client::{Error as Failure, Kind, Phase};
+use crate::ring::{Incarnation, Seated};
 use crate::ring::{Layout, Replica, SeatId, Slot, Weight};
 
 mod choices;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::HeartbeatResult;
-use crate::runtime::heartbeat::probe;
+use crate::runtime::heartbeat::{ProbeRequest, probe};
 use crate::statuses::Statuses;
 
 fn heartbeat() -> ProbeRequest {
