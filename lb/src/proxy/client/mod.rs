@@ -23,8 +23,8 @@
 //! - `upload`, `replay`: the request's body; `retry`, `error`: what a failure allows
 //! - `tunnel`: what follows a 101; `probe`: heartbeats
 
-mod connector;
 mod connection;
+mod connector;
 pub mod error;
 mod exchange;
 mod pool;

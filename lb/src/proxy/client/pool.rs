@@ -11,8 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::fleet::Activity;
 use crate::ring::Incarnation;
 
-use super::connector;
 use super::connection::Connection;
+use super::connector;
 use super::error::Phase;
 use super::progress::Progress;
 use crate::http1::deadline::{Deadline, Deadlines, SWEEP};
