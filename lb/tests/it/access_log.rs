@@ -1,4 +1,4 @@
-//! The access log: a line for every request, whatever became of it, and no request that waits for it.
+//! The access log: one line for every request, however it ends; no request waits for the log.
 
 use std::fs::{read_to_string, rename};
 use std::io::{BufRead, BufReader};
@@ -11,11 +11,11 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::balancer::{Balancer, Killed, PATIENCE, until};
+use crate::balancer::{Balancer, Killed, STATE_TIMEOUT, until};
 use crate::origin::{OK, Origin};
 use crate::wire::Wire;
 
-/// A place for a log.
+/// A temporary directory with a log file.
 struct Log {
     directory: TempDir,
 }
@@ -33,19 +33,19 @@ impl Log {
         format!("--access-log={format}:{}", self.path().display())
     }
 
-    /// The lines, as soon as there are so many.
+    /// Waits until the log has `n` lines, and returns them.
     fn lines(&self, n: usize) -> Vec<String> {
         lines(&self.path(), n)
     }
 
-    /// Those lines as objects.
+    /// Waits until the log has `n` lines, and returns them parsed.
     fn entries(&self, n: usize) -> Vec<Value> {
         self.lines(n).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
 fn lines(path: &Path, n: usize) -> Vec<String> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STATE_TIMEOUT;
     loop {
         let text = read_to_string(path).unwrap_or_default();
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -58,10 +58,10 @@ fn lines(path: &Path, n: usize) -> Vec<String> {
     }
 }
 
-/// Sends some bytes on a connection of their own, and waits for the reply.
+/// Sends bytes on a new connection, and waits for the reply.
 fn send(lb: &Balancer, bytes: impl AsRef<[u8]>) {
     let mut client = Wire::connect(lb.traffic);
-    client.say(bytes);
+    client.send(bytes);
     client.reply().unwrap();
 }
 
@@ -70,9 +70,9 @@ fn get(lb: &Balancer, path: &str, fields: &[(&str, &str)]) -> u16 {
 }
 
 #[test]
-fn every_request_has_its_line() {
+fn every_request_has_one_line() {
     let log = Log::new();
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[&log.flag("json"), "--log-key=plain", "--workers=1"]);
     let fields = [("X-Request-Id", "alice"), ("User-Agent", "it/1"), ("Referer", "http://h/")];
     assert_eq!(get(&lb, "/home?x=1", &fields), 200);
@@ -100,8 +100,8 @@ fn every_request_has_its_line() {
         |at: usize| (lines[at]["target"].clone(), lines[at]["status"].clone(), lines[at]["replica"].clone());
     assert_eq!(of(1), (json!("/rep"), json!(200), Value::Null));
     assert_eq!((of(2), &lines[2]["bytes"]), ((json!("/home"), json!(200), json!("o0")), &json!(0)));
-    assert_eq!(lines[2]["key"], Value::Null, "it was drawn");
-    assert_eq!(lines[2]["id"].as_str().unwrap().len(), 32, "as the replica got it");
+    assert_eq!(lines[2]["key"], Value::Null, "the key is random");
+    assert_eq!(lines[2]["id"].as_str().unwrap().len(), 32, "the id that the replica received");
     assert_eq!(of(3), (json!("/add"), json!(400), Value::Null));
     assert!(lines[3]["error"].as_str().unwrap().len() > 5);
     assert_eq!(of(4), (Value::Null, json!(400), Value::Null));
@@ -110,7 +110,7 @@ fn every_request_has_its_line() {
 }
 
 #[test]
-fn the_first_request_has_its_line() {
+fn the_first_request_has_a_line() {
     for _ in 0..10 {
         let log = Log::new();
         let lb = Balancer::launch(&["--replicas=0", "--workers=1", &log.flag("json")]);
@@ -120,16 +120,16 @@ fn the_first_request_has_its_line() {
 }
 
 #[test]
-fn what_is_refused_has_its_line_too() {
+fn refused_requests_have_a_line() {
     let log = Log::new();
-    let mut origin = Origin::saying(OK);
+    let mut origin = Origin::replying(OK);
     let flag = log.flag("json");
     let args = [&flag, "--workers=1", "--max-body=4", "--max-header-size=1KiB", "--client-head-timeout=1s"];
     let lb = Origin::balanced(&[&origin], &args);
     send(&lb, format!("GET / HTTP/1.1\r\nHost: h\r\nA: {}\r\n\r\n", "x".repeat(2000)));
     send(&lb, "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
     let mut slow = Wire::connect(lb.traffic);
-    slow.say("GET /slow HTTP/1.1\r\n");
+    slow.send("GET /slow HTTP/1.1\r\n");
     assert_eq!(slow.reply().unwrap().status(), 408);
     origin.refuse();
     assert_eq!(get(&lb, "/gone", &[]), 502);
@@ -147,23 +147,23 @@ fn what_is_refused_has_its_line_too() {
 }
 
 #[test]
-fn a_client_that_leaves_is_told_from_one_that_stays() {
+fn a_client_that_left_is_distinguished_from_one_that_stayed() {
     let log = Log::new();
     let origin = Origin::new(|peer| {
         let request = peer.request()?;
         if request.line().contains("/half") {
-            peer.wire.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+            peer.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
         }
         peer.wire.closed().then_some(())
     });
     let lb = Origin::balanced(&[&origin], &[&log.flag("json")]);
     let mut client = Wire::connect(lb.traffic);
-    client.say("GET /never HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send("GET /never HTTP/1.1\r\nHost: h\r\n\r\n");
     origin.next();
     drop(client);
     log.entries(1);
     let mut client = Wire::connect(lb.traffic);
-    client.say("GET /half HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send("GET /half HTTP/1.1\r\nHost: h\r\n\r\n");
     client.head().unwrap();
     assert_eq!(client.bytes(5).unwrap(), b"hello");
     drop(client);
@@ -175,9 +175,9 @@ fn a_client_that_leaves_is_told_from_one_that_stays() {
 }
 
 #[test]
-fn the_client_is_the_one_that_a_trusted_proxy_names() {
+fn the_client_address_comes_from_a_trusted_proxy() {
     let log = Log::new();
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let args = [&log.flag("json"), "--trusted-proxies=127.0.0.1", "--workers=1", "--control=token"];
     let lb = Origin::balanced(&[&origin], &args);
     let proxied = [("X-Forwarded-For", "192.0.2.1")];
@@ -193,9 +193,9 @@ fn the_client_is_the_one_that_a_trusted_proxy_names() {
 }
 
 #[test]
-fn a_named_pipe_keeps_nobody_waiting() {
+fn a_named_pipe_without_a_reader_delays_no_request() {
     let log = Log::new();
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let made = Command::new("mkfifo").arg(log.path()).status().unwrap();
     assert!(made.success());
     let mut lb = Origin::balanced(&[&origin], &[&log.flag("json")]);
@@ -215,9 +215,9 @@ fn a_named_pipe_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_retry_tells_why_the_first_choice_was_passed_over() {
+fn a_retry_logs_why_the_first_choice_was_skipped() {
     let log = Log::new();
-    let mut origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let mut origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
     let lb = Origin::balanced(&origins.each_ref(), &[&log.flag("json"), "--log-key=plain"]);
     let walk = lb.explain("alice")["walk"].clone();
     let names: Vec<_> = (0..3).map(|at| walk[at]["replica"].as_str().unwrap().to_owned()).collect();
@@ -230,7 +230,7 @@ fn a_retry_tells_why_the_first_choice_was_passed_over() {
 }
 
 #[test]
-fn a_spill_tells_that_the_first_choice_had_too_much() {
+fn a_spill_logs_that_the_first_choice_was_over_its_bound() {
     let log = Log::new();
     let replica = || {
         Origin::new(|peer| {
@@ -238,7 +238,7 @@ fn a_spill_tells_that_the_first_choice_had_too_much() {
                 if peer.request()?.line().contains("/hold") {
                     return peer.wire.closed().then_some(());
                 }
-                peer.wire.say(OK);
+                peer.wire.send(OK);
             }
         })
     };
@@ -247,8 +247,8 @@ fn a_spill_tells_that_the_first_choice_had_too_much() {
     let flag = log.flag("json");
     let lb = Origin::balanced(&origins.each_ref(), &[&bound[..], &[flag.as_str()]].concat());
     let mut held = Wire::connect(lb.traffic);
-    held.say("GET /hold HTTP/1.1\r\nHost: h\r\nX-Request-Id: alice\r\n\r\n");
-    lb.until("it is in flight", |lb| lb.replicas().iter().any(|replica| replica["in_flight"] == 1));
+    held.send("GET /hold HTTP/1.1\r\nHost: h\r\nX-Request-Id: alice\r\n\r\n");
+    lb.until("the request is in flight", |lb| lb.replicas().iter().any(|replica| replica["in_flight"] == 1));
     assert_eq!(get(&lb, "/", &[("X-Request-Id", "alice")]), 200);
     let line = &log.entries(1)[0];
     assert_eq!((&line["attempts"], &line["passed_over"]), (&json!(1), &json!("over bound")));
@@ -256,9 +256,9 @@ fn a_spill_tells_that_the_first_choice_had_too_much() {
 }
 
 #[test]
-fn nothing_that_a_client_sends_makes_a_second_line() {
+fn no_client_input_can_create_a_second_line() {
     let (json, combined) = (Log::new(), Log::new());
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     for log in [("json", &json), ("combined", &combined)] {
         let lb = Origin::balanced(&[&origin], &[&log.1.flag(log.0), "--log-key=plain", "--workers=1"]);
         for request in [
@@ -284,8 +284,8 @@ fn nothing_that_a_client_sends_makes_a_second_line() {
 }
 
 #[test]
-fn a_key_is_in_the_log_only_in_the_form_that_is_allowed() {
-    let origin = Origin::saying(OK);
+fn keys_are_logged_only_in_the_configured_form() {
+    let origin = Origin::replying(OK);
     let mut shown = Vec::new();
     for form in ["hash", "off"] {
         let log = Log::new();
@@ -300,16 +300,16 @@ fn a_key_is_in_the_log_only_in_the_form_that_is_allowed() {
         assert_eq!(lines[0]["target"], format!("/home?a=1&request_id={key}"));
         assert_eq!((&lines[1]["key"], &lines[1]["id"]), (&json!(key), &json!(key)));
         assert_eq!(lines[1]["referer"], format!("http://h/?id={key}&b=2"));
-        assert_eq!(lines[0]["id"].as_str().unwrap().len(), 32, "made here, and no key");
+        assert_eq!(lines[0]["id"].as_str().unwrap().len(), 32, "generated by the balancer, and not a key");
         shown.push(key);
     }
     assert_eq!((shown[0].len(), shown[1].as_str()), (16, "-"));
 }
 
 #[test]
-fn a_renamed_log_is_left_on_sigusr1_and_no_line_is_lost() {
+fn sigusr1_reopens_a_renamed_log_and_no_line_is_lost() {
     let log = Log::new();
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let mut lb = Origin::balanced(&[&origin], &[&log.flag("json")]);
     let mut served = 0;
     for round in 0..5 {
@@ -322,7 +322,7 @@ fn a_renamed_log_is_left_on_sigusr1_and_no_line_is_lost() {
         get(&lb, &format!("/{round}"), &[]);
         served += 1;
         if round == 0 {
-            lines(&old, served); // it is written where it was until it is told
+            lines(&old, served); // the log writes to the old file until it gets the signal
         }
         lb.signal(Signal::USR1);
         until("there is a new file", || log.path().exists());
@@ -337,9 +337,9 @@ fn a_renamed_log_is_left_on_sigusr1_and_no_line_is_lost() {
 }
 
 #[test]
-fn the_last_lines_are_written_before_the_end() {
+fn the_last_lines_are_written_before_the_process_ends() {
     let log = Log::new();
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let mut lb = Origin::balanced(&[&origin], &[&log.flag("json")]);
     for _ in 0..50 {
         get(&lb, "/", &[]);
@@ -350,16 +350,18 @@ fn the_last_lines_are_written_before_the_end() {
 }
 
 #[test]
-fn a_full_disk_is_counted_and_stops_nothing() {
-    let origin = Origin::saying(OK);
+fn a_full_disk_drops_and_counts_lines_and_requests_continue() {
+    let origin = Origin::replying(OK);
     let mut lb = Origin::balanced(&[&origin], &["--access-log=json:/dev/full"]);
     for _ in 0..10 {
         assert_eq!(get(&lb, "/", &[]), 200);
     }
-    lb.until("all are dropped", |lb| lb.state()["access_log"] == json!({ "written": 0, "dropped": 10 }));
+    lb.until("all lines are dropped", |lb| {
+        lb.state()["access_log"] == json!({ "written": 0, "dropped": 10 })
+    });
     lb.wait_for("access log fails");
     let failed = lb.log().iter().filter(|line| line.contains("access log fails")).count();
-    assert_eq!(failed, 1, "it is said once: {:#?}", lb.seen);
+    assert_eq!(failed, 1, "the failure is logged once: {:#?}", lb.seen);
 }
 
 /// A balancer whose standard output is a pipe.
@@ -391,21 +393,21 @@ fn piped(origin: &Origin, format: &str) -> (Killed, Vec<String>) {
     (child, seen)
 }
 
-/// Where it listens.
+/// The address of a listener, from the log lines.
 fn address(seen: &[String], name: &str) -> std::net::SocketAddr {
     let line = seen.iter().find(|line| line.contains("] listening ")).unwrap();
     line.split(name).nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
-fn standard_output_that_nobody_reads_or_that_is_closed_stops_nothing() {
-    let origin = Origin::saying(OK);
+fn requests_continue_when_standard_output_is_stalled_or_closed() {
+    let origin = Origin::replying(OK);
     let (mut child, seen) = piped(&origin, "combined");
     let (traffic, admin) = (address(&seen, "traffic="), address(&seen, "admin="));
     let mut client = Wire::connect(traffic);
     let mut serve = |n: usize| {
         for _ in 0..n {
-            client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+            client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
             assert_eq!(client.reply().unwrap().status(), 200);
         }
     };
@@ -427,13 +429,13 @@ fn standard_output_that_nobody_reads_or_that_is_closed_stops_nothing() {
 }
 
 #[test]
-fn standard_output_that_is_stuck_does_not_keep_the_process() {
-    let origin = Origin::saying(OK);
+fn stalled_standard_output_does_not_delay_the_end_of_the_process() {
+    let origin = Origin::replying(OK);
     let (mut child, seen) = piped(&origin, "json");
     let mut client = Wire::connect(address(&seen, "traffic="));
     // More than a pipe holds, so that the writer is stuck.
     for _ in 0..1000 {
-        client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.reply().unwrap().status(), 200);
     }
     drop(client);
@@ -447,33 +449,33 @@ fn standard_output_that_is_stuck_does_not_keep_the_process() {
 }
 
 #[test]
-fn a_log_that_cannot_be_opened_is_a_bad_configuration() {
+fn a_log_that_cannot_be_opened_is_a_configuration_error() {
     let ended = crate::balancer::lb(&["--listen=127.0.0.1:0", "--access-log", "json:/nowhere/x"], &[]);
     assert_eq!(ended.status.code(), Some(64), "{}", ended.stderr);
     assert!(ended.stderr.contains("--access-log json:/nowhere/x: No such file"), "{}", ended.stderr);
 }
 
 #[test]
-fn a_log_is_for_its_owner_and_group() {
+fn the_log_file_is_readable_by_owner_and_group_only() {
     let log = Log::new();
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let _lb = Origin::balanced(&[&origin], &[&log.flag("json")]);
     let mode = std::fs::metadata(log.path()).unwrap().mode();
     assert_eq!(mode & 0o007, 0, "{mode:o}");
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_does_not_keep_the_balancer_from_ending() {
-    let origin = Origin::saying(OK);
+fn a_pipe_without_a_reader_does_not_delay_the_end_of_the_process() {
+    let origin = Origin::replying(OK);
     let (mut child, seen) = piped(&origin, "json");
     let mut client = Wire::connect(address(&seen, "traffic="));
     for _ in 0..1000 {
-        client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.reply().unwrap().status(), 200);
     }
     crate::balancer::signal_pid(i32::try_from(child.0.id()).unwrap(), Signal::TERM);
     let mut status = None;
-    until("it ends", || {
+    until("the process ends", || {
         status = child.0.try_wait().unwrap();
         status.is_some()
     });
@@ -481,9 +483,9 @@ fn a_pipe_that_nobody_reads_does_not_keep_the_balancer_from_ending() {
 }
 
 #[test]
-fn what_the_log_is_can_change_while_it_is_written() {
+fn the_log_can_be_reconfigured_while_requests_are_logged() {
     let log = Log::new();
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let file = log.directory.path().join("lb.toml");
     let path = log.path().display().to_string();
     let configure = |text: &str| std::fs::write(&file, text).unwrap();
@@ -502,7 +504,7 @@ fn what_the_log_is_can_change_while_it_is_written() {
     assert_eq!(log.entries(1)[0]["key"], "plain");
     reload(&format!("access-log = 'json:{path}'\nlog-key = 'off'\nkey = 'query:user'\ndebug-headers = true"));
     get("secret");
-    assert_eq!(log.entries(2)[1]["target"], "/?id=secret&user=-", "id is no key any more");
+    assert_eq!(log.entries(2)[1]["target"], "/?id=secret&user=-", "id is no longer a key");
     assert_eq!(lb.get("/").header("x-lb-replica"), ["o0"]);
     log.entries(3);
     reload("access-log = 'off'");
@@ -514,9 +516,9 @@ fn what_the_log_is_can_change_while_it_is_written() {
 }
 
 #[test]
-fn each_of_many_requests_at_once_has_one_line() {
+fn each_of_many_concurrent_requests_has_one_line() {
     let log = Log::new();
-    let origins = [Origin::saying(OK), Origin::saying(OK)];
+    let origins = [Origin::replying(OK), Origin::replying(OK)];
     let flag = log.flag("json");
     let lb = Origin::balanced(&origins.each_ref(), &[&flag, "--log-key=plain", "--workers=4"]);
     let traffic = lb.traffic;
@@ -524,7 +526,7 @@ fn each_of_many_requests_at_once_has_one_line() {
         std::thread::spawn(move || {
             let mut wire = Wire::connect(traffic);
             for n in 0..250 {
-                wire.say(format!("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: {client}-{n}\r\n\r\n"));
+                wire.send(format!("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: {client}-{n}\r\n\r\n"));
                 assert_eq!(wire.reply().unwrap().status(), 200);
             }
         })
@@ -538,8 +540,8 @@ fn each_of_many_requests_at_once_has_one_line() {
 }
 
 #[test]
-fn sigusr1_without_a_log_is_nothing() {
-    let origin = Origin::saying(OK);
+fn sigusr1_without_an_access_log_has_no_effect() {
+    let origin = Origin::replying(OK);
     let mut lb = Origin::balanced(&[&origin], &[]);
     lb.signal(Signal::USR1);
     assert_eq!(get(&lb, "/", &[]), 200);

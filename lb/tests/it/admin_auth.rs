@@ -1,4 +1,4 @@
-//! Who may ask the admin listener, from where and how: as an owner would, and as an enemy.
+//! Authentication and authorisation on the admin listener, for legitimate clients and for attackers.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use crate::origin::Origin;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// A balancer whose token is known.
+/// A balancer with the token `TOKEN`.
 fn guarded(more: &[&str]) -> Balancer {
     let mut lb = Balancer::launch_with(&[&["--replicas", "1"], more].concat(), &[("LB_ADMIN_TOKEN", TOKEN)]);
     lb.wait_for("] ready ");
@@ -21,7 +21,7 @@ fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-/// One request with exactly these lines for a head.
+/// Sends one request whose head has exactly these lines.
 fn send(to: SocketAddr, lines: &[&str]) -> Answer {
     answer(&raw(to, format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n")).as_bytes()), false)
 }
@@ -30,14 +30,14 @@ fn status(lb: &Balancer, method: &str, path: &str, headers: &[(&str, &str)]) -> 
     call(lb.admin, method, path, headers, b"").status
 }
 
-/// Logs in; the cookie as it is sent back.
+/// Logs in, and returns the cookie in the form of a `Cookie` field.
 fn cookie(lb: &Balancer) -> String {
     let logged_in = call(lb.admin, "POST", "/login", &[], format!("token={TOKEN}").as_bytes());
     logged_in.header("set-cookie")[0].split(';').next().unwrap().to_owned()
 }
 
 #[test]
-fn on_loopback_it_is_open_but_for_forms_and_other_hosts() {
+fn on_loopback_only_forms_and_other_hosts_are_refused() {
     let lb = Balancer::start(&["--replicas", "1", "--admin-host", "lb.example"]);
     assert_eq!(status(&lb, "GET", "/api/state", &[]), 200);
     let body = br#"{"n":1,"dry_run":true}"#;
@@ -57,7 +57,11 @@ fn on_loopback_it_is_open_but_for_forms_and_other_hosts() {
     {
         assert_eq!(call(lb.admin, "POST", "/api/add", &[own], body).status, 200, "{own:?}");
     }
-    assert_eq!(call(lb.admin, "POST", "/api/plan", &[], br#"{"add":1}"#).status, 200, "it changes nothing");
+    assert_eq!(
+        call(lb.admin, "POST", "/api/plan", &[], br#"{"add":1}"#).status,
+        200,
+        "a plan is not a change"
+    );
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "ANY"] {
         assert_eq!(status(&lb, method, "/api/state", &[]), 403, "{method}");
     }
@@ -102,7 +106,7 @@ fn on_loopback_it_is_open_but_for_forms_and_other_hosts() {
 }
 
 #[test]
-fn every_answer_tells_the_browser_what_it_may_not() {
+fn every_response_has_the_security_headers() {
     let lb = guarded(&[]);
     let token = bearer(TOKEN);
     let shown: &[(&str, &str)] = &[("Authorization", &token)];
@@ -134,7 +138,7 @@ fn every_answer_tells_the_browser_what_it_may_not() {
 }
 
 #[test]
-fn a_token_that_is_given_is_needed() {
+fn a_configured_token_is_required() {
     let lb = guarded(&[]);
     for path in ["/livez", "/readyz", "/login"] {
         assert_eq!(status(&lb, "GET", path, &[]), 200, "{path}");
@@ -160,11 +164,11 @@ fn a_token_that_is_given_is_needed() {
     let plan = call(lb.admin, "POST", "/api/plan", &[("Authorization", &good)], br#"{"add":1}"#);
     assert_eq!(plan.status, 200, "with the token the other field is not needed");
     let by_name = ["GET /api/state HTTP/1.1", "Host: lb", &format!("Authorization: {good}")];
-    assert_eq!(send(lb.admin, &by_name).status, 200, "nor is the host's name");
+    assert_eq!(send(lb.admin, &by_name).status, 200, "with the token any host name is accepted");
 }
 
 #[test]
-fn a_browser_logs_in_once_and_its_cookie_alone_changes_nothing() {
+fn a_login_cookie_alone_does_not_authorise_changes() {
     let lb = guarded(&[]);
     let home = call(lb.admin, "GET", "/", &[("Accept", "text/html,*/*")], b"");
     assert_eq!((home.status, home.header("location")), (303, vec!["/login"]));
@@ -209,7 +213,7 @@ fn a_browser_logs_in_once_and_its_cookie_alone_changes_nothing() {
 }
 
 #[test]
-fn after_ten_wrong_tokens_an_address_is_not_listened_to() {
+fn after_ten_wrong_tokens_an_address_is_blocked() {
     let mut lb = guarded(&["--control", "token", "--workers", "4"]);
     let logged_in = cookie(&lb);
     let try_one = |way: usize| match way % 3 {
@@ -231,7 +235,11 @@ fn after_ten_wrong_tokens_an_address_is_not_listened_to() {
         429,
         "right, and not looked at"
     );
-    assert_eq!(status(&lb, "GET", "/api/state", &[("Cookie", &logged_in)]), 200, "who is in stays in");
+    assert_eq!(
+        status(&lb, "GET", "/api/state", &[("Cookie", &logged_in)]),
+        200,
+        "a logged-in client stays logged in"
+    );
     assert_eq!(status(&lb, "GET", "/api/state", &[]), 401);
     assert_eq!(status(&lb, "GET", "/readyz", &[]), 200);
     lb.wait_for("tokens not looked at from=127.0.0.1");
@@ -239,7 +247,7 @@ fn after_ten_wrong_tokens_an_address_is_not_listened_to() {
 }
 
 #[test]
-fn pages_of_other_sites_use_up_nobodys_failures() {
+fn requests_of_other_sites_do_not_count_as_wrong_tokens() {
     let lb = guarded(&[]);
     for _ in 0..12 {
         for (method, path, destination, body) in [
@@ -260,7 +268,7 @@ fn pages_of_other_sites_use_up_nobodys_failures() {
 }
 
 #[test]
-fn pages_of_other_sites_get_nothing_but_links() {
+fn other_sites_may_only_link_to_the_admin_listener() {
     let lb = Balancer::start(&["--replicas", "1"]);
     for (site, destination, expected) in [
         ("cross-site", "empty", 403),
@@ -280,7 +288,7 @@ fn pages_of_other_sites_get_nothing_but_links() {
 }
 
 #[test]
-fn a_page_of_another_site_cannot_change_the_fleet_by_way_of_the_traffic_listener() {
+fn other_sites_cannot_change_the_fleet_through_the_traffic_listener() {
     let lb = Balancer::start(&["--replicas", "1"]);
     let own = format!("http://localhost:{}", lb.traffic.port());
     let host = format!("localhost:{}", lb.traffic.port());
@@ -301,7 +309,7 @@ fn a_page_of_another_site_cannot_change_the_fleet_by_way_of_the_traffic_listener
         assert_eq!(remove(foreign), 403, "{foreign:?}");
     }
     assert_eq!(lb.names(), ["server1"]);
-    // The name is there twice: whoever may ask is told so.
+    // The name exists already: an authorised call gets this error.
     for ours in [
         &[][..],
         &[("Origin", &*own)],
@@ -317,8 +325,8 @@ fn a_page_of_another_site_cannot_change_the_fleet_by_way_of_the_traffic_listener
 }
 
 #[test]
-fn the_cookie_of_a_login_reaches_no_replica() {
-    let origin = Origin::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+fn the_login_cookie_is_not_forwarded_to_replicas() {
+    let origin = Origin::replying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let lb = Origin::balanced(&[&origin], &[]);
     lb.call(
         "GET",
@@ -361,7 +369,7 @@ fn a_reload_changes_the_token_and_ends_all_logins() {
 }
 
 #[test]
-fn guesses_from_all_sides_at_once_are_counted_too() {
+fn concurrent_wrong_tokens_are_all_counted() {
     let lb = guarded(&["--control", "token", "--workers", "4"]);
     let guesses: Vec<_> = (0..40)
         .map(|n| {
@@ -378,7 +386,7 @@ fn guesses_from_all_sides_at_once_are_counted_too() {
 }
 
 #[test]
-fn on_another_address_a_token_is_made_and_told_once_as_a_link() {
+fn on_other_addresses_a_token_is_generated_and_logged_once_as_a_link() {
     let mut lb = Balancer::start(&["--replicas", "1", "--admin-listen", "0.0.0.0:0"]);
     let line = lb.wait_for("login url=");
     let (_, path) = line.split_once(&format!("url=http://127.0.0.1:{}", lb.admin.port())).unwrap();
@@ -394,7 +402,7 @@ fn on_another_address_a_token_is_made_and_told_once_as_a_link() {
 }
 
 #[test]
-fn a_token_that_is_given_is_told_nowhere() {
+fn a_configured_token_is_never_shown() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "{TOKEN}").unwrap();
     let path = file.path().to_str().unwrap();
@@ -422,7 +430,7 @@ fn a_token_that_is_given_is_told_nowhere() {
 }
 
 #[test]
-fn replicas_do_not_get_the_token_nor_other_settings() {
+fn replicas_get_neither_the_token_nor_other_settings() {
     let args = ["--replicas", "1", "--replica-command", "sh -c 'env; exec sleep 99'"];
     let env = [("LB_ADMIN_TOKEN", TOKEN), ("LB_DRAIN", "1s"), ("NOT_LB_DRAIN", "2s")];
     let mut lb = Balancer::launch_with(&args, &env);
@@ -442,7 +450,7 @@ fn replicas_do_not_get_the_token_nor_other_settings() {
 }
 
 #[test]
-fn control_calls_need_the_token_where_it_says_so() {
+fn control_calls_need_the_token_with_control_token() {
     let lb = guarded(&["--control", "token", "--replica-command", &crate::helper::command()]);
     let good = bearer(TOKEN);
     let body = br#"{"n":1,"hostnames":["S5"]}"#;
@@ -463,7 +471,7 @@ fn control_calls_need_the_token_where_it_says_so() {
 }
 
 #[test]
-fn control_makes_a_token_of_its_own_and_leaves_a_loopback_admin_listener_open() {
+fn control_token_generates_a_token_and_leaves_a_loopback_admin_listener_open() {
     let mut lb = Balancer::start(&["--replicas", "1", "--control", "token"]);
     let line = lb.wait_for("control token=");
     let (_, token) = line.split_once("token=").unwrap();
@@ -477,14 +485,14 @@ fn control_makes_a_token_of_its_own_and_leaves_a_loopback_admin_listener_open() 
 }
 
 #[test]
-fn what_is_meant_for_control_calls_reaches_no_replica_and_everything_else_does() {
+fn credentials_of_control_calls_are_not_forwarded_and_all_others_are() {
     for (control, paths, expected) in [
         ("token", &["/add", "/rm", "/add?n=1"][..], &[][..]),
         ("token", &["/home", "/add/", "/"], &["Bearer mine"]),
         ("open", &["/add"], &["Bearer mine"]),
         ("off", &["/add", "/rep"], &["Bearer mine"]),
     ] {
-        let origin = Origin::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let origin = Origin::replying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         let lb = Origin::balanced(&[&origin], &["--control", control]);
         for path in paths {
             assert_eq!(lb.call("GET", path, &[("Authorization", "Bearer mine")], b"").status, 200);
@@ -508,7 +516,7 @@ fn behind_a_trusted_proxy_each_client_has_its_own_ten_failures() {
 }
 
 #[test]
-fn a_reload_can_ask_for_the_token_and_tells_the_one_that_it_made() {
+fn a_reload_can_require_the_token_and_logs_a_generated_one() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "replicas = 1").unwrap();
     let mut lb = Balancer::start(&["--config", file.path().to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! The admin listener under those who mean it no good: slow, large, malformed, many.
+//! The admin listener under attack: slow, large, malformed and too many requests.
 
 use crate::balancer::{Balancer, answer, raw, until};
 use crate::wire::Wire;
@@ -8,7 +8,7 @@ fn balancer(more: &[&str]) -> Balancer {
 }
 
 #[test]
-fn what_is_no_request_is_told_why_and_closed() {
+fn malformed_requests_get_a_reason_and_are_closed() {
     let mut lb = balancer(&["--max-header-size", "1KiB", "--max-target", "128"]);
     let long = "x".repeat(65_536);
     for (request, status, why) in [
@@ -29,12 +29,12 @@ fn what_is_no_request_is_told_why_and_closed() {
 }
 
 #[test]
-fn nobody_holds_a_connection_by_doing_nothing() {
+fn inactive_connections_are_closed() {
     let lb = balancer(&["--client-head-timeout", "300ms", "--client-idle-timeout", "300ms"]);
     let end = |bytes: &str| {
         let mut client = Wire::connect(lb.admin);
-        client.say(bytes);
-        String::from_utf8(client.until_the_end()).unwrap()
+        client.send(bytes);
+        String::from_utf8(client.read_until_end()).unwrap()
     };
     assert!(end("").starts_with("HTTP/1.1 408 "));
     assert!(end("GET /livez HTTP/1.1\r\nHost: loc").starts_with("HTTP/1.1 408 "));
@@ -47,19 +47,19 @@ fn nobody_holds_a_connection_by_doing_nothing() {
 }
 
 #[test]
-fn whoever_opens_all_connections_keeps_no_traffic_out() {
+fn exhausted_admin_connections_do_not_affect_traffic() {
     let lb = balancer(&[]);
-    // A connection that has sent nothing would be closed for a newcomer.
+    // A connection that has sent nothing would be closed in favour of a new one.
     let begun = || {
         let mut client = Wire::connect(lb.admin);
-        client.say("GET /livez HTTP/1.1\r\n");
+        client.send("GET /livez HTTP/1.1\r\n");
         client
     };
     let mut held: Vec<_> = (0..1024).map(|_| begun()).collect();
     let state =
         || answer(&raw(lb.admin, b"GET /api/state HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), false);
-    until("they are all taken", || {
-        // In the place of those that were closed before their first bytes were read.
+    until("all connections are in use", || {
+        // Replaces those that were closed before their first bytes were read.
         held.push(begun());
         state().status == 503
     });
@@ -69,12 +69,12 @@ fn whoever_opens_all_connections_keeps_no_traffic_out() {
 }
 
 #[test]
-fn a_stream_of_events_has_no_end_for_want_of_words_from_its_reader() {
+fn an_event_stream_is_not_closed_because_its_client_sends_nothing() {
     let lb = balancer(&["--client-head-timeout", "100ms", "--client-idle-timeout", "100ms"]);
     let mut events = Wire::connect(lb.admin);
-    events.say("GET /api/events?traffic=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    events.send("GET /api/events?traffic=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(events.head().unwrap().starts_with("HTTP/1.1 200 "));
-    // One each second.
+    // One event each second.
     let mut traffic = 0;
     while traffic < 3 {
         let chunk = String::from_utf8(events.chunk().unwrap()).unwrap();

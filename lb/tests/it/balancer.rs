@@ -1,4 +1,4 @@
-//! A real balancer process, and a client that sees every byte.
+//! A real `lb` process, and an HTTP client that exposes every byte.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long any state may take to come; the machines are slow and noisy.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Time limit for every awaited state; test machines are slow and noisy.
+pub const STATE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A running `lb`; killed when dropped, and its replicas with it.
+/// A running `lb`; it and its replicas are killed when it is dropped.
 pub struct Balancer {
     pub child: Child,
     pub traffic: SocketAddr,
@@ -20,7 +20,7 @@ pub struct Balancer {
     pub seen: Vec<String>,
 }
 
-/// What came back.
+/// An HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -28,7 +28,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// A process that is killed when dropped, also when the test fails.
+/// A process that is killed when it is dropped, also when the test fails.
 pub struct Killed(pub Child);
 
 impl Drop for Killed {
@@ -38,7 +38,7 @@ impl Drop for Killed {
     }
 }
 
-/// A command that ended by itself.
+/// The result of a command that has exited.
 pub struct Ended {
     pub status: ExitStatus,
     pub stdout: String,
@@ -46,24 +46,24 @@ pub struct Ended {
 }
 
 impl Balancer {
-    /// Starts `lb` on free ports and waits until it says that it is ready.
+    /// Starts `lb` on free ports and waits until it logs that it is ready.
     pub fn start(args: &[&str]) -> Self {
         let mut balancer = Self::launch(args);
         balancer.wait_for("] ready ");
         balancer
     }
 
-    /// Starts `lb` on free ports, unless they are given, and waits until its listeners are open.
+    /// Starts `lb` on free ports, unless `args` has others, and waits until its listeners are open.
     pub fn launch(args: &[&str]) -> Self {
         Self::launch_with(args, &[])
     }
 
-    /// The same, with these variables.
+    /// Like [`launch`](Self::launch), with environment variables.
     pub fn launch_with(args: &[&str], env: &[(&str, &str)]) -> Self {
         Self::launch_by(Command::new(env!("CARGO_BIN_EXE_lb")), args, env)
     }
 
-    /// The same by a command that becomes `lb` and takes these arguments.
+    /// Like [`launch`](Self::launch), by a command that executes `lb` with these arguments.
     pub fn launch_by(mut command: Command, args: &[&str], env: &[(&str, &str)]) -> Self {
         command.args(args);
         for listener in ["--listen", "--admin-listen"].iter().filter(|listener| !args.contains(listener)) {
@@ -93,12 +93,12 @@ impl Balancer {
         balancer
     }
 
-    /// Waits for a log line that contains `text`, among those seen already too.
+    /// Waits for a log line that contains `text`; earlier lines count too.
     pub fn wait_for(&mut self, text: &str) -> String {
         if let Some(line) = self.seen.iter().find(|line| line.contains(text)) {
             return line.clone();
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STATE_TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.log.recv_timeout(left) else {
@@ -111,7 +111,7 @@ impl Balancer {
         }
     }
 
-    /// All log lines until now.
+    /// All log lines so far.
     pub fn log(&mut self) -> &[String] {
         self.seen.extend(self.log.try_iter());
         &self.seen
@@ -125,13 +125,13 @@ impl Balancer {
         call(self.traffic, method, path, headers, body)
     }
 
-    /// /add or /rm.
+    /// Calls /add or /rm.
     pub fn control(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let answer = self.call(method, path, &[], body.as_bytes());
         (answer.status, answer.json())
     }
 
-    /// What /rep lists.
+    /// The hostnames that /rep lists.
     pub fn names(&self) -> Vec<String> {
         let rep = self.get("/rep").json();
         let names: Vec<String> = serde_json::from_value(rep["message"]["replicas"].clone()).unwrap();
@@ -143,24 +143,24 @@ impl Balancer {
         call(self.admin, "GET", "/api/state", &[], b"").json()
     }
 
-    /// Where a key goes as /api/explain says it.
+    /// The response of /api/explain for a key.
     pub fn explain(&self, key: &str) -> Value {
         call(self.admin, "GET", &format!("/api/explain?key={key}"), &[], b"").json()
     }
 
-    /// The replica of each seat as /api/state shows it.
+    /// The replica of each seat in /api/state.
     pub fn replicas(&self) -> Vec<Value> {
         self.state()["seats"].as_array().unwrap().iter().map(|seat| seat["replica"].clone()).collect()
     }
 
-    /// The process id of a replica, also of one without a seat.
+    /// The process id of a replica, which need not have a seat.
     pub fn pid_of(&self, name: &str) -> i32 {
         let others = self.state()["others"].as_array().unwrap().clone();
         let replica = self.replicas().into_iter().chain(others).find(|replica| replica["name"] == name);
         replica.unwrap()["id"].as_str().unwrap().parse().unwrap()
     }
 
-    /// Who answers a request with this key.
+    /// Name of the replica that answers a request with this key.
     pub fn owner(&self, key: &str) -> String {
         let answer = self.call("GET", "/home", &[("X-Request-Id", key)], b"");
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -168,7 +168,7 @@ impl Balancer {
         message.strip_prefix("Hello from Server: ").unwrap().to_owned()
     }
 
-    /// Waits until `state` holds.
+    /// Waits until `state` returns true; `what` names it if it does not.
     pub fn until(&self, what: &str, state: impl FnMut(&Self) -> bool) {
         let mut state = state;
         until(what, || state(self));
@@ -178,7 +178,7 @@ impl Balancer {
         signal_pid(i32::try_from(self.child.id()).unwrap(), signal);
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         until("the balancer ends", || {
@@ -205,14 +205,14 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
     }
 
-    /// The values of a field, in order.
+    /// The values of a header field, in order.
     pub fn header(&self, name: &str) -> Vec<&str> {
         let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
     }
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a new connection.
 pub fn call(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     for (name, value) in headers {
@@ -226,11 +226,11 @@ pub fn call(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], 
     answer(&raw(to, &request), method == "HEAD")
 }
 
-/// Sends bytes, and reads until the connection ends.
+/// Sends bytes on a new connection, and reads until it ends.
 pub fn raw(to: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut connection = TcpStream::connect(to).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    // It may answer and close before it has read everything (413).
+    connection.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
+    // The balancer may respond and close before it has read everything (413).
     let _ = connection.write_all(request);
     let mut reply = Vec::new();
     match connection.read_to_end(&mut reply) {
@@ -239,7 +239,7 @@ pub fn raw(to: SocketAddr, request: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Reads an answer that ends with its connection.
+/// Parses a response that ends with its connection.
 pub fn answer(reply: &[u8], head_only: bool) -> Answer {
     let shown = || String::from_utf8_lossy(reply).into_owned();
     let end = reply.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_else(|| panic!("{}", shown()));
@@ -268,12 +268,12 @@ fn unchunk(mut body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Runs `lb` to its end.
+/// Runs `lb` until it exits.
 pub fn lb(args: &[&str], env: &[(&str, &str)]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
     command.args(args).envs(env.iter().copied()).stdin(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STATE_TIMEOUT;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() >= deadline {
             child.kill().unwrap();
@@ -286,11 +286,11 @@ pub fn lb(args: &[&str], env: &[(&str, &str)]) -> Ended {
     Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// Waits until `state` holds; a state that never comes fails the test.
+/// Waits until `state` returns true; fails the test after [`STATE_TIMEOUT`].
 pub fn until(what: &str, mut state: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STATE_TIMEOUT;
     while !state() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -299,13 +299,13 @@ pub fn signal_pid(pid: i32, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
-/// Whether a process runs (a zombie does not).
+/// Whether a process is running (a zombie is not).
 pub fn runs(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-/// The processes that a process has started and that are not reaped.
+/// The children of a process that are not reaped.
 pub fn children(pid: i32) -> Vec<i32> {
     let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()

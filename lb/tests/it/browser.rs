@@ -1,4 +1,4 @@
-//! A real headless Chromium, driven by way of its chromedriver.
+//! A real headless Chromium, controlled through chromedriver.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::{ParseError, Url};
 
-use crate::balancer::{PATIENCE, runs};
+use crate::balancer::{STATE_TIMEOUT, runs};
 
-/// One window; gone with all its processes when dropped.
+/// One browser window; all its processes end when it is dropped.
 pub struct Browser {
     runtime: tokio::runtime::Runtime,
     client: Client,
@@ -26,7 +26,7 @@ pub struct Browser {
     pub origin: String,
 }
 
-/// A command that WebDriver itself does not have.
+/// A command that is not part of WebDriver.
 #[derive(Debug)]
 struct Chrome {
     path: &'static str,
@@ -44,7 +44,7 @@ impl WebDriverCompatibleCommand for Chrome {
 }
 
 impl Browser {
-    /// A window of this size that shows a page of `origin`; `None`, and it is said, where there is no Chromium.
+    /// Opens a page of `origin` in a window of this size. Without Chromium it prints `skipped` and returns `None`.
     pub fn open(origin: impl ToString, path: &str, (width, height): (u32, u32)) -> Option<Self> {
         let installed = |program: &str| {
             let asked =
@@ -58,20 +58,20 @@ impl Browser {
         let profile = tempfile::tempdir().unwrap();
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
-            .env("TMPDIR", profile.path()) // what a killed browser leaves is gone with its profile
+            .env("TMPDIR", profile.path()) // files of a killed browser are removed with its profile
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = said.find_map(|line| {
+        let mut lines_of_driver = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines_of_driver.find_map(|line| {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse::<u16>().ok()
         });
-        // Its output is not read on: what it writes from now on goes nowhere.
-        std::thread::spawn(move || said.for_each(drop));
+        // Its further output is discarded.
+        std::thread::spawn(move || lines_of_driver.for_each(drop));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut guard = Guard { driver: Some(driver), profile: Some(profile) };
         let client = runtime.block_on(connect(port.expect("a port"), guard.profile.as_ref().unwrap()));
@@ -97,13 +97,13 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// `light` or `dark`, as the system would say.
+    /// Emulates the system's colour scheme: `light` or `dark`.
     pub fn prefer(&self, scheme: &str) {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", features);
     }
 
-    /// What a function's body returns.
+    /// Runs the body of a function, and returns its result.
     pub fn js(&self, script: &str) -> Value {
         self.runtime
             .block_on(self.client.execute(script, Vec::new()))
@@ -117,13 +117,13 @@ impl Browser {
 
     /// Waits until an expression is true.
     pub fn until(&self, expression: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STATE_TIMEOUT;
         let script = format!("return Boolean({expression})");
         while self.js(&script) != true {
             if Instant::now() >= deadline {
                 let page = self.js("return document.body.innerText");
                 panic!(
-                    "waited in vain: {expression}\n{}\n{:#?}",
+                    "timed out waiting until {expression}\n{}\n{:#?}",
                     page.as_str().unwrap(),
                     self.log("browser")
                 );
@@ -137,7 +137,7 @@ impl Browser {
         self.runtime.block_on(element.click()).unwrap();
     }
 
-    /// Types into whatever has the focus.
+    /// Types into the focused element.
     pub fn type_keys(&self, keys: &str) {
         let mut actions = KeyActions::new("keys".to_owned());
         for key in keys.chars() {
@@ -150,7 +150,7 @@ impl Browser {
         self.type_keys(&char::from(key).to_string());
     }
 
-    /// Tab until an expression is true of the focused element, `it`.
+    /// Presses Tab until an expression is true of the focused element, `it`.
     pub fn tab_to(&self, expression: &str) {
         for _ in 0..60 {
             self.press(Key::Tab);
@@ -162,32 +162,32 @@ impl Browser {
         panic!("Tab does not lead to {expression}");
     }
 
-    /// What was logged since it was last asked for; `browser`: the console.
+    /// The log entries since the last call; `kind` `browser` is the console.
     pub fn log(&self, kind: &str) -> Vec<Value> {
         self.ask("se/log", json!({ "type": kind })).as_array().unwrap().clone()
     }
 
-    /// The addresses that were asked for since they were last asked for.
+    /// The URLs that were requested since the last call.
     pub fn requests(&self) -> Vec<String> {
         let events = self.log("performance");
         let events = events
             .iter()
             .map(|entry| -> Value { serde_json::from_str(entry["message"].as_str().unwrap()).unwrap() });
-        // The window is born with a page of the browser's own.
+        // A new window first shows an internal page of the browser.
         let own = |event: &Value| event["message"]["params"]["documentURL"].to_string().contains("chrome://");
         let sent =
             events.filter(|event| event["message"]["method"] == "Network.requestWillBeSent" && !own(event));
         sent.map(|event| event["message"]["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What the console warns of, or calls an error, since it was last asked for; not the browser's advice.
+    /// The console's warnings and errors since the last call, without the browser's recommendations.
     pub fn complaints(&self) -> Vec<Value> {
         let mut complaints = self.log("browser");
         complaints.retain(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING");
         complaints
     }
 
-    /// No word of complaint on the console, and nothing asked of anybody else.
+    /// Asserts that the console has no warning or error, and that nothing was requested from another host.
     pub fn assert_content(&self) {
         let complaints = self.complaints();
         assert!(complaints.is_empty(), "{complaints:#?}");
@@ -212,7 +212,7 @@ impl Drop for Browser {
     }
 }
 
-/// What is started and not yet a [`Browser`].
+/// A started chromedriver, before the [`Browser`] exists.
 struct Guard {
     driver: Option<Child>,
     profile: Option<TempDir>,
@@ -230,7 +230,7 @@ async fn connect(port: u16, profile: &TempDir) -> Client {
     let data = format!("--user-data-dir={}", profile.path().display());
     let capabilities = json!({
         "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
-        // root has no sandbox; containers have a small /dev/shm.
+        // Chromium has no sandbox for root; containers have a small /dev/shm.
         "goog:chromeOptions": { "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
             "--disable-background-networking", "--disable-component-update", "--no-first-run", data,
@@ -241,13 +241,13 @@ async fn connect(port: u16, profile: &TempDir) -> Client {
     builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("a browser")
 }
 
-/// Ends the driver, and the browser that it started: the processes that name its profile.
+/// Ends the driver and the browser that it started: the processes whose command line names its profile.
 fn end(driver: &mut Child, profile: &TempDir) {
     let group = Pid::from_raw(i32::try_from(driver.id()).unwrap()).unwrap();
     let _ = kill_process_group(group, Signal::KILL);
     let _ = driver.wait();
     let name = profile.path().display().to_string();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STATE_TIMEOUT;
     loop {
         let mine: Vec<i32> = processes().filter(|pid| mentions(*pid, &name)).collect();
         for pid in &mine {

@@ -36,7 +36,7 @@ class Server(http.server.HTTPServer):
 Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 "#;
 
-/// Serial servers; `None`, and a line that says so, without python3.
+/// A balancer with serial servers. Without python3 it prints `skipped` and returns `None`.
 fn serial(replicas: &str, args: &[&str]) -> Option<(tempfile::NamedTempFile, Balancer)> {
     let mut python = Command::new("python3");
     let found = python.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -85,7 +85,7 @@ fn serial_servers_at_work_are_not_replaced_and_every_request_is_answered() {
             let key = &keys[at];
             scope.spawn(move || send(to, method, "/slow?6", key))
         });
-        // Meanwhile others are served, by whichever server is free.
+        // Meanwhile other requests are served by a free server.
         let start = Instant::now();
         while slow.iter().any(|slow| !slow.is_finished()) {
             assert!(start.elapsed() < Duration::from_secs(60), "never answered");
@@ -103,13 +103,13 @@ fn serial_servers_at_work_are_not_replaced_and_every_request_is_answered() {
 }
 
 #[test]
-fn one_serial_server_alone_keeps_its_requests_waiting_and_none_is_refused() {
+fn with_one_serial_server_requests_wait_and_none_is_refused() {
     let Some((_script, mut lb)) = serial("1", &[]) else { return };
     std::thread::scope(|scope| {
         let to = lb.traffic;
         let slow = scope.spawn(move || send(to, "POST", "/slow?6", "k"));
-        lb.until("it is suspect", |lb| lb.replicas()[0]["phase"] == "suspect");
-        // It is the first choice, and no other is left.
+        lb.until("the server is suspect", |lb| lb.replicas()[0]["phase"] == "suspect");
+        // It is the only replica, so it remains the first choice.
         assert_eq!(send(to, "GET", "/", "k"), (200, "server1".into()));
         assert_eq!(slow.join().unwrap(), (200, "server1".into()));
     });
@@ -118,7 +118,7 @@ fn one_serial_server_alone_keeps_its_requests_waiting_and_none_is_refused() {
 }
 
 #[test]
-fn a_request_that_crashes_its_server_reaches_two_servers_at_most() {
+fn a_request_that_crashes_servers_reaches_at_most_two() {
     let Some((_script, mut lb)) = serial("4", &["--retries", "20"]) else { return };
     let names = lb.names();
     let (status, body) = send(lb.traffic, "GET", "/boom", "k");
@@ -127,24 +127,28 @@ fn a_request_that_crashes_its_server_reaches_two_servers_at_most() {
         let listed = lb.names();
         (listed.len(), listed.iter().filter(|name| names.contains(name)).count())
     };
-    lb.until("both are replaced", |lb| left(lb) == (4, 2));
+    lb.until("both servers are replaced", |lb| left(lb) == (4, 2));
     let launched = lb.log().iter().filter(|line| line.contains("replica launched")).count();
     assert_eq!(launched, 6);
     assert_eq!(count(&lb, "lb_requests_not_repeated_total"), 1);
-    lb.until("it is an event", |lb| {
+    lb.until("the event is emitted", |lb| {
         let history = call(lb.admin, "GET", "/api/history", &[], b"").json();
-        let told = |event: &&Value| event["name"] == "not_repeated";
-        let Some(event) = history["events"].as_array().unwrap().iter().find(told) else { return false };
+        let is_not_repeated = |event: &&Value| event["name"] == "not_repeated";
+        let Some(event) = history["events"].as_array().unwrap().iter().find(is_not_repeated) else {
+            return false;
+        };
         assert!(event["why"].as_str().unwrap().contains("GET"), "{event}");
         names.iter().any(|name| event["replica"] == *name)
     });
 }
 
 #[test]
-fn a_stopped_server_for_which_nothing_waits_is_replaced() {
+fn a_stopped_server_without_waiting_requests_is_replaced() {
     let Some((_script, mut lb)) = serial("2", &[]) else { return };
     signal_pid(lb.pid_of("server2"), Signal::STOP);
-    lb.until("it is replaced", |lb| lb.names().len() == 2 && !lb.names().contains(&"server2".to_owned()));
+    lb.until("the stopped server is replaced", |lb| {
+        lb.names().len() == 2 && !lb.names().contains(&"server2".to_owned())
+    });
     let dead = lb.wait_for("replica dead");
     assert!(dead.contains("server2"), "{dead}");
 }

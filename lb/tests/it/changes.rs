@@ -1,4 +1,4 @@
-//! /add and /rm when something else happens at the same time.
+//! /add and /rm concurrently with other changes, failures and shutdown.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::balancer::{Balancer, call, children, runs, signal_pid, until};
 
-/// A replica command that serves if it is called `server…`, and does not get ready within an hour if not.
+/// A replica command that serves only if its name begins with `server`; any other replica does not become ready.
 fn only_the_first() -> String {
     format!(
         "sh -c 'case \"$SERVER_ID\" in server*) exec {} replica;; *) exec sleep 3600;; esac'",
@@ -17,7 +17,7 @@ fn only_the_first() -> String {
     )
 }
 
-/// Calls /add in another thread, and returns when its replica was launched.
+/// Calls /add on another thread, and returns when its replica has been launched.
 fn adding(lb: &mut Balancer, name: &str) -> thread::JoinHandle<(u16, Value)> {
     let (to, body) = (lb.traffic, format!(r#"{{"n":2,"hostnames":["{name}"]}}"#));
     let add = thread::spawn(move || {
@@ -29,7 +29,7 @@ fn adding(lb: &mut Balancer, name: &str) -> thread::JoinHandle<(u16, Value)> {
 }
 
 #[test]
-fn concurrent_calls_see_the_names_and_seats_of_each_other() {
+fn concurrent_adds_get_different_names_and_seats() {
     let lb = Balancer::start(&["--replicas", "1"]);
     let digest = lb.state()["digest"].clone();
     for (method, path) in [("POST", "/add"), ("DELETE", "/rm")] {
@@ -51,7 +51,7 @@ fn concurrent_calls_see_the_names_and_seats_of_each_other() {
 }
 
 #[test]
-fn adds_and_removals_from_all_sides_add_up() {
+fn concurrent_adds_and_removals_are_all_applied() {
     let lb = Balancer::start(&["--replicas", "2"]);
     let callers: Vec<_> = (0..4)
         .map(|n| {
@@ -81,7 +81,7 @@ fn adds_and_removals_from_all_sides_add_up() {
 }
 
 #[test]
-fn a_client_that_leaves_does_not_cancel_its_add() {
+fn an_add_completes_after_its_client_has_left() {
     let slow = format!(
         "sh -c 'case \"$SERVER_ID\" in S5) sleep 1;; esac; exec {} replica'",
         env!("CARGO_BIN_EXE_lb")
@@ -97,7 +97,7 @@ fn a_client_that_leaves_does_not_cancel_its_add() {
 }
 
 #[test]
-fn an_add_under_way_does_not_hold_up_the_end() {
+fn a_pending_add_does_not_delay_shutdown() {
     let args = ["--replicas", "1", "--start-timeout", "1h", "--drain", "1h"];
     let mut lb = Balancer::start(&[&args[..], &["--replica-command", &only_the_first()]].concat());
     let add = adding(&mut lb, "A");
@@ -108,7 +108,7 @@ fn an_add_under_way_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn killed_with_9_in_the_middle_of_an_add_the_balancer_leaves_no_process() {
+fn kill_9_during_an_add_leaves_no_process() {
     let mut lb = Balancer::start(&["--replicas", "1", "--replica-command", &only_the_first()]);
     let add = adding(&mut lb, "A");
     let balancer = i32::try_from(lb.child.id()).unwrap();
@@ -116,8 +116,8 @@ fn killed_with_9_in_the_middle_of_an_add_the_balancer_leaves_no_process() {
     let children = children(balancer);
     lb.child.kill().unwrap();
     lb.child.wait().unwrap();
-    until("all are gone", || !children.iter().any(|pid| runs(*pid)));
-    assert!(add.join().is_err(), "it was not answered");
+    until("all replicas are gone", || !children.iter().any(|pid| runs(*pid)));
+    assert!(add.join().is_err(), "the call must not be answered");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_seat_whose_replacement_is_starting_can_be_removed() {
     let (status, answer) = lb.control("DELETE", "/rm", r#"{"n":1}"#);
     assert_eq!((status, &answer["message"]["replicas"]), (200, &serde_json::json!(["server1", "server3"])));
     assert_eq!(lb.state()["target"], 2);
-    until("it is gone", || !runs(starting));
+    until("the starting replica is gone", || !runs(starting));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn an_empty_fleet_can_grow() {
 }
 
 #[test]
-fn many_replicas_start_at_once_and_take_more_in() {
+fn many_replicas_start_concurrently_and_can_be_extended() {
     let lb = Balancer::start(&["--replicas", "40"]);
     assert_eq!(lb.names().len(), 40);
     let (status, answer) = lb.control("POST", "/add", r#"{"n":5}"#);

@@ -1,4 +1,4 @@
-//! Which replica a request goes to beside what its key says: bounded load, the other policies; and how long it may take.
+//! Choice of the replica beyond the key (bounded load, other policies), and the total time-out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ fn a_hot_key_spills_along_its_walk_and_light_traffic_never_does() {
             loop {
                 peer.request()?;
                 until("the test lets it answer", || go_on.load(Ordering::SeqCst));
-                peer.wire.say(OK);
+                peer.wire.send(OK);
             }
         })
     };
@@ -28,7 +28,7 @@ fn a_hot_key_spills_along_its_walk_and_light_traffic_never_does() {
     let order = walk(&lb);
     let mut clients: Vec<Wire> = (0..12).map(|_| Wire::connect(lb.traffic)).collect();
     for (n, client) in clients.iter_mut().enumerate() {
-        client.say("GET /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\n\r\n");
+        client.send("GET /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\n\r\n");
         origins[order[n / 4]].next();
     }
     let routing = lb.state()["routing"].clone();
@@ -44,11 +44,11 @@ fn a_hot_key_spills_along_its_walk_and_light_traffic_never_does() {
 }
 
 #[test]
-fn every_policy_but_the_hash_spreads_one_key() {
+fn every_policy_except_hash_spreads_one_key() {
     const REQUESTS: usize = 450;
-    // Drawn evenly, one of three gets fewer than 75 of 450 once in 10^14 runs.
+    // With an even random choice, one of three gets fewer than 75 of 450 once in 10^14 runs.
     for (policy, least) in [("hash", 0), ("round-robin", 150), ("least-requests", 75), ("peak-ewma", 1)] {
-        let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+        let origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
         let lb = Origin::balanced(
             &[&origins[0], &origins[1], &origins[2]],
             &["--workers", "1", "--policy", policy],
@@ -64,31 +64,33 @@ fn every_policy_but_the_hash_spreads_one_key() {
 }
 
 #[test]
-fn a_weight_counts_in_every_policy() {
+fn every_policy_respects_weights() {
     for policy in ["round-robin", "least-requests"] {
-        let origins = [Origin::saying(OK), Origin::saying(OK)];
+        let origins = [Origin::replying(OK), Origin::replying(OK)];
         let (light, heavy) = (origins[0].address.to_string(), format!("{}*900", origins[1].address));
         let args = ["--runtime", "static", "--upstream", &light, "--upstream", &heavy];
         let quiet = ["--workers", "1", "--policy", policy, "--heartbeat-path", "off"];
         let lb = crate::balancer::Balancer::start(&[&args[..], &quiet].concat());
-        lb.until("both are ready", |lb| lb.replicas().iter().all(|replica| replica["phase"] == "ready"));
+        lb.until("both replicas are ready", |lb| {
+            lb.replicas().iter().all(|replica| replica["phase"] == "ready")
+        });
         for _ in 0..400 {
             assert_eq!(send(&lb, "GET", b"").status(), 200);
         }
         let light = origins[0].seen().len();
-        // Drawn with a chance of a tenth, it is outside of this once in 10^15 runs.
+        // With a probability of one tenth, the count is outside of this range once in 10^15 runs.
         assert!((1..=100).contains(&light), "{policy}: {light} of 400, for a tenth of the weight");
     }
 }
 
 #[test]
-fn the_total_time_out_is_504_before_the_head_and_the_end_of_the_connection_after_it() {
+fn the_request_timeout_is_504_before_the_head_and_a_closed_connection_after_it() {
     let endless = |before: &'static str| {
         Origin::new(move |peer| {
             peer.request()?;
-            peer.wire.say(before);
-            // Something keeps coming, so that no other deadline is reached.
-            while !before.is_empty() && peer.wire.say("1\r\nx\r\n") {
+            peer.wire.send(before);
+            // Data keeps arriving, so that no other deadline expires.
+            while !before.is_empty() && peer.wire.send("1\r\nx\r\n") {
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
             peer.wire.closed().then_some(())
@@ -107,7 +109,7 @@ fn the_total_time_out_is_504_before_the_head_and_the_end_of_the_connection_after
     let to = lb.traffic;
     let cut = spawn(move || {
         let mut client = Wire::connect(to);
-        client.say("GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
         (client.head().unwrap(), client.rest())
     });
     let (head, rest) = cut.join().unwrap();

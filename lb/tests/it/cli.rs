@@ -1,5 +1,4 @@
-//! `lb status`, `explain`, `plan`, `add` and `rm`: against a real balancer, and against a server that says what it is
-//! told to.
+//! `lb status`, `explain`, `plan`, `add` and `rm`: against a real balancer, and against a server with a canned response.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -14,7 +13,7 @@ fn ask(admin: SocketAddr, args: &[&str]) -> Ended {
     lb(args, &[("LB_ADMIN", &format!("http://{admin}"))])
 }
 
-/// The line that a failure leaves on standard error, without `lb: `.
+/// Asserts that a command failed with this code and one line on standard error; returns the line without `lb: `.
 #[track_caller]
 fn line(ended: &Ended, code: i32) -> &str {
     assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
@@ -28,7 +27,7 @@ fn good(ended: &Ended) -> &str {
     &ended.stdout
 }
 
-/// A server that answers one request, and what it was sent: the first line and the body.
+/// A server that answers one request. The thread returns the first line and the body of that request.
 fn answering(status: &str, body: &str) -> (SocketAddr, JoinHandle<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -59,7 +58,7 @@ const PLAN: &str = r#"{"epoch":4,"slots_moved":130,"moved_percent":25.39,"ideal_
 const LIST: &str = r#"{"message":{"N":2,"replicas":["server1","S 5"]},"status":"successful"}"#;
 
 #[test]
-fn status_and_explain_tell_what_the_balancer_does() {
+fn status_and_explain_show_the_state_of_the_balancer() {
     let balancer = Balancer::start(&["--replicas", "2"]);
     let status = ask(balancer.admin, &["status"]);
     let status = good(&status);
@@ -82,7 +81,7 @@ fn status_and_explain_tell_what_the_balancer_does() {
 }
 
 #[test]
-fn the_variable_names_the_balancer_and_the_flag_wins() {
+fn the_admin_flag_takes_precedence_over_the_variable() {
     let balancer = Balancer::start(&["--replicas", "1"]);
     let url = format!("http://{}", balancer.admin);
     good(&lb(&["status"], &[("LB_ADMIN", &url)]));
@@ -93,7 +92,7 @@ fn the_variable_names_the_balancer_and_the_flag_wins() {
 }
 
 #[test]
-fn a_plan_is_asked_for_and_shown() {
+fn a_plan_is_requested_and_shown() {
     for (args, path, body) in [
         (&["plan", "--add", "2"][..], "/api/plan", json!({ "add": 2 })),
         (
@@ -117,7 +116,7 @@ fn a_plan_is_asked_for_and_shown() {
 }
 
 #[test]
-fn a_change_is_made_and_its_list_shown() {
+fn a_change_is_made_and_the_new_list_is_shown() {
     for (args, path, body) in [
         (
             &["add", "2", "S5", "S 4"][..],
@@ -137,7 +136,7 @@ fn a_change_is_made_and_its_list_shown() {
 }
 
 #[test]
-fn replicas_and_seats_are_steered() {
+fn steering_commands_call_the_api() {
     let balancer = Balancer::start(&["--replicas", "2"]);
     let says = |args: &[&str], words: &str| {
         let ended = ask(balancer.admin, args);
@@ -176,7 +175,7 @@ fn replicas_and_seats_are_steered() {
 }
 
 #[test]
-fn a_refusal_is_one_line_in_the_balancers_words() {
+fn a_refusal_prints_the_balancers_message_in_one_line() {
     let refusal = r#"{"message":"<Error> Hostname 'x' is not a managed replica","status":"failure"}"#;
     let (admin, _) = answering("400 Bad Request", refusal);
     let ended = ask(admin, &["rm", "1", "x"]);
@@ -191,11 +190,11 @@ fn a_refusal_is_one_line_in_the_balancers_words() {
 }
 
 #[test]
-fn no_answer_is_one_line() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let ended = ask(nobody, &["status"]);
+fn a_missing_response_prints_one_line() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ended = ask(free, &["status"]);
     assert!(
-        line(&ended, 1).starts_with(&format!("http://{nobody}: nothing listens there")),
+        line(&ended, 1).starts_with(&format!("http://{free}: nothing listens there")),
         "{}",
         ended.stderr
     );
@@ -217,13 +216,13 @@ fn no_answer_is_one_line() {
     ] {
         let (admin, _) = answering(status, body);
         let ended = ask(admin, &["status"]);
-        let told = line(&ended, 1).strip_prefix(&format!("http://{admin}: ")).unwrap();
-        assert!(told.starts_with(expected), "{told}");
+        let printed = line(&ended, 1).strip_prefix(&format!("http://{admin}: ")).unwrap();
+        assert!(printed.starts_with(expected), "{printed}");
     }
 }
 
 #[test]
-fn what_cannot_be_printed_is_an_error_unless_nobody_reads() {
+fn a_failed_write_is_an_error_unless_the_reader_has_left() {
     let balancer = Balancer::start(&["--replicas", "1"]);
     let admin = format!("http://{}", balancer.admin);
     let to = |args: &[&str], out: std::process::Stdio| {
@@ -245,14 +244,14 @@ fn what_cannot_be_printed_is_an_error_unless_nobody_reads() {
             code == 1 && words.lines().count() == 1 && words.contains("No space left"),
             "{args:?}: {words}"
         );
-        let (nobody, pipe) = std::io::pipe().unwrap();
-        drop(nobody);
+        let (reader, pipe) = std::io::pipe().unwrap();
+        drop(reader);
         assert_eq!(to(args, pipe.into()), (0, String::new()), "{args:?}");
     }
 }
 
 #[test]
-fn completions_are_a_script_that_knows_the_subcommands() {
+fn completions_are_a_script_with_all_subcommands() {
     let script = lb(&["completions", "bash"], &[]);
     assert_eq!((script.status.code(), script.stderr.as_str()), (Some(0), ""));
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -282,7 +281,7 @@ fn completions_parse_in_each_shell() {
 }
 
 #[test]
-fn each_call_has_its_own_help() {
+fn each_subcommand_has_help() {
     for (call, about) in
         [("status", "Show the seats"), ("explain", "Show where"), ("plan", "Show what"), ("rm", "Remove N")]
     {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use serde_json::json;
 
-use crate::balancer::{Balancer, PATIENCE, answer, call, raw};
+use crate::balancer::{Balancer, STATE_TIMEOUT, answer, call, raw};
 
 fn listed(names: &[&str]) -> serde_json::Value {
     json!({ "message": { "N": names.len(), "replicas": names }, "status": "successful" })
@@ -15,7 +15,7 @@ fn failure(message: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_fresh_fleet_answers_all_of_the_contract() {
+fn a_new_fleet_fulfils_the_contract() {
     let lb = Balancer::start(&[]);
 
     let rep = lb.get("/rep");
@@ -53,7 +53,7 @@ fn a_fresh_fleet_answers_all_of_the_contract() {
 }
 
 #[test]
-fn the_same_key_goes_to_the_same_replica_wherever_it_stands() {
+fn the_same_key_goes_to_the_same_replica_from_every_source() {
     let lb = Balancer::start(&[]);
     for key in ["7", "alice", "100000"] {
         let owner = lb.owner(key);
@@ -96,7 +96,7 @@ fn add_and_rm_change_the_fleet() {
     assert_eq!((status, body["message"]["N"].clone()), (200, json!(2)));
     assert_eq!(lb.state()["target"], 2);
 
-    // The name is free again, and the smallest free seat is taken.
+    // The name is free again, and the smallest free seat is used.
     let (status, _) = lb.control("POST", "/add", r#"{"n":1,"hostnames":["S5"]}"#);
     assert_eq!(status, 200);
     assert_eq!(lb.names().len(), 3);
@@ -163,7 +163,7 @@ fn every_bad_call_is_400_and_changes_nothing() {
 }
 
 #[test]
-fn rm_of_more_than_there_are_removes_all_unless_strict() {
+fn rm_of_too_many_removes_all_unless_strict() {
     let lb = Balancer::start(&["--replicas", "2"]);
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":99}"#), (200, listed(&[])));
     let gone = lb.get("/home");
@@ -180,7 +180,7 @@ fn rm_of_more_than_there_are_removes_all_unless_strict() {
 }
 
 #[test]
-fn control_off_gives_the_paths_to_the_replicas() {
+fn control_off_forwards_the_paths_to_the_replicas() {
     let lb = Balancer::start(&["--replicas", "1", "--control", "off"]);
     for (method, path) in [("GET", "/rep"), ("POST", "/add"), ("DELETE", "/rm")] {
         let body: &[u8] = if method == "GET" { b"" } else { br#"{"n":1}"# };
@@ -209,14 +209,14 @@ fn the_heartbeat_of_the_balancer_follows_its_readiness() {
 }
 
 #[test]
-fn http_1_0_clients_are_served_as_they_expect() {
+fn http_1_0_clients_are_served() {
     let lb = Balancer::start(&["--replicas", "1"]);
     let closed = raw(lb.traffic, b"GET /home HTTP/1.0\r\n\r\n");
     let closed = answer(&closed, false);
     assert_eq!((closed.status, closed.header("transfer-encoding").len()), (200, 0));
 
     let mut kept = std::net::TcpStream::connect(lb.traffic).unwrap();
-    kept.set_read_timeout(Some(PATIENCE)).unwrap();
+    kept.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
     for _ in 0..2 {
         kept.write_all(b"GET /home HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").unwrap();
         let mut reply = vec![0; 4096];
@@ -244,7 +244,7 @@ fn the_listener_answers_before_any_replica_is_ready() {
 }
 
 #[test]
-fn the_admin_listener_says_what_runs() {
+fn the_admin_listener_shows_the_state() {
     let lb = Balancer::start(&["--preset", "assignment"]);
     let state = lb.state();
     assert_eq!(
@@ -268,7 +268,7 @@ fn the_admin_listener_says_what_runs() {
     );
     assert_eq!(call(lb.admin, "GET", "/api/explain", &[], b"").status, 400);
     let ambiguous = call(lb.admin, "GET", "/api/explain?key=%41&key=b", &[], b"");
-    assert_eq!(ambiguous.json()["key"], "A", "as a request's key is found");
+    assert_eq!(ambiguous.json()["key"], "A", "the key is found like that of a request");
     let nothing = call(lb.admin, "GET", "/nothing", &[], b"");
     assert_eq!((nothing.status, nothing.json()), (404, failure("There is no GET /nothing")));
     assert_eq!(call(lb.admin, "HEAD", "/livez", &[], b"").status, 200);

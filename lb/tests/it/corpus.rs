@@ -1,9 +1,9 @@
-//! What other projects' tests send, read from `lb/tests/corpora`; needs nothing else of this crate, so that the unit
-//! tests can use it too.
+//! Test inputs of other projects, read from `lb/tests/corpora`. This file depends on no other file of the crate, because
+//! the unit tests include it too.
 
 use serde_json::Value;
 
-/// Requests, good and bad: where each comes from, and its bytes.
+/// Valid and invalid requests: the source of each, and its bytes.
 pub fn requests() -> Vec<(String, Vec<u8>)> {
     let mut requests = load(include_str!("../corpora/requests.jsonl"), "request");
     for (id, field) in load(include_str!("../corpora/smuggling.jsonl"), "field") {
@@ -21,14 +21,14 @@ pub fn load(file: &str, field: &str) -> Vec<(String, Vec<u8>)> {
     lines.map(|line| (line["id"].as_str().unwrap().to_owned(), bytes(&line[field]))).collect()
 }
 
-/// What stands behind a disguised `Transfer-Encoding: chunked`: one of two servers sees a second request, or waits.
+/// A body after a disguised `Transfer-Encoding: chunked`: of two servers one sees a second request, or waits.
 const ATTACKS: [(&str, &str); 3] = [
     ("CLTE", "Content-Length: 4\r\n\r\n1\r\nZ\r\n0\r\n\r\n"),
     ("CLTE-get", "Content-Length: 48\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     ("TECL", "Content-Length: 6\r\n\r\n0\r\n\r\nX"),
 ];
 
-/// Each character is a byte; what repeats itself often is written once.
+/// Decodes a text in which each character is a byte and long repetitions are abbreviated.
 fn bytes(text: &Value) -> Vec<u8> {
     match text {
         Value::String(text) => text.chars().map(|c| u8::try_from(c).unwrap()).collect(),

@@ -1,4 +1,5 @@
-//! Every reply of the corpus, sent by a replica: the client gets good HTTP or a break, and the next request is served.
+//! Every reply of the corpus, sent by a replica: the client gets valid HTTP or a closed connection, and the next request
+//! is served.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use crate::origin::{OK, Origin};
 use crate::strict::{Reply, read};
 use crate::wire::Wire;
 
-/// Replies that other projects test with; see `tests/corpora/README.md`.
+/// Replies from the tests of other projects; see `tests/corpora/README.md`.
 fn corpus() -> Arc<Vec<(String, Vec<u8>)>> {
     let vector = |line: &str| {
         let vector: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -19,7 +20,8 @@ fn corpus() -> Arc<Vec<(String, Vec<u8>)>> {
     Arc::new(vectors)
 }
 
-/// A replica that sends the N-th reply to /N and closes, to /N/open and stays, and an ordinary one to any other path.
+/// A replica that sends the N-th reply: for /N it closes the connection, for /N/open it keeps it. Any other path gets an
+/// ordinary reply.
 fn replica(corpus: &Arc<Vec<(String, Vec<u8>)>>) -> (Origin, Balancer) {
     let vectors = corpus.clone();
     let origin = Origin::new(move |peer| {
@@ -27,7 +29,7 @@ fn replica(corpus: &Arc<Vec<(String, Vec<u8>)>>) -> (Origin, Balancer) {
             let line = peer.request()?.line().to_owned();
             let mut path = line.split(['/', ' ']).skip(2);
             let vector = path.next()?.parse::<usize>().ok().map(|number| &vectors[number].1[..]);
-            peer.wire.say(vector.unwrap_or(OK.as_bytes()));
+            peer.wire.send(vector.unwrap_or(OK.as_bytes()));
             if vector.is_some() && path.next() != Some("open") {
                 return None;
             }
@@ -39,7 +41,7 @@ fn replica(corpus: &Arc<Vec<(String, Vec<u8>)>>) -> (Origin, Balancer) {
 
 /// Whether an ordinary request on this connection gets its reply.
 fn is_served(client: &mut Wire) -> bool {
-    client.say("GET /ordinary HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send("GET /ordinary HTTP/1.1\r\nHost: h\r\n\r\n");
     client.reply().is_some_and(|reply| (reply.status(), reply.text()) == (200, "ok"))
 }
 
@@ -49,14 +51,14 @@ fn assert_none(failed: &[String]) {
 }
 
 #[test]
-fn whatever_a_replica_sends_a_client_gets_good_http_or_a_break() {
+fn clients_get_valid_http_or_a_closed_connection_for_every_reply() {
     let corpus = corpus();
     let (_origin, lb) = replica(&corpus);
     let (mut failed, mut whole) = (Vec::new(), 0);
     for (number, (id, vector)) in corpus.iter().enumerate() {
         let mut client = Wire::connect(lb.traffic);
-        client.say(format!("GET /{number} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
-        let got = client.until_the_end();
+        client.send(format!("GET /{number} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+        let got = client.read_until_end();
         match (read(vector), read(&got)) {
             (_, Reply::Refused(why)) => failed.push(format!("{id}: the client got {why}")),
             (_, Reply::Whole { length, .. }) if length < got.len() => {
@@ -80,14 +82,14 @@ fn whatever_a_replica_sends_a_client_gets_good_http_or_a_break() {
 }
 
 #[test]
-fn what_a_replica_sends_beyond_its_reply_reaches_nobody() {
+fn bytes_after_a_reply_are_discarded() {
     let corpus = corpus();
     let (_origin, lb) = replica(&corpus);
     let (mut failed, mut client, mut more) = (Vec::new(), Wire::connect(lb.traffic), 0);
     for (number, (id, vector)) in corpus.iter().enumerate() {
         let Reply::Whole { status, length, until_close: false, .. } = read(vector) else { continue };
         more += usize::from(length < vector.len());
-        client.say(format!("GET /{number}/open HTTP/1.1\r\nHost: h\r\n\r\n"));
+        client.send(format!("GET /{number}/open HTTP/1.1\r\nHost: h\r\n\r\n"));
         if client.reply().is_none_or(|reply| reply.status() != status) || !is_served(&mut client) {
             failed.push(format!("{id} on a kept connection"));
             client = Wire::connect(lb.traffic);

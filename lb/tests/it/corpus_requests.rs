@@ -1,4 +1,4 @@
-//! Each request of other projects' tests through a balancer: what reaches a replica can be read in one way only.
+//! Each request of the corpus through a balancer: what reaches a replica is unambiguous.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,19 +8,19 @@ use std::sync::mpsc::channel;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use crate::balancer::PATIENCE;
+use crate::balancer::STATE_TIMEOUT;
 use crate::corpus;
 use crate::judged::Judged;
 use crate::origin::Origin;
 
-/// How many are under way at once: many are not whole, and are waited for until the balancer gives up.
+/// Number of concurrent requests: many are incomplete and end only when the balancer gives up.
 const AT_ONCE: usize = 128;
 
-/// What the balancer may say to such requests; never that something went wrong inside.
+/// Statuses that the balancer may send for such requests; an internal error is not among them.
 const STATUSES: [u16; 11] = [200, 400, 405, 408, 411, 413, 414, 417, 431, 501, 505];
 
 #[test]
-fn what_reaches_a_replica_is_never_ambiguous() {
+fn forwarded_requests_are_never_ambiguous() {
     let requests = corpus::requests();
     let judged = Judged::new();
     let limits = ["--client-head-timeout=500ms", "--client-idle-timeout=500ms", "--idle-timeout=500ms"];
@@ -33,7 +33,7 @@ fn what_reaches_a_replica_is_never_ambiguous() {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     let Some((id, request)) = requests.get(n) else { break };
-                    tell.send((id, said(to, source(n), request))).unwrap();
+                    tell.send((id, replies_to(to, source(n), request))).unwrap();
                 }
             });
         }
@@ -43,7 +43,7 @@ fn what_reaches_a_replica_is_never_ambiguous() {
     for (id, reply) in replies.1 {
         let last = reply.strip_prefix(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&reply);
         let status = last.get(9..12).and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
-        // No reply at all is a connection that was idle, or closed on what is not even HTTP.
+        // No reply: the connection was idle, or was closed because the bytes are not HTTP.
         if !last.is_empty() && status.is_none_or(|status| !STATUSES.contains(&status)) {
             bad.push(("odd reply".to_owned(), id.clone(), shown(&reply)));
         }
@@ -71,13 +71,13 @@ fn what_reaches_a_replica_is_never_ambiguous() {
     );
 }
 
-/// A client's address of its own for each request, by which `X-Forwarded-For` tells it from the others.
+/// A different client address for each request; `X-Forwarded-For` identifies the request by it.
 fn source(n: usize) -> Ipv4Addr {
     let [.., a, b] = n.to_be_bytes();
     Ipv4Addr::new(127, 7, a, b)
 }
 
-/// Which request of the corpus this was.
+/// The id of the corpus request that these forwarded bytes belong to.
 fn from(bytes: &[u8], requests: &[(String, Vec<u8>)]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes).to_lowercase();
     let address = text.split("\r\nx-forwarded-for: ").nth(1)?.split("\r\n").next()?;
@@ -85,15 +85,15 @@ fn from(bytes: &[u8], requests: &[(String, Vec<u8>)]) -> Option<String> {
     requests.get(usize::from(u16::from_be_bytes([a, b]))).map(|(id, _)| id.clone())
 }
 
-/// All that comes back until the balancer closes.
-fn said(to: SocketAddr, from: Ipv4Addr, request: &[u8]) -> Vec<u8> {
+/// Sends a request, and returns all bytes until the balancer closes.
+fn replies_to(to: SocketAddr, from: Ipv4Addr, request: &[u8]) -> Vec<u8> {
     let io = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&io, &SocketAddrV4::new(from, 0)).unwrap();
     connect(&io, &to).unwrap();
     let mut io = TcpStream::from(io);
-    io.set_read_timeout(Some(PATIENCE)).unwrap();
-    io.set_write_timeout(Some(PATIENCE)).unwrap();
-    let _ = io.write_all(request); // it may have been refused long before its end
+    io.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
+    io.set_write_timeout(Some(STATE_TIMEOUT)).unwrap();
+    let _ = io.write_all(request); // the balancer may have refused it before its end
     let mut reply = Vec::new();
     let open = io.read_to_end(&mut reply).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
     assert!(!open, "never closed: {} after {}", shown(request), shown(&reply));

@@ -1,4 +1,4 @@
-//! Every way in which a request can end is counted once, by method and status, and by who answered.
+//! Every request is counted once, however it ends, by method and status and by the replica that answered.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::wire::Wire;
 
 const HOST: &str = "HTTP/1.1\r\nHost: h\r\n";
 
-/// The series with one of these names that are not 0.
+/// The series of these names that are not 0.
 fn series(lb: &Balancer, names: &[&str]) -> BTreeMap<String, u64> {
     let text = String::from_utf8(call(lb.admin, "GET", "/metrics", &[], b"").body).unwrap();
     let samples = text.lines().filter_map(|line| line.rsplit_once(' '));
@@ -25,68 +25,68 @@ fn requests(lb: &Balancer) -> Vec<(String, u64)> {
     series(lb, &["lb_requests_total"]).into_iter().map(|(series, n)| (short(series), n)).collect()
 }
 
-/// All requests, however they are told apart.
+/// The sums of all requests: by method and status, and by replica.
 fn totals(lb: &Balancer) -> (u64, u64) {
     let sum = |name: &str| series(lb, &[name]).values().sum();
     (sum("lb_requests_total"), sum("lb_replica_requests_total"))
 }
 
-/// Sends bytes, and waits for the end of whatever comes.
+/// Sends bytes, asserts the status of the reply, and waits for its end.
 fn ends(lb: &Balancer, bytes: impl AsRef<[u8]>, status: u16) {
     let mut client = Wire::connect(lb.traffic);
-    client.say(bytes);
+    client.send(bytes);
     let reply = client.reply().unwrap_or_else(|| panic!("no reply for {status}"));
     assert_eq!(reply.status(), status, "{reply:?}");
 }
 
-/// Answers by what is asked.
+/// A replica whose reply depends on the path.
 fn origin() -> Origin {
     Origin::new(|peer| {
         loop {
             let request = peer.request()?;
             match request.line().split(' ').nth(1)? {
                 "/cut" => {
-                    peer.wire.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+                    peer.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
                     return None;
                 }
                 "/break" => return None,
                 "/silent" => return peer.wire.closed().then_some(()),
-                "/missing" => peer.wire.say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
-                "/odd" => peer.wire.say("HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n"),
+                "/missing" => peer.wire.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+                "/odd" => peer.wire.send("HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n"),
                 "/close" => {
-                    peer.wire.say("HTTP/1.1 200 OK\r\n\r\nuntil the end");
+                    peer.wire.send("HTTP/1.1 200 OK\r\n\r\nuntil the end");
                     return None;
                 }
-                _ => peer.wire.say(OK),
+                _ => peer.wire.send(OK),
             };
         }
     })
 }
 
 #[test]
-fn whoever_refuses_it_breaks_it_off_or_answers_it() {
+fn every_outcome_of_a_request_is_counted_once() {
     let origin = origin();
     let limits = ["--max-body=4", "--max-header-size=1KiB", "--client-head-timeout=300ms"];
     let more = ["--head-timeout=300ms", "--max-connections=64", "--client-idle-timeout=10m", "--workers=2"];
     let lb = Origin::balanced(&[&origin], &[limits.as_slice(), more.as_slice()].concat());
     assert_eq!(requests(&lb), []);
 
-    // Refused before it is a request that can be read.
+    // Refused before the request could be parsed.
     ends(&lb, "nonsense\r\n\r\n", 400);
     ends(&lb, format!("GET / {HOST}X: {}\r\n\r\n", "x".repeat(2000)), 431);
     ends(&lb, format!("GET /{} {HOST}\r\n", "x".repeat(9000)), 414);
     ends(&lb, "GET / HTTP/1.1\r\nHost:", 408);
     assert_eq!(requests(&lb), [("method=other,status=4xx".into(), 4)]);
-    // Refused for what it is.
+    // Refused because of its content.
     ends(&lb, format!("POST / {HOST}Content-Length: 5\r\n\r\n"), 413);
     ends(&lb, format!("POST / {HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), 413);
     ends(&lb, format!("GET / {HOST}Via: {}\r\n\r\n", ["1.1 lb"; 10].join(", ")), 508);
-    // Ours.
+    // Answered by the balancer.
     ends(&lb, format!("GET /rep {HOST}\r\n"), 200);
     ends(&lb, format!("GET /heartbeat {HOST}\r\n"), 200);
     ends(&lb, format!("POST /add {HOST}Content-Length: 2\r\n\r\n{{}}"), 400);
     ends(&lb, format!("DELETE /rm {HOST}Content-Length: 2\r\n\r\n{{}}"), 400);
-    // The replica's, whole or not.
+    // Answered by the replica, completely or not.
     ends(&lb, format!("PUT /missing {HOST}Content-Length: 1\r\n\r\nx"), 404);
     ends(&lb, format!("PATCH /odd {HOST}Content-Length: 0\r\n\r\n"), 999);
     ends(&lb, format!("OPTIONS /close {HOST}\r\n"), 200);
@@ -94,16 +94,16 @@ fn whoever_refuses_it_breaks_it_off_or_answers_it() {
     ends(&lb, format!("POST /break {HOST}Content-Length: 1\r\n\r\nx"), 502);
     ends(&lb, format!("POST /silent {HOST}Content-Length: 1\r\n\r\nx"), 504);
     let mut cut = Wire::connect(lb.traffic);
-    cut.say(format!("GET /cut {HOST}\r\n"));
-    assert!(cut.reply().is_none(), "it is cut short");
+    cut.send(format!("GET /cut {HOST}\r\n"));
+    assert!(cut.reply().is_none(), "the reply is cut short");
     let mut pipelined = Wire::connect(lb.traffic);
-    pipelined.say(format!("GET / {HOST}\r\nGET /rep {HOST}\r\nGET / {HOST}\r\n"));
+    pipelined.send(format!("GET / {HOST}\r\nGET /rep {HOST}\r\nGET / {HOST}\r\n"));
     assert!((0..3).all(|_| pipelined.reply().unwrap().status() == 200));
     let mut leaver = Wire::connect(lb.traffic);
-    leaver.say(format!("GET /silent {HOST}\r\n"));
-    lb.until("it is on its way", |lb| series(lb, &["lb_requests_in_flight"]).len() == 1);
+    leaver.send(format!("GET /silent {HOST}\r\n"));
+    lb.until("the request is in flight", |lb| series(lb, &["lb_requests_in_flight"]).len() == 1);
     leaver.reset();
-    // A connection on which nothing was asked is no request.
+    // A connection without a request is not counted.
     drop(Wire::connect(lb.traffic));
 
     let expected = [
@@ -120,7 +120,7 @@ fn whoever_refuses_it_breaks_it_off_or_answers_it() {
     ];
     let expected = expected.map(|(series, n)| (series.to_owned(), n));
     let mut last = Vec::new();
-    lb.until("all are counted", |lb| {
+    lb.until("all requests are counted", |lb| {
         last = requests(lb);
         last.iter().map(|(_, n)| n).sum::<u64>() >= expected.iter().map(|(_, n)| n).sum()
     });
@@ -138,17 +138,17 @@ fn whoever_refuses_it_breaks_it_off_or_answers_it() {
         (5, 1, 1, 0),
         "{of_replica:#?}"
     );
-    // Those that it answered, the three that it did not, and the one whose body turned out too long on the way.
+    // The answered ones, the three failed ones, and the one whose body turned out too long.
     assert_eq!(of(replica("attempts", "")), 7 + 3 + 1, "{of_replica:#?}");
     assert_eq!(of(replica("failures", "")), 3, "broken, cut, silent: {of_replica:#?}");
 }
 
 #[test]
-fn beyond_the_limit_of_connections_it_is_ours() {
+fn connections_beyond_the_limit_count_as_answered_by_the_balancer() {
     let origin = origin();
     let lb = Origin::balanced(&[&origin], &["--max-connections=1", "--workers=1"]);
     let mut first = Wire::connect(lb.traffic);
-    first.say(format!("GET / {HOST}\r\n"));
+    first.send(format!("GET / {HOST}\r\n"));
     assert_eq!(first.reply().unwrap().status(), 200);
     ends(&lb, format!("GET / {HOST}\r\n"), 503);
     let connections = series(&lb, &["lb_connections_open", "lb_connections_max"]);
@@ -163,7 +163,7 @@ fn beyond_the_limit_of_connections_it_is_ours() {
 }
 
 #[test]
-fn there_is_something_to_scrape_before_the_first_replica_and_while_the_last_requests_are_served() {
+fn metrics_are_served_before_the_first_replica_and_during_shutdown() {
     let mut lb = Balancer::launch(&["--replica-command", "sleep 1000", "--replicas", "1"]);
     ends(&lb, format!("GET / {HOST}\r\n"), 503);
     assert_eq!(requests(&lb), [("method=GET,status=5xx".to_owned(), 1)]);
@@ -175,8 +175,8 @@ fn there_is_something_to_scrape_before_the_first_replica_and_while_the_last_requ
     let origin = origin();
     let mut lb = Origin::balanced(&[&origin], &["--drain=10m", "--head-timeout=10m"]);
     let mut client = Wire::connect(lb.traffic);
-    client.say(format!("GET /silent {HOST}\r\n"));
-    lb.until("it is on its way", |lb| series(lb, &["lb_requests_in_flight"]).len() == 1);
+    client.send(format!("GET /silent {HOST}\r\n"));
+    lb.until("the request is in flight", |lb| series(lb, &["lb_requests_in_flight"]).len() == 1);
     lb.signal(rustix::process::Signal::TERM);
     lb.wait_for("stopping");
     assert_eq!(series(&lb, &["lb_requests_in_flight"])["lb_requests_in_flight"], 1);

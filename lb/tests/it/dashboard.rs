@@ -1,4 +1,4 @@
-//! The dashboard in a real browser: what it shows is what the API says, and what it changes is what was planned.
+//! The dashboard in a real browser: it shows the state of the API, and its changes do what was planned.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ const PHONE: (u32, u32) = (390, 844);
 
 const ADD: &str = "document.querySelector('#dialog[open] #dialog-confirm:not(:disabled)')";
 
-/// A browser that shows the whole fleet of a balancer; `None` where there is no browser.
+/// A browser that shows the whole fleet of a balancer; `None` if there is no browser.
 fn open(lb: &Balancer, size: (u32, u32)) -> Option<Browser> {
     let browser = Browser::open(lb.admin, "/", size)?;
     let seats = lb.state()["seats"].as_array().unwrap().len();
@@ -28,7 +28,7 @@ fn open(lb: &Balancer, size: (u32, u32)) -> Option<Browser> {
     Some(browser)
 }
 
-/// The context of a copy of `canvas`: its pixels are read, and the browser does not complain of it.
+/// The 2D context of a copy of `canvas`; reading its pixels causes no warning in the console.
 const COPY: &str = "(() => {
   const copy = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   copy.canvas.width = copy.canvas.height = canvas.width;
@@ -40,9 +40,9 @@ fn ring(lb: &Balancer) -> Value {
     call(lb.admin, "GET", "/api/ring", &[], b"").json()
 }
 
-/// The colour of each seat's slots on the canvas: all of a seat's runs have one, and no two seats have the same.
+/// The colour of each seat's slots on the canvas. Asserts that a seat has one colour and that colours differ by seat.
 fn colors(browser: &Browser, ring: &Value) -> BTreeMap<u64, String> {
-    // Whatever is pointed at, or has the focus, fades the rest.
+    // A hovered or focused element would fade the rest.
     browser.js("document.activeElement.blur()");
     browser.devtools("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": 1, "y": 1 }));
     browser.until("document.querySelector('#ring-canvas').dataset.highlit === ''");
@@ -53,7 +53,7 @@ fn colors(browser: &Browser, ring: &Value) -> BTreeMap<u64, String> {
          const {{ owners, slots }} = {ring};
          let from = 0;
          return owners.flatMap(([seat, run]) => {{
-           // Beside the number in the middle.
+           // Outside of the number in the middle.
            const angle = ((from + run * 0.25) / slots) * 2 * Math.PI - Math.PI / 2;
            const radius = inner + (outer - inner) * 0.4;
            from += run;
@@ -76,7 +76,7 @@ fn colors(browser: &Browser, ring: &Value) -> BTreeMap<u64, String> {
     colors
 }
 
-/// Nothing is wider than the window.
+/// Asserts that nothing is wider than the window.
 fn assert_fits(browser: &Browser) {
     let wide = browser.js(
         "return [...document.querySelectorAll('body *')].filter((node) => !node.closest('.sr, .skip, thead'))
@@ -88,7 +88,7 @@ fn assert_fits(browser: &Browser) {
 }
 
 #[test]
-fn three_seats_are_drawn_and_a_key_finds_its_way() {
+fn three_seats_are_drawn_and_a_key_is_explained() {
     let lb = Balancer::start(&[]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
     let map = ring(&lb);
@@ -101,7 +101,10 @@ fn three_seats_are_drawn_and_a_key_finds_its_way() {
     browser.until("/ ms$/.test(document.querySelector('[data-total=p99] b').textContent)");
     for name in lb.names() {
         assert!(browser.text("#rows").contains(&name));
-        assert!(browser.text("#timeline").contains(&format!("{name} is ready")), "told before it was opened");
+        assert!(
+            browser.text("#timeline").contains(&format!("{name} is ready")),
+            "events before the page was opened are shown"
+        );
     }
 
     let key = "<img src=x onerror=alert(1)> & \u{fc}";
@@ -147,7 +150,7 @@ fn three_seats_are_drawn_and_a_key_finds_its_way() {
 }
 
 #[test]
-fn by_keyboard_alone_an_addition_is_planned_confirmed_and_drawn() {
+fn an_addition_can_be_planned_and_confirmed_by_keyboard() {
     let lb = Balancer::start(&[]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
     let before = colors(&browser, &ring(&lb));
@@ -161,7 +164,7 @@ fn by_keyboard_alone_an_addition_is_planned_confirmed_and_drawn() {
         browser.js("return document.querySelector('#dialog canvas').dataset.moved"),
         plan["slots_moved"].to_string()
     );
-    assert_eq!(lb.names().len(), 3, "nothing happens before it is confirmed");
+    assert_eq!(lb.names().len(), 3, "nothing changes before the confirmation");
 
     browser.press(Key::Escape);
     browser.until("!document.querySelector('#dialog').open && document.activeElement.id === 'add'");
@@ -196,10 +199,14 @@ fn by_keyboard_alone_an_addition_is_planned_confirmed_and_drawn() {
 }
 
 #[test]
-fn a_hot_key_is_listed_and_explained_at_a_click() {
+fn a_hot_key_is_listed_and_a_click_explains_it() {
     let lb = Balancer::start(&["--log-key", "plain"]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
-    assert_eq!(browser.js("return document.querySelector('#hot').hidden"), true, "nothing was asked for");
+    assert_eq!(
+        browser.js("return document.querySelector('#hot').hidden"),
+        true,
+        "hot keys were not requested"
+    );
     for n in 0..40 {
         let key = if n % 4 == 0 { format!("key {n}") } else { "<b>alice</b>".to_owned() };
         lb.owner(&key);
@@ -214,7 +221,7 @@ fn a_hot_key_is_listed_and_explained_at_a_click() {
 }
 
 #[test]
-fn who_has_the_token_logs_in_once() {
+fn one_login_with_the_token_is_enough() {
     const TOKEN: &str = "a-token-of-thirty-two-characters";
     let mut lb = Balancer::launch_with(&[], &[("LB_ADMIN_TOKEN", TOKEN)]);
     lb.wait_for("] ready ");
@@ -244,7 +251,7 @@ fn who_has_the_token_logs_in_once() {
 }
 
 #[test]
-fn what_a_replica_writes_is_shown_as_it_comes() {
+fn the_output_of_a_replica_is_shown_live() {
     let replica = env!("CARGO_BIN_EXE_lb");
     let command = format!("sh -c 'echo \"<i>hello</i> from $SERVER_ID\"; exec {replica} replica'");
     let lb = Balancer::start(&["--replica-command", &command]);
@@ -257,7 +264,7 @@ fn what_a_replica_writes_is_shown_as_it_comes() {
 }
 
 #[test]
-fn a_page_is_sent_again_only_when_it_has_changed() {
+fn unchanged_pages_are_not_sent_again() {
     let lb = Balancer::launch(&["--replicas", "1"]);
     for (path, kind) in
         [("/", "text/html"), ("/dashboard.js", "text/javascript"), ("/dashboard.css", "text/css")]
@@ -271,14 +278,14 @@ fn a_page_is_sent_again_only_when_it_has_changed() {
         assert_eq!(call(lb.admin, "GET", path, &[("If-None-Match", "\"other\"")], b"").body, page.body);
         let head = call(lb.admin, "HEAD", path, &[], b"");
         assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, vec![tag]));
-        // The document of the API names /, and nothing of what it loads.
+        // The OpenAPI document lists /, but not the files that it loads.
         let known = if path == "/" { 405 } else { 404 };
         assert_eq!(call(lb.admin, "POST", path, &[("X-LB-Admin", "1")], b"").status, known);
     }
 }
 
 #[test]
-fn a_refusal_is_shown_in_words_and_nothing_changes() {
+fn a_refusal_shows_its_message_and_changes_nothing() {
     let lb = Balancer::start(&["--max-replicas", "4"]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
     browser.click("#add");
@@ -296,7 +303,7 @@ fn a_refusal_is_shown_in_words_and_nothing_changes() {
     assert_eq!(lb.names().len(), 3);
 }
 
-/// Opens what can be done with a seat, and chooses one of it.
+/// Opens the menu of a seat, and chooses an action.
 fn manage(browser: &Browser, seat: u32, action: &str) {
     browser.click(&format!("#rows tr[data-seat='{seat}'] button"));
     let button = format!(
@@ -306,7 +313,7 @@ fn manage(browser: &Browser, seat: u32, action: &str) {
     browser.js(&format!("{button}.click()"));
 }
 
-/// Confirms, and waits until it is done.
+/// Confirms the dialog, and waits until the change is done.
 fn confirm(browser: &Browser) {
     browser.until(ADD);
     browser.click("#dialog-confirm");
@@ -314,7 +321,7 @@ fn confirm(browser: &Browser) {
 }
 
 #[test]
-fn a_seat_is_drained_weighed_and_its_replica_replaced() {
+fn a_seat_is_drained_and_weighted_and_its_replica_replaced() {
     let lb = Balancer::start(&[]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
     let before = colors(&browser, &ring(&lb));
@@ -322,7 +329,11 @@ fn a_seat_is_drained_weighed_and_its_replica_replaced() {
     confirm(&browser);
     browser.until("document.querySelector('#rows tr[data-seat=\"2\"]').dataset.phase === 'draining'");
     assert!(browser.text("#rows tr[data-seat='2']").contains("server2"));
-    assert_eq!(browser.js("return document.querySelector('#others').hidden"), true, "it stands at its seat");
+    assert_eq!(
+        browser.js("return document.querySelector('#others').hidden"),
+        true,
+        "a drained replica is shown at its seat"
+    );
     browser.until("document.querySelector('#timeline').textContent.includes('server2 is drained')");
     assert_eq!(lb.names(), ["server1", "server3"]);
     assert_eq!(colors(&browser, &ring(&lb)), before);
@@ -376,7 +387,7 @@ fn a_seat_is_drained_weighed_and_its_replica_replaced() {
 
 #[test]
 fn a_vacant_seat_is_removed() {
-    // Replacements have other names, and do not start.
+    // Replacements have other names, so they do not start.
     let lb = env!("CARGO_BIN_EXE_lb");
     let command = format!("sh -c 'case $SERVER_ID in server*) exec {lb} replica;; esac; exit 1'");
     let mut lb = Balancer::start(&["--replica-command", &command]);
@@ -394,7 +405,7 @@ fn a_vacant_seat_is_removed() {
 }
 
 #[test]
-fn a_plan_is_not_confirmed_against_another_state() {
+fn a_plan_cannot_be_confirmed_after_the_state_has_changed() {
     let lb = Balancer::start(&[]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
     let seats =
@@ -403,18 +414,18 @@ fn a_plan_is_not_confirmed_against_another_state() {
     browser.until(&seats("3 → 4"));
     assert_eq!(lb.control("POST", "/add", r#"{"n":1}"#).0, 200);
     browser.until(&seats("4 → 5"));
-    // From now on the page hears of no change.
+    // From now on the page receives no events.
     browser.devtools("Network.setBlockedURLs", json!({ "urls": ["*/api/state"] }));
     assert_eq!(lb.control("POST", "/add", r#"{"n":1}"#).0, 200);
     browser.click("#dialog-confirm");
     browser.until("document.querySelector('#dialog-error').textContent.includes('has changed')");
     assert_eq!(lb.names().len(), 5);
     confirm(&browser);
-    assert_eq!(lb.names().len(), 6, "it was seen, and confirmed");
+    assert_eq!(lb.names().len(), 6, "the change was confirmed");
 }
 
 #[test]
-fn a_death_is_told_and_the_seats_keep_their_colours() {
+fn a_death_is_shown_and_the_seats_keep_their_colours() {
     let lb = Balancer::start(&[]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
     let map = ring(&lb);
@@ -430,16 +441,16 @@ fn a_death_is_told_and_the_seats_keep_their_colours() {
     assert!(!names.contains(&"server2".to_owned()));
     browser.until(&format!("document.querySelector('#rows').textContent.includes('{}')", names[1]));
     assert!(!browser.text("#rows").contains("server2"));
-    assert_eq!(colors(&browser, &map), before, "and so does its replacement");
-    let told = browser
+    assert_eq!(colors(&browser, &map), before, "the replacement has the colour of its seat");
+    let ids = browser
         .js("return [...document.querySelectorAll('#timeline li')].map((item) => Number(item.dataset.id))");
-    let told: Vec<u64> = serde_json::from_value(told).unwrap();
-    assert!(told.is_sorted_by(|newer, older| newer > older), "newest first, each once: {told:?}");
+    let ids: Vec<u64> = serde_json::from_value(ids).unwrap();
+    assert!(ids.is_sorted_by(|newer, older| newer > older), "newest first, each once: {ids:?}");
     browser.assert_content();
 }
 
 #[test]
-fn a_balancer_that_is_gone_is_stale_until_it_is_back() {
+fn the_page_is_marked_stale_while_the_balancer_is_gone() {
     let admin = format!("127.0.0.1:{}", port::free());
     let mut lb = Balancer::start(&["--admin-listen", &admin]);
     let Some(browser) = open(&lb, DESKTOP) else { return };
@@ -469,7 +480,7 @@ fn a_thousand_seats_of_65536_slots_are_all_drawn() {
     let drawn = browser.js("return { ...document.querySelector('#ring-canvas').dataset }");
     let runs = ring(&lb)["owners"].as_array().unwrap().len();
     assert_eq!((&drawn["slots"], &drawn["runs"]), (&json!("65536"), &json!(runs.to_string())));
-    // Slots stand in columns: a mosaic of many colours, and no gap in it.
+    // Slots are drawn in columns: a mosaic of many colours without gaps.
     let (colors, gaps) = mosaic(&browser);
     assert!(colors > 500, "{colors}");
     assert_eq!(gaps, 0);
@@ -480,7 +491,7 @@ fn a_thousand_seats_of_65536_slots_are_all_drawn() {
     browser.assert_content();
 }
 
-/// How many colours the ring's band has, and how many of its pixels none.
+/// Number of colours in the ring's band, and number of its pixels without a colour.
 fn mosaic(browser: &Browser) -> (u64, u64) {
     let script = "const canvas = document.getElementById('ring-canvas');
          const [inner, outer] = [Number(canvas.dataset.inner), Number(canvas.dataset.outer)];
@@ -500,7 +511,7 @@ fn mosaic(browser: &Browser) -> (u64, u64) {
 }
 
 #[test]
-fn with_external_servers_only_what_is_possible_is_offered() {
+fn with_external_servers_only_supported_actions_are_offered() {
     let [alive, dead] = [port::free(), port::free()];
     let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
     command.args(["replica"]).env("PORT", alive.to_string()).stderr(Stdio::null());
@@ -533,7 +544,7 @@ fn with_external_servers_only_what_is_possible_is_offered() {
     assert_eq!(lb.state()["seats"][1]["name"], "two");
 }
 
-/// The picture that the README opens with: real traffic, and a key on its way.
+/// Draws the picture of the README: real traffic, and an explained key.
 /// `cargo test -p lb --test it dashboard::picture -- --ignored` writes lb/docs/dashboard.png.
 #[test]
 #[ignore = "writes a file of the repository"]
@@ -561,7 +572,7 @@ fn picture() {
     browser.click("#key");
     browser.type_keys("alice");
     browser.press(Key::Enter);
-    // Two minutes of requests fill the line.
+    // Two minutes of requests fill the chart.
     std::thread::sleep(Duration::from_secs(125));
     browser.js("document.activeElement.blur()");
     let picture = browser.screenshot();

@@ -1,4 +1,4 @@
-//! `--debug-headers`: a reply tells the way of its request, and only if it was asked for.
+//! `--debug-headers`: replies describe how their request was routed, only with this flag.
 
 use crate::balancer::{Answer, Balancer};
 use crate::origin::Origin;
@@ -10,8 +10,8 @@ fn get(lb: &Balancer, key: &str) -> Answer {
 }
 
 #[test]
-fn a_reply_tells_its_way_beside_what_the_replica_says() {
-    let origin = Origin::saying(BOASTING);
+fn debug_headers_are_added_to_the_replicas_reply() {
+    let origin = Origin::replying(BOASTING);
     let lb = Origin::balanced(&[&origin], &["--debug-headers"]);
     let reply = get(&lb, "alice");
     assert_eq!(reply.header("x-lb-replica"), ["o0"]);
@@ -26,8 +26,8 @@ fn a_reply_tells_its_way_beside_what_the_replica_says() {
 }
 
 #[test]
-fn failures_tell_as_much_as_is_known() {
-    let mut origin = Origin::saying(BOASTING);
+fn failures_have_the_known_debug_headers() {
+    let mut origin = Origin::replying(BOASTING);
     let lb = Origin::balanced(&[&origin], &["--debug-headers"]);
     let own = lb.get("/rep");
     assert!(own.header("x-lb-slot").is_empty() && own.header("server-timing").is_empty(), "{own:?}");
@@ -38,12 +38,12 @@ fn failures_tell_as_much_as_is_known() {
         (502, vec!["o0"], vec!["1"])
     );
     assert_eq!(failed.header("x-lb-slot"), [lb.explain("alice")["slot"].to_string()]);
-    assert!(failed.header("server-timing").is_empty(), "there was no reply: {failed:?}");
+    assert!(failed.header("server-timing").is_empty(), "without a reply there is no timing: {failed:?}");
 }
 
 #[test]
-fn a_replica_that_is_not_there_is_not_named() {
-    let mut origin = Origin::saying(BOASTING);
+fn without_a_replica_no_replica_is_named() {
+    let mut origin = Origin::replying(BOASTING);
     let upstream = origin.address.to_string();
     origin.refuse();
     let lb = Balancer::launch(&["--runtime", "static", "--upstream", &upstream, "--debug-headers"]);
@@ -55,8 +55,8 @@ fn a_replica_that_is_not_there_is_not_named() {
 }
 
 #[test]
-fn by_default_a_reply_is_as_the_replica_gave_it() {
-    let origin = Origin::saying(BOASTING);
+fn by_default_there_are_no_debug_headers() {
+    let origin = Origin::replying(BOASTING);
     let lb = Origin::balanced(&[&origin], &[]);
     let reply = get(&lb, "alice");
     assert_eq!((reply.header("x-lb-replica"), reply.header("x-lb-slot")), (vec!["me"], vec!["1", "2"]));

@@ -1,4 +1,4 @@
-//! Replicas as containers of a real engine. Where none answers, each test says that it is skipped.
+//! Replicas as containers of a real engine. Without an engine each test prints that it is skipped.
 
 mod adoption;
 pub mod cluster;
@@ -46,7 +46,7 @@ fn containers_are_added_and_removed_and_none_is_left() {
 }
 
 #[test]
-fn a_removed_name_is_free_at_once() {
+fn a_removed_name_can_be_reused_at_once() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&["--replicas", "2"]);
     for _ in 0..3 {
@@ -59,7 +59,7 @@ fn a_removed_name_is_free_at_once() {
 }
 
 #[test]
-fn a_container_has_no_more_rights_than_it_needs() {
+fn containers_have_minimal_rights() {
     let Some(cluster) = Cluster::new() else { return };
     let more = ["--replicas", "1", "--replica-env", "A=1,2", "--replica-memory", "64MiB"];
     let _lb = cluster.start(&[&more[..], &["--replica-pids", "50", "--replica-cap-add", "NET_RAW"]].concat());

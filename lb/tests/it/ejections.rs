@@ -1,4 +1,4 @@
-//! Replicas that go bad in place, while their heartbeats stay good: who finds out, at what cost, and until when.
+//! Replicas that fail while their heartbeats stay good: how they are detected, at what cost, and how they are readmitted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::origin::{OK, Origin};
 use crate::retries::{breaking, send, walk};
 use crate::wire::{Message, Wire};
 
-/// Why the seats of the walk of key `k` would be passed over now.
+/// The reasons to skip each seat of the walk of key `k`.
 fn skips(lb: &Balancer) -> Vec<Value> {
     let explained = call(lb.admin, "GET", "/api/explain?key=k", &[], b"").json();
     let walk = explained["walk"].as_array().unwrap().clone();
@@ -25,7 +25,7 @@ fn count(lb: &Balancer, what: &str) -> u64 {
     lb.state()["routing"][what].as_u64().unwrap()
 }
 
-/// Takes requests and never answers.
+/// A replica that accepts requests and never answers.
 fn silent() -> Origin {
     Origin::new(|peer| {
         while peer.request().is_some() {}
@@ -33,18 +33,18 @@ fn silent() -> Origin {
     })
 }
 
-/// A GET with some key on a thread of its own.
+/// Sends a GET with this key on a separate thread.
 fn get(lb: &Balancer, key: &str) -> JoinHandle<Option<Message>> {
     get_with(lb, key, "")
 }
 
-/// The same with further fields, each with its line end.
+/// Like [`get`], with further fields, each with its line end.
 fn get_with(lb: &Balancer, key: &str, fields: &str) -> JoinHandle<Option<Message>> {
     let to = lb.traffic;
     let request = format!("GET /home HTTP/1.1\r\nHost: h\r\nX-Request-Id: {key}\r\n{fields}\r\n");
     spawn(move || {
         let mut client = Wire::connect(to);
-        client.say(request);
+        client.send(request);
         client.reply()
     })
 }
@@ -53,11 +53,11 @@ fn status(reply: JoinHandle<Option<Message>>) -> Option<u16> {
     reply.join().unwrap().map(|reply| reply.status())
 }
 
-/// Three replicas that answer, but for the first of the walk of key `k`, which is bad.
+/// Three replicas, of which only the first on the walk of key `k` is bad.
 fn one_bad(bad: impl Fn() -> Origin, args: &[&str]) -> (Balancer, Vec<Origin>, Vec<usize>) {
-    let good = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let good = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
     let args = [&["--workers", "1"], args].concat();
-    // The walk depends on the seats alone.
+    // The walk depends only on the seats.
     let order = walk(&Origin::balanced(&good.iter().collect::<Vec<_>>(), &args));
     let mut origins: Vec<_> = good.into_iter().collect();
     origins[order[0]] = bad();
@@ -66,7 +66,7 @@ fn one_bad(bad: impl Fn() -> Origin, args: &[&str]) -> (Balancer, Vec<Origin>, V
 }
 
 #[test]
-fn three_failures_in_a_row_eject_and_everybody_can_see_it() {
+fn three_consecutive_failures_eject_and_the_ejection_is_visible() {
     let broken = Arc::new(AtomicUsize::new(0));
     let (mut lb, origins, order) = one_bad(|| breaking(&broken), &[]);
     for _ in 0..9 {
@@ -77,17 +77,17 @@ fn three_failures_in_a_row_eject_and_everybody_can_see_it() {
     assert_eq!(skips(&lb), ["ejected".into(), Value::Null, Value::Null]);
     assert_eq!(lb.replicas()[order[0]]["skip"], "ejected");
     assert_eq!((count(&lb, "ejections"), count(&lb, "retries")), (1, 3));
-    assert_eq!(send(&lb, "POST", b"x").status(), 200, "it goes where it is safe");
+    assert_eq!(send(&lb, "POST", b"x").status(), 200, "the POST skips the ejected replica");
     lb.wait_for("replica ejected ");
 }
 
 #[test]
-fn garbage_fails_no_get() {
+fn no_get_fails_because_of_garbage_replies() {
     for garbage in
         ["\0\x01\x02\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"]
     {
-        let (lb, origins, order) = one_bad(|| Origin::saying_once(garbage), &[]);
-        assert_eq!(send(&lb, "POST", b"x").status(), 502, "it may have been done");
+        let (lb, origins, order) = one_bad(|| Origin::replying_once(garbage), &[]);
+        assert_eq!(send(&lb, "POST", b"x").status(), 502, "the POST may have been carried out");
         for _ in 0..5 {
             assert_eq!(send(&lb, "GET", b"").status(), 200);
         }
@@ -96,12 +96,12 @@ fn garbage_fails_no_get() {
 }
 
 #[test]
-fn bodies_cut_short_eject() {
-    let cut = || Origin::saying_once("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+fn truncated_bodies_eject() {
+    let cut = || Origin::replying_once("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
     let (lb, origins, order) = one_bad(cut, &[]);
     for _ in 0..3 {
         let reply = get(&lb, "k").join().unwrap();
-        assert_eq!(reply, None, "nor does the client take it for whole");
+        assert_eq!(reply, None, "the client cannot take the body for complete");
     }
     for _ in 0..3 {
         assert_eq!(send(&lb, "GET", b"").status(), 200);
@@ -110,23 +110,23 @@ fn bodies_cut_short_eject() {
 }
 
 #[test]
-fn five_replies_500_in_a_row_eject_and_no_4xx_does() {
-    let failing = || Origin::saying("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+fn five_consecutive_500s_eject_and_4xx_do_not() {
+    let failing = || Origin::replying("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
     let (lb, origins, order) = one_bad(failing, &[]);
     let statuses: Vec<_> = (0..8).map(|_| send(&lb, "GET", b"").status()).collect();
     assert_eq!(statuses, [500, 500, 500, 500, 500, 200, 200, 200]);
     assert_eq!(origins[order[0]].seen().len(), 5);
 
-    let refusing = || Origin::saying("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    let refusing = || Origin::replying("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
     let (lb, _origins, _) = one_bad(refusing, &[]);
     let statuses: Vec<_> = (0..20).map(|_| send(&lb, "GET", b"").status()).collect();
     assert_eq!(statuses, [404; 20]);
 }
 
 #[test]
-fn refusals_by_the_application_eject_only_where_the_flag_says_so() {
-    let saying =
-        |status: u16| move || Origin::saying(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
+fn other_statuses_eject_only_if_eject_on_lists_them() {
+    let replying =
+        |status: u16| move || Origin::replying(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
     for (status, eject_on, ejects) in [
         (501, None, false),
         (505, None, false),
@@ -136,7 +136,7 @@ fn refusals_by_the_application_eject_only_where_the_flag_says_so() {
         (500, Some("off"), false),
     ] {
         let args: Vec<_> = eject_on.iter().flat_map(|statuses| ["--eject-on", statuses]).collect();
-        let (lb, _origins, _) = one_bad(saying(status), &args);
+        let (lb, _origins, _) = one_bad(replying(status), &args);
         let statuses: Vec<_> = (0..8).map(|_| send(&lb, "GET", b"").status()).collect();
         let expected = if ejects { [[status; 5].as_slice(), &[200; 3]].concat() } else { vec![status; 8] };
         assert_eq!(statuses, expected, "--eject-on {eject_on:?}");
@@ -145,14 +145,14 @@ fn refusals_by_the_application_eject_only_where_the_flag_says_so() {
 }
 
 #[test]
-fn a_hung_replica_costs_one_time_out_and_not_one_for_each_request() {
+fn a_hung_replica_costs_one_timeout_in_total() {
     let (lb, origins, order) = one_bad(silent, &["--head-timeout", "1s"]);
-    // Two wait together, one of which may not be repeated.
+    // Two requests wait, of which one must not be repeated.
     let post = {
         let to = lb.traffic;
         spawn(move || {
             let mut client = Wire::connect(to);
-            client.say("POST /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\nContent-Length: 1\r\n\r\nx");
+            client.send("POST /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\nContent-Length: 1\r\n\r\nx");
             client.reply()
         })
     };
@@ -168,18 +168,18 @@ fn a_hung_replica_costs_one_time_out_and_not_one_for_each_request() {
 }
 
 #[test]
-fn several_that_wait_in_vain_go_elsewhere_long_before_the_time_is_up() {
-    several_go_elsewhere("");
+fn requests_to_a_silent_replica_are_hedged_before_the_timeout() {
+    assert_hedged("");
 }
 
 #[test]
-fn content_length_zero_is_no_body_and_keeps_no_request_at_a_silent_replica() {
-    several_go_elsewhere("Content-Length: 0\r\n");
+fn requests_with_content_length_zero_are_hedged_too() {
+    assert_hedged("Content-Length: 0\r\n");
 }
 
-fn several_go_elsewhere(fields: &str) {
+fn assert_hedged(fields: &str) {
     let (lb, origins, order) = one_bad(silent, &["--head-timeout", "10m"]);
-    // A key of another seat, which shows that the others answer.
+    // A key of another seat, which proves that the other replicas answer.
     let explained = |key: &str| call(lb.admin, "GET", &format!("/api/explain?key={key}"), &[], b"").json();
     let elsewhere = |key: &String| explained(key)["chosen"]["seat"] != order[0] as u64 + 1;
     let other = (0..).map(|n| format!("other{n}")).find(elsewhere).unwrap();
@@ -192,12 +192,12 @@ fn several_go_elsewhere(fields: &str) {
     });
     assert!(waiting.into_iter().all(|reply| status(reply) == Some(200)));
     assert_eq!(send(&lb, "POST", b"x").status(), 200);
-    origins[order[0]].until_open(1); // Its probe: the last that waits.
+    origins[order[0]].until_open(1); // The one request that keeps waiting.
     assert_eq!(count(&lb, "ejections"), 0);
 }
 
 #[test]
-fn a_stopped_replica_fails_no_get_and_comes_back() {
+fn a_stopped_replica_fails_no_get_and_is_readmitted() {
     let lb =
         Balancer::start(&["--head-timeout", "1s", "--replace-after", "10m", "--heartbeat-failures", "100"]);
     let name = lb.owner("k");
@@ -211,7 +211,7 @@ fn a_stopped_replica_fails_no_get_and_comes_back() {
 }
 
 #[test]
-fn with_two_replicas_one_is_ejected_and_with_one_none() {
+fn one_of_two_replicas_can_be_ejected_but_never_the_only_one() {
     let broken = Arc::new(AtomicUsize::new(0));
     let alone = breaking(&broken);
     let lb = Origin::balanced(&[&alone], &["--workers", "1"]);
@@ -226,14 +226,14 @@ fn with_two_replicas_one_is_ejected_and_with_one_none() {
 }
 
 #[test]
-fn an_exhausted_retry_budget_leaves_one_attempt() {
+fn with_an_exhausted_retry_budget_there_is_one_attempt() {
     let broken = Arc::new(AtomicUsize::new(0));
     let both = [breaking(&broken), breaking(&broken)];
     let args = ["--workers", "1", "--retry-budget", "0%", "--bounded-load", "off"];
     let lb = Origin::balanced(&[&both[0], &both[1]], &args);
     let mut sent = 0;
     until("the budget is exhausted", || {
-        // Many at once: one after the other a starved machine does not spend the ten a second that come in.
+        // Many concurrently: sequentially, a starved machine would not spend the ten free retries per second.
         let waiting: Vec<_> = (0..40).map(|_| get(&lb, "k")).collect();
         sent += waiting.len() as u64;
         assert!(waiting.into_iter().all(|reply| status(reply) == Some(502)));

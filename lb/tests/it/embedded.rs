@@ -1,4 +1,4 @@
-//! A balancer inside this process, as `analysis` runs one.
+//! A balancer inside this process, as in `analysis`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -19,7 +19,7 @@ fn start(config: Config) -> Result<Embedded, StartError> {
 }
 
 #[test]
-fn it_serves_with_its_layout_and_admin_listener_until_it_is_dropped() {
+fn an_embedded_balancer_serves_until_it_is_dropped() {
     let lb = start(Config {
         admin_listen: Some((Ipv4Addr::LOCALHOST, 0).into()),
         layout: Layout::rendezvous(),
@@ -37,14 +37,14 @@ fn it_serves_with_its_layout_and_admin_listener_until_it_is_dropped() {
 }
 
 #[test]
-fn without_an_admin_listener_there_is_none() {
+fn the_admin_listener_can_be_off() {
     let lb = start(config()).unwrap();
     assert_eq!(lb.admin, None);
     assert_eq!(call(lb.traffic, "GET", "/home", &[], b"").status, 200);
 }
 
 #[test]
-fn what_does_not_start_says_why() {
+fn a_failed_start_returns_the_reason() {
     let taken = start(config()).unwrap();
     let error = start(Config { listen: taken.traffic, ..config() }).unwrap_err();
     assert!(error.to_string().starts_with(&format!("--listen {}: ", taken.traffic)), "{error}");

@@ -1,4 +1,4 @@
-//! /api/events: every transition in order, resumed where a reader left off.
+//! /api/events: every transition in order; a stream can be resumed after a disconnect.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::balancer::{Balancer, PATIENCE, call, signal_pid};
+use crate::balancer::{Balancer, STATE_TIMEOUT, call, signal_pid};
 use crate::fleet::{post, put};
 
 struct Follower {
@@ -24,7 +24,7 @@ struct Event {
 impl Follower {
     fn new(admin: SocketAddr, last: Option<&str>) -> Self {
         let mut connection = TcpStream::connect(admin).unwrap();
-        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
         let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
         write!(connection, "GET /api/events HTTP/1.1\r\nHost: localhost\r\n{last}\r\n").unwrap();
         let mut follower = Self { status: 0, reader: BufReader::new(connection) };
@@ -42,7 +42,7 @@ impl Follower {
         (read > 0).then(|| line.trim_end().to_owned())
     }
 
-    /// `None`: the stream has ended.
+    /// The next event; `None`: the stream has ended.
     fn next(&mut self) -> Option<Event> {
         let mut event = Event { id: None, name: String::new(), data: Value::Null };
         loop {
@@ -53,7 +53,7 @@ impl Follower {
                 Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
                 _ if line.starts_with(':') => {}
                 _ if line.is_empty() && !event.name.is_empty() => return Some(event),
-                // An event is a chunk: its size stands in between.
+                // Each event is one chunk, so chunk sizes are between the lines.
                 _ => assert!(line.is_empty() || u64::from_str_radix(&line, 16).is_ok(), "{line}"),
             }
             if line == "0" {
@@ -62,7 +62,7 @@ impl Follower {
         }
     }
 
-    /// All until one of this name and data.
+    /// All events up to the first with this name and data.
     fn until(&mut self, name: &str, data: &[(&str, Value)]) -> Vec<Event> {
         let mut events = Vec::new();
         loop {
@@ -75,8 +75,8 @@ impl Follower {
     }
 }
 
-/// Name, seat, before and after of what is told of seats and of one replica's phases.
-fn told(events: &[Event], replica: Option<&str>) -> Vec<Value> {
+/// Name, seat, old and new state of the events about seats, or about the phases of one replica.
+fn transitions(events: &[Event], replica: Option<&str>) -> Vec<Value> {
     let mine = events.iter().filter(|event| match replica {
         Some(_) => event.name == "phase" && event.data["replica"].as_str() == replica,
         None => event.name != "phase",
@@ -85,7 +85,7 @@ fn told(events: &[Event], replica: Option<&str>) -> Vec<Value> {
 }
 
 #[test]
-fn every_transition_is_told_once_in_order_and_again_to_who_has_missed_it() {
+fn every_transition_is_sent_once_in_order_and_again_on_resume() {
     let lb = Balancer::start(&[]);
     let mut follower = Follower::new(lb.admin, None);
     let state = follower.next().unwrap();
@@ -94,21 +94,21 @@ fn every_transition_is_told_once_in_order_and_again_to_who_has_missed_it() {
 
     signal_pid(lb.pid_of("server2"), Signal::KILL);
     let mut events = follower.until("phase", &[("seat", json!(2)), ("now", json!("ready"))]);
-    let died = told(&events, Some("server2"));
+    let died = transitions(&events, Some("server2"));
     assert_eq!(died[0], json!(["phase", 2, "ready", "dead"]));
     let healed = [json!(["vacate", 2, "occupied", "vacant"]), json!(["occupy", 2, "vacant", "occupied"])];
-    assert_eq!(told(&events, None), healed);
+    assert_eq!(transitions(&events, None), healed);
     let successor = events.last().unwrap().data["replica"].as_str().unwrap().to_owned();
     let born = [json!(["phase", 2, null, "starting"]), json!(["phase", 2, "starting", "ready"])];
-    assert_eq!(told(&events, Some(&successor)), born);
+    assert_eq!(transitions(&events, Some(&successor)), born);
 
     assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S4"]}"#).0, 200);
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1,"hostnames":["S4"]}"#).0, 200);
     events.extend(follower.until("phase", &[("replica", json!("S4")), ("now", Value::Null)]));
     let seats = [json!(["join", 4, null, "occupied"]), json!(["leave", 4, null, null])];
-    assert_eq!(told(&events, None)[2..], seats);
+    assert_eq!(transitions(&events, None)[2..], seats);
     let phases = ["starting", "ready", "leaving", "draining", "stopping"].map(|phase| json!(phase));
-    let way: Vec<Value> = told(&events, Some("S4")).into_iter().map(|one| one[2].clone()).collect();
+    let way: Vec<Value> = transitions(&events, Some("S4")).into_iter().map(|one| one[2].clone()).collect();
     assert_eq!((&way[0], &way[1..]), (&Value::Null, &phases[..]));
 
     let ids: Vec<u64> = events.iter().map(|event| event.id.unwrap()).collect();
@@ -129,7 +129,7 @@ fn every_transition_is_told_once_in_order_and_again_to_who_has_missed_it() {
 }
 
 #[test]
-fn what_is_done_by_hand_is_told_too() {
+fn manual_operations_are_events() {
     let lb = Balancer::start(&["--replicas", "2"]);
     let mut follower = Follower::new(lb.admin, None);
     follower.next().unwrap();
@@ -180,7 +180,7 @@ fn what_is_done_by_hand_is_told_too() {
 }
 
 #[test]
-fn an_event_id_that_is_not_known_is_reset() {
+fn an_unknown_event_id_causes_a_reset() {
     let mut lb = Balancer::start(&["--replicas", "1"]);
     for unknown in ["1", "18446744073709551615", "none", "-3"] {
         let mut follower = Follower::new(lb.admin, Some(unknown));
@@ -202,31 +202,31 @@ fn an_event_id_that_is_not_known_is_reset() {
 }
 
 #[test]
-fn there_are_at_most_64_readers_and_room_again_when_they_leave() {
+fn at_most_64_readers_are_allowed_at_a_time() {
     let lb = Balancer::start(&["--replicas", "1"]);
     let readers: Vec<_> = (0..64).map(|_| Follower::new(lb.admin, None)).collect();
     assert!(readers.iter().all(|reader| reader.status == 200));
     assert_eq!(Follower::new(lb.admin, None).status, 503);
     assert_eq!(lb.state()["events"], json!({ "subscribers": 64, "dropped": 0 }));
     drop(readers);
-    lb.until("they are forgotten", |lb| lb.state()["events"]["subscribers"] == 0);
+    lb.until("closed subscriptions are removed", |lb| lb.state()["events"]["subscribers"] == 0);
     assert_eq!(Follower::new(lb.admin, None).status, 200);
 }
 
 #[test]
-fn who_comes_late_is_told_what_has_happened() {
+fn the_history_has_the_events_before_a_subscription() {
     let lb = Balancer::start(&[]);
     let history = |query: &str| call(lb.admin, "GET", &format!("/api/history{query}"), &[], b"");
     let mut follower = Follower::new(lb.admin, None);
     follower.next();
     assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S5"]}"#).0, 200);
-    let told = follower.until("phase", &[("replica", json!("S5")), ("now", json!("ready"))]);
-    let told: Vec<Value> = told.into_iter().map(|event| event.data).collect();
-    let latest = history(&format!("?limit={}", told.len())).json();
-    assert_eq!(latest, json!({ "events": told }));
+    let transitions = follower.until("phase", &[("replica", json!("S5")), ("now", json!("ready"))]);
+    let transitions: Vec<Value> = transitions.into_iter().map(|event| event.data).collect();
+    let latest = history(&format!("?limit={}", transitions.len())).json();
+    assert_eq!(latest, json!({ "events": transitions }));
     let all = history("").json();
     assert_eq!(all["events"][0]["now"], "starting");
-    assert!(all["events"].as_array().unwrap().ends_with(&told));
+    assert!(all["events"].as_array().unwrap().ends_with(&transitions));
     assert_eq!(history("?limit=0").json(), json!({ "events": [] }));
     for wrong in ["-1", "x", "1.5", "1025", "99999999999999999999"] {
         let answer = history(&format!("?limit={wrong}"));

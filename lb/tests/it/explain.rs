@@ -1,4 +1,4 @@
-//! /api/explain: what it says is where requests go, and why they would not go elsewhere.
+//! /api/explain agrees with where requests go, and gives the reasons.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ use crate::retries::send;
 use crate::wire::Wire;
 
 const KEYS: usize = 5_000;
-/// A replica is killed every so many keys.
+/// Number of keys between two kills of a replica.
 const KILLED: usize = 500;
 
-/// Asks on a kept connection.
+/// Calls /api/explain on a kept connection.
 pub struct Asker(Wire);
 
 impl Asker {
@@ -22,16 +22,16 @@ impl Asker {
 
     pub fn explain(&mut self, key: &str) -> Value {
         let key = key.replace(' ', "+");
-        self.0.say(format!("GET /api/explain?key={key} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        self.0.send(format!("GET /api/explain?key={key} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         let reply = self.0.reply().unwrap();
         assert_eq!(reply.status(), 200, "{reply:?}");
         serde_json::from_slice(&reply.body).unwrap()
     }
 }
 
-/// The name of the replica that answers a GET with this key; on a kept connection.
+/// Name of the replica that answers a GET with this key, sent on a kept connection.
 fn home(client: &mut Wire, key: &str) -> String {
-    client.say(format!("GET /home HTTP/1.1\r\nHost: test\r\nX-Request-Id: {key}\r\n\r\n"));
+    client.send(format!("GET /home HTTP/1.1\r\nHost: test\r\nX-Request-Id: {key}\r\n\r\n"));
     let reply = client.reply().unwrap();
     assert_eq!(reply.status(), 200, "{reply:?}");
     let json: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -39,7 +39,7 @@ fn home(client: &mut Wire, key: &str) -> String {
 }
 
 #[test]
-fn it_agrees_with_5000_live_requests_while_replicas_die() {
+fn explain_agrees_with_5000_live_requests_while_replicas_die() {
     let lb = Balancer::start(&["--replicas", "5", "--workers", "1"]);
     let (mut asker, mut client) = (Asker::new(&lb), Wire::connect(lb.traffic));
     let (mut races, mut killed) = (0, [0; 6]);
@@ -48,7 +48,7 @@ fn it_agrees_with_5000_live_requests_while_replicas_die() {
         if n % KILLED == KILLED / 2 {
             let chosen = asker.explain(&key)["chosen"].clone();
             let of_seat = &mut killed[chosen["seat"].as_u64().unwrap() as usize];
-            // It may be the successor of one that has just died.
+            // The replica may be the successor of one that has just died.
             let replicas = lb.replicas();
             let victim = replicas.iter().find(|replica| replica["name"] == chosen["replica"]);
             let pid = victim.and_then(|victim| victim["id"].as_str()?.parse().ok());
@@ -58,15 +58,15 @@ fn it_agrees_with_5000_live_requests_while_replicas_die() {
                 signal_pid(pid, Signal::KILL);
             }
         }
-        until("a key goes where it was told", || {
-            let told = asker.explain(&key);
+        until("a request goes where explain says", || {
+            let explained = asker.explain(&key);
             let went = home(&mut client, &key);
-            if told["chosen"]["replica"] == went.as_str() {
+            if explained["chosen"]["replica"] == went.as_str() {
                 return true;
             }
-            // Only a change of the ring excuses it: somebody is dead, and that is known now or will be.
+            // Only a change of the ring is an excuse: a replica has died, and this is or will soon be detected.
             races += 1;
-            until("the ring changes", || asker.explain(&key)["epoch"] != told["epoch"]);
+            until("the ring changes", || asker.explain(&key)["epoch"] != explained["epoch"]);
             false
         });
     }
@@ -75,25 +75,28 @@ fn it_agrees_with_5000_live_requests_while_replicas_die() {
 }
 
 #[test]
-fn who_is_drained_is_named_and_passed_over() {
+fn a_drained_replica_is_named_and_skipped() {
     let lb = Balancer::start(&["--workers", "2"]);
     let mut asker = Asker::new(&lb);
     let home = asker.explain("k")["chosen"]["replica"].as_str().unwrap().to_owned();
     let drain = crate::fleet::post(&lb, &format!("/api/replicas/{home}/drain"));
     assert_eq!(drain.0, 200, "{}", drain.1);
-    let told = asker.explain("k");
-    assert_eq!((&told["walk"][0]["replica"], &told["walk"][0]["skip"]), (&json!(home), &json!("draining")));
-    assert_eq!(told["chosen"]["replica"], lb.owner("k"));
-    assert_eq!(told["chosen"]["seat"], told["walk"][1]["seat"]);
-    assert_eq!(told["workers"], json!({ "asked": 2, "agreeing": 2 }));
+    let explained = asker.explain("k");
+    assert_eq!(
+        (&explained["walk"][0]["replica"], &explained["walk"][0]["skip"]),
+        (&json!(home), &json!("draining"))
+    );
+    assert_eq!(explained["chosen"]["replica"], lb.owner("k"));
+    assert_eq!(explained["chosen"]["seat"], explained["walk"][1]["seat"]);
+    assert_eq!(explained["workers"], json!({ "asked": 2, "agreeing": 2 }));
 }
 
 #[test]
-fn another_policy_chooses_by_itself_and_that_is_said() {
-    let origins = [Origin::saying(OK), Origin::saying(OK)];
+fn other_policies_are_named_and_have_no_choice() {
+    let origins = [Origin::replying(OK), Origin::replying(OK)];
     let lb = Origin::balanced(&[&origins[0], &origins[1]], &["--policy", "round-robin"]);
     assert_eq!(send(&lb, "GET", b"").status(), 200);
-    let told = Asker::new(&lb).explain("k");
-    assert_eq!((&told["policy"], &told["chosen"]), (&json!("round-robin"), &Value::Null));
-    assert_eq!(told["walk"].as_array().unwrap().len(), 2, "of the retries");
+    let explained = Asker::new(&lb).explain("k");
+    assert_eq!((&explained["policy"], &explained["chosen"]), (&json!("round-robin"), &Value::Null));
+    assert_eq!(explained["walk"].as_array().unwrap().len(), 2, "of the retries");
 }

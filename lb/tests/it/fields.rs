@@ -1,20 +1,20 @@
-//! What is said of the client to a replica, of the way to both, and of a failure to the client.
+//! Fields that the balancer adds: about the client (to replicas), the route (to both), and failures (to clients).
 
 use crate::balancer::{Balancer, call};
 use crate::origin::{OK, Origin};
 use crate::wire::{Message, Wire};
 
-/// What the replica sees of a GET with these fields.
+/// Sends a GET with these fields, and returns the request that the replica received.
 fn seen(origin: &Origin, client: &mut Wire, fields: &str) -> Message {
-    client.say(format!("GET / HTTP/1.1\r\nHost: h:1\r\n{fields}\r\n"));
+    client.send(format!("GET / HTTP/1.1\r\nHost: h:1\r\n{fields}\r\n"));
     let seen = origin.next();
     assert_eq!(client.reply().unwrap().status(), 200);
     seen
 }
 
 #[test]
-fn a_replica_is_told_who_asks_and_strangers_are_not_believed() {
-    let origin = Origin::saying("HTTP/1.1 200 OK\r\nVia: 1.0 cache\r\nContent-Length: 2\r\n\r\nok");
+fn forwarding_fields_name_the_client_and_untrusted_ones_are_replaced() {
+    let origin = Origin::replying("HTTP/1.1 200 OK\r\nVia: 1.0 cache\r\nContent-Length: 2\r\n\r\nok");
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
     let lies = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\nX-Forwarded-Proto: https\r\n\
@@ -34,16 +34,16 @@ fn a_replica_is_told_who_asks_and_strangers_are_not_believed() {
     assert_eq!(seen(&origin, &mut client, "Via: 1.0 fred\r\n").fields("via"), ["1.0 fred", "1.1 lb"]);
 }
 
-/// WSGI and CGI applications read them as the fields that they resemble.
+/// WSGI and CGI applications take look-alikes for the fields that they resemble.
 #[test]
-fn look_alikes_with_underscores_reach_no_replica_and_other_underscores_do() {
+fn only_look_alikes_of_managed_fields_are_removed() {
     const ALIKE: &str = "X_Forwarded_For: 192.0.2.1\r\nX_Forwarded-For: 192.0.2.1\r\nx-forwarded_for: 192.0.2.1\r\n\
         X_FORWARDED_PROTO: https\r\nX-Forwarded_Host: x\r\nX_Forwarded_Port: 443\r\nX_Real_IP: 192.0.2.1\r\n\
         X-Real_IP: 192.0.2.1\r\nX_Forwarded_Server: x\r\nX_Forwarded_Prefix: /x\r\nX_Request_Id: forged\r\n\
         X-Request_Id: forged\r\nHTTP2_Settings: x\r\nProxy_Authorization: x\r\nKeep_Alive: 5\r\n\
         X_User: u\r\nA_b-C_d: 1\r\nX_Forwarded_For_: 1\r\n";
     for args in [&[][..], &["--trusted-proxies", "127.0.0.1"]] {
-        let origin = Origin::saying(OK);
+        let origin = Origin::replying(OK);
         let lb = Origin::balanced(&[&origin], args);
         let mut client = Wire::connect(lb.traffic);
         let request = seen(&origin, &mut client, ALIKE);
@@ -53,19 +53,19 @@ fn look_alikes_with_underscores_reach_no_replica_and_other_underscores_do() {
         assert_eq!(names, ["a_b-c_d", "x_forwarded_for_", "x_user"], "{args:?}");
         assert_eq!(request.fields("x-forwarded-for"), ["127.0.0.1"]);
         assert_ne!(request.fields("x-request-id"), ["forged"]);
-        client.say("POST / HTTP/1.1\r\nHost: h\r\nContent_Length: 3\r\n\r\nabc");
+        client.send("POST / HTTP/1.1\r\nHost: h\r\nContent_Length: 3\r\n\r\nabc");
         assert_eq!(client.reply().unwrap().status(), 400, "a second length is refused, not removed");
     }
 }
 
 #[test]
-fn a_request_id_is_kept_or_made_and_a_made_one_is_no_key() {
-    let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+fn a_request_id_is_kept_or_generated_and_a_generated_one_is_not_a_key() {
+    let origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
     let lb = Origin::balanced(&[&origins[0], &origins[1], &origins[2]], &[]);
     let mut client = Wire::connect(lb.traffic);
     let mut made = Vec::new();
     for _ in 0..20 {
-        client.say("GET /?id=alice HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET /?id=alice HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.reply().unwrap().status(), 200);
         let seen: Vec<_> = origins.iter().map(Origin::seen).collect();
         made.extend(seen.iter().enumerate().flat_map(|(seat, seen)| {
@@ -76,17 +76,17 @@ fn a_request_id_is_kept_or_made_and_a_made_one_is_no_key() {
     assert!(made.iter().all(|(seat, id)| *seat == made[0].0 && id.len() == 32));
     made.sort();
     made.dedup();
-    assert_eq!(made.len(), 20, "each has its own");
+    assert_eq!(made.len(), 20, "each request has its own id");
 
-    client.say("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: mine\r\n\r\n");
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: mine\r\n\r\n");
     assert_eq!(client.reply().unwrap().status(), 200);
     let seen: Vec<_> = origins.iter().flat_map(Origin::seen).collect();
     assert_eq!(seen[0].fields("x-request-id"), ["mine"]);
 }
 
 #[test]
-fn a_request_that_goes_in_circles_is_ended() {
-    let origin = Origin::saying(OK);
+fn a_routing_loop_is_ended() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let via = ["1.1 lb"; 10].join(", ");
     let looping = call(lb.traffic, "GET", "/", &[("Via", &via)], b"");
@@ -98,20 +98,20 @@ fn a_request_that_goes_in_circles_is_ended() {
 }
 
 #[test]
-fn a_trusted_proxy_is_believed_and_its_client_is_the_key() {
-    let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+fn the_client_of_a_trusted_proxy_is_the_key() {
+    let origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
     let all = [&origins[0], &origins[1], &origins[2]];
     let lb = Origin::balanced(&all, &["--trusted-proxies", "127.0.0.1,10.0.0.0/8", "--key", "client-ip"]);
     let mut client = Wire::connect(lb.traffic);
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::1"] {
         let explained = call(lb.admin, "GET", &format!("/api/explain?key={address}"), &[], b"").json();
         let seat = explained["chosen"]["seat"].as_u64().unwrap() as usize;
-        let said = format!(
+        let expected = format!(
             "X-Forwarded-For: 8.8.8.8, {address}, 10.1.1.1\r\nX-Forwarded-Proto: https\r\n\
              X-Forwarded-Host: shop.example\r\nForwarded: for=x\r\nX-Real-IP: {address}\r\n\
              X-Forwarded-Port: 8443\r\nX-Forwarded-Server: edge\r\nX-Forwarded-Prefix: /shop\r\n"
         );
-        let request = seen(&origins[seat - 1], &mut client, &said);
+        let request = seen(&origins[seat - 1], &mut client, &expected);
         let chain = format!("8.8.8.8, {address}, 10.1.1.1, 127.0.0.1");
         assert_eq!(request.fields("x-forwarded-for"), [chain]);
         assert_eq!(request.fields("x-forwarded-proto"), ["https"]);
@@ -125,7 +125,7 @@ fn a_trusted_proxy_is_believed_and_its_client_is_the_key() {
 }
 
 #[test]
-fn where_no_replica_is_a_client_comes_back_when_one_can_have_started() {
+fn without_a_replica_retry_after_allows_for_a_start() {
     let slow = format!("sh -c 'sleep 1.2; exec {}'", crate::helper::command());
     let lb = Balancer::start(&["--replicas", "1", "--replica-command", &slow]);
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1}"#).0, 200);
@@ -139,15 +139,15 @@ fn where_no_replica_is_a_client_comes_back_when_one_can_have_started() {
 }
 
 #[test]
-fn a_reply_of_the_balancer_says_what_is_wrong() {
-    let mut refusing = Origin::saying(OK);
+fn responses_of_the_balancer_have_the_reason_in_proxy_status() {
+    let mut refusing = Origin::replying(OK);
     let closing = Origin::new(|peer| peer.request().map(drop));
     let silent = Origin::new(|peer| {
         peer.request()?;
         peer.wire.closed().then_some(())
     });
-    let garbage = Origin::saying_once("SSH-2.0-x\r\n\r\n");
-    let ambiguous = Origin::saying_once("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n");
+    let garbage = Origin::replying_once("SSH-2.0-x\r\n\r\n");
+    let ambiguous = Origin::replying_once("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n");
     let balancers = [&refusing, &closing, &silent, &garbage, &ambiguous]
         .map(|origin| Origin::balanced(&[origin], &["--head-timeout", "2s"]));
     refusing.refuse();
@@ -159,8 +159,8 @@ fn a_reply_of_the_balancer_says_what_is_wrong() {
         (&balancers[4], 502, "http_response_transfer_coding"),
     ] {
         let answer = lb.get("/x");
-        let said = format!("lb; error={error}");
-        assert_eq!((answer.status, answer.header("proxy-status")), (status, vec![&said[..]]));
+        let expected = format!("lb; error={error}");
+        assert_eq!((answer.status, answer.header("proxy-status")), (status, vec![&expected[..]]));
     }
-    assert!(balancers[0].get("/rep").header("proxy-status").is_empty(), "no request was to be forwarded");
+    assert!(balancers[0].get("/rep").header("proxy-status").is_empty(), "nothing was forwarded");
 }

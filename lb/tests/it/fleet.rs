@@ -1,4 +1,4 @@
-//! The fleet steered by hand: drained and taken back, replaced one by one, weighed.
+//! Manual operations on the fleet: drain and undrain, replace, rolling replacement, weights.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::helper;
 use crate::load::Load;
 use crate::wire::Wire;
 
-/// What the admin listener takes for no form of another site.
+/// The field that distinguishes a change from a form of another site.
 const OURS: (&str, &str) = ("X-LB-Admin", "1");
 
 pub fn post(lb: &Balancer, path: &str) -> (u16, Value) {
@@ -51,7 +51,7 @@ fn rolling(lb: &Balancer) -> Value {
 }
 
 #[test]
-fn a_drained_replica_lives_on_without_requests_and_its_keys_come_home_to_it() {
+fn a_drained_replica_stays_alive_without_requests_and_gets_its_keys_back() {
     let lb = Balancer::start(&[]);
     let (before, digest, pid) = (owners(&lb), lb.state()["digest"].clone(), lb.pid_of("server2"));
     let message = good(post(&lb, "/api/replicas/server2/drain"));
@@ -79,26 +79,26 @@ fn a_drained_replica_lives_on_without_requests_and_its_keys_come_home_to_it() {
 }
 
 #[test]
-fn what_is_in_flight_is_not_cut_short_by_a_drain() {
+fn a_drain_lets_requests_in_flight_finish() {
     let lb = Balancer::start(&["--replicas", "2", "--replica-command", &helper::command()]);
     let name = lb.owner("k");
     let mut client = Wire::connect(lb.traffic);
-    client.say("GET /slow?4000 HTTP/1.1\r\nHost: test\r\nX-Request-Id: k\r\n\r\n");
+    client.send("GET /slow?4000 HTTP/1.1\r\nHost: test\r\nX-Request-Id: k\r\n\r\n");
     let in_flight = |lb: &Balancer| {
         let others = lb.state()["others"].as_array().unwrap().clone();
         let mut replicas = lb.replicas().into_iter().chain(others);
         replicas.find(|replica| replica["name"] == name.as_str()).unwrap()["in_flight"].clone()
     };
-    lb.until("it is in flight", |lb| in_flight(lb) == 1);
+    lb.until("the request is in flight", |lb| in_flight(lb) == 1);
     good(post(&lb, &format!("/api/replicas/{name}/drain")));
     assert_eq!(in_flight(&lb), 1);
     assert_ne!(lb.owner("k"), name);
     let reply = client.reply().unwrap();
     assert!(reply.status() == 200 && reply.text().contains(&name), "{reply:?}");
-    lb.until("it is idle", |lb| in_flight(lb) == 0);
-    // A drain that was taken back with a request in flight leaves nothing behind.
+    lb.until("the replica is idle", |lb| in_flight(lb) == 0);
+    // An undrain with a request in flight leaves no trace of the drain.
     for what in ["undrain", "drain", "undrain"] {
-        client.say("GET /slow?300 HTTP/1.1\r\nHost: test\r\nX-Request-Id: k\r\n\r\n");
+        client.send("GET /slow?300 HTTP/1.1\r\nHost: test\r\nX-Request-Id: k\r\n\r\n");
         good(post(&lb, &format!("/api/replicas/{name}/{what}")));
         assert_eq!(client.reply().unwrap().status(), 200);
     }
@@ -106,7 +106,7 @@ fn what_is_in_flight_is_not_cut_short_by_a_drain() {
 }
 
 #[test]
-fn the_last_one_drained_means_503_and_rm_takes_a_drained_one_away() {
+fn with_all_replicas_drained_requests_get_503_and_rm_removes_drained_ones() {
     let lb = Balancer::start(&["--replicas", "1"]);
     let pid = lb.pid_of("server1");
     good(post(&lb, "/api/replicas/server1/drain"));
@@ -131,7 +131,7 @@ fn bad_calls_are_refused_and_change_nothing() {
     ] {
         assert_eq!(refused(post(&lb, path)), (status, words.to_owned()));
     }
-    assert_eq!(refused(post(&lb, "/api/replicas/a%2Fb/drain")).0, 400, "it is no name");
+    assert_eq!(refused(post(&lb, "/api/replicas/a%2Fb/drain")).0, 400, "an invalid name");
     assert_eq!(refused(post(&lb, "/api/replicas/server1/kill")).0, 404);
     assert_eq!(call(lb.admin, "GET", "/api/replicas/server1/drain", &[], b"").status, 405);
     assert_eq!(lb.state(), untouched);
@@ -164,7 +164,7 @@ fn bad_calls_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn a_weight_that_does_not_fit_the_layout_is_refused_and_so_is_an_add_beside_heavy_seats() {
+fn weights_and_adds_that_do_not_fit_the_layout_are_refused() {
     let args = ["--replicas", "2", "--slots", "64", "--virtual-nodes", "16", "--max-replicas", "4"];
     let lb = Balancer::start(&args);
     let untouched = lb.state();
@@ -180,7 +180,7 @@ fn a_weight_that_does_not_fit_the_layout_is_refused_and_so_is_an_add_beside_heav
 }
 
 #[test]
-fn a_replacement_takes_the_seat_over_and_no_request_fails() {
+fn a_replacement_takes_over_the_seat_and_no_request_fails() {
     let lb = Balancer::start(&[]);
     let (digest, pid) = (lb.state()["digest"].clone(), lb.pid_of("server2"));
     let load = Load::start(lb.traffic, 4);
@@ -194,29 +194,29 @@ fn a_replacement_takes_the_seat_over_and_no_request_fails() {
     let (answered, failed) = load.finish();
     assert!(answered > 0 && failed.is_empty(), "{failed:?}");
     assert_eq!(lb.state()["digest"], digest);
-    // A drained one hands its seat over too.
+    // A drained replica can be replaced too.
     good(post(&lb, "/api/replicas/server1/drain"));
     let message = good(post(&lb, "/api/replicas/server1/replace"));
     assert_eq!(
         (&message["seat"], &message["N"], &message["replaced"]),
         (&json!(1), &json!(3), &json!("server1"))
     );
-    lb.until("nobody is left over", |lb| lb.state()["others"] == json!([]));
+    lb.until("no replaced replica is left", |lb| lb.state()["others"] == json!([]));
 }
 
 #[test]
-fn all_are_replaced_in_turn_and_no_request_fails() {
+fn a_rolling_replacement_replaces_all_and_no_request_fails() {
     let lb = Balancer::start(&["--replicas", "4"]);
     let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
     let load = Load::start(lb.traffic, 4);
     let begun = post(&lb, "/api/rolling-replace");
     assert_eq!(begun, (202, json!({ "message": { "total": 4 }, "status": "successful" })));
     let mut fewest = 4;
-    lb.until("all are replaced", |lb| {
+    lb.until("all replicas are replaced", |lb| {
         fewest = fewest.min(lb.names().len());
         rolling(lb).is_null()
     });
-    assert_eq!(fewest, 4, "each new one is ready before the old one leaves");
+    assert_eq!(fewest, 4, "a replacement is ready before the old replica leaves");
     until("the old ones end", || pids.iter().all(|pid| !runs(*pid)));
     let (answered, failed) = load.finish();
     assert!(answered > 0 && failed.is_empty(), "{failed:?}");
@@ -224,7 +224,7 @@ fn all_are_replaced_in_turn_and_no_request_fails() {
 }
 
 #[test]
-fn a_rolling_replacement_stops_when_a_new_one_does_not_get_ready_and_there_is_one_at_a_time() {
+fn a_rolling_replacement_stops_at_the_first_failure_and_only_one_runs_at_a_time() {
     let only_the_first = format!(
         "sh -c 'case \"$SERVER_ID\" in server*) exec {} replica;; *) exec sleep 3600;; esac'",
         env!("CARGO_BIN_EXE_lb")
@@ -234,7 +234,7 @@ fn a_rolling_replacement_stops_when_a_new_one_does_not_get_ready_and_there_is_on
     let to = lb.admin;
     let replace = thread::spawn(move || send(to, "POST", "/api/replicas/server2/replace", ""));
     lb.wait_for("replica launched name=");
-    lb.until("it starts", |lb| lb.state()["others"] != json!([]));
+    lb.until("the new replica starts", |lb| lb.state()["others"] != json!([]));
     let being = (409, "Replica 'server2' is being replaced".to_owned());
     assert_eq!(refused(post(&lb, "/api/replicas/server2/replace")), being);
     assert_eq!(refused(post(&lb, "/api/replicas/server2/drain")), being);
@@ -250,12 +250,14 @@ fn a_rolling_replacement_stops_when_a_new_one_does_not_get_ready_and_there_is_on
 }
 
 #[test]
-fn somebody_elses_are_drained_and_weighed_but_not_replaced() {
-    let origins =
-        [crate::origin::Origin::saying(crate::origin::OK), crate::origin::Origin::saying(crate::origin::OK)];
+fn external_servers_can_be_drained_and_weighted_but_not_replaced() {
+    let origins = [
+        crate::origin::Origin::replying(crate::origin::OK),
+        crate::origin::Origin::replying(crate::origin::OK),
+    ];
     let upstreams = format!("a={},b={}", origins[0].address, origins[1].address);
     let lb = Balancer::launch(&["--runtime", "static", "--heartbeat-path", "off", "--upstream", &upstreams]);
-    lb.until("both serve", |lb| lb.names() == ["a", "b"]);
+    lb.until("both servers serve", |lb| lb.names() == ["a", "b"]);
     for path in ["/api/replicas/a/replace", "/api/rolling-replace"] {
         let words = "The replicas are run by somebody else (--runtime static): they cannot be replaced";
         assert_eq!(refused(post(&lb, path)), (400, words.to_owned()));

@@ -1,4 +1,4 @@
-//! `lb events`, the token on the command line, and readers that do not read.
+//! `lb events`, the token on the command line, and clients that do not read.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,12 +8,12 @@ use std::sync::mpsc::{Receiver, channel};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::balancer::{Balancer, Ended, Killed, PATIENCE, lb, signal_pid, until};
+use crate::balancer::{Balancer, Ended, Killed, STATE_TIMEOUT, lb, signal_pid, until};
 use crate::port;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-fn ask(admin: SocketAddr, args: &[&str], env: &[(&str, &str)]) -> Ended {
+fn run(admin: SocketAddr, args: &[&str], env: &[(&str, &str)]) -> Ended {
     let admin = format!("http://{admin}");
     lb(args, &[&[("LB_ADMIN", &*admin)], env].concat())
 }
@@ -37,7 +37,8 @@ impl Follower {
 
     fn until(&self, texts: &[&str]) -> String {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {texts:?}"));
+            let line =
+                self.lines.recv_timeout(STATE_TIMEOUT).unwrap_or_else(|_| panic!("no line with {texts:?}"));
             if texts.iter().all(|text| line.contains(text)) {
                 return line;
             }
@@ -53,16 +54,16 @@ impl Drop for Follower {
 }
 
 #[test]
-fn the_events_that_are_kept_a_line_each() {
+fn kept_events_are_printed_one_per_line() {
     let lb = Balancer::start(&["--replicas", "2"]);
-    let shown = ask(lb.admin, &["events"], &[]);
+    let shown = run(lb.admin, &["events"], &[]);
     assert_eq!((shown.status.code(), &*shown.stderr), (Some(0), ""));
     assert!(shown.stdout.lines().all(|line| line.chars().count() <= 100), "{}", shown.stdout);
     for (seat, name) in [("seat 1", "server1"), ("seat 2", "server2")] {
         let mut mine = shown.stdout.lines().filter(|line| line.contains(seat) && line.contains(name));
         assert!(mine.any(|line| line.contains("starting → ready")), "{}", shown.stdout);
     }
-    let json = ask(lb.admin, &["events", "--json"], &[]).stdout;
+    let json = run(lb.admin, &["events", "--json"], &[]).stdout;
     let events: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.len(), shown.stdout.lines().count());
     let ids: Vec<u64> = events.iter().map(|event| event["id"].as_u64().unwrap()).collect();
@@ -70,7 +71,7 @@ fn the_events_that_are_kept_a_line_each() {
 }
 
 #[test]
-fn a_follower_goes_on_over_a_restart_and_says_what_it_has_lost() {
+fn a_follower_resumes_after_a_restart_and_reports_lost_events() {
     let admin = SocketAddr::from(([127, 0, 0, 1], port::free()));
     let args = ["--replicas", "1", "--admin-listen", &admin.to_string()];
     let mut first = Balancer::start(&[&args[..], &["--drain", "0s"]].concat());
@@ -101,7 +102,7 @@ fn a_follower_whose_reader_leaves_ends() {
 }
 
 #[test]
-fn the_command_line_shows_the_token() {
+fn the_command_line_sends_the_token() {
     let mut lb = Balancer::launch_with(&["--replicas", "1"], &[("LB_ADMIN_TOKEN", TOKEN)]);
     lb.wait_for("] ready ");
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -115,27 +116,27 @@ fn the_command_line_shows_the_token() {
             (&["--admin-token-file", path], &[]),
             (&[], &[("LB_ADMIN_TOKEN_FILE", path)]),
         ] {
-            let ended = ask(lb.admin, &[calls, more].concat(), env);
+            let ended = run(lb.admin, &[calls, more].concat(), env);
             assert_eq!((ended.status.code(), &*ended.stderr), (Some(0), ""), "{calls:?}");
         }
-        let refused = ask(lb.admin, calls, &[]);
+        let refused = run(lb.admin, calls, &[]);
         assert_eq!(refused.status.code(), Some(1), "{calls:?}");
         assert!(refused.stderr.starts_with("lb: The admin token is missing"), "{}", refused.stderr);
         assert_eq!(refused.stderr.lines().count(), 1);
     }
     for n in 0..12 {
         let refused =
-            ask(lb.admin, &["events", "--follow"], &[("LB_ADMIN_TOKEN", "another-one-that-is-wrong")]);
+            run(lb.admin, &["events", "--follow"], &[("LB_ADMIN_TOKEN", "another-one-that-is-wrong")]);
         let expected =
             if n < 10 { "lb: The admin token is wrong\n" } else { "lb: Too many wrong tokens came from" };
         assert!(refused.stderr.starts_with(expected), "{}", refused.stderr);
         assert!(refused.status.code() == Some(1) && !refused.stderr.contains("another-one"));
     }
-    let short = ask(lb.admin, &["status"], &[("LB_ADMIN_TOKEN", "short")]);
+    let short = run(lb.admin, &["status"], &[("LB_ADMIN_TOKEN", "short")]);
     assert_eq!(short.status.code(), Some(64), "{}", short.stderr);
 }
 
-/// Whether the system still has the server's end of a connection.
+/// Whether the kernel still has the server's end of a connection.
 #[cfg(target_os = "linux")]
 fn is_open(server: SocketAddr, client: SocketAddr) -> bool {
     let ends = [server, client].map(|end| format!(":{:04X}", end.port()));
@@ -148,7 +149,7 @@ fn is_open(server: SocketAddr, client: SocketAddr) -> bool {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_reader_that_does_not_read_loses_its_connection() {
+fn a_client_that_does_not_read_loses_its_connection() {
     let command = format!("sh -c 'seq -f %080g 3000; exec {} replica'", env!("CARGO_BIN_EXE_lb"));
     let balancer = Balancer::start(&["--replicas", "1", "--replica-command", &command]);
     let lazy = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -159,5 +160,5 @@ fn a_reader_that_does_not_read_loses_its_connection() {
     write!(lazy, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let address = lazy.local_addr().unwrap();
     assert!(is_open(balancer.admin, address));
-    until("it is closed", || !is_open(balancer.admin, address));
+    until("the server has closed the connection", || !is_open(balancer.admin, address));
 }

@@ -1,12 +1,12 @@
-//! What a replica sees of a request: all that is end to end, byte for byte, and no more.
+//! What a replica receives of a request: everything end-to-end, byte for byte, and nothing else.
 
 use crate::balancer::call;
 use crate::origin::{OK, Origin};
 use crate::wire::{Message, Wire};
 
-/// What the replica sees of one request, whose reply must come.
+/// Sends a request, waits for its reply, and returns the request that the replica received.
 fn seen(origin: &Origin, client: &mut Wire, request: &str) -> Message {
-    client.say(request);
+    client.send(request);
     let seen = origin.next();
     let reply = client.reply().unwrap_or_else(|| panic!("no reply to {request:?}"));
     assert_eq!((reply.status(), reply.text()), (200, "ok"), "{request:?}");
@@ -15,7 +15,7 @@ fn seen(origin: &Origin, client: &mut Wire, request: &str) -> Message {
 
 #[test]
 fn methods_and_targets_pass_byte_for_byte() {
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
     let long = format!("/{}?{}", "p".repeat(3000), "q=%2F&".repeat(800));
@@ -58,8 +58,8 @@ fn methods_and_targets_pass_byte_for_byte() {
 }
 
 #[test]
-fn a_request_keeps_its_own_fields_and_nothing_of_its_connection() {
-    let origin = Origin::saying(OK);
+fn end_to_end_fields_are_forwarded_and_hop_by_hop_fields_are_not() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
     let request = "GET /x HTTP/1.1\r\nHost: Example.COM:8080\r\nConnection: keep-alive, X-Mine , x-other\r\n\
@@ -98,7 +98,7 @@ fn a_request_keeps_its_own_fields_and_nothing_of_its_connection() {
 
 #[test]
 fn bodies_keep_their_framing() {
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
 
@@ -130,24 +130,24 @@ fn bodies_keep_their_framing() {
     let empty = seen(&origin, &mut client, empty);
     assert_eq!((empty.fields("transfer-encoding"), empty.text()), (vec!["chunked"], ""));
 
-    // A server that passes over the body of a GET would take it for the next request.
-    client.say("GET /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
+    // A server that ignores the body of a GET would take it for the next request.
+    client.send("GET /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
     assert_eq!(client.reply().unwrap().status(), 400);
     assert!(client.closed());
 }
 
 #[test]
 fn expect_is_answered_once_and_not_passed_on() {
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
     // Without a body there is nothing to wait for (RFC 9110 §10.1.1).
-    client.say("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n");
+    client.send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(client.reply().unwrap().status(), 200);
     assert!(origin.next().fields("expect").is_empty());
-    client.say("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    client.send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(client.head().unwrap(), "HTTP/1.1 100 Continue");
-    client.say("hello");
+    client.send("hello");
     let request = origin.next();
     assert_eq!((request.text(), request.fields("expect").len()), ("hello", 0));
     assert_eq!(client.reply().unwrap().status(), 200);
@@ -155,11 +155,11 @@ fn expect_is_answered_once_and_not_passed_on() {
 
 #[test]
 fn one_connection_serves_many_requests_of_many_keys() {
-    let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
     let lb = Origin::balanced(&[&origins[0], &origins[1], &origins[2]], &["--workers", "1"]);
     let mut client = Wire::connect(lb.traffic);
     for key in 0..200 {
-        client.say(format!("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: {key}\r\n\r\n"));
+        client.send(format!("GET / HTTP/1.1\r\nHost: h\r\nX-Request-Id: {key}\r\n\r\n"));
         assert_eq!(client.reply().unwrap().status(), 200);
     }
     let counts: Vec<usize> = origins.iter().map(|origin| origin.seen().len()).collect();
@@ -173,12 +173,12 @@ fn pipelined_requests_are_answered_in_order() {
     let origin = Origin::new(|peer| {
         loop {
             let path = peer.request()?.line().split(' ').nth(1)?.to_owned();
-            peer.wire.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len()));
+            peer.wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len()));
         }
     });
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
-    client.say(
+    client.send(
         "GET /0 HTTP/1.1\r\nHost: h\r\n\r\nPOST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello\
          PUT /2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n\
          GET /3 HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -190,14 +190,14 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn connection_close_is_the_clients_word_alone() {
-    let origin = Origin::saying_once("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+fn connection_close_is_not_forwarded() {
+    let origin = Origin::replying_once("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
     for _ in 0..3 {
         seen(&origin, &mut client, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     }
-    client.say("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     let reply = client.reply().unwrap();
     assert_eq!((reply.text(), reply.fields("connection")), ("ok", vec!["close"]));
     assert!(client.closed());
@@ -205,7 +205,7 @@ fn connection_close_is_the_clients_word_alone() {
 }
 
 #[test]
-fn keys_come_from_where_the_flag_says() {
+fn keys_come_from_the_configured_source() {
     for (sources, with) in [
         ("cookie:sid", ("/x", "Cookie: a=b; sid=KEY\r\n")),
         ("path-segment:2", ("/x/KEY/y", "")),
@@ -213,7 +213,7 @@ fn keys_come_from_where_the_flag_says() {
         ("query:user", ("/x?a=b&user=KEY", "")),
         ("path", ("KEY", "")),
     ] {
-        let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+        let origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
         let lb = Origin::balanced(&[&origins[0], &origins[1], &origins[2]], &["--key", sources]);
         for key in ["/alice", "/bob", "/carol", "/dave"] {
             let key = if sources == "path" { key } else { &key[1..] };
@@ -222,7 +222,7 @@ fn keys_come_from_where_the_flag_says() {
             for _ in 0..3 {
                 let mut client = Wire::connect(lb.traffic);
                 let (target, field) = (with.0.replace("KEY", key), with.1.replace("KEY", key));
-                client.say(format!("GET {target} HTTP/1.1\r\nHost: h\r\n{field}\r\n"));
+                client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\n{field}\r\n"));
                 assert_eq!(client.reply().unwrap().status(), 200);
                 let served: Vec<_> = origins.iter().map(|origin| origin.seen().len()).collect();
                 let expected: Vec<_> = (1..=3).map(|n| usize::from(n == seat)).collect();

@@ -1,4 +1,4 @@
-//! The dead and the hung are replaced, the busy are not, and nothing outlives the balancer.
+//! Dead and hung replicas are replaced, busy ones are not, and no process outlives the balancer.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::load::Load;
 
 const KEYS: u32 = 60;
 
-/// More closely than by default, and not so much that a starved machine would make the well look hung.
+/// Shorter than the defaults, but long enough that healthy replicas do not appear hung on a starved machine.
 const WATCHED_CLOSELY: [&str; 6] =
     ["--replace-after", "2s", "--heartbeat-interval", "250ms", "--heartbeat-timeout", "240ms"];
 
@@ -19,9 +19,9 @@ fn owners(lb: &Balancer) -> BTreeMap<u32, String> {
     (0..KEYS).map(|key| (key, lb.owner(&key.to_string()))).collect()
 }
 
-/// Sends a signal to a replica under load: it is replaced in its seat, only its keys answer differently, and all by
-/// one new name; no request fails.
-fn is_replaced_in_its_seat(signal: Signal) {
+/// Sends a signal to a replica under load. Asserts that it is replaced in its seat, that exactly its keys are answered by
+/// the replacement, and that no request fails.
+fn assert_replaced_in_its_seat(signal: Signal) {
     let lb = Balancer::start(&[]);
     let before = owners(&lb);
     let digest = lb.state()["digest"].clone();
@@ -52,23 +52,23 @@ fn is_replaced_in_its_seat(signal: Signal) {
 
 #[test]
 fn a_killed_replica_is_replaced_in_its_seat_and_no_request_fails() {
-    is_replaced_in_its_seat(Signal::KILL);
+    assert_replaced_in_its_seat(Signal::KILL);
 }
 
 #[test]
 fn a_hung_replica_is_replaced_in_its_seat_and_no_request_fails() {
-    is_replaced_in_its_seat(Signal::STOP);
+    assert_replaced_in_its_seat(Signal::STOP);
 }
 
 #[test]
 fn a_busy_replica_that_misses_heartbeats_is_not_killed_while_it_answers() {
-    // The only one: a suspect moves back in the walk, and would get no request beside another.
+    // A single replica: a suspect one would get no request while another is available.
     let args = ["--replicas", "1", "--replica-command", &helper::command()];
     let lb = Balancer::start(&[&args[..], &WATCHED_CLOSELY].concat());
     assert_eq!(lb.get("/mute").status, 200);
     lb.until("server1 is suspect", |lb| lb.replicas()[0]["phase"] == "suspect");
 
-    // Three times the silence that would be its end, filled with answers.
+    // Three times `--replace-after`, filled with replies.
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(6) {
         assert_eq!(lb.owner("k"), "server1");
@@ -78,7 +78,7 @@ fn a_busy_replica_that_misses_heartbeats_is_not_killed_while_it_answers() {
 }
 
 #[test]
-fn a_crash_loop_backs_off_and_leaves_the_others_alone() {
+fn a_crash_loop_backs_off_and_does_not_affect_other_replicas() {
     let command = format!(
         "sh -c 'case \"$SERVER_ID\" in server2|server3) exec {} replica;; *) echo no luck; exit 3;; esac'",
         env!("CARGO_BIN_EXE_lb")
@@ -90,7 +90,10 @@ fn a_crash_loop_backs_off_and_leaves_the_others_alone() {
     let end = lb.wait_for("delay_s=60");
     assert!(end.contains("seat=1"), "{end}");
     let dead = lb.wait_for("replica dead");
-    assert!(dead.contains("no luck") && dead.contains('3'), "it says how it ended: {dead}");
+    assert!(
+        dead.contains("no luck") && dead.contains('3'),
+        "the log line has the exit status and the last line: {dead}"
+    );
     let launches =
         lb.log().iter().filter(|line| line.contains("launched") && line.contains("seat=1")).count();
     assert_eq!(launches, 5);
@@ -100,7 +103,7 @@ fn a_crash_loop_backs_off_and_leaves_the_others_alone() {
 }
 
 #[test]
-fn killed_with_9_the_balancer_leaves_no_process() {
+fn kill_9_of_the_balancer_leaves_no_process() {
     let shell = format!("sh -c '{} replica; true'", env!("CARGO_BIN_EXE_lb"));
     for args in [&["--replicas", "2"][..], &["--replicas", "2", "--replica-command", &shell]] {
         let mut lb = Balancer::start(args);
@@ -109,12 +112,12 @@ fn killed_with_9_the_balancer_leaves_no_process() {
         signal_pid(pids[0], Signal::STOP); // a stopped child dies too
         lb.child.kill().unwrap();
         lb.child.wait().unwrap();
-        until("all are gone", || !pids.iter().chain(&children).any(|pid| runs(*pid)));
+        until("all processes are gone", || !pids.iter().chain(&children).any(|pid| runs(*pid)));
     }
 }
 
 #[test]
-fn a_fleet_that_dies_as_a_whole_is_whole_again_each_time() {
+fn a_fleet_that_dies_entirely_is_restored_each_time() {
     let lb = Balancer::start(&[]);
     let digest = lb.state()["digest"].clone();
     for _ in 0..3 {
@@ -142,11 +145,11 @@ fn a_replica_whose_heartbeat_is_an_error_is_replaced() {
 }
 
 #[test]
-fn a_balancer_that_was_stopped_for_a_while_blames_nobody() {
+fn a_suspended_balancer_does_not_blame_its_replicas() {
     let mut lb = Balancer::start(&WATCHED_CLOSELY);
     let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
     lb.signal(Signal::STOP);
-    std::thread::sleep(Duration::from_secs(4)); // what the test is about: time passes
+    std::thread::sleep(Duration::from_secs(4)); // the subject of the test, not a wait for a state
     lb.signal(Signal::CONT);
     lb.wait_for("heartbeats void");
     let start = Instant::now();

@@ -11,10 +11,11 @@ pub fn command() -> String {
     format!("env LB_TEST_REPLICA=1 {} helper::replica --exact --nocapture", executable.display())
 }
 
-/// A replica if `LB_TEST_REPLICA` is set, else an empty test. With `LB_TEST_ELSEWHERE` it ignores `$PORT`.
+/// Runs a replica if `LB_TEST_REPLICA` is set; otherwise this is an empty test. With `LB_TEST_ELSEWHERE` the replica
+/// ignores `$PORT`.
 ///
-/// `/home` answers; `/tunnel` answers an offer to upgrade, and then every byte by itself; `/slow?MS` answers after that time; `/mute` has `/heartbeat` never answer again, `/sick` (or
-/// `LB_TEST_SICK`) has it answer 500.
+/// `/home` answers; `/tunnel` accepts an offer to upgrade and then echoes every byte; `/slow?MS` answers after that time;
+/// `/mute` stops `/heartbeat` from answering, and `/sick` (or `LB_TEST_SICK`) makes it answer 500.
 #[test]
 fn replica() {
     if std::env::var_os("LB_TEST_REPLICA").is_none() {

@@ -1,4 +1,4 @@
-//! Hot keys: those that come most often are named, with where they go and what they do to the balance.
+//! Hot keys: the most frequent keys, their seats, and their effect on the balance.
 
 use serde_json::{Value, json};
 
@@ -10,27 +10,27 @@ fn hot_keys(lb: &Balancer, query: &str) -> Value {
     call(lb.admin, "GET", &format!("/api/hot-keys{query}"), &[], b"").json()
 }
 
-/// Requests with these keys, on as many connections as there are workers, so that each of them counts some.
+/// Sends requests with these keys, on as many connections as there are workers, so that each worker counts some.
 fn send(lb: &Balancer, keys: impl IntoIterator<Item = Option<String>>) {
     let mut clients: Vec<_> = (0..4).map(|_| Wire::connect(lb.traffic)).collect();
     for (at, key) in keys.into_iter().enumerate() {
         let client = &mut clients[at % 4];
         let field = key.map_or(String::new(), |key| format!("X-Request-Id: {key}\r\n"));
-        client.say(format!("GET / HTTP/1.1\r\nHost: h\r\n{field}\r\n"));
+        client.send(format!("GET / HTTP/1.1\r\nHost: h\r\n{field}\r\n"));
         assert_eq!(client.reply().unwrap().status(), 200);
     }
 }
 
 #[test]
-fn a_hot_key_is_named_with_its_place_and_what_it_does() {
-    let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+fn a_hot_key_is_listed_with_its_seat_and_its_effect_on_the_balance() {
+    let origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
     let lb = Origin::balanced(&origins.each_ref(), &["--log-key=plain", "--workers=2"]);
     assert_eq!(hot_keys(&lb, "")["keys"], json!([]));
-    // Half of all is one key's; of the others each comes once, and there are more of them than counters.
+    // One key has half of the requests; each other key occurs once, and there are more of them than counters.
     send(&lb, (0..1200).map(|n| Some(if n % 2 == 0 { "celebrity".to_owned() } else { n.to_string() })));
     send(&lb, (0..100).map(|_| None));
     let answer = hot_keys(&lb, "?limit=3");
-    assert_eq!(answer["requests"], 1200, "a key that is drawn does not count");
+    assert_eq!(answer["requests"], 1200, "random keys are not counted");
     let keys = answer["keys"].as_array().unwrap();
     assert!(keys.len() <= 3, "{answer}");
     let explained = lb.explain("celebrity");
@@ -43,12 +43,12 @@ fn a_hot_key_is_named_with_its_place_and_what_it_does() {
     assert!((0.45..=0.5).contains(&share), "{answer}");
     let imbalance = |name: &str| answer["imbalance"][name].as_f64().unwrap();
     assert!(imbalance("peak_to_average") > 1.5, "one of three has two thirds: {answer}");
-    assert!(imbalance("without_hot_keys") < 1.4, "and without it nobody: {answer}");
+    assert!(imbalance("without_hot_keys") < 1.4, "without it the load is even: {answer}");
 }
 
 #[test]
-fn keys_have_the_form_that_they_have_in_the_access_log() {
-    let origin = Origin::saying(OK);
+fn keys_have_the_same_form_as_in_the_access_log() {
+    let origin = Origin::replying(OK);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
     let log = format!("--access-log=json:{}", path.display());
@@ -56,7 +56,7 @@ fn keys_have_the_form_that_they_have_in_the_access_log() {
     send(&lb, (0..8).map(|_| Some("alice".to_owned())));
     let key = hot_keys(&lb, "")["keys"][0]["key"].as_str().unwrap().to_owned();
     assert_eq!(key.len(), 16);
-    lb.until("it is logged", |_| {
+    lb.until("the request is logged", |_| {
         std::fs::read_to_string(&path).unwrap().contains(&format!("\"key\":\"{key}\""))
     });
 
@@ -67,8 +67,8 @@ fn keys_have_the_form_that_they_have_in_the_access_log() {
 }
 
 #[test]
-fn a_limit_that_is_none_is_refused() {
-    let origin = Origin::saying(OK);
+fn an_invalid_limit_is_refused() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     for bad in ["?limit=0", "?limit=-1", "?limit=257", "?limit=x", "?limit=18446744073709551616"] {
         let answer = call(lb.admin, "GET", &format!("/api/hot-keys{bad}"), &[], b"");
@@ -78,8 +78,8 @@ fn a_limit_that_is_none_is_refused() {
 }
 
 #[test]
-fn the_command_line_shows_them() {
-    let origin = Origin::saying(OK);
+fn the_command_line_shows_hot_keys() {
+    let origin = Origin::replying(OK);
     let balancer = Origin::balanced(&[&origin], &["--log-key=plain"]);
     send(&balancer, (0..8).map(|n| Some(if n < 5 { "alice".into() } else { "bob".into() })));
     let admin = [("LB_ADMIN", format!("http://{}", balancer.admin))];

@@ -1,17 +1,17 @@
-//! How requests come in: what is refused and how, one at a time and in order, within sizes and deadlines.
+//! The traffic listener: refused requests, order of pipelined requests, limits of size and time.
 
 use std::time::{Duration, Instant};
 
-use crate::balancer::{Balancer, PATIENCE};
+use crate::balancer::{Balancer, STATE_TIMEOUT};
 use crate::origin::{OK, Origin};
 use crate::wire::{Message, Wire};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// What a client gets that says `bytes` on a connection of its own, which must end then.
-fn said(lb: &Balancer, bytes: impl AsRef<[u8]>) -> Message {
+/// Sends bytes on a new connection, and returns the reply; asserts that the connection then ends.
+fn reply_to(lb: &Balancer, bytes: impl AsRef<[u8]>) -> Message {
     let mut client = Wire::connect(lb.traffic);
-    client.say(&bytes);
+    client.send(&bytes);
     let shown = String::from_utf8_lossy(bytes.as_ref()).chars().take(200).collect::<String>();
     let reply = client.reply().unwrap_or_else(|| panic!("no reply to {shown:?}"));
     assert_eq!(reply.fields("connection"), ["close"], "{shown:?}: {reply:?}");
@@ -19,8 +19,8 @@ fn said(lb: &Balancer, bytes: impl AsRef<[u8]>) -> Message {
     reply
 }
 
-/// That this is our own answer, with this status.
-fn is_ours(reply: &Message, status: u16) {
+/// Asserts that the balancer itself made this response, with this status.
+fn assert_own_response(reply: &Message, status: u16) {
     assert_eq!(
         (reply.status(), reply.fields("content-type")),
         (status, vec!["application/json"]),
@@ -31,24 +31,24 @@ fn is_ours(reply: &Message, status: u16) {
     assert!(json["message"].as_str().unwrap().starts_with("<Error> "), "{json}");
 }
 
-/// A replica that answers every request with its own path and method.
+/// A replica that answers every request with the path and method of the request.
 fn echo() -> Origin {
     Origin::new(|peer| {
         loop {
             let line = peer.request()?.line().to_owned();
             let (length, body) = (line.len(), if line.starts_with("HEAD") { "" } else { &line });
-            peer.wire.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"));
+            peer.wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"));
         }
     })
 }
 
 #[test]
-fn a_pipelined_head_does_not_eat_the_body_of_the_reply_before_it() {
+fn a_pipelined_head_request_does_not_affect_the_reply_before_it() {
     let origin = echo();
     let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
     let mut client = Wire::connect(lb.traffic);
     for _ in 0..20 {
-        client.say(
+        client.send(
             "GET /a HTTP/1.1\r\nHost: h\r\n\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h\r\n\r\n\
              HEAD /c HTTP/1.1\r\nHost: h\r\n\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n",
         );
@@ -62,7 +62,7 @@ fn a_pipelined_head_does_not_eat_the_body_of_the_reply_before_it() {
         }
         assert_eq!(client.reply().unwrap().text(), "GET /d HTTP/1.1");
     }
-    client.say("GET /old HTTP/1.1\r\nHost: h\r\n\r\nGET /last HTTP/1.0\r\n\r\nGET /never HTTP/1.1\r\n");
+    client.send("GET /old HTTP/1.1\r\nHost: h\r\n\r\nGET /last HTTP/1.0\r\n\r\nGET /never HTTP/1.1\r\n");
     let old = client.reply().unwrap();
     assert!(old.line().starts_with("HTTP/1.1 200") && old.fields("connection").is_empty(), "{old:?}");
     assert_eq!(client.reply().unwrap().text(), "GET /last HTTP/1.1");
@@ -70,8 +70,8 @@ fn a_pipelined_head_does_not_eat_the_body_of_the_reply_before_it() {
 }
 
 #[test]
-fn what_can_be_read_in_two_ways_is_refused_and_nothing_of_it_reaches_a_replica() {
-    let origin = Origin::saying(OK);
+fn ambiguous_requests_are_refused_and_not_forwarded() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
     let smuggled = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
     for fields in [
@@ -94,7 +94,10 @@ fn what_can_be_read_in_two_ways_is_refused_and_nothing_of_it_reaches_a_replica()
         "Host: other\r\n",
         "no colon\r\n",
     ] {
-        is_ours(&said(&lb, format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n{smuggled}")), 400);
+        assert_own_response(
+            &reply_to(&lb, format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n{smuggled}")),
+            400,
+        );
     }
     for head in [
         "GET / HTTP/1.1\r\n\r\n",
@@ -112,25 +115,25 @@ fn what_can_be_read_in_two_ways_is_refused_and_nothing_of_it_reaches_a_replica()
         "GET * HTTP/1.1\r\nHost: h\r\n\r\n",
         "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\n",
     ] {
-        is_ours(&said(&lb, head), 400);
+        assert_own_response(&reply_to(&lb, head), 400);
     }
     assert!(origin.seen().is_empty());
     for version in ["2.0", "0.9", "1.2", "3.0"] {
-        is_ours(&said(&lb, format!("GET / HTTP/{version}\r\nHost: h\r\n\r\n")), 505);
+        assert_own_response(&reply_to(&lb, format!("GET / HTTP/{version}\r\nHost: h\r\n\r\n")), 505);
     }
-    let connect = said(&lb, "CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n");
-    is_ours(&connect, 405);
+    let connect = reply_to(&lb, "CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_own_response(&connect, 405);
     assert_eq!(connect.fields("allow").len(), 1);
-    is_ours(&said(&lb, "GET / HTTP/1.1\r\nHost: h\r\nExpect: a-pony\r\n\r\n"), 417);
+    assert_own_response(&reply_to(&lb, "GET / HTTP/1.1\r\nHost: h\r\nExpect: a-pony\r\n\r\n"), 417);
     assert_eq!(origin.connections(), 0);
 }
 
 #[test]
-fn a_refused_head_request_has_no_body_and_what_came_before_it_is_answered() {
-    let origin = Origin::saying(OK);
+fn a_refused_head_request_has_no_body_and_earlier_requests_are_answered() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
-    client.say(format!("{GET}\r\nHEAD / HTTP/1.1\r\n\r\n{GET}"));
+    client.send(format!("{GET}\r\nHEAD / HTTP/1.1\r\n\r\n{GET}"));
     assert_eq!(client.reply().unwrap().status(), 200);
     let head = client.head().unwrap();
     assert!(head.starts_with("HTTP/1.1 400 ") && head.contains("connection: close"), "{head}");
@@ -139,8 +142,8 @@ fn a_refused_head_request_has_no_body_and_what_came_before_it_is_answered() {
 }
 
 #[test]
-fn the_target_decides_over_the_host_field() {
-    let origin = Origin::saying(OK);
+fn the_authority_of_the_target_replaces_the_host_field() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
     for (head, line, host) in [
@@ -148,7 +151,7 @@ fn the_target_decides_over_the_host_field() {
         ("GET HTTP://a?y HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?y HTTP/1.1", "a"),
         ("\r\n\r\nGET http://[::1] HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1", "[::1]"),
     ] {
-        client.say(head);
+        client.send(head);
         assert_eq!(client.reply().unwrap().status(), 200);
         let seen = origin.next();
         assert_eq!((seen.line(), seen.fields("host")), (line, vec![host]));
@@ -156,8 +159,8 @@ fn the_target_decides_over_the_host_field() {
 }
 
 #[test]
-fn sizes_have_limits_each_with_its_status() {
-    let origin = Origin::saying(OK);
+fn each_size_limit_has_its_status() {
+    let origin = Origin::replying(OK);
     let limits = ["--max-header-size", "2KiB", "--max-target", "256", "--max-body", "1KiB"];
     let lb = Origin::balanced(&[&origin], &limits);
     let target = |n: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n", "x".repeat(n - 1));
@@ -172,7 +175,7 @@ fn sizes_have_limits_each_with_its_status() {
     for good in
         [target(256) + "\r\n", header(2048), fields(96), sized(1024) + &"x".repeat(1024), chunked(1024)]
     {
-        client.say(&good);
+        client.send(&good);
         assert_eq!(client.reply().unwrap().status(), 200, "{good:?}");
     }
     for (bad, status) in [
@@ -185,30 +188,30 @@ fn sizes_have_limits_each_with_its_status() {
         (sized(usize::MAX), 413),
         (chunked(1025), 413),
     ] {
-        is_ours(&said(&lb, bad), status);
+        assert_own_response(&reply_to(&lb, bad), status);
     }
 }
 
 #[test]
-fn a_client_is_told_why_while_it_still_sends() {
-    let origin = Origin::saying(OK);
+fn a_client_that_is_still_sending_can_read_its_refusal() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--max-body", "1KiB"]);
     for framing in ["Content-Length: 50000000", "Transfer-Encoding: chunked"] {
         let mut client = Wire::connect(lb.traffic);
-        client.say(format!("PUT / HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n"));
-        let mut sending = client.twin();
+        client.send(format!("PUT / HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n"));
+        let mut sending = client.try_clone();
         let sender = std::thread::spawn(move || {
             let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
-            (0..200).take_while(|_| sending.say(&chunk)).count()
+            (0..200).take_while(|_| sending.send(&chunk)).count()
         });
-        is_ours(&client.reply().unwrap(), 413);
+        assert_own_response(&client.reply().unwrap(), 413);
         sender.join().unwrap();
     }
 }
 
 #[test]
 fn a_bad_chunk_is_400_if_there_is_no_reply_yet() {
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     for body in [
         "x\r\n",
@@ -222,10 +225,10 @@ fn a_bad_chunk_is_400_if_there_is_no_reply_yet() {
         "0\r\n\n",
     ] {
         let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
-        is_ours(&said(&lb, format!("{head}{body}")), 400);
+        assert_own_response(&reply_to(&lb, format!("{head}{body}")), 400);
     }
-    is_ours(
-        &said(
+    assert_own_response(
+        &reply_to(
             &lb,
             format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(5000)),
         ),
@@ -234,126 +237,126 @@ fn a_bad_chunk_is_400_if_there_is_no_reply_yet() {
 }
 
 #[test]
-fn a_hundred_is_said_only_when_the_body_is_wanted() {
-    let origin = Origin::saying(OK);
+fn a_100_is_sent_only_when_the_body_is_needed() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--max-body", "10"]);
     let expecting = |length: usize| {
         format!("POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n")
     };
-    is_ours(&said(&lb, expecting(11)), 413);
+    assert_own_response(&reply_to(&lb, expecting(11)), 413);
     let mut client = Wire::connect(lb.traffic);
     for _ in 0..2 {
-        client.say(expecting(5));
+        client.send(expecting(5));
         assert_eq!(client.head().unwrap(), "HTTP/1.1 100 Continue");
-        client.say("hello");
+        client.send("hello");
         assert_eq!(client.reply().unwrap().status(), 200);
         assert_eq!(origin.next().text(), "hello");
     }
-    // Whoever does not wait needs no word.
-    client.say(expecting(5) + "hello");
+    // A client that does not wait gets no 100.
+    client.send(expecting(5) + "hello");
     assert_eq!(client.reply().unwrap().status(), 200);
-    let nobody = Balancer::launch(&["--replicas", "0"]);
-    is_ours(&said(&nobody, expecting(5)), 503);
+    let empty = Balancer::launch(&["--replicas", "0"]);
+    assert_own_response(&reply_to(&empty, expecting(5)), 503);
 }
 
 #[test]
 fn every_head_of_a_connection_has_a_deadline() {
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--client-head-timeout", "1s"]);
     for slow in ["", "GET / HTT", "GET / HTTP/1.1\r\nHost: h\r\n"] {
-        is_ours(&said(&lb, slow), 408);
+        assert_own_response(&reply_to(&lb, slow), 408);
     }
     let mut client = Wire::connect(lb.traffic);
-    client.say(GET);
+    client.send(GET);
     assert_eq!(client.reply().unwrap().status(), 200);
-    client.say("GET / HTTP/1.1\r\n");
-    is_ours(&client.reply().unwrap(), 408);
+    client.send("GET / HTTP/1.1\r\n");
+    assert_own_response(&client.reply().unwrap(), 408);
     assert!(client.closed());
-    // Bytes that trickle in gain no time.
+    // Slow bytes do not extend the deadline.
     let (mut client, begun) = (Wire::connect(lb.traffic), Instant::now());
-    let mut trickling = client.twin();
+    let mut trickling = client.try_clone();
     let trickle = std::thread::spawn(move || {
-        while begun.elapsed() < PATIENCE && trickling.say("X") {
+        while begun.elapsed() < STATE_TIMEOUT && trickling.send("X") {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
-    is_ours(&client.reply().unwrap(), 408);
+    assert_own_response(&client.reply().unwrap(), 408);
     drop(client);
     trickle.join().unwrap();
 }
 
 #[test]
-fn an_idle_connection_is_closed_without_a_word() {
-    let origin = Origin::saying(OK);
+fn an_idle_connection_is_closed_without_a_response() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "300ms"]);
     let mut client = Wire::connect(lb.traffic);
-    client.say(GET);
+    client.send(GET);
     assert_eq!(client.reply().unwrap().status(), 200);
     assert_eq!(client.rest().unwrap(), b"");
 }
 
 #[test]
 fn a_body_that_stalls_is_408() {
-    let origin = Origin::saying(OK);
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "300ms"]);
     for body in ["Content-Length: 9\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
-        is_ours(&said(&lb, format!("POST / HTTP/1.1\r\nHost: h\r\n{body}")), 408);
+        assert_own_response(&reply_to(&lb, format!("POST / HTTP/1.1\r\nHost: h\r\n{body}")), 408);
     }
     origin.until_open(0);
 }
 
 #[test]
-fn a_client_that_does_not_read_is_dropped() {
+fn a_client_that_does_not_read_is_disconnected() {
     let origin = Origin::new(|peer| {
         peer.request()?;
-        peer.wire.say("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
-        while peer.wire.say([b'x'; 0x10000]) {}
+        peer.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+        while peer.wire.send([b'x'; 0x10000]) {}
         None
     });
     let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "1s", "--idle-timeout", "10m"]);
     let mut client = Wire::connect(lb.traffic);
-    client.say(GET);
+    client.send(GET);
     assert!(client.head().unwrap().starts_with("HTTP/1.1 200 "));
     origin.until_open(0);
     lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
 }
 
-/// The kernel takes megabytes for a client, and would tell us of room only when a third of them is gone.
+/// The kernel buffers megabytes for a client, and would report the socket writable only when a third of them is gone.
 #[test]
 fn a_client_that_reads_slowly_is_served_to_the_end() {
     const SIZE: usize = 32 << 20;
     let reply = [b"HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n".to_vec(), vec![b'x'; SIZE]].concat();
-    let origin = Origin::saying(reply);
+    let origin = Origin::replying(reply);
     let lb = Origin::balanced(&[&origin], &["--client-idle-timeout", "1s"]);
     let mut client = Wire::connect(lb.traffic);
-    client.say(GET);
+    client.send(GET);
     client.head().unwrap();
     for _ in 0..30 {
         client.bytes(32 << 10).unwrap();
-        std::thread::sleep(Duration::from_millis(100)); // its pace: three times the limit in all
+        std::thread::sleep(Duration::from_millis(100)); // three times the limit in total
     }
     assert_eq!(client.bytes(SIZE - 30 * (32 << 10)).map(|rest| rest.len()), Some(SIZE - 30 * (32 << 10)));
 }
 
 #[test]
-fn what_breaks_off_is_no_error_of_ours() {
+fn a_client_that_breaks_off_is_not_an_error() {
     let origin = Origin::new(|peer| {
         peer.request()?;
-        peer.wire.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+        peer.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
         None
     });
     let mut lb = Origin::balanced(&[&origin], &[]);
     let start = lb.log().len();
     let mut client = Wire::connect(lb.traffic);
-    client.say(GET);
+    client.send(GET);
     let head = client.head().unwrap();
-    // What came before it broke is the client's.
+    // The client gets what arrived before the break.
     assert!(client.rest().is_ok_and(|rest| rest == b"half"), "{head}");
     for bytes in
         ["GET / HTTP/1.1\r\nHos", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx", GET, "\0\n"]
     {
         let mut client = Wire::connect(lb.traffic);
-        client.say(bytes);
+        client.send(bytes);
         client.reset();
     }
     lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
@@ -362,8 +365,8 @@ fn what_breaks_off_is_no_error_of_ours() {
 }
 
 #[test]
-fn requests_that_come_byte_by_byte_and_all_at_once_are_the_same() {
-    let origin = Origin::saying(OK);
+fn requests_in_single_bytes_and_in_one_piece_are_equivalent() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
     let requests = "GET /1 HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc\
         \r\nPUT /3 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;e=1\r\na\r\n2\r\nbc\r\n0\r\nT: 1\r\n\r\n";
@@ -371,7 +374,7 @@ fn requests_that_come_byte_by_byte_and_all_at_once_are_the_same() {
     for piece in [1, 7, requests.len()] {
         let mut client = Wire::connect(lb.traffic);
         for piece in requests.as_bytes().chunks(piece) {
-            client.say(piece);
+            client.send(piece);
         }
         for _ in 0..3 {
             assert_eq!(client.reply().unwrap().status(), 200);

@@ -1,4 +1,4 @@
-//! A replica on a raw socket that judges what reaches it: one request, that every server reads in the same way.
+//! A replica on a raw socket that validates what it receives: one unambiguous request per connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,11 +9,11 @@ use http_desync_guardian::request_analyzer::HttpRequestData;
 
 use crate::origin::Origin;
 
-/// What `/home` of a real replica says, to everything.
+/// The reply to every request: that of `/home` of a real replica.
 const REPLY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\nConnection: close\r\n\r\n\
     {\"message\":\"Hello from Server: judge\",\"status\":\"successful\"}";
 
-/// The replica, and what was wrong. Each request has a connection of its own, so that nothing can hide behind it.
+/// The replica, and the invalid requests. Each request has its own connection, so that surplus bytes are detected.
 pub struct Judged {
     pub origin: Origin,
     seen: Arc<AtomicUsize>,
@@ -30,31 +30,31 @@ impl Judged {
             while let Some(None) = end(&bytes) {
                 match peer.wire.some() {
                     Some(some) if !some.is_empty() => bytes.extend(some),
-                    // The client's body was never whole, so neither is this.
+                    // The client's body was incomplete, so this one is too.
                     _ => break,
                 }
             }
-            peer.wire.say(REPLY);
+            peer.wire.send(REPLY);
             bytes.extend(peer.wire.rest().unwrap_or_default());
             count.fetch_add(1, Ordering::SeqCst);
-            judge(&bytes).or_else(|why| tell.send((why, bytes)).ok().ok_or(())).ok()
+            validate(&bytes).or_else(|why| tell.send((why, bytes)).ok().ok_or(())).ok()
         });
         Self { origin, seen, bad }
     }
 
-    /// How many requests came.
+    /// Number of received requests.
     pub fn seen(&self) -> usize {
         self.seen.load(Ordering::SeqCst)
     }
 
-    /// Those that are not as they should be, and why.
+    /// The invalid requests, each with the reason.
     pub fn bad(&self) -> Vec<(String, Vec<u8>)> {
         self.bad.try_iter().collect()
     }
 }
 
-/// Why bytes that reached a replica are not one request, that every server reads in the same way.
-fn judge(bytes: &[u8]) -> Result<(), String> {
+/// Returns an error if bytes that reached a replica are not exactly one unambiguous request.
+fn validate(bytes: &[u8]) -> Result<(), String> {
     match end(bytes) {
         None => return Err("no request".into()),
         Some(Some(end)) if end < bytes.len() => return Err("a second request".into()),
@@ -69,7 +69,7 @@ fn judge(bytes: &[u8]) -> Result<(), String> {
     if hosts == 1 { Ok(()) } else { Err(format!("{hosts} hosts")) }
 }
 
-/// Where a request ends, once it is whole; `None` if it has no strict meaning.
+/// The end of a request, `Some(None)` while it is incomplete; `None` if it is not strictly valid.
 fn end(bytes: &[u8]) -> Option<Option<usize>> {
     let Some(start) = head_end(bytes) else { return Some(None) };
     let mut fields = [httparse::EMPTY_HEADER; 128];

@@ -1,4 +1,4 @@
-//! Foreign commands below their launchers: nothing that a command starts outlives it, or the balancer.
+//! Replica commands below their launchers: no descendant outlives its command or the balancer.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,8 +8,8 @@ use crate::balancer::{Balancer, runs, signal_pid, until};
 
 const LB: &str = env!("CARGO_BIN_EXE_lb");
 
-/// A `sleep` that no other test has started.
-fn marked_sleep() -> String {
+/// A `sleep` command line that no other test uses.
+fn unique_sleep() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("sleep {}{:03}", 1_000_000 + std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -32,7 +32,7 @@ fn parent(pid: i32) -> i32 {
     stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// A replica that leaves a process in a session of its own, whose parent has exited, beside it.
+/// A replica command that also leaves a daemon: a process in another session whose parent has exited.
 fn with_daemon(sleep: &str) -> String {
     format!("sh -c '(setsid sh -c \"{sleep} & exec {sleep}\" &); exec {LB} replica'")
 }
@@ -46,17 +46,17 @@ fn start(sleep: &str, args: &[&str]) -> Balancer {
 }
 
 #[test]
-fn daemons_end_with_the_balancer_that_is_told_to_end() {
-    let sleep = marked_sleep();
+fn daemons_end_when_the_balancer_is_terminated() {
+    let sleep = unique_sleep();
     let mut lb = start(&sleep, &[]);
     lb.signal(Signal::TERM);
     assert_eq!(lb.ended().code(), Some(0));
-    assert_eq!(running(&sleep), [0; 0], "all are gone when it has ended");
+    assert_eq!(running(&sleep), [0; 0], "all processes are gone when the balancer has ended");
 }
 
 #[test]
-fn daemons_end_with_the_balancer_that_is_killed_with_9() {
-    let sleep = marked_sleep();
+fn daemons_end_when_the_balancer_is_killed_with_9() {
+    let sleep = unique_sleep();
     let mut lb = start(&sleep, &[]);
     signal_pid(lb.pid_of("server1"), Signal::STOP);
     lb.child.kill().unwrap();
@@ -66,7 +66,7 @@ fn daemons_end_with_the_balancer_that_is_killed_with_9() {
 
 #[test]
 fn daemons_end_with_their_replica() {
-    let sleep = marked_sleep();
+    let sleep = unique_sleep();
     let lb = start(&sleep, &[]);
     let first = running(&sleep);
     signal_pid(lb.pid_of("server1"), Signal::KILL);
@@ -74,14 +74,14 @@ fn daemons_end_with_their_replica() {
         lb.names().len() == 2 && !lb.names().contains(&"server1".to_owned())
     });
     until("the replacement has its own", || running(&sleep).len() == 4);
-    assert_eq!(first.iter().filter(|pid| runs(**pid)).count(), 2, "of server2");
+    assert_eq!(first.iter().filter(|pid| runs(**pid)).count(), 2, "only the processes of server2 run");
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":2}"#).0, 200);
-    until("all are gone", || running(&sleep).is_empty());
+    until("all processes are gone", || running(&sleep).is_empty());
 }
 
 #[test]
-fn a_command_that_goes_into_the_background_is_told_so() {
-    let sleep = marked_sleep();
+fn a_command_that_goes_into_the_background_is_reported() {
+    let sleep = unique_sleep();
     let command = format!("sh -c 'setsid {LB} replica & setsid {sleep} & exit 0'");
     let mut lb = Balancer::launch(&["--replicas", "1", "--replica-command", &command]);
     let line = lb.wait_for("went into the background");
@@ -95,8 +95,8 @@ fn a_command_that_goes_into_the_background_is_told_so() {
 }
 
 #[test]
-fn many_children_and_those_that_ignore_sigterm_end_within_the_stop_timeout() {
-    let sleep = marked_sleep();
+fn children_that_ignore_sigterm_end_within_the_stop_timeout() {
+    let sleep = unique_sleep();
     let script = format!(
         "trap \"\" TERM; for i in 1 2 3 4 5 6 7 8 9 10; do {sleep} & setsid {sleep} & (setsid {sleep} &); done; \
          exec {LB} replica"
@@ -104,14 +104,14 @@ fn many_children_and_those_that_ignore_sigterm_end_within_the_stop_timeout() {
     let command = format!("sh -c '{script}'");
     let mut lb =
         Balancer::start(&["--replicas", "1", "--replica-command", &command, "--stop-timeout", "500ms"]);
-    until("they run", || running(&sleep).len() == 30);
+    until("all children run", || running(&sleep).len() == 30);
     lb.signal(Signal::TERM);
     assert_eq!(lb.ended().code(), Some(0));
     assert_eq!(running(&sleep), [0; 0]);
 }
 
 #[test]
-fn a_descendant_has_the_stop_timeout_to_end_though_its_shell_has_gone() {
+fn a_descendant_has_the_stop_timeout_even_if_its_shell_has_exited() {
     let directory = tempfile::tempdir().unwrap();
     let done = directory.path().join("done");
     let child = format!(
@@ -131,29 +131,29 @@ fn a_descendant_has_the_stop_timeout_to_end_though_its_shell_has_gone() {
 }
 
 #[test]
-fn the_death_of_a_launcher_is_the_death_of_its_replica() {
-    let sleep = marked_sleep();
+fn the_death_of_a_launcher_kills_its_replica() {
+    let sleep = unique_sleep();
     let command = format!("sh -c '{sleep} & exec {LB} replica'");
     let mut lb = Balancer::start(&["--replicas", "1", "--replica-command", &command]);
     let pid = lb.pid_of("server1");
     let before = running(&sleep);
     signal_pid(parent(pid), Signal::KILL);
     let line = lb.wait_for("replica dead name=server1");
-    // Either is noticed first.
+    // Either death may be detected first.
     assert!(line.contains("its launcher ended: signal: 9 (SIGKILL)") || line.contains("refuses"), "{line}");
     until("its processes are gone", || !runs(pid) && !before.iter().any(|pid| runs(*pid)));
-    lb.until("it is replaced", |lb| lb.names().len() == 1);
+    lb.until("the replica is replaced", |lb| lb.names().len() == 1);
 }
 
 #[test]
-fn the_id_of_a_replica_is_that_of_its_command() {
+fn the_id_of_a_replica_is_the_pid_of_its_command() {
     let lb = Balancer::start(&["--replicas", "1", "--replica-command", &format!("{LB} replica")]);
     let pid = lb.pid_of("server1");
     assert_eq!(command_line(pid), format!("{LB} replica"));
     let launcher = parent(pid);
     assert!(
         command_line(launcher).ends_with(" __launch"),
-        "no word of the command: pkill -f meets the command only"
+        "the launcher's command line must not match pkill -f with words of the command"
     );
     assert_eq!(parent(launcher), i32::try_from(lb.child.id()).unwrap());
 }

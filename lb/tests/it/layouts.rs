@@ -1,4 +1,4 @@
-//! `--layout`: the balancer routes by the slot map that the pure function gives, through deaths, /add and /rm.
+//! `--layout`: the balancer routes by the slot map of the pure function, also after deaths, /add and /rm.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::balancer::{Balancer, call, signal_pid};
 
 const KEYS: u32 = 60;
 
-/// The slot map of seats 1, 2, 3 … of these weights.
+/// The slot map of the seats 1, 2, 3 … with these weights.
 fn map(layout: &Layout, weights: &[u32]) -> SlotMap {
     let weights = weights.iter().map(|weight| Weight::new(*weight).unwrap());
     layout.slot_map(&(1..).filter_map(SeatId::new).zip(weights).collect()).unwrap()
 }
 
-/// Who answers each key.
+/// Name of the replica that answers each key.
 fn owners(lb: &Balancer) -> BTreeMap<String, String> {
     (0..KEYS).map(|key| key.to_string()).map(|key| (key.clone(), lb.owner(&key))).collect()
 }
@@ -25,7 +25,7 @@ fn slots(lb: &Balancer) -> Vec<u64> {
     lb.state()["seats"].as_array().unwrap().iter().map(|seat| seat["slots"].as_u64().unwrap()).collect()
 }
 
-/// Requests, /api/state and /api/explain agree with the slot map.
+/// Asserts that requests, /api/state and /api/explain agree with the slot map.
 fn assert_placed(lb: &Balancer, layout: &Layout) {
     let names = lb.names();
     let map = map(layout, &vec![100; names.len()]);
@@ -41,7 +41,7 @@ fn assert_placed(lb: &Balancer, layout: &Layout) {
     }
 }
 
-/// A balancer of three with a layout that shows itself as `shown`: a death, /add in two orders, /rm.
+/// Tests a balancer of three replicas with a layout that /api/state shows as `shown`: a death, /add in two orders, /rm.
 fn serves(name: &str, layout: &Layout, shown: &Value) {
     let lb = Balancer::start(&["--layout", name]);
     assert_eq!(&lb.state()["layout"], shown);
@@ -68,7 +68,7 @@ fn serves(name: &str, layout: &Layout, shown: &Value) {
     let five = change("POST", "/add", &["S4", "S5"]);
     assert_eq!(change("DELETE", "/rm", &["S5", "S4"]), digest);
     assert_ne!(change("POST", "/add", &["S5"]), five);
-    assert_eq!(change("POST", "/add", &["S4"]), five, "whoever joined first");
+    assert_eq!(change("POST", "/add", &["S4"]), five, "in whatever order they were added");
 }
 
 #[test]
@@ -98,11 +98,11 @@ fn maglev() {
 }
 
 #[test]
-fn the_weights_of_upstreams_count_in_every_layout() {
+fn every_layout_respects_the_weights_of_upstreams() {
     for (name, layout) in
         [("ring", Layout::default()), ("rendezvous", Layout::rendezvous()), ("maglev", Layout::maglev())]
     {
-        // Nobody listens there: seats own their slots all the same.
+        // Nothing listens there; vacant seats own their slots too.
         let upstreams = "127.0.0.1:1*300,127.0.0.1:2,127.0.0.1:3*50";
         let lb = Balancer::launch(&["--layout", name, "--runtime", "static", "--upstream", upstreams]);
         let expected: Vec<_> =

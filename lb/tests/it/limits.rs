@@ -1,4 +1,4 @@
-//! What the balancer refuses, how it says so, and that nobody else suffers.
+//! Limits of the balancer: what is refused, with which response, and without effect on other clients.
 
 use std::process::Command;
 
@@ -12,11 +12,11 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 fn get(lb: &Balancer) -> Message {
     let mut client = Wire::connect(lb.traffic);
-    client.say(GET);
+    client.send(GET);
     client.reply().unwrap()
 }
 
-/// A replica that answers nothing until its peer closes.
+/// A replica that does not answer until its peer closes.
 fn silent() -> Origin {
     Origin::new(|peer| {
         peer.request()?;
@@ -25,13 +25,13 @@ fn silent() -> Origin {
 }
 
 #[test]
-fn more_in_flight_than_allowed_is_503() {
+fn requests_beyond_max_in_flight_get_503() {
     let origin = silent();
     let lb = Origin::balanced(&[&origin], &["--workers", "1", "--max-in-flight", "2"]);
     let waiting: Vec<_> = (0..2)
         .map(|_| {
             let mut client = Wire::connect(lb.traffic);
-            client.say(GET);
+            client.send(GET);
             origin.next();
             client
         })
@@ -42,52 +42,52 @@ fn more_in_flight_than_allowed_is_503() {
     drop(waiting);
     lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
     let mut again = Wire::connect(lb.traffic);
-    again.say(GET);
+    again.send(GET);
     origin.next();
 }
 
 #[test]
-fn the_oldest_connection_that_has_sent_nothing_gives_way_to_one_that_is_too_many() {
-    let origin = Origin::saying(OK);
+fn at_the_limit_the_oldest_silent_connection_is_closed_for_a_new_one() {
+    let origin = Origin::replying(OK);
     let args = ["--workers", "1", "--max-connections", "3", "--client-head-timeout", "10m"];
     let lb = Origin::balanced(&[&origin], &args);
     let mut spoken = Wire::connect(lb.traffic);
-    spoken.say(GET);
+    spoken.send(GET);
     assert_eq!(spoken.reply().unwrap().status(), 200);
     let mut silent = [Wire::connect(lb.traffic), Wire::connect(lb.traffic)];
     let mut third = Wire::connect(lb.traffic);
-    third.say(GET);
+    third.send(GET);
     assert_eq!(third.reply().unwrap().status(), 200);
     assert!(silent[0].closed(), "without an answer");
     for client in [&mut silent[1], &mut spoken] {
-        client.say(GET);
+        client.send(GET);
         assert_eq!(client.reply().unwrap().status(), 200, "the others were left alone");
     }
     let mut fourth = Wire::connect(lb.traffic);
-    fourth.say(GET);
+    fourth.send(GET);
     assert_eq!(fourth.reply().unwrap().status(), 503, "all others have sent something");
 }
 
 #[test]
-fn more_connections_than_allowed_are_answered_503_and_closed() {
-    let origin = Origin::saying(OK);
+fn connections_beyond_the_limit_get_503_and_are_closed() {
+    let origin = Origin::replying(OK);
     let args = ["--workers", "2", "--max-connections", "2", "--client-head-timeout", "10m"];
     let lb = Origin::balanced(&[&origin], &args);
     let mut clients = [Wire::connect(lb.traffic), Wire::connect(lb.traffic)];
     for client in &mut clients {
-        client.say(GET);
+        client.send(GET);
         assert_eq!(client.reply().unwrap().status(), 200);
     }
     let mut third = Wire::connect(lb.traffic);
-    third.say(GET);
+    third.send(GET);
     let refused = third.reply().unwrap();
     assert_eq!((refused.status(), refused.fields("connection")), (503, vec!["close"]));
     assert!(third.closed());
-    clients[0].say(GET);
+    clients[0].send(GET);
     assert_eq!(clients[0].reply().unwrap().status(), 200);
     let lingering = [Wire::connect(lb.traffic), Wire::connect(lb.traffic)];
-    // Workers take connections in turn and in order: once each has refused a later one, both of these
-    // have been counted out while the first two were still there.
+    // Workers accept connections in turn and in order: once each has refused a later one, both of these have been
+    // refused while the first two were still open.
     for _ in 0..4 {
         assert_eq!(get(&lb).status(), 503);
     }
@@ -97,8 +97,8 @@ fn more_connections_than_allowed_are_answered_503_and_closed() {
 }
 
 #[test]
-fn no_replica_is_503_with_a_time_to_come_back() {
-    let mut origin = Origin::saying(OK);
+fn without_a_replica_the_response_is_503_with_retry_after() {
+    let mut origin = Origin::replying(OK);
     let upstream = origin.address.to_string();
     origin.refuse();
     let lb = Balancer::launch(&["--runtime", "static", "--upstream", &upstream]);
@@ -108,36 +108,36 @@ fn no_replica_is_503_with_a_time_to_come_back() {
 }
 
 #[test]
-fn a_404_is_mapped_when_asked_and_only_that() {
+fn map_404_maps_only_404() {
     let origin = Origin::new(|peer| {
         loop {
             let status = peer.request()?.line().split(['/', ' ', '?']).nth(2)?.to_owned();
-            peer.wire.say(format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nbody"));
+            peer.wire.send(format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nbody"));
         }
     });
     let mapping = Origin::balanced(&[&origin], &["--map-404"]);
     let plain = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(mapping.traffic);
     for _ in 0..2 {
-        client.say("GET /404?a%20b HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET /404?a%20b HTTP/1.1\r\nHost: h\r\n\r\n");
         let mapped = client.reply().unwrap();
         assert_eq!(mapped.status(), 400);
         assert_eq!(
             mapped.text(),
             r#"{"message":"<Error> '/404' endpoint does not exist in server replicas","status":"failure"}"#
         );
-        client.say("GET /403 HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET /403 HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.reply().unwrap().status(), 403);
     }
     let mut client = Wire::connect(plain.traffic);
-    client.say("GET /404 HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send("GET /404 HTTP/1.1\r\nHost: h\r\n\r\n");
     let reply = client.reply().unwrap();
     assert_eq!((reply.status(), reply.text()), (404, "body"));
 }
 
 #[test]
-fn a_control_call_has_a_limit_of_size_and_of_time() {
-    let origin = Origin::saying(OK);
+fn control_calls_have_limits_of_size_and_time() {
+    let origin = Origin::replying(OK);
     let args = ["--max-control-body", "64", "--client-head-timeout", "1s"];
     let lb = Origin::balanced(&[&origin], &args);
     let large = "x".repeat(65);
@@ -146,7 +146,7 @@ fn a_control_call_has_a_limit_of_size_and_of_time() {
         format!("Transfer-Encoding: chunked\r\n\r\n41\r\n{large}\r\n0\r\n\r\n"),
     ] {
         let mut client = Wire::connect(lb.traffic);
-        client.say(format!("POST /add HTTP/1.1\r\nHost: h\r\n{body}"));
+        client.send(format!("POST /add HTTP/1.1\r\nHost: h\r\n{body}"));
         let refused = client.reply().unwrap();
         assert_eq!(refused.status(), 413);
         assert!(refused.text().contains("--max-control-body"), "{refused:?}");
@@ -155,8 +155,8 @@ fn a_control_call_has_a_limit_of_size_and_of_time() {
         [("Content-Length: 9\r\n\r\n{", "x"), ("Transfer-Encoding: chunked\r\n\r\n", "1\r\n{\r\n")]
     {
         let mut client = Wire::connect(lb.traffic);
-        client.say(format!("POST /rm HTTP/1.1\r\nHost: h\r\n{body}"));
-        client.say(rest);
+        client.send(format!("POST /rm HTTP/1.1\r\nHost: h\r\n{body}"));
+        client.send(rest);
         let late = client.reply().unwrap();
         assert_eq!((late.status(), late.fields("connection")), (408, vec!["close"]), "{late:?}");
         assert!(client.closed());
@@ -164,22 +164,22 @@ fn a_control_call_has_a_limit_of_size_and_of_time() {
 }
 
 #[test]
-fn a_header_name_of_64_kib_harms_nobody_else() {
-    let origin = Origin::saying(OK);
+fn a_header_name_of_64_kib_affects_no_other_client() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
     let mut other = Wire::connect(lb.traffic);
-    other.say(GET);
+    other.send(GET);
     assert_eq!(other.reply().unwrap().status(), 200);
     for name in [65_535, 65_536, 70_000] {
         for before in ["", GET] {
             let mut hostile = Wire::connect(lb.traffic);
-            hostile.say(format!(
+            hostile.send(format!(
                 "{before}GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{}: x\r\n\r\n",
                 "n".repeat(name)
             ));
-            // Whatever it gets, it gets to its end.
+            // Any response is complete.
             let _ = hostile.rest();
-            other.say(GET);
+            other.send(GET);
             assert_eq!(other.reply().unwrap().status(), 200);
         }
     }
@@ -188,8 +188,8 @@ fn a_header_name_of_64_kib_harms_nobody_else() {
 }
 
 #[test]
-fn odd_heads_get_an_answer_or_an_end_and_harm_nobody() {
-    let origin = Origin::saying(OK);
+fn odd_heads_get_a_response_or_a_close_and_affect_no_other_client() {
+    let origin = Origin::replying(OK);
     let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
     let mut other = Wire::connect(lb.traffic);
     let long = "x".repeat(65_530);
@@ -216,23 +216,23 @@ fn odd_heads_get_an_answer_or_an_end_and_harm_nobody() {
         "GET /?id=%ff%00%&rid=%&&=&request_id HTTP/1.0\r\n".into(),
     ] {
         let mut odd = Wire::connect(lb.traffic);
-        odd.say(format!("{head}\r\n"));
+        odd.send(format!("{head}\r\n"));
         odd.half_close();
         let _ = odd.rest();
-        other.say(GET);
+        other.send(GET);
         assert_eq!(other.reply().unwrap().status(), 200, "after {:.80}", head);
     }
 }
 
 #[test]
-fn a_thousand_connections_at_once_lose_no_request() {
+fn a_thousand_concurrent_connections_lose_no_request() {
     raise_file_limit();
     let lb = Balancer::start(&[]);
     let mut clients: Vec<_> = (0..1000).map(|_| Wire::connect(lb.traffic)).collect();
     for round in 0..3 {
         for (key, client) in clients.iter_mut().enumerate() {
             let key = key * 10 + round;
-            assert!(client.say(format!("GET /home HTTP/1.1\r\nHost: h\r\nX-Request-Id: {key}\r\n\r\n")));
+            assert!(client.send(format!("GET /home HTTP/1.1\r\nHost: h\r\nX-Request-Id: {key}\r\n\r\n")));
         }
         for client in &mut clients {
             let reply = client.reply().unwrap();
@@ -242,7 +242,7 @@ fn a_thousand_connections_at_once_lose_no_request() {
 }
 
 #[test]
-fn ab_is_answered() {
+fn all_requests_of_ab_succeed() {
     let lb = Balancer::start(&[]);
     let url = format!("http://{}/home", lb.traffic);
     for kept in [&["-k"][..], &[]] {
@@ -251,21 +251,21 @@ fn ab_is_answered() {
             eprintln!("skipped: ab is not installed");
             return;
         };
-        let said = String::from_utf8(output.stdout).unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
         let count = |name: &str| {
-            let line = said.lines().find_map(|line| line.strip_prefix(name));
+            let line = report.lines().find_map(|line| line.strip_prefix(name));
             line.map(|rest| rest.trim().parse::<usize>().unwrap())
         };
-        assert_eq!(count("Complete requests:"), Some(2000), "{said}");
-        assert_eq!(count("Non-2xx responses:"), None, "{said}");
-        // Names differ in length by replica, which ab calls failed; anything else is.
-        let other = said.lines().find(|line| line.contains("Connect:") && line.contains("Receive:"));
+        assert_eq!(count("Complete requests:"), Some(2000), "{report}");
+        assert_eq!(count("Non-2xx responses:"), None, "{report}");
+        // Bodies differ in length by replica name, which ab counts as failures; other failures are real.
+        let other = report.lines().find(|line| line.contains("Connect:") && line.contains("Receive:"));
         assert!(
             other
                 .is_none_or(|line| line.contains("Connect: 0, Receive: 0") && line.contains("Exceptions: 0")),
-            "{said}"
+            "{report}"
         );
-        assert_eq!(count("Keep-Alive requests:"), (!kept.is_empty()).then_some(2000), "{said}");
+        assert_eq!(count("Keep-Alive requests:"), (!kept.is_empty()).then_some(2000), "{report}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A steady load of GET /home over kept connections, whose every answer is checked.
+//! A steady load of GET /home over kept connections; every reply is checked.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use crate::balancer::PATIENCE;
+use crate::balancer::STATE_TIMEOUT;
 
-/// Clients that send one request after the other until they are told to stop.
+/// Clients that send one request after the other until [`Load::finish`].
 pub struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
@@ -16,7 +16,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// So many clients, each with its own connection and its own keys.
+    /// Starts `clients` clients, each with its own connection and its own keys.
     pub fn start(to: SocketAddr, clients: usize) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let client = |id: usize| {
@@ -27,12 +27,12 @@ impl Load {
         Self { stop, answered, clients }
     }
 
-    /// Good answers until now.
+    /// Number of good replies so far.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Ends the load; returns how many were answered well, and what failed.
+    /// Ends the load; returns the number of good replies, and the failures.
     pub fn finish(self) -> (u64, Vec<String>) {
         self.stop.store(true, Ordering::Relaxed);
         let failed = self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
@@ -61,12 +61,12 @@ fn run(to: SocketAddr, id: usize, stop: &AtomicBool, answered: &AtomicU64) -> Ve
 
 fn connect(to: SocketAddr) -> BufReader<TcpStream> {
     let connection = TcpStream::connect(to).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
     connection.set_nodelay(true).unwrap();
     BufReader::new(connection)
 }
 
-/// One request on a kept connection: the name of the replica that answered.
+/// Sends one request on a kept connection, and returns the name of the replica that answered.
 fn home(connection: &mut BufReader<TcpStream>, key: &str) -> Result<String, String> {
     let request = format!("GET /home HTTP/1.1\r\nHost: test\r\nX-Request-Id: {key}\r\n\r\n");
     connection.get_mut().write_all(request.as_bytes()).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! What replicas write, by way of the admin listener and of `lb logs`.
+//! The output of replicas, on the admin listener and with `lb logs`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
@@ -10,8 +10,8 @@ use crate::docker::cluster::{Cluster, docker};
 use crate::origin::Origin;
 use crate::wire::Wire;
 
-/// A replica command that writes twenty lines and serves.
-fn talkative() -> String {
+/// A replica command that writes twenty lines, then serves.
+fn verbose_command() -> String {
     format!("sh -c 'seq -f line-%g 20; exec env RUST_LOG=off {} replica'", env!("CARGO_BIN_EXE_lb"))
 }
 
@@ -25,11 +25,11 @@ fn lines(range: std::ops::RangeInclusive<u32>) -> String {
 }
 
 #[test]
-fn the_last_lines_of_a_process() {
-    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &talkative()]);
+fn the_last_lines_of_a_process_are_returned() {
+    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &verbose_command()]);
     assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S 5"]}"#).0, 200);
     for name in ["server1", "S%205"] {
-        lb.until("all is read", |lb| logs(lb, &format!("{name}/logs")) == (200, lines(1..=20)));
+        lb.until("all lines are read", |lb| logs(lb, &format!("{name}/logs")) == (200, lines(1..=20)));
         assert_eq!(logs(&lb, &format!("{name}/logs?tail=2")), (200, lines(19..=20)));
         assert_eq!(logs(&lb, &format!("{name}/logs?tail=0")), (200, String::new()));
     }
@@ -43,13 +43,13 @@ fn the_last_lines_of_a_process() {
         ("..%2F..%2Fetc/logs", 400, "Hostname '../../etc' is not allowed"),
         ("%ff%00/logs", 400, "is not allowed"),
     ] {
-        let (told, body) = logs(&lb, query);
-        assert!(told == status && body.contains(message), "{query}: {told} {body}");
+        let (actual, body) = logs(&lb, query);
+        assert!(actual == status && body.contains(message), "{query}: {actual} {body}");
     }
 }
 
 #[test]
-fn a_follower_gets_what_comes_until_the_replica_is_gone() {
+fn a_follower_gets_new_lines_until_the_replica_is_gone() {
     let command = format!(
         "sh -c 'echo one; (sleep 1; echo two) & exec env RUST_LOG=off {} replica'",
         env!("CARGO_BIN_EXE_lb")
@@ -67,18 +67,18 @@ fn a_follower_gets_what_comes_until_the_replica_is_gone() {
     ]);
     let mut follower = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
     let mut followed = BufReader::new(follower.0.stdout.take().unwrap());
-    let mut told = String::new();
-    followed.read_line(&mut told).unwrap();
+    let mut received = String::new();
+    followed.read_line(&mut received).unwrap();
     until("the second line is written", || logs(&balancer, "server1/logs").1 == "one\ntwo\n");
     signal_pid(balancer.pid_of("server1"), Signal::KILL);
-    followed.read_to_string(&mut told).unwrap();
-    assert_eq!(follower.0.wait().unwrap().code(), Some(0), "{told}");
-    assert!(["one\ntwo\n", "two\n"].contains(&&*told), "{told}");
+    followed.read_to_string(&mut received).unwrap();
+    assert_eq!(follower.0.wait().unwrap().code(), Some(0), "{received}");
+    assert!(["one\ntwo\n", "two\n"].contains(&&*received), "{received}");
 }
 
 #[test]
-fn readers_that_leave_make_room() {
-    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &talkative()]);
+fn readers_that_leave_free_their_place() {
+    let lb = Balancer::start(&["--replicas", "1", "--replica-command", &verbose_command()]);
     let follow = || {
         let mut reader = std::net::TcpStream::connect(lb.admin).unwrap();
         write!(reader, "GET /api/replicas/server1/logs?follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -91,19 +91,19 @@ fn readers_that_leave_make_room() {
     assert!(readers.iter().all(|(status, _)| status == "200"));
     assert_eq!(follow().0, "503");
     drop(readers);
-    until("they are forgotten", || follow().0 == "200");
+    until("closed followers are removed", || follow().0 == "200");
 }
 
 #[test]
-fn what_somebody_else_runs_is_not_seen() {
-    let origin = Origin::saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+fn the_output_of_external_servers_is_not_available() {
+    let origin = Origin::replying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let lb = Origin::balanced(&[&origin], &[]);
     let (status, body) = logs(&lb, "o0/logs");
     assert!(status == 400 && body.contains("--runtime static"), "{status} {body}");
 }
 
 #[test]
-fn from_a_terminal() {
+fn the_command_line_prints_the_output() {
     let command = "sh -c 'printf \"\\033[31mred\\n\"; exec env RUST_LOG=off LB replica'"
         .replace("LB", env!("CARGO_BIN_EXE_lb"));
     let balancer = Balancer::start(&["--replicas", "1", "--replica-command", &command]);
@@ -117,7 +117,7 @@ fn from_a_terminal() {
 }
 
 #[test]
-fn the_output_of_a_container() {
+fn the_output_of_a_container_is_returned() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&["--replicas", "1"]);
     let container = cluster.container("server1");
@@ -125,11 +125,11 @@ fn the_output_of_a_container() {
     assert!(status == 200 && all.contains("replica=server1") && all.ends_with('\n'), "{status} {all:?}");
     assert_eq!(logs(&lb, "server1/logs?tail=0"), (200, String::new()));
     let mut follower = Wire::connect(lb.admin);
-    follower.say(
+    follower.send(
         "GET /api/replicas/server1/logs?follow=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
     let head = follower.head().unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     docker(&["kill", &container]).unwrap();
-    assert!(follower.rest().is_ok(), "it ends with the container");
+    assert!(follower.rest().is_ok(), "the output ends with the container");
 }

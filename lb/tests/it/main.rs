@@ -53,6 +53,7 @@ mod retries;
 mod schemathesis;
 mod shortage;
 mod shutdown;
+mod source;
 mod stalled_output;
 mod start;
 mod storm;

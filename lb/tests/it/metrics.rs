@@ -1,4 +1,4 @@
-//! /api/traffic and /metrics: what clients saw is what was counted.
+//! /api/traffic and /metrics: the counts equal those of the clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::balancer::{Balancer, PATIENCE, call, raw, signal_pid};
+use crate::balancer::{Balancer, STATE_TIMEOUT, call, raw, signal_pid};
 use crate::helper;
 
 fn traffic(lb: &Balancer) -> Value {
@@ -19,14 +19,14 @@ fn traffic(lb: &Balancer) -> Value {
 }
 
 #[test]
-fn the_traffic_of_the_last_seconds_is_told() {
+fn the_traffic_of_the_last_seconds_is_returned() {
     let lb = Balancer::start(&["--workers", "2"]);
     let idle = traffic(&lb);
     assert_eq!((&idle["p50_ms"], &idle["peak_to_average"]), (&Value::Null, &Value::Null), "{idle}");
     for key in 0..60 {
         lb.owner(&format!("key{key}"));
     }
-    lb.until("all of it is told", |lb| {
+    lb.until("all requests are in the traffic", |lb| {
         let traffic = traffic(lb);
         let replicas = traffic["replicas"].as_array().unwrap();
         let sum = |field: &str| replicas.iter().map(|one| one[field].as_f64().unwrap_or(0.0)).sum::<f64>();
@@ -44,11 +44,11 @@ fn the_traffic_of_the_last_seconds_is_told() {
 }
 
 #[test]
-fn the_traffic_is_an_event_each_second_for_who_wants_it() {
+fn the_traffic_is_an_event_each_second_if_requested() {
     let lb = Balancer::start(&["--replicas", "1"]);
     assert_eq!(call(lb.admin, "GET", "/api/events?traffic=yes", &[], b"").status, 400);
     let mut connection = TcpStream::connect(lb.admin).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
     write!(connection, "GET /api/events?traffic=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .unwrap();
     let lines = BufReader::new(connection).lines().map(Result::unwrap);
@@ -73,10 +73,10 @@ fn the_traffic_is_an_event_each_second_for_who_wants_it() {
     );
 }
 
-/// Requests by method and class of status, as clients and /metrics count them.
+/// Number of requests by method and class of status.
 type Counts = BTreeMap<(String, String), u64>;
 
-/// What /metrics answers: the value of each series, its labels as they stand there.
+/// The series of /metrics with their values; the labels are part of the key, in their original form.
 fn scrape(admin: SocketAddr) -> BTreeMap<String, f64> {
     let answer = call(admin, "GET", "/metrics", &[], b"");
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -94,7 +94,7 @@ fn label<'a>(series: &'a str, name: &str) -> &'a str {
     rest.split_once('"').unwrap().0
 }
 
-/// What `lb_requests_total` says, without what is 0.
+/// The series of `lb_requests_total` that are not 0.
 fn counted(admin: SocketAddr) -> Counts {
     let series =
         scrape(admin).into_iter().filter(|(name, n)| name.starts_with("lb_requests_total{") && *n > 0.0);
@@ -107,7 +107,7 @@ fn class(status: u16) -> String {
     format!("{}xx", status / 100)
 }
 
-/// A client that counts what it gets: on connections of its own, and on one that it keeps.
+/// A client that counts its responses, on fresh connections and on a kept one.
 fn count(traffic: SocketAddr, thread: usize, stop: &AtomicBool) -> Counts {
     let mut counts = Counts::new();
     let mut kept = Kept::new(traffic);
@@ -147,7 +147,7 @@ impl Kept {
     fn get(&mut self, path: &str) -> u16 {
         let mut connection = self.connection.take().unwrap_or_else(|| {
             let connection = TcpStream::connect(self.traffic).unwrap();
-            connection.set_read_timeout(Some(PATIENCE)).unwrap();
+            connection.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
             BufReader::new(connection)
         });
         write!(connection.get_mut(), "GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
@@ -170,7 +170,7 @@ impl Kept {
 }
 
 #[test]
-fn what_clients_counted_is_what_metrics_say_to_the_last_request_also_after_kills_and_reloads() {
+fn metrics_equal_the_counts_of_the_clients_also_after_kills_and_reloads() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let config = file.path().to_str().unwrap();
     let lb =
@@ -194,8 +194,8 @@ fn what_clients_counted_is_what_metrics_say_to_the_last_request_also_after_kills
             assert_eq!(call(lb.admin, "POST", "/api/reload", &[("X-LB-Admin", "1")], b"").status, 200);
             let victim = &replicas[round];
             signal_pid(victim["id"].as_str().unwrap().parse().unwrap(), Signal::KILL);
-            lb.until("it is replaced", |lb| {
-                // Scraped all the while: nothing ever decreases.
+            lb.until("the killed replica is replaced", |lb| {
+                // Repeated scrapes: no counter ever decreases.
                 let now = counted(lb.admin);
                 assert!(before.iter().all(|(which, n)| now[which] >= *n), "{before:?} {now:?}");
                 before = now;
@@ -237,14 +237,14 @@ fn what_clients_counted_is_what_metrics_say_to_the_last_request_also_after_kills
 }
 
 #[test]
-fn a_tunnel_a_client_that_leaves_and_an_empty_fleet_are_counted_too() {
+fn tunnels_leaving_clients_and_an_empty_fleet_are_counted_too() {
     let lb = Balancer::start(&["--replicas", "1", "--replica-command", &helper::command()]);
     let mut tunnel = TcpStream::connect(lb.traffic).unwrap();
     write!(tunnel, "GET /tunnel HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
         .unwrap();
-    tunnel.set_read_timeout(Some(PATIENCE)).unwrap();
+    tunnel.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
     tunnel.read_exact(&mut [0; 12]).unwrap();
-    assert_eq!(counted(lb.admin), Counts::new(), "it has not ended");
+    assert_eq!(counted(lb.admin), Counts::new(), "the request has not ended");
     drop(tunnel);
     let of = |method: &str, status: &str| (method.to_owned(), status.to_owned());
     lb.until("the tunnel is counted", |lb| counted(lb.admin) == Counts::from([(of("GET", "1xx"), 1)]));
@@ -252,9 +252,9 @@ fn a_tunnel_a_client_that_leaves_and_an_empty_fleet_are_counted_too() {
 
     let mut leaver = TcpStream::connect(lb.traffic).unwrap();
     write!(leaver, "GET /slow?60000 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-    lb.until("it is in flight", |lb| scrape(lb.admin)["lb_requests_in_flight"] == 1.0);
+    lb.until("the request is in flight", |lb| scrape(lb.admin)["lb_requests_in_flight"] == 1.0);
     drop(leaver);
-    lb.until("it is counted", |lb| counted(lb.admin).contains_key(&of("GET", "none")));
+    lb.until("the request is counted", |lb| counted(lb.admin).contains_key(&of("GET", "none")));
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1}"#).0, 200);
     assert_eq!(lb.get("/home").status, 503);
     let expected = [("GET", "1xx"), ("GET", "none"), ("GET", "5xx"), ("DELETE", "2xx")];
@@ -265,7 +265,7 @@ fn a_tunnel_a_client_that_leaves_and_an_empty_fleet_are_counted_too() {
     lb.until("its series have left", |lb| !scrape(lb.admin).keys().any(|name| name.contains("server1")));
 }
 
-/// What the README of Grafana says there is: name, type and labels.
+/// The metrics in the README of Grafana: name, type and labels.
 fn documented() -> BTreeSet<(String, String, BTreeSet<String>)> {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/grafana/README.md");
     let text = std::fs::read_to_string(readme).unwrap();
@@ -281,7 +281,7 @@ fn documented() -> BTreeSet<(String, String, BTreeSet<String>)> {
 #[test]
 fn the_readme_names_every_metric_with_its_type_and_labels() {
     let lb = Balancer::start(&["--replicas", "2"]);
-    lb.until("a minute's balance is told", |lb| {
+    lb.until("the peak-to-average ratio is exposed", |lb| {
         lb.owner("key");
         scrape(lb.admin).contains_key("lb_peak_to_average_ratio")
     });
@@ -300,7 +300,7 @@ fn the_readme_names_every_metric_with_its_type_and_labels() {
 }
 
 #[test]
-fn a_drained_replica_keeps_its_series_and_counts_on_when_it_is_back() {
+fn a_drained_replica_keeps_its_series_and_continues_them_after_undrain() {
     let lb = Balancer::start(&["--replicas", "2", "--workers", "2"]);
     let keys: Vec<String> = (0..200).map(|n| format!("key{n}")).collect();
     let of_first = keys.iter().filter(|key| lb.owner(key) == "server1").count() as f64;
@@ -320,10 +320,10 @@ fn a_drained_replica_keeps_its_series_and_counts_on_when_it_is_back() {
     assert!(keys.iter().all(|key| lb.owner(key) == "server2"));
     assert_eq!(counted(), (of_first, of_first, 1.0));
     steer("undrain");
-    lb.until("it serves again", |lb| lb.names().len() == 2);
+    lb.until("the replica serves again", |lb| lb.names().len() == 2);
     keys.iter().for_each(|key| drop(lb.owner(key)));
     assert_eq!(counted(), (2.0 * of_first, 2.0 * of_first, 0.0));
-    // Who is gone leaves, whoever has the seat or the name next begins anew.
+    // The series end with the replica; a successor in the seat or with the name starts at 0.
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1,"hostnames":["server1"]}"#).0, 200);
     lb.until("its series have left", |lb| !scrape(lb.admin).contains_key(attempts));
     assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["server1"]}"#).0, 200);
@@ -331,7 +331,7 @@ fn a_drained_replica_keeps_its_series_and_counts_on_when_it_is_back() {
 }
 
 #[test]
-fn promtool_finds_nothing_to_complain_about() {
+fn promtool_reports_no_problems() {
     let checker = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -347,7 +347,7 @@ fn promtool_finds_nothing_to_complain_about() {
     let text = call(lb.admin, "GET", "/metrics", &[], b"").body;
     checker.stdin.take().unwrap().write_all(&text).unwrap();
     let checked = checker.wait_with_output().unwrap();
-    let said =
+    let problems =
         format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
-    assert!(checked.status.success() && said.is_empty(), "{said}");
+    assert!(checked.status.success() && problems.is_empty(), "{problems}");
 }

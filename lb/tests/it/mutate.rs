@@ -1,6 +1,6 @@
-//! Mutations of a corpus, each of which follows from its seed alone. Needs nothing else of this crate; see [`super::corpus`].
+//! Mutations of a corpus, each determined by its seed. Depends on no other file of this crate; see [`super::corpus`].
 
-/// What HTTP readers stumble over.
+/// Byte sequences on which HTTP parsers tend to fail.
 const TOKENS: [&[u8]; 32] = [
     b"\r\n",
     b"\n",
@@ -36,7 +36,7 @@ const TOKENS: [&[u8]; 32] = [
     b"5\r\nhello\r\n",
 ];
 
-/// The first seeds are the corpus itself.
+/// The case of a seed. The first seeds are the corpus itself.
 pub fn case(corpus: &[Vec<u8>], seed: u64) -> Vec<u8> {
     if let Some(bytes) = usize::try_from(seed).ok().and_then(|n| corpus.get(n)) {
         return bytes.clone();

@@ -1,6 +1,6 @@
-//! Mutated requests against a running balancer: it lives, its memory is flat, everybody else is served.
+//! Mutated requests against a running balancer: it keeps running, its memory does not grow, other clients are served.
 //!
-//! `LB_FUZZ_REQUESTS=200000` for the whole run.
+//! A long run: `LB_FUZZ_REQUESTS=200000`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,15 +12,15 @@ use crate::mutate::case;
 use crate::origin::Origin;
 use crate::wire::Wire;
 
-/// How many, unless told otherwise.
+/// Default number of requests.
 const REQUESTS: u64 = 3_000;
-/// Connections at once.
+/// Number of concurrent connections.
 const CLIENTS: usize = 16;
-/// What the process may grow by after the first tenth, in kB: a leak of a few hundred bytes a request is seen.
+/// Allowed growth of the process after the first tenth, in kB: a leak of a few hundred bytes per request is detected.
 const GROWTH: u64 = 16_000;
 
 #[test]
-fn mutated_requests_harm_nobody() {
+fn mutated_requests_affect_no_other_client() {
     let all = std::env::var("LB_FUZZ_REQUESTS").map_or(REQUESTS, |n| n.parse().unwrap());
     let corpus: Vec<_> = corpus::requests().into_iter().map(|(_, request)| request).collect();
     let judged = Judged::new();
@@ -33,10 +33,10 @@ fn mutated_requests_harm_nobody() {
                     while let Ok(n) = next
                         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < until).then_some(n + 1))
                     {
-                        // Not the corpus itself, which is sent elsewhere.
+                        // Without the corpus itself, which `corpus_requests` sends.
                         let request = case(&corpus, n + corpus.len() as u64);
                         let mut client = Wire::connect(lb.traffic);
-                        client.say(request);
+                        client.send(request);
                         client.half_close();
                         let _ = client.rest();
                     }

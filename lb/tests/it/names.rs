@@ -1,4 +1,4 @@
-//! External servers by name: a hosts file of the test's own, in a private mount of the balancer, says what resolves.
+//! External servers by name: each test has a hosts file, which is mounted only for the balancer.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -9,18 +9,18 @@ use crate::balancer::{Balancer, call, lb, until};
 use crate::load::Load;
 use crate::origin::Origin;
 
-/// Mounts the files over those of the system, for this process and what it becomes: `lb`.
+/// Mounts the files over those of the system, in a mount namespace of `lb`.
 const MOUNT: &str = r#"
 mount --bind "$1" /etc/hosts &&
 if [ -e /etc/nsswitch.conf ]; then mount --bind "$2" /etc/nsswitch.conf; fi &&
 shift 2 && exec "$@"
 "#;
 
-/// The names that resolve.
+/// The hosts file of a test.
 struct Hosts(tempfile::TempDir);
 
 impl Hosts {
-    /// `None` without the right to mount.
+    /// Returns `None` without the permission to mount.
     fn new() -> Option<Self> {
         let unshared = Command::new("unshare").args(["-m", "--propagation", "private", "true"]).output();
         if !unshared.is_ok_and(|output| output.status.success()) {
@@ -29,7 +29,7 @@ impl Hosts {
         }
         let hosts = Self(tempfile::tempdir().unwrap());
         hosts.write(&[]);
-        // No name is asked of a DNS server.
+        // No name is looked up in DNS.
         std::fs::write(hosts.path("nsswitch.conf"), "hosts: files\n").unwrap();
         Some(hosts)
     }
@@ -38,7 +38,7 @@ impl Hosts {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// In place: the file is mounted.
+    /// Overwrites the file in place, because it is mounted.
     fn write(&self, lines: &[(IpAddr, &str)]) {
         let lines: String = lines.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
         std::fs::write(self.path("hosts"), lines).unwrap();
@@ -52,14 +52,14 @@ impl Hosts {
     }
 }
 
-/// A server that answers as the built-in replica of this name does.
+/// A server that answers like the built-in replica of this name.
 fn server(address: SocketAddr, name: &str) -> Origin {
     let body = json!({ "message": format!("Hello from Server: {name}"), "status": "successful" }).to_string();
     let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     Origin::at(address, move |peer| {
         loop {
             peer.wire.request()?;
-            peer.wire.say(reply.as_bytes());
+            peer.wire.send(reply.as_bytes());
         }
     })
 }
@@ -79,14 +79,14 @@ fn events(lb: &Balancer, name: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_name_that_appears_moves_and_vanishes_is_followed() {
+fn changes_of_a_name_are_followed() {
     let Some(hosts) = Hosts::new() else { return };
     let old = server((address(1, 1), 0).into(), "old");
     let port = old.address.port();
     let mut new = server((address(1, 2), port).into(), "new");
     let upstream = format!("alpha=alpha.example:{port}");
     let mut lb = hosts.launch(&["--runtime", "static", "--upstream", &upstream, "--workers", "2"]);
-    lb.until("it says why the seat is vacant", |lb| {
+    lb.until("the state shows why the seat is vacant", |lb| {
         vacancy(lb, "reason").contains("alpha.example does not resolve")
     });
     let seat = lb.state()["seats"][0].clone();
@@ -114,7 +114,7 @@ fn a_name_that_appears_moves_and_vanishes_is_followed() {
 
     hosts.write(&[]);
     lb.wait_for("upstream does not resolve name=alpha");
-    assert_eq!(lb.owner("key"), "new", "it still answers");
+    assert_eq!(lb.owner("key"), "new", "the old address still answers");
     new.refuse();
     lb.until("the seat is vacant", |lb| vacancy(lb, "last_error").contains("does not resolve"));
     let refused = format!("127.77.1.2:{port}: it refuses connections");
@@ -124,9 +124,9 @@ fn a_name_that_appears_moves_and_vanishes_is_followed() {
         format!("seat 1 (alpha.example:{port}) is vacant: {refused}; now: alpha.example does not resolve");
     assert!(status.contains(&line) && status.contains("alpha"), "{status}");
     assert_eq!(lb.replicas(), [Value::Null]);
-    lb.until("it is told", |lb| events(lb, "unreachable").len() == 2);
-    let told = lb.log().iter().filter(|line| line.contains("upstream unreachable")).count();
-    assert_eq!(told, 2, "once for each time: {:?}", lb.seen);
+    lb.until("there are two events", |lb| events(lb, "unreachable").len() == 2);
+    let logged = lb.log().iter().filter(|line| line.contains("upstream unreachable")).count();
+    assert_eq!(logged, 2, "one line for each episode: {:?}", lb.seen);
 }
 
 fn lb_status(balancer: &Balancer) -> String {
@@ -139,7 +139,7 @@ fn all_addresses_of_a_name_are_tried() {
     let mut second = server((address(2, 2), 0).into(), "second");
     let port = second.address.port();
     let third = server((address(2, 3), port).into(), "third");
-    // Nothing listens on the first two.
+    // Nothing listens on the first two addresses.
     let of = |address| (address, "many.example");
     hosts.write(&[of("::1".parse().unwrap()), of(address(2, 1)), of(address(2, 2)), of(address(2, 3))]);
     let upstream = format!("many=many.example:{port}");
@@ -148,7 +148,7 @@ fn all_addresses_of_a_name_are_tried() {
     lb.until("one address serves", |lb| lb.names() == ["many"]);
     let first = lb.owner("key");
     assert!(["second", "third"].contains(&first.as_str()), "{first}");
-    // The order is the system's: it may prefer the third.
+    // The system chooses the order: it may prefer the third.
     if first == "third" {
         drop(third);
         lb.until("the other address serves", |lb| lb.names() == ["many"] && lb.owner("key") == "second");

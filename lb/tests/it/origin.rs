@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crate::balancer::{Balancer, PATIENCE, until};
+use crate::balancer::{Balancer, STATE_TIMEOUT, until};
 use crate::wire::{Message, Wire};
 
-/// A complete reply that keeps the connection.
+/// A complete reply that keeps the connection open.
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 static ORIGINS: AtomicU16 = AtomicU16::new(0);
@@ -22,10 +22,10 @@ pub struct Origin {
     accept: Option<JoinHandle<()>>,
 }
 
-/// One connection to it.
+/// One connection to an origin.
 pub struct Peer {
     pub wire: Wire,
-    /// How many connections came before.
+    /// Number of earlier connections.
     pub number: usize,
     seen: Sender<Message>,
     state: Arc<State>,
@@ -46,12 +46,12 @@ impl Origin {
 
     /// An address that no other origin of this process has.
     pub fn free() -> SocketAddr {
-        // On an address of its own: when it refuses, nobody else's port is the same.
+        // Each origin has its own address: a refused port is never the port of another origin.
         let [a, b] = ORIGINS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         (Ipv4Addr::new(127, 9, a, b), 0).into()
     }
 
-    /// The same on this address; port 0: a free one.
+    /// Like [`new`](Self::new), on this address; port 0 selects a free one.
     pub fn at(address: SocketAddr, script: impl Fn(&mut Peer) -> Option<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
@@ -76,28 +76,28 @@ impl Origin {
         Self { address, state, seen, accept: Some(accept) }
     }
 
-    /// Gives `reply` to every request.
-    pub fn saying(reply: impl Into<Vec<u8>>) -> Self {
+    /// Sends `reply` to every request.
+    pub fn replying(reply: impl Into<Vec<u8>>) -> Self {
         let reply = reply.into();
         Self::new(move |peer| {
             loop {
                 peer.request()?;
-                peer.wire.say(&reply);
+                peer.wire.send(&reply);
             }
         })
     }
 
-    /// Answers every request, and then closes.
-    pub fn saying_once(reply: impl Into<Vec<u8>>) -> Self {
+    /// Sends `reply` to the first request of each connection, then closes it.
+    pub fn replying_once(reply: impl Into<Vec<u8>>) -> Self {
         let reply = reply.into();
         Self::new(move |peer| {
             peer.request()?;
-            peer.wire.say(&reply);
+            peer.wire.send(&reply);
             None
         })
     }
 
-    /// A balancer in front of these alone, all of them ready and not watched any more.
+    /// A balancer whose only replicas are these origins; all of them are ready and get no further heartbeats.
     pub fn balanced(origins: &[&Self], args: &[&str]) -> Balancer {
         let mut all: Vec<String> = vec!["--runtime".into(), "static".into()];
         for (i, origin) in origins.iter().enumerate() {
@@ -108,31 +108,33 @@ impl Origin {
         }
         all.extend(args.iter().map(|arg| (*arg).into()));
         let lb = Balancer::start(&all.iter().map(String::as_str).collect::<Vec<_>>());
-        lb.until("all are ready", |lb| lb.replicas().iter().all(|replica| replica["phase"] == "ready"));
+        lb.until("all replicas are ready", |lb| {
+            lb.replicas().iter().all(|replica| replica["phase"] == "ready")
+        });
         lb
     }
 
-    /// The next request that came.
+    /// The next received request; waits for it.
     pub fn next(&self) -> Message {
-        self.seen.recv_timeout(PATIENCE).expect("a request reaches the replica")
+        self.seen.recv_timeout(STATE_TIMEOUT).expect("a request reaches the replica")
     }
 
-    /// The requests that came and were not asked for yet.
+    /// The received requests that were not returned yet.
     pub fn seen(&self) -> Vec<Message> {
         self.seen.try_iter().collect()
     }
 
-    /// How many connections were made.
+    /// Number of accepted connections.
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many connections are left.
+    /// Waits until `n` connections are open.
     pub fn until_open(&self, n: usize) {
         until(&format!("{n} connections are open"), || self.state.open.load(Ordering::SeqCst) == n);
     }
 
-    /// Listens no more; what is connected stays.
+    /// Stops listening; open connections stay.
     pub fn refuse(&mut self) {
         if let Some(accept) = self.accept.take() {
             self.state.stop.store(true, Ordering::SeqCst);
@@ -149,14 +151,14 @@ impl Drop for Origin {
 }
 
 impl Peer {
-    /// The next request, which the test sees too.
+    /// Reads the next request, and records it for the test.
     pub fn request(&mut self) -> Option<Message> {
         let request = self.wire.request()?;
         let _ = self.seen.send(request.clone());
         Some(request)
     }
 
-    /// The head of the next request, which the test sees too.
+    /// Reads the head of the next request, and records it for the test.
     pub fn head(&mut self) -> Option<Message> {
         let request = Message { head: self.wire.head()?, body: Vec::new(), chunks: Vec::new() };
         let _ = self.seen.send(request.clone());

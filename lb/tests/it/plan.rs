@@ -1,4 +1,4 @@
-//! Plans: what they say is what happens, key for key, and nothing happens before it is asked for.
+//! Plans: a change moves exactly the keys that its plan names, and a plan changes nothing.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ fn keys() -> Vec<String> {
     (0..KEYS).map(|n| format!("key {n}")).collect()
 }
 
-/// The seat that each key goes to, as /api/explain has it.
+/// The seat of each key, from /api/explain.
 fn seats(lb: &Balancer) -> Vec<Value> {
     let mut asker = Asker::new(lb);
     let explain = |key: String| {
@@ -34,8 +34,8 @@ fn seats(lb: &Balancer) -> Vec<Value> {
     keys().into_iter().map(explain).collect()
 }
 
-/// A plan of some change, the change, and what came of it.
-fn comes_true(lb: &Balancer, plan: &Value, change: impl FnOnce()) {
+/// Makes a change, and asserts that it does what its plan says.
+fn assert_plan_holds(lb: &Balancer, plan: &Value, change: impl FnOnce()) {
     let fates = plan["keys"].as_array().unwrap();
     let side = |name| fates.iter().map(|fate| fate[name].clone()).collect::<Vec<_>>();
     let before = lb.state();
@@ -75,7 +75,7 @@ fn owners(lb: &Balancer) -> Value {
 }
 
 #[test]
-fn the_owners_of_a_plan_are_those_after_the_change() {
+fn the_owners_of_a_plan_are_the_owners_after_the_change() {
     let lb = Balancer::start(&[]);
     let before = owners(&lb);
     assert!(planned(&lb, "/api/plan", json!({ "add": 1 })).get("owners").is_none());
@@ -92,7 +92,7 @@ fn the_owners_of_a_plan_are_those_after_the_change() {
 }
 
 #[test]
-fn what_a_plan_says_happens_key_for_key() {
+fn a_change_moves_exactly_the_keys_of_its_plan() {
     let lb = Balancer::start(&[]);
     let untouched = lb.state();
     let plan = planned(&lb, "/api/plan", json!({ "add": 2, "keys": keys() }));
@@ -100,7 +100,7 @@ fn what_a_plan_says_happens_key_for_key() {
     assert_eq!(planned(&lb, "/api/add", dry), plan);
     assert_eq!(plan["ideal_percent"], 40.0);
     assert_eq!(lb.state(), untouched);
-    comes_true(&lb, &plan, || {
+    assert_plan_holds(&lb, &plan, || {
         let added = lb.control("POST", "/add", r#"{"n":2,"hostnames":["S4","S5"]}"#);
         assert_eq!(added.0, 200, "{}", added.1);
     });
@@ -110,14 +110,14 @@ fn what_a_plan_says_happens_key_for_key() {
     let dry = json!({ "n": 1, "hostnames": ["server2"], "dry_run": true, "keys": keys() });
     assert_eq!(planned(&lb, "/api/remove", dry), plan);
     assert_eq!((&plan["ideal_percent"], lb.state()), (&json!(20.0), untouched));
-    comes_true(&lb, &plan, || {
+    assert_plan_holds(&lb, &plan, || {
         let removed = post(&lb, "/api/remove", &json!({ "n": 1, "hostnames": ["server2"] }));
         assert_eq!(removed.0, 200, "{}", removed.1);
     });
 
-    // Seat 2 is free again: the plan of an /add begins there.
+    // Seat 2 is free again: the plan of an /add uses it first.
     let plan = planned(&lb, "/api/plan", json!({ "add": 1, "keys": keys() }));
-    comes_true(&lb, &plan, || {
+    assert_plan_holds(&lb, &plan, || {
         let added = post(&lb, "/api/add", &json!({ "n": 1, "hostnames": ["S6"] }));
         let names = ["server1", "S6", "server3", "S4", "S5"];
         let listed = json!({ "message": { "N": 5, "replicas": names }, "status": "successful" });
@@ -126,7 +126,7 @@ fn what_a_plan_says_happens_key_for_key() {
 }
 
 #[test]
-fn what_a_plan_of_weights_says_happens_key_for_key_in_every_layout() {
+fn a_change_of_weights_moves_exactly_the_keys_of_its_plan_in_every_layout() {
     for layout in ["ring", "rendezvous", "maglev"] {
         let lb = Balancer::start(&["--layout", layout]);
         let untouched = lb.state();
@@ -134,7 +134,7 @@ fn what_a_plan_of_weights_says_happens_key_for_key_in_every_layout() {
         let dry = json!({ "weight": 250, "dry_run": true, "keys": keys() });
         assert_eq!(put(&lb, "/api/seats/2/weight", &dry.to_string()), (200, plan.clone()));
         assert_eq!(lb.state(), untouched);
-        comes_true(&lb, &plan, || {
+        assert_plan_holds(&lb, &plan, || {
             let (status, weighed) = put(&lb, "/api/seats/2/weight", r#"{"weight":250}"#);
             assert_eq!(status, 200, "{weighed}");
             let message = &weighed["message"];
@@ -154,12 +154,12 @@ fn what_a_plan_of_weights_says_happens_key_for_key_in_every_layout() {
             let body = format!(r#"{{"weight":{weight}}}"#);
             assert_eq!(put(&lb, &format!("/api/seats/{seat}/weight"), &body).0, 200);
         }
-        assert_eq!(lb.state()["digest"], plan["digest"], "in whatever order");
+        assert_eq!(lb.state()["digest"], plan["digest"], "the order does not matter");
     }
 }
 
 #[test]
-fn the_last_seats_can_go_and_come() {
+fn the_last_seats_can_be_removed_and_added() {
     let lb = Balancer::start(&["--replicas", "1", "--layout", "maglev"]);
     let plan = planned(&lb, "/api/remove", json!({ "n": 9, "dry_run": true }));
     assert_eq!(plan["moves"], json!([{ "from": 1, "to": null, "slots": 65_537 }]));
@@ -173,7 +173,7 @@ fn the_last_seats_can_go_and_come() {
 }
 
 #[test]
-fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
+fn bad_calls_are_refused_with_the_messages_of_add_and_rm_and_change_nothing() {
     let lb = Balancer::start(&["--max-replicas", "4", "--max-control-body", "1KiB"]);
     let untouched = lb.state();
     let refused = |path: &str, body: &str| {
@@ -215,7 +215,7 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
     assert!(plan(r#"{"add":2"#).1.starts_with("The body is not JSON: "));
     assert_eq!(plan(&" ".repeat(2000)).0, 413);
 
-    // What /add and /rm refuse is refused with the same words here, as a dry run too.
+    // Whatever /add and /rm refuse is refused here with the same message, also as a dry run.
     for (traffic, admin, fields) in [
         ("/add", "/api/add", r#""n":5"#),
         ("/add", "/api/add", r#""n":1,"hostnames":["a","b"]"#),
@@ -238,7 +238,7 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
         (400, "'owners' is not a boolean".to_owned())
     );
     let (add, remove) = ("`n`, `hostnames`, `dry_run`", "`n`, `hostnames`, `seats`, `dry_run`");
-    // One letter more, and what was to be looked at would be done.
+    // A misspelt member must not turn a dry run into a change.
     for (path, members) in [("/api/add", add), ("/api/remove", remove)] {
         let (status, words) = refused(path, r#"{"n":1,"dry-run":true}"#);
         let expected = format!("'dry-run' is not one of {members}, `keys`, `owners`");
@@ -249,7 +249,7 @@ fn bad_calls_are_refused_in_the_words_of_add_and_rm_and_change_nothing() {
 }
 
 #[test]
-fn the_replicas_of_somebody_else_have_no_plan() {
+fn external_servers_have_no_plan() {
     let lb = Balancer::launch(&["--runtime", "static", "--upstream", "127.0.0.1:1"]);
     let (status, words) = lb.control("POST", "/add", r#"{"n":1}"#);
     assert_eq!((status, words), post(&lb, "/api/plan", &json!({ "add": 1 })));

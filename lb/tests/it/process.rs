@@ -12,11 +12,11 @@ use lb::runtime::process::{Process, Program};
 use lb::runtime::{Event, Exit, Instance, Launch, Runtime};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::balancer::{Killed, PATIENCE};
+use crate::balancer::{Killed, STATE_TIMEOUT};
 
 const LB: &str = env!("CARGO_BIN_EXE_lb");
 const GRACE: Duration = Duration::from_secs(20);
-/// `sleep` is a child of the shell: the group has two members.
+/// `sleep` is a child of the shell, so the group has two members.
 const SCRIPT: &str = "sleep 1000; true";
 
 fn built_in() -> Process {
@@ -42,11 +42,11 @@ fn pid(instance: &Instance) -> Pid {
     Pid::from_raw(instance.id.parse().unwrap()).unwrap()
 }
 
-/// Waits until `state` holds; a state that never comes fails the test.
+/// Waits until `state` returns true; fails the test after the deadline.
 async fn until(what: &str, state: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STATE_TIMEOUT;
     while !state() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -55,7 +55,7 @@ fn gone(group: Pid) -> bool {
     members(group) == 0
 }
 
-/// How many processes of a group live: its leader and what that started.
+/// Number of live processes of a group: its leader and its descendants.
 fn members(group: Pid) -> usize {
     let living = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
@@ -105,7 +105,7 @@ async fn a_foreign_command_gets_port_and_name() {
 }
 
 #[actix_rt::test]
-async fn an_exit_tells_how_and_what_was_written_last() {
+async fn an_exit_has_the_status_and_the_last_line() {
     let runtime = shell("echo fine; echo 'bad: no disk' >&2; exit 3");
     launch(&runtime, 1).await;
     assert_eq!(exit(&runtime).await, Exit::Ended("exit status: 3; its last line: bad: no disk".into()));
@@ -123,7 +123,7 @@ async fn a_kill_is_an_event() {
 async fn a_command_that_does_not_exist_is_named() {
     let runtime = foreign(&["/no/such program", "x"]);
     launch(&runtime, 1).await;
-    let Exit::Ended(text) = exit(&runtime).await else { panic!("nobody took a port") };
+    let Exit::Ended(text) = exit(&runtime).await else { panic!("the exit is not PortTaken") };
     assert!(text.contains("cannot run '/no/such program': No such file or directory"), "{text}");
 }
 
@@ -137,7 +137,7 @@ async fn an_executable_that_does_not_exist_refuses_the_launch() {
 }
 
 #[actix_rt::test]
-async fn a_command_gets_no_port_that_the_kernel_gives_to_somebody_else_before_it_listens() {
+async fn ports_of_commands_are_outside_of_the_ephemeral_range() {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
     let handed_out: Vec<u16> = range.split_whitespace().map(|port| port.parse().unwrap()).collect();
     let runtime = shell("exec sleep 1000");
@@ -148,7 +148,7 @@ async fn a_command_gets_no_port_that_the_kernel_gives_to_somebody_else_before_it
 }
 
 #[actix_rt::test]
-async fn a_port_that_somebody_else_took_is_no_fault_of_the_command() {
+async fn a_port_taken_by_another_process_is_not_a_failure_of_the_command() {
     let runtime = shell("exec sleep 1000");
     let instance = launch(&runtime, 1).await;
     let _thief = TcpListener::bind(instance.address).unwrap();
@@ -157,7 +157,7 @@ async fn a_port_that_somebody_else_took_is_no_fault_of_the_command() {
 }
 
 #[actix_rt::test]
-async fn a_stop_is_no_event_and_an_unknown_one_is_gone_already() {
+async fn a_stop_emits_no_event_and_an_unknown_incarnation_counts_as_gone() {
     let runtime = shell(SCRIPT);
     let mut events = runtime.events();
     let first = launch(&runtime, 1).await;
@@ -171,7 +171,7 @@ async fn a_stop_is_no_event_and_an_unknown_one_is_gone_already() {
 }
 
 #[actix_rt::test]
-async fn who_ignores_sigterm_is_killed_after_the_grace_with_its_children() {
+async fn a_command_that_ignores_sigterm_is_killed_with_its_children_after_the_grace_period() {
     let runtime = shell("trap '' TERM; sleep 1000; true");
     let instance = launch(&runtime, 1).await;
     until("the command has a child", || members(pid(&instance)) == 2).await;
@@ -189,7 +189,7 @@ async fn a_stopped_process_is_killed_at_once() {
 }
 
 #[actix_rt::test]
-async fn a_second_stop_is_not_held_up_by_the_grace_of_the_first() {
+async fn a_second_stop_is_not_delayed_by_the_grace_period_of_the_first() {
     let runtime = shell("trap '' TERM; while :; do sleep 1000; done");
     let instance = launch(&runtime, 1).await;
     until("the trap is set", || members(pid(&instance)) == 2).await;
@@ -206,7 +206,7 @@ async fn children_of_a_command_that_crashed_are_killed() {
 }
 
 #[actix_rt::test]
-async fn nothing_outlives_the_runtime() {
+async fn no_process_outlives_the_runtime() {
     let runtime = shell(SCRIPT);
     let instance = launch(&runtime, 1).await;
     until("the command has a child", || members(pid(&instance)) == 2).await;
@@ -215,8 +215,8 @@ async fn nothing_outlives_the_runtime() {
 }
 
 #[actix_rt::test]
-async fn a_replica_dies_with_the_thread_that_started_it_also_when_stopped() {
-    // The kernel's rule: the parent of the death signal is a thread. So a thread can play the killed balancer.
+async fn a_replica_dies_with_its_starting_thread_even_when_suspended() {
+    // For the kernel the parent of the death signal is a thread, so a thread can stand in for the killed balancer.
     let parent = std::process::id().to_string();
     let group = std::thread::spawn(move || {
         let script = ["sh", "-c", "echo up; exec sleep 1000"];
@@ -256,8 +256,8 @@ fn a_command_gets_the_limit_of_open_files_that_the_balancer_was_started_with() {
         .unwrap();
     let mut lb = Killed(lb);
     let mut log = BufReader::new(lb.0.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let said = log.find(|line| line.contains("replica=server1"));
-    assert!(said.as_deref().is_some_and(|line| line.ends_with(" 300")), "{said:?}");
+    let line_of_replica = log.find(|line| line.contains("replica=server1"));
+    assert!(line_of_replica.as_deref().is_some_and(|line| line.ends_with(" 300")), "{line_of_replica:?}");
 }
 
 #[test]
@@ -270,16 +270,16 @@ fn a_child_whose_balancer_is_gone_does_not_run() {
     }
 }
 
-/// Whether the replica is suspended, once it is what is expected.
+/// Waits until the runtime reports the replica as suspended, or not.
 async fn suspended(runtime: &Process, expected: bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STATE_TIMEOUT;
     while runtime.is_suspended(Incarnation(1)).await != Some(expected) {
-        assert!(Instant::now() < deadline, "waited in vain: suspended is {expected}");
+        assert!(Instant::now() < deadline, "timed out waiting until suspended is {expected}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// The children of a process, as soon as there are so many.
+/// Waits until a process has `n` children, and returns them.
 async fn children(of: Pid, n: usize) -> Vec<Pid> {
     let listed = || crate::balancer::children(of.as_raw_pid());
     until("the children run", || listed().len() == n).await;
@@ -299,7 +299,7 @@ async fn a_stopped_built_in_replica_is_suspended() {
 }
 
 #[actix_rt::test]
-async fn a_server_below_a_shell_is_suspended_though_the_shell_is_not() {
+async fn a_stopped_server_below_a_running_shell_is_suspended() {
     let runtime = shell(SCRIPT);
     let shell = pid(&launch(&runtime, 1).await);
     let server = children(shell, 1).await[0];
@@ -313,7 +313,7 @@ async fn a_server_below_a_shell_is_suspended_though_the_shell_is_not() {
 }
 
 #[actix_rt::test]
-async fn workers_are_suspended_when_all_of_them_are() {
+async fn a_replica_is_suspended_when_all_its_workers_are_stopped() {
     let runtime = shell("sleep 1000 & sleep 1000 & setsid sleep 1000 & wait");
     let shell = pid(&launch(&runtime, 1).await);
     let workers = children(shell, 3).await;
@@ -325,7 +325,7 @@ async fn workers_are_suspended_when_all_of_them_are() {
 }
 
 #[actix_rt::test]
-async fn a_whole_group_that_is_stopped_is_suspended() {
+async fn a_stopped_group_is_suspended() {
     let runtime = shell(SCRIPT);
     let shell = pid(&launch(&runtime, 1).await);
     children(shell, 1).await;
@@ -334,11 +334,11 @@ async fn a_whole_group_that_is_stopped_is_suspended() {
 }
 
 #[actix_rt::test]
-async fn a_helper_that_does_not_listen_does_not_count() {
+async fn helpers_that_do_not_listen_do_not_count() {
     let script = format!("{LB} replica | cat");
     let runtime = shell(&script);
     let instance = launch(&runtime, 1).await;
-    until("it listens", || get(instance.address, "/heartbeat").is_ok()).await;
+    until("the server listens", || get(instance.address, "/heartbeat").is_ok()).await;
     let both = children(pid(&instance), 2).await;
     let replica = both.into_iter().find(|pid| {
         let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();

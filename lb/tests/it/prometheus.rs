@@ -1,4 +1,4 @@
-//! Debian's real Prometheus scrapes us: every expression of the dashboard and of the alerts has something to say.
+//! Debian's Prometheus scrapes a balancer: every expression of the dashboard and of the alerts has data.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::balancer::{Balancer, call, signal_pid, until};
 use crate::helper;
 use crate::port;
 
-/// A Prometheus that scrapes a balancer each second; killed when dropped.
+/// A Prometheus that scrapes a balancer each second; it is killed when it is dropped.
 struct Prometheus {
     child: Child,
     address: SocketAddr,
@@ -59,7 +59,7 @@ impl Prometheus {
         answer.json()["data"].clone()
     }
 
-    /// The values that an expression has now.
+    /// The current values of an expression.
     fn values(&self, expression: &str) -> Vec<f64> {
         let query = utf8_percent_encode(expression, NON_ALPHANUMERIC);
         let result = self.api(&format!("/api/v1/query?query={query}"))["result"].clone();
@@ -67,7 +67,7 @@ impl Prometheus {
         result.as_array().unwrap_or_else(|| panic!("{expression}: {result}")).iter().map(value).collect()
     }
 
-    /// Whether it has a number: NaN is one that Grafana does not draw.
+    /// Whether an expression has a number; Grafana does not draw NaN.
     fn has_number(&self, expression: &str) -> bool {
         self.values(expression).iter().any(|value| value.is_finite())
     }
@@ -92,7 +92,7 @@ fn is_missing(program: &str) -> bool {
     missing
 }
 
-/// Every `expr` of the dashboard, as Grafana would send it.
+/// Collects every `expr` of the dashboard in the form that Grafana sends.
 fn expressions(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -108,7 +108,7 @@ fn expressions(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The sides of an alert's comparisons that are not the limit: they must have data also when all is well.
+/// The measured sides of an alert's comparisons: they must have data also while the alert does not fire.
 fn measured(rule: &str) -> Vec<&str> {
     let parts = rule.split(" and ");
     parts.map(|part| part.rsplit_once(" > ").unwrap_or_else(|| panic!("no comparison: {part}")).0).collect()
@@ -138,13 +138,13 @@ fn every_expression_of_the_dashboard_and_the_alerts_has_data_after_real_traffic(
     silent.extend(dashboard);
 
     let mut round = 0;
-    until("each has had data", || {
+    until("each expression has had data", || {
         round += 1;
         for key in 0..20 {
             lb.call("GET", &format!("/home?id={key}"), &[], b"");
             lb.call("POST", "/home", &[("X-Request-Id", "p")], b"body");
         }
-        // A replica dies under a request: the ring changes, a start follows, the client gets a 502.
+        // A replica dies during a request: the ring changes, a start follows, the client gets a 502.
         if round % 40 == 1 {
             let slow = std::thread::spawn({
                 let traffic = lb.traffic;
@@ -156,7 +156,7 @@ fn every_expression_of_the_dashboard_and_the_alerts_has_data_after_real_traffic(
             });
             signal_pid(lb.pid_of(&of_key), Signal::KILL);
             assert_eq!(slow.join().unwrap(), 502);
-            lb.until("it is replaced", |lb| lb.names().len() == 3);
+            lb.until("the dead replica is replaced", |lb| lb.names().len() == 3);
         }
         silent.retain(|expression| !prometheus.has_number(expression));
         if round % 100 == 0 {
@@ -164,7 +164,7 @@ fn every_expression_of_the_dashboard_and_the_alerts_has_data_after_real_traffic(
         }
         silent.is_empty()
     });
-    // And one alert to the end: without a replica every request fails.
+    // One alert until it fires: without a replica every request fails.
     assert_eq!(prometheus.values("sum(lb_replicas_target)"), [3.0]);
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":3}"#).0, 200);
     until("the alert of the burning budget is on its way", || {
@@ -176,7 +176,7 @@ fn every_expression_of_the_dashboard_and_the_alerts_has_data_after_real_traffic(
 }
 
 #[test]
-fn the_rules_are_clean() {
+fn promtool_accepts_the_rules() {
     if is_missing("promtool") {
         return;
     }
@@ -185,7 +185,7 @@ fn the_rules_are_clean() {
 }
 
 #[test]
-fn each_alert_fires_when_it_should_and_not_otherwise() {
+fn the_tests_of_the_alert_rules_pass() {
     if is_missing("promtool") {
         return;
     }

@@ -1,4 +1,4 @@
-//! The configuration read again while everything runs: what changes, what does not, and that no request notices.
+//! Reload: what changes, what does not, and that no request fails.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::origin::{OK, Origin};
 use crate::retries::{failure, send, walk};
 use crate::wire::Wire;
 
-/// A configuration file that the test writes anew.
+/// A configuration file that the test rewrites.
 struct File {
     directory: tempfile::TempDir,
     path: String,
@@ -32,15 +32,15 @@ impl File {
         &self.path
     }
 
-    /// Nobody ever reads a half.
+    /// Replaces the file atomically, so that a reload never reads an incomplete file.
     fn write(&self, text: &str) {
         let new = tempfile::NamedTempFile::new_in(&self.directory).unwrap();
         std::fs::write(new.path(), text).unwrap();
         new.persist(&self.path).unwrap();
     }
 
-    /// Writes it, and has it read.
-    fn say(&self, lb: &Balancer, text: &str) -> Value {
+    /// Rewrites the file, reloads, and returns the response.
+    fn write_and_reload(&self, lb: &Balancer, text: &str) -> Value {
         self.write(text);
         let answer = reload(lb.admin);
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -51,7 +51,7 @@ impl File {
 }
 
 #[test]
-fn the_command_says_what_has_changed() {
+fn the_command_prints_what_has_changed() {
     let file = File::new("retries = 1");
     let balancer = Balancer::start(&["--replicas", "1", "--config", file.path()]);
     let admin = ("LB_ADMIN", format!("http://{}", balancer.admin));
@@ -83,10 +83,10 @@ fn reload(admin: SocketAddr) -> Answer {
     call(admin, "POST", "/api/reload", &[("X-LB-Admin", "1")], b"")
 }
 
-/// Three origins, and a balancer of them that has a file.
+/// Three origins, and a balancer in front of them with a configuration file.
 fn balanced(text: &str) -> (File, [Origin; 3], Balancer) {
     let file = File::new(text);
-    let origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+    let origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
     let args = ["--workers", "2", "--config", file.path()];
     let lb = Origin::balanced(&[&origins[0], &origins[1], &origins[2]], &args);
     (file, origins, lb)
@@ -116,7 +116,7 @@ fn no_request_fails_during_a_hundred_reloads_under_load() {
         let answered = load.answered();
         until("the load goes on", || load.answered() > answered + 20);
         if n % 2 == 0 {
-            file.say(&lb, &text(n));
+            file.write_and_reload(&lb, &text(n));
         } else {
             file.write(&text(n));
             lb.signal(Signal::HUP);
@@ -131,12 +131,12 @@ fn no_request_fails_during_a_hundred_reloads_under_load() {
 }
 
 #[test]
-fn attempts_and_their_timeouts() {
+fn attempts_and_timeouts_change_with_the_next_request() {
     let (file, mut origins, lb) = balanced("retries = 0\nhead-timeout = '1m'");
     let walk = walk(&lb);
     origins[walk[0]].refuse();
     assert_eq!(failure_of(&lb), 502);
-    assert_eq!(file.say(&lb, "retries = 1\nhead-timeout = '1m'"), message(&["retries"], &[]));
+    assert_eq!(file.write_and_reload(&lb, "retries = 1\nhead-timeout = '1m'"), message(&["retries"], &[]));
     assert_eq!(send(&lb, "GET", b"").status(), 200);
 
     let go_on = Arc::new(AtomicBool::new(false));
@@ -145,26 +145,29 @@ fn attempts_and_their_timeouts() {
         Origin::new(move |peer| {
             peer.request()?;
             until("the test lets it answer", || go_on.load(Ordering::SeqCst));
-            peer.wire.say(OK).then_some(())
+            peer.wire.send(OK).then_some(())
         })
     };
     let lb = Origin::balanced(&[&holding], &["--config", file.path()]);
-    file.say(&lb, "retries = 0\nhead-timeout = '1h'");
+    file.write_and_reload(&lb, "retries = 0\nhead-timeout = '1h'");
     let mut early = Wire::connect(lb.traffic);
-    early.say("GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    early.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
     holding.next();
     let expected = message(&["head-timeout", "request-timeout"], &[]);
-    assert_eq!(file.say(&lb, "retries = 0\nhead-timeout = '2h'\nrequest-timeout = '50ms'"), expected);
+    assert_eq!(
+        file.write_and_reload(&lb, "retries = 0\nhead-timeout = '2h'\nrequest-timeout = '50ms'"),
+        expected
+    );
     assert_eq!(failure_of(&lb), 504);
     holding.next();
-    file.say(&lb, "retries = 0\nhead-timeout = '50ms'");
+    file.write_and_reload(&lb, "retries = 0\nhead-timeout = '50ms'");
     assert_eq!(failure_of(&lb), 504);
     go_on.store(true, Ordering::SeqCst);
-    assert_eq!(early.reply().unwrap().status(), 200, "it keeps what it began with");
+    assert_eq!(early.reply().unwrap().status(), 200, "a request keeps its settings");
 }
 
 #[test]
-fn the_key_and_the_policy() {
+fn key_and_policy_change_with_the_next_request() {
     let (file, origins, lb) = balanced("key = 'header:X-Request-Id'");
     let first = walk(&lb)[0];
     let seen = |count: usize| {
@@ -172,33 +175,33 @@ fn the_key_and_the_policy() {
         origins.iter().map(|origin| origin.seen().len()).collect::<Vec<_>>()
     };
     assert_eq!(seen(6)[first], 6);
-    // Some path of another owner: /x is what is sent.
-    assert_eq!(file.say(&lb, "key = 'path'"), message(&["key"], &[]));
+    // A path with another owner than the key: /x is sent.
+    assert_eq!(file.write_and_reload(&lb, "key = 'path'"), message(&["key"], &[]));
     let explained = call(lb.admin, "GET", "/api/explain?key=/x", &[], b"").json();
     let owner = explained["chosen"]["seat"].as_u64().unwrap() as usize - 1;
     assert_ne!(owner, first, "k and /x must not have the same owner");
     assert_eq!(seen(6)[owner], 6);
-    assert_eq!(file.say(&lb, "key = 'path'\npolicy = 'round-robin'"), message(&["policy"], &[]));
+    assert_eq!(file.write_and_reload(&lb, "key = 'path'\npolicy = 'round-robin'"), message(&["policy"], &[]));
     assert!(seen(30).iter().all(|seen| *seen >= 5));
-    assert_eq!(file.say(&lb, "key = 'path'"), message(&["policy"], &[]));
+    assert_eq!(file.write_and_reload(&lb, "key = 'path'"), message(&["policy"], &[]));
     assert_eq!(seen(6)[owner], 6);
 }
 
 #[test]
-fn limits_towards_clients() {
+fn client_limits_change_with_the_next_connection() {
     let (file, _origins, lb) = balanced("");
     let long = format!("/{}", "x".repeat(500));
     let mut kept = Wire::connect(lb.traffic);
     let get = |wire: &mut Wire| {
-        wire.say(format!("GET {long} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        wire.send(format!("GET {long} HTTP/1.1\r\nHost: h\r\n\r\n"));
         wire.reply().unwrap().status()
     };
     assert_eq!(get(&mut kept), 200);
     let text = "max-target = '128'\nmax-body = 10\nmax-control-body = 20\n";
     let changed = ["max-body", "max-control-body", "max-target"];
-    assert_eq!(file.say(&lb, text), message(&changed, &[]));
+    assert_eq!(file.write_and_reload(&lb, text), message(&changed, &[]));
     assert_eq!(get(&mut Wire::connect(lb.traffic)), 414);
-    assert_eq!(get(&mut kept), 200, "a connection keeps what it began with");
+    assert_eq!(get(&mut kept), 200, "a connection keeps its settings");
     assert_eq!(lb.call("POST", "/x", &[], b"12345678901").status, 413);
     let body = br#"{"n":1,"hostnames":["abc"]}"#;
     let admin = call(lb.admin, "POST", "/api/add", &[("X-LB-Admin", "1")], body);
@@ -206,11 +209,11 @@ fn limits_towards_clients() {
 }
 
 #[test]
-fn trusted_proxies_count_on_connections_that_are_open() {
+fn trusted_proxies_change_on_open_connections() {
     let (file, origins, lb) = balanced("key = 'path'");
     let mut kept = Wire::connect(lb.traffic);
     let mut chain = || {
-        kept.say("GET /x HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+        kept.send("GET /x HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
         assert_eq!(kept.reply().unwrap().status(), 200);
         let seen: Vec<_> = origins.iter().flat_map(Origin::seen).collect();
         assert_eq!(seen.len(), 1);
@@ -218,31 +221,31 @@ fn trusted_proxies_count_on_connections_that_are_open() {
     };
     assert_eq!(chain(), "127.0.0.1");
     let text = "key = 'path'\ntrusted-proxies = ['127.0.0.1']";
-    assert_eq!(file.say(&lb, text), message(&["trusted-proxies"], &[]));
+    assert_eq!(file.write_and_reload(&lb, text), message(&["trusted-proxies"], &[]));
     assert_eq!(chain(), "192.0.2.1, 127.0.0.1");
-    assert_eq!(file.say(&lb, "key = 'path'"), message(&["trusted-proxies"], &[]));
+    assert_eq!(file.write_and_reload(&lb, "key = 'path'"), message(&["trusted-proxies"], &[]));
     assert_eq!(chain(), "127.0.0.1");
 }
 
 #[test]
-fn the_target_follows_the_file_where_that_has_changed() {
+fn the_target_follows_only_changes_of_the_file() {
     let file = File::new("replicas = 2");
     let mut lb = Balancer::start(&["--config", file.path(), "--workers", "1"]);
     let reaches = |lb: &Balancer, n: usize| lb.until("the target", |lb| lb.names().len() == n);
-    assert_eq!(file.say(&lb, "replicas = 4"), message(&["replicas"], &[]));
+    assert_eq!(file.write_and_reload(&lb, "replicas = 4"), message(&["replicas"], &[]));
     reaches(&lb, 4);
     lb.wait_for("target reached target=4 replicas=4");
     assert_eq!(lb.control("POST", "/add", r#"{"n":1}"#).0, 200);
-    assert_eq!(file.say(&lb, "replicas = 4\nretries = 1"), message(&["retries"], &[]));
-    assert_eq!(lb.names().len(), 5, "the file says nothing new of the target");
-    assert_eq!(file.say(&lb, "replicas = 1"), message(&["replicas", "retries"], &[]));
+    assert_eq!(file.write_and_reload(&lb, "replicas = 4\nretries = 1"), message(&["retries"], &[]));
+    assert_eq!(lb.names().len(), 5, "the target in the file has not changed");
+    assert_eq!(file.write_and_reload(&lb, "replicas = 1"), message(&["replicas", "retries"], &[]));
     reaches(&lb, 1);
 }
 
 #[test]
-fn weights_move_the_keys_that_the_plan_names() {
+fn weights_move_exactly_the_keys_of_the_plan() {
     let file = File::new("[weights]\n2 = 300");
-    // What the layout seats by default depends on the weights too.
+    // The default of max-replicas depends on the weights too.
     let lb = Balancer::start(&["--config", file.path(), "--workers", "1", "--max-replicas", "8"]);
     let weights = |lb: &Balancer| {
         let state = lb.state();
@@ -253,8 +256,8 @@ fn weights_move_the_keys_that_the_plan_names() {
     let keys: Vec<String> = (0..200).map(|n| format!("key{n}")).collect();
     let body = json!({ "weights": { "1": 200, "2": 100 }, "keys": keys }).to_string();
     let plan = call(lb.admin, "POST", "/api/plan", &[("X-LB-Admin", "1")], body.as_bytes()).json();
-    assert_eq!(file.say(&lb, "weights = { 1 = 200, 4 = 100 }"), message(&["weights"], &[]));
-    lb.until("the seats weigh what the file says", |lb| weights(lb) == [200, 100, 100, 100]);
+    assert_eq!(file.write_and_reload(&lb, "weights = { 1 = 200, 4 = 100 }"), message(&["weights"], &[]));
+    lb.until("the seats have the weights of the file", |lb| weights(lb) == [200, 100, 100, 100]);
     assert_eq!(lb.state()["digest"], plan["digest"]);
     for fate in plan["keys"].as_array().unwrap() {
         let path = format!("/api/explain?key={}", fate["key"].as_str().unwrap());
@@ -264,7 +267,7 @@ fn weights_move_the_keys_that_the_plan_names() {
 }
 
 #[test]
-fn a_bad_file_changes_nothing_and_says_which_line() {
+fn a_bad_file_changes_nothing_and_the_error_names_the_line() {
     let (file, mut origins, mut lb) = balanced("retries = 0");
     let walk = walk(&lb);
     origins[walk[0]].refuse();
@@ -279,22 +282,22 @@ fn a_bad_file_changes_nothing_and_says_which_line() {
         let (status, text) = (answer.status, answer.json()["message"].as_str().unwrap().to_owned());
         assert_eq!(status, 400, "{text}");
         assert!(text.starts_with(&format!("<Error> {} {expected}", file.path())), "{text}");
-        assert_eq!(failure_of(&lb), 502, "it still has no retry");
+        assert_eq!(failure_of(&lb), 502, "retries are still off");
     }
     file.write("retries = 21");
     lb.signal(Signal::HUP);
     lb.wait_for("line 1, retries = 21: must be a whole number");
-    assert_eq!(file.say(&lb, "retries = 2"), message(&["retries"], &[]));
+    assert_eq!(file.write_and_reload(&lb, "retries = 2"), message(&["retries"], &[]));
     assert_eq!(send(&lb, "GET", b"").status(), 200);
 }
 
 #[test]
-fn what_needs_a_restart_is_named_each_time_and_flags_stay() {
+fn settings_that_need_a_restart_are_named_each_time_and_flags_stay() {
     let (file, _origins, mut lb) = balanced("");
     let text = "listen = '127.0.0.1:1'\nworkers = 7\nmax-connections = 5\nslots = 1024\ndrain = '1s'";
-    // Address and workers are said by flags, which win.
-    assert_eq!(file.say(&lb, text), message(&["drain"], &["max-connections", "slots"]));
-    assert_eq!(file.say(&lb, text), message(&[], &["max-connections", "slots"]));
+    // Address and workers are set by flags, which take precedence.
+    assert_eq!(file.write_and_reload(&lb, text), message(&["drain"], &["max-connections", "slots"]));
+    assert_eq!(file.write_and_reload(&lb, text), message(&[], &["max-connections", "slots"]));
     assert_eq!(lb.state()["layout"]["slots"], 512);
     lb.wait_for("reloaded changed=drain restart=max-connections,slots");
     lb.signal(Signal::TERM);
@@ -302,20 +305,20 @@ fn what_needs_a_restart_is_named_each_time_and_flags_stay() {
 }
 
 #[test]
-fn without_a_file_there_is_nothing_to_read() {
+fn without_a_file_a_reload_is_refused() {
     let mut lb = Balancer::start(&["--replicas", "1"]);
     let answer = reload(lb.admin);
     let message = "<Error> There is no file to read again: start lb with --config FILE";
     assert_eq!((answer.status, answer.json()), (400, json!({ "message": message, "status": "failure" })));
     lb.signal(Signal::HUP);
-    until("both are logged", || {
+    until("both reloads are logged", || {
         lb.log().iter().filter(|line| line.contains("not reloaded why=There is no file")).count() == 2
     });
     assert_eq!(lb.get("/home").status, 200);
 }
 
 #[test]
-fn signals_and_calls_that_race_leave_what_the_file_says() {
+fn racing_signals_and_calls_end_with_the_settings_of_the_file() {
     let (file, mut origins, mut lb) = balanced("retries = 0");
     let walk = walk(&lb);
     origins[walk[0]].refuse();
@@ -332,14 +335,14 @@ fn signals_and_calls_that_race_leave_what_the_file_says() {
             });
         }
     });
-    file.say(&lb, "retries = 0");
+    file.write_and_reload(&lb, "retries = 0");
     assert_eq!(failure_of(&lb), 502);
-    file.say(&lb, "retries = 1");
+    file.write_and_reload(&lb, "retries = 1");
     assert_eq!(send(&lb, "GET", b"").status(), 200);
     assert!(lb.log().iter().all(|line| !line.contains("not reloaded")), "{:?}", lb.seen);
 }
 
-/// The status of a failure.
+/// The status of a request whose attempts fail.
 fn failure_of(lb: &Balancer) -> u16 {
     let reply = send(lb, "GET", b"");
     failure(&reply);

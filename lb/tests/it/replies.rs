@@ -1,4 +1,4 @@
-//! What a client sees of a reply: all that is end to end, in the framing that it understands, and no more.
+//! What a client receives of a reply: everything end-to-end, in a framing that it understands, and nothing else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,17 +7,17 @@ use crate::balancer::until;
 use crate::origin::{OK, Origin};
 use crate::wire::{Message, Wire};
 
-/// The reply that a client gets to GET / when the replica says `reply`.
+/// The reply that a client gets to GET / when the replica sends `reply`.
 fn passed_on(reply: &str) -> Message {
-    let origin = Origin::saying(reply);
+    let origin = Origin::replying(reply);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
-    client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     client.reply().unwrap()
 }
 
 #[test]
-fn a_reply_keeps_its_own_fields_and_nothing_of_its_connection() {
+fn end_to_end_fields_are_passed_on_and_hop_by_hop_fields_are_not() {
     let reply = passed_on(
         "HTTP/1.1 201 Whatever\r\nContent-Length: 2\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\n\
          Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nSet-Cookie: a=1\r\nX-Kept: 1\r\n\
@@ -45,7 +45,7 @@ fn a_reply_keeps_its_own_fields_and_nothing_of_its_connection() {
 }
 
 #[test]
-fn a_reason_phrase_is_the_replicas() {
+fn the_reason_phrase_of_the_replica_is_passed_on() {
     for (line, passed) in [
         ("HTTP/1.1 200 All's well: ok", "HTTP/1.1 200 All's well: ok"),
         ("HTTP/1.1 200 ", "HTTP/1.1 200 "),
@@ -59,7 +59,7 @@ fn a_reason_phrase_is_the_replicas() {
 }
 
 #[test]
-fn what_looks_like_work_for_a_proxy_is_passed_on() {
+fn redirects_encodings_and_error_statuses_are_passed_on() {
     let moved = passed_on("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
     assert_eq!((moved.status(), moved.fields("location")), (302, vec!["http://127.0.0.1:1/"]));
 
@@ -82,7 +82,7 @@ fn what_looks_like_work_for_a_proxy_is_passed_on() {
 }
 
 #[test]
-fn bodiless_replies_leave_the_connection_clean() {
+fn replies_without_a_body_leave_the_connection_usable() {
     let origin = Origin::new(|peer| {
         loop {
             let reply = match peer.request()?.line().split(' ').nth(1)? {
@@ -92,7 +92,7 @@ fn bodiless_replies_leave_the_connection_clean() {
                 "/head-chunked" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
                 _ => OK,
             };
-            peer.wire.say(reply);
+            peer.wire.send(reply);
         }
     });
     let lb = Origin::balanced(&[&origin], &[]);
@@ -104,30 +104,30 @@ fn bodiless_replies_leave_the_connection_clean() {
         ("HEAD", "/head", " 200 ", vec!["1234"]),
         ("HEAD", "/head-chunked", " 200 ", vec![]),
     ] {
-        client.say(format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        client.send(format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
         let reply = Message { head: client.head().unwrap(), body: Vec::new(), chunks: Vec::new() };
         assert!(reply.line().contains(status), "{reply:?}");
         assert_eq!(reply.fields("content-length"), length, "{reply:?}");
-        client.say("GET /after HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET /after HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.reply().unwrap().text(), "ok");
     }
 }
 
 #[test]
-fn a_reply_until_close_arrives_whole_for_every_kind_of_client() {
+fn a_reply_delimited_by_close_arrives_complete_at_every_kind_of_client() {
     let bodies = ["HTTP/1.1 200 OK\r\n\r\nuntil close", "HTTP/1.0 200 OK\r\n\r\nuntil close"];
     for reply in bodies {
-        let origin = Origin::saying_once(reply);
+        let origin = Origin::replying_once(reply);
         let lb = Origin::balanced(&[&origin], &[]);
         let mut client = Wire::connect(lb.traffic);
         for _ in 0..3 {
-            client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+            client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
             let reply = client.reply().unwrap();
             assert_eq!((reply.text(), reply.fields("transfer-encoding")), ("until close", vec!["chunked"]));
         }
         for fields in ["", "Connection: keep-alive\r\n"] {
             let mut old = Wire::connect(lb.traffic);
-            old.say(format!("GET / HTTP/1.0\r\n{fields}\r\n"));
+            old.send(format!("GET / HTTP/1.0\r\n{fields}\r\n"));
             let reply = old.reply().unwrap();
             assert_eq!((reply.text(), reply.fields("transfer-encoding").len()), ("until close", 0));
             assert!(!reply.fields("connection").contains(&"keep-alive"), "{reply:?}");
@@ -137,26 +137,26 @@ fn a_reply_until_close_arrives_whole_for_every_kind_of_client() {
 }
 
 #[test]
-fn chunked_replies_reach_old_clients_without_chunks() {
-    let origin = Origin::saying(
+fn chunked_replies_reach_http_1_0_clients_without_chunks() {
+    let origin = Origin::replying(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-T: 1\r\n\r\n",
     );
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
     for _ in 0..2 {
-        client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         let reply = client.reply().unwrap();
         assert_eq!((reply.text(), reply.fields("transfer-encoding")), ("abcde", vec!["chunked"]));
     }
     let mut old = Wire::connect(lb.traffic);
-    old.say("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    old.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let reply = old.reply().unwrap();
     assert_eq!((reply.text(), reply.fields("transfer-encoding").len()), ("abcde", 0));
     assert!(!reply.fields("connection").contains(&"keep-alive"), "{reply:?}");
 }
 
 #[test]
-fn a_truncated_reply_is_a_break_for_the_client_too() {
+fn a_truncated_reply_breaks_the_clients_connection_too() {
     for reply in [
         "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
@@ -167,14 +167,14 @@ fn a_truncated_reply_is_a_break_for_the_client_too() {
         let origin = Origin::new(move |peer| {
             peer.request()?;
             let (head, rest) = reply.split_once("half").unwrap();
-            peer.wire.say(format!("{head}half"));
+            peer.wire.send(format!("{head}half"));
             until("the client has read the head", || read.load(Ordering::SeqCst) > peer.number);
-            peer.wire.say(rest);
+            peer.wire.send(rest);
             None
         });
         let lb = Origin::balanced(&[&origin], &[]);
         let mut client = Wire::connect(lb.traffic);
-        client.say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         let head = client.head().unwrap();
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         heads.fetch_add(1, Ordering::SeqCst);
@@ -183,25 +183,25 @@ fn a_truncated_reply_is_a_break_for_the_client_too() {
 }
 
 #[test]
-fn a_reply_that_only_the_connections_end_would_end_is_reset_when_it_is_truncated() {
+fn a_truncated_reply_delimited_by_close_resets_the_connection() {
     let heads = Arc::new(AtomicUsize::new(0));
     let read = heads.clone();
     let origin = Origin::new(move |peer| {
         peer.request()?;
-        peer.wire.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        peer.wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
         until("the client has read the head", || read.load(Ordering::SeqCst) > 0);
         None
     });
     let lb = Origin::balanced(&[&origin], &[]);
     let mut old = Wire::connect(lb.traffic);
-    old.say("GET / HTTP/1.0\r\n\r\n");
+    old.send("GET / HTTP/1.0\r\n\r\n");
     assert!(old.head().unwrap().starts_with("HTTP/1.0 200 "));
     heads.fetch_add(1, Ordering::SeqCst);
     assert!(old.rest().is_err(), "a clean end would be the end of the reply");
 }
 
 #[test]
-fn what_is_no_reply_is_502() {
+fn invalid_replies_are_502() {
     for reply in [
         "SSH-2.0-x\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",

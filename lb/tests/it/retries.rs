@@ -1,4 +1,4 @@
-//! Which failed attempts are repeated, where, and what the client gets when none is left.
+//! Which failed attempts are repeated, at which replica, and what the client gets after the last one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,19 +9,19 @@ use crate::balancer::{Balancer, call};
 use crate::origin::{OK, Origin};
 use crate::wire::{Message, Wire};
 
-/// A balancer's replicas in the order of the walk of key `k`.
+/// The indices of the replicas in the order of the walk of key `k`.
 pub fn walk(lb: &Balancer) -> Vec<usize> {
     let explained = call(lb.admin, "GET", "/api/explain?key=k", &[], b"").json();
     let walk = explained["walk"].as_array().unwrap().clone();
     walk.iter().map(|place| place["seat"].as_u64().unwrap() as usize - 1).collect()
 }
 
-/// Sends a request with key `k` on a connection of its own.
+/// Sends a request with key `k` on a new connection.
 pub fn send(lb: &Balancer, method: &str, body: &[u8]) -> Message {
     let mut client = Wire::connect(lb.traffic);
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-    client.say(format!("{method} /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\n{length}\r\n"));
-    client.say(body);
+    client.send(format!("{method} /x HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\n{length}\r\n"));
+    client.send(body);
     client.reply().unwrap()
 }
 
@@ -36,7 +36,7 @@ pub fn failure(reply: &Message) -> String {
     message
 }
 
-/// Closes each connection after it read a whole request.
+/// A replica that closes each connection after it has read a whole request, and counts them.
 pub fn breaking(broken: &Arc<AtomicUsize>) -> Origin {
     let broken = broken.clone();
     Origin::new(move |peer| {
@@ -47,8 +47,8 @@ pub fn breaking(broken: &Arc<AtomicUsize>) -> Origin {
 }
 
 #[test]
-fn where_nobody_listens_any_method_goes_to_the_next_seat() {
-    let mut origins = [Origin::saying(OK), Origin::saying(OK), Origin::saying(OK)];
+fn any_method_is_repeated_after_a_refused_connection() {
+    let mut origins = [Origin::replying(OK), Origin::replying(OK), Origin::replying(OK)];
     let lb = Origin::balanced(&[&origins[0], &origins[1], &origins[2]], &[]);
     let walk = walk(&lb);
     origins[walk[0]].refuse();
@@ -62,8 +62,8 @@ fn where_nobody_listens_any_method_goes_to_the_next_seat() {
 }
 
 #[test]
-fn all_refused_is_502_in_the_contracts_words() {
-    let mut origins = [Origin::saying(OK), Origin::saying(OK)];
+fn with_all_connections_refused_the_response_is_the_contracts_502() {
+    let mut origins = [Origin::replying(OK), Origin::replying(OK)];
     let lb = Origin::balanced(&[&origins[0], &origins[1]], &[]);
     origins.iter_mut().for_each(Origin::refuse);
     for method in ["GET", "POST"] {
@@ -74,7 +74,7 @@ fn all_refused_is_502_in_the_contracts_words() {
 }
 
 #[test]
-fn broken_after_sending_only_an_idempotent_request_is_repeated() {
+fn after_sending_only_idempotent_requests_are_repeated() {
     for (method, size, repeated) in [
         ("GET", 0, true),
         ("DELETE", 0, true),
@@ -92,7 +92,7 @@ fn broken_after_sending_only_an_idempotent_request_is_repeated() {
         let reply = send(&lb, method, &body);
         assert_eq!(reply.status(), 502, "{method} {size}");
         failure(&reply);
-        // The request may be what breaks them: after a loss it is sent once more, whatever --retries allows.
+        // The request may be the cause of the breaks: after a loss it is sent only once more, whatever --retries allows.
         let attempts = if repeated { 2 } else { 1 };
         assert_eq!(broken.load(Ordering::SeqCst), attempts, "{method} {size}");
         for seat in &walk(&lb)[..attempts] {
@@ -109,7 +109,7 @@ fn a_repeated_request_is_the_same_request() {
     let origins = [breaking(&broken), breaking(&broken)];
     let lb = Origin::balanced(&[&origins[0], &origins[1]], &["--retries", "20"]);
     let mut client = Wire::connect(lb.traffic);
-    client.say(
+    client.send(
         "PUT /a%2fb?c HTTP/1.1\r\nHost: h\r\nX-Request-Id: k\r\nCookie: a\r\nCookie: b\r\n\
          Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     );
@@ -121,12 +121,12 @@ fn a_repeated_request_is_the_same_request() {
 }
 
 #[test]
-fn a_kept_connection_that_breaks_is_replaced_at_the_same_replica_first() {
+fn a_broken_pooled_connection_is_first_replaced_at_the_same_replica() {
     // Each connection answers once and breaks at its second request.
     let one_each = || {
         Origin::new(|peer| {
             peer.request()?;
-            peer.wire.say(OK);
+            peer.wire.send(OK);
             peer.wire.head()?;
             None
         })
@@ -139,7 +139,7 @@ fn a_kept_connection_that_breaks_is_replaced_at_the_same_replica_first() {
         assert_eq!(origins[first].connections(), connections);
     }
     assert_eq!(origins[1 - first].connections(), 0);
-    // A POST that was sent may have been done.
+    // A POST that was sent may have been carried out.
     assert_eq!(send(&lb, "POST", b"x").status(), 502);
 }
 
@@ -152,7 +152,7 @@ fn nothing_is_repeated_once_a_reply_has_begun() {
         Origin::new(move |peer| {
             peer.request()?;
             count.fetch_add(1, Ordering::SeqCst);
-            peer.wire.say("HTTP/1.1 200 OK\r\nX-Half:");
+            peer.wire.send("HTTP/1.1 200 OK\r\nX-Half:");
             None
         })
     };
@@ -163,15 +163,15 @@ fn nothing_is_repeated_once_a_reply_has_begun() {
 }
 
 #[test]
-fn a_replica_that_does_not_answer_in_time_is_504() {
+fn a_head_timeout_is_504() {
     let silent = Origin::new(|peer| {
         peer.request()?;
         peer.wire.closed().then_some(())
     });
     let trickling = Origin::new(|peer| {
         peer.request()?;
-        peer.wire.say("HTTP/1.1 200 OK\r\nX: ");
-        while peer.wire.silent(std::time::Duration::from_millis(10)) && peer.wire.say("x") {}
+        peer.wire.send("HTTP/1.1 200 OK\r\nX: ");
+        while peer.wire.silent(std::time::Duration::from_millis(10)) && peer.wire.send("x") {}
         None
     });
     for origin in [&silent, &trickling] {

@@ -1,4 +1,4 @@
-//! schemathesis (PyPI) against a running balancer: what the OpenAPI document says is what the admin listener does.
+//! schemathesis (PyPI) against a running balancer: the admin listener assert_conforms to the OpenAPI document.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use crate::balancer::{Balancer, call, until};
 use crate::origin::{OK, Origin};
 
-/// Cases for each call; `LB_EXAMPLES` sets another number.
+/// Number of cases for each call; `LB_EXAMPLES` overrides it.
 const EXAMPLES: &str = "40";
 
-/// How long all of them may take.
-const PATIENCE: Duration = Duration::from_secs(400);
+/// Time limit of a run.
+const RUN_TIMEOUT: Duration = Duration::from_secs(400);
 
-/// The tool gives each method that a path does not have the body of one that it has. A GET or TRACE with a body is
-/// refused for the body (400) before anybody looks at the path.
+/// The tool sends undefined methods of a path with the body of a defined one. A GET or TRACE with a body is refused for
+/// the body (400) before the path is considered.
 const METHODS: &str = r#"
 [phases.coverage]
 unexpected-methods = ["PUT", "POST", "DELETE", "OPTIONS", "PATCH"]
 "#;
 
-/// What is right of an answer and looks wrong to the tool. Without any replica there is nobody to be ready; what the
-/// fleet is at that moment may refuse a valid change; what follows a replica's output need not end.
+/// Exceptions for correct responses that the tool reports. Without a replica the balancer is not ready; the state of the
+/// fleet may refuse a valid change; a followed output need not end.
 const RULES: &str = r#"
 [[operations]]
 include-path = "/readyz"
@@ -39,7 +39,7 @@ include-path = "/api/replicas/{name}/logs"
 parameters = { follow = 0 }
 "#;
 
-/// The same of servers that somebody else runs: their names stay, and nothing can be replaced.
+/// The exceptions for external servers: their names stay, and they cannot be replaced.
 const STEERED: &str = r#"
 [parameters]
 name = "origin one"
@@ -54,9 +54,9 @@ include-path-regex = "^/api/replicas/.*"
 checks = { positive_data_acceptance = { expected-statuses = ["2xx", 400, 409] } }
 "#;
 
-/// Whether every call that `select` leaves answers as the document says; `None` if the tool is not there.
+/// Asserts that every call selected by `select` assert_conforms to the document; `None` if the tool is missing.
 #[track_caller]
-fn conforms(lb: &mut Balancer, rules: &str, select: &[&str]) -> Option<()> {
+fn assert_conforms(lb: &mut Balancer, rules: &str, select: &[&str]) -> Option<()> {
     if Command::new("schemathesis").arg("--version").output().is_err() {
         eprintln!("skipped: schemathesis is not installed (pip install schemathesis)");
         return None;
@@ -84,7 +84,7 @@ fn conforms(lb: &mut Balancer, rules: &str, select: &[&str]) -> Option<()> {
         .spawn()
         .unwrap();
     let mut ended = None;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + RUN_TIMEOUT;
     while ended.is_none() && Instant::now() < deadline {
         ended = tool.try_wait().unwrap();
         std::thread::sleep(Duration::from_millis(50));
@@ -100,39 +100,39 @@ fn conforms(lb: &mut Balancer, rules: &str, select: &[&str]) -> Option<()> {
 }
 
 #[test]
-fn the_document_is_true() {
+fn the_api_conforms_to_the_document() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "retries = 1\n").unwrap();
     let config = file.path().to_str().unwrap();
     let args = ["--replicas=2", "--max-replicas=4", "--workers=1", "--config", config];
     let mut lb = Balancer::start(&args);
-    // The first does not end (/api/history tells the same); the second sends whoever comes to the dashboard where no token
-    // is needed, and where one is, the tool's wrong ones would shut the door for a minute.
+    // The first does not end (/api/history has the same data). The second redirects to the dashboard if no token is
+    // needed; with a token, the wrong ones of the tool would block its address for a minute.
     let select =
         ["--phases", "examples,coverage,fuzzing,stateful", "--exclude-path-regex", "/(events|login)$"];
-    if conforms(&mut lb, RULES, &select).is_none() {
+    if assert_conforms(&mut lb, RULES, &select).is_none() {
         return;
     }
-    until("it serves when it has come to rest", || {
+    until("the fleet serves again", || {
         lb.control("POST", "/rm", r#"{"n":9}"#);
         lb.control("POST", "/add", r#"{"n":1}"#).0 == 200 && lb.get("/home").status == 200
     });
 }
 
 #[test]
-fn the_document_is_true_of_replicas_that_are_there() {
-    let (a, b) = (Origin::saying(OK), Origin::saying(OK));
+fn the_api_conforms_to_the_document_with_existing_replicas() {
+    let (a, b) = (Origin::replying(OK), Origin::replying(OK));
     let (a, b) = (format!("origin one={}", a.address), format!("origin two={}", b.address));
     let mut lb =
         Balancer::start(&["--runtime", "static", "--upstream", &a, "--upstream", &b, "--workers", "1"]);
     let steering = "^/api/(upstreams|seats/.*|replicas/.*/(drain|undrain))$";
     let select = ["--phases", "examples,coverage,fuzzing", "--include-path-regex", steering];
-    if conforms(&mut lb, STEERED, &select).is_none() {
+    if assert_conforms(&mut lb, STEERED, &select).is_none() {
         return;
     }
     let history = call(lb.admin, "GET", "/api/history", &[], b"").json();
     for name in ["drain", "occupy", "weigh"] {
         let happened = history["events"].as_array().unwrap().iter().any(|event| event["name"] == name);
-        assert!(happened, "nothing was steered: no {name} in {history}");
+        assert!(happened, "no change was made: no {name} in {history}");
     }
 }

@@ -1,4 +1,4 @@
-//! Shortages of the balancer's own: no replica is blamed for them.
+//! The balancer's own shortages of descriptors and ports are not counted against replicas.
 
 use std::net::TcpStream;
 use std::process::Command;
@@ -29,7 +29,7 @@ fn limit(lb: &Balancer, files: u64) -> u64 {
 }
 
 #[test]
-fn idle_clients_beyond_the_limit_of_open_files_harm_nobody() {
+fn idle_clients_beyond_the_limit_of_open_files_affect_no_request() {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 80; exec \"$0\" \"$@\"", LB]);
     let mut lb = Balancer::launch_by(command, &[&CLOSELY[..], &["--workers", "2"]].concat(), &[]);
@@ -64,7 +64,7 @@ fn a_lack_of_descriptors_voids_heartbeats_and_launches_and_is_logged_once() {
     assert!(begins.contains("of=descriptors failed=heartbeat error=Too many open files"), "{begins}");
     signal_pid(victim, Signal::KILL);
     lb.wait_for("replica dead name=server2");
-    std::thread::sleep(2 * LONG); // what the test is about: several launches fail, and heartbeats for very long
+    std::thread::sleep(2 * LONG); // several launches fail, and heartbeats fail for a long time
     limit(&lb, before);
     let restored = Instant::now();
     lb.until("server2 is replaced", |lb| lb.names().len() == 3);
@@ -93,13 +93,13 @@ fn a_lack_of_local_ports_voids_heartbeats() {
     reserve(&lb, "1024-65535");
     let begins = lb.wait_for("shortage begins");
     assert!(begins.contains("of=ports failed=heartbeat"), "{begins}");
-    std::thread::sleep(LONG); // what the test is about: heartbeats fail for long
+    std::thread::sleep(LONG); // heartbeats fail for a long time
     reserve(&lb, "");
     lb.wait_for("shortage over");
     assert_eq!((logged(&mut lb, "replica dead"), logged(&mut lb, "replica suspect")), (0, 0));
 }
 
-/// Has the kernel give none of `ports` to a connection in the balancer's network namespace.
+/// Reserves `ports` in the balancer's network namespace, so that the kernel gives none of them to a connection.
 fn reserve(lb: &Balancer, ports: &str) {
     let write = format!("echo '{ports}' > /proc/sys/net/ipv4/ip_local_reserved_ports");
     let target = pid(lb).to_string();

@@ -1,4 +1,4 @@
-//! One signal ends the balancer gracefully, a second one at once.
+//! The first signal ends the balancer gracefully, a second one at once.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -8,22 +8,22 @@ use rustix::process::Signal;
 use crate::balancer::{Balancer, Killed, call, runs, until};
 use crate::helper;
 
-/// A request that takes `ms`, and is in flight when this returns.
+/// Starts a request that takes `ms` milliseconds, and returns when it is in flight.
 fn slow(lb: &Balancer, ms: u64) -> std::thread::JoinHandle<u16> {
     let to = lb.traffic;
     let request = std::thread::spawn(move || call(to, "GET", &format!("/slow?{ms}"), &[], b"").status);
-    lb.until("it is in flight", |lb| lb.replicas().iter().any(|replica| replica["in_flight"] == 1));
+    lb.until("the request is in flight", |lb| lb.replicas().iter().any(|replica| replica["in_flight"] == 1));
     request
 }
 
 #[test]
-fn a_signal_lets_what_is_in_flight_finish_and_stops_the_replicas() {
+fn a_signal_lets_requests_in_flight_finish_and_stops_the_replicas() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut lb = Balancer::start(&["--replica-command", &helper::command()]);
         let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
         let request = slow(&lb, 4000);
         lb.signal(signal);
-        lb.until("it is not ready", |lb| call(lb.admin, "GET", "/readyz", &[], b"").status == 503);
+        lb.until("the balancer is not ready", |lb| call(lb.admin, "GET", "/readyz", &[], b"").status == 503);
         assert_eq!(request.join().unwrap(), 200);
         assert_eq!(lb.ended().code(), Some(0));
         assert!(!pids.iter().any(|pid| runs(*pid)));
@@ -31,7 +31,7 @@ fn a_signal_lets_what_is_in_flight_finish_and_stops_the_replicas() {
 }
 
 #[test]
-fn idle_connections_do_not_hold_up_the_end() {
+fn idle_connections_do_not_delay_shutdown() {
     let mut lb = Balancer::start(&["--drain", "1h"]);
     let idle: Vec<_> = (0..5).map(|_| std::net::TcpStream::connect(lb.traffic).unwrap()).collect();
     lb.signal(Signal::TERM);
@@ -40,16 +40,16 @@ fn idle_connections_do_not_hold_up_the_end() {
 }
 
 #[test]
-fn the_drain_has_an_end() {
+fn the_drain_is_limited() {
     let mut lb = Balancer::start(&["--replica-command", &helper::command(), "--drain", "500ms"]);
     let request = slow(&lb, 3_600_000);
     lb.signal(Signal::TERM);
     assert_eq!(lb.ended().code(), Some(0));
-    let _ = request.join(); // cut off: that is the deadline's meaning
+    let _ = request.join(); // cut off by the deadline
 }
 
 #[test]
-fn a_second_signal_kills_what_is_left_and_exits_with_1() {
+fn a_second_signal_kills_the_replicas_and_exits_with_1() {
     let mut lb = Balancer::start(&["--replica-command", &helper::command()]);
     let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
     let request = slow(&lb, 3_600_000);
@@ -66,9 +66,9 @@ fn a_second_signal_kills_what_is_left_and_exits_with_1() {
     let _ = request.join();
 }
 
-/// Ctrl-C goes to the whole foreground process group: the replicas are not in it.
+/// Ctrl-C signals the whole foreground process group; the replicas are not in it.
 #[test]
-fn ctrl_c_in_a_terminal_reaches_the_balancer_only() {
+fn ctrl_c_in_a_terminal_signals_only_the_balancer() {
     let mut lb = Command::new(env!("CARGO_BIN_EXE_lb"));
     lb.args(["--listen", "127.0.0.1:0", "--admin-listen", "off", "--replicas", "2"]);
     let mut lb = Killed(lb.process_group(0).stderr(Stdio::piped()).spawn().unwrap());

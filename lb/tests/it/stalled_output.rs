@@ -1,4 +1,4 @@
-//! A reader of standard error that stalls, leaves or is full stops neither requests nor changes nor signals.
+//! Requests, changes and signals continue when standard error stalls, is closed or is full.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -8,10 +8,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use rustix::process::Signal;
 
-use crate::balancer::{Killed, PATIENCE, call, signal_pid, until};
+use crate::balancer::{Killed, STATE_TIMEOUT, call, signal_pid, until};
 use crate::helper;
 
-/// A named pipe that has been opened for reading and writing, as `lb 2<> FIFO` does: opening it never blocks.
+/// A named pipe that is open for reading and writing, as with `lb 2<> FIFO`, so that opening it never blocks.
 struct Fifo {
     both: File,
     directory: tempfile::TempDir,
@@ -30,7 +30,7 @@ impl Fifo {
         BufReader::new(File::open(self.directory.path().join("fifo")).unwrap())
     }
 
-    /// Fills it to the last byte.
+    /// Fills the pipe to the last byte.
     fn fill(&self) {
         let mut writer = OpenOptions::new().write(true).open(self.directory.path().join("fifo")).unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
@@ -45,7 +45,7 @@ impl Fifo {
     }
 }
 
-/// A balancer whose standard error is a named pipe that is full and that no process reads.
+/// A balancer whose standard error is a full named pipe without a reader.
 struct Stalled {
     lb: Killed,
     traffic: SocketAddr,
@@ -97,7 +97,8 @@ impl Stalled {
     }
 }
 
-/// Reads the pipe until the dropped lines are reported, ends the balancer and reads to the end. The filler is left out.
+/// Reads the pipe until the dropped lines are reported, ends the balancer, and reads to the end. Returns the lines
+/// without the filler.
 fn read_to_end(fifo: Fifo, lb: &mut Killed) -> Vec<String> {
     let reader = fifo.reader();
     drop(fifo.both);
@@ -108,7 +109,7 @@ fn read_to_end(fifo: Fifo, lb: &mut Killed) -> Vec<String> {
     });
     let mut lines = Vec::new();
     loop {
-        match received.recv_timeout(PATIENCE) {
+        match received.recv_timeout(STATE_TIMEOUT) {
             Ok(line) => lines.push(line),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => panic!("the log does not go on: {:?}", lines.last()),
@@ -130,14 +131,14 @@ fn ended(child: &mut Killed) -> ExitStatus {
     status.unwrap()
 }
 
-/// A replica command that prints 40,000 lines before it serves, in the replica of this name only. Of these more than the
-/// queue takes are with the balancer when it serves: the pipe between them holds 8,192.
+/// A replica command that prints 40,000 lines before it serves, only in the replica of this name. When it serves, the
+/// balancer has read more of them than fit the queue: the pipe in between holds 8,192.
 fn loud_command(name: &str) -> String {
     format!("sh -c 'test {{name}} != {name} || yes chatter | head -n 40000; exec {}'", helper::command())
 }
 
 #[test]
-fn a_full_pipe_stops_neither_requests_nor_changes_and_the_log_goes_on_when_it_is_read() {
+fn a_full_pipe_delays_neither_requests_nor_changes_and_the_log_continues_when_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("lb.toml");
     std::fs::write(&config, "control = 'open'").unwrap();
@@ -149,7 +150,7 @@ fn a_full_pipe_stops_neither_requests_nor_changes_and_the_log_goes_on_when_it_is
         &loud_command("loud"),
     ]);
     assert_eq!((lb.get("/home"), lb.get("/rep")), (200, 200));
-    // The queue is flooded before the answer: the replica prints, and then serves.
+    // The queue overflows before the response: the replica prints first, then serves.
     assert_eq!(lb.control("/add", r#"{"n":2,"hostnames":["loud","quiet"]}"#), 200);
     assert_eq!(lb.control("/rm", r#"{"n":1,"hostnames":["quiet"]}"#), 200);
     std::fs::write(&config, "control = 'token'").unwrap();
@@ -172,7 +173,7 @@ fn a_full_pipe_stops_neither_requests_nor_changes_and_the_log_goes_on_when_it_is
 }
 
 #[test]
-fn the_login_link_is_there_although_the_queue_was_flooded_before_anything_was_read() {
+fn the_login_link_is_not_dropped_when_the_queue_overflows() {
     let fifo = Fifo::new();
     fifo.fill();
     let (traffic, admin) = (crate::port::free(), crate::port::free());
@@ -182,10 +183,10 @@ fn the_login_link_is_there_although_the_queue_was_flooded_before_anything_was_re
     let mut lb =
         Killed(command.stdout(Stdio::null()).stderr(fifo.both.try_clone().unwrap()).spawn().unwrap());
     let traffic = SocketAddr::from(([127, 0, 0, 1], traffic));
-    until("it serves", || {
+    until("the balancer serves", || {
         std::net::TcpStream::connect(traffic).is_ok() && call(traffic, "GET", "/home", &[], b"").status == 200
     });
-    drop(command); // it holds the pipe open for writing
+    drop(command); // closes its handle of the pipe
     let lines = read_to_end(fifo, &mut lb);
     let (_, token) = lines.iter().find_map(|line| line.split_once("/login?token=")).expect("a login link");
     assert_eq!(lines.iter().filter(|line| line.contains("log lines dropped lines=")).count(), 1);
@@ -193,7 +194,7 @@ fn the_login_link_is_there_although_the_queue_was_flooded_before_anything_was_re
 }
 
 #[test]
-fn a_signal_ends_a_balancer_whose_log_is_stuck() {
+fn a_signal_ends_a_balancer_with_a_stalled_log() {
     let mut lb = Stalled::start(&["--replicas=2"]);
     assert_eq!(lb.control("/add", r#"{"n":1}"#), 200);
     lb.signal(Signal::TERM);
@@ -201,7 +202,7 @@ fn a_signal_ends_a_balancer_whose_log_is_stuck() {
 }
 
 #[test]
-fn a_second_signal_ends_a_balancer_whose_log_is_stuck() {
+fn a_second_signal_ends_a_balancer_with_a_stalled_log() {
     let mut lb = Stalled::start(&["--replicas=1", "--drain=1h", "--replica-command", &helper::command()]);
     let to = lb.traffic;
     let request = std::thread::spawn(move || {
@@ -210,14 +211,14 @@ fn a_second_signal_ends_a_balancer_whose_log_is_stuck() {
         connection.write_all(b"GET /slow?3600000 HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
         let _ = connection.read(&mut [0]);
     });
-    until("it is in flight", || {
+    until("the request is in flight", || {
         let state = call(lb.admin, "GET", "/api/state", &[], b"").json();
         state["seats"][0]["replica"]["in_flight"] == 1
     });
     lb.signal(Signal::TERM);
-    until("it is not ready", || call(lb.admin, "GET", "/readyz", &[], b"").status == 503);
+    until("the balancer is not ready", || call(lb.admin, "GET", "/readyz", &[], b"").status == 503);
     let mut status = None;
-    until("a signal that is not the first one's twin ends it", || {
+    until("a second signal ends the balancer", || {
         lb.signal(Signal::TERM);
         status = lb.lb.0.try_wait().unwrap();
         status.is_some()
@@ -227,7 +228,7 @@ fn a_second_signal_ends_a_balancer_whose_log_is_stuck() {
 }
 
 #[test]
-fn a_start_that_fails_ends_although_its_reason_cannot_be_written() {
+fn a_failed_start_exits_although_its_reason_cannot_be_written() {
     let fifo = Fifo::new();
     fifo.fill();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -238,7 +239,7 @@ fn a_start_that_fails_ends_although_its_reason_cannot_be_written() {
 }
 
 #[test]
-fn a_reader_that_leaves_and_a_full_disk_stop_nothing() {
+fn requests_continue_when_the_reader_leaves_or_the_disk_is_full() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -249,7 +250,7 @@ fn a_reader_that_leaves_and_a_full_disk_stop_nothing() {
         command.args(["--admin-listen=off", "--replicas=1", "--listen", &listen]);
         let mut lb = Killed(command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap());
         let to: SocketAddr = listen.parse().unwrap();
-        until("it serves", || {
+        until("the balancer serves", || {
             std::net::TcpStream::connect(to).is_ok() && call(to, "GET", "/home", &[], b"").status == 200
         });
         assert_eq!(call(to, "POST", "/add", &[], br#"{"n":1}"#).status, 200);
@@ -259,7 +260,7 @@ fn a_reader_that_leaves_and_a_full_disk_stop_nothing() {
 }
 
 #[test]
-fn colours_are_for_terminals_or_on_request_and_the_filter_is_that_of_rust_log() {
+fn rust_log_and_rust_log_style_set_filter_and_colours() {
     for (style, coloured) in [("always", true), ("auto", false)] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
         command
@@ -271,7 +272,7 @@ fn colours_are_for_terminals_or_on_request_and_the_filter_is_that_of_rust_log() 
         let first = lines.next().unwrap();
         assert_eq!(first.contains("\x1b[32mINFO"), coloured, "{first:?}");
         assert!(first.contains(" listening traffic="), "{first:?}");
-        assert!(lines.next().unwrap().contains(" ready url="), "nothing of other modules");
+        assert!(lines.next().unwrap().contains(" ready url="), "other modules are filtered out");
         signal_pid(i32::try_from(lb.0.id()).unwrap(), Signal::TERM);
         let rest: Vec<String> = lines.collect();
         assert_eq!(rest.iter().filter(|line| line.ends_with(" stopped")).count(), 1, "{rest:?}");

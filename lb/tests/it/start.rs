@@ -1,4 +1,4 @@
-//! What does not start says why in one line; what cannot be added says why and changes nothing.
+//! Failed starts print the reason in one line; failed additions return the reason and change nothing.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::balancer::{Balancer, lb};
 use crate::helper;
 
-/// One line on standard error, nothing on standard output.
+/// Asserts that `lb` fails with this code, one line on standard error and nothing on standard output; returns the line.
 fn refused(args: &[&str], env: &[(&str, &str)], code: i32) -> String {
     let ended = lb(args, env);
     assert_eq!(ended.status.code(), Some(code), "{args:?}: {}", ended.stderr);
@@ -17,7 +17,7 @@ fn refused(args: &[&str], env: &[(&str, &str)], code: i32) -> String {
 }
 
 #[test]
-fn a_bad_configuration_is_one_line_and_64() {
+fn a_bad_configuration_prints_one_line_and_exits_with_64() {
     for (args, named) in [
         (&["--replicas", "57"][..], "--replicas"),
         (&["--slot-cap", "0.5"], "--slot-cap"),
@@ -45,7 +45,7 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
-fn check_and_help_and_healthcheck() {
+fn check_help_and_healthcheck_work() {
     let ok = lb(&["check", "--replicas", "5"], &[]);
     assert_eq!(ok.status.code(), Some(0));
     assert!(ok.stdout.starts_with("ok: 5 built-in replicas"), "{}", ok.stdout);
@@ -64,7 +64,7 @@ fn check_and_help_and_healthcheck() {
 }
 
 #[test]
-fn flags_win_over_the_environment_over_the_file() {
+fn flags_take_precedence_over_the_environment_and_that_over_the_file() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"replicas = 1\nmax-replicas = 9\ncluster = 'blue'\nkey = ['header:X-User', 'random']\n")
         .unwrap();
@@ -94,7 +94,7 @@ fn flags_win_over_the_environment_over_the_file() {
     assert!(line.ends_with("line 5: unknown key 'retrys', did you mean 'retries'?"), "{line}");
 }
 
-/// /add of a replica that cannot get ready: 503 with the reason, and nothing has changed.
+/// Asserts that /add of a replica that cannot become ready is answered with 503 and the reason, and changes nothing.
 fn add_fails(command: &str, reason: &[&str]) {
     let lb = Balancer::launch(&["--replica-command", command, "--start-timeout", "2s", "--replicas", "1"]);
     let (status, answer) = lb.control("POST", "/add", r#"{"n":2,"hostnames":["S5"]}"#);
@@ -113,31 +113,31 @@ fn add_fails(command: &str, reason: &[&str]) {
 }
 
 #[test]
-fn a_replica_command_that_does_not_exist() {
+fn a_replica_command_that_does_not_exist_fails_the_add() {
     add_fails("/no/such/program --port {port}", &["/no/such/program"]);
 }
 
 #[test]
-fn a_replica_command_that_ends() {
+fn a_replica_command_that_exits_fails_the_add() {
     add_fails("sh -c 'echo the disk is full; exit 7'", &["7", "the disk is full"]);
 }
 
 #[test]
-fn a_replica_command_that_never_listens() {
+fn a_replica_command_that_never_listens_fails_the_add() {
     add_fails("sh -c 'echo still thinking; sleep 1000'", &["not ready within 2s", "still thinking"]);
 }
 
 #[test]
-fn a_replica_command_that_listens_elsewhere() {
+fn a_replica_command_that_listens_elsewhere_fails_the_add() {
     let command = helper::command().replace("env ", "env LB_TEST_ELSEWHERE=1 ");
     add_fails(&command, &["S5", "not ready within 2s", "refuses"]);
 }
 
 #[test]
-fn a_replica_command_whose_heartbeat_is_an_error() {
+fn a_replica_command_whose_heartbeat_is_an_error_fails_the_add() {
     let command = helper::command().replace("env ", "env LB_TEST_SICK=1 ");
     add_fails(&command, &["S5", "not ready within 2s", "answered 500"]);
-    // Whoever wants no more than a connection does not mind.
+    // With `--heartbeat-path off` a connection is enough.
     let lb = Balancer::start(&["--replica-command", &command, "--heartbeat-path", "off"]);
     assert_eq!(lb.names(), ["server1", "server2", "server3"]);
 }

@@ -1,7 +1,8 @@
-//! The recall protocol under load and thousands of random changes: the runtime is ours, so every promise can be seen.
+//! The recall protocol under load and thousands of random changes. The test implements the runtime, so that it can check
+//! every guarantee.
 //!
-//! A replica here is a task of this process. From the moment that it is told to stop (SIGTERM) no request may be in
-//! flight to it and none may arrive: that is what `Leave`, recalls and idle notices are for.
+//! A replica is a task of this process. From its stop (SIGTERM) on, no request may be in flight to it and none may
+//! arrive: this is the purpose of `Leave`, recalls and idle notices.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -27,19 +28,19 @@ use tokio::task::JoinHandle;
 use crate::balancer::{call, until};
 use crate::load::Load;
 
-/// How many times the fleet is changed; `LB_STORM` sets another number.
+/// Number of changes of the fleet; `LB_STORM` overrides it.
 const CHANGES: u32 = 3000;
 
-/// What must never happen, counted.
+/// Counts of violations, which must stay 0.
 #[derive(Default)]
 struct Faults {
-    /// Requests that arrived after the replica was told to stop.
+    /// Requests that arrived after the stop of the replica.
     late: AtomicU64,
-    /// Replicas that were told to stop with a request in flight.
+    /// Replicas that were stopped with a request in flight.
     cut: AtomicU64,
 }
 
-/// Replicas as tasks of the balancer's own thread.
+/// A runtime whose replicas are tasks of the balancer's thread.
 struct Tasks {
     faults: Arc<Faults>,
     running: Rc<RefCell<BTreeMap<Incarnation, Task>>>,
@@ -76,7 +77,7 @@ impl Runtime for Tasks {
             if !grace.is_zero() && task.in_flight.load(Ordering::SeqCst) > 0 {
                 self.faults.cut.fetch_add(1, Ordering::SeqCst);
             }
-            // It goes on listening, so that a late request is seen, not refused.
+            // It keeps listening, so that a late request is counted, not refused.
             actix_rt::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 task.serving.abort();
@@ -89,7 +90,7 @@ impl Runtime for Tasks {
         ready(Ok(Vec::new())).boxed_local()
     }
 
-    /// Also carries out the kills: the n-th running replica ends without a word.
+    /// Also carries out the kills: the n-th running replica ends abruptly.
     fn events(&self) -> LocalBoxStream<'static, Event> {
         let (running, events) = (self.running.clone(), self.events.clone());
         let mut kill = self.kill.take().unwrap();
@@ -118,7 +119,7 @@ struct Replica {
 }
 
 impl Replica {
-    /// Ends, with all of its connections, when it is aborted.
+    /// Serves until it is aborted, which ends all of its connections too.
     async fn serve(self, listener: TcpListener) {
         let mut connections = stream::FuturesUnordered::new();
         loop {
@@ -150,7 +151,7 @@ impl Replica {
                 if self.stopped.load(Ordering::SeqCst) {
                     self.faults.late.fetch_add(1, Ordering::SeqCst);
                 }
-                tokio::task::yield_now().await; // others may act while it is in flight
+                tokio::task::yield_now().await; // lets other tasks run while the request is in flight
             }
             let body = format!(r#"{{"message":"Hello from Server: {}","status":"successful"}}"#, self.name);
             let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
@@ -163,7 +164,7 @@ impl Replica {
     }
 }
 
-/// A balancer on a thread of its own.
+/// A balancer on a separate thread.
 struct Storm {
     traffic: SocketAddr,
     admin: SocketAddr,
@@ -215,13 +216,13 @@ impl Storm {
         (answer.status, answer.json())
     }
 
-    /// One replica or seat by hand. A kill may have come first: 404, 409, 503.
-    fn steer(&self, rng: &mut fastrand::Rng, change: u32) {
+    /// Makes one manual change of a replica or seat. After a kill it may be refused: 404, 409, 503.
+    fn change_manually(&self, rng: &mut fastrand::Rng, change: u32) {
         let rep = call(self.traffic, "GET", "/rep", &[], b"").json();
         let listed = rep["message"]["replicas"].as_array().unwrap().clone();
         let name = rng.choice(&listed).unwrap().as_str().unwrap();
         let (method, path, body) = match rng.u32(0..4) {
-            // Rarely: a seat takes five launches a minute.
+            // Rarely: a seat is limited to five launches a minute.
             _ if change.is_multiple_of(40) => {
                 ("POST", format!("/api/replicas/{name}/replace"), String::new())
             }
@@ -251,7 +252,7 @@ impl Storm {
 }
 
 #[test]
-fn no_request_reaches_a_replica_that_has_left_and_nothing_is_lost() {
+fn no_request_reaches_a_replica_that_has_left_and_none_is_lost() {
     let seed = std::env::var("LB_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     let changes = std::env::var("LB_STORM").map_or(CHANGES, |changes| changes.parse().unwrap());
     eprintln!("LB_SEED={seed}");
@@ -265,7 +266,7 @@ fn no_request_reaches_a_replica_that_has_left_and_nothing_is_lost() {
             0..4 if n < 10 => {
                 let more = rng.usize(1..=2);
                 let answer = call(storm.traffic, "POST", "/add", &[], format!("{{\"n\":{more}}}").as_bytes());
-                // A kill may hit a replica that is being added: then nothing of it stays.
+                // A kill may hit a replica that is being added: then the addition is undone.
                 assert!(matches!(answer.status, 200 | 503), "change {change}: {answer:?}");
                 n += if answer.status == 200 { more } else { 0 };
             }
@@ -276,9 +277,9 @@ fn no_request_reaches_a_replica_that_has_left_and_nothing_is_lost() {
                 assert_eq!(answer.status, 200, "change {change}: {answer:?}");
                 n -= fewer;
             }
-            // Rarely: a seat takes five launches a minute, and a request five dead ones in a row.
+            // Rarely: a seat is limited to five launches a minute, and a request survives at most a few dead replicas.
             8 if change % 20 == 0 => storm.kill.send(rng.usize(0..12)).unwrap(),
-            9 => storm.steer(&mut rng, change),
+            9 => storm.change_manually(&mut rng, change),
             _ => {}
         }
     }

@@ -1,34 +1,34 @@
-//! A reader of HTTP/1.1 replies that forgives nothing (RFC 9110 §5, RFC 9112 §4–§7): what it takes, every client takes.
+//! A strict parser of HTTP/1.1 replies (RFC 9110 §5, RFC 9112 §4–§7): every client accepts what it accepts.
 
-/// What bytes are as the reply to a GET.
+/// The result of parsing bytes as the reply to a GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// One whole reply.
+    /// One complete reply.
     Whole {
         status: u16,
         fields: Vec<(String, Vec<u8>)>,
         body: Vec<u8>,
-        /// How many bytes it took; more may follow.
+        /// Number of bytes of the reply; more may follow.
         length: usize,
-        /// Whether its body ends where the connection does.
+        /// Whether the end of the connection delimits the body.
         until_close: bool,
     },
-    /// Good so far, but the connection ended before it did.
+    /// Valid so far, but the connection ended before the reply was complete.
     Cut,
-    /// What no client needs to take, and why.
+    /// A reply that a client may reject, with the reason.
     Refused(&'static str),
 }
 
-/// Why reading stopped.
+/// Why parsing stopped.
 enum Stop {
     Cut,
     Refused(&'static str),
 }
 
-/// Bytes not read yet.
+/// The bytes that are not parsed yet.
 struct Rest<'a>(&'a [u8]);
 
-/// Reads the first reply, after which the connection ended.
+/// Parses the first reply in the bytes of a connection that has ended.
 pub fn read(bytes: &[u8]) -> Reply {
     match reply(bytes) {
         Ok(reply) => reply,
@@ -49,7 +49,7 @@ fn reply(bytes: &[u8]) -> Result<Reply, Stop> {
         fields.push(field(line)?);
     }
     if (100..200).contains(&status) {
-        return Err(Stop::Refused("an interim reply that nobody asked for"));
+        return Err(Stop::Refused("an interim reply that was not requested"));
     }
     let values = |wanted: &str| -> Vec<&[u8]> {
         fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| &value[..]).collect()
@@ -74,7 +74,7 @@ fn reply(bytes: &[u8]) -> Result<Reply, Stop> {
 }
 
 impl<'a> Rest<'a> {
-    /// A line without its end, which must be CRLF.
+    /// The next line, which must end with CRLF, without its end.
     fn line(&mut self) -> Result<&'a [u8], Stop> {
         let end = self.0.iter().position(|byte| *byte == b'\n').ok_or(Stop::Cut)?;
         let line = &self.0[..end];
@@ -123,13 +123,13 @@ fn chunks(rest: &mut Rest<'_>) -> Result<Vec<u8>, Stop> {
             return Err(Stop::Refused("a chunk's end"));
         }
         if chunk.is_empty() {
-            // No client of the tests asks for trailers.
+            // No client of the tests accepts trailers.
             return if rest.line()?.is_empty() { Ok(body) } else { Err(Stop::Refused("trailers")) };
         }
     }
 }
 
-/// Visible characters, blanks, and bytes beyond ASCII.
+/// Whether all bytes are visible characters, blanks or outside of ASCII.
 fn text(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
 }

@@ -1,4 +1,4 @@
-//! Upgrades: a tunnel, byte for byte, or an ordinary reply.
+//! Upgrades: either a transparent tunnel or an ordinary reply.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Message, accept_hdr, client};
 
-use crate::balancer::{Balancer, PATIENCE, until};
+use crate::balancer::{Balancer, STATE_TIMEOUT, until};
 use crate::helper;
 use crate::origin::{OK, Origin};
 use crate::wire::Wire;
@@ -19,34 +19,34 @@ const OFFER: &str =
 const ACCEPT: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Extensions: x\r\nContent-Length: 9\r\n\r\n";
 
-/// A replica that accepts every offer, and then sends every byte back.
+/// A replica that accepts every offer, and then echoes every byte.
 fn echoing() -> Origin {
     Origin::new(|peer| {
         peer.head()?;
-        peer.wire.say(ACCEPT);
+        peer.wire.send(ACCEPT);
         while let Some(byte) = peer.wire.bytes(1) {
-            peer.wire.say(byte);
+            peer.wire.send(byte);
         }
         None
     })
 }
 
-/// A tunnel that the balancer has opened, and its head.
+/// Opens a tunnel; returns it and the head of the 101.
 fn open(lb: &Balancer) -> (Wire, String) {
     let mut client = Wire::connect(lb.traffic);
-    client.say(OFFER);
+    client.send(OFFER);
     let head = client.head().unwrap();
     assert!(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{head}");
     (client, head)
 }
 
-/// Whether bytes go there and come back.
-fn goes_through(client: &mut Wire, bytes: &[u8]) -> bool {
-    client.say(bytes) && client.bytes(bytes.len()).is_some_and(|back| back == bytes)
+/// Whether bytes are echoed through the tunnel.
+fn is_echoed(client: &mut Wire, bytes: &[u8]) -> bool {
+    client.send(bytes) && client.bytes(bytes.len()).is_some_and(|back| back == bytes)
 }
 
 #[test]
-fn what_follows_a_101_passes_byte_for_byte() {
+fn bytes_after_a_101_pass_unchanged() {
     let origin = echoing();
     let lb = Origin::balanced(&[&origin], &[]);
     let (mut client, head) = open(&lb);
@@ -61,7 +61,7 @@ fn what_follows_a_101_passes_byte_for_byte() {
         (vec!["upgrade"], vec!["websocket"])
     );
     for piece in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\0\xff\r\n0\r\n\r\n", b"x"] {
-        assert!(goes_through(&mut client, piece), "{piece:?}");
+        assert!(is_echoed(&mut client, piece), "{piece:?}");
     }
     assert_eq!(lb.replicas()[0]["in_flight"], 1);
     drop(client);
@@ -70,15 +70,15 @@ fn what_follows_a_101_passes_byte_for_byte() {
 }
 
 #[test]
-fn an_offer_of_length_zero_is_an_offer_without_a_body() {
+fn an_offer_with_content_length_zero_has_no_body() {
     let origin = echoing();
     let lb = Origin::balanced(&[&origin], &[]);
     for method in ["POST", "GET"] {
         let mut client = Wire::connect(lb.traffic);
         let offer = OFFER.replace("GET", method).replace("Host: h\r\n", "Host: h\r\nContent-Length: 0\r\n");
-        client.say(offer);
+        client.send(offer);
         assert!(client.head().unwrap().starts_with("HTTP/1.1 101 "), "{method}");
-        assert!(goes_through(&mut client, b"hello"), "{method}");
+        assert!(is_echoed(&mut client, b"hello"), "{method}");
         let request = origin.next();
         assert_eq!(
             (request.fields("upgrade"), request.fields("content-length")),
@@ -88,41 +88,41 @@ fn an_offer_of_length_zero_is_an_offer_without_a_body() {
 }
 
 #[test]
-fn any_protocol_will_do_and_each_side_ends_by_itself() {
+fn any_protocol_is_passed_on_and_each_direction_ends_independently() {
     let origin = Origin::new(|peer| {
         let offer = peer.head()?;
-        peer.wire.say(ACCEPT.replace("websocket", offer.fields("upgrade")[0]));
+        peer.wire.send(ACCEPT.replace("websocket", offer.fields("upgrade")[0]));
         let all = peer.wire.rest().ok()?;
-        peer.wire.say(format!("{} bytes", all.len()));
+        peer.wire.send(format!("{} bytes", all.len()));
         None
     });
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
-    // Not all wait for the 101.
-    client.say(OFFER.replace("websocket", "my/1"));
-    client.say("GET / HTTP/1.1\r\n\r\n");
+    // Some clients send before the 101.
+    client.send(OFFER.replace("websocket", "my/1"));
+    client.send("GET / HTTP/1.1\r\n\r\n");
     let head = client.head().unwrap();
     assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("\r\nupgrade: my/1\r\n"), "{head}");
-    client.say("more");
+    client.send("more");
     client.half_close();
     assert_eq!(client.rest().unwrap(), b"22 bytes");
 }
 
 #[test]
-fn each_direction_goes_on_while_the_other_is_stuck() {
+fn each_direction_continues_while_the_other_is_stalled() {
     const SIZE: usize = 8 << 20;
     let origin = Origin::new(|peer| {
         peer.head()?;
-        peer.wire.say(ACCEPT);
-        let mut sending = peer.wire.twin();
-        let sender = thread::spawn(move || sending.say(vec![b'r'; SIZE]));
+        peer.wire.send(ACCEPT);
+        let mut sending = peer.wire.try_clone();
+        let sender = thread::spawn(move || sending.send(vec![b'r'; SIZE]));
         assert!(peer.wire.bytes(SIZE)? == vec![b'c'; SIZE]);
         sender.join().unwrap().then_some(())
     });
     let lb = Origin::balanced(&[&origin], &[]);
     let (mut client, _) = open(&lb);
-    // Nothing is read before all is sent.
-    assert!(client.say(vec![b'c'; SIZE]));
+    // The client reads nothing before everything is sent.
+    assert!(client.send(vec![b'c'; SIZE]));
     assert!(client.bytes(SIZE).unwrap() == vec![b'r'; SIZE]);
     assert!(client.closed(), "the replica's end is the tunnel's");
 }
@@ -134,10 +134,10 @@ fn a_replica_that_declines_gives_an_ordinary_reply() {
         (OK, "Connection: Upgrade\r\nUpgrade: a/1, b"),
         (chunked, "Connection: Upgrade\r\nUpgrade: websocket"),
     ] {
-        let origin = Origin::saying(reply);
+        let origin = Origin::replying(reply);
         let lb = Origin::balanced(&[&origin], &[]);
         let mut client = Wire::connect(lb.traffic);
-        client.say(format!("GET / HTTP/1.1\r\nHost: h\r\n{offer}\r\n\r\n"));
+        client.send(format!("GET / HTTP/1.1\r\nHost: h\r\n{offer}\r\n\r\n"));
         let request = origin.next();
         assert_eq!((request.fields("upgrade").len(), request.fields("connection")), (1, vec!["upgrade"]));
         let reply = client.reply().unwrap();
@@ -147,9 +147,9 @@ fn a_replica_that_declines_gives_an_ordinary_reply() {
     }
 }
 
-/// The HttpClient of the JDK sends the first of these with every request.
+/// The HttpClient of the JDK sends the first of these offers with every request.
 #[test]
-fn a_request_without_an_offer_that_is_passed_on_is_an_ordinary_one() {
+fn a_request_whose_offer_is_not_passed_on_is_an_ordinary_one() {
     let websocket = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket";
     for (fields, args) in [
         ("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA", &[][..]),
@@ -160,11 +160,11 @@ fn a_request_without_an_offer_that_is_passed_on_is_an_ordinary_one() {
         (websocket, &["--upgrade-allow", "off"]),
         (websocket, &["--upgrade-allow", "irc/6.9,tcp"]),
     ] {
-        let origin = Origin::saying(OK);
+        let origin = Origin::replying(OK);
         let lb = Origin::balanced(&[&origin], &[&["--workers", "1"], args].concat());
         let mut client = Wire::connect(lb.traffic);
         for _ in 0..3 {
-            client.say(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n"));
+            client.send(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n"));
             let reply = client.reply().unwrap_or_else(|| panic!("no reply to {fields}"));
             assert_eq!((reply.text(), reply.fields("connection").len()), ("ok", 0), "{fields}");
             let request = origin.next();
@@ -177,7 +177,7 @@ fn a_request_without_an_offer_that_is_passed_on_is_an_ordinary_one() {
 }
 
 #[test]
-fn of_several_offers_those_that_are_allowed_are_passed_on() {
+fn only_allowed_offers_are_passed_on() {
     let origin = echoing();
     for (args, offers, passed_on) in [
         (&[][..], "Upgrade: h2c, WebSocket", "WebSocket"),
@@ -190,20 +190,20 @@ fn of_several_offers_those_that_are_allowed_are_passed_on() {
     ] {
         let lb = Origin::balanced(&[&origin], args);
         let mut client = Wire::connect(lb.traffic);
-        client.say(format!("GET / HTTP/1.1\r\nHost: h\r\nconnection: uPgRaDe\r\n{offers}\r\n\r\n"));
+        client.send(format!("GET / HTTP/1.1\r\nHost: h\r\nconnection: uPgRaDe\r\n{offers}\r\n\r\n"));
         assert!(client.head().unwrap().starts_with("HTTP/1.1 101 "), "{offers}");
         assert_eq!(origin.next().fields("upgrade"), [passed_on]);
-        assert!(goes_through(&mut client, b"hello"));
+        assert!(is_echoed(&mut client, b"hello"));
     }
 }
 
 #[test]
-fn a_101_with_a_protocol_that_was_not_offered_is_no_reply() {
+fn a_101_for_a_protocol_that_was_not_offered_is_502() {
     for upgrade in ["Upgrade: h2c\r\n", "Upgrade: websocket, h2c\r\n", "", "Upgrade: ,\r\n"] {
-        let origin = Origin::saying_once(ACCEPT.replace("Upgrade: websocket\r\n", upgrade));
+        let origin = Origin::replying_once(ACCEPT.replace("Upgrade: websocket\r\n", upgrade));
         let lb = Origin::balanced(&[&origin], &["--retries", "0"]);
         let mut client = Wire::connect(lb.traffic);
-        client.say(OFFER.replace("websocket", "websocket, x"));
+        client.send(OFFER.replace("websocket", "websocket, x"));
         let reply = client.reply().unwrap();
         assert_eq!(
             (reply.status(), reply.fields("proxy-status")),
@@ -213,7 +213,7 @@ fn a_101_with_a_protocol_that_was_not_offered_is_no_reply() {
 }
 
 #[test]
-fn an_offer_keeps_its_body_and_the_tunnel_begins_behind_it() {
+fn an_offer_keeps_its_body_and_the_tunnel_begins_after_it() {
     let body = "b".repeat(200_000);
     let chunked = format!("3\r\nbbb\r\n{:x};x=y\r\n{}\r\n0\r\nT: x\r\n\r\n", body.len() - 3, &body[3..]);
     for (framing, sent, expected) in [
@@ -228,22 +228,22 @@ fn an_offer_keeps_its_body_and_the_tunnel_begins_behind_it() {
                 let head = peer.head()?;
                 // A replica may accept before it has read the body.
                 if early {
-                    peer.wire.say(ACCEPT);
+                    peer.wire.send(ACCEPT);
                 }
                 let body = peer.wire.body(head.head, false)?.body;
                 if !early {
-                    peer.wire.say(ACCEPT);
+                    peer.wire.send(ACCEPT);
                 }
-                peer.wire.say(format!("{} bytes\n", body.len()));
+                peer.wire.send(format!("{} bytes\n", body.len()));
                 while let Some(byte) = peer.wire.bytes(1) {
-                    peer.wire.say(byte);
+                    peer.wire.send(byte);
                 }
                 None
             });
             let lb = Origin::balanced(&[&origin], &["--max-body", "200000B"]);
             let mut client = Wire::connect(lb.traffic);
             let offer = OFFER.replace("GET", "POST").replace("\r\n\r\n", &format!("\r\n{framing}\r\n\r\n"));
-            client.say(offer);
+            client.send(offer);
             if framing.contains("Expect") {
                 let head = client.head().unwrap();
                 if !head.starts_with("HTTP/1.1 100 ") {
@@ -251,12 +251,12 @@ fn an_offer_keeps_its_body_and_the_tunnel_begins_behind_it() {
                     continue;
                 }
             }
-            client.say(sent);
-            client.say("behind");
+            client.send(sent);
+            client.send("behind");
             assert!(client.head().unwrap().starts_with("HTTP/1.1 101 "), "{framing}");
             let length = format!("{} bytes\nbehind", expected.len());
             assert_eq!(client.bytes(length.len()).unwrap(), length.as_bytes(), "{framing} {early}");
-            assert!(goes_through(&mut client, b"GET / HTTP/1.1\r\n\r\n"));
+            assert!(is_echoed(&mut client, b"GET / HTTP/1.1\r\n\r\n"));
             let request = origin.next();
             assert_eq!(request.fields("upgrade"), ["websocket"]);
             assert_eq!(request.fields("content-length").len(), usize::from(sized), "{request:?}");
@@ -266,14 +266,14 @@ fn an_offer_keeps_its_body_and_the_tunnel_begins_behind_it() {
 }
 
 #[test]
-fn an_offer_with_a_body_is_repeated_or_declined_as_any_request() {
+fn an_offer_with_a_body_is_repeated_or_declined_like_any_request() {
     let offer = OFFER.replace("GET", "PUT").replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello");
-    // The first seat breaks off when it has read the whole request.
-    let origins = [Origin::new(|peer| peer.request().map(drop)), Origin::saying(OK)];
+    // The first replica closes when it has read the whole request.
+    let origins = [Origin::new(|peer| peer.request().map(drop)), Origin::replying(OK)];
     let lb = Origin::balanced(&[&origins[0], &origins[1]], &[]);
     for _ in 0..4 {
         let mut client = Wire::connect(lb.traffic);
-        client.say(&offer);
+        client.send(&offer);
         let reply = client.reply().unwrap();
         assert_eq!((reply.text(), reply.fields("connection")), ("ok", vec!["close"]));
         assert_eq!(origins[1].next().text(), "hello");
@@ -282,28 +282,28 @@ fn an_offer_with_a_body_is_repeated_or_declined_as_any_request() {
 }
 
 #[test]
-fn the_limit_of_a_body_does_not_count_what_goes_through_a_tunnel() {
+fn max_body_does_not_apply_to_a_tunnel() {
     let origin = echoing();
     let lb = Origin::balanced(&[&origin], &["--max-body", "1KiB"]);
     let (mut client, _) = open(&lb);
     for _ in 0..8 {
-        assert!(goes_through(&mut client, &[b'x'; 1000]));
+        assert!(is_echoed(&mut client, &[b'x'; 1000]));
     }
     let mut client = Wire::connect(lb.traffic);
     let too_large = OFFER.replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 1025\r\n\r\n");
-    client.say(too_large);
+    client.send(too_large);
     assert_eq!(client.reply().unwrap().status(), 413);
 }
 
-/// A peer whose connection has failed gets nothing more either: only a clean end is the end of one direction.
+/// A failed connection gets no more bytes either: only a clean close is the end of one direction.
 #[test]
-fn a_client_that_resets_ends_its_tunnel_though_the_replica_does_not() {
+fn a_reset_of_the_client_ends_its_tunnel() {
     for half_closed in [false, true] {
         let (done, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (over, seen) = (done.clone(), ended.clone());
         let origin = Origin::new(move |peer| {
             peer.head()?;
-            peer.wire.say(ACCEPT);
+            peer.wire.send(ACCEPT);
             let _ = peer.wire.rest();
             seen.store(true, Ordering::SeqCst);
             until("the test is over", || over.load(Ordering::SeqCst));
@@ -322,7 +322,7 @@ fn a_client_that_resets_ends_its_tunnel_though_the_replica_does_not() {
     }
 }
 
-/// What ends a tunnel whose peer has vanished is the kernel's work, after 60 s; so the test reads the options back.
+/// The kernel ends a tunnel whose peer has vanished, after 60 s; the test only checks the socket options.
 #[test]
 fn both_sides_of_a_tunnel_have_keepalive_and_a_user_timeout() {
     let origin = echoing();
@@ -337,7 +337,7 @@ fn both_sides_of_a_tunnel_have_keepalive_and_a_user_timeout() {
         let flags = rustix::process::PidfdGetfdFlags::empty();
         let fd = match rustix::process::pidfd_getfd(&process, fd, flags) {
             Ok(fd) => fd,
-            Err(rustix::io::Errno::BADF) => continue, // closed since
+            Err(rustix::io::Errno::BADF) => continue, // closed in the meantime
             Err(error) => {
                 eprintln!("skipped: the balancer's sockets cannot be looked at: {error}");
                 return;
@@ -362,40 +362,40 @@ fn both_sides_of_a_tunnel_have_keepalive_and_a_user_timeout() {
 }
 
 #[test]
-fn an_old_client_offers_nothing_and_a_101_that_nobody_asked_for_is_no_reply() {
-    let origin = Origin::saying(ACCEPT);
+fn offers_in_http_1_0_are_ignored_and_an_unrequested_101_is_502() {
+    let origin = Origin::replying(ACCEPT);
     let lb = Origin::balanced(&[&origin], &[]);
     let mut client = Wire::connect(lb.traffic);
-    client.say("GET / HTTP/1.0\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    client.send("GET / HTTP/1.0\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     assert_eq!(client.reply().unwrap().status(), 502);
     assert!(origin.next().fields("upgrade").is_empty());
 }
 
 #[test]
-fn who_will_close_or_asks_for_a_head_offers_nothing() {
-    let origin = Origin::saying_once(OK);
+fn offers_with_connection_close_or_head_are_ignored() {
+    let origin = Origin::replying_once(OK);
     let lb = Origin::balanced(&[&origin], &[]);
     for offer in [OFFER.replace("keep-alive", "close"), OFFER.replace("GET", "HEAD")] {
         let mut client = Wire::connect(lb.traffic);
-        client.say(&offer);
+        client.send(&offer);
         assert!(origin.next().fields("upgrade").is_empty(), "{offer}");
         assert!(client.head().unwrap().starts_with("HTTP/1.1 200 "));
     }
 }
 
 #[test]
-fn an_offer_goes_to_the_next_seat_where_the_first_refuses() {
+fn an_offer_goes_to_the_next_seat_if_the_first_refuses_the_connection() {
     let mut origins = [echoing(), echoing()];
     let lb = Origin::balanced(&[&origins[0], &origins[1]], &[]);
     origins[0].refuse();
     for _ in 0..4 {
-        assert!(goes_through(&mut open(&lb).0, b"hello"));
+        assert!(is_echoed(&mut open(&lb).0, b"hello"));
     }
     origins[1].until_open(0);
 }
 
 #[test]
-fn a_web_socket_keeps_its_protocol_and_its_messages() {
+fn websocket_messages_pass_unchanged() {
     let origin = Origin::new(|peer| {
         #[expect(clippy::result_large_err, reason = "tungstenite's type")]
         let agree = |request: &Request, mut response: Response| {
@@ -421,7 +421,7 @@ fn a_web_socket_keeps_its_protocol_and_its_messages() {
         .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
         .header("Sec-WebSocket-Protocol", "chat.v2");
     let io = TcpStream::connect(lb.traffic).unwrap();
-    io.set_read_timeout(Some(PATIENCE)).unwrap();
+    io.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
     let (mut socket, response) = client(request.body(()).unwrap(), io).unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v2");
     for message in [Message::text("hello"), Message::binary(vec![7; 1_000_000]), Message::text("")] {
@@ -439,9 +439,9 @@ fn a_tunnel_outlives_changes_of_the_ring_and_ends_with_its_replica() {
     let lb = Balancer::start(&["--replica-command", &helper::command(), "--replicas", "1"]);
     let (mut client, _) = open(&lb);
     assert_eq!(lb.control("POST", "/add", r#"{"n":2,"hostnames":["a","b"]}"#).0, 200);
-    assert!(goes_through(&mut client, b"added"));
+    assert!(is_echoed(&mut client, b"added"));
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":2,"hostnames":["server1","a"]}"#).0, 200);
-    assert!(goes_through(&mut client, b"removed, and draining"));
+    assert!(is_echoed(&mut client, b"removed, and draining"));
     let draining = lb.state()["others"].as_array().unwrap().clone();
     let mine = draining.iter().find(|replica| replica["name"] == "server1").unwrap();
     assert_eq!((&mine["phase"], &mine["in_flight"]), (&"draining".into(), &1.into()));
@@ -456,7 +456,7 @@ fn a_tunnel_is_closed_last_when_the_balancer_ends() {
     lb.signal(Signal::TERM);
     lb.wait_for("stopping drain_ms");
     until("no new connection is taken", || TcpStream::connect(lb.traffic).is_err());
-    assert!(goes_through(&mut client, b"still here"));
+    assert!(is_echoed(&mut client, b"still here"));
     assert!(client.closed());
     assert_eq!(lb.ended().code(), Some(0));
 }

@@ -1,4 +1,4 @@
-//! `--runtime static`: real servers that somebody else runs, which die and come back.
+//! `--runtime static`: real external servers that die and come back.
 
 use std::process::{Child, Command, Stdio};
 
@@ -9,7 +9,7 @@ use crate::balancer::{Answer, Balancer, call, lb as run, runs, signal_pid, until
 use crate::load::Load;
 use crate::port;
 
-/// A server that is not the balancer's; killed when dropped.
+/// An external server; it is killed when it is dropped.
 struct Server {
     port: u16,
     name: &'static str,
@@ -54,7 +54,7 @@ fn until_listed(lb: &Balancer, names: &[&str]) {
 }
 
 #[test]
-fn a_dead_server_leaves_its_seat_vacant_and_comes_back_under_its_name() {
+fn a_dead_server_leaves_its_seat_vacant_until_it_is_back() {
     let (mut one, two) = (Server::start("one"), Server::start("two"));
     let a = format!("a=localhost:{}", one.port);
     let b = format!("127.0.0.1:{}*50", two.port);
@@ -80,7 +80,7 @@ fn a_dead_server_leaves_its_seat_vacant_and_comes_back_under_its_name() {
 }
 
 #[test]
-fn servers_that_hang_are_passed_over_also_when_they_are_most() {
+fn hung_servers_are_skipped_even_if_they_are_the_majority() {
     let servers = ["one", "two", "three"].map(Server::start);
     let upstreams = servers.each_ref().map(|server| format!("{}=127.0.0.1:{}", server.name, server.port));
     let mut args = vec!["--runtime", "static", "--replace-after", "1s", "--heartbeat-interval", "200ms"];
@@ -95,7 +95,7 @@ fn servers_that_hang_are_passed_over_also_when_they_are_most() {
     lb.signal(Signal::TERM);
     assert_eq!(lb.ended().code(), Some(0));
     assert!(servers.iter().all(|server| runs(server.pid())), "the servers are not ours to stop");
-    assert!(!lb.log().iter().any(|line| line.contains("replica stopping")), "nor do we say so");
+    assert!(!lb.log().iter().any(|line| line.contains("replica stopping")), "and nothing is logged about it");
 }
 
 #[test]
@@ -112,12 +112,12 @@ fn add_and_rm_are_refused_with_the_reason() {
 }
 
 #[test]
-fn a_server_that_is_not_there_at_the_start_is_taken_in_later() {
+fn a_server_that_is_down_at_the_start_is_taken_in_later() {
     let (mut late, one) = (Server::start("late"), Server::start("one"));
     late.kill();
     let upstreams = format!("late=127.0.0.1:{},one=127.0.0.1:{}", late.port, one.port);
     let lb = Balancer::start(&["--runtime", "static", "--upstream", &upstreams]);
-    until("one serves", || lb.get("/home").status == 200);
+    until("one server serves", || lb.get("/home").status == 200);
     assert_eq!(lb.names(), ["one"]);
     late.restart();
     until_listed(&lb, &["late", "one"]);
@@ -158,7 +158,7 @@ fn upstreams_are_added_and_removed_live_and_no_request_fails() {
             (&message["N"], &message["seat"], &message["reason"]),
             (&json!(2), &json!(2), &Value::Null)
         );
-        assert_ne!(lb.state()["digest"], plan["digest"], "it has another weight");
+        assert_ne!(lb.state()["digest"], plan["digest"], "the weight differs from the plan's");
         goes_on();
         let (code, text) = says(&["add", &three]);
         assert!(code == Some(0) && text.starts_with("three serves in seat 3; 3 replicas serve\n"), "{text}");
@@ -172,7 +172,7 @@ fn upstreams_are_added_and_removed_live_and_no_request_fails() {
     }
     let (answered, failed) = load.finish();
     assert!(answered > 0 && failed.is_empty(), "{failed:?}");
-    assert!(servers.iter().all(|server| runs(server.pid())), "they are not ours to stop");
+    assert!(servers.iter().all(|server| runs(server.pid())), "external servers must not be stopped");
     let (code, text) = says(&["add", &two, "--dry-run"]);
     assert!(code == Some(0) && text.contains("slots"), "{text}");
     assert_eq!(lb.names(), ["one"]);
@@ -180,7 +180,7 @@ fn upstreams_are_added_and_removed_live_and_no_request_fails() {
 }
 
 #[test]
-fn a_change_of_upstreams_that_cannot_be_is_refused_with_the_reason() {
+fn impossible_changes_of_upstreams_are_refused_with_the_reason() {
     let one = Server::start("one");
     let dead = port::free();
     let lb = Balancer::start(&["--runtime", "static", "--upstream", &upstream_of(&one)]);
@@ -228,7 +228,7 @@ fn a_change_of_upstreams_that_cannot_be_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_reload_changes_the_list_of_upstreams_and_the_same_list_leaves_live_changes_alone() {
+fn a_reload_applies_a_changed_list_of_upstreams_only() {
     let servers = ["one", "two", "three"].map(Server::start);
     let [one, two, three] = servers.each_ref().map(upstream_of);
     let directory = tempfile::tempdir().unwrap();
@@ -260,7 +260,7 @@ fn a_reload_changes_the_list_of_upstreams_and_the_same_list_leaves_live_changes_
     });
     assert_eq!(lb.state()["seats"][0]["weight"], json!(40));
 
-    // The same name elsewhere: the seat is handed over.
+    // The same name with another address: the seat is handed over.
     let moved = format!("three=127.0.0.1:{}", servers[1].port);
     write(&[&format!("{one}*40"), &moved], "retries = 3");
     reload();

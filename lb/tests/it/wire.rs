@@ -1,24 +1,24 @@
-//! One end of an HTTP connection, a client's or a replica's: every byte as it is on the wire.
+//! One end of an HTTP connection, of a client or a replica, with access to every byte.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::balancer::PATIENCE;
+use crate::balancer::STATE_TIMEOUT;
 
-/// A connection.
+/// A buffered HTTP connection.
 pub struct Wire {
     io: BufReader<TcpStream>,
 }
 
-/// A request or a reply.
+/// A parsed request or reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// All lines of the head, without the empty one.
+    /// The lines of the head, without the empty one.
     pub head: String,
-    /// The body, its chunks put together.
+    /// The body, without chunk framing.
     pub body: Vec<u8>,
-    /// How many bytes each chunk had, if it came in chunks.
+    /// Size of each chunk, if the body was chunked.
     pub chunks: Vec<usize>,
 }
 
@@ -28,28 +28,28 @@ impl Wire {
     }
 
     pub fn new(io: TcpStream) -> Self {
-        io.set_read_timeout(Some(PATIENCE)).unwrap();
-        io.set_write_timeout(Some(PATIENCE)).unwrap();
+        io.set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
+        io.set_write_timeout(Some(STATE_TIMEOUT)).unwrap();
         io.set_nodelay(true).unwrap();
         Self { io: BufReader::new(io) }
     }
 
-    /// The same connection, for another thread; what was read ahead stays here.
-    pub fn twin(&self) -> Self {
+    /// Another handle of the connection, for another thread. Bytes that were read ahead stay in this one.
+    pub fn try_clone(&self) -> Self {
         Self { io: BufReader::new(self.io.get_ref().try_clone().unwrap()) }
     }
 
-    /// The socket, for somebody else who reads and writes; nothing must have been read ahead.
+    /// The socket, for another reader and writer; requires that nothing was read ahead.
     pub fn socket(&self) -> TcpStream {
         self.io.get_ref().try_clone().unwrap()
     }
 
-    /// Writes; whether the other side took it.
-    pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+    /// Writes bytes; returns whether that succeeded.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.io.get_mut().write_all(bytes.as_ref()).is_ok()
     }
 
-    /// The next head; `None` if the connection ends before it does.
+    /// Reads the next head; `None` if the connection ends first.
     pub fn head(&mut self) -> Option<String> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -62,33 +62,33 @@ impl Wire {
         Some(String::from_utf8_lossy(&head).into_owned())
     }
 
-    /// The next request.
+    /// Reads the next request; `None` if it is incomplete.
     pub fn request(&mut self) -> Option<Message> {
         let head = self.head()?;
         self.body(head, false)
     }
 
-    /// The next reply to anything but HEAD; `None` also if it is cut short. Its end may be the connection's.
+    /// Reads the next reply, not to HEAD; `None` if it is incomplete. The end of the connection may delimit it.
     pub fn reply(&mut self) -> Option<Message> {
         let head = self.head()?;
         self.body(head, true)
     }
 
-    /// Exactly so many bytes.
+    /// Reads exactly `n` bytes.
     pub fn bytes(&mut self, n: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; n];
         self.io.read_exact(&mut bytes).ok()?;
         Some(bytes)
     }
 
-    /// Some bytes, as soon as there are any; none at the end. `None` if that is not a good one.
+    /// Reads the next available bytes: empty at a clean end, `None` at any other.
     pub fn some(&mut self) -> Option<Vec<u8>> {
         let some = self.io.fill_buf().ok()?.to_vec();
         self.io.consume(some.len());
         Some(some)
     }
 
-    /// One chunk; the last is empty.
+    /// Reads one chunk; the last one is empty.
     pub fn chunk(&mut self) -> Option<Vec<u8>> {
         let mut line = String::new();
         self.io.read_line(&mut line).ok()?;
@@ -96,39 +96,39 @@ impl Wire {
         (self.bytes(2)? == b"\r\n").then_some(chunk)
     }
 
-    /// What comes until the other side closes; an error if it does not end well.
+    /// Reads until the other side closes; an error if the connection fails.
     pub fn rest(&mut self) -> std::io::Result<Vec<u8>> {
         let mut rest = Vec::new();
         self.io.read_to_end(&mut rest).map(|_| rest)
     }
 
-    /// All that comes until the connection ends, in whatever way.
-    pub fn until_the_end(&mut self) -> Vec<u8> {
+    /// Reads until the connection ends, also by a failure.
+    pub fn read_until_end(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         let _ = self.io.read_to_end(&mut all);
         all
     }
 
-    /// Whether the other side has closed, in whatever way; waits for it.
+    /// Waits for the end of the connection; returns false if bytes arrive or the time is up.
     pub fn closed(&mut self) -> bool {
         self.rest().is_ok_and(|rest| rest.is_empty()) || self.reset_by_peer()
     }
 
-    /// Whether nothing is to be read for a while.
+    /// Whether nothing arrives for `time`.
     pub fn silent(&mut self, time: Duration) -> bool {
         self.io.get_ref().set_read_timeout(Some(time)).unwrap();
         let read = self.io.fill_buf();
         let silent = read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
-        self.io.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        self.io.get_ref().set_read_timeout(Some(STATE_TIMEOUT)).unwrap();
         silent
     }
 
-    /// Closes at once, by a reset.
+    /// Closes at once with a reset.
     pub fn reset(self) {
         rustix::net::sockopt::set_socket_linger(self.io.get_ref(), Some(Duration::ZERO)).unwrap();
     }
 
-    /// Sends nothing more.
+    /// Closes the sending direction.
     pub fn half_close(&self) {
         let _ = self.io.get_ref().shutdown(Shutdown::Write);
     }
@@ -138,7 +138,8 @@ impl Wire {
         read.map_or_else(|error| error.kind() != std::io::ErrorKind::WouldBlock, <[u8]>::is_empty)
     }
 
-    /// The message with this head; `to_the_end`: without other framing it goes on until the connection ends.
+    /// Reads the body of the message with this head. `to_the_end`: without other framing the end of the connection
+    /// delimits it.
     pub fn body(&mut self, head: String, to_the_end: bool) -> Option<Message> {
         let mut message = Message { head, body: Vec::new(), chunks: Vec::new() };
         let length = message.fields("content-length").first().map(|length| length.parse().unwrap());
@@ -170,12 +171,12 @@ impl Message {
         self.head.lines().next().unwrap()
     }
 
-    /// A reply's status.
+    /// The status of a reply.
     pub fn status(&self) -> u16 {
         self.line().split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    /// The values of a field, in order.
+    /// The values of a header field, in order.
     pub fn fields(&self, name: &str) -> Vec<&str> {
         let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()

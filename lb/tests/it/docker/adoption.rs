@@ -1,4 +1,4 @@
-//! What runs when the balancer starts is adopted.
+//! A start adopts the containers that are running.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::cluster::{Cluster, docker, inspect};
 use crate::balancer::{Balancer, until};
 use crate::load::Load;
 
-/// The balancer is gone without a word.
+/// Kills the balancer with SIGKILL.
 pub fn kill(mut lb: Balancer) {
     lb.child.kill().unwrap();
     lb.child.wait().unwrap();
@@ -42,7 +42,7 @@ fn after_a_kill_9_the_same_replicas_serve_in_the_same_seats() {
 }
 
 #[test]
-fn the_seats_of_those_that_ended_meanwhile_are_refilled() {
+fn seats_of_containers_that_ended_meanwhile_are_refilled() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&["--replicas", "4"]);
     let before = fleet(&lb);
@@ -61,7 +61,7 @@ fn the_seats_of_those_that_ended_meanwhile_are_refilled() {
 }
 
 #[test]
-fn what_is_made_otherwise_is_replaced_one_by_one_and_no_request_fails() {
+fn outdated_containers_are_replaced_one_by_one_and_no_request_fails() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&[]);
     let (before, digest) = fleet(&lb);
@@ -72,9 +72,9 @@ fn what_is_made_otherwise_is_replaced_one_by_one_and_no_request_fails() {
     let lb = cluster.start(&[]);
     let load = Load::start(lb.traffic, 4);
     until("the load runs", || load.answered() > 200);
-    lb.until("all are replaced", |lb| {
+    lb.until("all replicas are replaced", |lb| {
         let names = lb.names();
-        assert_eq!(names.len(), 3, "no gap: {names:?}");
+        assert_eq!(names.len(), 3, "a seat was vacant: {names:?}");
         !names.iter().any(|name| name.starts_with("server"))
     });
     let seen = load.answered();
@@ -93,7 +93,7 @@ fn what_is_made_otherwise_is_replaced_one_by_one_and_no_request_fails() {
 }
 
 #[test]
-fn what_is_kept_at_the_end_is_adopted_by_the_next() {
+fn containers_kept_at_the_end_are_adopted_by_the_next_start() {
     let Some(cluster) = Cluster::new() else { return };
     let mut lb = cluster.start(&["--on-exit", "keep"]);
     let before = fleet(&lb);
@@ -105,7 +105,7 @@ fn what_is_kept_at_the_end_is_adopted_by_the_next() {
 }
 
 #[test]
-fn two_balancers_of_one_cluster_do_not_fight() {
+fn two_balancers_of_one_cluster_do_not_remove_each_others_containers() {
     let Some(cluster) = Cluster::new() else { return };
     let mut first = cluster.start(&["--replicas", "2"]);
     let mut second = cluster.start(&["--replicas", "2"]);

@@ -1,4 +1,4 @@
-//! The machine's Docker engine, and a cluster of its own for each test, gone when the test ends, however it ends.
+//! The machine's Docker engine, and a separate cluster for each test, which is removed when the test ends.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::balancer::{Balancer, until};
 
-/// How often the remains are removed until none is left.
+/// Maximum number of clean-up attempts.
 const ROUNDS: usize = 20;
 
 static CLUSTERS: AtomicU32 = AtomicU32::new(0);
 
-/// Names that nothing else on the engine has; all that bears them is removed when dropped.
+/// Names that are unique on the engine; everything with these names is removed when it is dropped.
 pub struct Cluster {
-    /// Of the cluster, the network and the image.
+    /// The name of the cluster, the network and the image.
     pub name: String,
 }
 
 impl Cluster {
-    /// `None`, and a line that says so: no engine answers.
+    /// Without an engine it prints `skipped` and returns `None`.
     pub fn new() -> Option<Self> {
         if docker(&["version"]).is_none() {
             eprintln!("skipped: no Docker engine answers");
@@ -31,7 +31,7 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// Builds the image of replica and balancer, no other cluster's; another `edition` gives it another id.
+    /// Builds this cluster's image of replica and balancer; another `edition` results in another image id.
     pub fn build(&self, edition: &str) {
         let directory = tempfile::tempdir().unwrap();
         std::fs::copy(executable(), directory.path().join("lb")).unwrap();
@@ -98,7 +98,7 @@ impl Drop for Cluster {
         let label = self.label();
         let left = || docker(&["ps", "-aq", "--filter", &label]).unwrap_or_default();
         let remove = |how: &[&str], what: &str| docker(&[how, &Vec::from_iter(what.lines())].concat());
-        // What a killed balancer asked for may come late. The network is compose's own sometimes, without our label.
+        // Containers requested by a killed balancer may appear late. A network of compose does not have our label.
         for _ in 0..ROUNDS {
             remove(&["rm", "-f"], &left());
             docker(&["network", "rm", &self.name]);

@@ -1,4 +1,4 @@
-//! The balancer as a service of docker-compose: its replicas are the project's own.
+//! The balancer as a service of docker-compose: its replicas belong to the project.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cluster::{Cluster, build_image, docker, inspect};
 use crate::balancer::{call, until};
 
-/// A project of the repository's own compose file, under other names.
+/// A project of the repository's compose file with other names.
 struct Project {
     cluster: Cluster,
     own_image: String,
@@ -17,7 +17,7 @@ struct Project {
 }
 
 impl Project {
-    /// `None`, and a line that says so: there is no engine or no docker-compose.
+    /// Without an engine or docker-compose it prints `skipped` and returns `None`.
     fn new() -> Option<Self> {
         let cluster = Cluster::new()?;
         if Command::new("docker-compose").arg("version").output().is_err() {
@@ -26,7 +26,7 @@ impl Project {
         }
         let own_image = format!("{}-own", cluster.name);
         let directory = tempfile::tempdir().unwrap();
-        // As Dockerfile.lb, of the binary that the tests have built.
+        // Like Dockerfile.lb, with the binary that the tests have built.
         let text = format!(
             "FROM {}\nENV LB_LISTEN=0.0.0.0:5000 LB_ADMIN_LISTEN=0.0.0.0:5001 LB_RUNTIME=docker\nUSER 0\nENTRYPOINT [\"/lb\"]\n",
             cluster.name
@@ -66,7 +66,7 @@ impl Project {
     /// Waits until three replicas serve; returns their names.
     fn names(&self) -> Vec<String> {
         let to: SocketAddr = format!("127.0.0.1:{}", self.port).parse().unwrap();
-        // The engine takes connections to a published port before anybody listens behind it.
+        // The engine accepts connections to a published port before a process listens behind it.
         let networks = inspect(&self.balancer(), ".NetworkSettings.Networks");
         let behind = format!("{}:5000", networks[&self.cluster.name]["IPAddress"].as_str().unwrap());
         until("the balancer listens", || std::net::TcpStream::connect(&behind).is_ok());
@@ -88,7 +88,7 @@ impl Project {
     }
 }
 
-/// What a container has written.
+/// The output of a container.
 pub fn docker_log(container: &str) -> String {
     let output = Command::new("docker").args(["logs", container]).output().unwrap();
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -105,7 +105,7 @@ impl Drop for Project {
 }
 
 #[test]
-fn up_twice_ps_and_down() {
+fn up_ps_and_down_work_and_up_can_be_repeated() {
     let Some(project) = Project::new() else { return };
     project.compose(&["up", "-d"]);
     let names = project.names();
@@ -127,7 +127,7 @@ fn up_twice_ps_and_down() {
     let state = call(admin, "GET", "/api/state", &[("Cookie", &cookie)], b"");
     assert_eq!((state.status, &state.json()["target"]), (200, &serde_json::json!(3)));
     assert_eq!(call(admin, "GET", "/api/state", &[], b"").status, 401);
-    docker(&["exec", &project.balancer(), "/lb", "healthcheck"]).expect("it is healthy");
+    docker(&["exec", &project.balancer(), "/lb", "healthcheck"]).expect("the health check succeeds");
     let listed = project.compose(&["ps"]);
     assert!(names.iter().all(|name| listed.contains(&project.cluster.container(name))), "{listed}");
 
@@ -136,7 +136,7 @@ fn up_twice_ps_and_down() {
 }
 
 #[test]
-fn down_removes_all_also_when_the_balancer_was_killed() {
+fn down_removes_everything_even_after_a_kill_of_the_balancer() {
     let Some(project) = Project::new() else { return };
     project.compose(&["up", "-d"]);
     project.names();

@@ -1,4 +1,4 @@
-//! Containers that bear a replica's labels and are none: they are never routed to, stopped or removed, and no sign of
+//! Copied containers with a replica's labels: they are never routed to, stopped or removed, and not taken as a sign of
 //! another balancer.
 
 use rustix::process::Signal;
@@ -8,7 +8,7 @@ use super::adoption::{fleet, kill};
 use super::cluster::{Cluster, docker, inspect};
 use crate::balancer::Balancer;
 
-/// Commits a container into an image, which is removed with those of the cluster.
+/// Commits a container to an image, which is removed with the cluster.
 fn commit(cluster: &Cluster, container: &str) -> String {
     let image = format!("{}-copy", cluster.name);
     docker(&["commit", &cluster.container(container), &image]).unwrap();
@@ -35,7 +35,7 @@ fn answering(lb: &Balancer) -> Vec<String> {
 }
 
 #[test]
-fn a_copied_container_is_no_replica() {
+fn a_copied_container_is_not_a_replica() {
     let Some(cluster) = Cluster::new() else { return };
     let mut lb = cluster.start(&[]);
     let before = fleet(&lb);
@@ -43,7 +43,7 @@ fn a_copied_container_is_no_replica() {
     let copies = ["copy", "server2.copy", "server2.leaving.x"].map(|name| run(&cluster, &image, name, &[]));
     let ended = docker(&["create", "--name", &cluster.container("ended"), &image]).unwrap();
 
-    // Its start is no sign of another balancer, its end none of a replica's.
+    // Its start is not taken as a sign of another balancer, nor its end as the end of a replica.
     docker(&["kill", &copies[1]]).unwrap();
     docker(&["start", &copies[1]]).unwrap();
     assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S4"]}"#).0, 200);
@@ -72,7 +72,7 @@ fn a_copied_container_is_no_replica() {
 }
 
 #[test]
-fn a_copy_with_the_name_of_the_replica_is_none_either() {
+fn a_copy_with_the_name_of_the_replica_is_not_a_replica_either() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&[]);
     let image = commit(&cluster, "server2");
@@ -90,7 +90,7 @@ fn a_copy_with_the_name_of_the_replica_is_none_either() {
         (400, "<Error> Hostname 'server2' already exists")
     );
     assert_eq!(lb.names(), names);
-    // The next life's first names include the copy's.
+    // The first names of the next start include the name of the copy.
     lb.signal(Signal::TERM);
     assert_eq!(lb.ended().code(), Some(0));
     let lb = cluster.start(&[]);
@@ -100,7 +100,7 @@ fn a_copy_with_the_name_of_the_replica_is_none_either() {
 }
 
 #[test]
-fn a_replica_that_is_renamed_by_hand_is_ours_as_long_as_we_run() {
+fn a_manually_renamed_replica_stays_managed_until_the_balancer_ends() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&[]);
     docker(&["rename", &cluster.container("server1"), &cluster.container("mine")]).unwrap();
@@ -122,7 +122,7 @@ fn a_replica_that_is_renamed_by_hand_is_ours_as_long_as_we_run() {
 }
 
 #[test]
-fn containers_of_an_older_version_are_adopted_all() {
+fn all_containers_of_an_older_version_are_adopted() {
     let Some(cluster) = Cluster::new() else { return };
     let mut lb = cluster.start(&["--replicas", "0"]); // makes the network
     lb.signal(Signal::TERM);
@@ -144,10 +144,10 @@ fn containers_of_an_older_version_are_adopted_all() {
     }
     let mut lb = cluster.start(&[]);
     assert_eq!(lb.state()["target"], 4);
-    // They are made otherwise: replaced, none is removed before its successor is there.
-    lb.until("all are replaced", |lb| {
+    // They are outdated and therefore replaced; none is removed before its successor is ready.
+    lb.until("all replicas are replaced", |lb| {
         let names = lb.names();
-        assert_eq!(names.len(), 4, "no gap: {names:?}");
+        assert_eq!(names.len(), 4, "a seat was vacant: {names:?}");
         !names.iter().any(|name| old.contains(&name.as_str()))
     });
     lb.signal(Signal::TERM);
@@ -156,7 +156,7 @@ fn containers_of_an_older_version_are_adopted_all() {
 }
 
 #[test]
-fn a_copied_anchor_says_nothing() {
+fn a_copied_anchor_is_ignored() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&["--replicas", "2"]);
     let before = fleet(&lb);

@@ -1,4 +1,4 @@
-//! Containers steered by hand: drained, replaced, and all of them in turn.
+//! Manual operations on containers: drain, replace, rolling replacement.
 
 use serde_json::{Value, json};
 
@@ -8,13 +8,13 @@ use crate::fleet::post;
 use crate::load::Load;
 
 #[test]
-fn a_drained_container_keeps_its_name_and_its_remains_keep_the_seat() {
+fn a_drained_container_keeps_its_name_and_seat_even_after_its_exit() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&["--replicas", "2"]);
     assert_eq!(post(&lb, "/api/replicas/server2/drain").0, 200);
     assert_eq!(cluster.containers(), ["server1", "server2"]);
     docker(&["kill", &cluster.container("server2")]).unwrap();
-    lb.until("it is dead", |lb| lb.state()["others"][0]["phase"] == "dead");
+    lb.until("the drained replica is dead", |lb| lb.state()["others"][0]["phase"] == "dead");
     assert_eq!(lb.state()["others"][0]["drained"], true);
     assert_eq!(inspect(&cluster.container("server2"), ".State.Running"), json!(false));
     assert_eq!(lb.names(), ["server1"]);
@@ -26,7 +26,7 @@ fn a_drained_container_keeps_its_name_and_its_remains_keep_the_seat() {
 }
 
 #[test]
-fn containers_are_replaced_in_turn_and_no_request_fails() {
+fn a_rolling_replacement_of_containers_fails_no_request() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&[]);
     let load = Load::start(lb.traffic, 4);
@@ -35,7 +35,7 @@ fn containers_are_replaced_in_turn_and_no_request_fails() {
     let (status, replaced) = post(&lb, "/api/replicas/server1/replace");
     assert_eq!((status, &replaced["message"]["seat"]), (200, &json!(1)), "{replaced}");
     assert_eq!(post(&lb, "/api/rolling-replace").0, 202);
-    lb.until("all are replaced", |lb| lb.state()["rolling"] == Value::Null);
+    lb.until("all replicas are replaced", |lb| lb.state()["rolling"] == Value::Null);
     let (answered, failed) = load.finish();
     assert_eq!(failed, Vec::<String>::new(), "of {answered}");
     let names = lb.names();

@@ -1,4 +1,4 @@
-//! Whatever happens to a container is noticed, and its seat refilled.
+//! Every end or hang of a container is detected, and its seat refilled.
 
 use super::cluster::{Cluster, docker};
 use rustix::process::Signal;
@@ -6,8 +6,8 @@ use rustix::process::Signal;
 use crate::balancer::{signal_pid, until};
 use crate::load::Load;
 
-/// Ends server2 under load: it is replaced in its seat and no request fails.
-fn is_replaced(how: &[&str]) {
+/// Ends server2 under load. Asserts that it is replaced in its seat and that no request fails.
+fn assert_replaced(how: &[&str]) {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&[]);
     let digest = lb.state()["digest"].clone();
@@ -28,38 +28,38 @@ fn is_replaced(how: &[&str]) {
 }
 
 #[test]
-fn docker_kill_is_noticed_and_no_request_fails() {
-    is_replaced(&["kill"]);
+fn docker_kill_is_detected_and_no_request_fails() {
+    assert_replaced(&["kill"]);
 }
 
 #[test]
-fn docker_rm_is_noticed_and_no_request_fails() {
-    is_replaced(&["rm", "-f"]);
+fn docker_rm_is_detected_and_no_request_fails() {
+    assert_replaced(&["rm", "-f"]);
 }
 
 #[test]
-fn docker_stop_is_noticed_and_no_request_fails() {
-    is_replaced(&["stop"]);
+fn docker_stop_is_detected_and_no_request_fails() {
+    assert_replaced(&["stop"]);
 }
 
 #[test]
-fn docker_pause_is_noticed_like_a_hang() {
-    is_replaced(&["pause"]);
+fn docker_pause_is_detected_like_a_hang() {
+    assert_replaced(&["pause"]);
 }
 
-/// Without heartbeats only the engine's events notice anything.
+/// Heartbeats are so rare that only the engine's events can reveal the exit.
 #[test]
-fn an_exit_says_how_and_with_which_last_words() {
+fn an_exit_is_logged_with_status_and_last_line() {
     let Some(cluster) = Cluster::new() else { return };
     let mut lb = cluster.start(&["--replicas", "1", "--heartbeat-interval", "1h", "--replace-after", "1h"]);
     docker(&["kill", &cluster.container("server1")]).unwrap();
     let dead = lb.wait_for("replica dead");
     assert!(dead.contains("exit status: 137; its last line: ") && dead.contains("listening"), "{dead}");
-    lb.until("it is replaced", |lb| lb.names().len() == 1);
+    lb.until("the replica is replaced", |lb| lb.names().len() == 1);
 }
 
 #[test]
-fn a_sigterm_of_somebody_else_is_told_from_ours() {
+fn a_foreign_sigterm_is_distinguished_from_the_balancers() {
     let Some(cluster) = Cluster::new() else { return };
     let mut lb = cluster.start(&[]);
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1,"hostnames":["server1"]}"#).0, 200);
@@ -77,7 +77,7 @@ fn a_sigterm_of_somebody_else_is_told_from_ours() {
 }
 
 #[test]
-fn a_paused_container_is_known_to_be_suspended() {
+fn a_paused_container_is_suspended() {
     use lb::runtime::docker::{Docker, Host, Template};
     use lb::runtime::{Launch, Runtime};
 
@@ -112,7 +112,7 @@ fn a_paused_container_is_known_to_be_suspended() {
         assert_eq!(runtime.is_suspended(lb::ring::Incarnation(2)).await, None, "it is unknown");
         assert!(runtime.end(incarnation).await, "a paused one can be killed");
         assert_ne!(runtime.is_suspended(incarnation).await, Some(true));
-        assert_eq!(cluster.containers(), ["server1"], "and is kept");
+        assert_eq!(cluster.containers(), ["server1"], "the paused container must not be removed");
         runtime.stop(incarnation, std::time::Duration::ZERO).await;
         assert_eq!(cluster.containers(), [""; 0]);
     });

@@ -1,4 +1,4 @@
-//! The network of the replicas: several of one name, one that is removed, and one that is full.
+//! The network of the replicas: several networks of one name, a removed one, and a full one.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use super::cluster::{Cluster, docker, inspect};
 use super::trouble::Foreign;
 use crate::balancer::{Balancer, until};
 
-/// Makes a network as a client does that does not ask for a check of duplicates; returns its id.
+/// Creates a network without the check for duplicate names; returns its id.
 fn make_network(name: &str, labels: &Value) -> String {
     let body = json!({"Name": name, "Driver": "bridge", "Labels": labels}).to_string();
     let mut engine = UnixStream::connect("/var/run/docker.sock").unwrap();
@@ -25,7 +25,7 @@ fn make_network(name: &str, labels: &Value) -> String {
     made["Id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
-/// The ids of the networks of exactly this name, the oldest first.
+/// The ids of the networks with exactly this name, oldest first.
 fn networks(name: &str) -> Vec<String> {
     let ids = docker(&["network", "ls", "-q", "--no-trunc", "--filter", &format!("name=^{name}$")]).unwrap();
     let mut networks: Vec<(String, String)> = ids
@@ -38,7 +38,7 @@ fn networks(name: &str) -> Vec<String> {
     networks.into_iter().map(|(_, id)| id).collect()
 }
 
-/// The networks of a cluster's name; all of them and what is in them are removed when dropped.
+/// The networks with a cluster's name; they and their containers are removed when it is dropped.
 struct Networks<'a>(&'a Cluster);
 
 impl Drop for Networks<'_> {
@@ -53,7 +53,7 @@ impl Drop for Networks<'_> {
     }
 }
 
-/// All replicas answer.
+/// Asserts that all replicas answer.
 fn assert_reachable(lb: &Balancer) {
     for name in lb.names() {
         let key = (0..).map(|key: u32| key.to_string()).find(|key| lb.owner(key) == name);
@@ -88,14 +88,14 @@ fn balancers_that_start_together_agree_on_one_network() {
 }
 
 #[test]
-fn of_several_networks_the_oldest_is_used_and_only_unused_ones_of_ours_are_removed() {
+fn the_oldest_network_is_used_and_only_our_unused_ones_are_removed() {
     let Some(cluster) = Cluster::new() else { return };
     let name = cluster.name.as_str();
     let _networks = Networks(&cluster);
     let foreign = make_network(name, &json!({}));
     let unused = make_network(name, &json!({"lb.cluster": "any"}));
     let used = make_network(name, &json!({"lb.cluster": "any"}));
-    // Not started: the engine itself would remove the network.
+    // The container is not started: the engine itself would remove the network.
     let _foreign = Foreign(cluster.container("foreign"));
     docker(&["create", "--network", &used, "--name", &cluster.container("foreign"), name]).unwrap();
     let also_foreign = make_network(name, &json!({}));
@@ -110,7 +110,7 @@ fn of_several_networks_the_oldest_is_used_and_only_unused_ones_of_ours_are_remov
 }
 
 #[test]
-fn a_network_that_is_removed_is_made_again() {
+fn a_removed_network_is_created_again() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&["--replicas", "0"]);
     docker(&["network", "rm", &cluster.name]).unwrap();
@@ -121,7 +121,7 @@ fn a_network_that_is_removed_is_made_again() {
 }
 
 #[test]
-fn a_balancer_in_a_container_joins_the_network_that_it_makes() {
+fn a_balancer_in_a_container_joins_the_network_that_it_creates() {
     let Some(cluster) = Cluster::new() else { return };
     let _networks = Networks(&cluster);
     let (name, own) = (cluster.name.as_str(), cluster.container("own"));
@@ -130,7 +130,7 @@ fn a_balancer_in_a_container_joins_the_network_that_it_makes() {
     let lb = ["--docker-host", "unix:///host/run/docker.sock", "--listen", "0.0.0.0:5000"];
     docker(&[&args[..], &mount, &cluster.args(&lb)].concat()).unwrap();
     let mut log = String::new();
-    until("it is ready", || {
+    until("the balancer is ready", || {
         log = super::compose::docker_log(&own);
         log.contains("] ready ")
     });
@@ -141,7 +141,7 @@ fn a_balancer_in_a_container_joins_the_network_that_it_makes() {
 
 /// A /29 has room for five containers.
 #[test]
-fn in_a_full_subnet_what_hangs_is_ended_before_its_successor_starts() {
+fn in_a_full_subnet_a_hung_replica_is_ended_before_its_successor_starts() {
     let Some(cluster) = Cluster::new() else { return };
     let subnet = ["10.213.77.0/29", "10.213.77.8/29", "10.213.77.16/29"]
         .into_iter()

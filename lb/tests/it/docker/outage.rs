@@ -1,18 +1,18 @@
-//! The engine is away for a while.
+//! Temporary outages of the engine.
 
 use super::cluster::{Cluster, docker};
 use super::proxy::{Mode, Proxy};
 use crate::balancer::{call, lb};
 
 #[test]
-fn an_outage_is_one_line_costs_no_back_off_and_healing_follows_at_once() {
+fn an_outage_is_logged_once_and_replacement_follows_at_once() {
     let Some(cluster) = Cluster::new() else { return };
     let proxy = Proxy::new();
     let mut lb = cluster.start(&["--docker-host", &proxy.url]);
     proxy.set(Mode::Refusing);
     lb.wait_for("engine away");
     docker(&["kill", &cluster.container("server2")]).unwrap();
-    // More attempts than a seat that crashes gets in a minute.
+    // More attempts than the limit of launches for a crashing seat in a minute.
     lb.until("eight launches have failed", |lb| {
         let metrics = call(lb.admin, "GET", "/metrics", &[], b"");
         let text = String::from_utf8(metrics.body).unwrap();
@@ -54,7 +54,7 @@ fn a_container_that_the_engine_does_not_end_is_not_reported_as_gone() {
 }
 
 #[test]
-fn docker_host_names_the_engine_where_nothing_else_does() {
+fn docker_host_is_used_without_another_setting() {
     let Some(cluster) = Cluster::new() else { return };
     let proxy = Proxy::new();
     let mut lb = crate::balancer::Balancer::launch_with(&cluster.args(&[]), &[("DOCKER_HOST", &proxy.url)]);
@@ -67,7 +67,7 @@ fn docker_host_names_the_engine_where_nothing_else_does() {
 }
 
 #[test]
-fn an_engine_is_reached_by_tcp() {
+fn an_engine_can_be_reached_by_tcp() {
     let Some(cluster) = Cluster::new() else { return };
     let proxy = Proxy::tcp();
     assert!(proxy.url.starts_with("tcp://127.0.0.1:"), "{}", proxy.url);

@@ -1,5 +1,5 @@
-//! A Docker engine of the test's own, which can be killed and started again: `dockerd` with its own directories, bridge
-//! and containerd. All of it is gone when the guard is dropped.
+//! A private Docker engine of a test, which can be killed and restarted: `dockerd` with its own directories, bridge and
+//! containerd. All of it is removed when the guard is dropped.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -23,7 +23,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine with live-restore and further `options`; `None`, and a line that says so, where none can run.
+    /// Starts an engine with live-restore and further `options`. If none can run it prints `skipped` and returns `None`.
     pub fn start(options: &[&str]) -> Option<Self> {
         let missing = ["dockerd", "containerd", "ip", "fuse-overlayfs"].into_iter().find(|tool| {
             let found = Command::new("which").arg(tool).stdout(Stdio::null()).status();
@@ -69,7 +69,7 @@ impl Engine {
         self.path("run")
     }
 
-    /// For `--docker-host`.
+    /// The value for `--docker-host`.
     pub fn url(&self) -> String {
         format!("unix://{}/docker.sock", self.run().display())
     }
@@ -79,7 +79,7 @@ impl Engine {
         docker(&[&["--host", &self.url()], args].concat())
     }
 
-    /// What a container has written to standard error.
+    /// The standard error of a container.
     pub fn log(&self, container: &str) -> String {
         let output =
             Command::new("docker").args(["--host", &self.url(), "logs", container]).output().unwrap();
@@ -104,7 +104,7 @@ impl Engine {
         });
     }
 
-    /// Kills the daemon; its containers go on.
+    /// Kills the daemon; its containers keep running.
     pub fn kill(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             let _ = daemon.kill();
@@ -153,7 +153,7 @@ impl Engine {
         self.directory.path().join(name)
     }
 
-    /// The processes that name our directory: containerd, its shims, and the helpers of file systems.
+    /// The processes whose command line names the directory: containerd, its shims, and helpers of file systems.
     fn processes(&self) -> Vec<i32> {
         let ours = self.directory.path().display().to_string();
         let ours = |pid: &i32| {
@@ -177,7 +177,7 @@ impl Drop for Engine {
             let ids = self.docker(&["network", "ls", "-q", "--filter", "type=custom"]).unwrap_or_default();
             self.docker(&[&["network", "rm"], &Vec::from_iter(ids.lines())[..]].concat());
         }
-        // The daemon's proper end takes down its mounts.
+        // A regular end of the daemon removes its mounts.
         for mut process in [self.daemon.take(), self.containerd.take()].into_iter().flatten() {
             let _ = kill_process(Pid::from_child(&process), Signal::TERM);
             let _ = process.wait();

@@ -1,4 +1,4 @@
-//! A socket between the balancer and the engine, which can go wrong.
+//! A proxy socket between the balancer and the engine that can simulate failures.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -9,20 +9,20 @@ use std::time::Duration;
 
 const ENGINE: &str = "/var/run/docker.sock";
 
-/// How often a connection looks whether it is to break off.
+/// How often a connection checks whether it should break off.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What happens to what comes.
+/// What the proxy does with requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Mode {
-    /// It reaches the engine.
+    /// Requests are passed to the engine.
     Passing,
-    /// It is taken and never answered.
+    /// Requests are accepted and never answered.
     Hanging,
-    /// It is answered with 500.
+    /// Requests are answered with 500.
     Failing,
-    /// The connection is closed, also one that is there already.
+    /// Connections are closed, including existing ones.
     Refusing,
 }
 
@@ -53,7 +53,7 @@ impl Proxy {
         Self { url, mode, _directory: Some(directory) }
     }
 
-    /// One that is reached by TCP and passes everything on.
+    /// A proxy on a TCP port that passes everything on.
     pub fn tcp() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("tcp://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Why a container does not run is said in plain words, with the remedy.
+//! The reason why a container does not run is reported with its remedy.
 
 use std::process::{Command, Stdio};
 
@@ -25,7 +25,7 @@ fn copy_image(cluster: &Cluster, engine: &Engine) {
 const GREEDY: &str = "fn main() { let mut all = Vec::new(); loop { all.push(vec![1u8; 1 << 20]); } }";
 
 #[test]
-fn a_replica_that_was_killed_for_its_memory_says_so() {
+fn a_kill_for_memory_is_reported() {
     let Some(cluster) = Cluster::new() else { return };
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
@@ -49,7 +49,7 @@ fn a_replica_that_was_killed_for_its_memory_says_so() {
 }
 
 #[test]
-fn a_name_that_a_foreign_container_holds_is_named_and_the_seat_gets_another_replica() {
+fn a_name_held_by_a_foreign_container_is_reported_and_the_seat_gets_another_replica() {
     let Some(cluster) = Cluster::new() else { return };
     let foreign = cluster.container("server1");
     let label = format!("lb-test-foreign={}", cluster.name);
@@ -68,7 +68,7 @@ fn a_name_that_a_foreign_container_holds_is_named_and_the_seat_gets_another_repl
 }
 
 #[test]
-fn a_missing_docker_init_is_named_with_the_flag_that_does_without() {
+fn a_missing_docker_init_is_reported_with_the_flag_to_avoid_it() {
     let Some(cluster) = Cluster::new() else { return };
     let Some(engine) = Engine::start(&["--init-path", "/nonexistent/docker-init"]) else { return };
     copy_image(&cluster, &engine);
@@ -85,23 +85,23 @@ fn a_missing_docker_init_is_named_with_the_flag_that_does_without() {
     lb.signal(rustix::process::Signal::TERM);
 }
 
-/// With live-restore the containers go on while the engine is away, the balancer among them.
+/// With live-restore the containers, including the balancer, keep running while the engine is away.
 #[test]
-fn after_a_restart_of_the_engine_a_mounted_directory_heals_and_a_mounted_file_says_why_not() {
+fn after_an_engine_restart_a_mounted_directory_recovers_and_a_mounted_file_is_reported() {
     let Some(cluster) = Cluster::new() else { return };
     let Some(mut engine) = Engine::start(&[]) else { return };
     copy_image(&cluster, &engine);
     let name = cluster.name.as_str();
     engine.docker(&["network", "create", name]).unwrap();
     let run = engine.run().display().to_string();
-    // As docker-compose.yml mounts it, and as it is not to be mounted.
+    // The mount of docker-compose.yml, and the mount that the documentation advises against.
     let directory = (format!("{run}:/host/run:ro"), "unix:///host/run/docker.sock", "directory");
     let file = (format!("{run}/docker.sock:/run/docker.sock"), "unix:///run/docker.sock", "file");
     for (mount, host, own) in [&directory, &file] {
         let start = ["run", "-d", "--name", own, "--network", name, "-v", mount, "--entrypoint", "/lb", name];
         let lb = ["--runtime", "docker", "--docker-host", host, "--cluster", own, "--replicas", "1"];
         engine.docker(&[&start[..], &lb, &["--network", name, "--image", name]].concat()).unwrap();
-        until("it is ready", || engine.log(own).contains("] ready "));
+        until("the balancer is ready", || engine.log(own).contains("] ready "));
     }
     engine.kill();
     engine.resume();
@@ -113,9 +113,9 @@ fn after_a_restart_of_the_engine_a_mounted_directory_heals_and_a_mounted_file_sa
         let names = engine.docker(&["ps", "--filter", &label, "--format", "{{.Names}}"]).unwrap();
         json!(names.lines().collect::<Vec<_>>())
     };
-    until("the one with the directory heals", || running("directory").as_array().unwrap().len() == 1);
+    until("the one with the directory recovers", || running("directory").as_array().unwrap().len() == 1);
     let why = "/run/docker.sock was replaced by a restarted engine, and the mounted file is dead; mount its directory";
-    until("the one with the file says why it does not", || {
+    until("the one with the file reports the dead mount", || {
         engine.log("file").lines().any(|line| line.contains("engine away") && line.contains(why))
     });
 }

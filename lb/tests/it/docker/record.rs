@@ -11,7 +11,7 @@ use super::cluster::{Cluster, docker, inspect};
 use crate::balancer::{Balancer, until};
 use crate::fleet::{post, put};
 
-/// How many times the balancer is killed.
+/// Number of kills of the balancer.
 const KILLS: usize = 20;
 
 /// The longest time from a call to the kill, in milliseconds.
@@ -22,7 +22,7 @@ fn names(lb: &Balancer, n: usize) -> Vec<String> {
     lb.names()
 }
 
-/// Waits until these are the only containers, beside one anchor.
+/// Waits until these are the only containers besides one anchor.
 fn until_only(cluster: &Cluster, names: &[String]) {
     cluster.until_containers(&Vec::from_iter(names.iter().map(|name| name.as_str())));
     until("one anchor is left", || cluster.anchors().len() == 1);
@@ -42,7 +42,7 @@ fn a_replica_that_is_removed_while_no_balancer_runs_is_replaced_in_its_seat() {
 }
 
 #[test]
-fn an_anchor_costs_nothing_and_goes_with_the_replicas() {
+fn the_anchor_is_never_started_and_is_removed_with_the_replicas() {
     let Some(cluster) = Cluster::new() else { return };
     let mut lb = cluster.start(&["--replicas", "1"]);
     let anchor = cluster.anchors()[0].clone();
@@ -52,7 +52,7 @@ fn an_anchor_costs_nothing_and_goes_with_the_replicas() {
     assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S2"]}"#).0, 200);
     until("the anchor is replaced", || cluster.anchors().len() == 1 && cluster.anchors()[0] != anchor);
 
-    // docker container prune removes it: it is made again.
+    // docker container prune removes the anchor: it is created again.
     docker(&["rm", &cluster.container(&cluster.anchors()[0])]).unwrap();
     lb.wait_for("record of the target removed");
     until("there is an anchor again", || cluster.anchors().len() == 1);
@@ -62,7 +62,7 @@ fn an_anchor_costs_nothing_and_goes_with_the_replicas() {
 }
 
 #[test]
-fn weights_and_drained_replicas_survive_and_are_kept_at_the_end_if_that_is_wanted() {
+fn weights_and_drained_replicas_survive_and_on_exit_keep_keeps_them() {
     let Some(cluster) = Cluster::new() else { return };
     let mut lb = cluster.start(&["--on-exit", "keep"]);
     assert_eq!(lb.control("POST", "/add", r#"{"n":1,"hostnames":["S4"]}"#).0, 200);
@@ -83,7 +83,7 @@ fn weights_and_drained_replicas_survive_and_are_kept_at_the_end_if_that_is_wante
     check(&lb);
     lb.signal(Signal::TERM);
     assert_eq!(lb.ended().code(), Some(0));
-    // The one before may still be there: the next start removes it.
+    // The previous anchor may still exist: the next start removes it.
     assert!(!cluster.anchors().is_empty());
     let lb = cluster.start(&[]);
     check(&lb);
@@ -98,7 +98,7 @@ fn weights_and_drained_replicas_survive_and_are_kept_at_the_end_if_that_is_wante
 }
 
 #[test]
-fn another_configured_number_wins_over_the_recorded_one() {
+fn a_changed_configured_number_takes_precedence_over_the_recorded_one() {
     let Some(cluster) = Cluster::new() else { return };
     let lb = cluster.start(&[]);
     assert_eq!(lb.control("POST", "/add", r#"{"n":2}"#).0, 200);
@@ -111,21 +111,21 @@ fn another_configured_number_wins_over_the_recorded_one() {
     until_only(&cluster, &names(&lb, 3));
     kill(lb);
 
-    // Without a record it counts too.
+    // Without a record the configured number counts too.
     docker(&["rm", "-f", &cluster.container(&cluster.anchors()[0])]).unwrap();
     docker(&["rm", "-f", &cluster.container("server1")]).unwrap();
     let lb = cluster.start(&["--replicas", "3"]);
     until_only(&cluster, &names(&lb, 3));
 }
 
-/// Calls, and returns the status; `None`: the connection ended without an answer.
+/// Sends a call and returns the status; `None` if the connection ended without a response.
 fn status(to: SocketAddr, method: &'static str, path: &'static str, body: String) -> Option<u16> {
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     let mut connection = std::net::TcpStream::connect(to).ok()?;
-    connection.set_read_timeout(Some(crate::balancer::PATIENCE)).ok()?;
+    connection.set_read_timeout(Some(crate::balancer::STATE_TIMEOUT)).ok()?;
     std::io::Write::write_all(&mut connection, request.as_bytes()).ok()?;
     let mut reply = Vec::new();
     let _ = std::io::Read::read_to_end(&mut connection, &mut reply);
@@ -133,7 +133,7 @@ fn status(to: SocketAddr, method: &'static str, path: &'static str, body: String
 }
 
 #[test]
-fn twenty_kills_at_any_moment_lose_and_add_nothing() {
+fn twenty_kills_at_random_moments_keep_the_target_consistent() {
     let Some(cluster) = Cluster::new() else { return };
     let seed = std::env::var("LB_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     eprintln!("LB_SEED={seed}");
@@ -162,7 +162,7 @@ fn twenty_kills_at_any_moment_lose_and_add_nothing() {
             }
             _ => continue,
         };
-        // The moment of the kill, not a wait for anything.
+        // This sleep selects the moment of the kill; it does not wait for a state.
         std::thread::sleep(Duration::from_millis(rng.u64(..LATEST)));
         kill(lb);
         let answered = calling.and_then(|calling| calling.join().unwrap());

@@ -1,11 +1,11 @@
-//! What is missing is named, and an engine in trouble leaves the routing alone.
+//! Missing prerequisites are named, and a failing engine does not affect routing.
 
 use super::cluster::{Cluster, docker};
 use super::proxy::{Mode, Proxy};
 use crate::balancer::{lb, until};
 use crate::load::Load;
 
-/// The one line that says why it does not start.
+/// Asserts that the start fails with one line; returns the line.
 fn refused(args: &[&str], code: i32) -> String {
     let ended = lb(&[args, &["--listen", "127.0.0.1:0", "--admin-listen", "off"]].concat(), &[]);
     assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
@@ -74,11 +74,11 @@ impl Drop for Foreign {
     }
 }
 
-/// With these, heartbeats notice nothing: only the engine's events do.
+/// With these flags heartbeats detect nothing; only the engine's events do.
 const NO_HEARTBEATS: [&str; 4] = ["--heartbeat-interval", "1h", "--replace-after", "1h"];
 
 #[test]
-fn the_events_go_on_after_a_break_and_what_was_missed_is_seen() {
+fn events_continue_after_a_break_and_missed_changes_are_detected() {
     let Some(cluster) = Cluster::new() else { return };
     let proxy = Proxy::new();
     let mut lb = cluster.start(&[&NO_HEARTBEATS[..], &["--docker-host", &proxy.url]].concat());
@@ -101,8 +101,8 @@ fn the_events_go_on_after_a_break_and_what_was_missed_is_seen() {
     });
 }
 
-/// Routing goes on under load while the engine is in this mode, and /add fails and changes nothing.
-fn the_engine_is(mode: Mode, why: &str) {
+/// Asserts that routing continues under load while the engine is in this mode, and that /add fails and changes nothing.
+fn assert_routing_continues(mode: Mode, why: &str) {
     let Some(cluster) = Cluster::new() else { return };
     let proxy = Proxy::new();
     let lb = cluster.start(&["--docker-host", &proxy.url]);
@@ -124,22 +124,22 @@ fn the_engine_is(mode: Mode, why: &str) {
 }
 
 #[test]
-fn an_engine_that_hangs_leaves_the_routing_alone() {
-    the_engine_is(Mode::Hanging, "does not answer within 10 s");
+fn a_hung_engine_does_not_affect_routing() {
+    assert_routing_continues(Mode::Hanging, "does not answer within 10 s");
 }
 
 #[test]
-fn an_engine_that_answers_500_leaves_the_routing_alone() {
-    the_engine_is(Mode::Failing, "out of order");
+fn an_engine_that_answers_500_does_not_affect_routing() {
+    assert_routing_continues(Mode::Failing, "out of order");
 }
 
 #[test]
-fn an_engine_that_is_away_leaves_the_routing_alone() {
-    the_engine_is(Mode::Refusing, "the Docker engine is unreachable: ");
+fn an_unreachable_engine_does_not_affect_routing() {
+    assert_routing_continues(Mode::Refusing, "the Docker engine is unreachable: ");
 }
 
 #[test]
-fn an_engine_that_hangs_at_the_start_is_named() {
+fn an_engine_that_hangs_at_the_start_is_reported() {
     let Some(cluster) = Cluster::new() else { return };
     let proxy = Proxy::new();
     proxy.set(Mode::Hanging);
