@@ -14,7 +14,7 @@ use crate::proxy::socket::reachable;
 
 /// The authorisation of both listeners.
 pub(super) struct AdminAuth {
-    /// Verifies tokens.
+    /// The actor that verifies tokens.
     pub auth: Addr<AuthActor>,
     /// The rules of the admin listener.
     pub access: Access,

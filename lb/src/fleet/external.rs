@@ -63,7 +63,7 @@ pub(super) struct Loss {
     pub served: bool,
     /// Address of the replica; `None` if the launch gave it none.
     pub address: Option<SocketAddr>,
-    /// The cause.
+    /// Cause of the vacancy.
     pub why: String,
 }
 

@@ -25,7 +25,7 @@ pub struct Record {
 /// Configured values that a live change replaces. The change holds until the configured value itself changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configured {
-    /// `--replicas`.
+    /// The value of `--replicas`.
     pub replicas: usize,
     /// The configured weights by seat.
     pub weights: BTreeMap<SeatId, Weight>,
@@ -43,9 +43,9 @@ pub struct SeatRecord {
 /// A cordoned replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cordoned {
-    /// Its hostname.
+    /// Hostname of the cordoned replica.
     pub name: Name,
-    /// Its incarnation.
+    /// Incarnation of the cordoned replica.
     pub incarnation: Incarnation,
 }
 

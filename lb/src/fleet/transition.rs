@@ -22,7 +22,7 @@ pub struct Transition {
     pub seat: SeatId,
     /// Name of the replica, if the change concerns one.
     pub replica: Option<Name>,
-    /// Its incarnation.
+    /// Incarnation of that replica.
     pub incarnation: Option<Incarnation>,
     /// The phase, or for a seat `vacant` or `occupied`, before the change; `None`: it did not exist.
     pub was: Option<&'static str>,

@@ -48,15 +48,15 @@ pub struct SeatView {
 pub struct MemberView {
     /// The seat that it has, had, or starts for.
     pub seat: SeatId,
-    /// Its hostname.
+    /// Hostname of the replica.
     pub name: Name,
     /// Id of its container or process; `None` before the launch is answered.
     pub id: Option<String>,
-    /// Its incarnation.
+    /// Incarnation of the replica.
     pub incarnation: Incarnation,
     /// The address that it listens at; `None` before the launch is answered.
     pub address: Option<SocketAddr>,
-    /// Its phase.
+    /// Current phase of the replica.
     pub phase: Phase,
     /// Whether it is cordoned, dead or alive: until it is undrained its seat is not refilled.
     pub drained: bool,

@@ -24,7 +24,7 @@ const USER_AGENT: &str = concat!("lb-heartbeat/", env!("CARGO_PKG_VERSION"));
 /// The request of a heartbeat, and the statuses that count as good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeRequest {
-    /// Request target.
+    /// Target of the request.
     pub path: PathAndQuery,
     /// `Host` field of the request; `None`: the address of the replica.
     pub host: Option<String>,

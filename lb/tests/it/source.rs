@@ -50,7 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Words of the private dialect that comments were once written in.
-const BANNED: &[&str] = &["whoever", "whomever", "befell", "befalls"];
+const BANNED: &[&str] = &["whoever", "whomever", "whom", "somebody", "nobody", "befell", "befalls", "wishes"];
 
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
