@@ -298,7 +298,8 @@ async fn open(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
             return Poll::Ready(Err(Kind::Aborted));
         }
         if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
-            return Poll::Ready(opened.map_err(Kind::Connect));
+            let failed = |error| Kind::Connect(shortage::connect_error(error, replica.address));
+            return Poll::Ready(opened.map_err(failed));
         }
         watch.poll(cx).map(|()| Err(Kind::TimedOut(Phase::Connect)))
     });
