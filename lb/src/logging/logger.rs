@@ -36,18 +36,20 @@ impl Logger {
         }
     }
 
+    /// Never below `info`, the level of essential records.
     pub(super) fn max_level(&self) -> LevelFilter {
-        self.filter.filter()
+        self.filter.filter().max(LevelFilter::Info)
     }
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
+        metadata.target() == ESSENTIAL || self.filter.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.filter.matches(record) {
+        // Like panic messages, essential records bypass the filter: with `RUST_LOG=warn` the login link would be lost.
+        if record.target() != ESSENTIAL && !self.filter.matches(record) {
             return;
         }
         match record.target() {
