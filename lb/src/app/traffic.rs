@@ -124,7 +124,8 @@ pub(super) fn serve(
             })
             .h1(service::service(settings, to_supervisor, worker));
         fn_service(move |io: TcpStream| {
-            let opened = socket::prepare(&io).and_then(|()| io.peer_addr());
+            let user_timeout = socket::user_timeout([Some(door.idle_timeout())]);
+            let opened = socket::prepare(&io, user_timeout).and_then(|()| io.peer_addr());
             ready(opened.map(|peer| (door.guard(io), Some(peer))))
         })
         .map_err(actix_http::error::DispatchError::Io)

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
@@ -44,9 +45,9 @@ pub(crate) struct Output {
 }
 
 impl Connection {
-    /// A connection just made.
-    pub(crate) fn new(io: TcpStream, watch: Deadline) -> io::Result<Self> {
-        socket::prepare(&io)?;
+    /// A connection just made; `user_timeout`: its `TCP_USER_TIMEOUT`.
+    pub(crate) fn new(io: TcpStream, watch: Deadline, user_timeout: Option<Duration>) -> io::Result<Self> {
+        socket::prepare(&io, user_timeout)?;
         Ok(Self {
             io,
             read_size: MIN_READ,
@@ -57,10 +58,11 @@ impl Connection {
         })
     }
 
-    /// The socket, what came on it and was not taken, what is still to be written, and the watch: the sweep runs as long
+    /// For a tunnel: the socket, what came on it and was not taken, what is still to be written, and the watch: the sweep runs as long
     /// as there is one.
     pub(crate) fn into_socket(self) -> (TcpStream, BytesMut, Output, Deadline) {
         self.watch.arm(None);
+        socket::becomes_tunnel(&self.io);
         (self.io, self.input, self.output, self.watch)
     }
 

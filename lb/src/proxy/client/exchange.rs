@@ -304,7 +304,8 @@ async fn open(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
         watch.poll(cx).map(|()| Err(Kind::TimedOut(Phase::Connect)))
     });
     let io = opened.await.map_err(Error::untouched)?;
-    Connection::new(io, watch).map_err(|error| Error::untouched(Kind::Connect(error)))
+    Connection::new(io, watch, pool.settings().user_timeout())
+        .map_err(|error| Error::untouched(Kind::Connect(error)))
 }
 
 /// Whether a pooled connection was closed before it was used.

@@ -16,6 +16,7 @@ use super::connector;
 use super::error::Phase;
 use super::progress::Progress;
 use crate::http1::deadline::{Deadline, Deadlines, SWEEP};
+use crate::proxy::socket;
 
 /// The most idle connections kept to one replica.
 const MAX_IDLE: usize = 256;
@@ -195,6 +196,11 @@ impl Settings {
             Phase::Upload | Phase::Body => self.idle_timeout,
         }
     }
+
+    /// `TCP_USER_TIMEOUT` of connections to replicas.
+    pub(crate) fn user_timeout(&self) -> Option<Duration> {
+        socket::user_timeout([self.head_timeout, self.idle_timeout])
+    }
 }
 
 impl Inner {
@@ -305,7 +311,7 @@ mod tests {
         });
         let connection = || async {
             let io = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            Connection::new(io, pool.watch()).unwrap()
+            Connection::new(io, pool.watch(), pool.settings().user_timeout()).unwrap()
         };
         for replica in [&replicas[0], &replicas[1], &replicas[0]] {
             replica.put_back(connection().await, 2);
