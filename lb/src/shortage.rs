@@ -84,19 +84,21 @@ pub(crate) fn report(what: &str, error: &io::Error) {
         return;
     }
     log::warn!("shortage begins of={} failed={what} error={error}", resource.as_str());
-    match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(end(Instant::now()))),
-        // Without a runtime nothing can wait for the end: each failure is an episode of its own.
-        Err(_) => EPISODE.active.store(false, Ordering::Relaxed),
+    // A thread of its own: accepting threads have no runtime, and it needs no descriptor.
+    let begun = Instant::now();
+    let waiting = std::thread::Builder::new().name("shortage".into()).spawn(move || end(begun));
+    if waiting.is_err() {
+        // Nothing can wait for the end: each failure is an episode of its own.
+        EPISODE.active.store(false, Ordering::Relaxed);
     }
 }
 
 /// Waits until the episode is over, and logs that.
-async fn end(begun: Instant) {
-    let _over = Over; // also when the thread's runtime ends before
+fn end(begun: Instant) {
+    let _over = Over;
     let (mut seen, mut quiet_since) = (EPISODE.failures.load(Ordering::Relaxed), Instant::now());
     while quiet_since.elapsed() < QUIET {
-        tokio::time::sleep(CHECK).await;
+        std::thread::sleep(CHECK);
         let failures = EPISODE.failures.load(Ordering::Relaxed);
         if failures != seen {
             (seen, quiet_since) = (failures, Instant::now());

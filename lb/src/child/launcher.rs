@@ -68,7 +68,8 @@ async fn serve(socket: net::UnixStream) -> io::Result<()> {
             Launched::new(pid).until_gone(&mut orders, children).await
         }
         Err(error) => {
-            Report::Failed { error: error.to_string(), shortage: shortage::is_launch_shortage(&error) }
+            let shortage = shortage::is_launch_shortage(&error);
+            Report::Failed { error: error.to_string(), shortage, errno: error.raw_os_error() }
         }
     };
     tell(&mut reports, &report).await;
