@@ -4,10 +4,12 @@
 //! two log lines: one when it begins, one when it is over.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 
 /// An episode is over when no operation has failed for this long.
 const QUIET: Duration = Duration::from_secs(5);
@@ -31,7 +33,7 @@ struct Episode {
 enum Resource {
     /// Open files: EMFILE, ENFILE.
     Descriptors,
-    /// EADDRNOTAVAIL: every local port towards the address is in use.
+    /// EADDRNOTAVAIL: every local port towards the address is in use, but see [`connect_error`].
     Ports,
     /// ENOMEM, ENOBUFS.
     Memory,
@@ -49,8 +51,32 @@ pub(crate) fn is_launch_shortage(error: &io::Error) -> bool {
     is_own_shortage(error) || errno(error) == Some(Errno::AGAIN)
 }
 
-/// Reports an operation that failed because of a shortage; the first one of an episode is logged. `what` is the name of
-/// the operation in the log.
+/// The error of a connection attempt to `address`. The kernel returns EADDRNOTAVAIL also if this host has no address of
+/// the family of `address` (`::1` where IPv6 is disabled). That is no shortage: it becomes an error without an OS error
+/// code, which [`is_own_shortage`] does not match.
+pub(crate) fn connect_error(error: io::Error, address: SocketAddr) -> io::Error {
+    if resource_of(&error) != Some(Resource::Ports) || has_source_address(address) {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("no local address reaches {}", address.ip()))
+}
+
+/// Whether this host has an address from which `address` can be reached, by connecting a UDP socket: that sends no
+/// packet and uses no TCP port.
+fn has_source_address(address: SocketAddr) -> bool {
+    let connected = Socket::new(Domain::for_address(address), Type::DGRAM, None)
+        .and_then(|socket| socket.connect(&address.into()));
+    match connected {
+        Ok(()) => true,
+        // A shortage, of UDP ports (EAGAIN) or of anything else than an address, proves nothing.
+        Err(error) => match errno(&error) {
+            Some(Errno::AGAIN) => true,
+            _ => resource_of(&error).is_some_and(|resource| resource != Resource::Ports),
+        },
+    }
+}
+
+/// Reports an operation that failed for a shortage: the first one of an episode is logged. `what` names the operation.
 pub(crate) fn report(what: &str, error: &io::Error) {
     let resource = resource_of(error).unwrap_or(Resource::Processes);
     EPISODE.failures.fetch_add(1, Ordering::Relaxed);
@@ -58,19 +84,21 @@ pub(crate) fn report(what: &str, error: &io::Error) {
         return;
     }
     log::warn!("shortage begins of={} failed={what} error={error}", resource.as_str());
-    match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(end(Instant::now()))),
-        // Without a runtime no task can wait for the end: each failure is an episode of its own.
-        Err(_) => EPISODE.active.store(false, Ordering::Relaxed),
+    // A thread of its own: accepting threads have no runtime, and it needs no descriptor.
+    let begun = Instant::now();
+    let waiting = std::thread::Builder::new().name("shortage".into()).spawn(move || end(begun));
+    if waiting.is_err() {
+        // Nothing can wait for the end: each failure is an episode of its own.
+        EPISODE.active.store(false, Ordering::Relaxed);
     }
 }
 
 /// Waits until the episode is over, and logs that.
-async fn end(begun: Instant) {
-    let _over = Over; // also if the thread's runtime ends first
+fn end(begun: Instant) {
+    let _over = Over;
     let (mut seen, mut quiet_since) = (EPISODE.failures.load(Ordering::Relaxed), Instant::now());
     while quiet_since.elapsed() < QUIET {
-        tokio::time::sleep(CHECK).await;
+        std::thread::sleep(CHECK);
         let failures = EPISODE.failures.load(Ordering::Relaxed);
         if failures != seen {
             (seen, quiet_since) = (failures, Instant::now());
@@ -117,6 +145,43 @@ impl Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Run in a network namespace of its own, whose loopback interface is down: it has no address `::1`.
+    #[test]
+    fn connects_without_a_source_address() {
+        if std::env::var_os("LB_TEST_NO_ADDRESS").is_none() {
+            return;
+        }
+        let address: SocketAddr = "[::1]:9".parse().unwrap();
+        let refused = std::net::TcpStream::connect(address).unwrap_err();
+        assert_eq!(errno(&refused), Some(Errno::ADDRNOTAVAIL));
+        assert!(!is_own_shortage(&connect_error(refused, address)));
+        println!("no shortage");
+    }
+
+    #[test]
+    fn a_host_without_an_address_of_the_family_is_short_of_nothing() {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--net"]).arg(std::env::current_exe().unwrap());
+        command.args(["shortage::tests::connects_without_a_source_address", "--exact", "--nocapture"]);
+        let ended = match command.env("LB_TEST_NO_ADDRESS", "1").output() {
+            Ok(ended) => ended,
+            Err(error) => return eprintln!("skipped: unshare does not start: {error}"),
+        };
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        if stderr.starts_with("unshare:") {
+            return eprintln!("skipped: no network namespace: {stderr}");
+        }
+        let stdout = String::from_utf8_lossy(&ended.stdout);
+        assert!(ended.status.success() && stdout.contains("no shortage"), "{stdout}{stderr}");
+    }
+
+    #[test]
+    fn no_port_towards_a_reachable_address_is_a_shortage() {
+        let address = "127.0.0.1:9".parse().unwrap();
+        assert!(is_own_shortage(&connect_error(error(Errno::ADDRNOTAVAIL), address)));
+        assert!(is_own_shortage(&connect_error(error(Errno::MFILE), address)));
+    }
 
     fn error(errno: Errno) -> io::Error {
         io::Error::from_raw_os_error(errno.raw_os_error())

@@ -11,9 +11,13 @@
 //! Each client connection then needs two and a half of the remaining descriptors: itself, a connection to a replica
 //! while its request is in flight, and half an idle connection to a replica.
 
+use std::cell::Cell;
+
 use rustix::process::{Resource, getrlimit};
 
-use crate::config::Config;
+use crate::config::{Config, RuntimeConfig};
+
+use super::StartError;
 
 /// The most connections of the admin listener.
 const ADMIN: usize = 1024;
@@ -23,6 +27,17 @@ const REFUSED: usize = 1024;
 
 /// Descriptors that each replica needs.
 const PER_REPLICA: usize = 4;
+
+/// Descriptors that the balancer opens after the start, without workers, replicas and the admin listener (measured).
+const OWN: usize = 2;
+/// Those of the admin listener and its worker (measured).
+const ADMIN_SERVER: usize = 7;
+/// Those of a worker: its event loop, signals and wakers (measured).
+const WORKER: usize = 4;
+/// Those of a replica that runs as a process: its output and the process (measured).
+const REPLICA_PROCESS: usize = 2;
+/// A client, its connection to a replica, and a heartbeat.
+const ONE_REQUEST: usize = 3;
 
 /// Numbers of connections that a limit of open files allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +51,16 @@ struct Budget {
 }
 
 impl Budget {
+    /// The least number of descriptors with which the balancer can start and serve one client.
+    fn least(open: usize, config: &Config) -> usize {
+        let replicas = match config.runtime {
+            RuntimeConfig::Process { .. } => REPLICA_PROCESS * config.replicas,
+            _ => 0,
+        };
+        let admin = if config.admin_listen.is_some() { ADMIN_SERVER } else { 0 };
+        open + OWN + admin + WORKER * config.workers + replicas + ONE_REQUEST
+    }
+
     /// `limit` descriptors, of which `open` are in use; `None`: no limit.
     fn new(limit: Option<usize>, open: usize, config: &Config) -> Self {
         let Some(limit) = limit else { return Self { clients: usize::MAX, refused: REFUSED, admin: ADMIN } };
@@ -48,33 +73,48 @@ impl Budget {
         Self { clients: (rest.saturating_sub(refused) * 2 / 5).max(1), refused, admin }
     }
 
-    fn now(config: &Config) -> Self {
+    fn now(config: &Config) -> Result<Self, StartError> {
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         // 32 is about the number at the start, for systems without /proc.
         let open = std::fs::read_dir("/proc/self/fd").map_or(32, Iterator::count);
-        Self::new(limit, open, config)
+        let needed = Self::least(open, config);
+        match limit.filter(|limit| *limit < needed) {
+            Some(limit) => Err(StartError::Files { limit, needed, workers: config.workers }),
+            None => Ok(Self::new(limit, open, config)),
+        }
     }
 }
 
 /// The numbers of connections in force since the start: the limit of open files does not change.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Connections(Budget);
+#[derive(Clone, Debug)]
+pub(super) struct Connections {
+    budget: Budget,
+    /// The `--max-connections` that was last lowered with a warning.
+    warned: Cell<Option<usize>>,
+}
 
 impl Connections {
     /// Reads the limit of open files. It must be called before the first connection is accepted.
-    pub fn new(config: &Config) -> Self {
-        Self(Budget::now(config))
+    ///
+    /// # Errors
+    /// The limit is too low for the servers to start: actix panics in that case.
+    pub fn new(config: &Config) -> Result<Self, StartError> {
+        Ok(Self { budget: Budget::now(config)?, warned: Cell::default() })
     }
 
-    /// The configuration with `--max-connections` lowered, with a warning, to the number that the limit allows.
+    /// The configuration with `--max-connections` lowered to the number that the limit allows. Logs a warning at the
+    /// start, and when another number is configured.
     pub fn fitted(&self, config: &Config) -> Config {
-        let (mut config, most) = (config.clone(), self.0.clients);
-        if config.max_connections > most {
+        let (mut config, most) = (config.clone(), self.budget.clients);
+        let asked = config.max_connections;
+        let lowered = (asked > most).then_some(asked);
+        if self.warned.replace(lowered) != lowered && lowered.is_some() {
             log::warn!(
-                "max connections lowered to={most} from={} why=limit_of_open_files remedy='raise ulimit -n'",
-                config.max_connections
+                "max connections lowered to={most} from={asked} why=limit_of_open_files remedy='raise ulimit -n'"
             );
+        }
+        if lowered.is_some() {
             config.max_connections = most;
         }
         config
@@ -82,12 +122,12 @@ impl Connections {
 
     /// The most client connections that one worker accepts; further ones wait in the listen queue.
     pub fn per_worker(&self, config: &Config) -> usize {
-        config.max_connections.saturating_add(self.0.refused).div_ceil(config.workers.max(1))
+        config.max_connections.saturating_add(self.budget.refused).div_ceil(config.workers.max(1))
     }
 
     /// The most connections of the admin listener.
     pub fn admin(&self) -> usize {
-        self.0.admin
+        self.budget.admin
     }
 }
 
@@ -128,6 +168,14 @@ mod tests {
             assert!(used <= limit, "{limit}: {clients} {refused} {admin}");
         }
         assert_eq!(Budget::new(Some(20_000), 20, &config).clients, 7076);
+    }
+
+    #[test]
+    fn the_least_limit_grows_with_workers_and_replicas() {
+        let least = |args: &[&str]| Budget::least(13, &config(args));
+        assert_eq!(least(&["--replicas", "3"]), 39);
+        assert_eq!(least(&["--replicas", "5"]), 43);
+        assert_eq!(least(&["--replicas", "3", "--admin-listen", "off"]), 32);
     }
 
     #[test]

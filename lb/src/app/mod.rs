@@ -24,8 +24,10 @@ use crate::admin::metrics::actor::MetricsActor;
 use crate::admin::{Admin, Clock, Reload};
 use crate::config::{Config, Exit, Source};
 use crate::control::journal::JournalActor;
+use crate::control::panic_guard::exit_on_panic;
 use crate::control::ring::RingActor;
 use crate::control::supervisor::{Close, Kill, Stop, SupervisorActor};
+use crate::logging::ESSENTIAL;
 use crate::observe::access_log::AccessLog;
 use crate::observe::redaction::KeyRedactor;
 use crate::proxy::control_api::LiveLimits;
@@ -73,6 +75,19 @@ pub enum StartError {
     /// The access log cannot be opened.
     #[error("--access-log {0}: {1}")]
     AccessLog(String, io::Error),
+    /// The limit of open files is too low for the servers and one client.
+    #[error(
+        "the limit of open files is {limit}, and {needed} are needed with {workers} workers: raise it (ulimit -n {needed}) \
+         or lower --workers"
+    )]
+    Files {
+        /// The limit.
+        limit: usize,
+        /// Descriptors that are needed at least.
+        needed: usize,
+        /// Configured workers.
+        workers: usize,
+    },
     /// A replica was not ready in time; the log has the reason.
     #[error("the replicas are not ready within --start-timeout")]
     NotReady,
@@ -112,7 +127,7 @@ pub async fn start(
     source: Option<Source>,
     runtime: Rc<dyn Runtime>,
 ) -> Result<Running, StartError> {
-    let connections = files::Connections::new(config);
+    let connections = files::Connections::new(config)?;
     let config = &connections.fitted(config);
     let key_redactor = KeyRedactor::new(config.log_key);
     let access_log = parts::access_log(config, &key_redactor)?;
@@ -145,7 +160,7 @@ pub async fn start(
         auth: admin_auth.auth.clone(),
     };
     let reload =
-        ReloadActor::new(config.clone(), (source, connections), targets, admin_auth.generated.clone())
+        ReloadActor::new(config.clone(), (source, connections.clone()), targets, admin_auth.generated.clone())
             .start();
     let open_connections = Connections::new(config.max_connections);
     let admin = Admin {
@@ -294,12 +309,58 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
     bound().map_err(|error| StartError::Listen { flag, address, error })
 }
 
+/// Runs a server. One that panics or ends with an error (actix panics where a worker cannot be started) ends the process
+/// with code 1: without it the balancer would run on and serve nobody.
 fn spawn(server: actix_web::dev::Server) -> ServerHandle {
     let handle = server.handle();
-    actix_rt::spawn(async move {
-        if let Err(error) = server.await {
-            log::error!("server ended error={error}");
-        }
-    });
+    actix_rt::spawn(exit_on_panic(
+        "server",
+        Box::pin(async move {
+            if let Err(error) = server.await {
+                log::error!(target: ESSENTIAL, "server ended exit=1 error={error}");
+                // Bounded: a reader of standard error that stalls does not keep the process alive.
+                log::logger().flush();
+                std::process::exit(1);
+            }
+        }),
+    ));
     handle
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    use super::*;
+
+    /// Run as a process of its own: starts a server, and leaves no descriptors for its workers.
+    #[test]
+    fn starts_without_descriptors() {
+        if std::env::var_os("LB_TEST_NO_DESCRIPTORS").is_none() {
+            return;
+        }
+        actix_rt::System::new().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+            let service = || actix_service::fn_service(async |_: actix_rt::net::TcpStream| Ok::<_, ()>(()));
+            let server = actix_server::Server::build().workers(4).disable_signals();
+            let server = server.listen("test", listener, service).unwrap().run();
+            let maximum = getrlimit(Resource::Nofile).maximum;
+            setrlimit(Resource::Nofile, Rlimit { current: Some(open + 4), maximum }).unwrap();
+            spawn(server);
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            std::process::exit(7);
+        });
+    }
+
+    #[test]
+    fn a_server_that_cannot_start_its_workers_ends_the_process() {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["app::tests::starts_without_descriptors", "--exact", "--nocapture"]);
+        let ended = command.env("LB_TEST_NO_DESCRIPTORS", "1").output().unwrap();
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{stderr}");
+    }
 }

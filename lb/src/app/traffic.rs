@@ -127,7 +127,7 @@ pub(super) fn serve(
             })
             .h1(service::service(settings, to_supervisor, worker));
         fn_service(move |io: TcpStream| {
-            let opened = socket::prepare(&io).and_then(|()| io.peer_addr());
+            let opened = socket::prepare(&io, socket::user_timeout([])).and_then(|()| io.peer_addr());
             ready(opened.map(|peer| (acceptor.guard(io), Some(peer))))
         })
         .map_err(actix_http::error::DispatchError::Io)

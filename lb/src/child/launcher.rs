@@ -68,7 +68,8 @@ async fn serve(socket: net::UnixStream) -> io::Result<()> {
             Launched::new(pid).until_gone(&mut orders, children).await
         }
         Err(error) => {
-            Report::Failed { error: error.to_string(), shortage: shortage::is_launch_shortage(&error) }
+            let shortage = shortage::is_launch_shortage(&error);
+            Report::Failed { error: error.to_string(), shortage, errno: error.raw_os_error() }
         }
     };
     tell(&mut reports, &report).await;
@@ -123,7 +124,12 @@ impl Launched {
             if let Some(since) = self.killing {
                 let left = descendants(getpid());
                 if since.elapsed() >= GIVE_UP {
-                    return self.report(left.len());
+                    // A child is left, by wait(2), even if /proc shows none.
+                    return self.report(left.len().max(1));
+                }
+                // /proc may show no children, or not all. The group exists as long as the command is not reaped.
+                if self.status.is_none() {
+                    let _ = kill_process_group(self.command, Signal::KILL);
                 }
                 for process in left {
                     // It may have exited meanwhile.

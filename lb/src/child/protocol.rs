@@ -50,6 +50,9 @@ pub(crate) enum Report {
         error: String,
         /// Whether for a shortage of descriptors, memory or processes.
         shortage: bool,
+        /// The number of the error, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        errno: Option<i32>,
     },
     /// The command has exited, and its descendants are gone.
     Exited {
@@ -90,15 +93,18 @@ mod tests {
         let exited = Report::Exited { status: Some(0), background: 2, left: 0 };
         let lines = [
             line(&Report::Started { pid: 7 }),
-            line(&Report::Failed { error: "no".into(), shortage: true }),
+            line(&Report::Failed { error: "no".into(), shortage: true, errno: Some(11) }),
             line(&exited),
         ];
         let expected = [
             r#"{"started":{"pid":7}}"#,
-            r#"{"failed":{"error":"no","shortage":true}}"#,
+            r#"{"failed":{"error":"no","shortage":true,"errno":11}}"#,
             r#"{"exited":{"status":0,"background":2,"left":0}}"#,
         ];
         assert_eq!(lines.map(|line| line.trim_end().to_owned()), expected);
+        let older = r#"{"failed":{"error":"no","shortage":true}}"#;
+        let failed = Report::Failed { error: "no".into(), shortage: true, errno: None };
+        assert_eq!(serde_json::from_str::<Report>(older).unwrap(), failed);
         let newer = r#"{"exited":{"status":0,"background":2,"left":0,"core":true}}"#;
         assert_eq!(serde_json::from_str::<Report>(newer).unwrap(), exited);
     }

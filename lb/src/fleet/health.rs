@@ -7,7 +7,7 @@ use crate::ring::Incarnation;
 use super::action::Action;
 use super::event::{Activity, HeartbeatResult, RouterId};
 use super::member::{Heartbeats, Member};
-use super::{Fleet, Ownership, Phase, Settings};
+use super::{Fleet, Ownership, Phase, Settings, Vacancy};
 
 /// The suspect replicas as published to the routers.
 #[derive(Default)]
@@ -107,7 +107,7 @@ impl Fleet {
             HeartbeatResult::Refused => {
                 self.start_heartbeat_failed(incarnation, "it refuses connections".to_owned(), now)
             }
-            HeartbeatResult::Void(why) if starting => member.last_failure = why,
+            HeartbeatResult::Void(why) if starting => self.start_heartbeat_void(incarnation, why, now),
             // A void heartbeat says nothing about the time that it covers: the silence of the replica does not grow by
             // it.
             HeartbeatResult::Void(_) => heartbeats.last_good = now.min(heartbeats.last_good + since),
@@ -133,6 +133,22 @@ impl Fleet {
                     member.last_failure = why;
                 }
             }
+        }
+    }
+
+    /// A starting replica was not reached for a reason of the balancer's own. Another address of an external server may
+    /// be reachable all the same; if there is none, this one is tried again.
+    fn start_heartbeat_void(&mut self, incarnation: Incarnation, why: String, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.last_failure.clone_from(&why);
+        let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
+        let Some(external) = &seat.external else { return };
+        if external.addresses.len() > 1 {
+            return self.mark_dead(incarnation, &why, now);
+        }
+        if seat.occupant.is_none() {
+            let at = member.instance.as_ref().map(|instance| format!("{}: ", instance.address));
+            Vacancy::record(&mut seat.vacancy, &format!("{}{why}", at.unwrap_or_default()));
         }
     }
 

@@ -5,8 +5,13 @@ use std::io::{self, Write};
 use env_logger::{Builder, Env, Target, WriteStyle};
 use log::{LevelFilter, Log, Metadata, Record};
 
+use crate::shortage;
+
 use super::queue::{Priority, Queue};
 use super::{ESSENTIAL, FLUSH_TIMEOUT, REPLICA};
+
+/// Target of the records of actix's accepting threads.
+const ACCEPT: &str = "actix_server::accept";
 
 /// Formats records on the thread that logs and queues them.
 pub(super) struct Logger {
@@ -25,29 +30,30 @@ impl Logger {
         let formatter = |priority| formatter(style, queue.lane(priority));
         Self {
             queue: queue.clone(),
-            filter: Builder::from_env(filter)
-                // A line for each connection that cannot be accepted for lack of descriptors: `lb::shortage` logs the
-                // episode.
-                .filter_module("actix_server::accept", LevelFilter::Off)
-                .build(),
+            filter: Builder::from_env(filter).build(),
             replicas: formatter(Priority::Replica),
             records: formatter(Priority::Record),
             essential: formatter(Priority::Essential),
         }
     }
 
+    /// Never below `info`, the level of essential records.
     pub(super) fn max_level(&self) -> LevelFilter {
-        self.filter.filter()
+        self.filter.filter().max(LevelFilter::Info)
     }
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
+        metadata.target() == ESSENTIAL || self.filter.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.filter.matches(record) {
+        if record.target() == ACCEPT {
+            return report_accept(record);
+        }
+        // Like panic messages, essential records bypass the filter: with `RUST_LOG=warn` the login link would be lost.
+        if record.target() != ESSENTIAL && !self.filter.matches(record) {
             return;
         }
         match record.target() {
@@ -60,6 +66,17 @@ impl Log for Logger {
     /// Blocks until the queue is written, at most for one second: for the end of the process only.
     fn flush(&self) {
         self.queue.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// Handles a record of actix's accepting threads: one for each connection that cannot be accepted. A shortage is reported
+/// as an episode of `lb::shortage`; nothing else is logged, because a peer can cause it at will.
+fn report_accept(record: &Record<'_>) {
+    let text = record.args().to_string();
+    let code = text.rsplit_once("(os error ").and_then(|(_, code)| code.strip_suffix(')')?.parse().ok());
+    let error = code.map(io::Error::from_raw_os_error);
+    if let Some(error) = error.filter(shortage::is_own_shortage) {
+        shortage::report("accept", &error);
     }
 }
 

@@ -21,14 +21,18 @@ enum Accepted {
 }
 
 /// Every reserved field. The guard rejects most look-alikes of Content-Length and Transfer-Encoding with 400 already.
-const RESERVED: [Reserved; 17] = [
+const RESERVED: [Reserved; 21] = [
     Reserved::new("forwarded", Accepted::TrustedProxies),
+    Reserved::new("front-end-https", Accepted::TrustedProxies),
     Reserved::new("x-forwarded-for", Accepted::TrustedProxies),
     Reserved::new("x-forwarded-host", Accepted::TrustedProxies),
     Reserved::new("x-forwarded-port", Accepted::TrustedProxies),
     Reserved::new("x-forwarded-prefix", Accepted::TrustedProxies),
     Reserved::new("x-forwarded-proto", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-protocol", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-scheme", Accepted::TrustedProxies),
     Reserved::new("x-forwarded-server", Accepted::TrustedProxies),
+    Reserved::new("x-forwarded-ssl", Accepted::TrustedProxies),
     Reserved::new("x-real-ip", Accepted::TrustedProxies),
     Reserved::new("content-length", Accepted::Anyone),
     Reserved::new("http2-settings", Accepted::Anyone),
@@ -99,6 +103,15 @@ mod tests {
                     assert!(!is_kept(&look_alike, false) && !is_kept(&look_alike, true), "{look_alike}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_untrusted_sender_cannot_claim_tls() {
+        for name in ["x-forwarded-ssl", "x-forwarded-scheme", "x-forwarded-protocol", "front-end-https"] {
+            assert!(!is_kept(name, false) && is_kept(name, true), "{name}");
+            let look_alike = name.replace('-', "_");
+            assert!(!is_kept(&look_alike, false) && !is_kept(&look_alike, true), "{look_alike}");
         }
     }
 

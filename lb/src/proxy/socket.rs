@@ -24,15 +24,14 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Number of unanswered keep-alive probes that end a connection.
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// How long a peer may leave sent data unacknowledged, or keep its receive window closed, before the kernel ends the
-/// connection (`TCP_USER_TIMEOUT`). On Linux it also bounds the time of the keep-alive probes.
-#[cfg(target_os = "linux")]
+/// How long the peer of a tunnel may leave sent data unacknowledged, or keep its receive window closed, before the kernel
+/// ends the connection (`TCP_USER_TIMEOUT`). On Linux it also bounds the time of the keep-alive probes.
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Sets the options of a client or replica connection of the data path: writes are sent at once (`TCP_NODELAY`), the
-/// kernel buffers little, and a peer that vanished without a FIN is detected after 60 s. Otherwise it would keep a
-/// tunnel, its count of requests in flight and a drain open for ever.
-pub(crate) fn prepare(io: &TcpStream) -> io::Result<()> {
+/// kernel buffers little, and a peer that vanished without a FIN is detected. Otherwise it would keep a tunnel, its count
+/// of requests in flight and a drain open for ever. `user_timeout`: see [`user_timeout`].
+pub(crate) fn prepare(io: &TcpStream, user_timeout: Option<Duration>) -> io::Result<()> {
     let socket = SockRef::from(io);
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE);
     let keepalive = keepalive.with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
@@ -40,9 +39,28 @@ pub(crate) fn prepare(io: &TcpStream) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         socket.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
-        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        socket.set_tcp_user_timeout(user_timeout)?;
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = user_timeout;
     io.set_nodelay(true)
+}
+
+/// The `TCP_USER_TIMEOUT` of a connection whose peer may make the balancer wait as long as each of `limits` allows; 60 s
+/// at least, `None` (the kernel's own limit) if one of them is off. A shorter one would cut off a live peer that keeps
+/// its receive window closed while it works.
+pub(crate) fn user_timeout<const N: usize>(limits: [Option<Duration>; N]) -> Option<Duration> {
+    limits.into_iter().try_fold(USER_TIMEOUT, |longest, limit| limit.map(|limit| longest.max(limit)))
+}
+
+/// Sets the options of a connection that becomes a tunnel: no limit but `TCP_USER_TIMEOUT` ends it.
+pub(crate) fn becomes_tunnel(io: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(io).set_tcp_user_timeout(Some(USER_TIMEOUT)) {
+        log::debug!("user timeout not set error={error}");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = io;
 }
 
 /// Lets the kernel end a connection of the admin listener whose client has stopped reading: actix would keep the
@@ -62,4 +80,19 @@ pub(crate) fn reachable(mut listener: SocketAddr) -> SocketAddr {
         _ => {}
     }
     listener
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_timeout_is_never_shorter_than_a_configured_limit() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(user_timeout([seconds(30), seconds(60)]), seconds(60));
+        assert_eq!(user_timeout([seconds(300), seconds(60)]), seconds(300));
+        assert_eq!(user_timeout([seconds(30), seconds(90)]), seconds(90));
+        assert_eq!(user_timeout([None, seconds(60)]), None);
+        assert_eq!(user_timeout([seconds(600), None]), None);
+    }
 }

@@ -71,7 +71,8 @@ pub(crate) async fn send(address: SocketAddr, request: Option<&ProbeRequest>) ->
 }
 
 async fn exchange(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<HeartbeatResult> {
-    let mut io = TcpStream::connect(address).await?;
+    let mut io =
+        TcpStream::connect(address).await.map_err(|error| shortage::connect_error(error, address))?;
     let Some(request) = request else { return Ok(HeartbeatResult::Good) };
     io.write_all(request.head(address).as_bytes()).await?;
     let (mut input, mut block) = (BytesMut::with_capacity(1024), Block::default());

@@ -533,3 +533,26 @@ fn a_reload_can_require_the_token_and_logs_a_generated_one() {
     assert_eq!(lb.call("GET", "/rep", &[("Authorization", &bearer(token))], b"").status, 200);
     assert_eq!(status(&lb, "GET", "/api/state", &[]), 200, "the admin listener is as it was");
 }
+
+#[test]
+fn the_filter_of_the_log_does_not_hide_the_login_link() {
+    for filter in ["warn", "off"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lb"));
+        command.args(["--replicas", "1", "--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0"]);
+        command.env("RUST_LOG", filter).stdout(std::process::Stdio::null());
+        let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).try_for_each(|line| sender.send(line).map_err(drop))
+        });
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let found = std::iter::from_fn(|| {
+            receiver.recv_timeout(deadline.saturating_duration_since(std::time::Instant::now())).ok()
+        })
+        .any(|line| line.contains("login url=http://"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found, "RUST_LOG={filter}");
+    }
+}

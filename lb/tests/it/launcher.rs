@@ -79,6 +79,32 @@ fn daemons_end_with_their_replica() {
     until("all processes are gone", || running(&sleep).is_empty());
 }
 
+/// Without /proc the launcher sees no descendants, but it knows the process group of its command.
+#[test]
+fn the_group_of_a_command_is_killed_even_if_proc_does_not_show_it() {
+    let sleep = marked_sleep();
+    let mut probe = std::process::Command::new("unshare");
+    probe.args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/proc"]);
+    if !probe.status().is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: no mount namespace of its own");
+    }
+    let script =
+        "mount -t tmpfs none /proc && mkdir /proc/self && ln -s \"$0\" /proc/self/exe && exec \"$0\" \"$@\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, LB]);
+    // Ignored signals stay ignored in children: SIGTERM ends the server only.
+    let replica = format!("sh -c 'trap \"\" TERM; {LB} replica & {sleep}'");
+    let args = ["--replicas", "1", "--stop-timeout", "1s", "--replica-command", &replica];
+    let mut lb = Balancer::launch_by(command, &args, &[]);
+    lb.wait_for("] ready ");
+    let left = running(&sleep);
+    lb.signal(Signal::TERM);
+    assert_eq!(lb.ended().code(), Some(0));
+    let survivors: Vec<i32> = left.iter().copied().filter(|pid| runs(*pid)).collect();
+    survivors.iter().for_each(|pid| signal_pid(*pid, Signal::KILL));
+    assert_eq!((left.len(), survivors), (1, Vec::new()));
+}
+
 #[test]
 fn a_command_that_goes_into_the_background_is_reported() {
     let sleep = unique_sleep();

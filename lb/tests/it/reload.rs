@@ -352,3 +352,23 @@ fn failure_of(lb: &Balancer) -> u16 {
 fn message(changed: &[&str], restart: &[&str]) -> Value {
     json!({ "changed": changed, "restart": restart })
 }
+
+#[test]
+fn lowered_connections_are_warned_of_at_the_start_and_when_another_number_is_asked_for() {
+    let file = File::new("retries = 1");
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 120; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
+    let args = ["--replicas", "1", "--workers", "1", "--config", file.path()];
+    let mut lb = Balancer::launch_by(command, &args, &[]);
+    lb.wait_for("] ready ");
+    for retries in [2, 3] {
+        file.say(&lb, &format!("retries = {retries}"));
+    }
+    file.say(&lb, "retries = 4\nmax-connections = 20000");
+    file.say(&lb, "retries = 5\nmax-connections = 20000");
+    file.say(&lb, "retries = 5\nmax-connections = 20000\ndrain = '7s'");
+    lb.wait_for("reloaded changed=drain");
+    let lowered: Vec<_> = lb.log().iter().filter(|line| line.contains("max connections lowered")).collect();
+    assert_eq!(lowered.len(), 2, "{lowered:?}");
+    assert!(lowered[0].contains("from=25000") && lowered[1].contains("from=20000"), "{lowered:?}");
+}

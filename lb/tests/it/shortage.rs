@@ -106,3 +106,19 @@ fn reserve(lb: &Balancer, ports: &str) {
     let done = Command::new("nsenter").args(["-n", "-t", &target, "sh", "-c", &write]).status();
     assert!(done.unwrap().success());
 }
+
+#[test]
+fn connections_that_cannot_be_accepted_are_an_episode() {
+    // No heartbeat during the test: it would begin the episode.
+    let rarely = ["--replace-after", "60s", "--heartbeat-interval", "59s", "--heartbeat-timeout", "58s"];
+    let mut lb = Balancer::start(&[&rarely[..], &["--workers", "1"]].concat());
+    let used = std::fs::read_dir(format!("/proc/{}/fd", lb.child.id())).unwrap().count() as u64;
+    let former = limit(&lb, used);
+    let _client = TcpStream::connect(lb.traffic).unwrap();
+    let begins = lb.wait_for("shortage begins");
+    assert!(begins.contains("of=descriptors failed=accept error="), "{begins}");
+    limit(&lb, former);
+    lb.wait_for("shortage over");
+    assert_eq!(logged(&mut lb, "shortage begins"), 1);
+    assert_eq!(logged(&mut lb, "Error accepting"), 0);
+}

@@ -45,6 +45,40 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
+fn a_limit_of_open_files_that_carries_nothing_is_named() {
+    let start = |files: u64, workers: &str| {
+        let args = ["--workers", workers, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_lb")]);
+        // A balancer that starts all the same is killed.
+        let killer = ["timeout", "-s", "KILL", "20"];
+        let (program, arguments) = (killer[0], &killer[1..]);
+        let mut bounded = std::process::Command::new(program);
+        bounded.args(arguments).arg(command.get_program()).args(command.get_args()).args(args);
+        let ended = bounded.args(["--replicas", "3"]).output().unwrap();
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    for (files, workers) in [(16, "2"), (20, "2"), (30, "2"), (34, "2"), (256, "64")] {
+        let (code, stderr) = start(files, workers);
+        assert_eq!(code, Some(1), "{files}: {stderr}");
+        let line = stderr.lines().find(|line| line.starts_with("lb: ")).expect("a reason");
+        for named in [&format!("open files is {files}"), "ulimit -n", "--workers"] {
+            assert!(line.contains(named), "{line}");
+        }
+        assert!(!stderr.contains("panic"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_balancer_starts_with_40_open_files_and_two_workers() {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 40; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_lb")]);
+    let mut lb = Balancer::launch_by(command, &["--workers", "2", "--replicas", "3"], &[]);
+    lb.wait_for("] ready ");
+    assert_eq!(lb.get("/home").status, 200);
+}
+
+#[test]
 fn check_help_and_healthcheck_work() {
     let ok = lb(&["check", "--replicas", "5"], &[]);
     assert_eq!(ok.status.code(), Some(0));

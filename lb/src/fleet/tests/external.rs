@@ -144,6 +144,37 @@ fn the_addresses_of_a_name_are_tried_one_after_the_other_without_a_pause() {
 }
 
 #[test]
+fn a_void_heartbeat_moves_on_to_the_next_address_and_is_shown_without_one() {
+    let void = || HeartbeatResult::Void("too many open files".to_owned());
+    let mut stage = Stage::new(external(&["a=a.example:80"]));
+    stage.heartbeats.insert(Incarnation(1), void());
+    stage.hold = is_launch;
+    stage.feed(Event::Listed(Vec::new()));
+    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1, 2])));
+    stage.release();
+    stage.pass(100 * MS);
+    assert_eq!(
+        (stage.names(), stage.launches().len()),
+        (vec!["a".to_owned()], 2),
+        "the second address serves"
+    );
+
+    let mut stage = Stage::new(external(&["a=a.example:80"]));
+    stage.heartbeats.insert(Incarnation(1), void());
+    stage.hold = is_launch;
+    stage.feed(Event::Listed(Vec::new()));
+    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));
+    stage.release();
+    stage.pass(5 * SECOND);
+    assert_eq!(stage.launches().len(), 1, "the only address is tried again");
+    let vacancy = seat_view(&stage, 1).vacancy.unwrap();
+    assert_eq!(vacancy.last_error, "127.0.0.1:1001: too many open files");
+    stage.heartbeats.clear();
+    stage.pass(SECOND);
+    assert_eq!((stage.names(), seat_view(&stage, 1).vacancy), (vec!["a".to_owned()], None));
+}
+
+#[test]
 fn a_name_that_moves_is_followed_while_the_old_server_still_answers() {
     let mut stage = started(&["a=a.example:80"]);
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));

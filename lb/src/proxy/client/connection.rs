@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
@@ -44,9 +45,9 @@ pub(crate) struct Output {
 }
 
 impl Connection {
-    /// A connection on a socket that has just been connected.
-    pub(crate) fn new(io: TcpStream, deadline: Deadline) -> io::Result<Self> {
-        socket::prepare(&io)?;
+    /// A connection on a socket that has just been connected. `user_timeout`: its `TCP_USER_TIMEOUT`.
+    pub(crate) fn new(io: TcpStream, deadline: Deadline, user_timeout: Option<Duration>) -> io::Result<Self> {
+        socket::prepare(&io, user_timeout)?;
         Ok(Self {
             io,
             read_size: MIN_READ,
@@ -57,10 +58,11 @@ impl Connection {
         })
     }
 
-    /// Splits the connection into its parts. The deadline is cleared, but returned: the sweep runs as long as one
+    /// Splits the connection into its parts, for a tunnel. The deadline is cleared, but returned: the sweep runs as long as one
     /// exists.
     pub(crate) fn into_socket(self) -> (TcpStream, BytesMut, Output, Deadline) {
         self.deadline.arm(None);
+        socket::becomes_tunnel(&self.io);
         (self.io, self.input, self.output, self.deadline)
     }
 

@@ -303,12 +303,14 @@ async fn open(pool: &Pool, replica: &Replica) -> Result<Connection, Error> {
             return Poll::Ready(Err(Kind::Aborted));
         }
         if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
-            return Poll::Ready(opened.map_err(Kind::Connect));
+            let failed = |error| Kind::Connect(shortage::connect_error(error, replica.address));
+            return Poll::Ready(opened.map_err(failed));
         }
         deadline.poll(cx).map(|()| Err(Kind::TimedOut(Phase::Connect)))
     });
     let io = opened.await.map_err(Error::untouched)?;
-    Connection::new(io, deadline).map_err(|error| Error::untouched(Kind::Connect(error)))
+    Connection::new(io, deadline, pool.settings().user_timeout())
+        .map_err(|error| Error::untouched(Kind::Connect(error)))
 }
 
 /// Whether the error means that a pooled connection was closed by the replica: it broke without a byte of a reply.

@@ -16,6 +16,7 @@ use super::connector;
 use super::error::Phase;
 use super::progress::Progress;
 use crate::http1::deadline::{Deadline, Deadlines, SWEEP};
+use crate::proxy::socket;
 
 /// Maximum number of idle connections to one replica.
 const MAX_IDLE: usize = 256;
@@ -197,6 +198,11 @@ impl Settings {
             Phase::Upload | Phase::Body => self.idle_timeout,
         }
     }
+
+    /// `TCP_USER_TIMEOUT` of connections to replicas.
+    pub(crate) fn user_timeout(&self) -> Option<Duration> {
+        socket::user_timeout([self.head_timeout, self.idle_timeout])
+    }
 }
 
 impl Inner {
@@ -308,7 +314,7 @@ mod tests {
         });
         let connection = || async {
             let io = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            Connection::new(io, pool.deadline()).unwrap()
+            Connection::new(io, pool.deadline(), pool.settings().user_timeout()).unwrap()
         };
         for replica in [&replicas[0], &replicas[1], &replicas[0]] {
             replica.put_back(connection().await, 2);

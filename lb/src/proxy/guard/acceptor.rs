@@ -120,6 +120,11 @@ impl Acceptor {
         }
     }
 
+    /// Maximum time that a client may make the balancer wait (`--client-idle-timeout`).
+    pub fn idle_timeout(&self) -> Duration {
+        self.settings.borrow().idle_timeout
+    }
+
     /// Replaces the settings for later connections.
     pub fn configure(&self, settings: Settings) {
         *self.settings.borrow_mut() = Rc::new(settings);

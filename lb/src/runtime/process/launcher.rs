@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::super::Error;
 use crate::child::protocol::{Order, Report, line};
+use crate::shortage;
 
 /// A launcher, held by the follower of its command.
 pub(super) struct Launcher {
@@ -45,10 +46,13 @@ impl Launcher {
                 Some(pid) => return Ok(pid),
                 None => "it has no process id".to_owned(),
             },
-            Some(Report::Failed { error, shortage: true }) => {
+            Some(Report::Failed { error, shortage: true, errno }) => {
+                let cause =
+                    errno.map_or_else(|| io::Error::other(error.clone()), io::Error::from_raw_os_error);
+                shortage::report("launch", &cause);
                 return Err(Error::Unavailable(format!("cannot start the command: {error}")));
             }
-            Some(Report::Failed { error, shortage: false }) => error,
+            Some(Report::Failed { error, shortage: false, .. }) => error,
             Some(Report::Exited { .. }) | None => "its launcher has ended".to_owned(),
         };
         Err(Error::Refused(format!("cannot start the command: {why}")))
