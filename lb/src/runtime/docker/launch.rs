@@ -127,7 +127,9 @@ impl Inner {
     async fn remove_orphans_later(self: Rc<Self>) {
         for pause in ORPHAN_DELAYS {
             sleep(pause).await;
-            self.remove_orphans(&self.engine.list(self.labels.cluster()).await.unwrap_or_default());
+            let summaries = self.engine.list(self.labels.cluster()).await.unwrap_or_default();
+            self.remove_orphans(&summaries);
+            self.remove_late_anchors(&summaries);
         }
     }
 

@@ -119,6 +119,7 @@ impl Inner {
         };
         let summaries = self.engine.list(self.labels.cluster()).await?;
         self.remove_orphans(&summaries);
+        self.remove_late_anchors(&summaries);
         for (incarnation, id) in running {
             let runs = summaries.iter().any(|s| s.id.as_ref() == Some(&id) && engine::runs(s));
             if !runs && self.end(incarnation) {
