@@ -246,6 +246,19 @@ fn a_successor_of_a_cordoned_replica_keeps_the_seat() {
 }
 
 #[test]
+fn a_cordon_ends_if_its_replica_is_leaving_or_another_has_its_incarnation() {
+    let leaving = Found { standing: Standing::Leaving, ..found(2, "s2", 2, true) };
+    for lost in [leaving, found(2, "other", 2, true), found(4, "s2", 2, true)] {
+        let mut stage = Stage::new(settings());
+        stage.feed(Event::Restored(cordoned(2)));
+        stage.feed(Event::Listed(vec![found(1, "s1", 1, true), lost.clone(), found(3, "s3", 3, true)]));
+        stage.pass(SECOND);
+        assert_eq!((ids(&stage), stage.names().len()), (vec![1, 2, 3], 3), "{lost:?}");
+        assert_eq!(written(&stage), [Some(record([1, 2, 3]))], "{lost:?}");
+    }
+}
+
+#[test]
 fn the_record_is_removed_at_the_end_unless_keep_is_set() {
     let mut stage = Stage::ready(2);
     stage.hold = is_record;
