@@ -169,7 +169,8 @@ impl Runtime for Docker {
 
     fn retire(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, ()> {
         let docker = self.0.clone();
-        async move { docker.free_name(incarnation).await }.boxed_local()
+        // A stop follows, which renames it if this has failed.
+        async move { drop(docker.free_name(incarnation).await) }.boxed_local()
     }
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
@@ -218,14 +219,18 @@ impl Runtime for Docker {
 
 impl Inner {
     /// Renames a container, so that its name is free and every balancer sees that it is leaving.
-    async fn free_name(&self, incarnation: Incarnation) {
+    ///
+    /// # Errors
+    /// The engine is unreachable. Other errors are only logged.
+    async fn free_name(&self, incarnation: Incarnation) -> Result<(), EngineError> {
         let Some((id, name)) = self.containers.borrow().get(&incarnation).and_then(|container| {
             let name = self.container_name(&container.name);
             (!container.leaving).then(|| (container.id.clone(), format!("{name}{LEAVING}{incarnation}")))
         }) else {
-            return;
+            return Ok(());
         };
         let renamed = self.engine.rename(&id, &name).await;
+        let unreachable = renamed.as_ref().err().filter(|error| error.is_unreachable()).cloned();
         self.update(incarnation, |container| match renamed {
             Ok(()) => container.leaving = true,
             // The container is gone, or another task that needed the same name has renamed it.
@@ -234,6 +239,7 @@ impl Inner {
             Err(error) if error.is_unreachable() => log::debug!("container not renamed name={name}"),
             Err(error) => log::warn!("container not renamed name={name} why={error}"),
         });
+        unreachable.map_or(Ok(()), Err)
     }
 
     /// Lists the replicas. Where two balancers have used the same incarnation, one of the containers gets another: the

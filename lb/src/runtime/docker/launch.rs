@@ -118,7 +118,8 @@ impl Inner {
             holders.map(|(incarnation, _)| *incarnation).collect()
         };
         for incarnation in &holders {
-            self.free_name(*incarnation).await;
+            // If it fails, so does the creation that follows.
+            let _ = self.free_name(*incarnation).await;
         }
         !holders.is_empty()
     }
