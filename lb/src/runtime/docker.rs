@@ -12,8 +12,10 @@
 //! - `anchor`: the record of the target
 //! - `launch`: creates and starts a container · `compose`: makes it part of a compose project
 //! - `output`: output of a container · `reason`: why it ended · `removal`: stop and removal
+//! - `abandoned`: containers that the engine created late for a previous balancer
 //! - `watch`: the events of the engine, and a full comparison after each interruption
 
+mod abandoned;
 mod anchor;
 mod compose;
 mod engine;
@@ -43,6 +45,7 @@ use futures::future::{FutureExt, LocalBoxFuture, ready};
 use futures::stream::{self, LocalBoxStream, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 
+use self::abandoned::Abandoned;
 use self::anchor::Anchors;
 use self::engine::Engine;
 use self::engine_error::EngineError;
@@ -74,6 +77,7 @@ struct Inner {
     image: String,
     containers: RefCell<BTreeMap<Incarnation, Container>>,
     anchors: RefCell<Anchors>,
+    abandoned: RefCell<Abandoned>,
     network: Network,
     starts: Semaphore,
     removals: Semaphore,
@@ -119,6 +123,7 @@ impl Docker {
             image,
             containers: RefCell::default(),
             anchors: RefCell::default(),
+            abandoned: RefCell::default(),
             network,
             starts: Semaphore::new(STARTS),
             removals: Semaphore::new(removal::REMOVALS),
@@ -213,6 +218,8 @@ impl Runtime for Docker {
     fn events(&self) -> LocalBoxStream<'static, Event> {
         let (sender, mut events) = mpsc::unbounded_channel();
         actix_rt::spawn(watch::watch(self.0.clone(), sender));
+        // The engine may still carry out calls of a previous balancer.
+        actix_rt::spawn(self.0.clone().remove_orphans_later());
         stream::poll_fn(move |cx| events.poll_recv(cx)).boxed_local()
     }
 }

@@ -195,7 +195,7 @@ impl Inner {
         known.iter().any(|known| known.legacy).then_some(Record { configured: None, seats })
     }
 
-    fn discard_later(self: &Rc<Self>, id: String) {
+    pub(super) fn discard_later(self: &Rc<Self>, id: String) {
         let docker = self.clone();
         actix_rt::spawn(async move { docker.discard(&id).await });
     }

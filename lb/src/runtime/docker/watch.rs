@@ -166,7 +166,7 @@ impl Inner {
         containers.get(&incarnation).is_some_and(|container| container.state == State::Stopping)
     }
 
-    fn incarnation_of(&self, id: &str) -> Option<Incarnation> {
+    pub(super) fn incarnation_of(&self, id: &str) -> Option<Incarnation> {
         let containers = self.containers.borrow();
         containers.iter().find(|(_, container)| container.id == id).map(|(incarnation, _)| *incarnation)
     }
