@@ -10,13 +10,13 @@ use crate::runtime::{Found, Launch, Standing};
 use super::action::Change;
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
-use super::record::{Cordoned, SeatRecord};
+use super::record::{Cordoned, Record, SeatRecord};
 use super::{Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
     /// All seats join in one epoch, vacant; each is occupied at the first good heartbeat of its replica.
     pub(super) fn adopt(&mut self, found: Vec<Found>, now: Instant) {
-        let record = self.take_restored();
+        let record = self.take_restored().map(|record| without_lost_cordons(record, &found));
         self.last_incarnation = found.iter().map(|found| found.launch.incarnation.0).max().unwrap_or(0);
         let (leaving, found): (Vec<Found>, Vec<Found>) =
             found.into_iter().partition(|found| found.standing == Standing::Leaving);
@@ -142,4 +142,19 @@ impl Fleet {
         self.members.insert(incarnation, member);
         incarnation
     }
+}
+
+/// Ends the cordons whose replica cannot be restored, so that the seat is filled: the replica is leaving (a replacement
+/// or removal of it has begun), or another one has its incarnation.
+fn without_lost_cordons(mut record: Record, found: &[Found]) -> Record {
+    for (id, seat) in &mut record.seats {
+        let can_be_restored = |cordoned: &mut Cordoned| {
+            let mut holders = found.iter().filter(|found| found.launch.incarnation == cordoned.incarnation);
+            holders.all(|Found { launch, standing, .. }| {
+                (launch.seat, &launch.name) == (*id, &cordoned.name) && *standing != Standing::Leaving
+            })
+        };
+        seat.cordoned.take_if(|cordoned| !can_be_restored(cordoned));
+    }
+    record
 }

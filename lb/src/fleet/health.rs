@@ -123,14 +123,16 @@ impl Fleet {
         }
     }
 
-    /// A starting replica did not answer. That is normal for a managed one; for an external one the next address is
-    /// tried.
+    /// A starting replica did not answer. That is normal for a managed one, unless it was adopted and is suspended: the
+    /// runtime is asked. For an external one the next address is tried.
     fn start_heartbeat_failed(&mut self, incarnation: Incarnation, why: String, now: Instant) {
         match self.settings.ownership {
             Ownership::External => self.mark_dead(incarnation, &why, now),
             Ownership::Managed => {
-                if let Some(member) = self.members.get_mut(&incarnation) {
-                    member.last_failure = why;
+                let Some(member) = self.members.get_mut(&incarnation) else { return };
+                member.last_failure = why;
+                if member.is_unheard_adopted() && !std::mem::replace(&mut member.heartbeats.asked, true) {
+                    self.actions.push(Action::Ask(incarnation));
                 }
             }
         }
@@ -178,21 +180,31 @@ impl Fleet {
         let Settings { replace_after, head_timeout, .. } = self.settings;
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let heartbeats = &mut member.heartbeats;
-        if !std::mem::take(&mut heartbeats.asked) || member.phase != Phase::Suspect {
+        let asked = std::mem::take(&mut heartbeats.asked);
+        let unheard = member.is_unheard_adopted();
+        if !asked || member.phase != Phase::Suspect && !unheard {
             return;
         }
+        let heartbeats = &mut member.heartbeats;
         let since = |at: Instant| now.saturating_duration_since(at);
         let no_heartbeat = format!("no heartbeat for {} ms", since(heartbeats.last_good).as_millis());
         if suspended == Some(true) {
             let ran = heartbeats.running.map_or(heartbeats.last_good, |at| at.max(heartbeats.last_good));
             if since(ran) >= replace_after {
-                self.hung(incarnation, &format!("it is stopped or paused, {no_heartbeat}"), now);
+                let why = format!("it is stopped or paused, {no_heartbeat}");
+                match unheard {
+                    true => self.mark_dead(incarnation, &why, now), // it serves no seat
+                    false => self.hung(incarnation, &why, now),
+                }
             }
             return;
         }
         // Unknown while the engine does not answer: that is no sign that it runs.
         if suspended == Some(false) {
             heartbeats.running = Some(now);
+        }
+        if unheard {
+            return; // it has `start_timeout`
         }
         // A router that does not answer in time is a fault of the balancer, not of the replica.
         let Some(Activity { last_progress, waiting_since }) = activity else { return };

@@ -190,6 +190,11 @@ impl Member {
         self.phase == Phase::Draining && !self.cordoned && (self.busy.is_subset(&self.idle) || !self.running)
     }
 
+    /// Whether it was adopted and has not had a good heartbeat since.
+    pub fn is_unheard_adopted(&self) -> bool {
+        self.phase == Phase::Starting && self.launched_at.is_none() && !self.heartbeats.good
+    }
+
     /// Whether heartbeats are sent to it.
     pub fn watched(&self) -> bool {
         let alive = matches!(self.phase, Phase::Starting | Phase::Ready | Phase::Suspect);

@@ -53,10 +53,11 @@ enum Stored {
 }
 
 impl Fleet {
-    /// Returns the record for the first listing, and takes the configured values into force.
+    /// Returns the record for the first listing, and takes the configured values into force. The record is written
+    /// anew even if nothing has changed: a write that the previous balancer did not live to see answered may still
+    /// take effect, and must not come after the last write of this one.
     pub(super) fn take_restored(&mut self) -> Option<Record> {
         let restored = self.recorder.restored.take();
-        self.recorder.stored = Stored::Known(restored.clone());
         self.recorder.configured =
             Some(Configured { replicas: self.settings.replicas, weights: self.settings.weights.clone() });
         restored

@@ -12,8 +12,10 @@
 //! - `anchor`: the record of the target
 //! - `launch`: creates and starts a container · `compose`: makes it part of a compose project
 //! - `output`: output of a container · `reason`: why it ended · `removal`: stop and removal
+//! - `abandoned`: containers that the engine created late for a previous balancer
 //! - `watch`: the events of the engine, and a full comparison after each interruption
 
+mod abandoned;
 mod anchor;
 mod compose;
 mod engine;
@@ -43,6 +45,7 @@ use futures::future::{FutureExt, LocalBoxFuture, ready};
 use futures::stream::{self, LocalBoxStream, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 
+use self::abandoned::Abandoned;
 use self::anchor::Anchors;
 use self::engine::Engine;
 use self::engine_error::EngineError;
@@ -74,6 +77,7 @@ struct Inner {
     image: String,
     containers: RefCell<BTreeMap<Incarnation, Container>>,
     anchors: RefCell<Anchors>,
+    abandoned: RefCell<Abandoned>,
     network: Network,
     starts: Semaphore,
     removals: Semaphore,
@@ -119,6 +123,7 @@ impl Docker {
             image,
             containers: RefCell::default(),
             anchors: RefCell::default(),
+            abandoned: RefCell::default(),
             network,
             starts: Semaphore::new(STARTS),
             removals: Semaphore::new(removal::REMOVALS),
@@ -169,7 +174,8 @@ impl Runtime for Docker {
 
     fn retire(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, ()> {
         let docker = self.0.clone();
-        async move { docker.free_name(incarnation).await }.boxed_local()
+        // A stop follows, which renames it if this has failed.
+        async move { drop(docker.free_name(incarnation).await) }.boxed_local()
     }
 
     fn list(&self) -> LocalBoxFuture<'static, Result<Vec<Found>, Error>> {
@@ -212,20 +218,26 @@ impl Runtime for Docker {
     fn events(&self) -> LocalBoxStream<'static, Event> {
         let (sender, mut events) = mpsc::unbounded_channel();
         actix_rt::spawn(watch::watch(self.0.clone(), sender));
+        // The engine may still carry out calls of a previous balancer.
+        actix_rt::spawn(self.0.clone().remove_orphans_later());
         stream::poll_fn(move |cx| events.poll_recv(cx)).boxed_local()
     }
 }
 
 impl Inner {
     /// Renames a container, so that its name is free and every balancer sees that it is leaving.
-    async fn free_name(&self, incarnation: Incarnation) {
+    ///
+    /// # Errors
+    /// The engine is unreachable. Other errors are only logged.
+    async fn free_name(&self, incarnation: Incarnation) -> Result<(), EngineError> {
         let Some((id, name)) = self.containers.borrow().get(&incarnation).and_then(|container| {
             let name = self.container_name(&container.name);
             (!container.leaving).then(|| (container.id.clone(), format!("{name}{LEAVING}{incarnation}")))
         }) else {
-            return;
+            return Ok(());
         };
         let renamed = self.engine.rename(&id, &name).await;
+        let unreachable = renamed.as_ref().err().filter(|error| error.is_unreachable()).cloned();
         self.update(incarnation, |container| match renamed {
             Ok(()) => container.leaving = true,
             // The container is gone, or another task that needed the same name has renamed it.
@@ -234,6 +246,7 @@ impl Inner {
             Err(error) if error.is_unreachable() => log::debug!("container not renamed name={name}"),
             Err(error) => log::warn!("container not renamed name={name} why={error}"),
         });
+        unreachable.map_or(Ok(()), Err)
     }
 
     /// Lists the replicas. Where two balancers have used the same incarnation, one of the containers gets another: the

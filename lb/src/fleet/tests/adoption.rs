@@ -58,6 +58,28 @@ fn an_adopted_replica_that_never_answers_is_replaced() {
 }
 
 #[test]
+fn an_adopted_replica_that_is_suspended_is_replaced_after_replace_after() {
+    let mut stage = Stage::new(Settings { replicas: 3, ..settings() });
+    for incarnation in [4, 5] {
+        stage.hang(incarnation);
+        stage.suspended.insert(Incarnation(incarnation));
+    }
+    stage.hang(6);
+    stage.feed(Event::Listed([(1, 4), (2, 5), (3, 6)].map(|(id, n)| found(id, "s", n, true)).to_vec()));
+    stage.suspended.remove(&Incarnation(5));
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.launches(), []);
+    stage.suspended.insert(Incarnation(5));
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.launches().len(), 1, "seat 2 was suspended later, and the third one is not");
+    stage.pass(2 * SECOND);
+    assert_eq!(stage.launches().len(), 2);
+    stage.heartbeats.clear();
+    stage.pass(SECOND);
+    assert_eq!(stage.names().len(), 3);
+}
+
+#[test]
 fn a_leaving_replica_is_stopped_and_its_seat_does_not_count() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     let leaving = |id, called, incarnation, runs| Found {

@@ -106,11 +106,20 @@ fn a_record_that_is_removed_from_outside_is_written_again_after_a_second() {
 }
 
 #[test]
-fn nothing_is_written_when_nothing_changes() {
-    let mut stage = restarted(settings(), record([1, 2, 3]), &[(1, 1), (2, 2), (3, 3)]);
+fn a_start_writes_the_record_at_once_and_again_only_when_it_changes() {
+    let mut stage = Stage::new(settings());
+    stage.hold = is_record;
+    stage.feed(Event::Restored(record([1, 2, 3])));
+    stage.feed(Event::Listed([1, 2, 3].map(|id| found(id, &format!("s{id}"), id.into(), true)).to_vec()));
+    assert_eq!(
+        written(&stage),
+        [Some(record([1, 2, 3]))],
+        "the previous balancer may still write another one"
+    );
+    stage.release();
     stage.exit(2);
     stage.pass(20 * SECOND);
-    assert_eq!((ids(&stage), written(&stage)), (vec![1, 2, 3], Vec::new()));
+    assert_eq!((ids(&stage), written(&stage).len()), (vec![1, 2, 3], 1));
 }
 
 #[test]
@@ -119,7 +128,7 @@ fn recorded_seats_are_filled_and_others_are_stopped() {
     assert_eq!(ids(&stage), [1, 3, 4, 5]);
     assert_eq!(stage.names().len(), 4);
     assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
-    assert_eq!(written(&stage), []);
+    assert_eq!(written(&stage), [Some(record([1, 3, 4, 5]))]);
 }
 
 #[test]
@@ -209,11 +218,11 @@ fn a_cordon_survives_a_restart_and_can_be_undrained() {
     let others = stage.fleet.view().others;
     assert_eq!((others.len(), others[0].drained, others[0].phase), (1, true, Phase::Draining));
     assert_eq!(stage.times(|action| *action == Action::Serving).len(), 1);
-    assert_eq!(written(&stage), []);
+    assert_eq!(written(&stage), [Some(cordoned(2))]);
     stage.undrain(1, "s2");
     assert_eq!(stage.about(1), Ok((2, "s2".into())));
     assert_eq!(stage.names(), ["s1", "s2", "s3"]);
-    assert_eq!(written(&stage), [Some(record([1, 2, 3]))]);
+    assert_eq!(written(&stage), [Some(cordoned(2)), Some(record([1, 2, 3]))]);
 }
 
 #[test]
@@ -234,6 +243,19 @@ fn a_successor_of_a_cordoned_replica_keeps_the_seat() {
     let stage = restarted(settings(), cordoned(2), &[(1, 1), (2, 7), (3, 3)]);
     assert_eq!((stage.names().len(), stage.launches()), (3, Vec::new()));
     assert_eq!(written(&stage), [Some(record([1, 2, 3]))]);
+}
+
+#[test]
+fn a_cordon_ends_if_its_replica_is_leaving_or_another_has_its_incarnation() {
+    let leaving = Found { standing: Standing::Leaving, ..found(2, "s2", 2, true) };
+    for lost in [leaving, found(2, "other", 2, true), found(4, "s2", 2, true)] {
+        let mut stage = Stage::new(settings());
+        stage.feed(Event::Restored(cordoned(2)));
+        stage.feed(Event::Listed(vec![found(1, "s1", 1, true), lost.clone(), found(3, "s3", 3, true)]));
+        stage.pass(SECOND);
+        assert_eq!((ids(&stage), stage.names().len()), (vec![1, 2, 3], 3), "{lost:?}");
+        assert_eq!(written(&stage), [Some(record([1, 2, 3]))], "{lost:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //!
 //! Labels cannot be changed, so each write makes a new anchor of a higher version and then removes the old one. If
 //! the balancer is killed in between, two are left: the highest version counts, and the next start removes the other.
+//! Each start writes an anchor at once, of a version that no late call of the previous balancer reaches.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -27,6 +28,10 @@ const NAMES: usize = 8;
 /// The pause before an anchor counts as removed from outside: another balancer may have replaced it.
 const LOST: Duration = Duration::from_secs(1);
 
+/// Versions that a start skips: the engine may still create anchors that the previous balancer asked for, and theirs
+/// must stay lower than those of this process.
+const SKIPPED_AT_START: u64 = 16;
+
 /// The anchors known to this process.
 #[derive(Debug, Default)]
 pub(super) struct Anchors {
@@ -43,6 +48,13 @@ struct FoundAnchor {
     record: Option<String>,
 }
 
+impl Anchors {
+    /// Whether an anchor can be removed, given that one is in force.
+    fn is_obsolete(&self, anchor: &FoundAnchor) -> bool {
+        self.current.as_ref().is_some_and(|current| *current != anchor.id) && anchor.version < self.version
+    }
+}
+
 impl Inner {
     /// Reads the anchor of the highest version and removes the others. Without an anchor, the replicas of an older
     /// version of the balancer, which recorded no target, serve as the record.
@@ -53,7 +65,8 @@ impl Inner {
             })?;
         let mut anchors = self.anchors_among(&summaries);
         let Some(latest) = anchors.pop() else { return Ok(self.legacy_record(&summaries)) };
-        *self.anchors.borrow_mut() = Anchors { current: Some(latest.id), version: latest.version };
+        let version = latest.version.saturating_add(SKIPPED_AT_START);
+        *self.anchors.borrow_mut() = Anchors { current: Some(latest.id), version };
         for old in anchors {
             self.discard_later(old.id);
         }
@@ -122,12 +135,22 @@ impl Inner {
         }
     }
 
+    /// Removes anchors that the engine created late: those that are neither in force nor of a version that is still to
+    /// be written.
+    pub(super) fn remove_late_anchors(self: &Rc<Self>, summaries: &[ContainerSummary]) {
+        for anchor in self.anchors_among(summaries) {
+            if self.anchors.borrow().is_obsolete(&anchor) {
+                self.discard_later(anchor.id);
+            }
+        }
+    }
+
     async fn create_anchor(&self, record: &str) -> Result<String, EngineError> {
         let mut tried = 0;
         loop {
             let version = {
                 let mut anchors = self.anchors.borrow_mut();
-                anchors.version += 1;
+                anchors.version = anchors.version.saturating_add(1);
                 anchors.version
             };
             let name = anchor_name(self.labels.cluster(), version);
@@ -172,8 +195,23 @@ impl Inner {
         known.iter().any(|known| known.legacy).then_some(Record { configured: None, seats })
     }
 
-    fn discard_later(self: &Rc<Self>, id: String) {
+    pub(super) fn discard_later(self: &Rc<Self>, id: String) {
         let docker = self.clone();
         actix_rt::spawn(async move { docker.discard(&id).await });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_anchor_is_obsolete_if_a_later_one_is_in_force() {
+        let found = |version, id: &str| FoundAnchor { version, id: id.to_owned(), record: None };
+        let anchors = |current: Option<&str>| Anchors { current: current.map(str::to_owned), version: 7 };
+        assert!(anchors(Some("a")).is_obsolete(&found(6, "b")));
+        for (current, version, id) in [(Some("a"), 6, "a"), (Some("a"), 7, "b"), (None, 6, "b")] {
+            assert!(!anchors(current).is_obsolete(&found(version, id)), "{current:?} {version} {id}");
+        }
     }
 }

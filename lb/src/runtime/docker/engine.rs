@@ -199,14 +199,15 @@ impl Engine {
     }
 
     /// Sends a container its stop signal, and waits for its end for at most `grace`.
-    pub async fn stop(&self, id: &str, grace: Duration) {
+    ///
+    /// # Errors
+    /// [`EngineError::TimedOut`] if the container runs after `grace`, or the engine does not answer.
+    pub async fn stop(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
         // The engine's limit is in whole seconds. One more, because the removal that follows kills a container that is
         // left.
         let seconds = i32::try_from(grace.as_secs().saturating_add(1)).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
-        if let Ok(Err(error)) = timeout(grace, self.docker.stop_container(id, Some(options))).await {
-            log::debug!("container not stopped id={id} error={error}");
-        }
+        self.call_within(grace, self.docker.stop_container(id, Some(options))).await
     }
 
     /// Removes a container, killing it if it runs.

@@ -79,7 +79,8 @@ impl Inner {
         Ok(self.instance(id, ip))
     }
 
-    /// Creates the container. Its name may still be held by a container of the cluster that is leaving.
+    /// Creates the container. Its name may still be held by a container of the cluster that is leaving, or by one that
+    /// the engine created late for a previous balancer.
     async fn create(self: &Rc<Self>, network: &str, launch: &Launch) -> Result<String, EngineError> {
         let name = self.container_name(&launch.name);
         let body = || self.template.body(&self.image, network, launch, self.labels.of(launch));
@@ -87,6 +88,12 @@ impl Inner {
         if matches!(made, Err(EngineError::Conflict(_)))
             && self.free_holder_of(&launch.name, launch.incarnation).await
         {
+            made = self.engine.create(&name, body()).await;
+        }
+        if matches!(made, Err(EngineError::Conflict(_)))
+            && let Some(holder) = self.unstarted_holder(&name).await
+        {
+            self.discard(&holder).await;
             made = self.engine.create(&name, body()).await;
         }
         match made {
@@ -118,21 +125,29 @@ impl Inner {
             holders.map(|(incarnation, _)| *incarnation).collect()
         };
         for incarnation in &holders {
-            self.free_name(*incarnation).await;
+            // If it fails, so does the creation that follows.
+            let _ = self.free_name(*incarnation).await;
         }
         !holders.is_empty()
     }
 
     /// Removes the containers of abandoned launches, in case the engine creates them after all.
-    async fn remove_orphans_later(self: Rc<Self>) {
+    pub(super) async fn remove_orphans_later(self: Rc<Self>) {
         for pause in ORPHAN_DELAYS {
             sleep(pause).await;
-            self.remove_orphans(&self.engine.list(self.labels.cluster()).await.unwrap_or_default());
+            let summaries = self.engine.list(self.labels.cluster()).await.unwrap_or_default();
+            self.remove_orphans(&summaries);
+            self.remove_late_anchors(&summaries);
         }
     }
 
-    /// Removes the replicas that this process made and that no launch refers to.
+    /// Removes the replicas that no launch refers to: those that this process made, and those of a previous one that
+    /// are not started.
     pub(super) fn remove_orphans(self: &Rc<Self>, summaries: &[ContainerSummary]) {
+        for id in self.abandoned(summaries) {
+            log::info!("container removed id={id} why=never_started");
+            self.discard_later(id);
+        }
         for summary in summaries {
             let Identity::Replica(replica) = self.identify(summary) else { continue };
             let (Some(id), Some(labels)) = (&summary.id, &summary.labels) else { continue };

@@ -27,11 +27,28 @@ impl Inner {
         grace: Duration,
     ) {
         if !grace.is_zero() {
-            self.free_name(incarnation).await;
-            self.engine.stop(&id, grace).await;
+            self.terminate(incarnation, &id, grace).await;
         }
         self.remove(&id).await;
         self.containers.borrow_mut().remove(&incarnation);
+    }
+
+    /// Sends a container SIGTERM and waits for its end for at most `grace`. Repeated while the engine is unreachable:
+    /// the removal, which is repeated too, would otherwise kill a container that never got the signal.
+    async fn terminate(&self, incarnation: Incarnation, id: &str, grace: Duration) {
+        let mut pause = PAUSE;
+        loop {
+            let renamed = self.free_name(incarnation).await;
+            match self.engine.stop(id, grace).await {
+                Err(EngineError::Unreachable(_)) => {}
+                // The grace is over. If the engine did not answer the call before either, it hangs.
+                Err(EngineError::TimedOut) if renamed.is_err() => {}
+                Err(EngineError::TimedOut) | Ok(()) => return,
+                Err(error) => return log::debug!("container not stopped id={id} error={error}"),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
     }
 
     /// Removes a container, killing it if it runs. Returns when it is gone, however long the engine takes.

@@ -119,6 +119,7 @@ impl Inner {
         };
         let summaries = self.engine.list(self.labels.cluster()).await?;
         self.remove_orphans(&summaries);
+        self.remove_late_anchors(&summaries);
         for (incarnation, id) in running {
             let runs = summaries.iter().any(|s| s.id.as_ref() == Some(&id) && engine::runs(s));
             if !runs && self.end(incarnation) {
@@ -165,7 +166,7 @@ impl Inner {
         containers.get(&incarnation).is_some_and(|container| container.state == State::Stopping)
     }
 
-    fn incarnation_of(&self, id: &str) -> Option<Incarnation> {
+    pub(super) fn incarnation_of(&self, id: &str) -> Option<Incarnation> {
         let containers = self.containers.borrow();
         containers.iter().find(|(_, container)| container.id == id).map(|(incarnation, _)| *incarnation)
     }

@@ -124,3 +124,27 @@ fn two_balancers_of_one_cluster_do_not_remove_each_others_containers() {
     assert_eq!(cluster.containers(), ["S5", "server1", "server2"]);
     assert!(!second.log().iter().any(|line| line.contains("replica dead")));
 }
+
+#[test]
+fn a_container_that_the_engine_created_late_for_a_previous_balancer_is_removed() {
+    let Some(cluster) = Cluster::new() else { return };
+    let mut lb = cluster.start(&["--replicas", "1"]);
+    let config = inspect(&cluster.container("server1"), ".Config");
+    let create = |name: &str| {
+        let mut labels = config["Labels"].as_object().unwrap().clone();
+        labels.insert("lb.name".into(), name.into());
+        labels.insert("lb.balancer".into(), "0".into());
+        labels.insert("lb.incarnation".into(), "9".into());
+        let labels = labels.iter().map(|(key, value)| format!("--label={key}={}", value.as_str().unwrap()));
+        let (labels, container): (Vec<String>, _) = (labels.collect(), cluster.container(name));
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let image = config["Image"].as_str().unwrap();
+        docker(&[&["create", "--name", &container], &labels[..], &[image]].concat()).unwrap();
+    };
+    create("S8");
+    create("S9");
+    let (status, answer) = lb.control("POST", "/add", r#"{"n":1,"hostnames":["S9"]}"#);
+    assert_eq!(status, 200, "{answer}");
+    lb.wait_for("why=never_started");
+    cluster.until_containers(&["S9", "server1"]);
+}

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, docker};
 use super::proxy::{Mode, Proxy};
-use crate::balancer::{call, lb};
+use crate::balancer::{call, lb, until};
 
 #[test]
 fn an_outage_is_logged_once_and_replacement_follows_at_once() {
@@ -51,6 +51,33 @@ fn a_container_that_the_engine_does_not_end_is_not_reported_as_gone() {
     proxy.set(Mode::Passing);
     lb.wait_for("replica gone name=server2");
     assert_eq!(cluster.containers(), ["server1"]);
+}
+
+#[test]
+fn a_replica_that_is_removed_during_an_outage_gets_sigterm_after_it() {
+    let Some(cluster) = Cluster::new() else { return };
+    let proxy = Proxy::new();
+    let mut lb = cluster.start(&["--docker-host", &proxy.url, "--replicas", "2"]);
+    let id = docker(&["inspect", "--format", "{{.Id}}", &cluster.container("server2")]).unwrap();
+    proxy.set(Mode::Refusing);
+    let (status, answer) = lb.control("DELETE", "/rm", r#"{"n":1,"hostnames":["server2"]}"#);
+    assert_eq!(status, 200, "{answer}");
+    lb.wait_for("engine away");
+    lb.wait_for("replica stopping name=server2");
+    // Not to wait for a state: the outage has to last while the first attempt is made.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    proxy.set(Mode::Passing);
+    lb.wait_for("replica gone name=server2");
+    let of = format!("container={}", id.trim());
+    let format = "{{.Actor.Attributes.signal}}";
+    let filters = ["--filter", &of, "--filter", "event=kill", "--format", format];
+    let mut signals = String::new();
+    // The engine omits the events of the present second.
+    until("the engine reports the signals", || {
+        signals = docker(&[&["events", "--since", "10m", "--until", "0s"], &filters[..]].concat()).unwrap();
+        !signals.is_empty()
+    });
+    assert_eq!(signals.split_whitespace().next(), Some("15"), "{signals}");
 }
 
 #[test]
