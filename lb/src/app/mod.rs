@@ -159,9 +159,13 @@ pub async fn start(
         key_redactor: key_redactor.clone(),
         auth: admin_auth.auth.clone(),
     };
-    let reload =
-        ReloadActor::new(config.clone(), (source, connections.clone()), targets, admin_auth.generated.clone())
-            .start();
+    let reload = ReloadActor::new(
+        config.clone(),
+        (source, connections.clone()),
+        targets,
+        admin_auth.generated.clone(),
+    )
+    .start();
     let open_connections = Connections::new(config.max_connections);
     let admin = Admin {
         cluster: config.cluster.to_string(),
@@ -310,7 +314,7 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
 }
 
 /// Runs a server. One that panics or ends with an error (actix panics where a worker cannot be started) ends the process
-/// with code 1: without it the balancer would run on and serve nobody.
+/// with code 1: without it the balancer would keep running without serving.
 fn spawn(server: actix_web::dev::Server) -> ServerHandle {
     let handle = server.handle();
     actix_rt::spawn(exit_on_panic(

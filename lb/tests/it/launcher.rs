@@ -82,7 +82,7 @@ fn daemons_end_with_their_replica() {
 /// Without /proc the launcher sees no descendants, but it knows the process group of its command.
 #[test]
 fn the_group_of_a_command_is_killed_even_if_proc_does_not_show_it() {
-    let sleep = marked_sleep();
+    let sleep = unique_sleep();
     let mut probe = std::process::Command::new("unshare");
     probe.args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/proc"]);
     if !probe.status().is_ok_and(|status| status.success()) {

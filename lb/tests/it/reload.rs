@@ -362,11 +362,11 @@ fn lowered_connections_are_warned_of_at_the_start_and_when_another_number_is_ask
     let mut lb = Balancer::launch_by(command, &args, &[]);
     lb.wait_for("] ready ");
     for retries in [2, 3] {
-        file.say(&lb, &format!("retries = {retries}"));
+        file.write_and_reload(&lb, &format!("retries = {retries}"));
     }
-    file.say(&lb, "retries = 4\nmax-connections = 20000");
-    file.say(&lb, "retries = 5\nmax-connections = 20000");
-    file.say(&lb, "retries = 5\nmax-connections = 20000\ndrain = '7s'");
+    file.write_and_reload(&lb, "retries = 4\nmax-connections = 20000");
+    file.write_and_reload(&lb, "retries = 5\nmax-connections = 20000");
+    file.write_and_reload(&lb, "retries = 5\nmax-connections = 20000\ndrain = '7s'");
     lb.wait_for("reloaded changed=drain");
     let lowered: Vec<_> = lb.log().iter().filter(|line| line.contains("max connections lowered")).collect();
     assert_eq!(lowered.len(), 2, "{lowered:?}");
