@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A replica's hostname: 1–63 of `[A-Za-z0-9 _.-]`, starting with a letter or a digit, without `.leaving.`.
+/// A replica's hostname: 1–63 of `[A-Za-z0-9 _.-]`, starting with a letter or a digit, without `.leaving.`,
+/// and not `lb.record.<n>`: the engine has containers of that name that store the target.
 ///
 /// Two names clash ([`Name::clashes`]) when their container names are equal, for example `a b` and `a_b`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
@@ -15,7 +16,7 @@ pub struct Name(Arc<str>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "Hostname '{0}' is not allowed: 1 to 63 of letters, digits, space, '_', '.' and '-', starting with a \
-     letter or a digit, without '.leaving.'"
+     letter or a digit, without '.leaving.', and not 'lb.record.' with a number"
 )]
 pub struct InvalidName(String);
 
@@ -64,7 +65,8 @@ impl FromStr for Name {
         let good = (1..=Self::MAX).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
             && text.chars().all(allowed)
-            && !text.contains(".leaving.");
+            && !text.contains(".leaving.")
+            && !text.strip_prefix("lb.record.").is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
         if good { Ok(Self(text.into())) } else { Err(InvalidName(truncated(text))) }
     }
 }
@@ -106,7 +108,19 @@ mod tests {
             assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
         }
         let too_long = "a".repeat(64);
-        for bad in ["", " a", ".a", "_a", "a/b", "../a", "ä", "a\nb", "a.leaving.7", too_long.as_str()] {
+        for bad in [
+            "",
+            " a",
+            ".a",
+            "_a",
+            "a/b",
+            "../a",
+            "ä",
+            "a\nb",
+            "a.leaving.7",
+            "lb.record.7",
+            too_long.as_str(),
+        ] {
             assert!(bad.parse::<Name>().is_err(), "{bad:?}");
         }
     }

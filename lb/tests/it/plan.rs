@@ -189,7 +189,7 @@ fn bad_calls_are_refused_with_the_messages_of_add_and_rm_and_change_nothing() {
         assert_eq!(plan(body), (400, either.to_owned()));
     }
     let not_a_name = "is not allowed: 1 to 63 of letters, digits, space, '_', '.' and '-', starting with a letter or a \
-        digit, without '.leaving.'";
+        digit, without '.leaving.', and not 'lb.record.' with a number";
     for (body, words) in [
         (r#"{"add":0}"#, "'add' is not an integer of 1 or more"),
         (r#"{"add":"2"}"#, "'add' is not an integer of 1 or more"),
