@@ -55,7 +55,7 @@ pub struct Options {
     /// `-` reads standard input
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// Position of the key in a line of --keys: N, a column from 1 ("quoted" and [bracketed] parts are one each);
+    /// Position of the key in a line of --keys: N, a column from 1 ("quoted" and bracketed parts are one each);
     /// query:NAME or path-segment:N of the request; NAME or a.b.NAME, a member of a JSON object
     /// [default: the whole line]
     #[arg(long, value_name = "FIELD")]

@@ -9,7 +9,7 @@ use crate::balance::Policy;
 use crate::fleet::Activity;
 use crate::ring::{Incarnation, Seated, Slot};
 
-/// Message: the ring has changed. The router drops every lease and acknowledges with [`Recalled`].
+/// Message: the ring has changed. The router drops every lease and acknowledges with [`Recalled`](super::ring::Recalled).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Recall {

@@ -224,7 +224,7 @@ impl Runtime for Process {
         .boxed_local()
     }
 
-    /// Whether a built-in replica is stopped, or all serving processes of a command are: see [`tree::is_suspended`].
+    /// Whether a built-in replica is stopped, or all serving processes of a command are: see `tree::is_suspended`.
     fn is_suspended(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, Option<bool>> {
         let children = self.children.borrow();
         let Some(running) = children.get(&incarnation) else { return ready(None).boxed_local() };

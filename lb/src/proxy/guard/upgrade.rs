@@ -11,7 +11,7 @@ const NEVER: [&str; 4] = ["h2", "h2c", "http", "tls"];
 /// Protocols whose offers are forwarded to replicas (`--upgrade-allow`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpgradeAllow {
-    /// Every protocol except [`NEVER`].
+    /// Every protocol except those that are never passed on (`NEVER`).
     Any,
     /// These names in lower case, none if empty. A name with a version (`irc/6.9`) allows that version only.
     Only(Arc<[String]>),
