@@ -3,6 +3,7 @@
 mod admin;
 mod admin_auth;
 mod embed;
+mod error;
 mod files;
 mod parts;
 mod reload;
@@ -22,7 +23,7 @@ use tokio::time::timeout;
 
 use crate::admin::metrics::actor::MetricsActor;
 use crate::admin::{Admin, Clock, Reload};
-use crate::config::{Config, Exit, Source};
+use crate::config::{Config, Source};
 use crate::control::journal::JournalActor;
 use crate::control::panic_guard::exit_on_panic;
 use crate::control::ring::RingActor;
@@ -39,6 +40,7 @@ use reload::{InForce, ReloadActor};
 use traffic::WorkerContext;
 
 pub use embed::Embedded;
+pub use error::StartError;
 pub use parts::runtime;
 
 /// Length of the listen queue.
@@ -49,59 +51,6 @@ const REMOVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Signals within this time count as one.
 const SIGNAL_DEBOUNCE: Duration = Duration::from_millis(100);
-
-/// Why the balancer did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A listener cannot be bound.
-    #[error("{flag} {address}: {error}")]
-    Listen {
-        /// The flag that configures the listener.
-        flag: &'static str,
-        /// The configured address.
-        address: SocketAddr,
-        /// The error of the system call.
-        error: io::Error,
-    },
-    /// The runtime cannot be reached, or existing replicas cannot be listed.
-    #[error("{0}")]
-    Runtime(#[from] runtime::Error),
-    /// The path of the executable, from which replicas are started, is unknown.
-    #[error("this executable cannot be found: {0}")]
-    Executable(io::Error),
-    /// The system provides no random bytes for a token.
-    #[error("no admin token can be made: {0}")]
-    Token(io::Error),
-    /// The access log cannot be opened.
-    #[error("--access-log {0}: {1}")]
-    AccessLog(String, io::Error),
-    /// The limit of open files is too low for the servers and one client.
-    #[error(
-        "the limit of open files is {limit}, and {needed} are needed with {workers} workers: raise it (ulimit -n {needed}) \
-         or lower --workers"
-    )]
-    Files {
-        /// The limit.
-        limit: usize,
-        /// Descriptors that are needed at least.
-        needed: usize,
-        /// Configured workers.
-        workers: usize,
-    },
-    /// A replica was not ready in time; the log has the reason.
-    #[error("the replicas are not ready within --start-timeout")]
-    NotReady,
-}
-
-impl StartError {
-    /// 64 for a bad configuration, 1 for anything else.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Runtime(runtime::Error::Configured(_)) | Self::AccessLog(..) => Exit::BAD_CONFIGURATION,
-            _ => 1,
-        }
-    }
-}
 
 /// A running balancer.
 pub struct Running {

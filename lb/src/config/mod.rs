@@ -6,7 +6,7 @@
 //! - `cli`: subcommands and help; [`parse`] returns a [`Command`], or an [`Exit`]
 //! - `settings`, `file`: the layers, and the origin of each setting
 //! - `secret`: the admin token
-//! - `resolve`: checks the settings against each other; builds a [`Config`]
+//! - `resolve`: builds a [`Config`] · `validator`: checks the settings against each other
 //! - `source`, `change`: reads the file again; the settings that can change live
 
 mod args;
@@ -21,6 +21,7 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod validator;
 mod value;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::Control;
 use super::args::Listeners;
 use super::exit::Exit;
-use super::resolve::Validator;
+use super::validator::Validator;
 use crate::auth::token::Token;
 
 /// The unvalidated text of [`Token::VARIABLE`].

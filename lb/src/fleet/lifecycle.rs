@@ -1,7 +1,6 @@
 //! Life of a replica: launch, first good heartbeat, death, and the launch of its successor.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::name::Name;
@@ -10,16 +9,10 @@ use crate::runtime::{Error, Exit, Instance, Launch};
 
 use super::action::{Action, Change};
 use super::event::{Busy, ChangeId, RouterId};
-use super::external::Loss;
 use super::member::{FIRST_PROBE, Member};
 use super::on_ring_reply::OnRingReply;
-use super::restart::STABLE;
 use super::shortage::is_outside_replica;
-use super::{CommandError, Fleet, Ownership, Phase, Seat, Vacancy};
-
-/// Delay before a replica is replaced that got a SIGTERM from outside: its sender may be about to stop the balancer
-/// too (`docker compose down`).
-const TERMINATED: Duration = Duration::from_secs(1);
+use super::{CommandError, Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
     /// Starts a replica for a seat, under the given name or a random one.
@@ -191,121 +184,6 @@ impl Fleet {
         if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
             seat.clear_failures();
         }
-    }
-
-    /// A replica has ended, refuses connections, hangs or did not get ready: its seat is vacated at once, and a
-    /// successor planned.
-    pub(super) fn mark_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display, now: Instant) {
-        let member = self.members.get(&incarnation);
-        let stable = member.is_some_and(|member| member.stable(STABLE, now));
-        let least = if member.is_some_and(|m| m.terminated) { TERMINATED } else { Duration::ZERO };
-        let served = member.is_some_and(|member| member.routed);
-        let unavailable = member.is_some_and(|member| member.unavailable);
-        let address = member.and_then(|member| Some(member.instance.as_ref()?.address));
-        if member.is_some_and(|member| member.cordoned) {
-            return self.mark_cordoned_dead(incarnation, why);
-        }
-        let external = self.settings.ownership == Ownership::External;
-        let why: &dyn fmt::Display = match address {
-            Some(address) if external => &format!("{address}: {why}"),
-            _ => why,
-        };
-        let Some((seat_id, name)) = self.detach_dead(incarnation, why) else { return };
-        if external {
-            let loss = Loss { served, address, why: why.to_string() };
-            return self.external_lost(seat_id, &name, &loss, now);
-        }
-        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        let (failed, has_other) = (!served && seat.joined(), seat.occupant.or(seat.cordoned).is_some());
-        let outdated =
-            seat.occupant.and_then(|of| self.members.get(&of)).is_some_and(|served| served.outdated);
-        let error = CommandError::NotReady { name, reason: why.to_string() };
-        if let Some(call) = seat.reserved_by {
-            return self.roll_back_add(call, error);
-        }
-        if seat.candidate.is_some() {
-            return; // its successor is already starting
-        }
-        if failed {
-            if let Some(call) = seat.replacing.take() {
-                self.reply(call, Err(error.clone()));
-            }
-            self.abort_manual_rollout(&error);
-            if has_other && !outdated {
-                return; // the replica that was to be replaced keeps its seat
-            }
-        }
-        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        seat.name = None;
-        if unavailable {
-            seat.restart.retry_uncounted(now);
-            return;
-        }
-        let delay = seat.restart.failed(stable, least, now);
-        if !delay.is_zero() {
-            log::warn!("seat backs off seat={seat_id} delay_s={}", delay.as_secs());
-        }
-    }
-
-    /// Another process took the port: the same replica is launched on another port. This does not count as a crash.
-    fn move_port(&mut self, incarnation: Incarnation, now: Instant) {
-        let Some((seat_id, name)) = self.detach_dead(incarnation, &Exit::PortTaken) else { return };
-        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        let delay = seat.restart.plan(Duration::ZERO, now);
-        match seat.reserved_by {
-            Some(call) if !delay.is_zero() => {
-                let reason = "its port is taken again and again".to_owned();
-                self.roll_back_add(call, CommandError::NotReady { name, reason });
-            }
-            _ => seat.name = Some(name),
-        }
-    }
-
-    /// Removes a dead replica from its seat, and the seat from the ring's routes.
-    fn detach_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display) -> Option<(SeatId, Name)> {
-        let member = self.members.get_mut(&incarnation)?;
-        let Launch { seat: seat_id, name, .. } = member.launch.clone();
-        let seat = self.seats.get_mut(&seat_id)?;
-        if member.routed {
-            member.enter(Phase::Dead, why, &mut self.actions);
-            seat.occupant = None;
-            Vacancy::record(&mut seat.vacancy, &why.to_string());
-            self.change_ring(Change::Vacate(seat_id), OnRingReply::Vacated(incarnation));
-        } else {
-            seat.candidate = None;
-            if seat.occupant.is_none() {
-                Vacancy::record(&mut seat.vacancy, &why.to_string());
-            }
-            match self.settings.ownership {
-                Ownership::Managed => member.enter(Phase::Dead, why, &mut self.actions),
-                Ownership::External => {
-                    self.members.remove(&incarnation);
-                }
-            }
-        }
-        Some((seat_id, name))
-    }
-
-    /// A replica did not get ready in time. Its last output line is fetched first, because the error of the waiting
-    /// call contains it.
-    pub(super) fn expire_starts(&mut self, now: Instant) {
-        for member in self.members.values_mut() {
-            if member.start_deadline.take_if(|at| *at <= now).is_some() {
-                self.actions.push(Action::Inquire(member.launch.incarnation));
-            }
-        }
-    }
-
-    pub(super) fn last_log_line(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
-        let Some(member) = self.members.get(&incarnation) else { return };
-        if member.phase != Phase::Starting || member.heartbeats.good {
-            return;
-        }
-        let mut why = format!("not ready within {:?}: {}", self.settings.start_timeout, member.last_failure);
-        if let Some(line) = line {
-            why += &format!("; its last line: {line}");
-        }
-        self.mark_dead(incarnation, &why, now);
     }
 }
 

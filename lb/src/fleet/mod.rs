@@ -4,7 +4,7 @@
 //! # Layout
 //! - `event`: the input · `action`: the output · `transition`: what is published of it
 //! - `member`: one replica: its phase and its heartbeats
-//! - `lifecycle`: launch, readiness, death, relaunch · `health`: when a replica is suspect, when it is dead
+//! - `lifecycle`: launch, readiness, relaunch · `death`: an unexpected end · `health`: when a replica is suspect, when it is dead
 //! - `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the replica
 //! - `replace`: a replica gives its seat to a new one · `rollout`: replacement of outdated replicas ·
 //!   `rollout::manual`: rolling replacement by a call
@@ -24,6 +24,7 @@ mod command_error;
 mod configure;
 mod cordon;
 mod counters;
+mod death;
 mod departure;
 mod event;
 mod external;

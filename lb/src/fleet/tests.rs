@@ -16,6 +16,7 @@ mod rm;
 mod rollout;
 mod start;
 mod stop;
+mod values;
 mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use super::*;
 use crate::name::Name;
 use crate::ring::{Layout, Replica};
 use crate::runtime::{Error, Exit, Found, Instance, Launch, Standing};
+use values::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -269,58 +271,4 @@ impl Stage {
     fn times(&self, is: fn(&Action) -> bool) -> Vec<Duration> {
         self.log.iter().filter(|(_, action)| is(action)).map(|(at, _)| *at).collect()
     }
-}
-
-fn settings() -> Settings {
-    Settings {
-        replicas: 3,
-        max_replicas: 8,
-        weights: BTreeMap::new(),
-        ownership: Ownership::Managed,
-        upstreams: Vec::new(),
-        heartbeat_interval: 500 * MS,
-        heartbeat_failures: 3,
-        replace_after: 3 * SECOND,
-        head_timeout: Some(30 * SECOND),
-        start_timeout: 30 * SECOND,
-        drain: 30 * SECOND,
-        stop_timeout: 10 * SECOND,
-        layout: Layout::default(),
-        strict_rm: false,
-        keep: false,
-    }
-}
-
-fn name(text: &str) -> Name {
-    text.parse().unwrap()
-}
-
-fn seat(id: u32) -> SeatId {
-    SeatId::new(id).unwrap()
-}
-
-fn instance(n: u64) -> Instance {
-    Instance { id: format!("id{n}"), address: ([127, 0, 0, 1], 1000 + n as u16).into() }
-}
-
-fn found(id: u32, called: &str, incarnation: u64, runs: bool) -> Found {
-    let incarnation = Incarnation(incarnation);
-    Found {
-        launch: Launch { seat: seat(id), name: name(called), incarnation },
-        weight: Weight::DEFAULT,
-        instance: runs.then(|| instance(incarnation.0)),
-        standing: Standing::Current,
-    }
-}
-
-fn is_launch(action: &Action) -> bool {
-    matches!(action, Action::Launch(_))
-}
-
-fn is_ring(action: &Action) -> bool {
-    matches!(action, Action::Ring { .. })
-}
-
-fn is_random(name: &Name) -> bool {
-    name.as_str().len() == 7 && !name.as_str().starts_with("server")
 }

@@ -20,11 +20,12 @@
 //!
 //! # Layout
 //! - `connector`: the middleware of awc; `exchange`: one request and its reply; `reply`: the reply's body
-//! - `pool`, `connection`: connections and their sockets
+//! - `pool`, `connect`, `connection`: connections and their sockets
 //! - `progress`: signs that a replica works
 //! - `upload`, `replay`: the request body; `retry`, `error`: whether a failed attempt may be repeated
 //! - `tunnel`: the bytes after a 101
 
+mod connect;
 mod connection;
 mod connector;
 pub mod error;

@@ -10,7 +10,8 @@ use futures::Stream;
 
 use crate::http1::framing::Decoded;
 
-use super::connection::{AHEAD, Connection, State, store_waker, wake};
+use super::connection::{AHEAD, Connection, store_waker, wake};
+use super::state::State;
 use crate::http1::rejection::Rejection;
 
 /// Stream of the request body of a connection's current request.

@@ -6,7 +6,7 @@
 //! # Layout
 //! - `acceptor`: counts and wraps new connections · `stream`: the stream below actix · `service`: the layer above actix
 //! - `silent`: connections without a byte, which are closed in favour of new ones beyond the limit
-//! - `connection`: the state that these share · `body`: the request body
+//! - `connection`: what these share of one connection, `state`: its state · `body`: the request body
 //! - `upgrade`: offers of other protocols that are forwarded
 //!
 //! Request heads are parsed by `http1::request_head`.
@@ -16,6 +16,7 @@ mod body;
 mod connection;
 mod service;
 mod silent;
+mod state;
 mod stream;
 #[cfg(test)]
 mod tests;

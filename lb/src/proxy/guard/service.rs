@@ -12,7 +12,8 @@ use bytes::Bytes;
 use crate::http1::framing::Decoder;
 
 use super::body::{AfterBody, Body};
-use super::connection::{Connection, ConnectionState};
+use super::connection::Connection;
+use super::state::ConnectionState;
 use crate::http1::rejection::Rejection;
 
 /// A response body that reports its end or failure to the connection.

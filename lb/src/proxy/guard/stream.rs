@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::connection::{AHEAD, Connection, ConnectionState, State, store_waker, wake};
+use super::connection::{AHEAD, Connection, store_waker, wake};
+use super::state::{ConnectionState, State};
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head;
 

@@ -1,0 +1,116 @@
+//! The random calls of operators.
+
+use super::*;
+
+impl Simulation {
+    /// Makes a random call.
+    pub(super) fn call(&mut self) {
+        match self.world.rng.u8(..10) {
+            0..6 if self.world.external && self.world.percent(80) => self.change_upstreams(),
+            0..6 => self.resize(),
+            _ => self.call_about_one(),
+        }
+    }
+
+    /// Adds or removes an external server, mostly one that is free or exists.
+    pub(super) fn change_upstreams(&mut self) {
+        let (call, n) = (self.next_call(), self.world.rng.u32(1..7));
+        let upstream: Upstream = format!("old{n}=10.0.0.{n}:80*{}", n * 50).parse().expect("an upstream");
+        let name = upstream.name.clone();
+        if self.world.percent(50) {
+            self.calls.insert(call, Call::AddUpstream(name));
+            self.feed(Event::AddUpstream { call, upstream });
+        } else {
+            self.calls.insert(call, Call::RemoveUpstream(name.clone()));
+            self.feed(Event::RemoveUpstream { call, name });
+        }
+    }
+
+    /// Calls /add or /rm.
+    pub(super) fn resize(&mut self) {
+        let call = self.next_call();
+        let before = self.fleet.target();
+        let n = self.world.rng.usize(1..4);
+        let known: Vec<Name> = self.fleet.names();
+        let mut names: Vec<Name> = Vec::new();
+        for _ in 0..self.world.rng.usize(..=n) {
+            let known = self.world.rng.choice(&known).cloned().filter(|_| self.last_call.is_multiple_of(2));
+            let name = known.unwrap_or_else(|| NAMES[self.world.rng.usize(..NAMES.len())].parse().unwrap());
+            names.push(name);
+        }
+        if self.world.percent(50) {
+            self.calls.insert(call, Call::Add(n));
+            self.allowed.called(call, n as i64);
+            self.feed(Event::Add { call, n, names });
+        } else {
+            self.calls.insert(call, Call::Remove(names.clone()));
+            let seats: Vec<SeatId> = self.world.ring.keys().copied().collect();
+            let mut load = || (self.world.rng.usize(..3), self.world.rng.usize(..3));
+            let loads = seats.into_iter().map(|seat| (seat, load())).collect();
+            let removal = Removal { n, names, ..Removal::default() };
+            self.allowed.called(call, 0);
+            self.feed(Event::Remove { call, removal, loads });
+            self.allowed.removes(call, before - self.fleet.target());
+        }
+    }
+
+    /// Makes a call about one replica or seat, mostly one that exists.
+    pub(super) fn call_about_one(&mut self) {
+        let call = self.next_call();
+        let (drained, listed) = (self.drained(), self.fleet.names());
+        let any = || NAMES[0].parse().expect("a name");
+        let of = |names: &[Name], rng: &mut fastrand::Rng| rng.choice(names).cloned().unwrap_or_else(any);
+        let rng = &mut self.world.rng;
+        match rng.u8(..8) {
+            0 => {
+                self.calls.insert(call, Call::Roll);
+                self.feed(Event::RollingReplace { call });
+            }
+            1 | 2 => {
+                let name = of(&[&listed[..], &listed[..], &drained[..]].concat(), rng);
+                self.calls.insert(call, Call::Replace);
+                self.feed(Event::Replace { call, name });
+            }
+            3 => {
+                let seat = SeatId::new(rng.u32(1..9)).expect("a seat");
+                let weight = Weight::new(rng.u32(1..1001)).expect("a weight");
+                self.calls.insert(call, Call::Weigh);
+                self.feed(Event::Weigh { call, seat, weight });
+            }
+            4 | 5 => {
+                let name = of(&[&listed[..], &drained[..]].concat(), rng);
+                self.calls.insert(call, Call::Drain(name.clone()));
+                self.feed(Event::Drain { call, name });
+            }
+            _ => {
+                let all = [&drained[..], &drained[..], &listed[..]].concat();
+                let name = of(&all, rng);
+                self.undrain(call, name);
+            }
+        }
+    }
+
+    pub(super) fn undrain(&mut self, call: CallId, name: Name) {
+        self.calls.insert(call, Call::Undrain);
+        self.feed(Event::Undrain { call, name });
+    }
+
+    /// Undrains every cordoned replica, when nothing else is under way.
+    pub(super) fn undrain_all(&mut self) {
+        self.pass(LONG / 2);
+        for name in self.drained() {
+            let call = self.next_call();
+            self.undrain(call, name);
+        }
+    }
+
+    pub(super) fn drained(&self) -> Vec<Name> {
+        let drained = self.fleet.view().others.into_iter().filter(|other| other.drained);
+        drained.map(|other| other.name).collect()
+    }
+
+    pub(super) fn next_call(&mut self) -> CallId {
+        self.last_call += 1;
+        CallId(self.last_call)
+    }
+}

@@ -1,0 +1,151 @@
+//! The state of a client connection that its stream and its requests share.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use crate::http1::framing::{Chunked, Decoder};
+use crate::http1::rejection::Rejection;
+use crate::http1::request_head::{Head, Scan};
+
+use super::connection::{AHEAD, CONTINUE, MIN_READ, wake};
+
+pub(crate) struct State {
+    /// Bytes read from the socket and not consumed yet.
+    pub(crate) input: BytesMut,
+    read_size: usize,
+    pub(crate) scan: Scan,
+    pub(crate) stage: ConnectionState,
+    /// The request, or its rejection, until the service takes it.
+    pub(crate) pending_request: Option<Result<Head, Rejection>>,
+    /// Decoder of the request body, with its remaining part.
+    pub(crate) body: Decoder,
+    /// The request offers another protocol: the bytes after it may not be HTTP.
+    pub(crate) offers_upgrade: bool,
+    /// Bytes of the body that the size limit still allows.
+    pub(crate) body_allowance: u64,
+    /// Why the body was rejected; `None`: it was not.
+    pub(crate) body_rejection: Option<Rejection>,
+    /// State of the interim response 100 (Continue).
+    pub(crate) interim: Interim,
+    /// actix has taken the whole response body.
+    pub(crate) replied: bool,
+    /// The response body failed: the connection must be closed.
+    pub(crate) response_failed: bool,
+    /// The close must be a reset: with a body that ends by close, a FIN would look like its end.
+    pub(crate) close_by_reset: bool,
+    /// The client has closed its direction, or the connection has failed.
+    pub(crate) input_ended: bool,
+    /// The connection has failed in both directions.
+    pub(crate) broken: bool,
+    /// Waker of the connection's task (actix).
+    pub(crate) task: Option<Waker>,
+    /// Waker of the reader of the body.
+    pub(crate) reader: Option<Waker>,
+}
+
+/// State of the connection between and during requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionState {
+    /// No byte of the next request has arrived. The deadline is the idle timeout; if `fresh`, the head timeout.
+    Idle { fresh: bool },
+    /// A part of a request head has arrived.
+    Head,
+    /// actix serves the request and gets no other until its response is written.
+    Serving { refused: bool, tunnel: bool },
+    /// No further request is read; the connection is closed.
+    Last,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interim {
+    /// No interim response is due.
+    None,
+    /// The client expects a 100 before it sends the body.
+    Owed,
+    /// The body is being read: this rest of the 100 is still to be written.
+    Wanted(&'static [u8]),
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            input: BytesMut::new(),
+            read_size: MIN_READ,
+            scan: Scan::default(),
+            stage: ConnectionState::Idle { fresh: true },
+            pending_request: None,
+            body: Decoder::Length(0),
+            offers_upgrade: false,
+            body_allowance: u64::MAX,
+            body_rejection: None,
+            interim: Interim::None,
+            replied: false,
+            response_failed: false,
+            close_by_reset: false,
+            input_ended: false,
+            broken: false,
+            task: None,
+            reader: None,
+        }
+    }
+
+    /// Reads more into `input`. It is ready also at the end of the connection, and then sets `input_ended`.
+    pub(crate) fn poll_fill(&mut self, io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
+        if self.input.capacity() - self.input.len() < self.read_size / 2 {
+            self.input.reserve(self.read_size);
+        }
+        let spare = self.input.capacity() - self.input.len();
+        match pin!(io.read_buf(&mut self.input)).poll(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => self.input_ended = true,
+            Poll::Ready(Err(_)) => (self.input_ended, self.broken) = (true, true),
+            Poll::Ready(Ok(n)) if n == spare => self.read_size = (self.read_size * 2).min(AHEAD),
+            Poll::Ready(Ok(_)) => {}
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes the rest of a 100, if one is due.
+    pub(crate) fn poll_interim(
+        &mut self,
+        io: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Interim::Wanted(left) = self.interim {
+            self.interim = match std::task::ready!(Pin::new(&mut *io).poll_write(cx, left))? {
+                n if n == left.len() => Interim::None,
+                n => Interim::Wanted(&left[n..]),
+            };
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The service reads the body: a 100 that the client expects becomes due.
+    pub(crate) fn want_body(&mut self) {
+        if self.interim == Interim::Owed {
+            self.interim = Interim::Wanted(CONTINUE);
+            wake(&mut self.task);
+        }
+    }
+
+    /// Cancels a 100 of which no byte was written, because a response follows.
+    pub(crate) fn drop_interim(&mut self) {
+        if !matches!(self.interim, Interim::Wanted(left) if left.len() < CONTINUE.len()) {
+            self.interim = Interim::None;
+        }
+    }
+
+    /// Whether no head can follow: a part of the body is unread, or the request offers another protocol.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.offers_upgrade || !self.body_is_read()
+    }
+
+    /// Whether the whole request body was read.
+    pub(crate) fn body_is_read(&self) -> bool {
+        matches!(self.body, Decoder::Length(0) | Decoder::Chunked(Chunked::End))
+    }
+}
