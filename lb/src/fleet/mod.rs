@@ -4,7 +4,8 @@
 //! # Layout
 //! - `event`: the input · `action`: the output · `transition`: what is published of it
 //! - `member`: one replica: its phase and its heartbeats
-//! - `lifecycle`: launch, readiness, relaunch · `death`: an unexpected end · `health`: when a replica is suspect, when it is dead
+//! - `lifecycle`: launch, readiness, relaunch · `death`: an unexpected end
+//! - `health`: when a replica is suspect, when it is dead
 //! - `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the replica
 //! - `replace`: a replica gives its seat to a new one · `rollout`: replacement of outdated replicas ·
 //!   `rollout::manual`: rolling replacement by a call

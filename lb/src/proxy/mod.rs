@@ -7,7 +7,8 @@
 //! - [`key`]: the request key · [`forwarded`], `hop_by_hop`, `reserved_fields`: fields that are added and removed
 //! - [`router`]: RouterActor: leases, choice of the replica, attempts, ejection
 //! - [`client`]: the connection layer under awc
-//! - `reply`, `body`, `debug_headers`: the response to the client · `error`: status codes · `proxy_status`: RFC 9209 · `socket`: TCP options
+//! - `reply`, `body`, `debug_headers`: the response to the client · `error`: status codes
+//! - `proxy_status`: RFC 9209 · `socket`: TCP options
 
 pub mod body;
 pub mod client;
