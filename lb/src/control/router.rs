@@ -23,10 +23,17 @@ pub struct Recall {
     pub abort: bool,
 }
 
-/// Message: replaces the list of replicas whose heartbeats fail; requests prefer other replicas. It is never awaited.
+/// Message: replaces the list of replicas whose heartbeats fail, in ascending order; requests prefer other replicas. It is
+/// never awaited.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Suspects(pub Arc<[Incarnation]>);
+
+/// Message: returns the signs of progress of one replica. Not part of [`Load`]: in a fleet of which many replicas are
+/// silent, each of them is asked about after each missed heartbeat.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Activity")]
+pub struct GetActivity(pub Incarnation);
 
 /// Message: returns the load of each replica and the router's counters.
 #[derive(Clone, Copy, Debug, Message)]
@@ -69,8 +76,6 @@ pub struct LoadOf {
     pub incarnation: Incarnation,
     /// Number of requests in flight to it.
     pub in_flight: usize,
-    /// Signs of progress, which keep a replica from being replaced as silent.
-    pub activity: Activity,
     /// Why a request would skip it now; `None`: it would not.
     pub skip: Option<Skip>,
 }

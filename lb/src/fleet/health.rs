@@ -16,6 +16,8 @@ pub(super) struct Suspects {
     published: Vec<Incarnation>,
     /// A suspect replica has missed another heartbeat: the list is published again.
     remind: bool,
+    /// When the list was last published.
+    published_at: Option<Instant>,
 }
 
 impl Fleet {
@@ -225,13 +227,20 @@ impl Fleet {
         }
     }
 
-    /// Publishes the suspect replicas to the routers if they have changed, or if one has missed another heartbeat.
-    pub(super) fn publish_suspects(&mut self) {
+    /// Publishes the suspect replicas to the routers if they have changed, or if one has missed another heartbeat. At
+    /// most once in a quarter of the heartbeat interval: when many replicas become silent at once, each heartbeat would
+    /// cause a list of all of them for each router.
+    pub(super) fn publish_suspects(&mut self, now: Instant) {
+        let pause = self.settings.heartbeat_interval / 4;
+        if self.halted || self.suspects.published_at.is_some_and(|at| now < at + pause) {
+            return;
+        }
         let suspect = self.members.values().filter(|member| member.phase == Phase::Suspect);
         let suspects: Vec<Incarnation> = suspect.map(|member| member.launch.incarnation).collect();
         let remind = std::mem::take(&mut self.suspects.remind) && !suspects.is_empty();
         if remind || suspects != self.suspects.published {
             self.suspects.published.clone_from(&suspects);
+            self.suspects.published_at = Some(now);
             self.actions.push(Action::Suspects(suspects));
         }
     }

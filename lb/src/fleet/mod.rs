@@ -237,7 +237,7 @@ impl Fleet {
             Event::Tick => {}
         }
         self.tick(now);
-        self.publish_suspects();
+        self.publish_suspects(now);
         self.emit_serving();
         self.record(now);
         self.emit_halted();

@@ -118,31 +118,28 @@ impl Fleet {
         if !self.keeps_record() {
             return self.release_answers(|_| true);
         }
-        let wanted = self.wanted_record();
-        let up_to_date = self.recorder.stored == wanted;
-        let recorder = &mut self.recorder;
+        let up_to_date = self.is_up_to_date();
         if up_to_date {
-            recorder.not_before = None;
+            self.recorder.not_before = None;
         }
-        let due = recorder.not_before.is_none_or(|at| at <= now);
-        let given_up = self.stopping && recorder.failing;
-        if recorder.writing.is_none() && !up_to_date && due && !given_up {
-            let Stored::Known(record) = &wanted else { return };
-            recorder.revision += 1;
-            recorder.not_before = None;
-            recorder.writing = Some(record.clone());
-            let revision = Revision(recorder.revision);
-            self.actions.push(Action::Record { revision, record: record.clone() });
+        let due = self.recorder.not_before.is_none_or(|at| at <= now);
+        let given_up = self.stopping && self.recorder.failing;
+        if self.recorder.writing.is_none() && !up_to_date && due && !given_up {
+            let record = self.recorder.at_end.clone().unwrap_or_else(|| Some(self.target_record()));
+            self.recorder.revision += 1;
+            self.recorder.not_before = None;
+            self.recorder.writing = Some(record.clone());
+            self.actions.push(Action::Record { revision: Revision(self.recorder.revision), record });
         }
-        let recorder = &mut self.recorder;
+        let recorder = &self.recorder;
         let pending = match &recorder.writing {
             _ if recorder.failing => None,
             None => (!up_to_date).then_some(recorder.revision + 1),
-            Some(writing) if Stored::Known(writing.clone()) == wanted => Some(recorder.revision),
+            Some(writing) if self.is_wanted(writing) => Some(recorder.revision),
             Some(_) => Some(recorder.revision + 1),
         };
         let Some(pending) = pending else { return self.release_answers(|_| true) };
-        for (needed, ..) in recorder.waiting.iter_mut().filter(|(needed, ..)| *needed == 0) {
+        for (needed, ..) in self.recorder.waiting.iter_mut().filter(|(needed, ..)| *needed == 0) {
             *needed = pending;
         }
     }
@@ -150,7 +147,7 @@ impl Fleet {
     /// Whether nothing is left to write; a failed write is not repeated at the end.
     pub(super) fn is_recorded(&self) -> bool {
         let recorder = &self.recorder;
-        let done = || recorder.failing || recorder.stored == self.wanted_record();
+        let done = || recorder.failing || self.is_up_to_date();
         !self.keeps_record() || recorder.writing.is_none() && done()
     }
 
@@ -174,8 +171,22 @@ impl Fleet {
         }
     }
 
-    fn wanted_record(&self) -> Stored {
-        Stored::Known(self.recorder.at_end.clone().unwrap_or_else(|| Some(self.target_record())))
+    fn is_up_to_date(&self) -> bool {
+        matches!(&self.recorder.stored, Stored::Known(stored) if self.is_wanted(stored))
+    }
+
+    /// Whether this is the record to write. Compared in place: this runs at every event, and a copy of all seats for each
+    /// heartbeat would cost more than the heartbeat.
+    fn is_wanted(&self, content: &Option<Record>) -> bool {
+        if let Some(at_end) = &self.recorder.at_end {
+            return content == at_end;
+        }
+        content.as_ref().is_some_and(|record| {
+            let joined = self.seats.iter().filter(|(_, seat)| seat.joined());
+            let joined = joined.map(|(id, seat)| (id, seat.weight, self.cordon_of(seat)));
+            let recorded = record.seats.iter().map(|(id, seat)| (id, seat.weight, seat.cordoned.clone()));
+            record.configured == self.recorder.configured && joined.eq(recorded)
+        })
     }
 
     /// The seats in the ring. Seats of an unanswered /add are included once all of its replicas are ready.

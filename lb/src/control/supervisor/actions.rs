@@ -101,14 +101,16 @@ impl SupervisorActor {
     /// The activity of a replica over all routers; `None` if a router does not reply in time. A router that has stopped
     /// is skipped.
     fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
-        let send = |router: &super::RegisterRouter| timeout(REPLY_TIMEOUT, router.load.send(router::Load));
+        let send = |router: &super::RegisterRouter| {
+            timeout(REPLY_TIMEOUT, router.activity.send(router::GetActivity(of)))
+        };
         let replies: Vec<_> = self.routers.values().map(send).collect();
         async move {
             let mut activity = Activity::default();
             for reply in join_all(replies).await {
-                let Ok(router::Loaded { replicas, .. }) = reply.ok()? else { continue };
-                let loads = replicas.iter().filter(|load| load.incarnation == of);
-                activity = loads.fold(activity, |sum, load| sum.merge(load.activity));
+                if let Ok(of_router) = reply.ok()? {
+                    activity = activity.merge(of_router);
+                }
             }
             Some(activity)
         }

@@ -21,6 +21,8 @@ pub struct RegisterRouter {
     pub router: RouterId,
     /// Recipient of requests for its load.
     pub load: Recipient<router::Load>,
+    /// Recipient of requests for the activity of a replica.
+    pub activity: Recipient<router::GetActivity>,
     /// Recipient of requests to explain a slot.
     pub explain: Recipient<router::Explain>,
     /// Recipient of the list of suspect replicas.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::*;
-use crate::control::router::{Explain, Explained, Load, Loaded, Suspects};
+use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Suspects};
 use crate::fleet::{Activity, Ownership};
 use crate::ring::Layout;
 use crate::runtime::fake::{Fake, Health};
@@ -26,13 +26,16 @@ impl Handler<Load> for Router {
     type Result = Loaded;
 
     fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
-        let load = router::LoadOf {
-            incarnation: Incarnation(1),
-            in_flight: 1,
-            activity: self.activity.get(),
-            skip: None,
-        };
+        let load = router::LoadOf { incarnation: Incarnation(1), in_flight: 1, skip: None };
         Loaded { replicas: vec![load], counts: router::Counts::default() }
+    }
+}
+
+impl Handler<GetActivity> for Router {
+    type Result = MessageResult<GetActivity>;
+
+    fn handle(&mut self, GetActivity(of): GetActivity, _: &mut Self::Context) -> Self::Result {
+        MessageResult(if of == Incarnation(1) { self.activity.get() } else { Activity::default() })
     }
 }
 
@@ -97,6 +100,7 @@ impl Scene {
         let registration = RegisterRouter {
             router: RouterId(1),
             load: address.clone().recipient(),
+            activity: address.clone().recipient(),
             explain: address.clone().recipient(),
             suspects: address.recipient(),
         };

@@ -236,3 +236,17 @@ fn suspects_are_published_to_routers_again_while_heartbeats_are_missed() {
     assert_eq!(published(&stage).last(), Some(&vec![]));
     assert_eq!(stage.fleet.suspects(), []);
 }
+
+#[test]
+fn many_silent_replicas_are_published_together() {
+    let mut stage = Stage::new(Settings { replicas: 20, max_replicas: 20, ..settings() });
+    stage.feed(Event::Listed(Vec::new()));
+    stage.pass(SECOND);
+    (1..=20).for_each(|incarnation| stage.busy(incarnation));
+    let published = |stage: &Stage| stage.times(|action| matches!(action, Action::Suspects(_))).len();
+    stage.pass(2 * SECOND);
+    let before = published(&stage);
+    stage.pass(2 * SECOND);
+    // Each of them misses a heartbeat every half second.
+    assert!((4..=17).contains(&(published(&stage) - before)), "{}", published(&stage) - before);
+}

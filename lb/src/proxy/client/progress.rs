@@ -4,7 +4,7 @@
 //! assigns the time to the marks. Hence a time may be up to 250 ms too late, never too early.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,20 +31,14 @@ pub(crate) struct Progress {
     waiting: RefCell<Waiting>,
 }
 
-/// The requests that wait for their reply heads, in the order of their start.
+/// The requests that wait for their reply heads.
 #[derive(Default)]
 struct Waiting {
-    entries: VecDeque<Entry>,
-    /// Number of the first entry.
-    first: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    /// Start of the request; `None` until the next sweep.
-    since: Option<Instant>,
-    /// Whether the request still waits.
-    open: bool,
+    /// The start of each request by its number, in the order of their start; `None` until the next sweep. Bounded by
+    /// the requests in flight: one that waits for hours keeps no later one.
+    starts: BTreeMap<u64, Option<Instant>>,
+    /// Number of the next request.
+    next: u64,
 }
 
 /// A request that waits for its reply head; it stops waiting when this is dropped.
@@ -62,8 +56,9 @@ impl Progress {
     /// Registers a request that begins to wait.
     pub(crate) fn wait(self: &Rc<Self>) -> Wait {
         let mut waiting = self.waiting.borrow_mut();
-        waiting.entries.push_back(Entry { since: None, open: true });
-        let number = waiting.first + waiting.entries.len() as u64 - 1;
+        let number = waiting.next;
+        waiting.next += 1;
+        waiting.starts.insert(number, None);
         Wait { progress: self.clone(), number }
     }
 
@@ -75,9 +70,9 @@ impl Progress {
             self.timed_out.set(None);
         }
         let mut waiting = self.waiting.borrow_mut();
-        // The entries without a time are the newest ones.
-        for entry in waiting.entries.iter_mut().rev().take_while(|entry| entry.since.is_none()) {
-            entry.since = Some(now);
+        // The requests without a time are the newest ones.
+        for start in waiting.starts.values_mut().rev().take_while(|start| start.is_none()) {
+            *start = Some(now);
         }
     }
 
@@ -85,7 +80,7 @@ impl Progress {
     pub(crate) fn activity(&self, now: Instant) -> Activity {
         self.sweep(now);
         let waiting = self.waiting.borrow();
-        let oldest = waiting.entries.iter().find(|entry| entry.open).and_then(|entry| entry.since);
+        let oldest = waiting.starts.values().next().copied().flatten();
         let since = oldest.map(|oldest| self.timed_out.get().map_or(oldest, |at| at.min(oldest)));
         Activity {
             last_progress: self.last.get().map(Instant::into_std),
@@ -114,22 +109,13 @@ impl Wait {
     }
 
     fn since(&self) -> Option<Instant> {
-        let waiting = self.progress.waiting.borrow();
-        waiting.entries.get((self.number - waiting.first) as usize)?.since
+        self.progress.waiting.borrow().starts.get(&self.number).copied().flatten()
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        let waiting = &mut *self.progress.waiting.borrow_mut();
-        if let Some(entry) = waiting.entries.get_mut((self.number - waiting.first) as usize) {
-            entry.open = false;
-        }
-        // Amortised constant time: each entry is removed once, when all entries before it have ended.
-        while waiting.entries.front().is_some_and(|entry| !entry.open) {
-            waiting.entries.pop_front();
-            waiting.first += 1;
-        }
+        self.progress.waiting.borrow_mut().starts.remove(&self.number);
     }
 }
 
@@ -159,7 +145,17 @@ mod tests {
         assert_eq!(times(&progress, start + 3 * SECOND).1, Some(start + 2 * SECOND));
         drop(third);
         assert_eq!(times(&progress, start + 4 * SECOND), (None, None));
-        assert!(progress.waiting.borrow().entries.is_empty());
+        assert!(progress.waiting.borrow().starts.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_waits_for_long_keeps_no_later_one() {
+        let (progress, start) = (Rc::new(Progress::default()), Instant::now());
+        let _long = progress.wait();
+        progress.sweep(start);
+        (0..10_000).for_each(|_| drop(progress.wait()));
+        assert_eq!(progress.waiting.borrow().starts.len(), 1);
+        assert_eq!(times(&progress, start + SECOND).1, Some(start));
     }
 
     #[test]

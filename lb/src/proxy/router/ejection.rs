@@ -50,12 +50,12 @@ impl Router {
         self.update_health(endpoint, |health| health.readmit(now()));
     }
 
-    /// Replaces the list of suspect replicas, and checks them for stalls: without new requests nothing else does.
+    /// Replaces the list of suspect replicas (in ascending order), and checks them for stalls: without new requests nothing else does.
     pub fn suspects(&self, suspects: &[Incarnation]) {
         let now = now();
         // `last` includes drained replicas, which may return.
         for endpoint in self.last.borrow().values() {
-            let suspect = suspects.contains(&endpoint.incarnation);
+            let suspect = suspects.binary_search(&endpoint.incarnation).is_ok();
             if endpoint.suspect.replace(suspect) != suspect {
                 self.pool.keep_idle(endpoint.incarnation, !suspect);
             }

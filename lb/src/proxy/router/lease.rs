@@ -191,7 +191,6 @@ impl Router {
         let load = |endpoint: &Rc<Endpoint>| LoadOf {
             incarnation: endpoint.incarnation,
             in_flight: endpoint.in_flight.get(),
-            activity: self.pool.activity(endpoint.incarnation),
             skip: self.skip(endpoint),
         };
         Loaded { replicas: endpoints.values().map(load).collect(), counts: self.counts.get() }

@@ -46,7 +46,9 @@ use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::control::ring::{Recalled, Register, RingActor};
 use crate::control::supervisor::{RegisterRouter, SupervisorActor};
 
-pub use crate::control::router::{Counts, Explain, Explained, Load, LoadOf, Loaded, Recall, Skip, Suspects};
+pub use crate::control::router::{
+    Counts, Explain, Explained, GetActivity, Load, LoadOf, Loaded, Recall, Skip, Suspects,
+};
 pub use counters::{Answer, Measure};
 pub use endpoint::InFlight;
 pub use hot_keys::{COUNTERS, Generation, HotKeySnapshot, HotKeyTracker, HotKeys, Label};
@@ -186,9 +188,9 @@ impl Actor for RouterActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
         let id = self.router.id;
-        let (load, explain) = (ctx.address().recipient(), ctx.address().recipient());
-        let suspects = ctx.address().recipient();
-        self.supervisor.do_send(RegisterRouter { router: id, load, explain, suspects });
+        let (load, activity) = (ctx.address().recipient(), ctx.address().recipient());
+        let (explain, suspects) = (ctx.address().recipient(), ctx.address().recipient());
+        self.supervisor.do_send(RegisterRouter { router: id, load, activity, explain, suspects });
         let register = Register { router: id, recall: ctx.address().recipient() };
         let registered = self.router.ring.send(register).into_actor(self);
         ctx.wait(registered.map(|registered, actor, ctx| match registered {
@@ -237,6 +239,14 @@ impl Handler<Load> for RouterActor {
 
     fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
         self.router.loaded()
+    }
+}
+
+impl Handler<GetActivity> for RouterActor {
+    type Result = MessageResult<GetActivity>;
+
+    fn handle(&mut self, GetActivity(of): GetActivity, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.router.pool.activity(of))
     }
 }
 
