@@ -72,12 +72,12 @@ async fn serve(socket: net::UnixStream) -> io::Result<()> {
             Report::Failed { error: error.to_string(), shortage, errno: error.raw_os_error() }
         }
     };
-    tell(&mut reports, &report).await;
+    send(&mut reports, &report).await;
     Ok(())
 }
 
-/// A balancer that is gone needs no report.
-async fn tell(reports: &mut OwnedWriteHalf, report: &Report) {
+/// Sends the report; a balancer that has ended needs none.
+async fn send(reports: &mut OwnedWriteHalf, report: &Report) {
     let _ = reports.write_all(line(report).as_bytes()).await;
 }
 

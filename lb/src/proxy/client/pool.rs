@@ -103,8 +103,8 @@ impl Pool {
         connector::build(self)
     }
 
-    /// Admits a replica: requests to `address` go to this incarnation. The incarnation that had the address before is retired:
-    /// its requests in flight go on, since another external server may have got its address, or have it too.
+    /// Admits a replica: requests to `address` go to this incarnation. The incarnation that had the address before is
+    /// retired: its requests in flight go on, since another external server may have got its address, or have it too.
     pub fn admit(&self, address: SocketAddr, incarnation: Incarnation) {
         if self.0.replicas.borrow().get(&address).is_some_and(|old| old.incarnation == incarnation) {
             return;

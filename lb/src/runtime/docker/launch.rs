@@ -153,8 +153,7 @@ impl Inner {
             let (Some(id), Some(labels)) = (&summary.id, &summary.labels) else { continue };
             let known = self.containers.borrow().contains_key(&replica.launch.incarnation);
             if self.labels.made(labels) && !known {
-                let (docker, id) = (self.clone(), id.clone());
-                actix_rt::spawn(async move { docker.discard(&id).await });
+                self.discard_later(id.clone());
             }
         }
     }
