@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::balancer::{Balancer, call, signal_pid};
+use crate::balancer::{Balancer, call, signal_pid, until};
 
-/// `/slow?SECONDS` answers after that time, `/boom` ends the server; anything else answers at once. One at a time.
+/// `/slow?SECONDS` answers after that time, `/boom` ends the server; anything else answers at once. One connection at a
+/// time; its argument is the version of HTTP: with 1.1 an idle connection occupies it.
 const SERVER: &str = r#"
 import http.server, os, sys, time
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/" + sys.argv[1]
     def answer(self):
         path, _, seconds = self.path.partition("?")
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -30,14 +32,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-class Server(http.server.HTTPServer):
-    pass
-
-Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 "#;
 
-/// A balancer with serial servers. Without python3 it prints `skipped` and returns `None`.
+/// A balancer with serial servers that close each connection. Without python3 it prints `skipped` and returns `None`.
 fn serial(replicas: &str, args: &[&str]) -> Option<(tempfile::NamedTempFile, Balancer)> {
+    serial_of("1.0", replicas, args)
+}
+
+fn serial_of(http: &str, replicas: &str, args: &[&str]) -> Option<(tempfile::NamedTempFile, Balancer)> {
     let mut python = Command::new("python3");
     let found = python.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
@@ -46,7 +49,7 @@ fn serial(replicas: &str, args: &[&str]) -> Option<(tempfile::NamedTempFile, Bal
     }
     let script = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(script.path(), SERVER).unwrap();
-    let command = format!("python3 {}", script.path().display());
+    let command = format!("python3 {} {http}", script.path().display());
     let args = [&["--replicas", replicas, "--replica-command", &command], args].concat();
     let lb = Balancer::start(&args);
     Some((script, lb))
@@ -113,6 +116,17 @@ fn with_one_serial_server_requests_wait_and_none_is_refused() {
         assert_eq!(send(to, "GET", "/", "k"), (200, "server1".into()));
         assert_eq!(slow.join().unwrap(), (200, "server1".into()));
     });
+    assert_eq!(lb.names(), ["server1"]);
+    assert_none_died(&mut lb);
+}
+
+#[test]
+fn a_serial_server_that_an_idle_connection_occupies_is_not_replaced() {
+    let Some((_script, mut lb)) = serial_of("1.1", "1", &[]) else { return };
+    assert_eq!(send(lb.traffic, "GET", "/", "k"), (200, "server1".into()));
+    let was_suspect = |line: &String| line.contains("was=suspect");
+    until("it answers heartbeats again", || lb.log().iter().any(was_suspect));
+    assert_eq!(send(lb.traffic, "GET", "/", "k"), (200, "server1".into()));
     assert_eq!(lb.names(), ["server1"]);
     assert_none_died(&mut lb);
 }

@@ -162,8 +162,8 @@ async fn the_death_of_a_replica_aborts_only_requests_that_wait_for_a_head() {
     assert!(futures::poll!(begun.next()).is_pending());
 }
 
-#[actix_rt::test]
-async fn retirement_lets_exchanges_finish_and_closes_their_connections() {
+/// A replica that answers `/late` once for each permit of the semaphore, and anything else at once.
+async fn gated() -> (Replica, Rc<tokio::sync::Semaphore>) {
     let gate = Rc::new(tokio::sync::Semaphore::new(0));
     let opened = gate.clone();
     let replica = Replica::new(move |mut peer, _| {
@@ -178,6 +178,12 @@ async fn retirement_lets_exchanges_finish_and_closes_their_connections() {
         }
     })
     .await;
+    (replica, gate)
+}
+
+#[actix_rt::test]
+async fn retirement_lets_exchanges_finish_and_closes_their_connections() {
+    let (replica, gate) = gated().await;
     let rig = Rig::new(&replica);
     let (pool, first, second) = (rig.pool.clone(), rig.get("/late"), rig.get("/late"));
     let (mut first, mut second) = (Box::pin(first), Box::pin(second));
@@ -210,6 +216,18 @@ async fn a_new_incarnation_at_an_address_gets_new_connections() {
     assert_eq!(replica.connections(), 2);
     assert!(rig.pool.activity(FIRST).last_progress.is_none());
     assert!(rig.pool.activity(Incarnation(2)).last_progress.is_some());
+}
+
+#[actix_rt::test]
+async fn a_request_in_flight_survives_a_new_incarnation_at_its_address() {
+    let (replica, gate) = gated().await;
+    let rig = Rc::new(Rig::new(&replica));
+    let sender = rig.clone();
+    let late = tokio::task::spawn_local(async move { sender.get("/late").await });
+    until(|| replica.heads().len() == 1).await;
+    rig.pool.admit(rig.address, Incarnation(2));
+    gate.add_permits(1);
+    assert_eq!(soon(late).await.unwrap().unwrap().body.unwrap(), "ok");
 }
 
 #[actix_rt::test]
