@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fleet::runtime::{Launch, Upstream};
 use crate::name::Name;
 use crate::ring::{Incarnation, Replica, SeatId, Weight};
-use crate::runtime::{Launch, Upstream};
 
 #[cfg(doc)]
 use super::Event;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::fleet::runtime::{Found, Launch, Standing};
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
-use crate::runtime::{Found, Launch, Standing};
 
 use super::action::Change;
 use super::member::Member;

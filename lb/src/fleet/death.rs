@@ -4,9 +4,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::fleet::runtime::{Exit, Launch};
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
-use crate::runtime::{Exit, Launch};
 
 use super::action::{Action, Change};
 use super::external::Loss;

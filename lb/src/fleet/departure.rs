@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::fleet::runtime::Launch;
 use crate::ring::{Incarnation, SeatId};
-use crate::runtime::Launch;
 
 use super::action::Action;
 use super::event::{CallId, RouterId};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::fleet::runtime::{Exit, Found, Instance, RuntimeError, Upstream};
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId, Weight};
-use crate::runtime::{Error, Exit, Found, Instance, Upstream};
 
 use super::{Record, Settings};
 
@@ -77,7 +77,7 @@ pub enum Event {
         /// Incarnation of the replica.
         incarnation: Incarnation,
         /// Id and address of the replica, or the runtime's error.
-        result: Result<Instance, Error>,
+        result: Result<Instance, RuntimeError>,
     },
     /// A replica has ended.
     Exited {

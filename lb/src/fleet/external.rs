@@ -7,9 +7,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::fleet::runtime::Upstream;
 use crate::name::Name;
 use crate::ring::SeatId;
-use crate::runtime::Upstream;
 
 use super::action::{Action, Answer};
 use super::{CommandError, Fleet, Phase, Seat, Transition};

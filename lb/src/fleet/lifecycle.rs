@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::fleet::runtime::{Exit, Instance, Launch, RuntimeError};
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
-use crate::runtime::{Error, Exit, Instance, Launch};
 
 use super::action::{Action, Change};
 use super::event::{Busy, ChangeId, RouterId};
@@ -54,7 +54,7 @@ impl Fleet {
     pub(super) fn launched(
         &mut self,
         incarnation: Incarnation,
-        result: Result<Instance, Error>,
+        result: Result<Instance, RuntimeError>,
         now: Instant,
     ) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
@@ -74,7 +74,7 @@ impl Fleet {
             Err(error) => {
                 let reserved_by = self.seats.get(&member.launch.seat).and_then(|seat| seat.reserved_by);
                 match (member.phase, reserved_by, &error) {
-                    (Phase::Starting, Some(call), Error::NameTaken(name)) => {
+                    (Phase::Starting, Some(call), RuntimeError::NameTaken(name)) => {
                         self.detach_dead(incarnation, &error);
                         self.roll_back_add(call, CommandError::Exists(name.clone()));
                     }
@@ -85,7 +85,7 @@ impl Fleet {
                     _ => {}
                 }
                 let failed = self.members.remove(&incarnation).map(|member| member.launch.seat);
-                if let (Some(seat), Error::NoAddress(_)) = (failed, &error) {
+                if let (Some(seat), RuntimeError::NoAddress(_)) = (failed, &error) {
                     self.kill_dead(seat);
                 }
             }

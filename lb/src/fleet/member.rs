@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::fleet::runtime::{Instance, Launch};
 use crate::ring::Replica;
-use crate::runtime::{Instance, Launch};
 
 use super::action::Action;
 use super::event::RouterId;

@@ -2,7 +2,8 @@
 //! actions`.
 //!
 //! # Layout
-//! - `event`: the input · `action`: the output · `transition`: what is published of it
+//! - `event`: the input · `action`: the output · `transition`: what is published of it · `runtime`: the types that the
+//!   fleet and a runtime exchange
 //! - `member`: one replica: its phase and its heartbeats
 //! - `lifecycle`: launch, readiness, relaunch · `death`: an unexpected end
 //! - `health`: when a replica is suspect, when it is dead
@@ -38,6 +39,7 @@ mod recorder;
 mod replace;
 mod restart;
 mod rollout;
+pub mod runtime;
 mod shortage;
 #[cfg(test)]
 mod simulation;
@@ -52,8 +54,8 @@ mod weight;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::fleet::runtime::Upstream;
 use crate::ring::{Incarnation, Layout, SeatId, Weight};
-use crate::runtime::Upstream;
 
 pub use action::{Action, Answer, Change};
 pub use command_error::CommandError;

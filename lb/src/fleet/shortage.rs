@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
+use crate::fleet::runtime::RuntimeError;
 use crate::ring::{Incarnation, SeatId};
-use crate::runtime::Error;
 
 use super::action::Action;
 use super::{Fleet, Phase};
 
 /// Whether a launch failed for a reason outside the replica: it does not count as a crash.
-pub(super) fn is_outside_replica(error: &Error) -> bool {
-    matches!(error, Error::Unavailable(_) | Error::NoAddress(_))
+pub(super) fn is_outside_replica(error: &RuntimeError) -> bool {
+    matches!(error, RuntimeError::Unavailable(_) | RuntimeError::NoAddress(_))
 }
 
 impl Fleet {

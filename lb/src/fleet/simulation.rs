@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::fleet::runtime::Upstream;
 use crate::name::Name;
 use crate::ring::Layout;
-use crate::runtime::Upstream;
 use crash::AllowedTargets;
 use world::World;
 

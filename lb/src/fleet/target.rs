@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::fleet::runtime::Found;
 use crate::ring::{SeatId, Weight};
-use crate::runtime::Found;
 
 use super::Fleet;
 use super::record::{Configured, Record, SeatRecord};

@@ -23,9 +23,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::fleet::runtime::{Exit, Found, Instance, Launch, RuntimeError, Standing};
 use crate::name::Name;
 use crate::ring::{Layout, Replica};
-use crate::runtime::{Error, Exit, Found, Instance, Launch, Standing};
 use values::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ struct Stage {
     /// Routers with requests in flight to replicas that leave.
     busy: Busy,
     /// The error of every launch, if set.
-    broken: Option<Error>,
+    broken: Option<RuntimeError>,
     log: Vec<(Duration, Action)>,
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::fleet::runtime::Upstream;
 use crate::name::Name;
 use crate::ring::{SeatId, Weight};
-use crate::runtime::Upstream;
 
 use super::action::{Action, Change};
 use super::event::CallId;

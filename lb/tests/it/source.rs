@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 /// Which top-level modules of `lb/src` a module may use.
 ///
-/// Three arrows point upwards and are to go: `fleet → runtime` (the types of a launch), `config → cli` (the parsed
-/// subcommand), and `proxy → config` (the error of a reload, in the error type that both listeners share).
+/// Two arrows point upwards and are to go: `config → cli` (the parsed subcommand), and `proxy → config` (the error of a
+/// reload, in the error type that both listeners share).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("ring", &["name"]),
     ("balance", &[]),
     ("stats", &["name", "ring"]),
-    ("fleet", &["name", "ring", "stats", "runtime"]),
+    ("fleet", &["name", "ring", "stats"]),
     ("http1", &["fuzz"]),
     ("shortage", &[]),
     ("statuses", &[]),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::runtime::{Exit, Upstream};
+use crate::fleet::runtime::{Exit, Upstream};
 use processes::{Health, Process};
 use records::Records;
 use routers::{Recall, Router};

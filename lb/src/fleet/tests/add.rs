@@ -62,7 +62,7 @@ fn not_ready(name: &str, reason: &str) -> CommandError {
 #[test]
 fn it_is_rolled_back_when_a_launch_fails() {
     let mut stage = Stage::ready(2);
-    stage.broken = Some(Error::Refused("no such image".to_owned()));
+    stage.broken = Some(RuntimeError::Refused("no such image".to_owned()));
     stage.add(1, 2, &["A", "B"]);
     assert_eq!(stage.error(1), not_ready("A", "no such image"));
     assert_nothing_changed(&mut stage);
@@ -73,7 +73,7 @@ fn it_is_rolled_back_when_an_unmanaged_container_has_the_name() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.add(1, 2, &["A", "B"]);
-    let result = Err(Error::NameTaken(name("B")));
+    let result = Err(RuntimeError::NameTaken(name("B")));
     stage.feed(Event::Launched { incarnation: Incarnation(4), result });
     assert_eq!(stage.error(1), CommandError::Exists(name("B")));
     stage.release();
@@ -123,7 +123,10 @@ fn a_pending_launch_is_stopped_when_the_engine_answers_after_a_rollback() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.add(1, 2, &["A", "B"]);
-    stage.feed(Event::Launched { incarnation: Incarnation(3), result: Err(Error::Refused("no".into())) });
+    stage.feed(Event::Launched {
+        incarnation: Incarnation(3),
+        result: Err(RuntimeError::Refused("no".into())),
+    });
     assert_eq!(stage.error(1), not_ready("A", "no"));
     assert_eq!(stage.stops(), []);
     stage.held.remove(0);

@@ -50,6 +50,21 @@ fn undrain_gives_the_seat_back_to_the_same_replica() {
 }
 
 #[test]
+fn heartbeats_missed_while_cordoned_do_not_count() {
+    let mut stage = drained(2);
+    stage.hang(2);
+    stage.pass(60 * SECOND);
+    stage.undrain(2, "server2");
+    assert_eq!(stage.about(2), Ok((2, "server2".to_owned())));
+    let phase = |stage: &Stage| stage.seats()[1].1;
+    stage.pass(SECOND);
+    assert_eq!(phase(&stage), Some((2, Phase::Ready)), "one was missed since");
+    stage.heartbeats.remove(&Incarnation(2));
+    stage.pass(60 * SECOND);
+    assert_eq!((phase(&stage), stage.launches().len()), (Some((2, Phase::Ready)), 2));
+}
+
+#[test]
 fn calls_that_cannot_cordon_or_undrain_state_the_reason() {
     let mut stage = drained(3);
     for (call, steer, name, why) in [

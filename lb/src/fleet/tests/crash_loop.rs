@@ -30,7 +30,7 @@ fn delays_grow_to_at_most_five_launches_a_minute_and_other_seats_are_untouched()
 #[test]
 fn failed_launches_leave_no_members_behind() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
-    stage.broken = Some(Error::Refused("no such image".to_owned()));
+    stage.broken = Some(RuntimeError::Refused("no such image".to_owned()));
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(600 * SECOND);
     assert!((13..=15).contains(&stage.launches().len()), "{}", stage.launches().len());
@@ -43,7 +43,7 @@ fn failed_launches_leave_no_members_behind() {
 #[test]
 fn launches_that_fail_outside_the_replica_are_retried_every_second_without_back_off() {
     let mut stage = Stage::ready(1);
-    stage.broken = Some(Error::Unavailable("the engine does not answer".to_owned()));
+    stage.broken = Some(RuntimeError::Unavailable("the engine does not answer".to_owned()));
     stage.exit(1);
     stage.pass(50 * SECOND);
     assert!((48..=52).contains(&stage.launches().len()), "{}", stage.launches().len());
@@ -55,10 +55,10 @@ fn launches_that_fail_outside_the_replica_are_retried_every_second_without_back_
 #[test]
 fn only_launches_that_failed_outside_the_replica_are_retried_at_once_when_the_engine_is_back() {
     let mut stage = Stage::ready(2);
-    stage.broken = Some(Error::Refused("no such image".to_owned()));
+    stage.broken = Some(RuntimeError::Refused("no such image".to_owned()));
     stage.exit(2);
     stage.pass(10 * SECOND);
-    stage.broken = Some(Error::Unavailable("the engine is away".to_owned()));
+    stage.broken = Some(RuntimeError::Unavailable("the engine is away".to_owned()));
     stage.exit(1);
     stage.pass(10 * SECOND + 500 * MS);
     stage.broken = None;
@@ -80,7 +80,7 @@ fn published(stage: &Stage, of: u32) -> Vec<Option<&'static str>> {
 #[test]
 fn an_outage_is_published_once_however_long_it_lasts() {
     let mut stage = Stage::ready(1);
-    stage.broken = Some(Error::Unavailable("the engine is away".to_owned()));
+    stage.broken = Some(RuntimeError::Unavailable("the engine is away".to_owned()));
     let before = published(&stage, 1).len();
     stage.exit(1);
     stage.pass(600 * SECOND);
@@ -96,7 +96,7 @@ fn an_outage_is_published_once_however_long_it_lasts() {
 #[test]
 fn in_a_full_network_a_hung_replica_is_killed_before_its_successor_starts() {
     let mut stage = Stage::ready(2);
-    stage.broken = Some(Error::NoAddress("the subnet is full".to_owned()));
+    stage.broken = Some(RuntimeError::NoAddress("the subnet is full".to_owned()));
     stage.hang(2);
     stage.hold = |action| matches!(action, Action::End(_));
     stage.pass(4 * SECOND);

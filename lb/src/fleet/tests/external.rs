@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::runtime::Upstream;
+use crate::fleet::runtime::Upstream;
 
 fn upstream(text: &str) -> Upstream {
     text.parse().unwrap()
@@ -24,7 +24,7 @@ fn started(upstreams: &[&str]) -> Stage {
 /// Three upstreams, none of which resolves at first.
 fn stage() -> Stage {
     let mut stage = Stage::new(external(&["a=a.example:80", "b=b.example:80*50", "c=c.example:80"]));
-    stage.broken = Some(Error::Refused("does not resolve".to_owned()));
+    stage.broken = Some(RuntimeError::Refused("does not resolve".to_owned()));
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(10 * MS);
     assert_eq!(stage.names(), Vec::<String>::new());

@@ -52,7 +52,7 @@ fn the_new_replica_is_ready_before_the_old_one_leaves() {
 #[test]
 fn a_successor_that_fails_changes_nothing_and_is_not_retried() {
     let mut stage = Stage::ready(2);
-    stage.broken = Some(Error::Refused("no such image".to_owned()));
+    stage.broken = Some(RuntimeError::Refused("no such image".to_owned()));
     stage.replace(1, "server2");
     stage.pass(300 * SECOND);
     assert!(stage.error(1).to_string().ends_with("did not get ready: no such image"));
@@ -91,7 +91,7 @@ fn a_cordoned_replica_hands_its_seat_over_dead_or_alive() {
 fn a_cordoned_replica_whose_successor_fails_stays_cordoned() {
     let mut stage = Stage::ready(2);
     stage.drain(1, "server2");
-    stage.broken = Some(Error::Refused("no".to_owned()));
+    stage.broken = Some(RuntimeError::Refused("no".to_owned()));
     stage.replace(2, "server2");
     assert!(matches!(stage.error(2), CommandError::NotReady { .. }));
     stage.pass(300 * SECOND);
@@ -189,7 +189,7 @@ fn a_rolling_replacement_stops_when_a_successor_fails() {
     stage.hold = is_launch;
     stage.rolling_replace(1);
     stage.release();
-    stage.broken = Some(Error::Refused("no such image".to_owned())); // the launch of the second replacement fails
+    stage.broken = Some(RuntimeError::Refused("no such image".to_owned())); // the launch of the second replacement fails
     stage.pass(300 * SECOND);
     let published = rolling(&stage);
     assert_eq!(published.last(), Some(&("stopped", 1, 3)));

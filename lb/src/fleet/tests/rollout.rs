@@ -61,7 +61,7 @@ fn a_seat_is_listed_without_a_gap() {
 #[test]
 fn a_successor_that_fails_is_retried_while_the_old_replica_serves() {
     let mut stage = adopted();
-    stage.broken = Some(Error::Refused("no such image".to_owned()));
+    stage.broken = Some(RuntimeError::Refused("no such image".to_owned()));
     stage.release();
     stage.pass(300 * SECOND);
     assert_eq!(stage.names(), ["one", "two", "three"]);

@@ -99,7 +99,10 @@ fn an_exit_that_overtakes_the_answer_to_its_launch_is_one_crash() {
     stage.feed(Event::Listed(Vec::new()));
     stage.exit(1);
     assert_eq!(stage.launches().len(), 2);
-    stage.feed(Event::Launched { incarnation: Incarnation(1), result: Err(Error::Refused("gone".into())) });
+    stage.feed(Event::Launched {
+        incarnation: Incarnation(1),
+        result: Err(RuntimeError::Refused("gone".into())),
+    });
     assert_eq!(stage.launches().len(), 2);
     stage.held.remove(0);
     stage.release();

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::fleet::runtime::{Found, Instance, Launch, RuntimeError, Standing};
 use crate::ring::Replica;
-use crate::runtime::{Error, Found, Instance, Launch, Standing};
 
 pub struct Process {
     pub running: bool,
@@ -97,9 +97,9 @@ impl World {
             }
             let why = "no".to_owned();
             let result = Err(match self.rng.u8(..4) {
-                0 => Error::Unavailable(why),
-                1 => Error::NoAddress(why),
-                _ => Error::Refused(why),
+                0 => RuntimeError::Unavailable(why),
+                1 => RuntimeError::NoAddress(why),
+                _ => RuntimeError::Refused(why),
             });
             return self.later(delay, Scheduled::Notify(Event::Launched { incarnation, result }));
         }

@@ -2,7 +2,7 @@
 
 use super::processes::found;
 use super::*;
-use crate::runtime::{Found, Launch};
+use crate::fleet::runtime::{Found, Launch};
 
 #[derive(Default)]
 pub struct Records {
