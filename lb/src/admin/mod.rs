@@ -3,10 +3,12 @@
 //! - `access`: the middleware that authorises a request (token, session cookie, `Host`, cross-site rules)
 //! - `api`: the handlers below /api · `metrics`: /metrics and the actor that collects the counters of the routers
 //! - `dashboard`: the static files of the dashboard · `openapi`: the description of all of these
+//! - `error`: errors and their status codes
 
 mod access;
 pub mod api;
 pub mod dashboard;
+mod error;
 pub mod metrics;
 mod openapi;
 
@@ -25,13 +27,14 @@ use crate::ring::Incarnation;
 use metrics::actor::MetricsActor;
 
 use crate::proxy::control_api;
-use crate::proxy::error::Error;
+use crate::proxy::error::readiness;
 
 pub use api::clock::Clock;
 
 pub use api::reload::Reload;
 
 pub use access::{Access, authorize, reject};
+use error::Error;
 
 /// The actors and shared state that the handlers use.
 #[derive(Clone)]
@@ -113,10 +116,7 @@ async fn livez() -> HttpResponse {
     responses((status = 200, description = "Ready"), (status = 503, description = "Not ready"))
 )]
 async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
-    match admin.supervisor.send(Ready).await {
-        Ok(true) => HttpResponse::Ok().finish(),
-        _ => HttpResponse::ServiceUnavailable().finish(),
-    }
+    HttpResponse::build(readiness(admin.supervisor.send(Ready).await.unwrap_or(false))).finish()
 }
 
 /// Why a router would skip a replica now; `None` if no router would.

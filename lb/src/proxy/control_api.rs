@@ -16,7 +16,8 @@ use crate::fleet::{CommandError, Removal};
 use crate::name::Name;
 
 use super::body::Body;
-use super::error::{Error, json_response};
+use super::error::{Error, RequestError};
+use super::error_response::json_response;
 use super::json::{self, Count, Shape};
 use super::success::Success;
 
@@ -46,17 +47,17 @@ impl Shape for ReplicaChange {
 }
 
 impl ReplicaChange {
-    pub fn into_add(self) -> Result<Add, Error> {
-        let (n, names) = self.checked(Error::MoreNamesThanAdded)?;
+    pub fn into_add(self) -> Result<Add, RequestError> {
+        let (n, names) = self.checked(RequestError::MoreNamesThanAdded)?;
         Ok(Add { n, names })
     }
 
-    pub fn into_remove(self) -> Result<Removal, Error> {
-        let (n, names) = self.checked(Error::MoreNamesThanRemoved)?;
+    pub fn into_remove(self) -> Result<Removal, RequestError> {
+        let (n, names) = self.checked(RequestError::MoreNamesThanRemoved)?;
         Ok(Removal { n, names, seats: Vec::new() })
     }
 
-    fn checked(self, too_many: Error) -> Result<(usize, Vec<Name>), Error> {
+    fn checked(self, too_many: RequestError) -> Result<(usize, Vec<Name>), RequestError> {
         let (Count(n), hostnames) = (self.n, self.hostnames.unwrap_or_default());
         if hostnames.len() > n {
             return Err(too_many);
@@ -133,15 +134,15 @@ pub async fn remove(
 
 /// Sends a change to SupervisorActor. It runs in a task of its own, because dropping `send` when the client disconnects
 /// would cancel a call that the actor has not read yet.
-pub(crate) async fn change<M, T>(supervisor: &Addr<SupervisorActor>, call: M) -> Result<T, Error>
+pub(crate) async fn change<M, T>(supervisor: &Addr<SupervisorActor>, call: M) -> Result<T, CommandError>
 where
     M: Message<Result = Result<T, CommandError>> + Send + 'static,
     T: Send + 'static,
     SupervisorActor: Handler<M>,
 {
     match actix_rt::spawn(supervisor.send(call)).await {
-        Ok(Ok(answer)) => Ok(answer?),
-        _ => Err(CommandError::Stopping.into()),
+        Ok(Ok(answer)) => answer,
+        _ => Err(CommandError::Stopping),
     }
 }
 

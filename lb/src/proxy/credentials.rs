@@ -8,7 +8,7 @@ use actix_http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue};
 use crate::auth::actor::{AuthActor, Verdict, VerifyToken};
 use crate::fleet::CommandError;
 
-use super::error::Error;
+use super::error::RequestError;
 
 /// Prefix of the names of session cookies.
 const SESSION: &str = "lb-session";
@@ -57,13 +57,13 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 /// Verifies the admin token that the client at `from` sent.
 ///
 /// # Errors
-/// [`Error::WrongToken`]; [`Error::TooManyWrongTokens`] if the address is rate-limited; a refusal if the balancer is
+/// [`RequestError::WrongToken`]; [`RequestError::TooManyWrongTokens`] if the address is rate-limited; a refusal if the balancer is
 /// stopping.
-pub async fn show(auth: &Addr<AuthActor>, from: IpAddr, token: &[u8]) -> Result<(), Error> {
+pub async fn show(auth: &Addr<AuthActor>, from: IpAddr, token: &[u8]) -> Result<(), RequestError> {
     match auth.send(VerifyToken { from, token: token.to_owned() }).await {
         Ok(Verdict::Granted) => Ok(()),
-        Ok(Verdict::Wrong) => Err(Error::WrongToken),
-        Ok(Verdict::Limited(left)) => Err(Error::TooManyWrongTokens(left)),
+        Ok(Verdict::Wrong) => Err(RequestError::WrongToken),
+        Ok(Verdict::Limited(left)) => Err(RequestError::TooManyWrongTokens(left)),
         Err(_) => Err(CommandError::Stopping.into()),
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::ring::{SeatId, Weight};
 
 use super::control_api::Limits;
-use super::error::Error;
+use super::error::{RequestError, bad};
 
 /// Number of characters of a body that an error repeats at most.
 const MAX_ECHO: usize = 300;
@@ -25,27 +25,27 @@ pub trait Shape: DeserializeOwned {
 /// Reads a whole request body and parses it.
 ///
 /// # Errors
-/// [`Error::TooLarge`], [`Error::TooSlow`], or [`Error::Bad`] if the body breaks off or does not parse as `T`.
-pub async fn read<T: Shape>(body: Payload, Limits { size, time }: Limits) -> Result<T, Error> {
-    parse(&timeout(time, read_up_to(body, size)).await.map_err(|_| Error::TooSlow(time))??)
+/// [`RequestError::TooLarge`], [`RequestError::TooSlow`], or [`RequestError::Invalid`] if the body breaks off or does not parse as `T`.
+pub async fn read<T: Shape>(body: Payload, Limits { size, time }: Limits) -> Result<T, RequestError> {
+    parse(&timeout(time, read_up_to(body, size)).await.map_err(|_| RequestError::TooSlow(time))??)
 }
 
-async fn read_up_to(mut body: Payload, limit: usize) -> Result<Vec<u8>, Error> {
+async fn read_up_to(mut body: Payload, limit: usize) -> Result<Vec<u8>, RequestError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| Error::Bad(format!("The body broke off: {error}")))?;
+        let chunk = chunk.map_err(|error| bad(format!("The body broke off: {error}")))?;
         if bytes.len() + chunk.len() > limit {
-            return Err(Error::TooLarge(limit));
+            return Err(RequestError::TooLarge(limit));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
 
-pub(crate) fn parse<T: Shape>(body: &[u8]) -> Result<T, Error> {
+pub(crate) fn parse<T: Shape>(body: &[u8]) -> Result<T, RequestError> {
     // serde would also read a struct from a JSON array.
     if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(Error::Bad(format!("The body is not a JSON object like {}", T::LIKE)));
+        return Err(bad(format!("The body is not a JSON object like {}", T::LIKE)));
     }
     let text = std::str::from_utf8(body).map_err(|error| not_json(&error))?;
     let mut json = serde_json::Deserializer::from_str(text);
@@ -54,11 +54,11 @@ pub(crate) fn parse<T: Shape>(body: &[u8]) -> Result<T, Error> {
     Ok(value)
 }
 
-fn not_json(why: &dyn fmt::Display) -> Error {
-    Error::Bad(format!("The body is not JSON: {why}"))
+fn not_json(why: &dyn fmt::Display) -> RequestError {
+    bad(format!("The body is not JSON: {why}"))
 }
 
-fn data_error<T: Shape>(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn data_error<T: Shape>(error: &serde_path_to_error::Error<serde_json::Error>) -> RequestError {
     let (path, error) = (error.path().to_string(), error.inner());
     if !error.is_data() {
         return not_json(error);
@@ -66,7 +66,7 @@ fn data_error<T: Shape>(error: &serde_path_to_error::Error<serde_json::Error>) -
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let text = text.strip_suffix(&place).unwrap_or(&text);
-    Error::Bad(match (path.as_str(), text.rsplit_once(", expected ")) {
+    bad(match (path.as_str(), text.rsplit_once(", expected ")) {
         (".", _) => format!("The body is not like {}: {}", T::LIKE, truncated(text)),
         (member, Some((_, expected))) => format!("'{}' is not {}", truncated(member), truncated(expected)),
         (member, None) => format!("'{}': {}", truncated(member), truncated(text)),

@@ -7,8 +7,8 @@
 //! - [`key`]: the request key · [`forwarded`], `hop_by_hop`, `reserved_fields`: fields that are added and removed
 //! - [`router`]: RouterActor: leases, choice of the replica, attempts, ejection
 //! - [`client`]: the connection layer under awc
-//! - `reply`, `body`, `debug_headers`: the response to the client · `error`: status codes
-//! - `proxy_status`: RFC 9209 · `socket`: TCP options
+//! - `reply`, `body`, `debug_headers`: the response to the client · `socket`: TCP options
+//! - [`error`]: errors and their status codes · [`error_response`]: their form · `proxy_status`: RFC 9209
 
 pub mod body;
 pub mod client;
@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod cross_site;
 pub mod debug_headers;
 pub mod error;
+pub mod error_response;
 pub mod forwarded;
 pub mod guard;
 pub mod hop_by_hop;

@@ -3,56 +3,65 @@
 use std::io;
 
 use super::client::{self, Kind, Malformed, Phase};
-use super::error::Error;
-use super::{guard, router};
+use super::error::{Error, RequestError};
+use super::guard::Rejection;
+use super::router;
 use crate::shortage::is_own_shortage;
 
 impl Error {
-    /// The value of `Proxy-Status` (RFC 9209 §2.3); `None` for errors of the control and admin APIs.
-    pub(super) fn proxy_status(&self) -> Option<&'static str> {
+    /// The value of `Proxy-Status`; `None` for errors of the control API.
+    pub(super) fn proxy_error(&self) -> Option<&'static str> {
         match self {
-            Self::Router(error) => Self::proxy_status_of_router(error),
+            Self::Router(error) => of_router(error),
             Self::Loop => Some("lb; error=proxy_loop_detected"),
-            Self::Inbound(guard::Rejection::TooManyConnections) => Some("lb; error=proxy_internal_response"),
-            Self::Inbound(_) => Some("lb; error=http_request_error"),
+            Self::Request(error) => error.proxy_error(),
+            Self::UnknownPath(_) => None,
+        }
+    }
+}
+
+impl RequestError {
+    /// The value of `Proxy-Status`; `None` for errors of the control and admin APIs.
+    pub(super) fn proxy_error(&self) -> Option<&'static str> {
+        match self {
+            Self::Rejected(Rejection::TooManyConnections) => Some("lb; error=proxy_internal_response"),
+            Self::Rejected(_) => Some("lb; error=http_request_error"),
             _ => None,
         }
     }
+}
 
-    fn proxy_status_of_router(error: &router::Error) -> Option<&'static str> {
-        use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
-        match error {
-            NoReplica | Stopping => Some("lb; error=destination_unavailable"),
-            Overloaded => Some("lb; error=connection_limit_reached"),
-            TooLong(_) => Some("lb; error=http_response_timeout"),
-            ClientLeft => None,
-            Upstream(error) => Some(Self::proxy_status_of_upstream(error)),
-        }
+fn of_router(error: &router::Error) -> Option<&'static str> {
+    use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
+    match error {
+        NoReplica | Stopping => Some("lb; error=destination_unavailable"),
+        Overloaded => Some("lb; error=connection_limit_reached"),
+        TooLong(_) => Some("lb; error=http_response_timeout"),
+        ClientLeft => None,
+        Upstream(error) => Some(of_upstream(error)),
     }
+}
 
-    fn proxy_status_of_upstream(error: &client::Error) -> &'static str {
-        match &error.kind {
-            Kind::Unknown(_) => "lb; error=destination_unavailable",
-            Kind::Connect(error) if is_own_shortage(error) => "lb; error=proxy_internal_error",
-            Kind::Connect(error) => match error.kind() {
-                io::ErrorKind::ConnectionRefused => "lb; error=connection_refused",
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                    "lb; error=destination_ip_unroutable"
-                }
-                _ => "lb; error=destination_unavailable",
-            },
-            Kind::TimedOut(Phase::Connect) => "lb; error=connection_timeout",
-            Kind::TimedOut(Phase::Head) => "lb; error=http_response_timeout",
-            Kind::TimedOut(Phase::Body) => "lb; error=connection_read_timeout",
-            Kind::Broke(_) | Kind::Aborted => "lb; error=connection_terminated",
-            Kind::Malformed(Malformed::TooLarge) => "lb; error=http_response_header_section_size",
-            Kind::Malformed(Malformed::TransferEncoding | Malformed::Chunk) => {
-                "lb; error=http_response_transfer_coding"
+fn of_upstream(error: &client::Error) -> &'static str {
+    match &error.kind {
+        Kind::Unknown(_) => "lb; error=destination_unavailable",
+        Kind::Connect(error) if is_own_shortage(error) => "lb; error=proxy_internal_error",
+        Kind::Connect(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => "lb; error=connection_refused",
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                "lb; error=destination_ip_unroutable"
             }
-            Kind::Malformed(_) => "lb; error=http_protocol_error",
-            Kind::TimedOut(Phase::Upload) | Kind::Client(_) | Kind::Request(_) => {
-                "lb; error=http_request_error"
-            }
+            _ => "lb; error=destination_unavailable",
+        },
+        Kind::TimedOut(Phase::Connect) => "lb; error=connection_timeout",
+        Kind::TimedOut(Phase::Head) => "lb; error=http_response_timeout",
+        Kind::TimedOut(Phase::Body) => "lb; error=connection_read_timeout",
+        Kind::Broke(_) | Kind::Aborted => "lb; error=connection_terminated",
+        Kind::Malformed(Malformed::TooLarge) => "lb; error=http_response_header_section_size",
+        Kind::Malformed(Malformed::TransferEncoding | Malformed::Chunk) => {
+            "lb; error=http_response_transfer_coding"
         }
+        Kind::Malformed(_) => "lb; error=http_protocol_error",
+        Kind::TimedOut(Phase::Upload) | Kind::Client(_) | Kind::Request(_) => "lb; error=http_request_error",
     }
 }

@@ -7,7 +7,6 @@ use actix_http::{ConnectionType, Method, Payload, Response, StatusCode, Version}
 use super::router::Reply;
 
 use super::body::Body;
-use super::error::{failure, json_response};
 use super::forwarded;
 use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop};
 
@@ -41,10 +40,4 @@ pub fn response(reply: Reply, method: &Method, version: Version) -> Response<Bod
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
-}
-
-/// The contract's 400 for a path that the replica answered with 404 (`--map-404`).
-pub fn unknown_path(path: &str) -> Response<Body> {
-    let message = format!("'{path}' endpoint does not exist in server replicas");
-    json_response(StatusCode::BAD_REQUEST, &failure(&message))
 }

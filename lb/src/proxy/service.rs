@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use actix::Addr;
 use actix_http::body::BodySize;
-use actix_http::header::{self, HeaderMap, HeaderValue};
+use actix_http::header::{self, HeaderMap};
 use actix_http::{Method, Payload, Request, Response, StatusCode};
 use actix_service::{Service, ServiceFactory, fn_factory};
 use awc::http::uri::PathAndQuery;
@@ -24,7 +24,8 @@ use crate::auth::actor::AuthActor;
 use crate::control::supervisor::{Ready, StartTime, SupervisorActor};
 
 use super::body::{Body, LoggedBody};
-use super::error::Error;
+use super::error::{Error, RequestError, readiness};
+use super::error_response::ErrorResponse as _;
 use super::forwarded::{self, Connected, Peer, TrustedProxies};
 use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
 use super::{control_api, credentials, cross_site, debug_headers, reply};
@@ -112,7 +113,7 @@ impl Service<Request> for ProxyService {
                 inner.complete(response, &request_log)
             };
             let refuse = |rejection| {
-                let error = Error::Inbound(rejection);
+                let error = RequestError::Rejected(rejection);
                 request_log.info().error = None; // the rejection is the cause of any earlier error
                 request_log.fail(&error);
                 inner.complete(error.response(), &request_log)
@@ -129,7 +130,7 @@ impl Inner {
         let result = self.dispatch(request, payload, request_log).await;
         let mut response = result.unwrap_or_else(|error| {
             request_log.fail(&error);
-            self.error_response(&error)
+            error.response_after(&self.settings.borrow().start_time)
         });
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().no_chunking(true);
@@ -150,8 +151,7 @@ impl Inner {
         match (request.method(), request.path()) {
             (&Method::GET | &Method::HEAD, "/heartbeat") if serves_control => {
                 let ready = self.supervisor.send(Ready).await.unwrap_or(false);
-                let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                Ok(Response::with_body(status, Body::Own(Default::default())))
+                Ok(Response::with_body(readiness(ready), Body::Own(Default::default())))
             }
             (&Method::GET | &Method::HEAD, "/rep") if serves_control => {
                 self.authorize(&request).await?;
@@ -172,15 +172,15 @@ impl Inner {
     /// Authorises a control call (/rep, /add, /rm). Cross-site requests of a browser must not change anything.
     async fn authorize(&self, request: &Request) -> Result<(), Error> {
         if !request.method().is_safe() && cross_site::is_foreign(&request.head().headers) {
-            return Err(Error::OtherSite);
+            return Err(RequestError::OtherSite.into());
         }
         let auth = match &self.settings.borrow().control {
             Control::Token(auth) => auth.clone(),
             Control::Open | Control::Off => return Ok(()),
         };
-        let token = credentials::bearer(&request.head().headers).ok_or(Error::NoToken)?;
+        let token = credentials::bearer(&request.head().headers).ok_or(RequestError::NoToken)?;
         let client = self.client(request).ok_or(router::Error::ClientLeft)?;
-        credentials::show(&auth, client, token).await
+        Ok(credentials::show(&auth, client, token).await?)
     }
 
     async fn forward(
@@ -231,7 +231,7 @@ impl Inner {
         let route = Route { request: SendWrapper::new(forwarded), cancelled };
         let reply = self.router.send(route).await.map_err(|_| router::Error::Stopping)??.take();
         match mapped_path {
-            Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(reply::unknown_path(&path)),
+            Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(Error::UnknownPath(path).response()),
             _ => Ok(reply::response(reply, &method, version)),
         }
     }
@@ -243,15 +243,6 @@ impl Inner {
             debug_headers::insert(response.headers_mut(), &request_log.info());
         }
         response.map_body(|_, body| LoggedBody::new(body, request_log.clone()))
-    }
-
-    fn error_response(&self, error: &Error) -> Response<Body> {
-        let mut response = error.response();
-        if let Error::Router(router::Error::NoReplica) = error {
-            let seconds = HeaderValue::from(self.settings.borrow().start_time.seconds());
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
     }
 
     /// The client's address; `None` if it disconnected before the address was read.

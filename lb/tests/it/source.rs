@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Which top-level modules of `lb/src` a module may use.
 ///
-/// Two arrows point upwards and are to go: `config → cli` (the parsed subcommand), and `proxy → config` (the error of a
-/// reload, in the error type that both listeners share).
+/// One arrow points upwards and is to go: `config → cli` (the parsed subcommand).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("ring", &["name"]),
     ("balance", &[]),
@@ -26,8 +25,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "proxy",
         &[
-            "auth", "balance", "config", "control", "fleet", "http1", "name", "observe", "ring", "runtime",
-            "shortage", "stats", "statuses",
+            "auth", "balance", "control", "fleet", "http1", "name", "observe", "ring", "runtime", "shortage",
+            "stats", "statuses",
         ],
     ),
     ("observe", &["name", "proxy", "ring"]),
@@ -47,6 +46,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "observe", "proxy", "ring", "runtime", "shortage", "statuses",
         ],
     ),
+];
+
+/// The files of the two planes that know the status codes of errors; `error.rs` of `proxy` has those of both.
+const STATUSES: &[&str] = &["proxy/error.rs", "admin/error.rs"];
+
+/// Other files that name a status code of an error, and why.
+const STATUSES_ELSEWHERE: &[(&str, &str)] = &[
+    ("proxy/service.rs", "NOT_FOUND"), // compared with the status of a replica's reply
 ];
 
 /// Words of the private dialect that comments were once written in.
@@ -102,6 +109,36 @@ fn modules_use_only_the_modules_below_them() {
             let used: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
             if used != module && allowed.contains_key(used.as_str()) && !uses.contains(used.as_str()) {
                 wrong.insert(format!("{module} → {used} in {}", path.display()));
+            }
+        }
+    }
+    assert_eq!(wrong, BTreeSet::new());
+}
+
+/// A successful response, a redirect or 304 may be made anywhere; what a client gets as an error has one file in each
+/// plane.
+#[test]
+fn statuses_of_errors_are_known_in_one_file_of_each_plane() {
+    let mut wrong = BTreeSet::new();
+    for path in sources().iter().filter(|path| !is_test(path)) {
+        let path_in_src = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+        let name = path_in_src.to_str().unwrap();
+        if !(name.starts_with("proxy/") || name.starts_with("admin/")) || STATUSES.contains(&name) {
+            continue;
+        }
+        let code = code(path);
+        for constructor in ["StatusCode::", "HttpResponse::"] {
+            for used in code.split(constructor).skip(1) {
+                let used: String =
+                    used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let is_error = match used.as_str() {
+                    "OK" | "SWITCHING_PROTOCOLS" | "NO_CONTENT" | "NOT_MODIFIED" => false,
+                    "Ok" | "Accepted" | "SeeOther" | "NotModified" | "build" | "from" => false,
+                    used => !STATUSES_ELSEWHERE.contains(&(name, used)),
+                };
+                if is_error {
+                    wrong.insert(format!("{constructor}{used} in {name}"));
+                }
             }
         }
     }

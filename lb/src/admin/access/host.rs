@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-use crate::proxy::error::Error;
+use crate::admin::error::Error;
 
 /// How many characters of a wrong name the error message repeats.
 const MAX_SHOWN: usize = 100;

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 use crate::proxy::key;
 
 use super::{Access, LiveAccess, address};
+use crate::admin::error::Error;
 use crate::proxy::credentials;
-use crate::proxy::error::Error;
+use crate::proxy::error::{RequestError, bad};
 
 const PAGE: &str = include_str!("login.html");
 const STYLE: &str = include_str!("login.css");
@@ -88,10 +89,14 @@ pub(in crate::admin) async fn by_form(
     body: web::Payload,
 ) -> HttpResponse {
     let form = match timeout(FORM_TIMEOUT, body.to_bytes_limited(MAX_FORM_SIZE)).await {
-        Ok(Ok(Ok(form))) => form,
-        Ok(Ok(Err(error))) => return Error::Bad(format!("The form broke off: {error}")).error_response(),
-        Ok(Err(_)) => return Error::FormTooLarge(MAX_FORM_SIZE).error_response(),
-        Err(_) => return Error::TooSlow(FORM_TIMEOUT).error_response(),
+        Ok(Ok(Ok(form))) => Ok(form),
+        Ok(Ok(Err(error))) => Err(bad(format!("The form broke off: {error}")).into()),
+        Ok(Err(_)) => Err(Error::FormTooLarge(MAX_FORM_SIZE)),
+        Err(_) => Err(RequestError::TooSlow(FORM_TIMEOUT).into()),
+    };
+    let form = match form {
+        Ok(form) => form,
+        Err(error) => return error.error_response(),
     };
     let access = access.borrow().clone();
     let form = String::from_utf8_lossy(&form);
@@ -107,7 +112,10 @@ async fn log_in(access: &Access, request: &HttpRequest, token: &[u8]) -> HttpRes
             let cookie = format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict");
             to_the_dashboard().insert_header((SET_COOKIE, cookie)).finish()
         }
-        Err(error) => page(error.error_response(), &error.to_string()),
+        Err(error) => {
+            let error = Error::from(error);
+            page(error.error_response(), &error.to_string())
+        }
     }
 }
 

@@ -33,9 +33,10 @@ use crate::auth::token::Token;
 use crate::config::Config;
 use crate::proxy::guard;
 
+use crate::admin::error::Error;
 use crate::proxy::credentials;
 use crate::proxy::cross_site;
-use crate::proxy::error::Error;
+use crate::proxy::error::RequestError;
 use host::Hosts;
 pub(crate) use login::routes;
 
@@ -86,17 +87,17 @@ impl Access {
         let headers = request.headers();
         let open = matches!(request.path(), "/livez" | "/readyz" | "/login" | "/login.css");
         if let (Some(verifier), Some(token), false) = (&self.token_auth, credentials::bearer(headers), open) {
-            return credentials::show(&verifier.auth, address(request), token).await;
+            return Ok(credentials::show(&verifier.auth, address(request), token).await?);
         }
         self.hosts.check(request)?;
         if cross_site::is_cross_site(headers) == Some(true) && !is_navigation(request) {
-            return Err(Error::OtherSite);
+            return Err(RequestError::OtherSite.into());
         }
         if open {
             return Ok(());
         }
         if self.token_auth.as_ref().is_some_and(|auth| !auth.has_session(headers)) {
-            return Err(Error::NoToken);
+            return Err(RequestError::NoToken.into());
         }
         let changes =
             !matches!(*request.method(), Method::GET | Method::HEAD) && request.path() != "/api/plan";
@@ -123,7 +124,7 @@ pub async fn authorize(
     let access = access.borrow().clone();
     let mut answer = match access.check(request.request()).await {
         Ok(()) => next.call(request).await?.map_into_boxed_body(),
-        Err(Error::NoToken) if is_browser_at_dashboard(request.request()) => {
+        Err(Error::Request(RequestError::NoToken)) if is_browser_at_dashboard(request.request()) => {
             let to_login = HttpResponse::SeeOther().insert_header((LOCATION, "/login")).finish();
             request.into_response(to_login)
         }
@@ -135,7 +136,7 @@ pub async fn authorize(
 
 /// The response to bytes that the guard has rejected as no valid request.
 pub fn reject(rejection: guard::Rejection) -> Response<BoxBody> {
-    let mut answer = Error::Inbound(rejection).error_response();
+    let mut answer = Error::from(RequestError::Rejected(rejection)).error_response();
     headers::add_security_headers(answer.headers_mut());
     answer.into()
 }

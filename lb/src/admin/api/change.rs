@@ -12,10 +12,11 @@ use crate::name::Name;
 use crate::ring::{self, Fate, SeatId, Weight};
 
 use crate::admin::Admin;
+use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
 use crate::proxy::control_api;
 use crate::proxy::control_api::{List, ReplicaChange};
-use crate::proxy::error::{Error, bad};
+use crate::proxy::error::{RequestError, bad};
 use crate::proxy::json;
 use crate::proxy::json::{Count, Shape};
 use crate::proxy::success::Success;
@@ -232,14 +233,14 @@ pub(crate) async fn plan_response(
 }
 
 impl AddCall {
-    fn into_parts(self) -> Result<(Add, Option<Details>), Error> {
+    fn into_parts(self) -> Result<(Add, Option<Details>), RequestError> {
         let Self { n, hostnames, dry_run, keys, owners } = self;
         Ok((ReplicaChange { n, hostnames }.into_add()?, dry_run_details(dry_run, keys, owners)))
     }
 }
 
 impl RemoveCall {
-    fn into_parts(self) -> Result<(Removal, Option<Details>), Error> {
+    fn into_parts(self) -> Result<(Removal, Option<Details>), RequestError> {
         let Self { n, hostnames, seats, dry_run, keys, owners } = self;
         let removal =
             Removal { seats: seats.unwrap_or_default(), ..ReplicaChange { n, hostnames }.into_remove()? };
@@ -260,7 +261,7 @@ fn dry_run_details(
 }
 
 impl PlanCall {
-    fn into_parts(self) -> Result<(Plan, Details), Error> {
+    fn into_parts(self) -> Result<(Plan, Details), RequestError> {
         let Self { add, remove, weights, keys, owners } = self;
         let plan = match (add, remove, weights) {
             (Some(Count(n)), None, None) => Plan::Add(Add { n, names: Vec::new() }),
@@ -283,15 +284,15 @@ impl PlanCall {
 }
 
 impl TryFrom<String> for Seat {
-    type Error = Error;
+    type Error = RequestError;
 
-    fn try_from(text: String) -> Result<Self, Error> {
+    fn try_from(text: String) -> Result<Self, RequestError> {
         parse_seat(&text).map(Self)
     }
 }
 
 /// Parses the number of a seat: an integer from 1, without sign and leading zeros.
-pub(crate) fn parse_seat(text: &str) -> Result<SeatId, Error> {
+pub(crate) fn parse_seat(text: &str) -> Result<SeatId, RequestError> {
     let digits = !text.starts_with(['+', '0']);
     let seat = text.parse().ok().filter(|_| digits).and_then(SeatId::new);
     seat.ok_or_else(|| bad(format!("Seat '{text}' is not an integer of 1 or more")))

@@ -14,7 +14,7 @@ use crate::fleet::CommandError;
 
 use super::{query, state};
 use crate::admin::Admin;
-use crate::proxy::error::Error;
+use crate::admin::error::Error;
 
 /// Every transition as it happens
 ///

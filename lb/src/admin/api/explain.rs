@@ -16,7 +16,7 @@ use crate::proxy::router::Skip;
 use crate::ring::{Incarnation, SeatId, Slot};
 
 use crate::admin::Admin;
-use crate::proxy::error::Error;
+use crate::admin::error::Error;
 
 /// How often ring and routers are queried, while the ring changes in between.
 const MAX_TRIES: usize = 8;

@@ -12,10 +12,10 @@ use crate::ring::{SeatId, Weight};
 
 use super::change::{Details, Planned, parse_seat, plan_response};
 use crate::admin::Admin;
+use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
 use crate::proxy::control_api;
 use crate::proxy::control_api::List;
-use crate::proxy::error::Error;
 use crate::proxy::json;
 use crate::proxy::json::Shape;
 use crate::proxy::success::Success;
@@ -89,7 +89,7 @@ enum WeighedOrPlanned {
 
 /// Why an operation on a replica was refused.
 #[derive(IntoResponses)]
-#[allow(dead_code, reason = "only the schema; proxy::error builds the response")]
+#[allow(dead_code, reason = "only the schema; `proxy::error` makes the response")]
 enum Unsteered {
     /// There is no such replica, or it has ended
     #[response(status = 404)]

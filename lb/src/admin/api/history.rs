@@ -11,7 +11,7 @@ use crate::ring::{Incarnation, SeatId};
 
 use super::query;
 use crate::admin::Admin;
-use crate::proxy::error::Error;
+use crate::admin::error::Error;
 
 /// The largest `limit`.
 const MAX_LIMIT: u32 = KEPT as u32;

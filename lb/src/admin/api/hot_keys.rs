@@ -18,7 +18,7 @@ use crate::ring::{SeatId, SlotMap};
 
 use super::query;
 use crate::admin::Admin;
-use crate::proxy::error::Error;
+use crate::admin::error::Error;
 
 /// The number of keys without `?limit`.
 const DEFAULT_LIMIT: usize = 20;

@@ -13,8 +13,8 @@ use crate::runtime::Tail;
 
 use super::query;
 use crate::admin::Admin;
+use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
-use crate::proxy::error::Error;
 
 /// The number of lines without `?tail`.
 const DEFAULT_TAIL: usize = 100;

@@ -5,17 +5,20 @@ use std::borrow::Cow;
 use crate::config::count;
 use crate::proxy::key;
 
-use crate::proxy::error::{Error, bad};
+use crate::proxy::error::{RequestError, bad};
 
 /// Parses a whole number from `MIN` to `MAX`; `None` if the parameter is absent.
-pub fn number<const MIN: u32, const MAX: u32>(query: &str, name: &str) -> Result<Option<usize>, Error> {
+pub fn number<const MIN: u32, const MAX: u32>(
+    query: &str,
+    name: &str,
+) -> Result<Option<usize>, RequestError> {
     let Some(text) = value(query, name) else { return Ok(None) };
     let number = count::<usize, MIN, MAX>(&String::from_utf8_lossy(&text));
     number.map(Some).map_err(|error| bad(format!("'{name}' {error}")))
 }
 
 /// Parses `1`, `true`, `0` or `false`; false if the parameter is absent.
-pub fn flag(query: &str, name: &str) -> Result<bool, Error> {
+pub fn flag(query: &str, name: &str) -> Result<bool, RequestError> {
     match value(query, name).as_deref() {
         None | Some(b"0" | b"false") => Ok(false),
         Some(b"1" | b"true") => Ok(true),

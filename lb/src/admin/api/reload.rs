@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web};
 use crate::config::{Difference, NotReloaded};
 
 use crate::admin::Admin;
+use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
-use crate::proxy::error::Error;
 use crate::proxy::success::Success;
 
 /// Reads the configuration again. The reply comes when every worker has applied the changes.

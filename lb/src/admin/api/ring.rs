@@ -9,7 +9,7 @@ use crate::fleet::CommandError;
 use crate::ring::SeatId;
 
 use crate::admin::Admin;
-use crate::proxy::error::Error;
+use crate::admin::error::Error;
 
 /// The owner of each slot.
 #[derive(Serialize, ToSchema)]

@@ -13,8 +13,8 @@ use crate::observe::access_log;
 use crate::proxy::router::Counts;
 use crate::ring::{Incarnation, Layout, Scheme, SeatId, Weight};
 
+use crate::admin::error::Error;
 use crate::admin::{Admin, Clock, skip};
-use crate::proxy::error::Error;
 
 /// Fleet, ring and routing counters.
 #[derive(Serialize, ToSchema)]

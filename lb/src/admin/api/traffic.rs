@@ -7,7 +7,7 @@ use crate::fleet::CommandError;
 use crate::stats::traffic::Traffic;
 
 use crate::admin::Admin;
-use crate::proxy::error::Error;
+use crate::admin::error::Error;
 
 /// Traffic of the last minute, over all workers
 ///

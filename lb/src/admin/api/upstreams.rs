@@ -12,10 +12,11 @@ use crate::runtime::Upstream;
 
 use super::change::{Details, Planned, plan_response};
 use crate::admin::Admin;
+use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
 use crate::proxy::control_api;
 use crate::proxy::control_api::List;
-use crate::proxy::error::{Error, bad};
+use crate::proxy::error::bad;
 use crate::proxy::json;
 use crate::proxy::json::Shape;
 use crate::proxy::success::Success;

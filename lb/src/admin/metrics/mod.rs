@@ -22,7 +22,7 @@ use crate::observe::access_log;
 use actor::{GetTraffic, Scrape};
 
 use super::Admin;
-use crate::proxy::error::Error;
+use crate::admin::error::Error;
 
 use exposition::Exposition;
 
