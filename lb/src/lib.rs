@@ -25,8 +25,6 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod fleet;
-#[cfg(test)]
-mod fuzz;
 pub mod http1;
 pub mod logging;
 pub mod name;
@@ -37,4 +35,6 @@ pub mod runtime;
 mod shortage;
 pub mod stats;
 pub mod statuses;
+#[cfg(test)]
+mod testing;
 pub mod url;

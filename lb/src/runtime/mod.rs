@@ -1,6 +1,7 @@
 //! The seam between the fleet and the system that runs replicas: the trait [`Runtime`].
 
 pub mod docker;
+#[cfg(test)]
 pub mod fake;
 pub mod heartbeat;
 pub mod logs;

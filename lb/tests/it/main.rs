@@ -1,64 +1,20 @@
-//! The integration tests.
+//! The integration tests, by area; see `lb/docs/testing.md`.
 #![allow(clippy::unwrap_used, reason = "a test may panic; clippy sees only #[test] functions as tests")]
 
-mod access_log;
-mod admin_auth;
-mod admin_guard;
-mod balancer;
-mod browser;
-mod busy;
-mod changes;
-mod choices;
+mod admin;
+mod app;
 mod cli;
-mod contract;
-mod corpus;
-mod corpus_replies;
-mod corpus_requests;
-mod counted;
-mod dashboard;
-mod debug_headers;
-mod docker;
-mod dockerfiles;
-mod ejections;
-mod embedded;
-mod events;
-mod explain;
-mod fields;
-mod fleet;
-mod follow;
-mod forwarding;
-mod healing;
-mod heartbeats;
-mod helper;
-mod hot_keys;
-mod inbound;
-mod judged;
-mod launcher;
-mod layouts;
-mod limits;
-mod load;
-mod logs;
-mod metrics;
-mod mutate;
-mod mutations;
-mod names;
-mod origin;
-mod plan;
-mod port;
-mod process;
-mod prometheus;
-mod reload;
-mod replies;
-mod retries;
-mod schemathesis;
-mod shortage;
-mod shutdown;
-mod source;
-mod stalled_output;
-mod start;
-mod storm;
-mod streams;
-mod strict;
-mod tunnel;
-mod upstreams;
-mod wire;
+mod config;
+mod control;
+mod observe;
+mod proxy;
+mod repository;
+mod runtime;
+mod soak;
+mod support;
+/// Shared with the unit tests of `lb`: the same files, compiled into both test executables and into nothing else.
+#[path = "../../src/testing"]
+mod testing {
+    pub mod corpus;
+    pub mod mutate;
+}

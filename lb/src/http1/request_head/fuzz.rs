@@ -6,7 +6,8 @@ use http_desync_guardian::RequestSafetyTier;
 use http_desync_guardian::request_analyzer::HttpRequestData;
 
 use super::*;
-use crate::fuzz::{corpus, cuts, fuzz};
+use crate::testing::corpus;
+use crate::testing::fuzz::{cuts, fuzz};
 
 const LIMITS: Limits = Limits { fields: 16 * 1024, target: 8 * 1024 };
 

@@ -9,10 +9,10 @@ use bytes::BytesMut;
 
 use self::reference::{Reference, Whole};
 use super::*;
-use crate::fuzz::{self, corpus};
 use crate::http1::framing::{Block, Decoded};
 use crate::http1::reply_head;
 use crate::proxy::hop_by_hop::strip_hop_by_hop;
+use crate::testing::{corpus, fuzz};
 
 /// The result of parsing all bytes of one connection.
 #[derive(Debug, PartialEq, Eq)]

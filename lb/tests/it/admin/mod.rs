@@ -1,0 +1,13 @@
+//! The management plane: API, metrics, dashboard, and who may use them.
+
+mod auth;
+mod dashboard;
+mod events;
+mod explain;
+mod guard;
+mod hot_keys;
+mod logs;
+mod metrics;
+mod plan;
+mod prometheus;
+mod schemathesis;

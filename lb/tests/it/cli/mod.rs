@@ -1,0 +1,4 @@
+//! The commands of `lb` against a running balancer.
+
+mod commands;
+mod follow;

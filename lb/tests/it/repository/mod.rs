@@ -1,0 +1,4 @@
+//! Rules that files of the repository keep.
+
+mod dockerfiles;
+mod source;

@@ -1,0 +1,180 @@
+//! Rules of style that the sources must keep (STYLE: plain words, planes whose modules use only those below).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Which top-level modules of `lb/src` a module may use.
+///
+/// One arrow points upwards and is to go: `config → cli` (the parsed subcommand).
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("ring", &["name"]),
+    ("balance", &[]),
+    ("stats", &["name", "ring"]),
+    ("fleet", &["name", "ring", "stats"]),
+    ("http1", &[]),
+    ("shortage", &[]),
+    ("statuses", &[]),
+    ("name", &[]),
+    ("url", &[]),
+    ("logging", &["shortage"]),
+    ("child", &["shortage"]),
+    ("runtime", &["child", "fleet", "http1", "logging", "name", "ring", "shortage", "statuses"]),
+    ("control", &["balance", "fleet", "logging", "name", "ring", "runtime"]),
+    ("auth", &["control"]),
+    (
+        "proxy",
+        &[
+            "auth", "balance", "control", "fleet", "http1", "name", "observe", "ring", "runtime", "shortage",
+            "stats", "statuses",
+        ],
+    ),
+    ("observe", &["name", "proxy", "ring"]),
+    (
+        "admin",
+        &[
+            "auth", "balance", "config", "control", "fleet", "name", "observe", "proxy", "ring", "runtime",
+            "stats",
+        ],
+    ),
+    ("config", &["auth", "balance", "cli", "observe", "proxy", "ring", "runtime", "statuses", "url"]),
+    ("cli", &["auth", "config", "fleet", "name", "proxy", "ring", "runtime", "statuses", "url"]),
+    (
+        "app",
+        &[
+            "admin", "auth", "balance", "child", "cli", "config", "control", "fleet", "http1", "logging",
+            "observe", "proxy", "ring", "runtime", "shortage", "statuses",
+        ],
+    ),
+];
+
+/// The files of the two planes that know the status codes of errors; `error.rs` of `proxy` has those of both.
+const STATUSES: &[&str] = &["proxy/error.rs", "admin/error.rs"];
+
+/// Other files that name a status code of an error, and why.
+const STATUSES_ELSEWHERE: &[(&str, &str)] = &[
+    ("proxy/service.rs", "NOT_FOUND"), // compared with the status of a replica's reply
+];
+
+/// Words of the private dialect that comments were once written in.
+const BANNED: &[&str] = &["whoever", "whomever", "whom", "somebody", "nobody", "befell", "befalls", "wishes"];
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                None if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "rs" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    assert!(found.len() > 200, "the sources were not found");
+    found
+}
+
+/// The top-level module of a file; `None` for `lib.rs` and `main.rs`.
+fn module(path: &Path) -> Option<String> {
+    let path = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let first = path.iter().next().unwrap().to_str().unwrap();
+    let module = first.strip_suffix(".rs").unwrap_or(first);
+    (!matches!(module, "lib" | "main")).then(|| module.to_owned())
+}
+
+/// The code of a file without comments and without its unit tests.
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn is_test(path: &Path) -> bool {
+    path.iter().any(|part| {
+        ["tests", "tests.rs", "testing", "fuzz.rs"].iter().any(|name| part == *name)
+            || part.to_str().is_some_and(|p| p.starts_with("simulation"))
+    })
+}
+
+#[test]
+fn modules_use_only_the_modules_below_them() {
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        ALLOWED.iter().map(|(module, uses)| (*module, uses.iter().copied().collect())).collect();
+    let mut wrong = BTreeSet::new();
+    for path in sources().iter().filter(|path| !is_test(path)) {
+        let Some(module) = module(path) else { continue };
+        let uses = allowed.get(module.as_str()).unwrap_or_else(|| panic!("{module} is not in ALLOWED"));
+        for used in code(path).split("crate::").skip(1) {
+            let used: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if used != module && allowed.contains_key(used.as_str()) && !uses.contains(used.as_str()) {
+                wrong.insert(format!("{module} → {used} in {}", path.display()));
+            }
+        }
+    }
+    assert_eq!(wrong, BTreeSet::new());
+}
+
+/// A successful response, a redirect or 304 may be made anywhere; what a client gets as an error has one file in each
+/// plane.
+#[test]
+fn statuses_of_errors_are_known_in_one_file_of_each_plane() {
+    let mut wrong = BTreeSet::new();
+    for path in sources().iter().filter(|path| !is_test(path)) {
+        let path_in_src = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+        let name = path_in_src.to_str().unwrap();
+        if !(name.starts_with("proxy/") || name.starts_with("admin/")) || STATUSES.contains(&name) {
+            continue;
+        }
+        let code = code(path);
+        for constructor in ["StatusCode::", "HttpResponse::"] {
+            for used in code.split(constructor).skip(1) {
+                let used: String =
+                    used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let is_error = match used.as_str() {
+                    "OK" | "SWITCHING_PROTOCOLS" | "NO_CONTENT" | "NOT_MODIFIED" => false,
+                    "Ok" | "Accepted" | "SeeOther" | "NotModified" | "build" | "from" => false,
+                    used => !STATUSES_ELSEWHERE.contains(&(name, used)),
+                };
+                if is_error {
+                    wrong.insert(format!("{constructor}{used} in {name}"));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, BTreeSet::new());
+}
+
+#[test]
+fn comments_are_free_of_banned_words() {
+    let mut wrong = Vec::new();
+    for path in sources() {
+        for (line, text) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let Some((_, comment)) = text.split_once("//") else { continue };
+            let words = comment.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase);
+            if words.into_iter().any(|word| BANNED.contains(&word.as_str())) {
+                wrong.push(format!("{}:{}: {}", path.display(), line + 1, text.trim()));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn documentation_of_public_items_has_more_than_two_words() {
+    let mut wrong = Vec::new();
+    for path in sources().iter().filter(|path| !is_test(path)) {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (at, three) in lines.windows(3).enumerate() {
+            let [before, doc, item] = three else { continue };
+            let single = !before.starts_with("///") && doc.starts_with("///");
+            let is_public = item.starts_with("pub ") && !item.starts_with("pub mod");
+            let words = doc.trim_start_matches('/').split_whitespace().count();
+            if single && is_public && words <= 2 {
+                wrong.push(format!("{}:{}: {doc}", path.display(), at + 2));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}

@@ -1,0 +1,5 @@
+//! Runtimes with real processes and containers.
+
+mod docker;
+mod launcher;
+mod process;

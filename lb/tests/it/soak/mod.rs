@@ -1,0 +1,3 @@
+//! Long random runs.
+
+mod storm;
