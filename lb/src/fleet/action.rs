@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fleet::runtime::{Launch, Upstream};
-use crate::name::Name;
-use crate::ring::{Incarnation, Replica, SeatId, Weight};
+use crate::ring::{Change, Incarnation, Replica, SeatId};
 
 #[cfg(doc)]
 use super::Event;
 use super::event::{CallId, ChangeId, Revision};
-use super::{CommandError, Record, Transition, Vacancy};
+use super::{Answer, CommandError, Record, Transition};
 
 /// An action for the supervisor, returned by [`Fleet::on`](super::Fleet::on).
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +29,13 @@ pub enum Action {
     /// Changes the ring; the reply comes back as [`Event::Ring`].
     Ring {
         /// Number of the change, repeated in the reply.
-        ticket: ChangeId,
+        id: ChangeId,
         /// The change to apply.
         change: Change,
+        /// Replicas that leave their seats for good: their names are free once this is answered.
+        retire: Vec<Incarnation>,
+        /// What to publish once every router has acknowledged, seat by seat.
+        transitions: Vec<Transition>,
     },
     /// Asks all routers and the runtime about a silent replica; the reply comes back as [`Event::Answered`].
     Ask(Incarnation),
@@ -72,52 +75,4 @@ pub enum Action {
     Serving,
     /// Every replica is gone; the process may end.
     Halted,
-}
-
-/// The reply to a call that succeeded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Names of the replicas that /rep lists after the change.
-    pub replicas: Vec<Name>,
-    /// The seat and the replica that the call concerned; `None` for calls about the whole fleet.
-    pub about: Option<(SeatId, Name)>,
-    /// Why that seat is vacant; `None` if it is occupied.
-    pub vacancy: Option<Vacancy>,
-}
-
-/// A change of the ring.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Adds seats to the slot map, all in one epoch.
-    Join(Vec<(SeatId, Weight, Option<Arc<Replica>>)>),
-    /// Puts a replica into a vacant seat.
-    Occupy(Arc<Replica>),
-    /// Gives a seat to another replica while the previous one finishes its requests in flight. The name of the
-    /// previous one is free once this is answered.
-    Handover {
-        /// The replica that takes the seat.
-        to: Arc<Replica>,
-        /// Incarnation of the replica that gives the seat up.
-        from: Incarnation,
-    },
-    /// Removes a dead replica from its seat; the seat stays in the map.
-    Vacate(SeatId),
-    /// Takes a live replica out of routing (cordon); the seat stays in the map.
-    Drain(Arc<Replica>),
-    /// Changes the weight of a seat (1–1000, default 100).
-    Weigh {
-        /// Number of the seat.
-        seat: SeatId,
-        /// The new weight.
-        weight: Weight,
-        /// The previous weight.
-        was: Weight,
-    },
-    /// Removes seats from the map; the names of their occupants are free once this is answered.
-    Leave {
-        /// Numbers of the seats.
-        seats: Vec<SeatId>,
-        /// Replicas of these seats, cordoned ones included.
-        occupants: Vec<Incarnation>,
-    },
 }

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::fleet::runtime::{Found, Launch, Standing};
 use crate::name::Name;
-use crate::ring::{Incarnation, SeatId, Weight};
+use crate::ring::{Change, Incarnation, SeatId, Weight};
 
-use super::action::Change;
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
 use super::record::{Cordoned, Record, SeatRecord};

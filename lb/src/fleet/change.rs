@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use crate::name::Name;
-use crate::ring::{Incarnation, SeatId, Weight};
+use crate::ring::{Change, Incarnation, SeatId, Weight};
 
-use super::action::{Action, Answer, Change};
-use super::event::{CallId, Loads, Removal};
+use super::action::Action;
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
-use super::{CommandError, Fleet, Ownership, Phase, Seat};
+use super::rollout::manual::ManualRollout;
+use super::{Answer, CallId, CommandError, Fleet, Loads, Ownership, Phase, Removal, Seat};
 
 impl Fleet {
     /// Reserves names and seats at once, launches the replicas, and answers when all are ready and routed to.
@@ -127,10 +127,7 @@ impl Fleet {
             }
         }
         call.into_iter().for_each(|call| self.finish_scaling(call));
-        self.change_ring(
-            Change::Leave { seats, occupants: leaving.clone() },
-            OnRingReply::Left(call, leaving),
-        );
+        self.change_ring(Change::Leave(seats), OnRingReply::Left(call, leaving));
     }
 
     /// The seats that an /rm would remove now: the named ones first, then vacant ones, then those with the fewest
@@ -200,8 +197,8 @@ impl Fleet {
     }
 
     pub(super) fn reply_about(&mut self, call: CallId, about: Option<(SeatId, Name)>) {
-        let replicas = self.names();
-        self.reply(call, Ok(Answer { replicas, about, vacancy: None }));
+        let rolling = self.manual_rollout.as_ref().map(ManualRollout::progress);
+        self.reply(call, Ok(Answer { replicas: self.names(), about, vacancy: None, rolling }));
     }
 
     pub(super) fn reply(&mut self, call: CallId, result: Result<Answer, CommandError>) {

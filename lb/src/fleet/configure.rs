@@ -5,10 +5,8 @@ use std::time::Instant;
 
 use crate::ring::{SeatId, Weight};
 
-use super::action::Change;
-use super::event::{CallId, Loads, Removal};
 use super::on_ring_reply::OnRingReply;
-use super::{Fleet, Settings};
+use super::{CallId, Command, Fleet, Loads, Removal, Settings};
 
 impl Fleet {
     /// Applies new settings to everything that begins from now on; a deadline that is already set stays.
@@ -39,29 +37,36 @@ impl Fleet {
                 continue;
             }
             let Some(seat) = self.seats.get_mut(&id) else { continue };
-            let was = std::mem::replace(&mut seat.weight, weight);
-            // A seat that has not joined yet joins with this weight.
-            if seat.joined() && weight != was {
-                log::info!("seat weighs seat={id} weight={weight} was={was}");
-                self.change_ring(Change::Weigh { seat: id, weight, was }, OnRingReply::Seated);
+            if !seat.joined() {
+                seat.weight = weight; // it joins with this weight
+            } else if weight != seat.weight {
+                self.weigh(vec![(id, weight)], OnRingReply::Seated);
             }
         }
     }
 
     /// Brings the number of seats to `target`, as an /add or /rm would.
     pub(super) fn scale(&mut self, call: CallId, target: usize, loads: &Loads, now: Instant) {
-        let joined = self.target();
         self.recorder.scaling = Some((call, target));
-        match self.seats.len() {
-            present if present < target => self.add(call, target - present, Vec::new(), now),
-            present if present > target && joined > 0 => {
-                let n = (present - target).min(joined);
-                self.remove(call, &Removal { n, ..Removal::default() }, loads);
-            }
-            _ => {
+        match self.resize(target) {
+            Some(command) => self.execute(call, command, loads, now),
+            None => {
                 self.finish_scaling(call);
                 self.reply_list(call);
             }
+        }
+    }
+
+    /// The /add or /rm that brings the number of seats to `target`; `None`: there is nothing to add or remove.
+    pub(super) fn resize(&self, target: usize) -> Option<Command> {
+        let joined = self.target();
+        match self.seats.len() {
+            present if present < target => Some(Command::Add { n: target - present, names: Vec::new() }),
+            present if present > target && joined > 0 => {
+                let n = (present - target).min(joined);
+                Some(Command::Remove(Removal { n, ..Removal::default() }))
+            }
+            _ => None,
         }
     }
 

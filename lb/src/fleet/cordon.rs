@@ -8,12 +8,10 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::name::Name;
-use crate::ring::{Incarnation, SeatId};
+use crate::ring::{Change, Incarnation, SeatId};
 
-use super::action::Change;
-use super::event::{CallId, RouterId};
 use super::on_ring_reply::OnRingReply;
-use super::{CommandError, Fleet, Phase, Seat};
+use super::{CallId, CommandError, Fleet, Phase, RouterId, Seat};
 
 impl Fleet {
     /// Takes a replica out of the ring and keeps it alive; answered when no new request can reach it.
@@ -23,15 +21,14 @@ impl Fleet {
             Err(error) => return self.reply(call, Err(error)),
         };
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        let (Some(replica), Some(seat)) = (member.replica(), self.seats.get_mut(&member.launch.seat)) else {
-            return;
-        };
+        let id = member.launch.seat;
+        let Some(seat) = self.seats.get_mut(&id) else { return };
         seat.restart.cancel(); // the replica may have been outdated, with its replacement planned
         (seat.occupant, seat.cordoned) = (None, Some(incarnation));
         member.cordoned = true;
         member.unanswered += 1;
         member.enter(Phase::Leaving, &"drain", &mut self.actions);
-        self.change_ring(Change::Drain(replica), OnRingReply::Cordoned(call, incarnation));
+        self.change_ring(Change::Drain(id), OnRingReply::Cordoned(call, incarnation));
     }
 
     fn find_cordonable(&self, name: &Name) -> Result<Incarnation, CommandError> {

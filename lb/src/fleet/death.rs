@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::fleet::runtime::{Exit, Launch};
 use crate::name::Name;
-use crate::ring::{Incarnation, SeatId};
+use crate::ring::{Change, Incarnation, SeatId};
 
-use super::action::{Action, Change};
+use super::action::Action;
 use super::external::Loss;
 use super::on_ring_reply::OnRingReply;
 use super::restart::STABLE;

@@ -7,10 +7,9 @@ use crate::fleet::runtime::Launch;
 use crate::ring::{Incarnation, SeatId};
 
 use super::action::Action;
-use super::event::{CallId, RouterId};
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
-use super::{CommandError, Fleet, Ownership, Phase, Seat};
+use super::{CallId, CommandError, Fleet, Ownership, Phase, RouterId, Seat};
 
 impl Fleet {
     /// Called when no new request can reach the replica: it is stopped once its requests in flight have ended, unless

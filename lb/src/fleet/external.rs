@@ -11,8 +11,8 @@ use crate::fleet::runtime::Upstream;
 use crate::name::Name;
 use crate::ring::SeatId;
 
-use super::action::{Action, Answer};
-use super::{CommandError, Fleet, Phase, Seat, Transition};
+use super::action::Action;
+use super::{Answer, CommandError, Fleet, Phase, Seat, Transition};
 
 /// Whether the balancer runs the replicas itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl Fleet {
         let Some(call) = seat.replacing.take() else { return };
         let result = if new {
             let (about, vacancy) = (Some((seat_id, name.clone())), seat.vacancy.clone());
-            Ok(Answer { replicas: self.names(), about, vacancy })
+            Ok(Answer { replicas: self.names(), about, vacancy, rolling: None })
         } else {
             Err(CommandError::NotReady { name: name.clone(), reason: loss.why.clone() })
         };

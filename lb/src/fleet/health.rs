@@ -5,9 +5,8 @@ use std::time::Instant;
 use crate::ring::Incarnation;
 
 use super::action::Action;
-use super::event::{Activity, HeartbeatResult, RouterId};
 use super::member::{Heartbeats, Member};
-use super::{Fleet, Ownership, Phase, Settings, Vacancy};
+use super::{Activity, Fleet, HeartbeatResult, Ownership, Phase, RouterId, Settings, Vacancy};
 
 /// The suspect replicas as published to the routers.
 #[derive(Default)]

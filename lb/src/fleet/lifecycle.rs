@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::fleet::runtime::{Exit, Instance, Launch, RuntimeError};
 use crate::name::Name;
-use crate::ring::{Incarnation, SeatId};
+use crate::ring::{Change, Incarnation, SeatId};
 
-use super::action::{Action, Change};
-use super::event::{Busy, ChangeId, RouterId};
+use super::action::Action;
 use super::member::{FIRST_PROBE, Member};
 use super::on_ring_reply::OnRingReply;
 use super::shortage::is_outside_replica;
-use super::{CommandError, Fleet, Ownership, Phase, Seat};
+use super::{Busy, ChangeId, CommandError, Fleet, Ownership, Phase, RouterId, Seat};
 
 impl Fleet {
     /// Starts a replica for a seat, under the given name or a random one.
@@ -135,8 +134,8 @@ impl Fleet {
         }
     }
 
-    pub(super) fn ring_answered(&mut self, ticket: ChangeId, busy: Busy, now: Instant) {
-        match self.pending_changes.remove(&ticket) {
+    pub(super) fn ring_answered(&mut self, id: ChangeId, busy: Busy, now: Instant) {
+        match self.pending_changes.remove(&id) {
             None | Some(OnRingReply::Seated) => {}
             Some(OnRingReply::Occupied(incarnation)) => {
                 self.ready(incarnation, now);

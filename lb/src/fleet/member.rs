@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::fleet::runtime::{Instance, Launch};
 use crate::ring::Replica;
 
+use super::RouterId;
 use super::action::Action;
-use super::event::RouterId;
 
 /// Delay of the first heartbeat after a launch; it doubles with each attempt up to the heartbeat interval.
 pub(super) const FIRST_PROBE: Duration = Duration::from_millis(5);

@@ -2,8 +2,8 @@
 //! actions`.
 //!
 //! # Layout
-//! - `event`: the input · `action`: the output · `transition`: what is published of it · `runtime`: the types that the
-//!   fleet and a runtime exchange
+//! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
+//!   what is published · `runtime`, `router`: the types that the fleet exchanges with a runtime and with the routers
 //! - `member`: one replica: its phase and its heartbeats
 //! - `lifecycle`: launch, readiness, relaunch · `death`: an unexpected end
 //! - `health`: when a replica is suspect, when it is dead
@@ -22,6 +22,7 @@
 mod action;
 mod adopt;
 mod change;
+mod command;
 mod command_error;
 mod configure;
 mod cordon;
@@ -39,6 +40,7 @@ mod recorder;
 mod replace;
 mod restart;
 mod rollout;
+mod router;
 pub mod runtime;
 mod shortage;
 #[cfg(test)]
@@ -54,18 +56,18 @@ mod weight;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::fleet::runtime::Upstream;
-use crate::ring::{Incarnation, Layout, SeatId, Weight};
+use crate::fleet::runtime::{RuntimeEvent, Upstream};
+use crate::ring::{Change, Incarnation, Layout, SeatId, Weight};
 
-pub use action::{Action, Answer, Change};
+pub use action::Action;
+pub use command::{Answer, Command, Loads, Removal};
 pub use command_error::CommandError;
 pub use counters::Tally;
-pub use event::{
-    Activity, Busy, CallId, ChangeId, Event, HeartbeatResult, Loads, Removal, Revision, RouterId,
-};
+pub use event::{CallId, ChangeId, Event, HeartbeatResult, Revision};
 pub use external::{Ownership, Vacancy};
 pub use member::Phase;
 pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
+pub use router::{Activity, Busy, RouterEvent, RouterId};
 pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
@@ -202,37 +204,19 @@ impl Fleet {
             }
             Event::Listed(found) => self.adopt(found, now),
             Event::Launched { incarnation, result } => self.launched(incarnation, result, now),
-            Event::Exited { incarnation, exit } => self.exited(incarnation, exit, now),
-            Event::Terminated { incarnation } => self.terminated(incarnation),
-            Event::Resolved { seat, id, addresses } => self.resolved(seat, &id, addresses, now),
-            Event::AddUpstream { call, upstream } => self.add_upstream(call, upstream, now),
-            Event::RemoveUpstream { call, name } => self.remove_upstream(call, &name),
-            Event::Conflict { container } => self.conflict(&container),
-            Event::Available => self.retry_uncounted(now),
             Event::Ended { incarnation } => self.killed(incarnation, now),
             Event::HeartbeatResult { incarnation, beat } => self.heartbeat_ended(incarnation, beat, now),
             Event::Answered { incarnation, activity, suspended } => {
                 self.activity_reported(incarnation, activity, suspended, now);
             }
             Event::LastLogLine { incarnation, line } => self.last_log_line(incarnation, line, now),
-            Event::Ring { ticket, busy } => self.ring_answered(ticket, busy, now),
-            Event::Idle { router, incarnation } => self.idle(router, incarnation),
-            Event::Suspected { router, incarnation } => self.suspected(router, incarnation, now),
-            Event::Readmitted { router, incarnation } => {
-                self.publish_verdict("readmitted", router, incarnation)
-            }
+            Event::Ring { id, busy } => self.ring_answered(id, busy, now),
             Event::Stopped { incarnation } => self.gone(incarnation),
             Event::Recorded { revision, result } => self.recorded(revision, result, now),
-            Event::RecordLost => self.record_lost(now),
-            Event::Add { call, n, names } => self.add(call, n, names, now),
-            Event::Remove { call, removal, loads } => self.remove(call, &removal, &loads),
-            Event::Drain { call, name } => self.cordon(call, name),
-            Event::Undrain { call, name } => self.undrain(call, name, now),
-            Event::Replace { call, name } => self.replace(call, name, now),
-            Event::RollingReplace { call } => self.start_manual_rollout(call),
-            Event::Weigh { call, seat, weight } => self.set_weight(call, seat, weight),
+            Event::Runtime(event) => self.on_runtime_event(event, now),
+            Event::Router { router, event } => self.on_router_event(router, event, now),
+            Event::Call { call, command, loads } => self.execute(call, command, &loads, now),
             Event::Configure(settings) => self.configure(settings, now),
-            Event::Scale { call, target, loads } => self.scale(call, target, &loads, now),
             Event::Close => self.close(),
             Event::Stop => self.stop_all(),
             Event::Kill => self.kill_all(),
@@ -245,6 +229,17 @@ impl Fleet {
         self.emit_halted();
         self.due = Some(self.next_wake(now));
         std::mem::take(&mut self.actions)
+    }
+
+    fn on_runtime_event(&mut self, event: RuntimeEvent, now: Instant) {
+        match event {
+            RuntimeEvent::Exited { incarnation, exit } => self.exited(incarnation, exit, now),
+            RuntimeEvent::Terminated { incarnation } => self.terminated(incarnation),
+            RuntimeEvent::RecordLost => self.record_lost(now),
+            RuntimeEvent::Resolved { seat, id, addresses } => self.resolved(seat, &id, addresses, now),
+            RuntimeEvent::Conflict { container } => self.conflict(&container),
+            RuntimeEvent::Available => self.retry_uncounted(now),
+        }
     }
 
     /// Time from the launch to the first good heartbeat of the latest replica; `None`: no replica was launched.
@@ -310,9 +305,10 @@ impl Fleet {
 
     fn change_ring(&mut self, change: Change, after: OnRingReply) {
         self.last_change += 1;
-        let ticket = ChangeId(self.last_change);
-        self.pending_changes.insert(ticket, after);
-        self.actions.push(Action::Ring { ticket, change });
+        let id = ChangeId(self.last_change);
+        let (retire, transitions) = (after.retired(), self.transitions(&change));
+        self.pending_changes.insert(id, after);
+        self.actions.push(Action::Ring { id, change, retire, transitions });
     }
 }
 

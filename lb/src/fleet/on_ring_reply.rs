@@ -24,3 +24,19 @@ pub(super) enum OnRingReply {
     /// A removal is complete; these replicas begin to drain. Without a call, the configuration removed them.
     Left(Option<CallId>, Vec<Incarnation>),
 }
+
+impl OnRingReply {
+    /// The replicas that leave their seats for good by the change.
+    pub fn retired(&self) -> Vec<Incarnation> {
+        match self {
+            Self::HandedOver { from, .. } => vec![*from],
+            Self::Left(_, leaving) => leaving.clone(),
+            Self::Seated
+            | Self::Added(..)
+            | Self::Occupied(_)
+            | Self::Cordoned(..)
+            | Self::Weighed(_)
+            | Self::Vacated(_) => Vec::new(),
+        }
+    }
+}

@@ -7,10 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::action::{Action, Answer};
-use super::event::{CallId, Revision};
+use super::action::Action;
 use super::record::{Configured, Cordoned, Record, SeatRecord};
-use super::{CommandError, Fleet, Ownership, Seat};
+use super::{Answer, CallId, CommandError, Fleet, Ownership, Revision, Seat};
 
 /// The pause after a failed write.
 const RETRY: Duration = Duration::from_secs(5);

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::name::Name;
-use crate::ring::{Incarnation, Replica, SeatId};
+use crate::ring::{Change, Incarnation, Replica, SeatId};
 
-use super::action::Change;
-use super::event::CallId;
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
-use super::{CommandError, Fleet, Ownership, Phase, Seat};
+use super::{CallId, CommandError, Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
     /// Starts a new replica for the seat of another. Answered when the new one has taken over, or did not get ready:
@@ -58,7 +56,7 @@ impl Fleet {
             member.enter(Phase::Leaving, &"replaced", &mut self.actions);
         }
         let successor = to.incarnation;
-        self.change_ring(Change::Handover { to, from }, OnRingReply::HandedOver { from, to: successor });
+        self.change_ring(Change::Handover(to), OnRingReply::HandedOver { from, to: successor });
         // The seat is served throughout, so /rep lists it without a gap.
         self.ready(successor, now);
     }
@@ -68,8 +66,9 @@ impl Fleet {
     pub(super) fn hand_over_cordoned(&mut self, cordoned: Incarnation, to: Arc<Replica>) {
         let successor = to.incarnation;
         match self.end_cordon(cordoned, "replaced") {
-            Some(from) => self
-                .change_ring(Change::Handover { to, from }, OnRingReply::HandedOver { from, to: successor }),
+            Some(from) => {
+                self.change_ring(Change::Handover(to), OnRingReply::HandedOver { from, to: successor });
+            }
             None => self.change_ring(Change::Occupy(to), OnRingReply::Occupied(successor)),
         }
     }

@@ -114,7 +114,7 @@ impl Stage {
                     beat: self.heartbeats.get(&incarnation).cloned().unwrap_or(HeartbeatResult::Good),
                 }
             }
-            Action::Ring { ticket, .. } => Event::Ring { ticket, busy: self.busy.clone() },
+            Action::Ring { id, .. } => Event::Ring { id, busy: self.busy.clone() },
             Action::Ask(incarnation) => {
                 let activity = if self.replying.contains(&incarnation) {
                     Activity { last_progress: Some(self.now), waiting_since: None }
@@ -164,8 +164,13 @@ impl Stage {
         self.now = end;
     }
 
+    /// Calls a command that needs no loads, or for which they do not matter.
+    fn call(&mut self, call: u64, command: Command) {
+        self.feed(Event::Call { call: CallId(call), command, loads: Loads::new() });
+    }
+
     fn add(&mut self, call: u64, n: usize, names: &[&str]) {
-        self.feed(Event::Add { call: CallId(call), n, names: names.iter().map(|text| name(text)).collect() });
+        self.call(call, Command::Add { n, names: names.iter().map(|text| name(text)).collect() });
     }
 
     fn rm(&mut self, call: u64, n: usize, names: &[&str]) {
@@ -178,25 +183,25 @@ impl Stage {
     }
 
     fn remove(&mut self, call: u64, removal: Removal, loads: Loads) {
-        self.feed(Event::Remove { call: CallId(call), removal, loads });
+        self.feed(Event::Call { call: CallId(call), command: Command::Remove(removal), loads });
     }
 
     fn weigh(&mut self, call: u64, id: u32, weight: u32) {
         let weight = Weight::new(weight).unwrap();
-        self.feed(Event::Weigh { call: CallId(call), seat: seat(id), weight });
+        self.call(call, Command::Weigh(vec![(seat(id), weight)]));
     }
 
     fn drain(&mut self, call: u64, name: &str) {
-        self.feed(Event::Drain { call: CallId(call), name: name.parse().unwrap() });
+        self.call(call, Command::Cordon(name.parse().unwrap()));
     }
 
     fn undrain(&mut self, call: u64, name: &str) {
-        self.feed(Event::Undrain { call: CallId(call), name: name.parse().unwrap() });
+        self.call(call, Command::Uncordon(name.parse().unwrap()));
     }
 
     fn exit(&mut self, incarnation: u64) {
         let exit = Exit::Ended("exit status: 1".to_owned());
-        self.feed(Event::Exited { incarnation: Incarnation(incarnation), exit });
+        self.feed(Event::Runtime(RuntimeEvent::Exited { incarnation: Incarnation(incarnation), exit }));
     }
 
     fn hang(&mut self, incarnation: u64) {
@@ -266,6 +271,26 @@ impl Stage {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The replica that takes a seat, and the one that gives it up.
+    fn handovers(&self) -> Vec<(u64, u64)> {
+        let handover = |(_, action): &(Duration, Action)| match action {
+            Action::Ring { change: Change::Handover(to), retire, .. } => {
+                Some((to.incarnation.0, retire[0].0))
+            }
+            _ => None,
+        };
+        self.log.iter().filter_map(handover).collect()
+    }
+
+    /// The replicas that left for good, and what was published, by the last change of the ring.
+    fn last_change(&self) -> (Vec<Incarnation>, Vec<Transition>) {
+        let change = |(_, action): &(Duration, Action)| match action {
+            Action::Ring { retire, transitions, .. } => Some((retire.clone(), transitions.clone())),
+            _ => None,
+        };
+        self.log.iter().rev().find_map(change).expect("a change of the ring")
     }
 
     fn times(&self, is: fn(&Action) -> bool) -> Vec<Duration> {

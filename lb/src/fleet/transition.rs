@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::name::Name;
-use crate::ring::{Incarnation, Replica, SeatId};
+use crate::ring::{Change, Incarnation, Replica, SeatId, Weight};
 
-use super::action::{Action, Change};
+use super::Fleet;
+use super::action::Action;
 use super::member::Member;
 
 /// A published change. Serialized as is into the events of the API.
@@ -66,9 +67,9 @@ impl Member {
     }
 }
 
-impl Change {
-    /// The transitions to publish once every router has acknowledged, seat by seat.
-    pub fn transitions(&self) -> Vec<Transition> {
+impl Fleet {
+    /// The transitions of a change of the ring, seat by seat. It is called before the seats get their new weights.
+    pub(super) fn transitions(&self, change: &Change) -> Vec<Transition> {
         let of = |name, seat, was, now| Transition {
             name,
             seat,
@@ -79,32 +80,40 @@ impl Change {
             why: None,
             progress: None,
         };
-        let by = |transition, replica: &Replica| Transition {
+        let taken = |name, seat, was, replica: &Replica| Transition {
             replica: Some(replica.name.clone()),
             incarnation: Some(replica.incarnation),
-            ..transition
+            ..of(name, seat, was, Some("occupied"))
         };
-        let taken = |name, seat, was, replica: &Replica| by(of(name, seat, was, Some("occupied")), replica);
-        match self {
-            Self::Join(seats) => {
+        match change {
+            Change::Join(seats) => {
                 let join = |seat, replica: &Option<Arc<Replica>>| match replica {
                     None => of("join", seat, None, Some("vacant")),
                     Some(replica) => taken("join", seat, None, replica),
                 };
                 seats.iter().map(|(seat, _, replica)| join(*seat, replica)).collect()
             }
-            Self::Occupy(replica) => vec![taken("occupy", replica.seat, Some("vacant"), replica)],
-            Self::Handover { to, .. } => vec![taken("handover", to.seat, Some("occupied"), to)],
-            Self::Vacate(seat) => vec![of("vacate", *seat, Some("occupied"), Some("vacant"))],
-            Self::Drain(replica) => {
-                vec![by(of("drain", replica.seat, Some("occupied"), Some("vacant")), replica)]
+            Change::Occupy(replica) => vec![taken("occupy", replica.seat, Some("vacant"), replica)],
+            Change::Handover(replica) => vec![taken("handover", replica.seat, Some("occupied"), replica)],
+            Change::Vacate(seat) => vec![of("vacate", *seat, Some("occupied"), Some("vacant"))],
+            Change::Drain(seat) => {
+                let cordoned = self.seats.get(seat).and_then(|seat| self.members.get(&seat.cordoned?));
+                vec![Transition {
+                    replica: cordoned.map(|member| member.launch.name.clone()),
+                    incarnation: cordoned.map(|member| member.launch.incarnation),
+                    ..of("drain", *seat, Some("occupied"), Some("vacant"))
+                }]
             }
-            Self::Weigh { seat, weight, was } => {
-                let why = Some(format!("weight={weight} was={was}"));
-                vec![Transition { why, ..of("weigh", *seat, None, None) }]
+            Change::Weigh(weights) => {
+                let weigh = |(id, weight): &(SeatId, Weight)| {
+                    let was = self.seats.get(id).map(|seat| seat.weight);
+                    let why = was.map(|was| format!("weight={weight} was={was}"));
+                    Transition { why, ..of("weigh", *id, None, None) }
+                };
+                weights.iter().map(weigh).collect()
             }
             // A vacant seat leaves too; the phases show which replicas leave.
-            Self::Leave { seats, .. } => seats.iter().map(|seat| of("leave", *seat, None, None)).collect(),
+            Change::Leave(seats) => seats.iter().map(|seat| of("leave", *seat, None, None)).collect(),
         }
     }
 }

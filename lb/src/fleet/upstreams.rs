@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::fleet::runtime::Upstream;
 use crate::name::Name;
-use crate::ring::{SeatId, Weight};
+use crate::ring::{Change, SeatId, Weight};
 
-use super::action::{Action, Change};
-use super::event::CallId;
+use super::action::Action;
 use super::external::External;
 use super::on_ring_reply::OnRingReply;
-use super::{CommandError, Fleet, Ownership, Seat};
+use super::{CallId, CommandError, Fleet, Ownership, Seat};
 
 impl Fleet {
     /// Adds a server in the smallest free seat. Answered when requests reach it, or when none of its addresses
@@ -152,15 +151,12 @@ impl Fleet {
             changed.push((id, *weight, seat.weight));
         }
         changed.sort_by_key(|(id, weight, was)| (weight > was, *id));
-        for (id, weight, was) in changed {
+        for (id, weight, _) in changed {
             if let Err(error) = self.check_room(&[(id, weight)]) {
                 log::error!("seat not weighed seat={id} weight={weight} why={error}");
                 continue;
             }
-            let Some(seat) = self.seats.get_mut(&id) else { continue };
-            seat.weight = weight;
-            log::info!("seat weighs seat={id} weight={weight} was={was}");
-            self.change_ring(Change::Weigh { seat: id, weight, was }, OnRingReply::Seated);
+            self.weigh(vec![(id, weight)], OnRingReply::Seated);
         }
     }
 

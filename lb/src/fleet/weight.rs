@@ -3,26 +3,32 @@
 
 use std::collections::BTreeMap;
 
-use crate::ring::{SeatId, Weight};
+use crate::ring::{Change, SeatId, Weight};
 
-use super::action::Change;
-use super::event::CallId;
 use super::on_ring_reply::OnRingReply;
-use super::{CommandError, Fleet, Seat};
+use super::{CallId, CommandError, Fleet, Seat};
 
 impl Fleet {
-    /// Changes the weight of a seat; answered when every router has acknowledged.
-    pub(super) fn set_weight(&mut self, call: CallId, id: SeatId, weight: Weight) {
-        if let Err(error) = self.check_weights(&[(id, weight)]) {
+    /// Changes the weights of seats; answered when every router has acknowledged.
+    pub(super) fn set_weights(&mut self, call: CallId, mut weights: Vec<(SeatId, Weight)>) {
+        if let Err(error) = self.check_weights(&weights) {
             return self.reply(call, Err(error));
         }
-        let Some(seat) = self.seats.get_mut(&id) else { return };
-        let was = std::mem::replace(&mut seat.weight, weight);
-        if weight == was {
-            return self.reply_list(call);
+        weights.retain(|(id, weight)| self.seats.get(id).is_some_and(|seat| seat.weight != *weight));
+        match weights.is_empty() {
+            true => self.reply_list(call),
+            false => self.weigh(weights, OnRingReply::Weighed(call)),
         }
-        log::info!("seat weighs seat={id} weight={weight} was={was}");
-        self.change_ring(Change::Weigh { seat: id, weight, was }, OnRingReply::Weighed(call));
+    }
+
+    /// Gives seats of the ring other weights, all in one epoch.
+    pub(super) fn weigh(&mut self, weights: Vec<(SeatId, Weight)>, after: OnRingReply) {
+        self.change_ring(Change::Weigh(weights.clone()), after);
+        for (id, weight) in weights {
+            let Some(seat) = self.seats.get_mut(&id) else { continue };
+            let was = std::mem::replace(&mut seat.weight, weight);
+            log::info!("seat weighs seat={id} weight={weight} was={was}");
+        }
     }
 
     /// Checks that these seats of the ring may have these weights now.

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix::{Addr, Handler, Message};
+use actix::Addr;
 use actix_http::{Payload, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::control::supervisor;
-use crate::control::supervisor::{Add, Remove, SupervisorActor};
-use crate::fleet::{CommandError, Removal};
+use crate::control::supervisor::{Call, CallWithPlan, SupervisorActor};
+use crate::fleet::{Answer, Command, CommandError, Removal};
 use crate::name::Name;
+use crate::ring::Plan;
 
 use super::body::Body;
 use super::error::{Error, RequestError};
@@ -47,12 +48,12 @@ impl Shape for ReplicaChange {
 }
 
 impl ReplicaChange {
-    pub fn into_add(self) -> Result<Add, RequestError> {
+    pub fn into_add(self) -> Result<Command, RequestError> {
         let (n, names) = self.checked(RequestError::MoreNamesThanAdded)?;
-        Ok(Add { n, names })
+        Ok(Command::Add { n, names })
     }
 
-    pub fn into_remove(self) -> Result<Removal, RequestError> {
+    pub fn into_removal(self) -> Result<Removal, RequestError> {
         let (n, names) = self.checked(RequestError::MoreNamesThanRemoved)?;
         Ok(Removal { n, names, seats: Vec::new() })
     }
@@ -119,7 +120,7 @@ pub async fn add(
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
     let add = json::read::<ReplicaChange>(body, limits).await?.into_add()?;
-    Ok(list(change(supervisor, add).await?))
+    Ok(list(call(supervisor, add).await?.replicas))
 }
 
 /// Handles DELETE or POST /rm: removes `n` replicas and returns the new list.
@@ -128,20 +129,29 @@ pub async fn remove(
     body: Payload,
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
-    let remove = json::read::<ReplicaChange>(body, limits).await?.into_remove()?;
-    Ok(list(change(supervisor, Remove(remove)).await?))
+    let remove = json::read::<ReplicaChange>(body, limits).await?.into_removal()?;
+    Ok(list(call(supervisor, Command::Remove(remove)).await?.replicas))
 }
 
-/// Sends a change to SupervisorActor. It runs in a task of its own, because dropping `send` when the client disconnects
+/// Sends a command to SupervisorActor. It runs in a task of its own, because dropping `send` when the client disconnects
 /// would cancel a call that the actor has not read yet.
-pub(crate) async fn change<M, T>(supervisor: &Addr<SupervisorActor>, call: M) -> Result<T, CommandError>
-where
-    M: Message<Result = Result<T, CommandError>> + Send + 'static,
-    T: Send + 'static,
-    SupervisorActor: Handler<M>,
-{
-    match actix_rt::spawn(supervisor.send(call)).await {
+pub(crate) async fn call(
+    supervisor: &Addr<SupervisorActor>,
+    command: Command,
+) -> Result<Answer, CommandError> {
+    match actix_rt::spawn(supervisor.send(Call(command))).await {
         Ok(Ok(answer)) => answer,
+        _ => Err(CommandError::Stopping),
+    }
+}
+
+/// Like [`call`], for the effect of the command on the keys.
+pub(crate) async fn call_with_plan(
+    supervisor: &Addr<SupervisorActor>,
+    command: Command,
+) -> Result<Plan, CommandError> {
+    match actix_rt::spawn(supervisor.send(CallWithPlan(command))).await {
+        Ok(Ok(plan)) => plan,
         _ => Err(CommandError::Stopping),
     }
 }
@@ -154,17 +164,19 @@ fn list(names: Vec<Name>) -> Response<Body> {
 mod tests {
     use super::*;
 
-    fn parse_add(body: &str) -> Result<Add, String> {
-        json::parse::<ReplicaChange>(body.as_bytes())
-            .and_then(ReplicaChange::into_add)
-            .map_err(|error| error.to_string())
+    fn parse_add(body: &str) -> Result<(usize, Vec<Name>), String> {
+        let change = json::parse::<ReplicaChange>(body.as_bytes()).and_then(ReplicaChange::into_add);
+        match change.map_err(|error| error.to_string())? {
+            Command::Add { n, names } => Ok((n, names)),
+            other => panic!("{other:?} is no /add"),
+        }
     }
 
     #[test]
     fn bodies_of_add_are_parsed() {
         let is = |body: &str, n, names: &[&str]| {
-            let add = parse_add(body).unwrap();
-            assert_eq!((add.n, add.names.iter().map(Name::as_str).collect::<Vec<_>>()), (n, names.to_vec()));
+            let (added, named) = parse_add(body).unwrap();
+            assert_eq!((added, named.iter().map(Name::as_str).collect::<Vec<_>>()), (n, names.to_vec()));
         };
         is(r#"{"n":2}"#, 2, &[]);
         is(r#"{"n":2,"hostnames":null}"#, 2, &[]);

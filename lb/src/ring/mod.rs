@@ -4,10 +4,11 @@
 //! - [`seat`](SeatId): seats, weights, replicas
 //! - [`hash`](HashPair), [`Probing`], [`SlotCap`], [`Layout`]: the function from seats and weights to a slot map
 //! - [`SlotMap`]: the owner of each slot, and the walk from a slot: first, second, third choice of a key
-//! - [`Ring`]: the seats, their occupants and the epoch, as the ring actor holds them
+//! - [`Ring`]: the seats, their occupants and the epoch, as the ring actor holds them · [`Change`]: all that changes them
 //! - [`Plan`]: the effect of a change of the seats on the keys
 
 mod cap;
+mod change;
 mod error;
 mod hash;
 mod layout;
@@ -24,6 +25,7 @@ mod virtual_nodes;
 mod walk;
 
 pub use cap::SlotCap;
+pub use change::{Applied, Change};
 pub use error::RingError;
 pub use hash::HashPair;
 pub use layout::{Layout, Position, Scheme};

@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::supervisor::{Add, Plan, Remove};
-use crate::fleet::{CommandError, Removal};
+use crate::control::supervisor::Plan;
+use crate::fleet::{Command, CommandError, Removal};
 use crate::name::Name;
 use crate::ring::{self, Fate, SeatId, Weight};
 
@@ -185,10 +185,7 @@ pub(crate) async fn plan(admin: web::Data<Admin>, body: web::Payload) -> Result<
 pub(crate) async fn add(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
     let call: AddCall = json::read(body.into_inner(), admin.limits.get()).await?;
     let (add, details) = call.into_parts()?;
-    match details {
-        Some(details) => plan_response(&admin, Plan::Add(add), details).await,
-        None => list_response(control_api::change(&admin.supervisor, add).await?),
-    }
+    list_or_plan(&admin, add, details).await
 }
 
 /// Remove replicas
@@ -205,27 +202,33 @@ pub(crate) async fn add(admin: web::Data<Admin>, body: web::Payload) -> Result<H
 )]
 pub(crate) async fn remove(admin: web::Data<Admin>, body: web::Payload) -> Result<HttpResponse, Error> {
     let call: RemoveCall = json::read(body.into_inner(), admin.limits.get()).await?;
-    let (removal, details) = call.into_parts()?;
-    match details {
-        Some(details) => plan_response(&admin, Plan::Remove(Remove(removal)), details).await,
-        None => list_response(control_api::change(&admin.supervisor, Remove(removal)).await?),
-    }
+    let (remove, details) = call.into_parts()?;
+    list_or_plan(&admin, remove, details).await
 }
 
-fn list_response(names: Vec<Name>) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().json(Success::new(List::new(names))))
+/// Carries out a command and responds with the list of /rep; with details only computes the plan.
+async fn list_or_plan(
+    admin: &Admin,
+    command: Command,
+    details: Option<Details>,
+) -> Result<HttpResponse, Error> {
+    if let Some(details) = details {
+        return plan_response(admin, command, details).await;
+    }
+    let answer = control_api::call(&admin.supervisor, command).await?;
+    Ok(HttpResponse::Ok().json(Success::new(List::new(answer.replicas))))
 }
 
 /// Computes a plan and responds with it.
 ///
 /// # Errors
-/// When the supervisor rejects the change, or is stopping.
+/// When the fleet rejects the command, or the supervisor is stopping.
 pub(crate) async fn plan_response(
     admin: &Admin,
-    change: Plan,
+    command: Command,
     Details { keys, owners }: Details,
 ) -> Result<HttpResponse, Error> {
-    let plan = admin.supervisor.send(change).await.map_err(|_| CommandError::Stopping)??;
+    let plan = admin.supervisor.send(Plan(command)).await.map_err(|_| CommandError::Stopping)??;
     let fate = |key: String| KeyFate { fate: plan.fate(key.as_bytes()), key };
     let keys = keys.map(|keys| keys.into_iter().map(fate).collect());
     let owners = owners.unwrap_or(false).then(|| plan.owners());
@@ -233,21 +236,21 @@ pub(crate) async fn plan_response(
 }
 
 impl AddCall {
-    fn into_parts(self) -> Result<(Add, Option<Details>), RequestError> {
+    fn into_parts(self) -> Result<(Command, Option<Details>), RequestError> {
         let Self { n, hostnames, dry_run, keys, owners } = self;
         Ok((ReplicaChange { n, hostnames }.into_add()?, dry_run_details(dry_run, keys, owners)))
     }
 }
 
 impl RemoveCall {
-    fn into_parts(self) -> Result<(Removal, Option<Details>), RequestError> {
+    fn into_parts(self) -> Result<(Command, Option<Details>), RequestError> {
         let Self { n, hostnames, seats, dry_run, keys, owners } = self;
         let removal =
-            Removal { seats: seats.unwrap_or_default(), ..ReplicaChange { n, hostnames }.into_remove()? };
+            Removal { seats: seats.unwrap_or_default(), ..ReplicaChange { n, hostnames }.into_removal()? };
         if removal.names.len() + removal.seats.len() > removal.n {
             return Err(bad("'hostnames' and 'seats' name more than 'n'"));
         }
-        Ok((removal, dry_run_details(dry_run, keys, owners)))
+        Ok((Command::Remove(removal), dry_run_details(dry_run, keys, owners)))
     }
 }
 
@@ -261,25 +264,25 @@ fn dry_run_details(
 }
 
 impl PlanCall {
-    fn into_parts(self) -> Result<(Plan, Details), RequestError> {
+    fn into_parts(self) -> Result<(Command, Details), RequestError> {
         let Self { add, remove, weights, keys, owners } = self;
-        let plan = match (add, remove, weights) {
-            (Some(Count(n)), None, None) => Plan::Add(Add { n, names: Vec::new() }),
+        let command = match (add, remove, weights) {
+            (Some(Count(n)), None, None) => Command::Add { n, names: Vec::new() },
             (None, Some(names), None) if names.is_empty() => {
                 return Err(bad("'remove' is empty: name at least one replica"));
             }
             (None, Some(names), None) => {
-                Plan::Remove(Remove(Removal { n: names.len(), names, seats: Vec::new() }))
+                Command::Remove(Removal { n: names.len(), names, seats: Vec::new() })
             }
             (None, None, Some(weights)) if weights.is_empty() => {
                 return Err(bad("'weights' is empty: name at least one seat"));
             }
             (None, None, Some(weights)) => {
-                Plan::Weigh(weights.into_iter().map(|(Seat(seat), weight)| (seat, weight)).collect())
+                Command::Weigh(weights.into_iter().map(|(Seat(seat), weight)| (seat, weight)).collect())
             }
             _ => return Err(bad(format!("give one of 'add', 'remove' and 'weights': {}", Self::LIKE))),
         };
-        Ok((plan, Details { keys, owners }))
+        Ok((command, Details { keys, owners }))
     }
 }
 

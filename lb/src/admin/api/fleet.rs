@@ -5,8 +5,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::control::supervisor::{Drain, Plan, Replace, RollingReplace, Undrain, Weigh};
-use crate::fleet::Answer;
+use crate::fleet::{Answer, Command, Progress};
 use crate::name::Name;
 use crate::ring::{SeatId, Weight};
 
@@ -121,7 +120,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     responses((status = 200, description = "It gets no more requests", body = Success<Steered>), Unsteered)
 )]
 pub(crate) async fn drain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
-    let drained = control_api::change(&admin.supervisor, Drain(name.parse()?)).await?;
+    let drained = control_api::call(&admin.supervisor, Command::Cordon(name.parse()?)).await?;
     Ok(success(Steered { lasts: Some(admin.durability), ..drained.into() }))
 }
 
@@ -133,7 +132,7 @@ pub(crate) async fn drain(admin: web::Data<Admin>, name: web::Path<String>) -> R
     responses((status = 200, description = "It gets requests again", body = Success<Steered>), Unsteered)
 )]
 pub(crate) async fn undrain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
-    let serves = control_api::change(&admin.supervisor, Undrain(name.parse()?)).await?;
+    let serves = control_api::call(&admin.supervisor, Command::Uncordon(name.parse()?)).await?;
     Ok(success(Steered::from(serves)))
 }
 
@@ -146,7 +145,7 @@ pub(crate) async fn undrain(admin: web::Data<Admin>, name: web::Path<String>) ->
 )]
 pub(crate) async fn replace(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
     let replaced: Name = name.parse()?;
-    let serves = control_api::change(&admin.supervisor, Replace(replaced.clone())).await?;
+    let serves = control_api::call(&admin.supervisor, Command::Replace(replaced.clone())).await?;
     Ok(success(Steered { replaced: Some(replaced), ..serves.into() }))
 }
 
@@ -162,7 +161,8 @@ pub(crate) async fn replace(admin: web::Data<Admin>, name: web::Path<String>) ->
     )
 )]
 pub(crate) async fn rolling_replace(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let total = control_api::change(&admin.supervisor, RollingReplace).await?;
+    let begun = control_api::call(&admin.supervisor, Command::RollingReplace).await?;
+    let total = begun.rolling.map_or(0, |Progress { total, .. }| total);
     Ok(HttpResponse::Accepted().json(Success::new(Rolling { total })))
 }
 
@@ -186,10 +186,11 @@ pub(crate) async fn weigh(
 ) -> Result<HttpResponse, Error> {
     let body: Weighing = json::read(body.into_inner(), admin.limits.get()).await?;
     let (seat, Weighing { weight, dry_run, keys, owners }) = (parse_seat(&seat)?, body);
+    let command = Command::Weigh(vec![(seat, weight)]);
     if dry_run.unwrap_or(false) {
-        return plan_response(&admin, Plan::Weigh(vec![(seat, weight)]), Details { keys, owners }).await;
+        return plan_response(&admin, command, Details { keys, owners }).await;
     }
-    let plan = control_api::change(&admin.supervisor, Weigh { seat, weight }).await?;
+    let plan = control_api::call_with_plan(&admin.supervisor, command).await?;
     let (epoch, slots_moved, digest) = (plan.epoch_after, plan.slots_moved, plan.digest);
     Ok(success(Weighed { seat, weight, epoch, slots_moved, digest, lasts: admin.durability }))
 }

@@ -4,8 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::supervisor::{AddUpstream, Plan, RemoveUpstream};
-use crate::fleet::{Answer, Vacancy};
+use crate::fleet::{Answer, Command, Vacancy};
 use crate::name::Name;
 use crate::ring::SeatId;
 use crate::runtime::Upstream;
@@ -112,12 +111,12 @@ pub(crate) async fn add_upstream(admin: web::Data<Admin>, body: web::Payload) ->
     let call: NewUpstream = json::read(body.into_inner(), admin.limits.get()).await?;
     let NewUpstream { upstream, dry_run, keys, owners } = call;
     let upstream: Upstream = upstream.parse().map_err(|error| bad(format!("'upstream': {error}")))?;
-    if dry_run.unwrap_or(false) {
-        return plan_response(&admin, Plan::AddUpstream(upstream), Details { keys, owners }).await;
-    }
     let name = upstream.name.clone();
-    let answer = control_api::change(&admin.supervisor, AddUpstream(upstream)).await?;
-    Ok(listed(name, answer))
+    let command = Command::AddUpstream(upstream);
+    if dry_run.unwrap_or(false) {
+        return plan_response(&admin, command, Details { keys, owners }).await;
+    }
+    Ok(listed(name, control_api::call(&admin.supervisor, command).await?))
 }
 
 /// Remove an external server with its seat (--runtime static)
@@ -139,14 +138,14 @@ pub(crate) async fn remove_upstream(
 ) -> Result<HttpResponse, Error> {
     let call: OldUpstream = json::read(body.into_inner(), admin.limits.get()).await?;
     let OldUpstream { name, dry_run, keys, owners } = call;
+    let command = Command::RemoveUpstream(name.clone());
     if dry_run.unwrap_or(false) {
-        return plan_response(&admin, Plan::RemoveUpstream(name), Details { keys, owners }).await;
+        return plan_response(&admin, command, Details { keys, owners }).await;
     }
-    let answer = control_api::change(&admin.supervisor, RemoveUpstream(name.clone())).await?;
-    Ok(listed(name, answer))
+    Ok(listed(name, control_api::call(&admin.supervisor, command).await?))
 }
 
-fn listed(name: Name, Answer { replicas, about, vacancy }: Answer) -> HttpResponse {
+fn listed(name: Name, Answer { replicas, about, vacancy, .. }: Answer) -> HttpResponse {
     let (seat, _) = about.unzip();
     let reason = vacancy.map(|Vacancy { last_error, .. }| last_error);
     HttpResponse::Ok().json(Success::new(Listed {

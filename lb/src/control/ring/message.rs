@@ -6,53 +6,18 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 use crate::fleet::{Busy, RouterId};
-use crate::ring::{
-    self, Incarnation, Layout, Proposal, Replica, RingError, SeatId, Seated, Slot, SlotMap, Weight,
-};
+use crate::ring::{self, Incarnation, Layout, Proposal, Replica, RingError, SeatId, Seated, Slot, SlotMap};
 
 #[cfg(doc)]
 use super::PAGE;
 use crate::control::router;
 
-/// Adds seats to the map, all in one epoch; `None` leaves a seat vacant. Fails if one of them is in the map already.
+/// Changes the ring. The reply comes when every router has applied the change; an error has changed nothing.
 #[derive(Message)]
 #[rtype(result = "Result<Changed, RingError>")]
-pub struct Join(pub Vec<(SeatId, Weight, Option<Arc<Replica>>)>);
+pub struct Apply(pub ring::Change);
 
-/// Puts a replica into its seat, which must be vacant.
-#[derive(Message)]
-#[rtype(result = "Result<Changed, RingError>")]
-pub struct Occupy(pub Arc<Replica>);
-
-/// Puts a replica into its seat in place of the present occupant. The former occupant gets no new request and may
-/// finish its requests in flight.
-#[derive(Message)]
-#[rtype(result = "Result<Changed, RingError>")]
-pub struct Handover(pub Arc<Replica>);
-
-/// Vacates a seat because its replica is dead; the seat stays in the map. Requests that wait for a reply head of the
-/// replica are aborted.
-#[derive(Message)]
-#[rtype(result = "Result<Changed, RingError>")]
-pub struct Vacate(pub SeatId);
-
-/// Vacates a seat whose replica is alive; the seat stays in the map. The replica gets no new request and may finish its
-/// requests in flight. [`Occupy`] puts it back.
-#[derive(Message)]
-#[rtype(result = "Result<Changed, RingError>")]
-pub struct Drain(pub SeatId);
-
-/// Changes the weights of seats, all in one epoch.
-#[derive(Message)]
-#[rtype(result = "Result<Changed, RingError>")]
-pub struct Weigh(pub Vec<(SeatId, Weight)>);
-
-/// Removes seats from the map, all in one epoch. Their replicas may finish their requests in flight.
-#[derive(Message)]
-#[rtype(result = "Result<Changed, RingError>")]
-pub struct Leave(pub Vec<SeatId>);
-
-/// The reply to a change, sent when every router has applied it.
+/// The reply to [`Apply`], sent when every router has applied the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// Epoch of the ring after the change.

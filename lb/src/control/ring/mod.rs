@@ -6,7 +6,7 @@
 mod message;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::future::{Future, ready};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -14,14 +14,14 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::fleet::{Busy, RouterId};
-use crate::ring::{self, Incarnation, Layout, Replica, Ring, RingError};
+use crate::ring::{self, Applied, Layout, Ring, RingError};
 
 use super::panic_guard::PanicGuard;
 use crate::control::router;
 
 pub use message::{
-    Changed, Drain, Explain, Explained, Found, Handover, Join, Leave, Lookup, Map, Mapped, Occupy, Plan,
-    Recalled, Register, Registered, Snapshot, Snapshotted, Vacate, Weigh,
+    Apply, Changed, Explain, Explained, Found, Lookup, Map, Mapped, Plan, Recalled, Register, Registered,
+    Snapshot, Snapshotted,
 };
 
 /// Maximum number of replicas in the reply to a [`Lookup`]; further ones are looked up by offset.
@@ -61,10 +61,9 @@ impl RingActor {
         }
     }
 
-    /// Recalls all leases; resolves when every router has acknowledged. `abort`: the replicas in `gone` are dead.
-    fn recall(&mut self, gone: &[Arc<Replica>], abort: bool) -> ResponseFuture<Result<Changed, RingError>> {
+    /// Recalls all leases after a change; resolves when every router has acknowledged.
+    fn recall(&mut self, Applied { gone, abort }: Applied) -> impl Future<Output = Changed> + use<> {
         let epoch = self.ring.epoch();
-        let gone: Vec<Incarnation> = gone.iter().map(|replica| replica.incarnation).collect();
         let recall = router::Recall { epoch, seated: self.ring.occupied(), gone, abort };
         self.routers.retain(|_, router| router.try_send(recall.clone()).is_ok());
         let (reply, changed) = oneshot::channel();
@@ -78,7 +77,7 @@ impl RingActor {
         });
         self.complete_acknowledged();
         // The sender is dropped only with the actor, when the process ends.
-        Box::pin(async move { Ok(changed.await.unwrap_or(Changed { epoch, busy: Busy::new() })) })
+        async move { changed.await.unwrap_or(Changed { epoch, busy: Busy::new() }) }
     }
 
     /// Sends the replies of the changes that every router has acknowledged.
@@ -112,75 +111,17 @@ impl Actor for RingActor {
     }
 }
 
-impl Handler<Join> for RingActor {
+impl Handler<Apply> for RingActor {
     type Result = ResponseFuture<Result<Changed, RingError>>;
 
-    fn handle(&mut self, Join(seats): Join, _: &mut Self::Context) -> Self::Result {
-        match self.ring.join(&seats) {
-            Ok(()) => self.recall(&[], false),
-            Err(error) => Box::pin(async { Err(error) }),
+    fn handle(&mut self, Apply(change): Apply, _: &mut Self::Context) -> Self::Result {
+        match self.ring.apply(change) {
+            Ok(applied) => {
+                let changed = self.recall(applied);
+                Box::pin(async { Ok(changed.await) })
+            }
+            Err(error) => Box::pin(ready(Err(error))),
         }
-    }
-}
-
-impl Handler<Occupy> for RingActor {
-    type Result = ResponseFuture<Result<Changed, RingError>>;
-
-    fn handle(&mut self, Occupy(replica): Occupy, _: &mut Self::Context) -> Self::Result {
-        match self.ring.occupy(replica.seat, replica) {
-            Ok(()) => self.recall(&[], false),
-            Err(error) => Box::pin(async { Err(error) }),
-        }
-    }
-}
-
-impl Handler<Handover> for RingActor {
-    type Result = ResponseFuture<Result<Changed, RingError>>;
-
-    fn handle(&mut self, Handover(replica): Handover, _: &mut Self::Context) -> Self::Result {
-        let gone = self.ring.vacate(replica.seat);
-        match self.ring.occupy(replica.seat, replica) {
-            Ok(()) => self.recall(gone.as_slice(), false),
-            Err(error) => Box::pin(async { Err(error) }),
-        }
-    }
-}
-
-impl Handler<Vacate> for RingActor {
-    type Result = ResponseFuture<Result<Changed, RingError>>;
-
-    fn handle(&mut self, Vacate(seat): Vacate, _: &mut Self::Context) -> Self::Result {
-        let gone = self.ring.vacate(seat);
-        self.recall(gone.as_slice(), true)
-    }
-}
-
-impl Handler<Drain> for RingActor {
-    type Result = ResponseFuture<Result<Changed, RingError>>;
-
-    fn handle(&mut self, Drain(seat): Drain, _: &mut Self::Context) -> Self::Result {
-        let gone = self.ring.vacate(seat);
-        self.recall(gone.as_slice(), false)
-    }
-}
-
-impl Handler<Weigh> for RingActor {
-    type Result = ResponseFuture<Result<Changed, RingError>>;
-
-    fn handle(&mut self, Weigh(weights): Weigh, _: &mut Self::Context) -> Self::Result {
-        match self.ring.weigh(&weights) {
-            Ok(()) => self.recall(&[], false),
-            Err(error) => Box::pin(async { Err(error) }),
-        }
-    }
-}
-
-impl Handler<Leave> for RingActor {
-    type Result = ResponseFuture<Result<Changed, RingError>>;
-
-    fn handle(&mut self, Leave(seats): Leave, _: &mut Self::Context) -> Self::Result {
-        let gone = self.ring.leave(&seats);
-        self.recall(&gone, false)
     }
 }
 
@@ -266,9 +207,10 @@ impl Handler<Explain> for RingActor {
 mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::ring::{SeatId, Weight};
+    use crate::ring::{Change, Incarnation, Replica, SeatId, Weight};
 
     /// A router that receives recalls and does not acknowledge them.
     struct Silent(Rc<RefCell<Vec<router::Recall>>>);
@@ -314,7 +256,7 @@ mod tests {
     async fn ring_of(seats: u32) -> Addr<RingActor> {
         let ring = RingActor::new(Layout::default()).start();
         let join = (1..=seats).map(|n| (seat(n), Weight::DEFAULT, Some(replica(n, n.into()))));
-        ring.send(Join(join.collect())).await.unwrap().unwrap();
+        ring.send(Apply(Change::Join(join.collect()))).await.unwrap().unwrap();
         ring
     }
 
@@ -338,7 +280,7 @@ mod tests {
         let ring = ring_of(3).await;
         let (_router, recalls) = silent(&ring, 1).await;
         let before = ring.send(Snapshot).await.unwrap();
-        let change = actix_rt::spawn(ring.send(Handover(replica(2, 9))));
+        let change = actix_rt::spawn(ring.send(Apply(Change::Handover(replica(2, 9)))));
         settle(&ring).await;
         let recall = recalls.borrow()[0].clone();
         assert_eq!((recall.gone, recall.abort), (vec![Incarnation(2)], false));
@@ -357,7 +299,7 @@ mod tests {
         let ring = ring_of(3).await;
         let (_one, recalls) = silent(&ring, 1).await;
         let (_two, _) = silent(&ring, 2).await;
-        let change = actix_rt::spawn(ring.send(Leave(vec![seat(2)])));
+        let change = actix_rt::spawn(ring.send(Apply(Change::Leave(vec![seat(2)]))));
         settle(&ring).await;
         let (epoch, gone) = (recalls.borrow()[0].epoch, recalls.borrow()[0].gone.clone());
         assert_eq!((gone, recalls.borrow()[0].abort), (vec![Incarnation(2)], false));
@@ -375,8 +317,8 @@ mod tests {
     async fn each_overlapping_change_completes_with_its_own_recall() {
         let ring = ring_of(3).await;
         let (_one, recalls) = silent(&ring, 1).await;
-        let first = actix_rt::spawn(ring.send(Vacate(seat(1))));
-        let second = actix_rt::spawn(ring.send(Occupy(replica(1, 9))));
+        let first = actix_rt::spawn(ring.send(Apply(Change::Vacate(seat(1)))));
+        let second = actix_rt::spawn(ring.send(Apply(Change::Occupy(replica(1, 9)))));
         settle(&ring).await;
         let epochs: Vec<u64> = recalls.borrow().iter().map(|recall| recall.epoch).collect();
         assert!(recalls.borrow()[0].abort && recalls.borrow()[1].gone.is_empty());
@@ -391,7 +333,7 @@ mod tests {
     async fn a_stopped_router_counts_as_acknowledged() {
         let ring = ring_of(2).await;
         let (one, _) = silent(&ring, 1).await;
-        let change = actix_rt::spawn(ring.send(Vacate(seat(1))));
+        let change = actix_rt::spawn(ring.send(Apply(Change::Vacate(seat(1)))));
         settle(&ring).await;
         assert!(!change.is_finished());
         one.send(End).await.unwrap();
@@ -399,7 +341,7 @@ mod tests {
             .await
             .expect("completes within the interval of the check");
         assert_eq!(changed.unwrap().unwrap().unwrap().busy, vec![]);
-        let again = ring.send(Vacate(seat(2))).await.unwrap().unwrap();
+        let again = ring.send(Apply(Change::Vacate(seat(2)))).await.unwrap().unwrap();
         assert_eq!(again.busy, vec![]);
     }
 
@@ -407,8 +349,13 @@ mod tests {
     async fn a_refused_change_leaves_the_ring_unchanged() {
         let ring = ring_of(2).await;
         let before = ring.send(Snapshot).await.unwrap();
-        assert!(ring.send(Occupy(replica(1, 7))).await.unwrap().is_err(), "the seat is occupied");
-        assert!(ring.send(Join(vec![(seat(2), Weight::DEFAULT, None)])).await.unwrap().is_err());
+        assert!(
+            ring.send(Apply(Change::Occupy(replica(1, 7)))).await.unwrap().is_err(),
+            "the seat is occupied"
+        );
+        assert!(
+            ring.send(Apply(Change::Join(vec![(seat(2), Weight::DEFAULT, None)]))).await.unwrap().is_err()
+        );
         let after = ring.send(Snapshot).await.unwrap();
         assert_eq!((after.epoch, after.digest), (before.epoch, before.digest));
     }
@@ -416,7 +363,7 @@ mod tests {
     #[actix::test]
     async fn look_ups_by_offset_cover_the_occupied_seats_of_the_walk() {
         let ring = ring_of(12).await;
-        ring.send(Vacate(seat(5))).await.unwrap().unwrap();
+        ring.send(Apply(Change::Vacate(seat(5)))).await.unwrap().unwrap();
         let Explained { slot, walk, epoch, .. } = ring.send(Explain(b"alice".to_vec())).await.unwrap();
         let expected: Vec<Incarnation> =
             walk.iter().filter_map(|(_, replica)| Some(replica.as_ref()?.incarnation)).collect();

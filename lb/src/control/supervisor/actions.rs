@@ -4,20 +4,17 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use futures::future::{LocalBoxFuture, join, join_all};
+use futures::future::{join, join_all};
 use tokio::time::timeout;
 
-use crate::fleet::{Action, Activity, Change, ChangeId, Event};
-use crate::ring::{Incarnation, RingError};
+use crate::fleet::{Action, Activity, Event};
+use crate::ring::Incarnation;
 
 use super::{Outcome, REPLY_TIMEOUT, SupervisorActor};
 use crate::control::journal::Append;
 use crate::control::panic_guard::exit_on_panic;
-use crate::control::ring;
+use crate::control::ring::Apply;
 use crate::control::router;
-
-/// The reply of RingActor to a change.
-type RingReply = Result<Result<ring::Changed, RingError>, MailboxError>;
 
 impl SupervisorActor {
     pub(crate) fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
@@ -34,7 +31,28 @@ impl SupervisorActor {
                 let beat = self.heartbeats.send(incarnation, self.heartbeat.timeout, probe);
                 report(ctx, async move { Event::HeartbeatResult { incarnation, beat: beat.await } });
             }
-            Action::Ring { ticket, change } => self.change(ticket, change, ctx),
+            Action::Ring { id, change, retire, transitions } => {
+                // The message is sent before this returns, so that the ring applies changes in the order of the fleet.
+                let reply = self.ring.send(Apply(change));
+                let retired =
+                    join_all(retire.into_iter().map(|incarnation| self.runtime.retire(incarnation)));
+                let journal = self.journal.clone();
+                report(ctx, async move {
+                    let (reply, _) = join(reply, retired).await;
+                    let busy = match reply {
+                        Ok(Ok(changed)) => {
+                            journal.do_send(Append { transitions, epoch: Some(changed.epoch) });
+                            changed.busy
+                        }
+                        Ok(Err(error)) => {
+                            log::error!("ring refused ticket={} error={error}", id.0);
+                            Vec::new()
+                        }
+                        Err(_) => Vec::new(), // RingActor has stopped: the process ends
+                    };
+                    Event::Ring { id, busy }
+                });
+            }
             Action::Ask(incarnation) => {
                 let activity = self.activity(incarnation);
                 // Without a reply of the engine in time the replica counts as not suspended.
@@ -114,45 +132,6 @@ impl SupervisorActor {
             }
             Some(activity)
         }
-    }
-
-    /// Sends a change to the ring. The message is sent before this returns, so that the ring applies changes in the
-    /// order of the fleet; the reply becomes [`Event::Ring`].
-    fn change(&mut self, ticket: ChangeId, change: Change, ctx: &mut Context<Self>) {
-        let (ring, journal) = (&self.ring, self.journal.clone());
-        let transitions = change.transitions();
-        let mut leaving = Vec::new();
-        let reply: LocalBoxFuture<'static, RingReply> = match change {
-            Change::Join(seats) => Box::pin(ring.send(ring::Join(seats))),
-            Change::Occupy(replica) => Box::pin(ring.send(ring::Occupy(replica))),
-            Change::Handover { to, from } => {
-                leaving.push(from);
-                Box::pin(ring.send(ring::Handover(to)))
-            }
-            Change::Vacate(seat) => Box::pin(ring.send(ring::Vacate(seat))),
-            Change::Drain(replica) => Box::pin(ring.send(ring::Drain(replica.seat))),
-            Change::Weigh { seat, weight, .. } => Box::pin(ring.send(ring::Weigh(vec![(seat, weight)]))),
-            Change::Leave { seats, occupants } => {
-                leaving = occupants;
-                Box::pin(ring.send(ring::Leave(seats)))
-            }
-        };
-        let retired = join_all(leaving.into_iter().map(|incarnation| self.runtime.retire(incarnation)));
-        report(ctx, async move {
-            let (reply, _) = join(reply, retired).await;
-            let busy = match reply {
-                Ok(Ok(changed)) => {
-                    journal.do_send(Append { transitions, epoch: Some(changed.epoch) });
-                    changed.busy
-                }
-                Ok(Err(error)) => {
-                    log::error!("ring refused ticket={} error={error}", ticket.0);
-                    Vec::new()
-                }
-                Err(_) => Vec::new(), // RingActor has stopped: the process ends
-            };
-            Event::Ring { ticket, busy }
-        });
     }
 }
 

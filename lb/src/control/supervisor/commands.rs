@@ -1,86 +1,96 @@
-//! Commands for one replica or seat (drain, replace, weight, external servers): each becomes an event of the fleet,
-//! whose reply is awaited.
+//! Commands: each becomes an event of the fleet, whose answer is awaited. Plans: the effect of a command on the ring,
+//! computed without carrying it out.
 
 use actix::prelude::*;
 
-use crate::fleet::{Answer, CallId, CommandError, Event};
-use crate::ring::{self, Proposal};
+use crate::fleet::{Answer, Command, CommandError, Event, Loads};
+use crate::ring::{self as placement, Proposal};
 
-use super::{AddUpstream, Drain, RemoveUpstream, Replace, RollingReplace, SupervisorActor, Undrain, Weigh};
+use super::actions::report;
+use super::{Call, CallWithPlan, Plan, SupervisorActor};
+use crate::control::ring;
 
-type CommandReply = ResponseFuture<Result<Answer, CommandError>>;
+type PlanReply = ResponseFuture<Result<placement::Plan, CommandError>>;
 
-impl Handler<Drain> for SupervisorActor {
-    type Result = CommandReply;
+/// Computes the plan of a command when the loads are known by which it chooses seats.
+#[derive(Message)]
+#[rtype(result = "Result<placement::Plan, CommandError>")]
+struct Choose {
+    command: Command,
+    loads: Loads,
+}
 
-    fn handle(&mut self, Drain(name): Drain, ctx: &mut Self::Context) -> CommandReply {
-        self.command(|call| Event::Drain { call, name }, ctx)
+impl Handler<Call> for SupervisorActor {
+    type Result = ResponseFuture<Result<Answer, CommandError>>;
+
+    fn handle(&mut self, Call(command): Call, ctx: &mut Self::Context) -> Self::Result {
+        self.call(command, ctx)
     }
 }
 
-impl Handler<Undrain> for SupervisorActor {
-    type Result = CommandReply;
-
-    fn handle(&mut self, Undrain(name): Undrain, ctx: &mut Self::Context) -> CommandReply {
-        self.command(|call| Event::Undrain { call, name }, ctx)
-    }
-}
-
-impl Handler<Replace> for SupervisorActor {
-    type Result = CommandReply;
-
-    fn handle(&mut self, Replace(name): Replace, ctx: &mut Self::Context) -> CommandReply {
-        self.command(|call| Event::Replace { call, name }, ctx)
-    }
-}
-
-impl Handler<AddUpstream> for SupervisorActor {
-    type Result = CommandReply;
-
-    fn handle(&mut self, AddUpstream(upstream): AddUpstream, ctx: &mut Self::Context) -> CommandReply {
-        self.command(|call| Event::AddUpstream { call, upstream }, ctx)
-    }
-}
-
-impl Handler<RemoveUpstream> for SupervisorActor {
-    type Result = CommandReply;
-
-    fn handle(&mut self, RemoveUpstream(name): RemoveUpstream, ctx: &mut Self::Context) -> CommandReply {
-        self.command(|call| Event::RemoveUpstream { call, name }, ctx)
-    }
-}
-
-impl Handler<RollingReplace> for SupervisorActor {
-    type Result = ResponseFuture<Result<usize, CommandError>>;
-
-    fn handle(&mut self, _: RollingReplace, ctx: &mut Self::Context) -> Self::Result {
-        let started = self.command(|call| Event::RollingReplace { call }, ctx);
-        let total = self.fleet.view().rolling.map_or(0, |progress| progress.total);
-        Box::pin(async move { started.await.map(|_| total) })
-    }
-}
-
-impl Handler<Weigh> for SupervisorActor {
-    type Result = ResponseFuture<Result<ring::Plan, CommandError>>;
+impl Handler<CallWithPlan> for SupervisorActor {
+    type Result = PlanReply;
 
     /// The message for the plan is sent to the ring directly before the change, so the plan describes this very change.
-    fn handle(&mut self, Weigh { seat, weight }: Weigh, ctx: &mut Self::Context) -> Self::Result {
-        let proposal = Proposal { weights: vec![(seat, weight)], ..Proposal::default() };
-        let plan = self.plan(Ok(proposal));
-        let weighed = self.command(|call| Event::Weigh { call, seat, weight }, ctx);
+    fn handle(&mut self, CallWithPlan(command): CallWithPlan, ctx: &mut Self::Context) -> Self::Result {
+        let plan = self.plan(command.clone(), ctx);
+        let answer = self.call(command, ctx);
         Box::pin(async move {
-            weighed.await?;
+            answer.await?;
             plan.await
         })
     }
 }
 
+impl Handler<Plan> for SupervisorActor {
+    type Result = PlanReply;
+
+    fn handle(&mut self, Plan(command): Plan, ctx: &mut Self::Context) -> Self::Result {
+        self.plan(command, ctx)
+    }
+}
+
+impl Handler<Choose> for SupervisorActor {
+    type Result = PlanReply;
+
+    fn handle(&mut self, Choose { command, loads }: Choose, _: &mut Self::Context) -> Self::Result {
+        self.request_plan(self.fleet.proposal(&command, &loads))
+    }
+}
+
 impl SupervisorActor {
-    /// Passes a command to the fleet. The future resolves with the reply of the fleet, or with [`CommandError::Stopping`] if
-    /// the supervisor stops first.
-    fn command(&mut self, event: impl FnOnce(CallId) -> Event, ctx: &mut Context<Self>) -> CommandReply {
+    /// Passes a command to the fleet. The future resolves with the answer of the fleet, or with
+    /// [`CommandError::Stopping`] if the supervisor stops first.
+    pub(super) fn call(
+        &mut self,
+        command: Command,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<Result<Answer, CommandError>> {
         let (call, reply) = self.open_call();
-        self.dispatch(event(call), ctx);
+        if command.needs_loads() {
+            let loads = self.seat_loads();
+            report(ctx, async move { Event::Call { call, command, loads: loads.await } });
+        } else {
+            self.dispatch(Event::Call { call, command, loads: Loads::new() }, ctx);
+        }
         Box::pin(async move { reply.await.unwrap_or(Err(CommandError::Stopping)) })
+    }
+
+    fn plan(&self, command: Command, ctx: &mut Context<Self>) -> PlanReply {
+        if !command.needs_loads() {
+            return self.request_plan(self.fleet.proposal(&command, &Loads::new()));
+        }
+        let (loads, supervisor) = (self.seat_loads(), ctx.address());
+        Box::pin(async move {
+            let choice = Choose { command, loads: loads.await };
+            supervisor.send(choice).await.unwrap_or(Err(CommandError::Stopping))
+        })
+    }
+
+    /// Requests a plan from the ring. The message is sent before this returns, so that the ring is in the state on
+    /// which the choice of the fleet is based.
+    fn request_plan(&self, proposal: Result<Proposal, CommandError>) -> PlanReply {
+        let plan = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
+        Box::pin(async move { Ok(plan?.await.map_err(|_| CommandError::Stopping)??) })
     }
 }

@@ -2,9 +2,8 @@
 
 use actix::prelude::*;
 
-use crate::fleet::Event;
+use crate::fleet::{Command, Event};
 
-use super::actions::report;
 use super::{Configure, SupervisorActor};
 
 impl Handler<Configure> for SupervisorActor {
@@ -14,24 +13,15 @@ impl Handler<Configure> for SupervisorActor {
         self.heartbeat = heartbeat;
         self.dispatch(Event::Configure(settings), ctx);
         if let Some(target) = target {
-            self.scale(target, ctx);
-        }
-    }
-}
-
-impl SupervisorActor {
-    fn scale(&mut self, target: usize, ctx: &mut Context<Self>) {
-        let (call, reply) = self.open_call();
-        let loads = self.seat_loads();
-        report(ctx, async move { Event::Scale { call, target, loads: loads.await } });
-        actix_rt::spawn(async move {
-            match reply.await {
-                Ok(Ok(done)) => {
-                    log::info!("target reached target={target} replicas={}", done.replicas.len());
+            let answer = self.call(Command::Scale(target), ctx);
+            actix_rt::spawn(async move {
+                match answer.await {
+                    Ok(done) => {
+                        log::info!("target reached target={target} replicas={}", done.replicas.len());
+                    }
+                    Err(error) => log::error!("target not reached target={target} why={error}"),
                 }
-                Ok(Err(refusal)) => log::error!("target not reached target={target} why={refusal}"),
-                Err(_) => {} // the process ends
-            }
-        });
+            });
+        }
     }
 }

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use actix::prelude::*;
-use awc::http::Method;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::control::router;
-use crate::fleet::{self, Answer, CommandError, Removal, RouterId, Settings, View};
+use crate::fleet::{self, Answer, Command, CommandError, RouterEvent, RouterId, Settings, View};
 use crate::name::Name;
-use crate::ring::{self, Incarnation, Replica, SeatId, Slot, Weight};
-use crate::runtime::{Heartbeat, NoLogs, Tail, Upstream};
+use crate::ring::{self, Incarnation, Slot};
+use crate::runtime::{Heartbeat, NoLogs, Tail};
 
 /// Registers a router. The first message of each router, also after a restart of its worker.
 #[derive(Message)]
@@ -29,48 +28,14 @@ pub struct RegisterRouter {
     pub suspects: Recipient<router::Suspects>,
 }
 
-/// Notice: the last request of a router to a replica that has left the ring has ended.
+/// A notice of a router.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Idle {
-    /// The router that sent the notice.
+pub struct Notice {
+    /// The router that sends the notice.
     pub router: RouterId,
-    /// Incarnation of the replica that has left the ring.
-    pub incarnation: Incarnation,
-}
-
-/// Notice: a router has ejected a replica. The supervisor sends the next heartbeat of the replica at once.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Ejected {
-    /// The router that sent the notice.
-    pub router: RouterId,
-    /// Incarnation of the ejected replica.
-    pub incarnation: Incarnation,
-}
-
-/// Notice: a router sends requests to an ejected replica again.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Readmitted {
-    /// The router that sent the notice.
-    pub router: RouterId,
-    /// Incarnation of the readmitted replica.
-    pub incarnation: Incarnation,
-}
-
-/// Notice: a request is not repeated any more, because replicas were lost under it; see [`Counts::not_repeated`].
-///
-/// [`Counts::not_repeated`]: router::Counts::not_repeated
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct NotRepeated {
-    /// The router that sent the notice.
-    pub router: RouterId,
-    /// The replica of the last attempt.
-    pub replica: Replica,
-    /// The method of the request. The target is left out, because it may contain the key.
-    pub method: Method,
+    /// Content of the notice.
+    pub event: RouterEvent,
 }
 
 /// /rep: returns the names of the replicas that are ready or suspect, in seat order.
@@ -78,77 +43,21 @@ pub struct NotRepeated {
 #[rtype(result = "Vec<Name>")]
 pub struct List;
 
-/// /add: completes when the new replicas are ready and get requests.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<Name>, CommandError>")]
-pub struct Add {
-    /// Number of replicas to add.
-    pub n: usize,
-    /// Names of the first new replicas; the other names are random.
-    pub names: Vec<Name>,
-}
-
-/// /rm: completes when the seats have left the ring.
-#[derive(Message)]
-#[rtype(result = "Result<Vec<Name>, CommandError>")]
-pub struct Remove(pub Removal);
-
-/// Cordons a replica: it gets no new request, stays alive and keeps its seat. Completes when no new request reaches it.
+/// Carries out a command. The reply comes when it is complete.
 #[derive(Message)]
 #[rtype(result = "Result<Answer, CommandError>")]
-pub struct Drain(pub Name);
+pub struct Call(pub Command);
 
-/// Ends the cordon of a replica. Completes when it gets requests again.
-#[derive(Message)]
-#[rtype(result = "Result<Answer, CommandError>")]
-pub struct Undrain(pub Name);
-
-/// Replaces a replica by a new one in the same seat. Completes when the new one has taken over.
-#[derive(Message)]
-#[rtype(result = "Result<Answer, CommandError>")]
-pub struct Replace(pub Name);
-
-/// Adds an external server to the ring. Completes when it gets requests, or when none of its addresses has answered:
-/// its seat is then vacant until one does.
-#[derive(Message)]
-#[rtype(result = "Result<Answer, CommandError>")]
-pub struct AddUpstream(pub Upstream);
-
-/// Removes an external server and its seat from the ring. Completes when no new request reaches it.
-#[derive(Message)]
-#[rtype(result = "Result<Answer, CommandError>")]
-pub struct RemoveUpstream(pub Name);
-
-/// Replaces all replicas, one after the other. Returns their number at once.
-#[derive(Message)]
-#[rtype(result = "Result<usize, CommandError>")]
-pub struct RollingReplace;
-
-/// Changes the weight of a seat. Completes, with the effect on the keys, when every router has applied the change.
+/// Carries out a command, and returns its effect on the keys when it is complete. Only for commands that need no loads:
+/// the effect of the others is known only once their seats are chosen.
 #[derive(Message)]
 #[rtype(result = "Result<ring::Plan, CommandError>")]
-pub struct Weigh {
-    /// The seat to change.
-    pub seat: SeatId,
-    /// The new weight.
-    pub weight: Weight,
-}
+pub struct CallWithPlan(pub Command);
 
-/// Computes the effect of a change on the present ring without making the change.
+/// Computes the effect of a command on the keys without carrying it out.
 #[derive(Message)]
 #[rtype(result = "Result<ring::Plan, CommandError>")]
-pub enum Plan {
-    /// /add.
-    Add(Add),
-    /// /rm.
-    Remove(Remove),
-    /// Adding an external server.
-    AddUpstream(Upstream),
-    /// Removing the external server of this name.
-    RemoveUpstream(Name),
-    /// Changing the weights of seats, all at once.
-    Weigh(Vec<(SeatId, Weight)>),
-}
+pub struct Plan(pub Command);
 
 /// Returns the state of the fleet for the API and the metrics.
 #[derive(Message)]

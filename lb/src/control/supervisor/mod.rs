@@ -7,7 +7,6 @@ mod explain_slot;
 mod heartbeats;
 mod message;
 mod output;
-mod plan;
 mod router_notices;
 mod start_time;
 #[cfg(test)]
@@ -33,12 +32,10 @@ use super::panic_guard::PanicGuard;
 use super::ring::{self, RingActor};
 use crate::control::router;
 
-use actions::report;
 use heartbeats::Heartbeats;
 pub use message::{
-    Add, AddUpstream, Close, Configure, Drain, Ejected, ExplainSlot, GetState, Idle, Kill, List, NotRead,
-    NotRepeated, Plan, Read, Readmitted, Ready, RegisterRouter, Remove, RemoveUpstream, Replace,
-    RollingReplace, RouterExplanations, State, Stop, Undrain, Weigh,
+    Call, CallWithPlan, Close, Configure, ExplainSlot, GetState, Kill, List, NotRead, Notice, Plan, Read,
+    Ready, RegisterRouter, RouterExplanations, State, Stop,
 };
 pub use start_time::StartTime;
 
@@ -194,15 +191,7 @@ impl Actor for SupervisorActor {
 
 impl StreamHandler<runtime::Event> for SupervisorActor {
     fn handle(&mut self, event: runtime::Event, ctx: &mut Self::Context) {
-        let event = match event {
-            runtime::Event::Exited { incarnation, exit } => Event::Exited { incarnation, exit },
-            runtime::Event::Terminated { incarnation } => Event::Terminated { incarnation },
-            runtime::Event::RecordLost => Event::RecordLost,
-            runtime::Event::Conflict { container } => Event::Conflict { container },
-            runtime::Event::Resolved { seat, id, addresses } => Event::Resolved { seat, id, addresses },
-            runtime::Event::Available => Event::Available,
-        };
-        self.dispatch(event, ctx);
+        self.dispatch(Event::Runtime(event), ctx);
     }
 
     /// Does not stop the actor: heartbeats detect dead replicas also without the events of the engine.
@@ -230,27 +219,6 @@ impl Handler<Ready> for SupervisorActor {
 
     fn handle(&mut self, _: Ready, _: &mut Self::Context) -> Self::Result {
         self.fleet.is_ready()
-    }
-}
-
-impl Handler<Add> for SupervisorActor {
-    type Result = ResponseFuture<Result<Vec<Name>, CommandError>>;
-
-    fn handle(&mut self, Add { n, names }: Add, ctx: &mut Self::Context) -> Self::Result {
-        let (call, reply) = self.open_call();
-        self.dispatch(Event::Add { call, n, names }, ctx);
-        Box::pin(replica_names(reply))
-    }
-}
-
-impl Handler<Remove> for SupervisorActor {
-    type Result = ResponseFuture<Result<Vec<Name>, CommandError>>;
-
-    fn handle(&mut self, Remove(removal): Remove, ctx: &mut Self::Context) -> Self::Result {
-        let (call, reply) = self.open_call();
-        let loads = self.seat_loads();
-        report(ctx, async move { Event::Remove { call, removal, loads: loads.await } });
-        Box::pin(replica_names(reply))
     }
 }
 
@@ -296,13 +264,6 @@ impl Handler<Kill> for SupervisorActor {
     fn handle(&mut self, _: Kill, ctx: &mut Self::Context) -> Self::Result {
         self.halt(Event::Kill, ctx)
     }
-}
-
-/// The names that /rep lists when the call is complete.
-async fn replica_names(
-    reply: oneshot::Receiver<Result<Answer, CommandError>>,
-) -> Result<Vec<Name>, CommandError> {
-    Ok(reply.await.unwrap_or(Err(CommandError::Stopping))?.replicas)
 }
 
 /// Requests in flight by replica, over all routers.

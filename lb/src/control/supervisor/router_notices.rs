@@ -2,10 +2,9 @@
 
 use actix::prelude::*;
 
-use crate::fleet::{Event, Transition};
+use crate::fleet::Event;
 
-use super::{Ejected, Idle, NotRepeated, Readmitted, RegisterRouter, SupervisorActor};
-use crate::control::journal::Append;
+use super::{Notice, RegisterRouter, SupervisorActor};
 use crate::control::router;
 
 impl Handler<RegisterRouter> for SupervisorActor {
@@ -18,45 +17,10 @@ impl Handler<RegisterRouter> for SupervisorActor {
     }
 }
 
-impl Handler<Idle> for SupervisorActor {
+impl Handler<Notice> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, Idle { router, incarnation }: Idle, ctx: &mut Self::Context) {
-        self.dispatch(Event::Idle { router, incarnation }, ctx);
-    }
-}
-
-impl Handler<Ejected> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, Ejected { router, incarnation }: Ejected, ctx: &mut Self::Context) {
-        self.dispatch(Event::Suspected { router, incarnation }, ctx);
-    }
-}
-
-impl Handler<Readmitted> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, Readmitted { router, incarnation }: Readmitted, ctx: &mut Self::Context) {
-        self.dispatch(Event::Readmitted { router, incarnation }, ctx);
-    }
-}
-
-impl Handler<NotRepeated> for SupervisorActor {
-    type Result = ();
-
-    fn handle(&mut self, notice: NotRepeated, _: &mut Self::Context) {
-        let NotRepeated { router, replica, method } = notice;
-        let transition = Transition {
-            name: "not_repeated",
-            seat: replica.seat,
-            replica: Some(replica.name),
-            incarnation: Some(replica.incarnation),
-            was: None,
-            now: None,
-            why: Some(format!("replicas were lost under a {method} request; router={}", router.0)),
-            progress: None,
-        };
-        self.journal.do_send(Append { transitions: vec![transition], epoch: None });
+    fn handle(&mut self, Notice { router, event }: Notice, ctx: &mut Self::Context) {
+        self.dispatch(Event::Router { router, event }, ctx);
     }
 }

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use crate::ring::{Incarnation, SeatId};
 
 use crate::fleet::action::Action;
-use crate::fleet::event::CallId;
-use crate::fleet::{CommandError, Fleet, Ownership, Progress, Seat, Transition};
+use crate::fleet::{CallId, CommandError, Fleet, Ownership, Progress, Seat, Transition};
 
 /// State of a rolling replacement.
 pub(crate) struct ManualRollout {

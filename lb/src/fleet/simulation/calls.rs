@@ -19,10 +19,10 @@ impl Simulation {
         let name = upstream.name.clone();
         if self.world.percent(50) {
             self.calls.insert(call, Call::AddUpstream(name));
-            self.feed(Event::AddUpstream { call, upstream });
+            self.execute(call, Command::AddUpstream(upstream));
         } else {
             self.calls.insert(call, Call::RemoveUpstream(name.clone()));
-            self.feed(Event::RemoveUpstream { call, name });
+            self.execute(call, Command::RemoveUpstream(name));
         }
     }
 
@@ -41,7 +41,7 @@ impl Simulation {
         if self.world.percent(50) {
             self.calls.insert(call, Call::Add(n));
             self.allowed.called(call, n as i64);
-            self.feed(Event::Add { call, n, names });
+            self.execute(call, Command::Add { n, names });
         } else {
             self.calls.insert(call, Call::Remove(names.clone()));
             let seats: Vec<SeatId> = self.world.ring.keys().copied().collect();
@@ -49,7 +49,7 @@ impl Simulation {
             let loads = seats.into_iter().map(|seat| (seat, load())).collect();
             let removal = Removal { n, names, ..Removal::default() };
             self.allowed.called(call, 0);
-            self.feed(Event::Remove { call, removal, loads });
+            self.feed(Event::Call { call, command: Command::Remove(removal), loads });
             self.allowed.removes(call, before - self.fleet.target());
         }
     }
@@ -64,23 +64,23 @@ impl Simulation {
         match rng.u8(..8) {
             0 => {
                 self.calls.insert(call, Call::Roll);
-                self.feed(Event::RollingReplace { call });
+                self.execute(call, Command::RollingReplace);
             }
             1 | 2 => {
                 let name = of(&[&listed[..], &listed[..], &drained[..]].concat(), rng);
                 self.calls.insert(call, Call::Replace);
-                self.feed(Event::Replace { call, name });
+                self.execute(call, Command::Replace(name));
             }
             3 => {
                 let seat = SeatId::new(rng.u32(1..9)).expect("a seat");
                 let weight = Weight::new(rng.u32(1..1001)).expect("a weight");
                 self.calls.insert(call, Call::Weigh);
-                self.feed(Event::Weigh { call, seat, weight });
+                self.execute(call, Command::Weigh(vec![(seat, weight)]));
             }
             4 | 5 => {
                 let name = of(&[&listed[..], &drained[..]].concat(), rng);
                 self.calls.insert(call, Call::Drain(name.clone()));
-                self.feed(Event::Drain { call, name });
+                self.execute(call, Command::Cordon(name));
             }
             _ => {
                 let all = [&drained[..], &drained[..], &listed[..]].concat();
@@ -92,7 +92,7 @@ impl Simulation {
 
     pub(super) fn undrain(&mut self, call: CallId, name: Name) {
         self.calls.insert(call, Call::Undrain);
-        self.feed(Event::Undrain { call, name });
+        self.execute(call, Command::Uncordon(name));
     }
 
     /// Undrains every cordoned replica, when nothing else is under way.
@@ -107,6 +107,11 @@ impl Simulation {
     pub(super) fn drained(&self) -> Vec<Name> {
         let drained = self.fleet.view().others.into_iter().filter(|other| other.drained);
         drained.map(|other| other.name).collect()
+    }
+
+    /// Calls a command that needs no loads.
+    fn execute(&mut self, call: CallId, command: Command) {
+        self.feed(Event::Call { call, command, loads: Loads::new() });
     }
 
     pub(super) fn next_call(&mut self) -> CallId {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::fleet::runtime::{Exit, Upstream};
+use crate::fleet::runtime::{Exit, RuntimeEvent, Upstream};
 use processes::{Health, Process};
 use records::Records;
 use routers::{Recall, Router};
@@ -32,6 +32,8 @@ pub struct World {
     /// The seat whose replicas crash as soon as they listen.
     crashing: Option<SeatId>,
     pub ring: BTreeMap<SeatId, Option<Incarnation>>,
+    /// Weights of the seats in the ring.
+    weights: BTreeMap<SeatId, Weight>,
     routers: Vec<Router>,
     /// `HOST:PORT` of the external servers.
     assigned: BTreeMap<SeatId, String>,
@@ -76,6 +78,7 @@ impl World {
             processes: BTreeMap::new(),
             crashing,
             ring: BTreeMap::new(),
+            weights: BTreeMap::new(),
             routers: (0..ROUTERS).map(|_| Router::default()).collect(),
             assigned: BTreeMap::new(),
             changes: BTreeMap::new(),
@@ -106,7 +109,7 @@ impl World {
             Scheduled::Notify(event) => return Some(self.delivered(event)),
             Scheduled::Retired(incarnation) => drop(self.records.retired.insert(incarnation)),
             Scheduled::Written(record) => self.records.stored = record,
-            Scheduled::Recalled(router, ticket) => self.recalled(router, ticket),
+            Scheduled::Recalled(router, id) => self.recalled(router, id),
             Scheduled::Requests => self.requests(),
             Scheduled::RequestEnds(router, incarnation) => self.request_ends(router, incarnation),
             Scheduled::Fault => self.fault(),
@@ -119,7 +122,7 @@ impl World {
         match action {
             Action::Launch(launch) => self.launch(launch),
             Action::Probe(replica) => self.probe(&replica),
-            Action::Ring { ticket, change } => self.change(ticket, change),
+            Action::Ring { id, change, retire, transitions } => self.change(id, change, retire, &transitions),
             Action::Ask(incarnation) => {
                 let answer = self.inquire(incarnation);
                 let delay = self.up_to(100);
@@ -167,8 +170,8 @@ impl World {
 
     fn delivered(&mut self, event: Event) -> Event {
         match &event {
-            Event::Ring { ticket, .. } => {
-                if let Some(recall) = self.changes.remove(ticket) {
+            Event::Ring { id, .. } => {
+                if let Some(recall) = self.changes.remove(id) {
                     self.left.extend(recall.leaves.into_iter().map(|incarnation| (incarnation, self.now)));
                 }
             }

@@ -141,11 +141,14 @@ fn a_taken_port_is_retried_a_limited_number_of_times() {
     stage.heartbeats.extend((3..=7).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
     stage.add(1, 1, &["A"]);
     for incarnation in 3..=6 {
-        stage.feed(Event::Exited { incarnation: Incarnation(incarnation), exit: Exit::PortTaken });
+        stage.feed(Event::Runtime(RuntimeEvent::Exited {
+            incarnation: Incarnation(incarnation),
+            exit: Exit::PortTaken,
+        }));
         assert_eq!(stage.reply(1), None);
         assert_eq!(stage.launches().last().unwrap().name, name("A"));
     }
-    stage.feed(Event::Exited { incarnation: Incarnation(7), exit: Exit::PortTaken });
+    stage.feed(Event::Runtime(RuntimeEvent::Exited { incarnation: Incarnation(7), exit: Exit::PortTaken }));
     assert_eq!(stage.error(1), not_ready("A", "its port is taken again and again"));
     assert_nothing_changed(&mut stage);
 }

@@ -1,6 +1,7 @@
 //! Live changes of settings, weights and the target.
 
 use super::*;
+use crate::ring::Proposal;
 
 fn weights<const N: usize>(weights: [(u32, u32); N]) -> BTreeMap<SeatId, Weight> {
     weights.map(|(id, weight)| (seat(id), Weight::new(weight).unwrap())).into()
@@ -32,7 +33,7 @@ fn seats_join_with_their_weights() {
 #[test]
 fn new_settings_apply_to_what_begins_after_the_change() {
     let mut stage = Stage::ready(3);
-    stage.hold = |action| matches!(action, Action::Ring { change: Change::Leave { .. }, .. });
+    stage.hold = |action| matches!(action, Action::Ring { change: Change::Leave(_), .. });
     stage.rm(1, 1, &["server3"]);
     let drain = |drain| Event::Configure(Settings { drain, stop_timeout: SECOND, ..settings() });
     stage.feed(drain(5 * SECOND));
@@ -67,31 +68,53 @@ fn a_shorter_interval_applies_before_the_longer_one_has_passed() {
 #[test]
 fn a_new_target_adds_or_removes_seats() {
     let mut stage = Stage::ready(3);
-    let scale = |call, target| Event::Scale { call: CallId(call), target, loads: Loads::new() };
-    stage.feed(scale(1, 5));
+    stage.call(1, Command::Scale(5));
     assert_eq!(stage.reply(1), None, "unanswered before the new replicas are ready");
-    stage.feed(scale(2, 5));
+    stage.call(2, Command::Scale(5));
     assert_eq!(stage.reply(2).unwrap().unwrap().len(), 3, "two are starting");
     stage.pass(SECOND);
     assert_eq!(stage.reply(1).unwrap().unwrap().len(), 5);
-    stage.feed(scale(3, 1));
+    stage.call(3, Command::Scale(1));
     assert_eq!(stage.reply(3).unwrap().unwrap(), ["server1"]);
-    stage.feed(scale(4, 9));
+    stage.call(4, Command::Scale(9));
     assert_eq!(stage.error(4), CommandError::TooMany { n: 8, free: 7, max: 8 });
-    stage.feed(scale(5, 0));
+    stage.call(5, Command::Scale(0));
     assert_eq!(stage.reply(5).unwrap().unwrap(), Vec::<String>::new());
-    stage.feed(scale(6, 0));
+    stage.call(6, Command::Scale(0));
     assert_eq!(stage.reply(6).unwrap().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn the_plan_of_a_command_names_the_seats_that_it_would_change() {
+    let mut stage = Stage::ready(3);
+    let plan = |stage: &Stage, command| {
+        let Proposal { join, leave, weights } = stage.fleet.proposal(&command, &Loads::new()).unwrap();
+        let seats = [&join, &weights].map(|seats| seats.iter().map(|(seat, _)| seat.get()).collect());
+        (seats, leave.into_iter().map(SeatId::get).collect())
+    };
+    let seats =
+        |join: &[u32], weigh: &[u32], leave: &[u32]| ([join.to_vec(), weigh.to_vec()], leave.to_vec());
+    assert_eq!(plan(&stage, Command::Scale(5)), seats(&[4, 5], &[], &[]));
+    assert_eq!(plan(&stage, Command::Scale(1)), seats(&[], &[], &[3, 2]));
+    assert_eq!(plan(&stage, Command::Scale(3)), seats(&[], &[], &[]));
+    assert_eq!(plan(&stage, Command::Add { n: 1, names: vec![] }), seats(&[4], &[], &[]));
+    assert_eq!(plan(&stage, Command::Weigh(vec![(seat(2), Weight::DEFAULT)])), seats(&[], &[2], &[]));
+    assert_eq!(plan(&stage, Command::Cordon(name("server1"))), seats(&[], &[], &[]));
+    let unknown = Command::Weigh(vec![(seat(4), Weight::DEFAULT)]);
+    assert_eq!(stage.fleet.proposal(&unknown, &Loads::new()), Err(CommandError::NoSeat(seat(4))));
+    stage.feed(Event::Close);
+    assert_eq!(stage.fleet.proposal(&Command::Scale(5), &Loads::new()), Err(CommandError::Stopping));
 }
 
 #[test]
 fn changed_configured_weights_are_applied_to_the_seats() {
     let weighed = |stage: &Stage| {
         let of = |change: Change| match change {
-            Change::Weigh { seat, weight, .. } => Some((seat.get(), weight.get())),
-            _ => None,
+            Change::Weigh(weights) => weights,
+            _ => Vec::new(),
         };
-        stage.changes().into_iter().filter_map(of).collect::<Vec<_>>()
+        let weighed = stage.changes().into_iter().flat_map(of);
+        weighed.map(|(seat, weight)| (seat.get(), weight.get())).collect::<Vec<_>>()
     };
     let say = |stage: &mut Stage, weights| {
         stage.feed(Event::Configure(Settings { weights, ..settings() }));

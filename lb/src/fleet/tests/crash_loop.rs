@@ -63,7 +63,7 @@ fn only_launches_that_failed_outside_the_replica_are_retried_at_once_when_the_en
     stage.pass(10 * SECOND + 500 * MS);
     stage.broken = None;
     let before = stage.launches().len();
-    stage.feed(Event::Available);
+    stage.feed(Event::Runtime(RuntimeEvent::Available));
     let after = stage.launches().split_off(before);
     assert_eq!(after.iter().map(|launch| launch.seat).collect::<Vec<_>>(), [seat(1)]);
 }
@@ -102,7 +102,7 @@ fn in_a_full_network_a_hung_replica_is_killed_before_its_successor_starts() {
     stage.pass(4 * SECOND);
     assert_eq!(stage.held.first(), Some(&Action::End(Incarnation(2))));
     assert_eq!(stage.fleet.members[&Incarnation(2)].phase, Phase::Dead, "it keeps its seat");
-    stage.feed(Event::Replace { call: CallId(1), name: name("server1") });
+    stage.call(1, Command::Replace(name("server1")));
     assert!(stage.held.iter().all(|action| *action == Action::End(Incarnation(2))), "{:?}", stage.held);
     assert!(matches!(stage.error(1), CommandError::NotReady { .. }));
     stage.broken = None;
@@ -133,8 +133,8 @@ fn ten_seconds_in_ready_reset_the_count() {
 #[test]
 fn a_replica_terminated_from_outside_is_replaced_after_a_second() {
     let mut stage = Stage::ready(2);
-    stage.feed(Event::Terminated { incarnation: Incarnation(1) });
-    stage.feed(Event::Terminated { incarnation: Incarnation(2) });
+    stage.feed(Event::Runtime(RuntimeEvent::Terminated { incarnation: Incarnation(1) }));
+    stage.feed(Event::Runtime(RuntimeEvent::Terminated { incarnation: Incarnation(2) }));
     stage.pass(5 * SECOND);
     assert_eq!(stage.launches().len(), 2, "it has not ended yet");
     stage.exit(1);

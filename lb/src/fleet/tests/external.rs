@@ -36,7 +36,11 @@ fn ports(ports: &[u64]) -> Vec<SocketAddr> {
 }
 
 fn resolve(stage: &mut Stage, id: u32, authority: &str, addresses: Result<Vec<SocketAddr>, String>) {
-    stage.feed(Event::Resolved { seat: seat(id), id: authority.to_owned(), addresses });
+    stage.feed(Event::Runtime(RuntimeEvent::Resolved {
+        seat: seat(id),
+        id: authority.to_owned(),
+        addresses,
+    }));
 }
 
 fn seat_view(stage: &Stage, id: u32) -> SeatView {
@@ -62,11 +66,11 @@ fn assigned(stage: &Stage) -> Vec<(u32, Option<String>)> {
 }
 
 fn add_upstream(stage: &mut Stage, call: u64, text: &str) {
-    stage.feed(Event::AddUpstream { call: CallId(call), upstream: upstream(text) });
+    stage.call(call, Command::AddUpstream(upstream(text)));
 }
 
 fn remove_upstream(stage: &mut Stage, call: u64, called: &str) {
-    stage.feed(Event::RemoveUpstream { call: CallId(call), name: name(called) });
+    stage.call(call, Command::RemoveUpstream(name(called)));
 }
 
 #[test]
@@ -185,11 +189,10 @@ fn a_name_that_moves_is_followed_while_the_old_server_still_answers() {
     resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2, 3])));
     stage.pass(SECOND);
     assert_eq!(stage.seats(), [(1, Some((3, Phase::Ready)))], "the next address took over");
-    let handed = |change: &Change| matches!(change, Change::Handover { from: Incarnation(1), .. });
-    assert_eq!(stage.changes().iter().filter(|change| handed(change)).count(), 1);
+    assert_eq!(stage.handovers().iter().filter(|(_, from)| *from == 1).count(), 1);
     assert!(!stage.changes().iter().any(|change| matches!(change, Change::Vacate(_))), "never vacant");
     assert_eq!(stage.fleet.view().others.len(), 1, "the old one finishes what it has");
-    stage.feed(Event::Idle { router: RouterId(1), incarnation: Incarnation(1) });
+    stage.feed(Event::Router { router: RouterId(1), event: RouterEvent::Idle(Incarnation(1)) });
     assert_eq!((stage.fleet.view().others.len(), stage.stops()), (0, vec![]));
 }
 
@@ -256,7 +259,7 @@ fn a_removed_upstream_finishes_its_requests_in_flight() {
     assert_eq!(stage.reply(1).unwrap().unwrap(), ["a"]);
     assert_eq!(assigned(&stage).last(), Some(&(2, None)));
     assert_eq!(stage.fleet.view().others.len(), 1);
-    stage.feed(Event::Idle { router: RouterId(1), incarnation: Incarnation(2) });
+    stage.feed(Event::Router { router: RouterId(1), event: RouterEvent::Idle(Incarnation(2)) });
     assert_eq!((stage.fleet.view().others.len(), stage.stops()), (0, vec![]));
     remove_upstream(&mut stage, 2, "b");
     assert_eq!(stage.error(2), CommandError::NoUpstream(name("b")));

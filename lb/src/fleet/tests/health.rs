@@ -161,7 +161,7 @@ fn an_ejection_is_published() {
 }
 
 fn suspected(incarnation: u64) -> Event {
-    Event::Suspected { router: RouterId(0), incarnation: Incarnation(incarnation) }
+    Event::Router { router: RouterId(0), event: RouterEvent::Ejected(Incarnation(incarnation)) }
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_failed_write_is_retried_and_no_call_waits_for_it() {
 #[test]
 fn a_record_that_is_removed_from_outside_is_written_again_after_a_second() {
     let mut stage = Stage::ready(3);
-    stage.feed(Event::RecordLost);
+    stage.feed(Event::Runtime(RuntimeEvent::RecordLost));
     assert_eq!(written(&stage).len(), 1);
     stage.pass(SECOND);
     assert_eq!(written(&stage), [Some(record([1, 2, 3])), Some(record([1, 2, 3]))]);
@@ -285,7 +285,7 @@ fn beside_another_balancer_nothing_is_written_and_no_answer_waits() {
     stage.hold = is_record;
     stage.rm(1, 1, &[]);
     stage.weigh(2, 1, 50);
-    stage.feed(Event::Conflict { container: "x".into() });
+    stage.feed(Event::Runtime(RuntimeEvent::Conflict { container: "x".into() }));
     assert!(stage.reply(1).unwrap().is_ok() && stage.reply(2).unwrap().is_ok());
     stage.release();
     stage.feed(Event::Stop);
@@ -299,7 +299,7 @@ fn a_new_configured_number_is_recorded_when_it_is_reached() {
     let mut stage = Stage::ready(3);
     stage.feed(Event::Configure(Settings { replicas: 5, ..settings() }));
     stage.hang(4);
-    stage.feed(Event::Scale { call: CallId(1), target: 5, loads: Loads::new() });
+    stage.call(1, Command::Scale(5));
     stage.pass(SECOND);
     assert_eq!(written(&stage).len(), 1, "a restart now must reach it");
     stage.heartbeats.clear();

@@ -4,20 +4,12 @@ use super::*;
 
 impl Stage {
     fn replace(&mut self, call: u64, name: &str) {
-        self.feed(Event::Replace { call: CallId(call), name: name.parse().unwrap() });
+        self.call(call, Command::Replace(name.parse().unwrap()));
     }
 
     fn rolling_replace(&mut self, call: u64) {
-        self.feed(Event::RollingReplace { call: CallId(call) });
+        self.call(call, Command::RollingReplace);
     }
-}
-
-fn handovers(stage: &Stage) -> Vec<(u64, u64)> {
-    let handover = |change| match change {
-        Change::Handover { to, from } => Some((to.incarnation.0, from.0)),
-        _ => None,
-    };
-    stage.changes().into_iter().filter_map(handover).collect()
 }
 
 /// State, done and total of the published transitions of a rolling replacement.
@@ -43,9 +35,9 @@ fn the_new_replica_is_ready_before_the_old_one_leaves() {
     stage.pass(SECOND);
     let (seat, successor) = stage.about(1).unwrap();
     assert_eq!((seat, is_random(&name(&successor))), (2, true));
-    assert_eq!((stage.names(), handovers(&stage)), (vec!["server1".into(), successor], vec![(3, 2)]));
+    assert_eq!((stage.names(), stage.handovers()), (vec!["server1".into(), successor], vec![(3, 2)]));
     assert_eq!(stage.stops(), [], "it is busy");
-    stage.feed(Event::Idle { router: RouterId(0), incarnation: Incarnation(2) });
+    stage.feed(Event::Router { router: RouterId(0), event: RouterEvent::Idle(Incarnation(2)) });
     assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
 }
 
@@ -82,7 +74,7 @@ fn a_cordoned_replica_hands_its_seat_over_dead_or_alive() {
         stage.pass(SECOND);
         assert_eq!(stage.about(2).unwrap().0, 2);
         assert_eq!((stage.names().len(), stage.fleet.members.len()), (2, 2));
-        assert_eq!(handovers(&stage).len(), usize::from(!dead));
+        assert_eq!(stage.handovers().len(), usize::from(!dead));
         assert_eq!(stage.drained(), []);
     }
 }
@@ -146,7 +138,7 @@ fn every_replacing_call_is_answered() {
         assert!(call == 5 || stage.reply(call).unwrap().is_ok());
     }
     assert_eq!(stage.reply(5), None, "five launches in 60 s are enough");
-    stage.feed(Event::Conflict { container: "x".to_owned() });
+    stage.feed(Event::Runtime(RuntimeEvent::Conflict { container: "x".to_owned() }));
     assert_eq!(stage.error(5), CommandError::Conflict);
 }
 
@@ -176,7 +168,7 @@ fn a_rolling_replacement_replaces_one_at_a_time_and_is_published() {
     assert_eq!(stage.error(2).to_string(), "A rolling replacement is under way: 0 of 3 are done");
     stage.release();
     stage.pass(5 * SECOND);
-    assert_eq!(handovers(&stage), [(4, 1), (5, 2), (6, 3)]);
+    assert_eq!(stage.handovers(), [(4, 1), (5, 2), (6, 3)]);
     let published = [("running", 0, 3), ("running", 1, 3), ("running", 2, 3), ("done", 3, 3)];
     assert_eq!(rolling(&stage), published);
     assert!(stage.names().iter().all(|text| is_random(&name(text))));
@@ -215,7 +207,7 @@ fn replicas_that_die_leave_or_are_cordoned_count_as_done() {
     stage.release();
     stage.pass(5 * SECOND);
     assert_eq!(rolling(&stage).last(), Some(&("done", 4, 4)));
-    assert_eq!((handovers(&stage).len(), stage.names().len()), (1, 2));
+    assert_eq!((stage.handovers().len(), stage.names().len()), (1, 2));
 }
 
 #[test]

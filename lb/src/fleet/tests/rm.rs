@@ -4,7 +4,7 @@ use super::*;
 
 fn left(stage: &Stage) -> Vec<u32> {
     match stage.changes().pop() {
-        Some(Change::Leave { seats, .. }) => seats.into_iter().map(SeatId::get).collect(),
+        Some(Change::Leave(seats)) => seats.into_iter().map(SeatId::get).collect(),
         other => panic!("{other:?} is no leave"),
     }
 }
@@ -109,9 +109,9 @@ fn a_replica_is_stopped_when_its_last_router_is_idle() {
         vec![(RouterId(0), Incarnation(2)), (RouterId(1), Incarnation(2)), (RouterId(1), Incarnation(9))];
     stage.rm(1, 1, &["server2"]);
     stage.pass(SECOND);
-    stage.feed(Event::Idle { router: RouterId(0), incarnation: Incarnation(2) });
+    stage.feed(Event::Router { router: RouterId(0), event: RouterEvent::Idle(Incarnation(2)) });
     assert_eq!(stage.stops(), []);
-    stage.feed(Event::Idle { router: RouterId(1), incarnation: Incarnation(2) });
+    stage.feed(Event::Router { router: RouterId(1), event: RouterEvent::Idle(Incarnation(2)) });
     assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
 }
 
@@ -120,7 +120,7 @@ fn an_idle_notice_may_overtake_the_rings_answer() {
     let mut stage = Stage::ready(2);
     stage.hold = is_ring;
     stage.rm(1, 1, &["server2"]);
-    stage.feed(Event::Idle { router: RouterId(0), incarnation: Incarnation(2) });
+    stage.feed(Event::Router { router: RouterId(0), event: RouterEvent::Idle(Incarnation(2)) });
     assert_eq!(stage.stops(), []);
     stage.busy = vec![(RouterId(0), Incarnation(2))];
     stage.release();

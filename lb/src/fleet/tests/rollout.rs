@@ -33,16 +33,12 @@ fn outdated_replicas_are_adopted_and_then_replaced_one_by_one() {
     assert_eq!(launched(&stage), [1, 2]);
     let [one, two] = [0, 1].map(|at| stage.launches()[at].name.to_string());
     assert_eq!(stage.names(), [one.as_str(), &two, "three"]);
-    let handovers = stage.changes().into_iter().filter_map(|change| match change {
-        Change::Handover { to, from } => Some((to.incarnation.0, from.0)),
-        _ => None,
-    });
-    assert_eq!(handovers.collect::<Vec<_>>(), [(4, 1), (5, 2)]);
+    assert_eq!(stage.handovers(), [(4, 1), (5, 2)]);
     assert!(!stage.changes().iter().any(|change| matches!(change, Change::Vacate(_))), "nothing is aborted");
 
     // The first replica still has requests in flight.
     assert_eq!(stage.stops(), [(2, 10 * SECOND)]);
-    stage.feed(Event::Idle { router: RouterId(0), incarnation: Incarnation(1) });
+    stage.feed(Event::Router { router: RouterId(0), event: RouterEvent::Idle(Incarnation(1)) });
     assert_eq!(stage.stops(), [(2, 10 * SECOND), (1, 10 * SECOND)]);
     stage.pass(60 * SECOND);
     assert_eq!((launched(&stage).len(), stage.fleet.members.len()), (2, 3));

@@ -114,7 +114,7 @@ fn an_exit_that_overtakes_the_answer_to_its_launch_is_one_crash() {
 fn a_taken_port_is_no_crash_and_keeps_the_name() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
-    stage.feed(Event::Exited { incarnation: Incarnation(1), exit: Exit::PortTaken });
+    stage.feed(Event::Runtime(RuntimeEvent::Exited { incarnation: Incarnation(1), exit: Exit::PortTaken }));
     stage.pass(SECOND);
     assert_eq!(stage.names(), ["server1"]);
     for incarnation in 2..=4 {
@@ -131,7 +131,7 @@ fn a_process_that_took_the_port_may_answer_the_heartbeat() {
     stage.feed(Event::Listed(Vec::new()));
     stage.hold = is_ring;
     stage.pass(5 * MS);
-    stage.feed(Event::Exited { incarnation: Incarnation(1), exit: Exit::PortTaken });
+    stage.feed(Event::Runtime(RuntimeEvent::Exited { incarnation: Incarnation(1), exit: Exit::PortTaken }));
     assert_eq!(stage.changes().last(), Some(&Change::Vacate(seat(1))));
     stage.release();
     stage.pass(SECOND);

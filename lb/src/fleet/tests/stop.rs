@@ -136,7 +136,7 @@ fn with_keep_only_leaving_replicas_are_stopped() {
 #[test]
 fn another_balancer_ends_all_changes_but_not_routing() {
     let mut stage = Stage::ready(3);
-    stage.feed(Event::Conflict { container: "x".to_owned() });
+    stage.feed(Event::Runtime(RuntimeEvent::Conflict { container: "x".to_owned() }));
     stage.exit(1);
     stage.pass(120 * SECOND);
     assert_eq!(

@@ -14,8 +14,9 @@ fn it_is_answered_when_every_router_has_acknowledged() {
     assert_eq!((stage.reply(1), weights(&stage)), (None, vec![100, 200]));
     stage.release();
     assert_eq!(stage.reply(1), Some(Ok(vec!["server1".to_owned(), "server2".to_owned()])));
-    let weigh = Change::Weigh { seat: seat(2), weight: Weight::new(200).unwrap(), was: Weight::DEFAULT };
+    let weigh = Change::Weigh(vec![(seat(2), Weight::new(200).unwrap())]);
     assert_eq!(stage.changes().last(), Some(&weigh));
+    assert_eq!(stage.last_change().1[0].why.as_deref(), Some("weight=200 was=100"));
     let before = stage.changes().len();
     stage.weigh(2, 2, 200);
     assert!(stage.reply(2).unwrap().is_ok());

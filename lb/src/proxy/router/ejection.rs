@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::balance::{Health, may_eject_one_more};
+use crate::fleet::RouterEvent;
 use crate::ring::Incarnation;
 
 use super::endpoint::Endpoint;
 use super::lease::Router;
 use super::{Counts, now};
-use crate::control::supervisor::{Ejected, Readmitted};
 
 impl Router {
     /// Changes the health of a replica, and recomputes the available weight if its availability changes.
@@ -34,7 +34,7 @@ impl Router {
         }
         self.eject(endpoint);
         self.count(|counts| counts.ejections += 1);
-        self.notices.ejected.do_send(Ejected { router: self.id, incarnation });
+        self.notify(RouterEvent::Ejected(incarnation));
         // Requests that wait for this replica may start a hedge.
         self.pool.wake_all();
     }
@@ -45,7 +45,7 @@ impl Router {
             return self.eject(endpoint);
         }
         log::info!("replica readmitted router={} incarnation={}", self.id.0, endpoint.incarnation);
-        self.notices.readmitted.do_send(Readmitted { router: self.id, incarnation: endpoint.incarnation });
+        self.notify(RouterEvent::Readmitted(endpoint.incarnation));
         self.count(|counts| counts.readmissions += 1);
         self.update_health(endpoint, |health| health.readmit(now()));
     }
@@ -106,9 +106,7 @@ impl Router {
             self.count(|counts| counts.readmissions += 1);
             longest.health.borrow_mut().readmit(now());
             if was_ejected {
-                self.notices
-                    .readmitted
-                    .do_send(Readmitted { router: self.id, incarnation: longest.incarnation });
+                self.notify(RouterEvent::Readmitted(longest.incarnation));
             }
         }
         self.recompute_available_weight();

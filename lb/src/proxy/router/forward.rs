@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
+use crate::fleet::RouterEvent;
 use crate::proxy::client::{ReplayBody, may_retry};
 use crate::proxy::key::{Parts, Source};
 use crate::ring::{Incarnation, Replica, Slot};
@@ -17,9 +18,8 @@ use super::lease::Router;
 use super::request_id;
 use super::request_id::ensure_request_id;
 use super::{Error, FirstChoiceSkipped, Reply, Request, Settings, now};
-use crate::control::supervisor::NotRepeated;
 
-/// Minimum time between two [`NotRepeated`] notices of one router.
+/// Minimum time between two [`RouterEvent::NotRepeated`] notices of one router.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Forwards a request until there is a reply, no further attempt is allowed, or the client has disconnected.
@@ -124,7 +124,7 @@ fn not_repeated(router: &Router, request: &Request) {
         "request not repeated method={method} replica={} why=replicas_were_lost_under_it",
         replica.name
     );
-    router.notices.not_repeated.do_send(NotRepeated { router: router.id, replica, method });
+    router.notify(RouterEvent::NotRepeated { replica, method: method.to_string() });
 }
 
 /// The slot of the request's key; `None` until the ring has registered the router.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use actix::{Addr, MailboxError, Recipient};
 
 use crate::balance::Budget;
-use crate::fleet::RouterId;
+use crate::fleet::{RouterEvent, RouterId};
 use crate::proxy::client::Pool;
 use crate::ring::{Incarnation, Layout, SeatId, Seated, Slot};
 use crate::stats::counters::Tally;
@@ -16,7 +16,7 @@ use crate::stats::counters::Tally;
 use super::endpoint::Endpoint;
 use super::{Counts, Error, HotKeyTracker, LoadOf, Loaded, Settings};
 use crate::control::ring::{Found, Lookup, Registered, RingActor};
-use crate::control::supervisor::{Ejected, Idle, NotRepeated, Readmitted};
+use crate::control::supervisor::Notice;
 
 /// The state of a router, shared with the requests that it forwards, on one thread.
 pub(crate) struct Router {
@@ -37,13 +37,14 @@ pub(crate) struct Router {
     /// Total weight of the seated replicas that are neither suspect nor unavailable.
     pub available_weight: Cell<u64>,
     pub pool: Pool,
-    pub notices: Notices,
+    /// Recipient of the router's notices: SupervisorActor.
+    notices: Recipient<Notice>,
     pub tally: RefCell<Tally>,
     /// Number of answers to [`Measure`](super::Measure).
     pub sequence: Cell<u64>,
     /// Number of requests that wait for a look-up in the ring.
     pub lookups: Cell<u64>,
-    /// Time of the last [`NotRepeated`] notice; `None`: none was sent.
+    /// Time of the last [`RouterEvent::NotRepeated`]; `None`: none was sent.
     pub not_repeated_reported: Cell<Option<Instant>>,
     /// Epoch of the last recall. Look-up answers of another epoch are discarded.
     epoch: Cell<u64>,
@@ -56,16 +57,8 @@ pub(crate) struct Router {
 /// A part of a slot's walk: consecutive replicas of occupied seats.
 pub(crate) type Page = Rc<[Rc<Endpoint>]>;
 
-/// Recipients of the router's notices, all of them SupervisorActor.
-pub(crate) struct Notices {
-    pub idle: Recipient<Idle>,
-    pub ejected: Recipient<Ejected>,
-    pub readmitted: Recipient<Readmitted>,
-    pub not_repeated: Recipient<NotRepeated>,
-}
-
 impl Router {
-    pub fn new(id: RouterId, settings: Settings, ring: Addr<RingActor>, notices: Notices) -> Self {
+    pub fn new(id: RouterId, settings: Settings, ring: Addr<RingActor>, notices: Recipient<Notice>) -> Self {
         let pool = Pool::new(settings.upstream);
         let hot_keys = HotKeyTracker::new(settings.key_redactor.clone(), super::now());
         Self {
@@ -180,10 +173,15 @@ impl Router {
         busy
     }
 
+    /// Sends a notice to the supervisor; a reply is never awaited.
+    pub fn notify(&self, event: RouterEvent) {
+        self.notices.do_send(Notice { router: self.id, event });
+    }
+
     /// Removes a replica that left the ring, after its last request, and notifies the supervisor.
     pub fn remove_idle(&self, incarnation: Incarnation) {
         self.endpoints.borrow_mut().remove(&incarnation);
-        self.notices.idle.do_send(Idle { router: self.id, incarnation });
+        self.notify(RouterEvent::Idle(incarnation));
     }
 
     pub fn loaded(&self) -> Loaded {

@@ -52,7 +52,7 @@ pub use crate::control::router::{
 pub use counters::{Answer, Measure};
 pub use endpoint::InFlight;
 pub use hot_keys::{COUNTERS, Generation, HotKeySnapshot, HotKeyTracker, HotKeys, Label};
-use lease::{Notices, Router};
+use lease::Router;
 pub use request_log::{
     ClientRequest, FirstChoiceSkipped, RequestInfo, RequestLog, RequestLogger, RequestObserver,
 };
@@ -165,13 +165,7 @@ impl RouterActor {
         ring: Addr<RingActor>,
         supervisor: Addr<SupervisorActor>,
     ) -> Self {
-        let notices = Notices {
-            idle: supervisor.clone().recipient(),
-            ejected: supervisor.clone().recipient(),
-            readmitted: supervisor.clone().recipient(),
-            not_repeated: supervisor.clone().recipient(),
-        };
-        let router = Router::new(id, settings, ring, notices);
+        let router = Router::new(id, settings, ring, supervisor.clone().recipient());
         Self { router: Rc::new(router), supervisor, _guard: PanicGuard("router") }
     }
 

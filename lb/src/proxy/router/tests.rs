@@ -11,11 +11,12 @@ use super::choice::AttemptOptions;
 use std::sync::Arc;
 
 use super::*;
-use crate::control::ring::{Join, Registered, Snapshot, Vacate};
-use crate::control::supervisor::{Ejected, Idle, NotRepeated, Readmitted};
+use crate::control::ring::{Apply, Registered, Snapshot};
+use crate::control::supervisor::Notice;
+use crate::fleet::RouterEvent;
 use crate::proxy::client::{Error as Failure, Kind, Phase};
+use crate::ring::{Change, Layout, Replica, SeatId, Slot, Weight};
 use crate::ring::{Incarnation, Seated};
-use crate::ring::{Layout, Replica, SeatId, Slot, Weight};
 
 mod choices;
 mod ejections;
@@ -39,35 +40,17 @@ impl Actor for ReceivedNotices {
     type Context = Context<Self>;
 }
 
-impl Handler<Idle> for ReceivedNotices {
+impl Handler<Notice> for ReceivedNotices {
     type Result = ();
 
-    fn handle(&mut self, notice: Idle, _: &mut Self::Context) {
-        self.idle.borrow_mut().push(notice.incarnation);
-    }
-}
-
-impl Handler<Ejected> for ReceivedNotices {
-    type Result = ();
-
-    fn handle(&mut self, notice: Ejected, _: &mut Self::Context) {
-        self.ejected.borrow_mut().push(notice.incarnation);
-    }
-}
-
-impl Handler<Readmitted> for ReceivedNotices {
-    type Result = ();
-
-    fn handle(&mut self, notice: Readmitted, _: &mut Self::Context) {
-        self.readmitted.borrow_mut().push(notice.incarnation);
-    }
-}
-
-impl Handler<NotRepeated> for ReceivedNotices {
-    type Result = ();
-
-    fn handle(&mut self, notice: NotRepeated, _: &mut Self::Context) {
-        self.not_repeated.borrow_mut().push(notice.replica.incarnation);
+    fn handle(&mut self, notice: Notice, _: &mut Self::Context) {
+        let (notices, incarnation) = match notice.event {
+            RouterEvent::Idle(incarnation) => (&self.idle, incarnation),
+            RouterEvent::Ejected(incarnation) => (&self.ejected, incarnation),
+            RouterEvent::Readmitted(incarnation) => (&self.readmitted, incarnation),
+            RouterEvent::NotRepeated { replica, .. } => (&self.not_repeated, replica.incarnation),
+        };
+        notices.borrow_mut().push(incarnation);
     }
 }
 
@@ -84,7 +67,7 @@ impl Fixture {
         let ring = RingActor::new(Layout::default()).start();
         let join =
             seated(1..=seats).iter().map(|s| (s.replica.seat, s.weight, Some(s.replica.clone()))).collect();
-        ring.send(Join(join)).await.unwrap().unwrap();
+        ring.send(Apply(Change::Join(join))).await.unwrap().unwrap();
         let mut settings = Settings {
             key: KeySources::random(),
             key_redactor: KeyRedactor::new(Default::default()),
@@ -100,13 +83,7 @@ impl Fixture {
         change(&mut settings);
         let notices = ReceivedNotices::default();
         let supervisor = notices.clone().start();
-        let recipients = Notices {
-            idle: supervisor.clone().recipient(),
-            ejected: supervisor.clone().recipient(),
-            readmitted: supervisor.clone().recipient(),
-            not_repeated: supervisor.recipient(),
-        };
-        let router = Rc::new(Router::new(RouterId(1), settings, ring.clone(), recipients));
+        let router = Rc::new(Router::new(RouterId(1), settings, ring.clone(), supervisor.recipient()));
         let epoch = ring.send(Snapshot).await.unwrap().epoch;
         router.registered(Registered { epoch, layout: Layout::default(), seated: seated(1..=seats) });
         Self { ring, router, slot: Layout::default().position(b"alice").slot, notices }

@@ -93,7 +93,10 @@ impl World {
         if self.rare(5) {
             if self.percent(30) {
                 let (exit, after) = (Exit::Ended("at once".to_owned()), self.up_to(delay.as_millis() as u64));
-                self.later(after, Scheduled::Notify(Event::Exited { incarnation, exit }));
+                self.later(
+                    after,
+                    Scheduled::Notify(Event::Runtime(RuntimeEvent::Exited { incarnation, exit })),
+                );
             }
             let why = "no".to_owned();
             let result = Err(match self.rng.u8(..4) {
@@ -161,7 +164,10 @@ impl World {
         let health = match self.rng.u8(..11) {
             8 => {
                 // A SIGTERM that the balancer did not send.
-                self.later(Duration::ZERO, Scheduled::Notify(Event::Terminated { incarnation }));
+                self.later(
+                    Duration::ZERO,
+                    Scheduled::Notify(Event::Runtime(RuntimeEvent::Terminated { incarnation })),
+                );
                 let after = self.up_to(2000);
                 return self.later(after, Scheduled::Exits(incarnation, Exit::Ended("told to".to_owned())));
             }
@@ -193,7 +199,10 @@ impl World {
             0 => Err("no such host".to_owned()),
             n => Ok((0..n).map(elsewhere).collect()),
         };
-        self.later(Duration::ZERO, Scheduled::Notify(Event::Resolved { seat, id, addresses }));
+        self.later(
+            Duration::ZERO,
+            Scheduled::Notify(Event::Runtime(RuntimeEvent::Resolved { seat, id, addresses })),
+        );
     }
 
     pub(super) fn exits(&mut self, incarnation: Incarnation, exit: Exit) {
@@ -204,7 +213,7 @@ impl World {
         let lost = process.stopping || self.external || self.rare(3);
         if !lost {
             let delay = self.up_to(50);
-            self.later(delay, Scheduled::Notify(Event::Exited { incarnation, exit }));
+            self.later(delay, Scheduled::Notify(Event::Runtime(RuntimeEvent::Exited { incarnation, exit })));
         }
     }
 

@@ -27,12 +27,14 @@ pub struct Recall {
 }
 
 impl World {
-    pub(super) fn change(&mut self, ticket: ChangeId, change: Change) {
-        let leaves = match &change {
-            Change::Leave { occupants, .. } => occupants.clone(),
-            Change::Handover { from, .. } => vec![*from],
-            _ => Vec::new(),
-        };
+    /// Makes a change of the ring. `leaves`: the replicas that leave their seats for good.
+    pub(super) fn change(
+        &mut self,
+        id: ChangeId,
+        change: Change,
+        leaves: Vec<Incarnation>,
+        published: &[Transition],
+    ) {
         for incarnation in &leaves {
             let takes = self.up_to(20);
             self.later(takes, Scheduled::Retired(*incarnation));
@@ -40,7 +42,8 @@ impl World {
         let (mut gone, mut back) = (Vec::new(), None);
         match change {
             Change::Join(seats) => {
-                for (seat, _, replica) in seats {
+                for (seat, weight, replica) in seats {
+                    self.weights.insert(seat, weight);
                     let new = self.ring.insert(seat, replica.as_ref().map(|replica| replica.incarnation));
                     assert!(new.is_none(), "seat {seat} joined twice");
                     replica.into_iter().for_each(|replica| self.route(replica.incarnation));
@@ -52,36 +55,38 @@ impl World {
                 self.route(replica.incarnation);
                 back = Some(replica.incarnation);
             }
-            Change::Drain(replica) => {
-                let was = self.ring.insert(replica.seat, None);
-                assert_eq!(was, Some(Some(replica.incarnation)), "seat {} was not its own", replica.seat);
-                gone.push(replica.incarnation);
+            Change::Drain(seat) => {
+                let was = self.ring.insert(seat, None).expect("a seat in the ring");
+                assert_eq!(was, published[0].incarnation, "seat {seat} was not its own");
+                gone.push(was.expect("an occupied seat"));
             }
             Change::Vacate(seat) => {
                 let was = self.ring.insert(seat, None).expect("a seat in the ring");
                 gone.push(was.expect("an occupied seat"));
             }
-            Change::Handover { to, from } => {
+            Change::Handover(to) => {
                 let was = self.ring.insert(to.seat, Some(to.incarnation));
-                let others = [Some(Some(from)), Some(None)]; // the seat of a cordoned one is vacant
+                let others = [Some(Some(leaves[0])), Some(None)]; // the seat of a cordoned one is vacant
                 assert!(others.contains(&was), "seat {} was not the other's", to.seat);
                 self.route(to.incarnation);
                 gone.extend(was.flatten());
             }
-            Change::Weigh { seat, weight, was } => {
-                assert!(self.ring.contains_key(&seat), "seat {seat} is not in the ring");
-                assert_ne!(weight, was, "nothing to change");
+            Change::Weigh(weights) => {
+                for (seat, weight) in weights {
+                    assert!(self.ring.contains_key(&seat), "seat {seat} is not in the ring");
+                    assert_ne!(self.weights.insert(seat, weight), Some(weight), "nothing to change");
+                }
             }
-            Change::Leave { seats, .. } => {
+            Change::Leave(seats) => {
                 gone.extend(
                     seats.iter().filter_map(|seat| self.ring.remove(seat).expect("a seat in the ring")),
                 );
             }
         }
-        self.changes.insert(ticket, Recall { gone, back, leaves, waits: ROUTERS, busy: Vec::new() });
+        self.changes.insert(id, Recall { gone, back, leaves, waits: ROUTERS, busy: Vec::new() });
         for router in 0..ROUTERS {
             let delay = if self.rare(2) { self.up_to(3000) } else { self.up_to(40) };
-            self.later(delay, Scheduled::Recalled(router, ticket));
+            self.later(delay, Scheduled::Recalled(router, id));
         }
     }
 
@@ -91,8 +96,8 @@ impl World {
         }
     }
 
-    pub(super) fn recalled(&mut self, router: usize, ticket: ChangeId) {
-        let Some(recall) = self.changes.get_mut(&ticket) else { return };
+    pub(super) fn recalled(&mut self, router: usize, id: ChangeId) {
+        let Some(recall) = self.changes.get_mut(&id) else { return };
         let Router { routes, in_flight, owes } = &mut self.routers[router];
         for incarnation in &recall.gone {
             routes.remove(incarnation);
@@ -109,7 +114,7 @@ impl World {
             let busy = recall.busy.clone();
             // A router sends an earlier idle notice before its answer, so the notice may not come after it.
             let delay = if recall.back.is_some() { IDLE_NOTICE } else { Duration::ZERO } + self.up_to(50);
-            self.later(delay, Scheduled::Notify(Event::Ring { ticket, busy }));
+            self.later(delay, Scheduled::Notify(Event::Ring { id, busy }));
         }
     }
 
@@ -136,7 +141,13 @@ impl World {
         self.ended.insert(incarnation, self.now);
         if router.owes.remove(&incarnation) {
             let delay = self.up_to(IDLE_NOTICE.as_millis() as u64);
-            self.later(delay, Scheduled::Notify(Event::Idle { router: RouterId(at as u64), incarnation }));
+            self.later(
+                delay,
+                Scheduled::Notify(Event::Router {
+                    router: RouterId(at as u64),
+                    event: RouterEvent::Idle(incarnation),
+                }),
+            );
         }
     }
 

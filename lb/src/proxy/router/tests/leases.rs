@@ -12,7 +12,8 @@ async fn a_look_up_answer_overtaken_by_a_recall_is_discarded() {
     let mut late = Box::pin(fixture.router.acquire(fixture.slot, &[], POST));
     assert!(poll_immediate(&mut late).await.is_none(), "the look-up is sent");
     let seat = u32::try_from(first.0).unwrap();
-    let changed = fixture.ring.send(Vacate(SeatId::new(seat).unwrap())).await.unwrap().unwrap();
+    let changed =
+        fixture.ring.send(Apply(Change::Vacate(SeatId::new(seat).unwrap()))).await.unwrap().unwrap();
     let left = seated((1..=3).filter(|n| *n != seat));
     fixture.router.recall(changed.epoch, &left, &[first], true);
     assert_ne!(late.await.unwrap().unwrap().endpoint().incarnation, first);

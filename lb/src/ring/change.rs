@@ -1,0 +1,89 @@
+//! Changes of the ring: one enum for all that changes its seats or their occupants, and one function that applies it.
+
+use std::sync::Arc;
+
+use super::{Incarnation, Replica, Ring, RingError, SeatId, Weight};
+
+/// A change of the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Adds seats to the slot map, all in one epoch; `None` leaves a seat vacant.
+    Join(Vec<(SeatId, Weight, Option<Arc<Replica>>)>),
+    /// Puts a replica into its seat, which must be vacant.
+    Occupy(Arc<Replica>),
+    /// Puts a replica into its seat in place of the present occupant, if there is one. The former occupant gets no new
+    /// request and may finish its requests in flight.
+    Handover(Arc<Replica>),
+    /// Vacates a seat because its replica is dead; the seat stays in the map. Requests that wait for a reply head of the
+    /// replica are aborted.
+    Vacate(SeatId),
+    /// Vacates a seat whose replica is alive; the seat stays in the map. The replica gets no new request and may finish
+    /// its requests in flight. [`Change::Occupy`] puts it back.
+    Drain(SeatId),
+    /// Changes the weights of seats, all in one epoch.
+    Weigh(Vec<(SeatId, Weight)>),
+    /// Removes seats from the map, all in one epoch. Their replicas may finish their requests in flight.
+    Leave(Vec<SeatId>),
+}
+
+/// What the routers must know of a change that the ring has made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The replicas that have left the ring.
+    pub gone: Vec<Incarnation>,
+    /// These replicas are dead: requests that wait for a reply head of them are aborted.
+    pub abort: bool,
+}
+
+impl Ring {
+    /// Makes a change.
+    ///
+    /// # Errors
+    /// Those of [`Ring::join`], [`Ring::occupy`] and [`Ring::weigh`]; the ring is unchanged then.
+    pub fn apply(&mut self, change: Change) -> Result<Applied, RingError> {
+        let abort = matches!(change, Change::Vacate(_));
+        let mut gone = Vec::new();
+        match change {
+            Change::Join(seats) => self.join(&seats)?,
+            Change::Occupy(replica) => self.occupy(replica.seat, replica)?,
+            Change::Handover(replica) => {
+                gone.extend(self.vacate(replica.seat));
+                self.occupy(replica.seat, replica)?;
+            }
+            Change::Vacate(seat) | Change::Drain(seat) => gone.extend(self.vacate(seat)),
+            Change::Weigh(weights) => self.weigh(&weights)?,
+            Change::Leave(seats) => gone = self.leave(&seats),
+        }
+        Ok(Applied { gone: gone.iter().map(|replica| replica.incarnation).collect(), abort })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Layout;
+    use super::super::tests::{replica, seat, weight};
+    use super::*;
+
+    #[test]
+    fn a_change_names_the_replicas_that_leave_and_only_a_death_aborts() {
+        let mut ring = Ring::new(Layout::default());
+        let mut apply = |change| ring.apply(change).map(|applied| (applied.gone, applied.abort));
+        let join = |n| (seat(n), Weight::DEFAULT, Some(replica(n, n.into())));
+        let none = || Ok((Vec::new(), false));
+        assert_eq!(apply(Change::Join(vec![join(1), join(2), join(3)])), none());
+        assert_eq!(apply(Change::Handover(replica(2, 9))), Ok((vec![Incarnation(2)], false)));
+        assert_eq!(apply(Change::Drain(seat(2))), Ok((vec![Incarnation(9)], false)));
+        assert_eq!(apply(Change::Occupy(replica(2, 9))), none());
+        assert_eq!(apply(Change::Occupy(replica(2, 10))), Err(RingError::Occupied(seat(2))));
+        assert_eq!(apply(Change::Handover(replica(4, 4))), Err(RingError::NoSuchSeat(seat(4))));
+        assert_eq!(apply(Change::Vacate(seat(2))), Ok((vec![Incarnation(9)], true)));
+        assert_eq!(apply(Change::Handover(replica(2, 11))), none());
+        assert_eq!(apply(Change::Weigh(vec![(seat(1), weight(200))])), none());
+        let leave = Change::Leave(vec![seat(1), seat(3)]);
+        assert_eq!(apply(leave), Ok((vec![Incarnation(1), Incarnation(3)], false)));
+        assert_eq!(
+            ring.occupied().iter().map(|seated| seated.replica.incarnation.0).collect::<Vec<_>>(),
+            [11]
+        );
+    }
+}
