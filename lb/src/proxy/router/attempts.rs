@@ -19,8 +19,8 @@ use crate::balance::probe_hedge_delay;
 use crate::proxy::client;
 use crate::ring::Incarnation;
 
-use super::endpoint::InFlight;
-use super::lease::Router;
+use super::in_flight::InFlight;
+use super::state::Router;
 use super::{Reply, Request, now};
 use crate::control::panic_guard::exit_on_panic;
 
@@ -113,21 +113,21 @@ impl Attempts {
                 Err(error) => {
                     let error = client::Error::from_awc(error);
                     in_flight.failed(&error);
-                    let suspect = in_flight.endpoint().suspect.get();
+                    let suspect = in_flight.endpoint().is_suspect();
                     self.losses.failed(&error, suspect);
                     // If the abandoned attempt fails, the newest one still waits: no third attempt is needed.
                     if self.waiting[0].is_none() {
-                        return Poll::Ready(Event::Failed(in_flight.endpoint().incarnation, error));
+                        return Poll::Ready(Event::Failed(in_flight.endpoint().incarnation(), error));
                     }
                 }
             }
         }
         if let Some(newest) = &mut self.waiting[0]
             && may_hedge
-            && !(hedged && newest.in_flight.endpoint().suspect.get())
+            && !(hedged && newest.in_flight.endpoint().is_suspect())
             && newest.is_abandoned(cx)
         {
-            return Poll::Ready(Event::Abandoned(newest.in_flight.endpoint().incarnation));
+            return Poll::Ready(Event::Abandoned(newest.in_flight.endpoint().incarnation()));
         }
         if self.cutoff.as_mut().is_some_and(|cutoff| cutoff.as_mut().poll(cx).is_ready()) {
             let waiting = self.waiting.iter_mut().flatten();
@@ -190,18 +190,17 @@ impl Attempt {
         let endpoint = in_flight.endpoint();
         let mut parts = UriParts::default();
         parts.scheme = Some(Scheme::HTTP);
-        parts.authority = endpoint.authority.clone();
+        parts.authority = endpoint.authority().cloned();
         parts.path_and_query = Some(request.target.clone());
         let uri = Uri::from_parts(parts).map_err(|_| client::Error::request("the target is no path"))?;
-        let call = router.client.request(request.method.clone(), uri).address(endpoint.address);
-        let mut call = call.no_decompress();
+        let mut call = router.client.request(request.method.clone(), uri, endpoint.address());
         *call.headers_mut() = if last { mem::take(&mut request.headers) } else { request.headers.clone() };
         let call = match &request.body {
             None => call.send_body(body::None::new()),
             Some(body) => call.send_body(body.attempt()),
         };
         let hedge_delay =
-            in_flight.is_probe().then(|| Box::pin(sleep(probe_hedge_delay(&endpoint.latency.get(), now()))));
+            in_flight.is_probe().then(|| Box::pin(sleep(probe_hedge_delay(&endpoint.latency(), now()))));
         Ok(Self { in_flight, call, hedge_delay, reported: false })
     }
 

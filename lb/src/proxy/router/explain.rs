@@ -1,33 +1,28 @@
 //! Reports which replica a router would choose for a slot now, by the same code that routes requests.
 
-use actix::prelude::*;
-
 use crate::balance::Policy;
+use crate::control::router::Explained;
 use crate::ring::Slot;
 
-use super::choice::AttemptOptions;
-use super::lease::Router;
-use super::{Error, RouterActor};
-use crate::control::router::{Explain, Explained};
+use super::Error;
+use super::endpoints::AttemptOptions;
+use super::state::Router;
+use super::walk::choose;
 
-impl Handler<Explain> for RouterActor {
-    type Result = ResponseFuture<Option<Explained>>;
-
-    fn handle(&mut self, Explain(slot): Explain, _: &mut Self::Context) -> Self::Result {
-        let router = self.router.clone();
-        Box::pin(async move { router.explain(slot).await.ok() })
-    }
-}
-
-impl Router {
-    pub async fn explain(&self, slot: Slot) -> Result<Explained, Error> {
-        let policy = self.settings().policy;
-        let options =
-            AttemptOptions { may_probe: self.settings().retries > 0, bodiless: true, healthy_only: false };
-        let chosen = self.choose(slot, &[], options).await?.endpoint.filter(|_| policy == Policy::Hash);
-        // No await from here on: the skips must be of the same state as the choice.
-        let seated = self.seated.borrow();
-        let skips = seated.iter().map(|endpoint| (endpoint.incarnation, self.skip(endpoint))).collect();
-        Ok(Explained { epoch: self.epoch(), policy, skips, chosen: chosen.map(|chosen| chosen.incarnation) })
-    }
+/// How a GET whose key is in this slot would be routed, without sending or counting a request.
+pub(crate) async fn explain(router: &Router, slot: Slot) -> Result<Explained, Error> {
+    let policy = router.settings().policy;
+    let options =
+        AttemptOptions { may_probe: router.settings().retries > 0, bodiless: true, healthy_only: false };
+    let (choice, _) = choose(router, slot, &[], options).await?;
+    // No await from here on: the skips must be of the same state as the choice.
+    let endpoints = router.endpoints.borrow();
+    let skips = endpoints.seated().iter().map(|endpoint| (endpoint.incarnation(), endpoints.skip(endpoint)));
+    let chosen = choice.endpoint.filter(|_| policy == Policy::Hash);
+    Ok(Explained {
+        epoch: router.leases.borrow().epoch(),
+        policy,
+        skips: skips.collect(),
+        chosen: chosen.map(|chosen| chosen.incarnation()),
+    })
 }

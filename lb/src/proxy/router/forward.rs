@@ -1,26 +1,22 @@
 //! Forwards one request: key, slot, replica, and the next replica of the walk while further attempts are allowed.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
-use crate::fleet::RouterEvent;
 use crate::proxy::client::{ReplayBody, may_retry};
-use crate::proxy::key::{Parts, Source};
 use crate::ring::{Incarnation, Replica, Slot};
 
 use super::attempts::{Attempts, Event};
-use super::choice::AttemptOptions;
-use super::endpoint::InFlight;
-use super::lease::Router;
+use super::endpoints::AttemptOptions;
+use super::in_flight::InFlight;
 use super::request_id;
 use super::request_id::ensure_request_id;
-use super::{Error, FirstChoiceSkipped, Reply, Request, Settings, now};
-
-/// Minimum time between two [`RouterEvent::NotRepeated`] notices of one router.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+use super::slot::slot;
+use super::state::Router;
+use super::walk::acquire;
+use super::{Error, FirstChoiceSkipped, Reply, Request, now};
 
 /// Forwards a request until there is a reply, no further attempt is allowed, or the client has disconnected.
 pub(crate) async fn forward(
@@ -44,13 +40,13 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
     let may_hedge = bodiless && request.method.is_idempotent();
     let options =
         |left, healthy_only| AttemptOptions { may_probe: may_hedge && left > 0, bodiless, healthy_only };
-    router.budget.borrow_mut().earn(now());
+    router.client.earn(now());
     let mut attempts = Attempts::new(settings.request_timeout);
     let mut tried = Vec::new();
-    let mut next = Some(router.acquire(slot, &tried, options(left, false)).await?.ok_or(Error::NoReplica)?);
+    let mut next = Some(acquire(router, slot, &tried, options(left, false)).await?.ok_or(Error::NoReplica)?);
     loop {
         if let Some(in_flight) = next.take() {
-            request.request_log.chosen(&in_flight, router.epoch());
+            request.request_log.chosen(&in_flight, router.leases.borrow().epoch());
             attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
         }
         let failure = match attempts.next(may_hedge && left > 0, hedged).await {
@@ -102,49 +98,19 @@ async fn acquire_retry(
     options: AttemptOptions,
 ) -> Option<InFlight> {
     // The failure of the earlier attempt is reported to the client rather than `Error::Overloaded`.
-    let in_flight = router.acquire(slot, tried, options).await.ok().flatten()?;
-    let affordable = router.budget.borrow_mut().spend(now());
-    router.count(|counts| if affordable { counts.retries += 1 } else { counts.budget_exhausted += 1 });
+    let in_flight = acquire(router, slot, tried, options).await.ok().flatten()?;
+    let affordable = router.client.spend(now());
+    router
+        .statistics
+        .count(|counts| if affordable { counts.retries += 1 } else { counts.budget_exhausted += 1 });
     affordable.then_some(in_flight)
 }
 
-/// Counts a request that is not repeated because replicas were lost while they served it, and notifies the supervisor
-/// at most once in [`REPORT_INTERVAL`]: a server that breaks every connection must not fill the journal.
+/// Counts and reports a request that is not repeated because replicas were lost while they served it.
 fn not_repeated(router: &Router, request: &Request) {
-    router.count(|counts| counts.not_repeated += 1);
-    let now = now();
-    let reported = router.not_repeated_reported.get();
-    if reported.is_some_and(|at| now.saturating_duration_since(at) < REPORT_INTERVAL) {
-        return;
-    }
-    let Some(replica) = request.request_log.info().replica.clone() else { return };
-    router.not_repeated_reported.set(Some(now));
-    let (method, replica) = (request.method.clone(), Replica::clone(&replica));
-    log::warn!(
-        "request not repeated method={method} replica={} why=replicas_were_lost_under_it",
-        replica.name
-    );
-    router.notify(RouterEvent::NotRepeated { replica, method: method.to_string() });
-}
-
-/// The slot of the request's key; `None` until the ring has registered the router.
-fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot> {
-    let parts = Parts {
-        path: request.target.path(),
-        query: request.target.query().unwrap_or_default(),
-        headers: &request.headers,
-        client: Some(request.client),
-    };
-    let key = settings.key.key(&parts, &mut router.rng.borrow_mut());
-    let layout = router.layout.get()?;
-    let slot = layout.position(&key.bytes).slot;
-    if *key.source != Source::Random {
-        router.hot_keys.borrow_mut().count(&key.bytes, slot, layout.slots(), request.request_log.started());
-        if let Some(asked) = &mut request.request_log.info().asked {
-            asked.key = Some(settings.key_redactor.show(&key.bytes));
-        }
-    }
-    Some(slot)
+    router.statistics.count(|counts| counts.not_repeated += 1);
+    let replica = || Some(Replica::clone(request.request_log.info().replica.as_ref()?));
+    router.notices.not_repeated(replica, &request.method, now());
 }
 
 /// Records the slot and the X-Request-Id in the request log. `id_is_ours`: the balancer generated the id.

@@ -17,12 +17,7 @@ pub const COUNTERS: usize = 256;
 /// Time for which a generation is current; it is then kept as the previous one for as long again.
 const GENERATION: Duration = Duration::from_secs(120);
 
-/// Message: returns the most frequent keys of a router.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "HotKeySnapshot")]
-pub struct HotKeys;
-
-/// The answer to [`HotKeys`].
+/// The most frequent keys of a router at one moment.
 #[derive(Clone, Debug, MessageResponse)]
 pub struct HotKeySnapshot {
     /// Time since the start of the previous generation.

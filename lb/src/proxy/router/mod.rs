@@ -1,61 +1,61 @@
 //! RouterActor: one per HTTP worker; looks up the walk of a request's slot in the ring and forwards the request.
 //!
 //! # Layout
-//! - `forward`: one request, from its key to its reply · `attempts`: its attempts that wait for a reply head
-//! - `choice`: chooses the replica of an attempt · `explain`: reports that choice without a request · `ejection`: which
-//!   replicas are unavailable
-//! - `lease`: the router's state and its copy of the ring · `endpoint`: state of each replica, requests in flight
-//! - `counters`: statistics · `request_log`: the log record of a request · `hot_keys`: the most frequent keys
-//! - `request_id`: X-Request-Id
+//! In the order in which a request passes:
+//! - `actor`: RouterActor and its messages
+//! - `forward`: one request, from its key to its reply · `request_id`: X-Request-Id
+//! - `slot`: the key of a request and its slot · `hot_keys`: the most frequent keys
+//! - `walk`: the walk of the slot, and the next replica along it · `leases`: which answers of the ring are valid
+//! - `endpoints`: the replicas: choice, ejection, stalls
+//! - `attempts`: the attempts of a request that wait for a reply head · `in_flight`: the outcome of one of them
+//! - `replica_client`: sends the attempts, on the pool of [`client`](super::client)
+//!
+//! Beside it: `state` (the parts of a router), `statistics`, `notices` (to the supervisor), `request_log` (the log record
+//! of a request), `explain` (reports the choice without a request).
 
+mod actor;
 mod attempts;
-mod choice;
-mod counters;
-mod ejection;
-mod endpoint;
+mod endpoints;
 mod explain;
 mod forward;
 mod hot_keys;
-mod lease;
+mod in_flight;
+mod leases;
+mod notices;
+mod replica_client;
 mod request_id;
 mod request_log;
+mod slot;
+mod state;
+mod statistics;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use actix::prelude::*;
 use actix_http::Payload;
 use actix_http::header::HeaderMap;
 use awc::http::uri::PathAndQuery;
 use awc::http::{Method, StatusCode};
-use futures::TryFutureExt;
-use send_wrapper::SendWrapper;
-use tokio::sync::oneshot;
 
 use super::client::ReplayBody;
 use super::key::KeySources;
 use crate::balance::{Bound, Policy};
-use crate::fleet::RouterId;
 use crate::observe::redaction::KeyRedactor;
 use crate::statuses::Statuses;
 
-use crate::control::panic_guard::{PanicGuard, exit_on_panic};
-use crate::control::ring::{Recalled, Register, RingActor};
-use crate::control::supervisor::{RegisterRouter, SupervisorActor};
-
-pub use crate::control::router::{
-    Counts, Explain, Explained, GetActivity, Load, LoadOf, Loaded, Recall, Skip, Suspects,
-};
-pub use counters::{Answer, Measure};
-pub use endpoint::InFlight;
-pub use hot_keys::{COUNTERS, Generation, HotKeySnapshot, HotKeyTracker, HotKeys, Label};
-use lease::Router;
+pub use crate::control::router::{Counts, Explain, Explained, Skip};
+pub use actor::{Configure, HotKeys, Measure, Route, RouterActor};
+use endpoints::Limits;
+pub use hot_keys::{COUNTERS, Generation, HotKeySnapshot, HotKeyTracker, Label};
+pub use in_flight::InFlight;
 pub use request_log::{
     ClientRequest, FirstChoiceSkipped, RequestInfo, RequestLog, RequestLogger, RequestObserver,
 };
+pub use statistics::Answer;
 
 /// Configuration of the routers. A request keeps the settings with which it began.
 #[derive(Clone, Debug)]
@@ -80,23 +80,6 @@ pub struct Settings {
     pub eject_on: Statuses,
     /// Settings of the connections to the replicas.
     pub upstream: super::client::Settings,
-}
-
-/// Forwards the requests of one HTTP worker, on its thread.
-pub struct RouterActor {
-    router: Rc<Router>,
-    supervisor: Addr<SupervisorActor>,
-    _guard: PanicGuard,
-}
-
-/// Message: forwards a request. It must be sent on the actor's thread.
-#[derive(Message)]
-#[rtype(result = "Result<SendWrapper<Reply>, Error>")]
-pub struct Route {
-    /// The request to forward.
-    pub request: SendWrapper<Request>,
-    /// Resolves when the client has disconnected. Dropping the `send` future would not stop the actor's future.
-    pub cancelled: oneshot::Receiver<()>,
 }
 
 /// A request as it is sent to a replica, without hop-by-hop fields.
@@ -152,103 +135,10 @@ pub enum Error {
     Stopping,
 }
 
-/// Message: replaces the settings for later requests; requests in flight keep theirs.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Configure(pub Settings);
-
-impl RouterActor {
-    /// A router for this thread. `id` must never be reused, not even by a restart of the worker.
-    pub fn new(
-        id: RouterId,
-        settings: Settings,
-        ring: Addr<RingActor>,
-        supervisor: Addr<SupervisorActor>,
-    ) -> Self {
-        let router = Router::new(id, settings, ring, supervisor.clone().recipient());
-        Self { router: Rc::new(router), supervisor, _guard: PanicGuard("router") }
-    }
-
-    /// The observer that counts the requests of this worker.
-    pub fn observer(&self) -> Rc<dyn RequestObserver> {
-        self.router.clone()
-    }
-}
-
-impl Actor for RouterActor {
-    type Context = Context<Self>;
-
-    /// Look-ups begin after the ring has registered this router: from then on it receives every recall.
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(0);
-        let id = self.router.id;
-        let (load, activity) = (ctx.address().recipient(), ctx.address().recipient());
-        let (explain, suspects) = (ctx.address().recipient(), ctx.address().recipient());
-        self.supervisor.do_send(RegisterRouter { router: id, load, activity, explain, suspects });
-        let register = Register { router: id, recall: ctx.address().recipient() };
-        let registered = self.router.ring.send(register).into_actor(self);
-        ctx.wait(registered.map(|registered, actor, ctx| match registered {
-            Ok(registered) => actor.router.registered(registered),
-            Err(_) => ctx.stop(), // the ring has stopped: the process is ending
-        }));
-    }
-}
-
-impl Handler<Route> for RouterActor {
-    type Result = ResponseFuture<Result<SendWrapper<Reply>, Error>>;
-
-    fn handle(&mut self, Route { request, cancelled }: Route, _: &mut Self::Context) -> Self::Result {
-        let reply = Box::pin(forward::forward(self.router.clone(), request.take(), cancelled));
-        Box::pin(exit_on_panic("router", reply).map_ok(SendWrapper::new))
-    }
-}
-
-impl Handler<Recall> for RouterActor {
-    type Result = ();
-
-    fn handle(&mut self, Recall { epoch, seated, gone, abort }: Recall, _: &mut Self::Context) {
-        let busy = self.router.recall(epoch, &seated, &gone, abort);
-        self.router.ring.do_send(Recalled { router: self.router.id, epoch, busy });
-    }
-}
-
-impl Handler<Configure> for RouterActor {
-    type Result = ();
-
-    fn handle(&mut self, Configure(settings): Configure, _: &mut Self::Context) {
-        self.router.configure(settings);
-    }
-}
-
-impl Handler<Suspects> for RouterActor {
-    type Result = ();
-
-    fn handle(&mut self, Suspects(suspects): Suspects, _: &mut Self::Context) {
-        self.router.suspects(&suspects);
-    }
-}
-
-impl Handler<Load> for RouterActor {
-    type Result = Loaded;
-
-    fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
-        self.router.loaded()
-    }
-}
-
-impl Handler<GetActivity> for RouterActor {
-    type Result = MessageResult<GetActivity>;
-
-    fn handle(&mut self, GetActivity(of): GetActivity, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.router.pool.activity(of))
-    }
-}
-
-impl Handler<HotKeys> for RouterActor {
-    type Result = HotKeySnapshot;
-
-    fn handle(&mut self, _: HotKeys, _: &mut Self::Context) -> HotKeySnapshot {
-        self.router.hot_keys.borrow_mut().snapshot(now())
+impl Settings {
+    /// The settings that restrict the choice of a replica.
+    fn limits(&self) -> Limits {
+        Limits { policy: self.policy, bound: self.bound, max_in_flight: self.max_in_flight }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::observe::redaction::RedactedKey;
 use crate::ring::{Replica, Slot};
 use crate::stats::counters::ReplicaTally;
 
-use super::endpoint::InFlight;
+use super::in_flight::InFlight;
 use super::{Error, Skip, now, request_id};
 
 /// Receives every completed request of a worker: the last byte was sent, or the client has disconnected.
@@ -171,7 +171,7 @@ impl RequestLog {
         let mut info = self.info();
         info.attempts += 1;
         info.epoch = Some(epoch);
-        info.replica = Some(in_flight.endpoint().replica.clone());
+        info.replica = Some(in_flight.endpoint().replica().clone());
         if info.attempts == 1 {
             info.chosen = Some(in_flight.since().saturating_duration_since(self.started));
             info.passed_over = in_flight.first_skipped().map(FirstChoiceSkipped::Skipped);
@@ -187,8 +187,8 @@ impl RequestLog {
     pub(crate) fn replied(&self, in_flight: &InFlight, took: Duration) {
         let mut info = self.info();
         let sent = in_flight.since().saturating_duration_since(self.started);
-        info.replica = Some(in_flight.endpoint().replica.clone());
-        info.answered_by = Some(in_flight.endpoint().tally.clone());
+        info.replica = Some(in_flight.endpoint().replica().clone());
+        info.answered_by = Some(in_flight.endpoint().tally().clone());
         (info.replied, info.replica_took) = (Some(sent + took), Some(took));
     }
 }

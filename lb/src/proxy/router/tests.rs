@@ -2,18 +2,21 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::sync::Arc;
 
+use actix::prelude::*;
 use awc::http::StatusCode;
 use futures::future::{join_all, poll_immediate};
 use tokio::time::advance;
 
-use super::choice::AttemptOptions;
-use std::sync::Arc;
-
+use super::endpoints::AttemptOptions;
+use super::notices::Notices;
+use super::state::Router;
 use super::*;
+use crate::control::ring::RingActor;
 use crate::control::ring::{Apply, Registered, Snapshot};
 use crate::control::supervisor::Notice;
-use crate::fleet::RouterEvent;
+use crate::fleet::{RouterEvent, RouterId};
 use crate::proxy::client::{Error as Failure, Kind, Phase};
 use crate::ring::{Change, Layout, Replica, SeatId, Slot, Weight};
 use crate::ring::{Incarnation, Seated};
@@ -82,15 +85,18 @@ impl Fixture {
         };
         change(&mut settings);
         let notices = ReceivedNotices::default();
-        let supervisor = notices.clone().start();
-        let router = Rc::new(Router::new(RouterId(1), settings, ring.clone(), supervisor.recipient()));
+        let router = Rc::new(Router::new(
+            settings,
+            ring.clone(),
+            Notices::new(RouterId(1), notices.clone().start().recipient()),
+        ));
         let epoch = ring.send(Snapshot).await.unwrap().epoch;
         router.registered(Registered { epoch, layout: Layout::default(), seated: seated(1..=seats) });
         Self { ring, router, slot: Layout::default().position(b"alice").slot, notices }
     }
 
     async fn acquire(&self, tried: &[Incarnation], options: AttemptOptions) -> Option<InFlight> {
-        self.router.acquire(self.slot, tried, options).await.unwrap()
+        walk::acquire(&self.router, self.slot, tried, options).await.unwrap()
     }
 
     async fn get(&self) -> InFlight {
@@ -99,14 +105,14 @@ impl Fixture {
 
     /// The replica that would be chosen; the acquired request is dropped at once.
     async fn first(&self, options: AttemptOptions) -> Incarnation {
-        self.acquire(&[], options).await.unwrap().endpoint().incarnation
+        self.acquire(&[], options).await.unwrap().endpoint().incarnation()
     }
 
     /// The walk of `slot`.
     async fn walk(&self) -> Vec<Incarnation> {
         let mut tried = Vec::new();
         while let Some(next) = self.acquire(&tried, POST).await {
-            tried.push(next.endpoint().incarnation);
+            tried.push(next.endpoint().incarnation());
         }
         tried
     }
@@ -125,7 +131,7 @@ impl Fixture {
 
     /// The replica that the explanation names as chosen.
     async fn explained(&self) -> Option<Incarnation> {
-        self.router.explain(self.slot).await.unwrap().chosen
+        explain::explain(&self.router, self.slot).await.unwrap().chosen
     }
 
     fn skips(&self) -> Vec<Incarnation> {

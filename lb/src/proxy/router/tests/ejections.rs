@@ -9,7 +9,7 @@ async fn three_failures_in_a_row_eject_and_one_get_after_ten_seconds_readmits() 
     let walk = fixture.walk().await;
     for _ in 0..3 {
         let mut one = fixture.get().await;
-        assert_eq!(one.endpoint().incarnation, walk[0]);
+        assert_eq!(one.endpoint().incarnation(), walk[0]);
         one.failed(&reset());
     }
     fixture.settle().await;
@@ -20,13 +20,13 @@ async fn three_failures_in_a_row_eject_and_one_get_after_ten_seconds_readmits() 
     advance(Duration::from_secs(11)).await;
     assert_eq!(fixture.first(POST).await, walk[1], "a POST is never a probe");
     let mut probe = fixture.get().await;
-    assert_eq!(probe.endpoint().incarnation, walk[0]);
+    assert_eq!(probe.endpoint().incarnation(), walk[0]);
     assert_eq!(fixture.first(GET).await, walk[1], "one probe at a time");
     probe.replied(StatusCode::OK);
     assert_eq!(fixture.first(GET).await, walk[1], "not before the reply is complete");
     probe.completed();
     assert_eq!(fixture.first(POST).await, walk[0]);
-    assert_eq!(fixture.router.counts.get().ejections, 1);
+    assert_eq!(fixture.router.statistics.counts().ejections, 1);
     fixture.settle().await;
     assert_eq!(*fixture.notices.readmitted.borrow(), [walk[0]]);
 }
@@ -56,7 +56,7 @@ async fn a_failed_probe_doubles_the_pause_and_a_probe_of_a_disconnected_client_d
         advance(Duration::from_secs(2)).await;
         assert_eq!(fixture.first(GET).await, walk[0], "and its client disconnects");
         let mut probe = fixture.get().await;
-        assert_eq!(probe.endpoint().incarnation, walk[0]);
+        assert_eq!(probe.endpoint().incarnation(), walk[0]);
         probe.replied(StatusCode::INTERNAL_SERVER_ERROR);
         probe.completed();
     }
@@ -147,7 +147,7 @@ async fn a_replica_stalls_when_several_requests_wait_and_others_answer() {
     assert!(one.is_last());
     one.replied(StatusCode::OK);
     assert_eq!(fixture.first(GET).await, walk[0]);
-    assert_eq!(fixture.router.counts.get().stalls, 1);
+    assert_eq!(fixture.router.statistics.counts().stalls, 1);
 }
 
 #[actix::test]

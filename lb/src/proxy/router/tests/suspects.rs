@@ -20,7 +20,7 @@ async fn suspects_move_back_and_the_first_choice_is_the_last_resort() {
         assert_eq!((fixture.first(GET).await, fixture.first(POST).await), (walk[0], walk[0]));
     }
     let load: Vec<_> = join_all((0..40).map(|_| fixture.get())).await;
-    assert!(load.iter().all(|one| one.endpoint().incarnation == walk[0]), "not the least loaded");
+    assert!(load.iter().all(|one| one.endpoint().incarnation() == walk[0]), "not the least loaded");
     assert_eq!(fixture.walk().await, walk);
     fixture.suspect(&[]);
     assert_eq!((fixture.first(GET).await, fixture.skips()), (walk[0], vec![]));
@@ -73,7 +73,7 @@ async fn a_healthy_replica_over_its_bound_ranks_before_a_suspect_one() {
     fixture.suspect(&walk[..1]);
     let load: Vec<_> = join_all((0..40).map(|_| fixture.get())).await;
     for replica in &walk[1..] {
-        assert_eq!(load.iter().filter(|one| one.endpoint().incarnation == *replica).count(), 20);
+        assert_eq!(load.iter().filter(|one| one.endpoint().incarnation() == *replica).count(), 20);
     }
 }
 
@@ -120,14 +120,14 @@ async fn one_silent_request_beside_failed_heartbeats_is_a_stall() {
     fixture.suspect(&walk[..1]);
     assert!(slow.is_abandoned());
     let hedge = fixture.acquire(&walk[..1], HEDGE).await.unwrap();
-    assert_eq!(hedge.endpoint().incarnation, walk[1]);
+    assert_eq!(hedge.endpoint().incarnation(), walk[1]);
     // The second replica is silent too, but at most one of three may be unavailable.
     advance(ms(2000)).await;
     fixture.suspect(&walk[..2]);
     assert!(!hedge.is_abandoned());
     slow.replied(StatusCode::OK);
     fixture.suspect(&[]);
-    assert_eq!((fixture.first(GET).await, fixture.router.counts.get().stalls), (walk[0], 1));
+    assert_eq!((fixture.first(GET).await, fixture.router.statistics.counts().stalls), (walk[0], 1));
 }
 
 #[actix::test]

@@ -1,0 +1,28 @@
+//! The key of a request and its slot.
+
+use crate::proxy::key::{Parts, Source};
+use crate::ring::Slot;
+
+use super::state::Router;
+use super::{Request, Settings};
+
+/// The slot of the request's key; `None` until the ring has registered the router.
+pub(crate) fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot> {
+    let parts = Parts {
+        path: request.target.path(),
+        query: request.target.query().unwrap_or_default(),
+        headers: &request.headers,
+        client: Some(request.client),
+    };
+    let key = settings.key.key(&parts, &mut router.rng.borrow_mut());
+    let leases = router.leases.borrow();
+    let layout = leases.layout()?;
+    let slot = layout.position(&key.bytes).slot;
+    if *key.source != Source::Random {
+        router.statistics.count_key(&key.bytes, slot, layout.slots(), request.request_log.started());
+        if let Some(asked) = &mut request.request_log.info().asked {
+            asked.key = Some(settings.key_redactor.show(&key.bytes));
+        }
+    }
+    Some(slot)
+}

@@ -1,0 +1,130 @@
+//! Statistics of a router: each request is counted at its end, each attempt at its reply head. They stay on its thread.
+
+use std::cell::{Cell, RefCell};
+use std::time::Instant;
+
+use actix::prelude::*;
+use awc::http::StatusCode;
+
+use crate::control::router::Counts;
+use crate::observe::redaction::KeyRedactor;
+use crate::ring::{Replica, Slot};
+use crate::stats::counters::{METHODS, Measured, Tally, method_class};
+
+use super::endpoints::{Endpoint, Endpoints};
+use super::hot_keys::{HotKeySnapshot, HotKeyTracker};
+use super::request_log::{RequestInfo, RequestObserver};
+
+/// The statistics of a router, except the counters of its replicas ([`Endpoint::tally`]).
+pub(crate) struct Statistics {
+    counts: Cell<Counts>,
+    tally: RefCell<Tally>,
+    hot_keys: RefCell<HotKeyTracker>,
+    /// Number of calls of [`measure`](Self::measure).
+    sequence: Cell<u64>,
+    /// Number of requests that wait for a look-up in the ring.
+    lookups: Cell<u64>,
+}
+
+/// The statistics of a router at one moment.
+#[derive(Clone, Debug, Default, MessageResponse)]
+pub struct Answer {
+    /// Number of this answer, from 1: a receiver drops one that was overtaken by a newer one.
+    pub turn: u64,
+    /// Counters and durations of all requests of the worker.
+    pub tally: Tally,
+    /// Counters of routing decisions.
+    pub counts: Counts,
+    /// Statistics of the latest replica of each seat.
+    pub replicas: Vec<Measured>,
+    /// Number of requests that wait for a look-up in the ring.
+    pub lookups: u64,
+}
+
+/// Counts a request that waits for a look-up in the ring, until dropped.
+pub(crate) struct PendingLookup<'a>(&'a Cell<u64>);
+
+impl Drop for PendingLookup<'_> {
+    fn drop(&mut self) {
+        self.0.update(|n| n - 1);
+    }
+}
+
+impl RequestObserver for Statistics {
+    /// Counts a completed request. Requests are counted nowhere else.
+    fn on_complete(&self, request: &mut RequestInfo) {
+        let tally = &mut *self.tally.borrow_mut();
+        let method = request.method.as_ref().map_or(METHODS.len() - 1, method_class);
+        tally.requests[method].count(request.status);
+        if request.status != Some(StatusCode::SWITCHING_PROTOCOLS) {
+            tally.durations.record(request.total); // the lifetime of a tunnel is not a request duration
+        }
+        match request.status.and(request.answered_by.take()) {
+            None => tally.own.count(request.status),
+            Some(replica) => replica.borrow_mut().replies.count(request.status),
+        }
+    }
+}
+
+impl Statistics {
+    pub fn new(key_redactor: KeyRedactor, now: Instant) -> Self {
+        Self {
+            counts: Cell::default(),
+            tally: RefCell::default(),
+            hot_keys: RefCell::new(HotKeyTracker::new(key_redactor, now)),
+            sequence: Cell::new(0),
+            lookups: Cell::new(0),
+        }
+    }
+
+    pub fn configure(&self, key_redactor: &KeyRedactor, now: Instant) {
+        self.hot_keys.borrow_mut().configure(key_redactor, now);
+    }
+
+    /// Counts a routing decision.
+    pub fn count(&self, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
+    }
+
+    /// Counts a request with this key; `slots` is the number of slots of the layout.
+    pub fn count_key(&self, key: &[u8], slot: Slot, slots: u32, now: Instant) {
+        self.hot_keys.borrow_mut().count(key, slot, slots, now);
+    }
+
+    /// Counts a look-up as pending until the result is dropped.
+    pub fn pending_lookup(&self) -> PendingLookup<'_> {
+        self.lookups.update(|n| n + 1);
+        PendingLookup(&self.lookups)
+    }
+
+    /// Counters of routing decisions.
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    /// The most frequent keys.
+    pub fn hot_keys(&self, now: Instant) -> HotKeySnapshot {
+        self.hot_keys.borrow_mut().snapshot(now)
+    }
+
+    /// All statistics, with those of the replicas.
+    pub fn measure(&self, endpoints: &Endpoints) -> Answer {
+        self.sequence.update(|n| n + 1);
+        let measured = |endpoint: &Endpoint| Measured {
+            replica: Replica::clone(endpoint.replica()),
+            weight: endpoint.weight(),
+            in_flight: endpoint.in_flight() as u64,
+            tally: endpoint.tally().borrow().clone(),
+            in_ring: endpoint.is_in_ring(),
+        };
+        Answer {
+            turn: self.sequence.get(),
+            tally: Tally { in_flight: endpoints.in_flight() as u64, ..self.tally.borrow().clone() },
+            counts: self.counts.get(),
+            replicas: endpoints.latest().map(measured).collect(),
+            lookups: self.lookups.get(),
+        }
+    }
+}
