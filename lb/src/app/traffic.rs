@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix::{Actor, Addr};
+use actix::Addr;
 use actix_http::{HttpService, KeepAlive};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
@@ -25,8 +25,7 @@ use crate::observe::access_log::AccessLog;
 use crate::observe::redaction::KeyRedactor;
 use crate::proxy::forwarded::Connected;
 use crate::proxy::guard::{Acceptor, Connections, GuardedStream};
-use crate::proxy::router;
-use crate::proxy::router::{RequestLogger, RequestObserver, RouterActor};
+use crate::proxy::router::{RequestLogger, RequestObserver, RouterHandle};
 use crate::proxy::service;
 use crate::proxy::socket;
 
@@ -93,11 +92,10 @@ pub(super) fn serve(
                 access_log,
                 ..
             } = context.clone();
-            let router = RouterActor::new(id, routing.clone(), ring, supervisor);
+            let (router, counters) = RouterHandle::start(id, routing.clone(), ring, supervisor);
             let log: Rc<dyn RequestObserver> = Rc::new(access_log.observer());
-            let request_logger = RequestLogger::new([router.observer(), log]);
+            let request_logger = RequestLogger::new([counters, log]);
             request_logger.ask(logging); // in force for requests that arrive before the ReloadActor's first reply
-            let router = router.start();
             metrics.do_send(actor::RegisterRouter { id, router: router.clone() });
             let (acceptor, settings) = (live_acceptor.clone(), live_settings.clone());
             let to_router = router.clone();
@@ -107,7 +105,7 @@ pub(super) fn serve(
                 *settings.borrow_mut() =
                     parts::service(config, start_time.clone(), auth.clone(), address.port());
                 live_logger.ask(config.access_log.is_some());
-                to_router.do_send(router::Configure(parts::router(config, &key_redactor)));
+                to_router.configure(parts::router(config, &key_redactor));
             });
             (router, request_logger)
         };

@@ -12,14 +12,12 @@ use actix_http::{Method, Payload, Request, Response, StatusCode};
 use actix_service::{Service, ServiceFactory, fn_factory};
 use awc::http::uri::PathAndQuery;
 use futures::future::LocalBoxFuture;
-use send_wrapper::SendWrapper;
-use tokio::sync::oneshot;
 
 use super::client::ReplayBody;
 use super::guard;
 use super::guard::Answer;
 use super::router;
-use super::router::{RequestLog, RequestLogger, Route, RouterActor};
+use super::router::{RequestLog, RequestLogger, RouterHandle};
 use crate::auth::actor::AuthActor;
 use crate::control::supervisor::{Ready, StartTime, SupervisorActor};
 
@@ -66,7 +64,7 @@ pub struct ProxyService(Rc<Inner>);
 
 struct Inner {
     settings: Rc<RefCell<Settings>>,
-    router: Addr<RouterActor>,
+    router: RouterHandle,
     supervisor: Addr<SupervisorActor>,
     request_logger: RequestLogger,
 }
@@ -77,7 +75,7 @@ struct Inner {
 pub fn service(
     settings: Rc<RefCell<Settings>>,
     supervisor: Addr<SupervisorActor>,
-    worker: impl Fn() -> (Addr<RouterActor>, RequestLogger),
+    worker: impl Fn() -> (RouterHandle, RequestLogger),
 ) -> impl ServiceFactory<
     Request,
     Config = (),
@@ -226,10 +224,7 @@ impl Inner {
         let request_log = request_log.clone();
         let forwarded =
             router::Request { method: method.clone(), target, headers, client, body, request_log };
-        // The sender is dropped with this future, when the client disconnects.
-        let (_alive, cancelled) = oneshot::channel();
-        let route = Route { request: SendWrapper::new(forwarded), cancelled };
-        let reply = self.router.send(route).await.map_err(|_| router::Error::Stopping)??.take();
+        let reply = self.router.route(forwarded).await?;
         match mapped_path {
             Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(Error::UnknownPath(path).response()),
             _ => Ok(reply::response(reply, &method, version)),

@@ -18,8 +18,7 @@ use crate::stats::traffic::{Traffic, TrafficWindow};
 use crate::control::journal::frame;
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::control::ring::{RingActor, Snapshot};
-use crate::proxy::router;
-use crate::proxy::router::{Answer, HotKeySnapshot, Measure, RouterActor};
+use crate::proxy::router::{Answer, HotKeySnapshot, RouterHandle};
 
 use super::aggregate::Aggregate;
 pub use super::aggregate::{Queues, Totals};
@@ -33,7 +32,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Owns the latest report of every router and the traffic of the last minute.
 pub struct MetricsActor {
     ring: Addr<RingActor>,
-    routers: BTreeMap<RouterId, Addr<RouterActor>>,
+    routers: BTreeMap<RouterId, RouterHandle>,
     aggregate: Aggregate,
     window: TrafficWindow,
     /// Slots by seat at the last collection, for the expected shares.
@@ -53,7 +52,7 @@ pub struct RegisterRouter {
     /// Identifies the router in metrics.
     pub id: RouterId,
     /// The router that is polled from now on.
-    pub router: Addr<RouterActor>,
+    pub router: RouterHandle,
 }
 
 /// Returns the traffic of the last minute.
@@ -77,8 +76,18 @@ pub struct Scrape;
 #[rtype(result = "Vec<HotKeySnapshot>")]
 pub struct GetHotKeys;
 
-/// The report of each router with its response time; `None` after [`REPORT_TIMEOUT`]; an error if the router has ended.
-type Reports = Vec<(RouterId, Result<Option<(Answer, Duration)>, MailboxError>)>;
+/// What each router has reported.
+type Reports = Vec<(RouterId, Report)>;
+
+/// The result of polling one router.
+enum Report {
+    /// Its statistics, with the response time.
+    Measured(Box<Answer>, Duration),
+    /// No answer within [`REPORT_TIMEOUT`].
+    Late,
+    /// The router has ended.
+    Ended,
+}
 
 /// All routers have replied, for a scrape.
 #[derive(Message)]
@@ -111,12 +120,14 @@ impl MetricsActor {
 
     fn poll_routers(&self) -> impl Future<Output = Reports> + use<> {
         let polled = self.routers.iter().map(|(id, router)| {
-            let (id, sent, report) = (*id, Instant::now(), timeout(REPORT_TIMEOUT, router.send(Measure)));
+            let (id, sent, measured) = (*id, Instant::now(), timeout(REPORT_TIMEOUT, router.measure()));
             async move {
-                match report.await {
-                    Ok(report) => (id, report.map(|report| Some((report, sent.elapsed())))),
-                    Err(_) => (id, Ok(None)),
-                }
+                let report = match measured.await {
+                    Ok(Some(answer)) => Report::Measured(Box::new(answer), sent.elapsed()),
+                    Ok(None) => Report::Ended,
+                    Err(_) => Report::Late,
+                };
+                (id, report)
             }
         });
         join_all(polled.collect::<Vec<_>>())
@@ -125,12 +136,12 @@ impl MetricsActor {
     fn record(&mut self, reports: Reports) -> Totals {
         for (router, report) in reports {
             match report {
-                Ok(Some((report, after))) if self.routers.contains_key(&router) => {
-                    self.aggregate.record(router, report, after);
+                Report::Measured(answer, after) if self.routers.contains_key(&router) => {
+                    self.aggregate.record(router, *answer, after);
                 }
-                Ok(Some(_)) => {} // an overlapping collection has found that it has ended
-                Ok(None) => self.aggregate.record_timeout(router, REPORT_TIMEOUT),
-                Err(_) => {
+                Report::Measured(..) => {} // an overlapping collection has found that it has ended
+                Report::Late => self.aggregate.record_timeout(router, REPORT_TIMEOUT),
+                Report::Ended => {
                     self.routers.remove(&router);
                     self.aggregate.retire(router);
                 }
@@ -214,8 +225,7 @@ impl Handler<GetHotKeys> for MetricsActor {
     type Result = ResponseFuture<Vec<HotKeySnapshot>>;
 
     fn handle(&mut self, _: GetHotKeys, _: &mut Self::Context) -> Self::Result {
-        let polled =
-            self.routers.values().map(|router| timeout(REPORT_TIMEOUT, router.send(router::HotKeys)));
+        let polled = self.routers.values().map(|router| timeout(REPORT_TIMEOUT, router.hot_keys()));
         let polled = join_all(polled.collect::<Vec<_>>());
         Box::pin(async move { polled.await.into_iter().flatten().flatten().collect() })
     }

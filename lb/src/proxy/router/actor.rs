@@ -1,4 +1,5 @@
-//! RouterActor: owns a router and receives its messages.
+//! RouterActor: owns a router and receives its messages. The [handle](super::RouterHandle) sends those of the data plane,
+//! the control plane sends the others to the recipients that the actor registers.
 
 use std::rc::Rc;
 
@@ -23,7 +24,7 @@ use super::statistics::Answer;
 use super::{Error, Reply, Request, Settings, now};
 
 /// Forwards the requests of one HTTP worker, on its thread.
-pub struct RouterActor {
+pub(super) struct RouterActor {
     id: RouterId,
     router: Rc<Router>,
     supervisor: Addr<SupervisorActor>,
@@ -33,7 +34,7 @@ pub struct RouterActor {
 /// Message: forwards a request. It must be sent on the actor's thread.
 #[derive(Message)]
 #[rtype(result = "Result<SendWrapper<Reply>, Error>")]
-pub struct Route {
+pub(super) struct Route {
     /// The request to forward.
     pub request: SendWrapper<Request>,
     /// Resolves when the client has disconnected. Dropping the `send` future would not stop the actor's future.
@@ -43,20 +44,19 @@ pub struct Route {
 /// Message: replaces the settings for later requests; requests in flight keep theirs.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Configure(pub Settings);
+pub(super) struct Configure(pub Settings);
 
 /// Message: returns the statistics of a router.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Answer")]
-pub struct Measure;
+pub(super) struct Measure;
 
 /// Message: returns the most frequent keys of a router.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "HotKeySnapshot")]
-pub struct HotKeys;
+pub(super) struct HotKeys;
 
 impl RouterActor {
-    /// A router for this thread. `id` must never be reused, not even by a restart of the worker.
     pub fn new(
         id: RouterId,
         settings: Settings,

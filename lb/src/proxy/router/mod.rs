@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! In the order in which a request passes:
-//! - `actor`: RouterActor and its messages
+//! - `handle`: what other modules may do with a router · `actor`: RouterActor and its messages
 //! - `forward`: one request, from its key to its reply · `request_id`: X-Request-Id
 //! - `slot`: the key of a request and its slot · `hot_keys`: the most frequent keys
 //! - `walk`: the walk of the slot, and the next replica along it · `leases`: which answers of the ring are valid
@@ -18,6 +18,7 @@ mod attempts;
 mod endpoints;
 mod explain;
 mod forward;
+mod handle;
 mod hot_keys;
 mod in_flight;
 mod leases;
@@ -48,8 +49,8 @@ use crate::observe::redaction::KeyRedactor;
 use crate::statuses::Statuses;
 
 pub use crate::control::router::{Counts, Explain, Explained, Skip};
-pub use actor::{Configure, HotKeys, Measure, Route, RouterActor};
 use endpoints::Limits;
+pub use handle::RouterHandle;
 pub use hot_keys::{COUNTERS, Generation, HotKeySnapshot, HotKeyTracker, Label};
 pub use in_flight::InFlight;
 pub use request_log::{
