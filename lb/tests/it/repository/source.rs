@@ -55,6 +55,9 @@ const STATUSES_ELSEWHERE: &[(&str, &str)] = &[
     ("proxy/service.rs", "NOT_FOUND"), // compared with the status of a replica's reply
 ];
 
+/// Folders of `lb/src` whose code is pure: the time and randomness are given, and effects are returned.
+const PURE: &[&str] = &["balance/", "fleet/", "proxy/router/endpoints/", "ring/"];
+
 /// Words of the private dialect that comments were once written in.
 const BANNED: &[&str] = &["whoever", "whomever", "whom", "somebody", "nobody", "befell", "befalls", "wishes"];
 
@@ -139,6 +142,23 @@ fn statuses_of_errors_are_known_in_one_file_of_each_plane() {
                 if is_error {
                     wrong.insert(format!("{constructor}{used} in {name}"));
                 }
+            }
+        }
+    }
+    assert_eq!(wrong, BTreeSet::new());
+}
+
+#[test]
+fn pure_code_uses_no_actor_no_task_and_no_clock() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let is_pure =
+        |path: &&PathBuf| PURE.iter().any(|pure| path.starts_with(src.join(pure))) && !is_test(path);
+    let mut wrong = BTreeSet::new();
+    for path in sources().iter().filter(is_pure) {
+        let code = code(path);
+        for used in ["actix", "tokio", "awc::Client", "Instant::now", "SystemTime::now", "Rng::new"] {
+            if code.contains(used) {
+                wrong.insert(format!("{used} in {}", path.display()));
             }
         }
     }
