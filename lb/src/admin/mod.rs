@@ -14,17 +14,17 @@ mod openapi;
 
 use std::collections::BTreeMap;
 
-use actix::{Addr, Recipient};
+use actix::Recipient;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
-use crate::control::journal::JournalActor;
-use crate::control::ring::RingActor;
-use crate::control::supervisor::{Ready, SupervisorActor};
+use crate::control::journal::JournalHandle;
+use crate::control::ring::RingHandle;
+use crate::control::supervisor::SupervisorHandle;
 use crate::observe::access_log::AccessLog;
 use crate::proxy::guard::Connections;
 use crate::proxy::router::Skip;
 use crate::ring::Incarnation;
-use metrics::actor::MetricsActor;
+use metrics::MetricsHandle;
 
 use crate::proxy::control_api;
 use crate::proxy::error::readiness;
@@ -44,13 +44,13 @@ pub struct Admin {
     /// How long a weight or a cordon that was set through the API remains in force, for people.
     pub durability: &'static str,
     /// Slot map, epoch and walks.
-    pub ring: Addr<RingActor>,
+    pub ring: RingHandle,
     /// The transitions of the fleet and their subscribers.
-    pub journal: Addr<JournalActor>,
+    pub journal: JournalHandle,
     /// The counters of all routers.
-    pub metrics: Addr<MetricsActor>,
+    pub metrics: MetricsHandle,
     /// The state of the fleet, and its changes.
-    pub supervisor: Addr<SupervisorActor>,
+    pub supervisor: SupervisorHandle,
     /// Converts monotonic instants to the time of day.
     pub clock: Clock,
     /// The limits for the body of a change.
@@ -116,7 +116,7 @@ async fn livez() -> HttpResponse {
     responses((status = 200, description = "Ready"), (status = 503, description = "Not ready"))
 )]
 async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
-    HttpResponse::build(readiness(admin.supervisor.send(Ready).await.unwrap_or(false))).finish()
+    HttpResponse::build(readiness(admin.supervisor.is_ready().await)).finish()
 }
 
 /// Why a router would skip a replica now; `None` if no router would.

@@ -3,10 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use actix::{Actor, Addr};
-
 use crate::admin::Access;
-use crate::auth::actor::AuthActor;
+use crate::auth::AuthHandle;
 use crate::auth::token::Token;
 use crate::config::{Config, Control};
 use crate::logging::ESSENTIAL;
@@ -14,8 +12,8 @@ use crate::proxy::socket::reachable;
 
 /// The authorisation of both listeners.
 pub(super) struct AdminAuth {
-    /// The actor that verifies tokens.
-    pub auth: Addr<AuthActor>,
+    /// Verifies the tokens of both listeners.
+    pub auth: AuthHandle,
     /// The rules of the admin listener.
     pub access: Access,
     /// The token if we have generated it; only then it may be logged.
@@ -37,7 +35,7 @@ impl AdminAuth {
         };
         let exposed = config.admin_listen.is_some_and(is_exposed);
         let admin_token_required = exposed || (config.admin_listen.is_some() && generated.is_none());
-        let auth = AuthActor::new(token).start();
+        let auth = AuthHandle::start(token);
         let verifier = if admin_token_required { Some((auth.clone(), Token::random()?)) } else { None };
         warn(config);
         let access = Access::new(verifier, config);

@@ -18,16 +18,15 @@ use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::admin::metrics::actor::MetricsActor;
+use crate::admin::metrics::MetricsHandle;
 use crate::admin::{Admin, Clock, Reload};
 use crate::config::{Config, Source};
-use crate::control::journal::JournalActor;
+use crate::control::journal::JournalHandle;
 use crate::control::panic_guard::exit_on_panic;
-use crate::control::ring::RingActor;
-use crate::control::supervisor::{Close, Kill, Stop, SupervisorActor};
+use crate::control::ring::RingHandle;
+use crate::control::supervisor::{Serving, SupervisorHandle};
 use crate::logging::ESSENTIAL;
 use crate::observe::access_log::AccessLog;
 use crate::observe::redaction::KeyRedactor;
@@ -58,8 +57,8 @@ pub struct Running {
     pub traffic: SocketAddr,
     /// The address of the admin listener, with the actual port; `None` if it is off.
     pub admin: Option<SocketAddr>,
-    serving: oneshot::Receiver<()>,
-    supervisor: Addr<SupervisorActor>,
+    serving: Serving,
+    supervisor: SupervisorHandle,
     traffic_server: ServerHandle,
     admin_server: Option<ServerHandle>,
     access_log: AccessLog,
@@ -85,21 +84,17 @@ pub async fn start(
     let traffic_listener = listen("--listen", config.listen)?;
     let admin_listener = config.admin_listen.map(|address| listen("--admin-listen", address)).transpose()?;
 
-    let (serving_now, serving) = oneshot::channel();
-    let ring = RingActor::new(config.layout).start();
-    let journal = JournalActor::new().start();
-    let metrics = MetricsActor::new(ring.clone()).start();
-    let supervisor = SupervisorActor::new(
+    let admin_auth = AdminAuth::open(config).map_err(StartError::Token)?;
+    let ring = RingHandle::start(config.layout);
+    let journal = JournalHandle::start();
+    let metrics = MetricsHandle::start(ring.clone());
+    let (supervisor, serving) = SupervisorHandle::start(
         parts::fleet(config),
         parts::heartbeat(config),
         runtime,
         (restored, found),
         (ring.clone(), journal.clone()),
-        serving_now,
     );
-    let admin_auth = AdminAuth::open(config).map_err(StartError::Token)?;
-    let start_time = supervisor.start_time();
-    let supervisor = supervisor.start();
     let limits = LiveLimits::new(parts::control_body(config));
     let targets = reload::ReloadTargets {
         supervisor: supervisor.clone(),
@@ -134,7 +129,7 @@ pub async fn start(
         supervisor: supervisor.clone(),
         metrics,
         reload: reload.clone(),
-        start_time,
+        start_time: supervisor.start_time(),
         auth: admin_auth.auth.clone(),
         key_redactor,
         access_log: access_log.clone(),
@@ -205,9 +200,7 @@ impl Running {
     /// Resolves when all replicas of the target (static: one) are ready for the first time; never if the balancer stops
     /// before.
     pub async fn serving(&mut self) {
-        if (&mut self.serving).await.is_err() {
-            std::future::pending().await // the sender is dropped at a stop
-        }
+        self.serving.wait().await;
     }
 
     /// Reopens the access log, after its file was renamed.
@@ -222,7 +215,7 @@ impl Running {
     /// Stops gracefully: reports not ready, accepts no new connections, waits for the requests in flight for at most
     /// `--drain`, then stops the replicas.
     pub async fn stop(self) {
-        self.supervisor.do_send(Close);
+        self.supervisor.close();
         // The send fails only while the process ends.
         let limits = self.reload.send(InForce).await.map(|config| (config.drain, config.stop_timeout));
         let (drain, stop_timeout) = limits.unwrap_or_default();
@@ -230,8 +223,7 @@ impl Running {
         if timeout(drain, self.traffic_server.stop(true)).await.is_err() {
             log::warn!("drain cut short why=deadline");
         }
-        // The inner error is ignored: the supervisor is gone only while the process ends.
-        if timeout(stop_timeout + REMOVAL_TIMEOUT, self.supervisor.send(Stop)).await.is_err() {
+        if timeout(stop_timeout + REMOVAL_TIMEOUT, self.supervisor.stop()).await.is_err() {
             log::error!("replicas may still run why=not_removed_in_time next=the_next_balancer_finds_them");
         }
         if let Some(admin) = self.admin_server {
@@ -243,11 +235,11 @@ impl Running {
 }
 
 /// Kills the remaining replicas after a second signal. Always returns false: not graceful.
-async fn kill(supervisor: &Addr<SupervisorActor>, access_log: AccessLog) -> bool {
+async fn kill(supervisor: &SupervisorHandle, access_log: AccessLog) -> bool {
     log::warn!("killed why=second_signal");
     let kill_timeout = Duration::from_secs(5);
     // A replica that is still alive afterwards is killed by the kernel when this process ends.
-    let _ = timeout(kill_timeout, supervisor.send(Kill)).await;
+    let _ = timeout(kill_timeout, supervisor.kill()).await;
     access_log.finish().await;
     false
 }

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use actix::Addr;
-
-use crate::auth::actor::AuthActor;
+use crate::auth::AuthHandle;
 use crate::balance::Bound;
 use crate::config::{self, Config, Control, OnExit, RuntimeConfig};
 use crate::control::supervisor::StartTime;
@@ -130,7 +128,7 @@ pub(super) fn control_body(config: &Config) -> control_api::Limits {
 pub(super) fn service(
     config: &Config,
     start_time: StartTime,
-    auth: Addr<AuthActor>,
+    auth: AuthHandle,
     port: u16,
 ) -> service::Settings {
     service::Settings {

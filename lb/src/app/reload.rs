@@ -10,13 +10,11 @@ use futures::future::join_all;
 use tokio::time::timeout;
 
 use crate::admin::Reload;
-use crate::auth::actor;
-use crate::auth::actor::AuthActor;
+use crate::auth::AuthHandle;
 use crate::auth::token::Token;
 use crate::config::{Config, Control, Difference, NotReloaded, RuntimeConfig, Source};
 use crate::control::panic_guard::PanicGuard;
-use crate::control::supervisor;
-use crate::control::supervisor::SupervisorActor;
+use crate::control::supervisor::SupervisorHandle;
 use crate::observe::access_log::AccessLog;
 use crate::observe::redaction::KeyRedactor;
 use crate::proxy::control_api::LiveLimits;
@@ -42,11 +40,11 @@ pub(super) struct ReloadActor {
 
 /// The parts outside the workers that apply a new configuration.
 pub(super) struct ReloadTargets {
-    pub supervisor: Addr<SupervisorActor>,
+    pub supervisor: SupervisorHandle,
     pub limits: LiveLimits,
     pub access_log: AccessLog,
     pub key_redactor: KeyRedactor,
-    pub auth: Addr<AuthActor>,
+    pub auth: AuthHandle,
 }
 
 /// Subscribes a worker to every later configuration, and returns the one in force.
@@ -98,14 +96,14 @@ impl ReloadActor {
         let external = matches!(config.runtime, RuntimeConfig::Static { .. });
         let target = (!external && config.replicas != self.config.replicas).then_some(config.replicas);
         if let (Some(token), true) = (&config.admin_token, config.admin_token != self.config.admin_token) {
-            self.targets.auth.do_send(actor::Change(token.clone()));
+            self.targets.auth.change(token.clone());
         }
         self.targets.limits.set(parts::control_body(&config));
         self.targets
             .access_log
             .configure(config.access_log.clone(), parts::redactor(&config, &self.targets.key_redactor));
         let (settings, heartbeat) = (parts::fleet(&config), parts::heartbeat(&config));
-        self.targets.supervisor.do_send(supervisor::Configure { settings, heartbeat, target });
+        self.targets.supervisor.configure(settings, heartbeat, target);
         self.config = Arc::new(config);
         difference
     }

@@ -14,12 +14,11 @@ use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt, fn_service};
 
-use crate::admin::metrics::actor;
-use crate::admin::metrics::actor::MetricsActor;
-use crate::auth::actor::AuthActor;
+use crate::admin::metrics::MetricsHandle;
+use crate::auth::AuthHandle;
 use crate::config::Config;
-use crate::control::ring::RingActor;
-use crate::control::supervisor::{StartTime, SupervisorActor};
+use crate::control::ring::RingHandle;
+use crate::control::supervisor::{StartTime, SupervisorHandle};
 use crate::fleet::RouterId;
 use crate::observe::access_log::AccessLog;
 use crate::observe::redaction::KeyRedactor;
@@ -42,12 +41,12 @@ const MAX_DRAIN: u64 = 48 * 60 * 60;
 /// The actors and shared state that every worker uses.
 #[derive(Clone)]
 pub(super) struct WorkerContext {
-    pub ring: Addr<RingActor>,
-    pub supervisor: Addr<SupervisorActor>,
-    pub metrics: Addr<MetricsActor>,
+    pub ring: RingHandle,
+    pub supervisor: SupervisorHandle,
+    pub metrics: MetricsHandle,
     pub reload: Addr<ReloadActor>,
     pub start_time: StartTime,
-    pub auth: Addr<AuthActor>,
+    pub auth: AuthHandle,
     pub key_redactor: KeyRedactor,
     pub access_log: AccessLog,
     pub connections: Connections,
@@ -96,7 +95,7 @@ pub(super) fn serve(
             let log: Rc<dyn RequestObserver> = Rc::new(access_log.observer());
             let request_logger = RequestLogger::new([counters, log]);
             request_logger.ask(logging); // in force for requests that arrive before the ReloadActor's first reply
-            metrics.do_send(actor::RegisterRouter { id, router: router.clone() });
+            metrics.register(id, router.clone());
             let (acceptor, settings) = (live_acceptor.clone(), live_settings.clone());
             let to_router = router.clone();
             let live_logger = request_logger.clone();

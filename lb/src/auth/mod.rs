@@ -1,5 +1,9 @@
 //! The admin token: its form, its comparison, and the limit on wrong ones.
 
-pub mod actor;
+mod actor;
 pub mod failures;
+mod handle;
 pub mod token;
+
+pub use actor::Verdict;
+pub use handle::AuthHandle;

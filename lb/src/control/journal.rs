@@ -2,6 +2,8 @@
 //!
 //! It sends no message to another actor, and a slow subscriber never delays it.
 
+mod handle;
+
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +15,8 @@ use tokio::sync::mpsc;
 use crate::fleet::Transition;
 
 use super::panic_guard::PanicGuard;
+
+pub use handle::JournalHandle;
 
 /// Number of events that are kept for subscribers that resume.
 pub const KEPT: usize = 1024;
@@ -28,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Owns the events. Event ids count up from the Unix time of the start in milliseconds, so that an id of an earlier
 /// process is always older than the kept events.
-pub struct JournalActor {
+struct JournalActor {
     /// The latest events as frames, the oldest first, at most [`KEPT`].
     frames: VecDeque<Bytes>,
     /// Id of the next event.
@@ -44,19 +48,19 @@ pub struct JournalActor {
 /// Appends transitions to the journal and sends them to the subscribers.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Append {
+struct Append {
     /// The transitions in the order in which they happened.
-    pub transitions: Vec<Transition>,
+    transitions: Vec<Transition>,
     /// Epoch of the ring after the change; `None` if the ring did not change.
-    pub epoch: Option<u64>,
+    epoch: Option<u64>,
 }
 
 /// Adds a subscriber. Fails with [`TooManyReaders`] when [`READERS`] are subscribed.
 #[derive(Message)]
 #[rtype(result = "Result<Subscribed, TooManyReaders>")]
-pub struct Subscribe {
+struct Subscribe {
     /// Id of the last event that the subscriber received (`Last-Event-ID`); `None` to receive new events only.
-    pub after: Option<u64>,
+    after: Option<u64>,
 }
 
 /// The reply to [`Subscribe`].
@@ -77,15 +81,15 @@ pub struct TooManyReaders;
 /// Returns the latest events as frames, the oldest first.
 #[derive(Message)]
 #[rtype(result = "Vec<Bytes>")]
-pub struct Latest {
+struct Latest {
     /// Limit of the number of events.
-    pub limit: usize,
+    limit: usize,
 }
 
 /// Returns the number of subscribers.
 #[derive(Message)]
 #[rtype(result = "Audience")]
-pub struct Count;
+struct Count;
 
 /// Number of subscribers of /api/events; the reply to [`Count`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, MessageResponse, utoipa::ToSchema)]
@@ -107,7 +111,7 @@ struct Event<'a> {
 
 impl JournalActor {
     /// An empty journal.
-    pub fn new() -> Self {
+    fn new() -> Self {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let next_id = u64::try_from(started.as_millis()).unwrap_or_default();
         Self {
@@ -152,12 +156,6 @@ impl JournalActor {
         let missed = usize::try_from(self.next_id.checked_sub(after.checked_add(1)?)?).ok()?;
         let received = self.frames.len().checked_sub(missed)?;
         Some(self.frames.iter().skip(received).cloned().collect())
-    }
-}
-
-impl Default for JournalActor {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

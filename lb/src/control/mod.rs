@@ -3,11 +3,14 @@
 //! - [`ring`]: RingActor (one, main thread): the slot map, and the leases that routers hold of it
 //! - [`supervisor`]: SupervisorActor (one, main thread): the lifecycle of the replicas
 //! - [`journal`]: JournalActor (one): keeps the latest transitions for the subscribers of /api/events
-//! - [`router`]: the messages to the routers
+//! - [`router`]: the messages to the routers, and the link that sends them
 //! - [`panic_guard`]: a panic in an actor ends the process
 //!
 //! The other actors: RouterActor ([`crate::proxy::router`], one for each HTTP worker) forwards requests, AuthActor
 //! ([`crate::auth`]) compares tokens, MetricsActor ([`crate::admin::metrics`]) adds up the counters of the routers.
+//!
+//! Code outside an actor's module calls the methods of its handle ([`ring::RingHandle`],
+//! [`supervisor::SupervisorHandle`], [`journal::JournalHandle`]); its messages are private.
 //!
 //! The sender of a recall, an ejection notice or an idle notice never awaits a reply, so no cycle of waiting actors can
 //! form.

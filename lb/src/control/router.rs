@@ -1,15 +1,88 @@
-//! The messages of the control plane to the routers, and their replies. The routers hand over recipients of these, so that
-//! the control plane knows no router.
+//! The messages of the control plane to the routers, and their replies. A router hands over a [`RouterLink`], which sends
+//! them, so that the control plane depends on no router.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use actix::prelude::*;
 
 use crate::balance::Policy;
-use crate::fleet::Activity;
+use crate::fleet::{Activity, RouterId};
 use crate::ring::{Incarnation, Seated, Slot};
 
-/// Message: the ring has changed. The router drops every lease and acknowledges with [`Recalled`](super::ring::Recalled).
+/// Sends messages to one router. The ring and the supervisor get one when the router starts.
+#[derive(Clone)]
+pub struct RouterLink {
+    id: RouterId,
+    recall: Recipient<Recall>,
+    load: Recipient<Load>,
+    activity: Recipient<GetActivity>,
+    explain: Recipient<Explain>,
+    suspects: Recipient<Suspects>,
+}
+
+impl RouterLink {
+    /// The link to an actor that handles all messages of this module.
+    pub fn new<A>(id: RouterId, router: &Addr<A>) -> Self
+    where
+        A: Actor<Context = Context<A>>
+            + Handler<Recall>
+            + Handler<Load>
+            + Handler<GetActivity>
+            + Handler<Explain>
+            + Handler<Suspects>,
+    {
+        Self {
+            id,
+            recall: router.clone().recipient(),
+            load: router.clone().recipient(),
+            activity: router.clone().recipient(),
+            explain: router.clone().recipient(),
+            suspects: router.clone().recipient(),
+        }
+    }
+
+    /// Id of the router.
+    pub fn id(&self) -> RouterId {
+        self.id
+    }
+
+    /// Whether the router still runs.
+    pub fn is_connected(&self) -> bool {
+        self.load.connected()
+    }
+
+    /// The part of the link that the ring keeps.
+    pub(super) fn recalls(&self) -> &Recipient<Recall> {
+        &self.recall
+    }
+
+    /// Sends the list of suspect replicas.
+    pub(super) fn publish_suspects(&self, suspects: Arc<[Incarnation]>) {
+        self.suspects.do_send(Suspects(suspects));
+    }
+
+    /// The load and the counters of the router; `None` if it has stopped. The message is sent before this returns.
+    pub(super) fn load(&self) -> impl Future<Output = Option<Loaded>> + use<> {
+        let loaded = self.load.send(Load);
+        async move { loaded.await.ok() }
+    }
+
+    /// What the router observes of a replica; `None` if the router has stopped.
+    pub(super) fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
+        let activity = self.activity.send(GetActivity(of));
+        async move { activity.await.ok() }
+    }
+
+    /// How the router would route a key of this slot; `None` if it cannot, or has stopped.
+    pub(super) fn explain(&self, slot: Slot) -> impl Future<Output = Option<Explained>> + use<> {
+        let explained = self.explain.send(Explain(slot));
+        async move { explained.await.ok().flatten() }
+    }
+}
+
+/// Message: the ring has changed. The router drops every lease and acknowledges it
+/// ([`RingHandle::recalled`](super::ring::RingHandle::recalled)).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Recall {

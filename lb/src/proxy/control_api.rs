@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix::Addr;
 use actix_http::{Payload, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::control::supervisor;
-use crate::control::supervisor::{Call, CallWithPlan, SupervisorActor};
-use crate::fleet::{Answer, Command, CommandError, Removal};
+use crate::control::supervisor::SupervisorHandle;
+use crate::fleet::{Command, Removal};
 use crate::name::Name;
-use crate::ring::Plan;
 
 use super::body::Body;
 use super::error::{Error, RequestError};
@@ -109,51 +106,28 @@ impl LiveLimits {
 }
 
 /// Handles GET /rep: the hostnames of the replicas.
-pub async fn rep(supervisor: &Addr<SupervisorActor>) -> Result<Response<Body>, Error> {
-    Ok(list(supervisor.send(supervisor::List).await.map_err(|_| CommandError::Stopping)?))
+pub async fn rep(supervisor: &SupervisorHandle) -> Result<Response<Body>, Error> {
+    Ok(list(supervisor.list().await?))
 }
 
 /// Handles POST /add: adds `n` replicas and returns the new list.
 pub async fn add(
-    supervisor: &Addr<SupervisorActor>,
+    supervisor: &SupervisorHandle,
     body: Payload,
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
     let add = json::read::<ReplicaChange>(body, limits).await?.into_add()?;
-    Ok(list(call(supervisor, add).await?.replicas))
+    Ok(list(supervisor.call(add).await?.replicas))
 }
 
 /// Handles DELETE or POST /rm: removes `n` replicas and returns the new list.
 pub async fn remove(
-    supervisor: &Addr<SupervisorActor>,
+    supervisor: &SupervisorHandle,
     body: Payload,
     limits: Limits,
 ) -> Result<Response<Body>, Error> {
     let remove = json::read::<ReplicaChange>(body, limits).await?.into_removal()?;
-    Ok(list(call(supervisor, Command::Remove(remove)).await?.replicas))
-}
-
-/// Sends a command to SupervisorActor. It runs in a task of its own, because dropping `send` when the client disconnects
-/// would cancel a call that the actor has not read yet.
-pub(crate) async fn call(
-    supervisor: &Addr<SupervisorActor>,
-    command: Command,
-) -> Result<Answer, CommandError> {
-    match actix_rt::spawn(supervisor.send(Call(command))).await {
-        Ok(Ok(answer)) => answer,
-        _ => Err(CommandError::Stopping),
-    }
-}
-
-/// Like [`call`], for the effect of the command on the keys.
-pub(crate) async fn call_with_plan(
-    supervisor: &Addr<SupervisorActor>,
-    command: Command,
-) -> Result<Plan, CommandError> {
-    match actix_rt::spawn(supervisor.send(CallWithPlan(command))).await {
-        Ok(Ok(plan)) => plan,
-        _ => Err(CommandError::Stopping),
-    }
+    Ok(list(supervisor.call(Command::Remove(remove)).await?.replicas))
 }
 
 fn list(names: Vec<Name>) -> Response<Body> {

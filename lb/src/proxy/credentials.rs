@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use actix::Addr;
 use actix_http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue};
 
-use crate::auth::actor::{AuthActor, Verdict, VerifyToken};
+use crate::auth::{AuthHandle, Verdict};
 use crate::fleet::CommandError;
 
 use super::error::RequestError;
@@ -59,12 +58,12 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 /// # Errors
 /// [`RequestError::WrongToken`]; [`RequestError::TooManyWrongTokens`] if the address is rate-limited; a refusal if the balancer is
 /// stopping.
-pub async fn show(auth: &Addr<AuthActor>, from: IpAddr, token: &[u8]) -> Result<(), RequestError> {
-    match auth.send(VerifyToken { from, token: token.to_owned() }).await {
-        Ok(Verdict::Granted) => Ok(()),
-        Ok(Verdict::Wrong) => Err(RequestError::WrongToken),
-        Ok(Verdict::Limited(left)) => Err(RequestError::TooManyWrongTokens(left)),
-        Err(_) => Err(CommandError::Stopping.into()),
+pub async fn show(auth: &AuthHandle, from: IpAddr, token: &[u8]) -> Result<(), RequestError> {
+    match auth.verify(from, token).await {
+        Some(Verdict::Granted) => Ok(()),
+        Some(Verdict::Wrong) => Err(RequestError::WrongToken),
+        Some(Verdict::Limited(left)) => Err(RequestError::TooManyWrongTokens(left)),
+        None => Err(CommandError::Stopping.into()),
     }
 }
 

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use actix::Addr;
 use actix_http::body::BodySize;
 use actix_http::header::{self, HeaderMap};
 use actix_http::{Method, Payload, Request, Response, StatusCode};
@@ -18,8 +17,8 @@ use super::guard;
 use super::guard::Answer;
 use super::router;
 use super::router::{RequestLog, RequestLogger, RouterHandle};
-use crate::auth::actor::AuthActor;
-use crate::control::supervisor::{Ready, StartTime, SupervisorActor};
+use crate::auth::AuthHandle;
+use crate::control::supervisor::{StartTime, SupervisorHandle};
 
 use super::body::{Body, LoggedBody};
 use super::error::{Error, RequestError, readiness};
@@ -53,7 +52,7 @@ pub enum Control {
     /// Every client that reaches the listener.
     Open,
     /// Clients that send the admin token as a bearer token.
-    Token(Addr<AuthActor>),
+    Token(AuthHandle),
     /// No access: these paths and /heartbeat are forwarded like every other path.
     Off,
 }
@@ -65,7 +64,7 @@ pub struct ProxyService(Rc<Inner>);
 struct Inner {
     settings: Rc<RefCell<Settings>>,
     router: RouterHandle,
-    supervisor: Addr<SupervisorActor>,
+    supervisor: SupervisorHandle,
     request_logger: RequestLogger,
 }
 
@@ -74,7 +73,7 @@ struct Inner {
 /// of `settings` applies to every later request.
 pub fn service(
     settings: Rc<RefCell<Settings>>,
-    supervisor: Addr<SupervisorActor>,
+    supervisor: SupervisorHandle,
     worker: impl Fn() -> (RouterHandle, RequestLogger),
 ) -> impl ServiceFactory<
     Request,
@@ -148,7 +147,7 @@ impl Inner {
         };
         match (request.method(), request.path()) {
             (&Method::GET | &Method::HEAD, "/heartbeat") if serves_control => {
-                let ready = self.supervisor.send(Ready).await.unwrap_or(false);
+                let ready = self.supervisor.is_ready().await;
                 Ok(Response::with_body(readiness(ready), Body::Own(Default::default())))
             }
             (&Method::GET | &Method::HEAD, "/rep") if serves_control => {

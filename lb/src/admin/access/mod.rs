@@ -19,7 +19,6 @@ use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
-use actix::Addr;
 use actix_http::Response;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -28,7 +27,7 @@ use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCA
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
-use crate::auth::actor::AuthActor;
+use crate::auth::AuthHandle;
 use crate::auth::token::Token;
 use crate::config::Config;
 use crate::proxy::guard;
@@ -57,7 +56,7 @@ pub type LiveAccess = Rc<RefCell<Access>>;
 /// How the token is verified where it is required.
 #[derive(Clone)]
 struct TokenAuth {
-    auth: Addr<AuthActor>,
+    auth: AuthHandle,
     /// Random, generated once for this process.
     seed: Token,
     /// The value of the session cookie, the same for all sessions: derived from the seed and the token, so that a new
@@ -68,7 +67,7 @@ struct TokenAuth {
 impl Access {
     /// `auth`: the actor that verifies the token, and a random seed for the session cookie; `None`: no token is
     /// required.
-    pub fn new(auth: Option<(Addr<AuthActor>, Token)>, config: &Config) -> Self {
+    pub fn new(auth: Option<(AuthHandle, Token)>, config: &Config) -> Self {
         let token_auth = auth.map(|(auth, seed)| TokenAuth { auth, session: seed.clone(), seed });
         let mut access = Self { token_auth, hosts: Hosts::new(&[]) };
         access.configure(config);

@@ -6,15 +6,13 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::control::supervisor::Plan;
-use crate::fleet::{Command, CommandError, Removal};
+use crate::fleet::{Command, Removal};
 use crate::name::Name;
 use crate::ring::{self, Fate, SeatId, Weight};
 
 use crate::admin::Admin;
 use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
-use crate::proxy::control_api;
 use crate::proxy::control_api::{List, ReplicaChange};
 use crate::proxy::error::{RequestError, bad};
 use crate::proxy::json;
@@ -215,7 +213,7 @@ async fn list_or_plan(
     if let Some(details) = details {
         return plan_response(admin, command, details).await;
     }
-    let answer = control_api::call(&admin.supervisor, command).await?;
+    let answer = admin.supervisor.call(command).await?;
     Ok(HttpResponse::Ok().json(Success::new(List::new(answer.replicas))))
 }
 
@@ -228,7 +226,7 @@ pub(crate) async fn plan_response(
     command: Command,
     Details { keys, owners }: Details,
 ) -> Result<HttpResponse, Error> {
-    let plan = admin.supervisor.send(Plan(command)).await.map_err(|_| CommandError::Stopping)??;
+    let plan = admin.supervisor.plan(command).await?;
     let fate = |key: String| KeyFate { fate: plan.fate(key.as_bytes()), key };
     let keys = keys.map(|keys| keys.into_iter().map(fate).collect());
     let owners = owners.unwrap_or(false).then(|| plan.owners());

@@ -8,9 +8,7 @@ use futures::stream::{self, StreamExt};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::admin::metrics::actor::SubscribeTraffic;
-use crate::control::journal::{Subscribe, Subscribed, frame};
-use crate::fleet::CommandError;
+use crate::control::journal::{Subscribed, frame};
 
 use super::{query, state};
 use crate::admin::Admin;
@@ -34,7 +32,7 @@ pub async fn events(admin: web::Data<Admin>, request: HttpRequest) -> Result<Htt
     let with_traffic = query::flag(request.query_string(), "traffic")?;
     let last_id = request.headers().get("last-event-id");
     let after = last_id.map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
-    let subscribed = admin.journal.send(Subscribe { after }).await.map_err(|_| CommandError::Stopping)?;
+    let subscribed = admin.journal.subscribe(after).await?;
     let Subscribed { last, missed, live } = subscribed.map_err(|_| Error::TooManySubscribers)?;
     let first = match missed {
         Some(missed) => missed,
@@ -46,7 +44,7 @@ pub async fn events(admin: web::Data<Admin>, request: HttpRequest) -> Result<Htt
         }
     };
     let traffic = match with_traffic {
-        true => admin.metrics.send(SubscribeTraffic).await.map_err(|_| CommandError::Stopping)?,
+        true => admin.metrics.subscribe_traffic().await?,
         false => mpsc::channel(1).1,
     };
     let live = stream::unfold((live, traffic), |(mut live, mut traffic)| async {

@@ -7,9 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::balance::Policy;
-use crate::control::ring::{Explain, Explained};
-use crate::control::supervisor::{ExplainSlot, RouterExplanations};
-use crate::fleet::{CommandError, Phase};
+use crate::control::ring::Explained;
+use crate::control::supervisor::RouterExplanations;
+use crate::fleet::Phase;
 use crate::name::Name;
 use crate::proxy::key;
 use crate::proxy::router::Skip;
@@ -115,9 +115,8 @@ async fn query(admin: &Admin, key: Vec<u8>) -> Result<(Explained, RouterExplanat
     let mut tries = 0;
     loop {
         tries += 1;
-        let explained = admin.ring.send(Explain(key.clone())).await.map_err(|_| CommandError::Stopping)?;
-        let explanations =
-            admin.supervisor.send(ExplainSlot(explained.slot)).await.map_err(|_| CommandError::Stopping)?;
+        let explained = admin.ring.explain(key.clone()).await?;
+        let explanations = admin.supervisor.explain(explained.slot).await?;
         let same_epoch = explanations.routers.iter().all(|router| router.epoch == explained.epoch);
         if same_epoch || tries == MAX_TRIES {
             return Ok((explained, explanations));

@@ -13,7 +13,6 @@ use super::change::{Details, Planned, parse_seat, plan_response};
 use crate::admin::Admin;
 use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
-use crate::proxy::control_api;
 use crate::proxy::control_api::List;
 use crate::proxy::json;
 use crate::proxy::json::Shape;
@@ -120,7 +119,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     responses((status = 200, description = "It gets no more requests", body = Success<Steered>), Unsteered)
 )]
 pub(crate) async fn drain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
-    let drained = control_api::call(&admin.supervisor, Command::Cordon(name.parse()?)).await?;
+    let drained = admin.supervisor.call(Command::Cordon(name.parse()?)).await?;
     Ok(success(Steered { lasts: Some(admin.durability), ..drained.into() }))
 }
 
@@ -132,7 +131,7 @@ pub(crate) async fn drain(admin: web::Data<Admin>, name: web::Path<String>) -> R
     responses((status = 200, description = "It gets requests again", body = Success<Steered>), Unsteered)
 )]
 pub(crate) async fn undrain(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
-    let serves = control_api::call(&admin.supervisor, Command::Uncordon(name.parse()?)).await?;
+    let serves = admin.supervisor.call(Command::Uncordon(name.parse()?)).await?;
     Ok(success(Steered::from(serves)))
 }
 
@@ -145,7 +144,7 @@ pub(crate) async fn undrain(admin: web::Data<Admin>, name: web::Path<String>) ->
 )]
 pub(crate) async fn replace(admin: web::Data<Admin>, name: web::Path<String>) -> Result<HttpResponse, Error> {
     let replaced: Name = name.parse()?;
-    let serves = control_api::call(&admin.supervisor, Command::Replace(replaced.clone())).await?;
+    let serves = admin.supervisor.call(Command::Replace(replaced.clone())).await?;
     Ok(success(Steered { replaced: Some(replaced), ..serves.into() }))
 }
 
@@ -161,7 +160,7 @@ pub(crate) async fn replace(admin: web::Data<Admin>, name: web::Path<String>) ->
     )
 )]
 pub(crate) async fn rolling_replace(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let begun = control_api::call(&admin.supervisor, Command::RollingReplace).await?;
+    let begun = admin.supervisor.call(Command::RollingReplace).await?;
     let total = begun.rolling.map_or(0, |Progress { total, .. }| total);
     Ok(HttpResponse::Accepted().json(Success::new(Rolling { total })))
 }
@@ -190,7 +189,7 @@ pub(crate) async fn weigh(
     if dry_run.unwrap_or(false) {
         return plan_response(&admin, command, Details { keys, owners }).await;
     }
-    let plan = control_api::call_with_plan(&admin.supervisor, command).await?;
+    let plan = admin.supervisor.call_with_plan(command).await?;
     let (epoch, slots_moved, digest) = (plan.epoch_after, plan.slots_moved, plan.digest);
     Ok(success(Weighed { seat, weight, epoch, slots_moved, digest, lasts: admin.durability }))
 }

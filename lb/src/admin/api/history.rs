@@ -4,8 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::control::journal::{KEPT, Latest};
-use crate::fleet::CommandError;
+use crate::control::journal::KEPT;
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
 
@@ -60,7 +59,7 @@ struct Happened {
 )]
 pub async fn history(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let limit = query::number::<0, MAX_LIMIT>(request.query_string(), "limit")?.unwrap_or(KEPT);
-    let frames = admin.journal.send(Latest { limit }).await.map_err(|_| CommandError::Stopping)?;
+    let frames = admin.journal.latest(limit).await?;
     let events: Vec<Value> = frames.iter().filter_map(|frame| event(frame)).collect();
     Ok(HttpResponse::Ok().json(json!({ "events": events })))
 }

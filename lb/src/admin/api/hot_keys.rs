@@ -7,11 +7,8 @@ use futures::future::join_all;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::metrics::actor;
 use crate::balance::{Counter, merge};
-use crate::control::ring::{Found, Lookup, Map, Mapped};
-use crate::control::supervisor::GetState;
-use crate::fleet::CommandError;
+use crate::control::ring::{Found, Mapped};
 use crate::observe::redaction::{LogKey, RedactedKey};
 use crate::proxy::router::{COUNTERS, HotKeySnapshot, Label};
 use crate::ring::{SeatId, SlotMap};
@@ -75,17 +72,16 @@ struct Imbalance {
 )]
 pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let limit = query::number::<1, MAX_LIMIT>(request.query_string(), "limit")?.unwrap_or(DEFAULT_LIMIT);
-    let snapshots = admin.metrics.send(actor::GetHotKeys).await.map_err(|_| CommandError::Stopping)?;
-    let Mapped { map, .. } = admin.ring.send(Map).await.map_err(|_| CommandError::Stopping)?;
-    let view = admin.supervisor.send(GetState).await.map_err(|_| CommandError::Stopping)?.view;
+    let snapshots = admin.metrics.hot_keys().await?;
+    let Mapped { map, .. } = admin.ring.map().await?;
+    let view = admin.supervisor.state().await?.view;
     let mut loads = Loads::new(view.seats.iter().map(|seat| (seat.seat, seat.weight.get())));
     loads.add(&snapshots, &map);
     let (requests, peak_to_average) = (loads.total(), loads.peak_to_average());
 
     let heaviest = heaviest(&snapshots, limit);
     let places = heaviest.iter().map(async |(_, counter)| {
-        let lookup = Lookup { slot: counter.label.slot?, offset: 0 };
-        let Found { walk, .. } = admin.ring.send(lookup).await.ok()?;
+        let Found { walk, .. } = admin.ring.lookup(counter.label.slot?, 0).await.ok()?;
         walk.into_iter().next()
     });
     let form = snapshots.first().map_or(LogKey::Off, |snapshot| snapshot.form);

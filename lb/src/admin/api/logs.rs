@@ -6,8 +6,6 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures::stream::{self, StreamExt};
 
-use crate::control::supervisor::Read;
-use crate::fleet::CommandError;
 use crate::name::Name;
 use crate::runtime::Tail;
 
@@ -45,7 +43,7 @@ pub async fn logs(
     let lines = query::number::<0, MAX_TAIL>(request.query_string(), "tail")?.unwrap_or(DEFAULT_TAIL);
     let tail = Tail { lines, follow: query::flag(request.query_string(), "follow")? };
     let name: Name = name.parse()?;
-    let output = admin.supervisor.send(Read { name, tail }).await.map_err(|_| CommandError::Stopping)??;
+    let output = admin.supervisor.read(name, tail).await??;
     let pieces = stream::unfold(output, |mut output| async { Some((output.recv().await?, output)) });
     let text = (CONTENT_TYPE, "text/plain; charset=utf-8");
     Ok(HttpResponse::Ok().insert_header(text).streaming(pieces.map(Ok::<_, Infallible>)))

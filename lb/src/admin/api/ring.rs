@@ -4,8 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::control::ring::{Map, Mapped};
-use crate::fleet::CommandError;
+use crate::control::ring::Mapped;
 use crate::ring::SeatId;
 
 use crate::admin::Admin;
@@ -30,7 +29,7 @@ pub(crate) struct Owners {
     responses((status = 200, description = "The owners, run-length encoded from slot 0", body = Owners))
 )]
 pub async fn ring(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let Mapped { epoch, digest, map } = admin.ring.send(Map).await.map_err(|_| CommandError::Stopping)?;
+    let Mapped { epoch, digest, map } = admin.ring.map().await?;
     let owners = map.runs();
     let slots: u32 = owners.iter().map(|(_, slots)| slots).sum();
     Ok(HttpResponse::Ok().json(Owners { epoch, digest, slots, owners }))

@@ -4,10 +4,9 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::control::journal::{Audience, Count};
-use crate::control::ring::Snapshot;
-use crate::control::supervisor::{GetState, State};
-use crate::fleet::{CommandError, MemberView, Phase, Progress, Vacancy};
+use crate::control::journal::Audience;
+use crate::control::supervisor::State;
+use crate::fleet::{MemberView, Phase, Progress, Vacancy};
 use crate::name::Name;
 use crate::observe::access_log;
 use crate::proxy::router::Counts;
@@ -151,9 +150,9 @@ pub async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
 
 /// The body of /api/state.
 pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
-    let ring = admin.ring.send(Snapshot).await.map_err(|_| CommandError::Stopping)?;
-    let fleet = admin.supervisor.send(GetState).await.map_err(|_| CommandError::Stopping)?;
-    let events = admin.journal.send(Count).await.map_err(|_| CommandError::Stopping)?;
+    let ring = admin.ring.snapshot().await?;
+    let fleet = admin.supervisor.state().await?;
+    let events = admin.journal.audience().await?;
     let seats = fleet.view.seats.iter().map(|seat| {
         let vacancy = seat.vacancy.clone().map(|Vacancy { reason, last_error }| (reason, last_error));
         let (reason, last_error) = vacancy.unzip();

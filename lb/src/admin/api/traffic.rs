@@ -2,8 +2,6 @@
 
 use actix_web::{HttpResponse, web};
 
-use crate::admin::metrics::actor::GetTraffic;
-use crate::fleet::CommandError;
 use crate::stats::traffic::Traffic;
 
 use crate::admin::Admin;
@@ -18,6 +16,6 @@ use crate::admin::error::Error;
     responses((status = 200, description = "Rates, durations and shares", body = Traffic))
 )]
 pub async fn traffic(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let traffic = admin.metrics.send(GetTraffic).await.map_err(|_| CommandError::Stopping)?;
+    let traffic = admin.metrics.traffic().await?;
     Ok(HttpResponse::Ok().json(traffic))
 }

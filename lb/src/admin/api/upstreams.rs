@@ -13,7 +13,6 @@ use super::change::{Details, Planned, plan_response};
 use crate::admin::Admin;
 use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
-use crate::proxy::control_api;
 use crate::proxy::control_api::List;
 use crate::proxy::error::bad;
 use crate::proxy::json;
@@ -116,7 +115,7 @@ pub(crate) async fn add_upstream(admin: web::Data<Admin>, body: web::Payload) ->
     if dry_run.unwrap_or(false) {
         return plan_response(&admin, command, Details { keys, owners }).await;
     }
-    Ok(listed(name, control_api::call(&admin.supervisor, command).await?))
+    Ok(listed(name, admin.supervisor.call(command).await?))
 }
 
 /// Remove an external server with its seat (--runtime static)
@@ -142,7 +141,7 @@ pub(crate) async fn remove_upstream(
     if dry_run.unwrap_or(false) {
         return plan_response(&admin, command, Details { keys, owners }).await;
     }
-    Ok(listed(name, control_api::call(&admin.supervisor, command).await?))
+    Ok(listed(name, admin.supervisor.call(command).await?))
 }
 
 fn listed(name: Name, Answer { replicas, about, vacancy, .. }: Answer) -> HttpResponse {

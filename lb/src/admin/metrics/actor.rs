@@ -17,11 +17,11 @@ use crate::stats::traffic::{Traffic, TrafficWindow};
 
 use crate::control::journal::frame;
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
-use crate::control::ring::{RingActor, Snapshot};
+use crate::control::ring::RingHandle;
 use crate::proxy::router::{Answer, HotKeySnapshot, RouterHandle};
 
 use super::aggregate::Aggregate;
-pub use super::aggregate::{Queues, Totals};
+pub use super::aggregate::Totals;
 
 /// Time from one collection to the next.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Owns the latest report of every router and the traffic of the last minute.
 pub struct MetricsActor {
-    ring: Addr<RingActor>,
+    ring: RingHandle,
     routers: BTreeMap<RouterId, RouterHandle>,
     aggregate: Aggregate,
     window: TrafficWindow,
@@ -104,7 +104,7 @@ struct CollectedSecond {
 
 impl MetricsActor {
     /// Starts without routers and with zero counters.
-    pub fn new(ring: Addr<RingActor>) -> Self {
+    pub fn new(ring: RingHandle) -> Self {
         Self {
             ring,
             routers: BTreeMap::new(),
@@ -155,7 +155,7 @@ impl MetricsActor {
         if std::mem::replace(&mut self.collecting, true) {
             return;
         }
-        let (reports, snapshot, this) = (self.poll_routers(), self.ring.send(Snapshot), ctx.address());
+        let (reports, snapshot, this) = (self.poll_routers(), self.ring.snapshot(), ctx.address());
         actix_rt::spawn(exit_on_panic(
             "meter",
             Box::pin(async move {

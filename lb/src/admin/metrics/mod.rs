@@ -3,28 +3,26 @@
 //! - `actor`: collects the counters of the routers · `aggregate`: adds them up
 //! - `exposition`: the text format · `requests`, `fleet`, `process`: the families
 
-pub mod actor;
+mod actor;
 pub mod aggregate;
 mod exposition;
 mod fleet;
+mod handle;
 mod process;
 mod requests;
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
-use futures::future::join;
+use futures::future::try_join;
 
-use crate::control::journal::Count;
-use crate::control::ring::Snapshot;
-use crate::control::supervisor::GetState;
-use crate::fleet::CommandError;
 use crate::observe::access_log;
-use actor::{GetTraffic, Scrape};
 
 use super::Admin;
 use crate::admin::error::Error;
 
 use exposition::Exposition;
+
+pub use handle::MetricsHandle;
 
 /// All metrics, for Prometheus
 ///
@@ -35,12 +33,9 @@ use exposition::Exposition;
     responses((status = 200, description = "The text format of Prometheus", body = String, content_type = "text/plain"))
 )]
 pub async fn metrics(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let (totals, traffic) = join(admin.metrics.send(Scrape), admin.metrics.send(GetTraffic)).await;
-    let (ring, state) = join(admin.ring.send(Snapshot), admin.supervisor.send(GetState)).await;
-    let audience = admin.journal.send(Count).await;
-    let stopping = |_| CommandError::Stopping;
-    let (totals, traffic) = (totals.map_err(stopping)?, traffic.map_err(stopping)?);
-    let (ring, state) = (ring.map_err(stopping)?, state.map_err(stopping)?);
+    let (totals, traffic) = try_join(admin.metrics.scrape(), admin.metrics.traffic()).await?;
+    let (ring, state) = try_join(admin.ring.snapshot(), admin.supervisor.state()).await?;
+    let audience = admin.journal.audience().await?;
 
     let mut exposition = Exposition::default();
     requests::expose(&mut exposition, &totals, &state.view);
@@ -51,7 +46,7 @@ pub async fn metrics(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
         "Limit of open client connections.",
         admin.connections.limit() as f64,
     );
-    fleet::expose(&mut exposition, &ring, &state, &traffic, &audience.map_err(stopping)?);
+    fleet::expose(&mut exposition, &ring, &state, &traffic, &audience);
     let access_log::Counts { written, dropped } = admin.access_log.counts();
     exposition.counter("lb_access_log_lines_total", "Lines written to the access log.", written);
     let help = "Access log lines that were dropped because the queue was full or the write failed.";

@@ -3,6 +3,7 @@
 //! Every change starts a new epoch. The reply to a change is sent when every router has given its leases back
 //! ([`Recalled`]): from then on no new request reaches a replica that has left the ring.
 
+mod handle;
 mod message;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +20,9 @@ use crate::ring::{self, Applied, Layout, Ring, RingError};
 use super::panic_guard::PanicGuard;
 use crate::control::router;
 
-pub use message::{
-    Apply, Changed, Explain, Explained, Found, Lookup, Map, Mapped, Plan, Recalled, Register, Registered,
-    Snapshot, Snapshotted,
-};
+pub use handle::RingHandle;
+use message::{Apply, Explain, Lookup, Map, Plan, Recalled, Register, Snapshot};
+pub use message::{Changed, Explained, Found, Mapped, Registered, Snapshotted};
 
 /// Maximum number of replicas in the reply to a [`Lookup`]; further ones are looked up by offset.
 pub const PAGE: usize = 8;
@@ -31,7 +31,7 @@ pub const PAGE: usize = 8;
 const SILENT: Duration = Duration::from_secs(1);
 
 /// Owns the ring and the recalls that the routers have not acknowledged.
-pub struct RingActor {
+struct RingActor {
     ring: Ring,
     routers: BTreeMap<RouterId, Recipient<router::Recall>>,
     pending: Vec<Pending>,
@@ -52,7 +52,7 @@ struct Pending {
 
 impl RingActor {
     /// An actor with an empty ring of this layout.
-    pub fn new(layout: Layout) -> Self {
+    fn new(layout: Layout) -> Self {
         Self {
             ring: Ring::new(layout),
             routers: BTreeMap::new(),

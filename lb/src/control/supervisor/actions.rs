@@ -7,14 +7,11 @@ use actix::prelude::*;
 use futures::future::{join, join_all};
 use tokio::time::timeout;
 
-use crate::fleet::{Action, Activity, Event};
+use crate::fleet::{Action, Activity, CommandError, Event};
 use crate::ring::Incarnation;
 
 use super::{Outcome, REPLY_TIMEOUT, SupervisorActor};
-use crate::control::journal::Append;
 use crate::control::panic_guard::exit_on_panic;
-use crate::control::ring::Apply;
-use crate::control::router;
 
 impl SupervisorActor {
     pub(crate) fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
@@ -33,22 +30,22 @@ impl SupervisorActor {
             }
             Action::Ring { id, change, retire, transitions } => {
                 // The message is sent before this returns, so that the ring applies changes in the order of the fleet.
-                let reply = self.ring.send(Apply(change));
+                let reply = self.ring.apply(change);
                 let retired =
                     join_all(retire.into_iter().map(|incarnation| self.runtime.retire(incarnation)));
                 let journal = self.journal.clone();
                 report(ctx, async move {
                     let (reply, _) = join(reply, retired).await;
                     let busy = match reply {
-                        Ok(Ok(changed)) => {
-                            journal.do_send(Append { transitions, epoch: Some(changed.epoch) });
+                        Ok(changed) => {
+                            journal.append(transitions, Some(changed.epoch));
                             changed.busy
                         }
-                        Ok(Err(error)) => {
+                        Err(CommandError::Stopping) => Vec::new(), // the process ends
+                        Err(error) => {
                             log::error!("ring refused ticket={} error={error}", id.0);
                             Vec::new()
                         }
-                        Err(_) => Vec::new(), // RingActor has stopped: the process ends
                     };
                     Event::Ring { id, busy }
                 });
@@ -66,7 +63,7 @@ impl SupervisorActor {
             Action::Suspects(suspects) => {
                 let suspects: Arc<[Incarnation]> = suspects.into();
                 for router in self.routers.values() {
-                    router.suspects.do_send(router::Suspects(suspects.clone()));
+                    router.publish_suspects(suspects.clone());
                 }
             }
             Action::Inquire(incarnation) => {
@@ -103,7 +100,7 @@ impl SupervisorActor {
                 let _ = self.callers.remove(&call).map(|caller| caller.send(result));
             }
             Action::Tell(transition) => {
-                self.journal.do_send(Append { transitions: vec![transition], epoch: None });
+                self.journal.append(vec![transition], None);
             }
             Action::Serving => {
                 let _ = self.serving.take().map(|serving| serving.send(()));
@@ -119,14 +116,12 @@ impl SupervisorActor {
     /// The activity of a replica over all routers; `None` if a router does not reply in time. A router that has stopped
     /// is skipped.
     fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
-        let send = |router: &super::RegisterRouter| {
-            timeout(REPLY_TIMEOUT, router.activity.send(router::GetActivity(of)))
-        };
-        let replies: Vec<_> = self.routers.values().map(send).collect();
+        let replies: Vec<_> =
+            self.routers.values().map(|router| timeout(REPLY_TIMEOUT, router.activity(of))).collect();
         async move {
             let mut activity = Activity::default();
             for reply in join_all(replies).await {
-                if let Ok(of_router) = reply.ok()? {
+                if let Some(of_router) = reply.ok()? {
                     activity = activity.merge(of_router);
                 }
             }

@@ -4,17 +4,16 @@
 use actix::prelude::*;
 
 use crate::fleet::{Answer, Command, CommandError, Event, Loads};
-use crate::ring::{self as placement, Proposal};
+use crate::ring::{self, Proposal};
 
 use super::actions::report;
 use super::{Call, CallWithPlan, Plan, SupervisorActor};
-use crate::control::ring;
 
-type PlanReply = ResponseFuture<Result<placement::Plan, CommandError>>;
+type PlanReply = ResponseFuture<Result<ring::Plan, CommandError>>;
 
 /// Computes the plan of a command when the loads are known by which it chooses seats.
 #[derive(Message)]
-#[rtype(result = "Result<placement::Plan, CommandError>")]
+#[rtype(result = "Result<ring::Plan, CommandError>")]
 struct Choose {
     command: Command,
     loads: Loads,
@@ -90,7 +89,7 @@ impl SupervisorActor {
     /// Requests a plan from the ring. The message is sent before this returns, so that the ring is in the state on
     /// which the choice of the fleet is based.
     fn request_plan(&self, proposal: Result<Proposal, CommandError>) -> PlanReply {
-        let plan = proposal.map(|proposal| self.ring.send(ring::Plan(proposal)));
-        Box::pin(async move { Ok(plan?.await.map_err(|_| CommandError::Stopping)??) })
+        let plan = proposal.map(|proposal| self.ring.plan(proposal));
+        Box::pin(async move { plan?.await })
     }
 }

@@ -5,19 +5,16 @@ use futures::future::join_all;
 use tokio::time::timeout;
 
 use super::{ExplainSlot, REPLY_TIMEOUT, RouterExplanations, SupervisorActor};
-use crate::control::router;
 
 impl Handler<ExplainSlot> for SupervisorActor {
     type Result = ResponseFuture<RouterExplanations>;
 
     fn handle(&mut self, ExplainSlot(slot): ExplainSlot, _: &mut Self::Context) -> Self::Result {
         let view = self.fleet.view();
-        let send = |router: &super::RegisterRouter| {
-            timeout(REPLY_TIMEOUT, router.explain.send(router::Explain(slot)))
-        };
-        let replies: Vec<_> = self.routers.values().map(send).collect();
+        let replies: Vec<_> =
+            self.routers.values().map(|router| timeout(REPLY_TIMEOUT, router.explain(slot))).collect();
         Box::pin(async move {
-            let routers = join_all(replies).await.into_iter().flatten().flatten().flatten().collect();
+            let routers = join_all(replies).await.into_iter().flatten().flatten().collect();
             RouterExplanations { view, routers }
         })
     }

@@ -6,7 +6,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::control::router;
+use crate::control::router::{self, RouterLink};
 use crate::fleet::{self, Answer, Command, CommandError, RouterEvent, RouterId, Settings, View};
 use crate::name::Name;
 use crate::ring::{self, Incarnation, Slot};
@@ -15,18 +15,7 @@ use crate::runtime::{Heartbeat, NoLogs, Tail};
 /// Registers a router. The first message of each router, also after a restart of its worker.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct RegisterRouter {
-    /// Id of the router.
-    pub router: RouterId,
-    /// Recipient of requests for its load.
-    pub load: Recipient<router::Load>,
-    /// Recipient of requests for the activity of a replica.
-    pub activity: Recipient<router::GetActivity>,
-    /// Recipient of requests to explain a slot.
-    pub explain: Recipient<router::Explain>,
-    /// Recipient of the list of suspect replicas.
-    pub suspects: Recipient<router::Suspects>,
-}
+pub struct RegisterRouter(pub RouterLink);
 
 /// A notice of a router.
 #[derive(Message)]

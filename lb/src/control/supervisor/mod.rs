@@ -4,6 +4,7 @@ mod actions;
 mod commands;
 mod configure;
 mod explain_slot;
+mod handle;
 mod heartbeats;
 mod message;
 mod output;
@@ -27,23 +28,25 @@ use crate::name::Name;
 use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
 
-use super::journal::JournalActor;
+use super::journal::JournalHandle;
 use super::panic_guard::PanicGuard;
-use super::ring::{self, RingActor};
-use crate::control::router;
+use super::ring::RingHandle;
+use super::router::{self, RouterLink};
 
+pub use handle::{NoticeSender, Serving, SupervisorHandle};
 use heartbeats::Heartbeats;
-pub use message::{
-    Call, CallWithPlan, Close, Configure, ExplainSlot, GetState, Kill, List, NotRead, Notice, Plan, Read,
-    Ready, RegisterRouter, RouterExplanations, State, Stop,
+use message::{
+    Call, CallWithPlan, Close, Configure, ExplainSlot, GetState, Kill, List, Plan, Read, Ready,
+    RegisterRouter, Stop,
 };
+pub use message::{NotRead, Notice, RouterExplanations, State};
 pub use start_time::StartTime;
 
 /// Timeout of requests to a router, and of the question to the engine whether a replica is suspended.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Owns the fleet.
-pub struct SupervisorActor {
+struct SupervisorActor {
     fleet: Fleet,
     runtime: Rc<dyn Runtime>,
     heartbeat: Heartbeat,
@@ -52,9 +55,9 @@ pub struct SupervisorActor {
     restored: Option<Record>,
     /// Replicas left by an earlier balancer; taken at the start.
     found: Vec<Found>,
-    ring: Addr<RingActor>,
-    journal: Addr<JournalActor>,
-    routers: BTreeMap<RouterId, RegisterRouter>,
+    ring: RingHandle,
+    journal: JournalHandle,
+    routers: BTreeMap<RouterId, RouterLink>,
     /// Recipients of the replies to the open calls.
     callers: BTreeMap<CallId, oneshot::Sender<Result<Answer, CommandError>>>,
     last_call: u64,
@@ -77,12 +80,12 @@ struct Outcome(Event);
 impl SupervisorActor {
     /// A supervisor that adopts, when it starts, what an earlier balancer of the cluster left: the record of the target
     /// and the replicas. `serving` is signalled when all replicas of the target are ready for the first time.
-    pub fn new(
+    fn new(
         settings: Settings,
         heartbeat: Heartbeat,
         runtime: Rc<dyn Runtime>,
         (restored, found): (Option<Record>, Vec<Found>),
-        (ring, journal): (Addr<RingActor>, Addr<JournalActor>),
+        (ring, journal): (RingHandle, JournalHandle),
         serving: oneshot::Sender<()>,
     ) -> Self {
         Self {
@@ -107,7 +110,7 @@ impl SupervisorActor {
     }
 
     /// A shared handle of the measured start time of replicas.
-    pub fn start_time(&self) -> StartTime {
+    fn start_time(&self) -> StartTime {
         self.start_time.clone()
     }
 
@@ -129,11 +132,8 @@ impl SupervisorActor {
 
     /// The loads of all routers; a router that does not reply in time counts as idle.
     fn loads(&self) -> impl Future<Output = Vec<router::Loaded>> + use<> {
-        let replies: Vec<_> = self
-            .routers
-            .values()
-            .map(|router| timeout(REPLY_TIMEOUT, router.load.send(router::Load)))
-            .collect();
+        let replies: Vec<_> =
+            self.routers.values().map(|router| timeout(REPLY_TIMEOUT, router.load())).collect();
         async move { join_all(replies).await.into_iter().flatten().flatten().collect() }
     }
 
@@ -141,7 +141,7 @@ impl SupervisorActor {
     fn seat_loads(&self) -> impl Future<Output = Loads> + use<> {
         let View { seats, others, .. } = self.fleet.view();
         let loads = self.loads();
-        let slots = self.ring.send(ring::Snapshot);
+        let slots = self.ring.snapshot();
         async move {
             let slots = slots.await.map(|snapshot| snapshot.slots).unwrap_or_default();
             let in_flight = in_flight(&loads.await);

@@ -5,15 +5,14 @@ use actix::prelude::*;
 use crate::fleet::Event;
 
 use super::{Notice, RegisterRouter, SupervisorActor};
-use crate::control::router;
 
 impl Handler<RegisterRouter> for SupervisorActor {
     type Result = ();
 
-    fn handle(&mut self, registration: RegisterRouter, _: &mut Self::Context) {
-        self.routers.retain(|_, known| known.load.connected());
-        registration.suspects.do_send(router::Suspects(self.fleet.suspects().into()));
-        self.routers.insert(registration.router, registration);
+    fn handle(&mut self, RegisterRouter(router): RegisterRouter, _: &mut Self::Context) {
+        self.routers.retain(|_, known| known.is_connected());
+        router.publish_suspects(self.fleet.suspects().into());
+        self.routers.insert(router.id(), router);
     }
 }
 

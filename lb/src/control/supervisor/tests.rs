@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::*;
-use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Suspects};
+use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Recall, Suspects};
 use crate::fleet::{Activity, Ownership};
 use crate::ring::Layout;
 use crate::runtime::fake::{Fake, Health};
@@ -20,6 +20,12 @@ struct Router {
 
 impl Actor for Router {
     type Context = Context<Self>;
+}
+
+impl Handler<Recall> for Router {
+    type Result = ();
+
+    fn handle(&mut self, _: Recall, _: &mut Self::Context) {}
 }
 
 impl Handler<Load> for Router {
@@ -56,7 +62,7 @@ impl Handler<Suspects> for Router {
 }
 
 struct Scene {
-    supervisor: Addr<SupervisorActor>,
+    supervisor: SupervisorHandle,
     runtime: Fake,
     router: Router,
 }
@@ -84,28 +90,13 @@ impl Scene {
         };
         let heartbeat = Heartbeat { request: None, timeout: 400 * SECOND / 1000 };
         let runtime = Fake::new(Vec::new());
-        let parts = (RingActor::new(Layout::default()).start(), JournalActor::new().start());
-        let (serving, served) = oneshot::channel();
-        let supervisor = SupervisorActor::new(
-            settings,
-            heartbeat,
-            Rc::new(runtime.clone()),
-            (None, Vec::new()),
-            parts,
-            serving,
-        );
-        let supervisor = supervisor.start();
+        let parts = (RingHandle::start(Layout::default()), JournalHandle::start());
+        let left = (None, Vec::new());
+        let (supervisor, mut serving) =
+            SupervisorHandle::start(settings, heartbeat, Rc::new(runtime.clone()), left, parts);
         let router = Router::default();
-        let address = router.clone().start();
-        let registration = RegisterRouter {
-            router: RouterId(1),
-            load: address.clone().recipient(),
-            activity: address.clone().recipient(),
-            explain: address.clone().recipient(),
-            suspects: address.recipient(),
-        };
-        supervisor.send(registration).await.unwrap();
-        served.await.unwrap();
+        supervisor.register(RouterLink::new(RouterId(1), &router.clone().start()));
+        serving.wait().await;
         runtime.set_health(Incarnation(1), Health::Silent);
         Self { supervisor, runtime, router }
     }
@@ -115,7 +106,7 @@ impl Scene {
     }
 
     async fn is_replaced(&self) -> bool {
-        let names = self.supervisor.send(List).await.unwrap();
+        let names = self.supervisor.list().await.unwrap();
         !names.iter().any(|name| name.as_str() == "server1")
     }
 

@@ -9,9 +9,9 @@ use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
-use crate::control::ring::{Recalled, Register, RingActor};
-use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Recall, Suspects};
-use crate::control::supervisor::{RegisterRouter, SupervisorActor};
+use crate::control::ring::RingHandle;
+use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Recall, RouterLink, Suspects};
+use crate::control::supervisor::SupervisorHandle;
 use crate::fleet::RouterId;
 
 use super::explain::explain;
@@ -27,7 +27,7 @@ use super::{Error, Reply, Request, Settings, now};
 pub(super) struct RouterActor {
     id: RouterId,
     router: Rc<Router>,
-    supervisor: Addr<SupervisorActor>,
+    supervisor: SupervisorHandle,
     _guard: PanicGuard,
 }
 
@@ -57,13 +57,8 @@ pub(super) struct Measure;
 pub(super) struct HotKeys;
 
 impl RouterActor {
-    pub fn new(
-        id: RouterId,
-        settings: Settings,
-        ring: Addr<RingActor>,
-        supervisor: Addr<SupervisorActor>,
-    ) -> Self {
-        let router = Rc::new(Router::new(settings, ring, Notices::new(id, supervisor.clone().recipient())));
+    pub fn new(id: RouterId, settings: Settings, ring: RingHandle, supervisor: SupervisorHandle) -> Self {
+        let router = Rc::new(Router::new(settings, ring, Notices::new(supervisor.notices(id))));
         Self { id, router, supervisor, _guard: PanicGuard("router") }
     }
 
@@ -79,12 +74,9 @@ impl Actor for RouterActor {
     /// Look-ups begin after the ring has registered this router: from then on it receives every recall.
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(0);
-        let id = self.id;
-        let (load, activity) = (ctx.address().recipient(), ctx.address().recipient());
-        let (explain, suspects) = (ctx.address().recipient(), ctx.address().recipient());
-        self.supervisor.do_send(RegisterRouter { router: id, load, activity, explain, suspects });
-        let register = Register { router: id, recall: ctx.address().recipient() };
-        let registered = self.router.ring.send(register).into_actor(self);
+        let link = RouterLink::new(self.id, &ctx.address());
+        self.supervisor.register(link.clone());
+        let registered = self.router.ring.register(&link).into_actor(self);
         ctx.wait(registered.map(|registered, actor, ctx| match registered {
             Ok(registered) => actor.router.registered(registered),
             Err(_) => ctx.stop(), // the ring has stopped: the process is ending
@@ -106,7 +98,7 @@ impl Handler<Recall> for RouterActor {
 
     fn handle(&mut self, Recall { epoch, seated, gone, abort }: Recall, _: &mut Self::Context) {
         let busy = self.router.recall(epoch, &seated, &gone, abort);
-        self.router.ring.do_send(Recalled { router: self.id, epoch, busy });
+        self.router.ring.recalled(self.id, epoch, busy);
     }
 }
 

@@ -8,8 +8,8 @@ use futures::FutureExt;
 use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
-use crate::control::ring::RingActor;
-use crate::control::supervisor::SupervisorActor;
+use crate::control::ring::RingHandle;
+use crate::control::supervisor::SupervisorHandle;
 use crate::fleet::RouterId;
 
 use super::actor::{Configure, HotKeys, Measure, Route, RouterActor};
@@ -25,8 +25,8 @@ impl RouterHandle {
     pub fn start(
         id: RouterId,
         settings: Settings,
-        ring: Addr<RingActor>,
-        supervisor: Addr<SupervisorActor>,
+        ring: RingHandle,
+        supervisor: SupervisorHandle,
     ) -> (Self, Rc<dyn RequestObserver>) {
         let router = RouterActor::new(id, settings, ring, supervisor);
         let observer = router.observer();

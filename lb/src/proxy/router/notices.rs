@@ -3,10 +3,9 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use actix::Recipient;
 use awc::http::Method;
 
-use crate::control::supervisor::Notice;
+use crate::control::supervisor::NoticeSender;
 use crate::fleet::{RouterEvent, RouterId};
 use crate::ring::Replica;
 
@@ -15,24 +14,23 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sends the notices of one router.
 pub(crate) struct Notices {
-    router: RouterId,
-    supervisor: Recipient<Notice>,
+    supervisor: NoticeSender,
     /// Time of the last [`RouterEvent::NotRepeated`]; `None`: none was sent.
     not_repeated_reported: Cell<Option<Instant>>,
 }
 
 impl Notices {
-    pub fn new(router: RouterId, supervisor: Recipient<Notice>) -> Self {
-        Self { router, supervisor, not_repeated_reported: Cell::new(None) }
+    pub fn new(supervisor: NoticeSender) -> Self {
+        Self { supervisor, not_repeated_reported: Cell::new(None) }
     }
 
     /// Id of the router that sends the notices.
     pub fn router(&self) -> RouterId {
-        self.router
+        self.supervisor.router()
     }
 
     pub fn send(&self, event: RouterEvent) {
-        self.supervisor.do_send(Notice { router: self.router, event });
+        self.supervisor.send(event);
     }
 
     /// A request is not repeated, because replicas were lost while they served it. Logged and sent at most once in

@@ -3,9 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use actix::Addr;
-
-use crate::control::ring::{Registered, RingActor};
+use crate::control::ring::{Registered, RingHandle};
 use crate::control::router::{LoadOf, Loaded};
 use crate::fleet::RouterEvent;
 use crate::ring::{Incarnation, Seated};
@@ -21,7 +19,7 @@ use super::{Settings, now};
 /// part is held across an await.
 pub(crate) struct Router {
     settings: RefCell<Rc<Settings>>,
-    pub ring: Addr<RingActor>,
+    pub ring: RingHandle,
     pub rng: RefCell<fastrand::Rng>,
     pub leases: RefCell<Leases>,
     pub endpoints: RefCell<Endpoints>,
@@ -31,7 +29,7 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    pub fn new(settings: Settings, ring: Addr<RingActor>, notices: Notices) -> Self {
+    pub fn new(settings: Settings, ring: RingHandle, notices: Notices) -> Self {
         let mut rng = fastrand::Rng::new();
         Self {
             ring,

@@ -13,9 +13,8 @@ use super::endpoints::AttemptOptions;
 use super::notices::Notices;
 use super::state::Router;
 use super::*;
-use crate::control::ring::RingActor;
-use crate::control::ring::{Apply, Registered, Snapshot};
-use crate::control::supervisor::Notice;
+use crate::control::ring::{Registered, RingHandle};
+use crate::control::supervisor::{Notice, NoticeSender};
 use crate::fleet::{RouterEvent, RouterId};
 use crate::proxy::client::{Error as Failure, Kind, Phase};
 use crate::ring::{Change, Layout, Replica, SeatId, Slot, Weight};
@@ -59,7 +58,7 @@ impl Handler<Notice> for ReceivedNotices {
 
 /// A ring of some seats with a registered router.
 struct Fixture {
-    ring: Addr<RingActor>,
+    ring: RingHandle,
     router: Rc<Router>,
     slot: Slot,
     notices: ReceivedNotices,
@@ -67,10 +66,10 @@ struct Fixture {
 
 impl Fixture {
     async fn new(seats: u32, change: impl FnOnce(&mut Settings)) -> Self {
-        let ring = RingActor::new(Layout::default()).start();
+        let ring = RingHandle::start(Layout::default());
         let join =
             seated(1..=seats).iter().map(|s| (s.replica.seat, s.weight, Some(s.replica.clone()))).collect();
-        ring.send(Apply(Change::Join(join))).await.unwrap().unwrap();
+        ring.apply(Change::Join(join)).await.unwrap();
         let mut settings = Settings {
             key: KeySources::random(),
             key_redactor: KeyRedactor::new(Default::default()),
@@ -88,9 +87,9 @@ impl Fixture {
         let router = Rc::new(Router::new(
             settings,
             ring.clone(),
-            Notices::new(RouterId(1), notices.clone().start().recipient()),
+            Notices::new(NoticeSender::new(RouterId(1), notices.clone().start().recipient())),
         ));
-        let epoch = ring.send(Snapshot).await.unwrap().epoch;
+        let epoch = ring.snapshot().await.unwrap().epoch;
         router.registered(Registered { epoch, layout: Layout::default(), seated: seated(1..=seats) });
         Self { ring, router, slot: Layout::default().position(b"alice").slot, notices }
     }
@@ -125,7 +124,7 @@ impl Fixture {
     /// Runs until every mailbox is empty.
     async fn settle(&self) {
         for _ in 0..10 {
-            self.ring.send(Snapshot).await.unwrap();
+            self.ring.snapshot().await.unwrap();
         }
     }
 

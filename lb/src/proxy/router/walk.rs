@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::control::ring::{Found, Lookup, PAGE};
+use crate::control::ring::{Found, PAGE};
 use crate::ring::{Incarnation, Slot};
 
 use super::endpoints::{AttemptOptions, Choice, Endpoint, LimitReached, Selection};
@@ -81,7 +81,7 @@ async fn page(router: &Router, slot: Slot, offset: usize) -> Result<Page, Error>
 
 async fn look_up(router: &Router, slot: Slot, offset: usize) -> Result<Found, Error> {
     let _pending = router.statistics.pending_lookup();
-    router.ring.send(Lookup { slot, offset }).await.map_err(|_| Error::Stopping)
+    router.ring.lookup(slot, offset).await.map_err(|_| Error::Stopping)
 }
 
 /// The choice of a policy other than the hash; `None` with the hash.

@@ -61,6 +61,35 @@ const PURE: &[&str] = &["balance/", "fleet/", "proxy/router/endpoints/", "ring/"
 /// Words of the private dialect that comments were once written in.
 const BANNED: &[&str] = &["whoever", "whomever", "whom", "somebody", "nobody", "befell", "befalls", "wishes"];
 
+/// The actors' modules: their callers use a handle, so addresses and channels of replies stay inside.
+const ACTORS: &[&str] = &[
+    "control/ring/",
+    "control/supervisor/",
+    "control/journal",
+    "control/router.rs",
+    "auth/",
+    "admin/metrics/",
+    "proxy/router/",
+    "app/reload.rs",
+];
+
+/// Words of actix and tokio that only actors' modules contain.
+const INTERNALS: &[&str] = &["Addr<", "Recipient<", "SendWrapper", "oneshot::"];
+
+/// Files outside the actors' modules that contain some of these words.
+const CHANNELS: &[(&str, &[&str])] = &[
+    // Results of threads and the end of a thread, not replies of actors.
+    ("runtime/static_servers/lookup.rs", &["oneshot::"]),
+    ("app/embed.rs", &["oneshot::"]),
+    ("observe/access_log/mod.rs", &["oneshot::"]),
+    ("observe/access_log/writer.rs", &["oneshot::"]),
+    // ReloadActor has no handle yet.
+    ("admin/mod.rs", &["Recipient<"]),
+    ("app/mod.rs", &["Addr<"]),
+    ("app/admin.rs", &["Addr<"]),
+    ("app/traffic.rs", &["Addr<"]),
+];
+
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
@@ -163,6 +192,24 @@ fn pure_code_uses_no_actor_no_task_and_no_clock() {
         }
     }
     assert_eq!(wrong, BTreeSet::new());
+}
+
+#[test]
+fn actors_are_used_through_their_handles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for path in sources().iter().filter(|path| !is_test(path)) {
+        let file = path.strip_prefix(&root).unwrap().to_str().unwrap();
+        if ACTORS.iter().any(|module| file.starts_with(module)) {
+            continue;
+        }
+        let excepted = CHANNELS.iter().find(|(other, _)| *other == file).map_or(&[][..], |(_, words)| words);
+        let code = code(path);
+        for word in INTERNALS.iter().filter(|word| code.contains(**word) != excepted.contains(*word)) {
+            wrong.push(format!("{file}: {word}"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new(), "call the actor's handle, or mend CHANNELS");
 }
 
 #[test]

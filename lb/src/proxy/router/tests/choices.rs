@@ -74,12 +74,7 @@ async fn a_policy_spreads_one_key_and_a_retry_follows_its_walk() {
     tokio::time::pause();
     for policy in [Policy::RoundRobin, Policy::LeastRequests, Policy::PeakEwma] {
         let fixture = Fixture::new(4, |settings| settings.policy = policy).await;
-        let walk: Vec<_> = fixture
-            .ring
-            .send(crate::control::ring::Lookup { slot: fixture.slot, offset: 0 })
-            .await
-            .unwrap()
-            .walk;
+        let walk = fixture.ring.lookup(fixture.slot, 0).await.unwrap().walk;
         let walk: Vec<_> = walk.iter().map(|replica| replica.incarnation).collect();
         let all: Vec<_> = join_all((0..40).map(|_| fixture.get())).await;
         for replica in &walk {

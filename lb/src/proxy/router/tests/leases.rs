@@ -6,14 +6,13 @@ use super::*;
 async fn a_look_up_answer_overtaken_by_a_recall_is_discarded() {
     let fixture = Fixture::new(3, |_| {}).await;
     let first = fixture.first(POST).await;
-    let epoch = fixture.ring.send(Snapshot).await.unwrap().epoch;
+    let epoch = fixture.ring.snapshot().await.unwrap().epoch;
     fixture.router.recall(epoch, &seated(1..=3), &[], false);
 
     let mut late = Box::pin(walk::acquire(&fixture.router, fixture.slot, &[], POST));
     assert!(poll_immediate(&mut late).await.is_none(), "the look-up is sent");
     let seat = u32::try_from(first.0).unwrap();
-    let changed =
-        fixture.ring.send(Apply(Change::Vacate(SeatId::new(seat).unwrap()))).await.unwrap().unwrap();
+    let changed = fixture.ring.apply(Change::Vacate(SeatId::new(seat).unwrap())).await.unwrap();
     let left = seated((1..=3).filter(|n| *n != seat));
     fixture.router.recall(changed.epoch, &left, &[first], true);
     assert_ne!(late.await.unwrap().unwrap().endpoint().incarnation(), first);
