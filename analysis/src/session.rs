@@ -15,7 +15,7 @@ use crate::recovery;
 use crate::report::{Page, Section, pretty};
 use crate::scaling;
 use crate::table::grouped;
-use crate::terminal::{note, print};
+use crate::terminal::{note, print, width};
 
 /// Every experiment, in the order of a full run.
 fn all() -> Vec<Command> {
@@ -148,7 +148,7 @@ async fn experiments(args: &Args, balancer: &Balancer) -> Result<Vec<Section>, E
 
 fn show(args: &Args, section: &Section) {
     if !args.json {
-        print(&section.terminal());
+        print(&section.terminal(width()));
     }
 }
 

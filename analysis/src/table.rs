@@ -1,5 +1,6 @@
 //! A table, and its text, CSV and JSON forms.
 
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row, TableStyle, Width};
 use serde_json::{Map, Value};
 
 /// Rows under named columns.
@@ -28,16 +29,13 @@ pub enum Cell {
     None,
 }
 
-/// Characters per line on a terminal.
-const WIDTH: usize = 100;
-
-/// Separator of two columns.
-const GAP: &str = "  ";
+/// Blanks between two columns.
+const GAP: u16 = 2;
 
 /// Longest text in a cell or in a chart, in characters; the rest is cut.
 const MAX_TEXT: usize = 32;
 
-/// Columns of text are not made narrower than this.
+/// Columns of text are not made narrower than this, as long as the heads of numbers can be wrapped instead.
 const MIN_TEXT: usize = 8;
 
 impl Table {
@@ -54,38 +52,54 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Plain text for a terminal; text cells are cut until a row fits 100 characters.
-    pub fn text(&self) -> String {
-        let cells: Vec<Vec<String>> =
-            self.rows.iter().map(|row| row.iter().map(Cell::to_string).collect()).collect();
-        let widths = self.widths(&cells);
-        let line = |cells: &[String]| {
-            let padded = cells.iter().enumerate().map(|(at, cell)| {
-                let (cell, width) = (shortened(cell, widths[at]), widths[at]);
-                if self.is_text(at) { format!("{cell:width$}") } else { format!("{cell:>width$}") }
-            });
-            let line = padded.collect::<Vec<_>>().join(GAP);
-            line.trim_end().chars().take(WIDTH).chain(['\n']).collect::<String>()
-        };
-        let head = line(&self.columns);
-        let rule = "─".repeat(length(&head).saturating_sub(1)) + "\n";
-        cells.iter().fold(head + &rule, |text, row| text + &line(row))
+    /// Plain text in lines of at most `width` characters. Where a row is longer, text is cut to [`MIN_TEXT`] characters
+    /// at the least, and then the heads of numbers are wrapped. A number is never cut.
+    pub fn text(&self, width: usize) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(fitting(width));
+        table.set_truncation_indicator("…").set_header(&self.columns);
+        for cells in &self.rows {
+            let mut row = Row::from(cells.iter().map(|cell| cut(&cell.to_string())));
+            row.max_height(1);
+            table.add_row(row);
+        }
+        let wraps = self.least_width() > width;
+        for (at, column) in table.column_iter_mut().enumerate() {
+            let gap = if at + 1 < self.columns.len() { GAP } else { 0 };
+            // No cell has a line break: text is cut after the last character that fits, a head after a word.
+            column.set_padding((0, gap)).set_delimiter(if self.is_text(at) { '\n' } else { ' ' });
+            if !self.is_text(at) {
+                column.set_cell_alignment(CellAlignment::Right);
+                column.set_constraint(match wraps {
+                    true => ColumnConstraint::Absolute(Width::Fixed(fitting(self.wrapped(at)) + gap)),
+                    false => ColumnConstraint::ContentWidth,
+                });
+            }
+        }
+        table
+            .trim_fmt()
+            .lines()
+            .map(|line| line.chars().take(width).chain(['\n']).collect::<String>())
+            .collect()
     }
 
-    /// The widest cell of each column; the widest text columns shrink until the row fits.
-    fn widths(&self, cells: &[Vec<String>]) -> Vec<usize> {
-        let widest = |(at, head): (usize, &String)| {
-            cells.iter().map(|row| length(&row[at])).max().unwrap_or(0).min(MAX_TEXT).max(length(head))
-        };
-        let mut widths: Vec<usize> = self.columns.iter().enumerate().map(widest).collect();
-        let gaps = GAP.len() * widths.len().saturating_sub(1);
-        while widths.iter().sum::<usize>() + gaps > WIDTH {
-            let texts =
-                widths.iter_mut().enumerate().filter(|(at, width)| self.is_text(*at) && **width > MIN_TEXT);
-            let Some((_, width)) = texts.max_by_key(|(_, width)| **width) else { break };
-            *width -= 1;
-        }
-        widths
+    /// Characters of a row whose text is cut to [`MIN_TEXT`].
+    fn least_width(&self) -> usize {
+        let widths = self.columns.iter().enumerate().map(|(at, head)| match self.is_text(at) {
+            true => self.widest_cell(at).max(length(head)).min(MIN_TEXT),
+            false => self.widest_cell(at).max(length(head)),
+        });
+        widths.sum::<usize>() + usize::from(GAP) * self.columns.len().saturating_sub(1)
+    }
+
+    /// Width of a column of numbers whose head is wrapped.
+    fn wrapped(&self, at: usize) -> usize {
+        self.columns[at].split(' ').map(length).max().unwrap_or(0).max(self.widest_cell(at))
+    }
+
+    fn widest_cell(&self, at: usize) -> usize {
+        self.rows.iter().map(|row| length(&row[at].to_string())).max().unwrap_or(0)
     }
 
     /// Comma-separated values with a header line (RFC 4180).
@@ -169,6 +183,11 @@ fn shortened(text: &str, longest: usize) -> String {
     text.chars().take(longest - 1).chain(['…']).collect()
 }
 
+/// The width as comfy-table counts it.
+fn fitting(width: usize) -> u16 {
+    width.try_into().unwrap_or(u16::MAX)
+}
+
 fn length(text: &str) -> usize {
     text.chars().count()
 }
@@ -193,7 +212,7 @@ mod tests {
 
     #[test]
     fn text_fits_100_columns() {
-        let text = table().text();
+        let text = table().text(100);
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         assert!(text.contains("…  3,000,000       75.0\n"), "{text}");
         assert!(text.ends_with("          0          –\n"), "{text}");
@@ -206,14 +225,34 @@ mod tests {
             Cell::text(&long),
             Cell::Count(7),
         ]);
-        let text = words.text();
+        let text = words.text(100);
         assert!(
             text.contains("short") && text.matches("x…  ").count() == 3 && text.ends_with("  7\n"),
             "{text}"
         );
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
-        let wide = Table::new("w", "", &["c"; 60]).text();
+        let wide = Table::new("w", "", &["c"; 60]).text(100);
         assert!(wide.lines().all(|line| line.chars().count() == 100), "{wide}");
+    }
+
+    #[test]
+    fn heads_are_wrapped_where_the_terminal_is_too_narrow() {
+        let columns = ["name", "of the ideal", "needless (%)", "peak, cap 1.10"];
+        let mut table = Table::new("t", "", &columns);
+        table.row([
+            Cell::text("x".repeat(20)),
+            Cell::Number(1.5, 2),
+            Cell::Number(0.25, 2),
+            Cell::Count(1000),
+        ]);
+        let expected = "\
+name             of  needless  peak,
+                the       (%)    cap
+              ideal             1.10
+────────────────────────────────────
+xxxxxxxxxxx…   1.50      0.25  1,000
+";
+        assert_eq!(table.text(36), expected);
     }
 
     #[test]

@@ -48,14 +48,14 @@ impl Section {
         std::iter::once(&self.summary).chain(&self.text).filter(|paragraph| !paragraph.is_empty())
     }
 
-    /// Plain text for a terminal.
-    pub fn terminal(&self) -> String {
+    /// Plain text in lines of at most `width` characters.
+    pub fn terminal(&self, width: usize) -> String {
         let mut text = format!("{}\n\n", self.title);
         for paragraph in self.paragraphs() {
-            text += &format!("{}\n\n", textwrap::fill(paragraph, 100));
+            text += &format!("{}\n\n", textwrap::fill(paragraph, width));
         }
         for table in &self.tables {
-            text += &format!("{}\n\n{}\n", textwrap::fill(&table.caption, 100), table.text());
+            text += &format!("{}\n\n{}\n", textwrap::fill(&table.caption, width), table.text(width));
         }
         text
     }

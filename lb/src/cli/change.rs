@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::args::Change;
 use super::client::Request;
-use super::table::{WIDTH, plain};
+use super::table::plain;
 
 #[derive(Deserialize)]
 struct Changed {
@@ -26,15 +26,15 @@ pub fn request(path: &str, Change { n, names, dry_run }: &Change) -> Request {
     if *dry_run { request } else { request.without_timeout() }
 }
 
-/// Formats the number of replicas and their names, wrapped at [`WIDTH`].
-pub fn read(answer: &str) -> serde_json::Result<String> {
+/// Formats the number of replicas and their names, wrapped at `width`.
+pub fn read(answer: &str, width: usize) -> serde_json::Result<String> {
     let Changed { message: List { n, replicas } } = serde_json::from_str(answer)?;
     let mut lines = vec![format!("{n} {}:", if n == 1 { "replica" } else { "replicas" })];
     for (at, name) in replicas.iter().enumerate() {
         let comma = if at + 1 < replicas.len() { "," } else { "" };
         let word = format!(" {}{comma}", plain(name));
         match lines.last_mut() {
-            Some(line) if line.chars().count() + word.chars().count() <= WIDTH => *line += &word,
+            Some(line) if line.chars().count() + word.chars().count() <= width => *line += &word,
             _ => lines.push(format!(" {word}")),
         }
     }
@@ -43,6 +43,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::WIDTH;
     use super::*;
 
     #[test]
@@ -60,7 +61,7 @@ mod tests {
     fn the_names_are_wrapped() {
         let list = |names: &[String]| {
             let message = json!({ "N": names.len(), "replicas": names });
-            read(&json!({ "message": message, "status": "successful" }).to_string()).unwrap()
+            read(&json!({ "message": message, "status": "successful" }).to_string(), WIDTH).unwrap()
         };
         assert_eq!(list(&[]), "0 replicas:\n");
         assert_eq!(list(&["server1".into()]), "1 replica: server1\n");

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::client::Request;
 use super::table::Column::{Number, Words};
-use super::table::{Table, WIDTH, or_dash, plain, shortened};
+use super::table::{Table, or_dash, plain, shortened};
 
 /// Seats of a walk that are shown; more only up to the chosen one.
 const MIN_SHOWN: usize = 8;
@@ -42,7 +42,7 @@ pub fn request(key: &OsStr) -> Request {
 }
 
 /// Formats the slot of the key, then a line for each seat of its walk.
-pub fn read(answer: &str) -> serde_json::Result<String> {
+pub fn read(answer: &str, width: usize) -> serde_json::Result<String> {
     let Explained { key, number, slot, epoch, walk, policy, chosen } = serde_json::from_str(answer)?;
     let chosen = chosen.map(|chosen| chosen.seat);
     let mut table = Table::new([Number("choice"), Number("seat"), Words("replica"), Words("now")]);
@@ -58,8 +58,8 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         table.row([(choice + 1).to_string(), seat.to_string(), or_dash(replica.as_ref()), now]);
     }
     let path = format!(" → number {} → slot {slot} (epoch {epoch})", plain(&number));
-    let room = WIDTH.saturating_sub("key ".len() + path.chars().count()).max(1);
-    let mut text = format!("key {}{path}\n\n{}", shortened(&plain(&key), room), table.text());
+    let room = width.saturating_sub("key ".len() + path.chars().count()).max(1);
+    let mut text = format!("key {}{path}\n\n{}", shortened(&plain(&key), room), table.text(width));
     if walk.len() > until {
         text += &format!("… and {} more; --json lists all\n", walk.len() - until);
     }
@@ -75,6 +75,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::table::WIDTH;
     use super::*;
 
     fn answer(walk: &[(u32, Option<&str>)], chosen: Option<u32>) -> Value {
@@ -91,7 +92,8 @@ mod tests {
 
     #[test]
     fn the_walk_marks_the_chosen_seat() {
-        let text = read(&answer(&[(3, Some("ejected")), (1, None), (2, None)], Some(1)).to_string()).unwrap();
+        let text =
+            read(&answer(&[(3, Some("ejected")), (1, None), (2, None)], Some(1)).to_string(), WIDTH).unwrap();
         let expected = "\
 key a\u{fffd}b → number 18446744073709551615 → slot 176 (epoch 4)
 
@@ -106,9 +108,9 @@ choice  seat  replica  now
     #[test]
     fn a_long_walk_is_cut_after_the_chosen_seat() {
         let walk: Vec<_> = (1..=12).map(|seat| (seat, (seat < 10).then_some("vacant"))).collect();
-        let text = read(&answer(&walk, Some(10)).to_string()).unwrap();
+        let text = read(&answer(&walk, Some(10)).to_string(), WIDTH).unwrap();
         assert!(text.contains("server10  chosen\n… and 2 more; --json lists all\n"), "{text}");
-        let text = read(&answer(&walk[..9], None).to_string()).unwrap();
+        let text = read(&answer(&walk[..9], None).to_string(), WIDTH).unwrap();
         assert!(text.ends_with("… and 1 more; --json lists all\nNo replica can take it now.\n"), "{text}");
     }
 
@@ -116,7 +118,7 @@ choice  seat  replica  now
     fn a_long_key_is_shortened() {
         let mut long = answer(&[(3, None)], Some(3));
         long["key"] = "ü".repeat(300).into();
-        let text = read(&long.to_string()).unwrap();
+        let text = read(&long.to_string(), WIDTH).unwrap();
         let first = text.lines().next().unwrap();
         assert!(
             first.chars().count() == WIDTH && first.contains("ü… → number 18446744073709551615 → slot 176"),
@@ -127,11 +129,11 @@ choice  seat  replica  now
     #[test]
     fn a_last_resort_and_another_policy_are_explained() {
         let walk = [(3, Some("ejected")), (1, Some("over bound"))];
-        let text = read(&answer(&walk, Some(1)).to_string()).unwrap();
+        let text = read(&answer(&walk, Some(1)).to_string(), WIDTH).unwrap();
         assert!(text.ends_with("  server1  chosen all the same: over bound\n"), "{text}");
         let mut other = answer(&[(3, None)], None);
         other["policy"] = "round-robin".into();
-        let text = read(&other.to_string()).unwrap();
+        let text = read(&other.to_string(), WIDTH).unwrap();
         assert!(
             text.ends_with("\nThe policy round-robin chooses the first replica; retries go this way.\n"),
             "{text}"

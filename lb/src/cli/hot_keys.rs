@@ -37,7 +37,7 @@ pub fn request(limit: usize) -> Request {
 }
 
 /// Formats a line for each key, and the imbalance with and without these keys.
-pub fn read(answer: &str) -> serde_json::Result<String> {
+pub fn read(answer: &str, width: usize) -> serde_json::Result<String> {
     let Answer { seconds, requests, keys, imbalance } = serde_json::from_str(answer)?;
     let mut text = format!("{requests} requests with a key in the last {seconds:.0} s\n");
     if keys.is_empty() {
@@ -63,7 +63,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
             or_dash(replica.as_ref()),
         ]);
     }
-    text += &format!("\n{}", table.text());
+    text += &format!("\n{}", table.text(width));
     if let Some(peak) = imbalance.peak_to_average {
         let without = imbalance.without_hot_keys;
         let without = without.map_or("nothing is left".to_owned(), |without| format!("it is {without:.2}"));
@@ -78,6 +78,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
 mod tests {
     use serde_json::json;
 
+    use super::super::table::WIDTH;
     use super::*;
 
     #[test]
@@ -100,7 +101,7 @@ al\u{fffd}ice  50.0 %       501                 1    12     2  server2
 
 Peak-to-average of the seats by their keys: 1.80; without these keys it is 1.05.
 ";
-        assert_eq!(read(&answer.to_string()).unwrap(), expected);
+        assert_eq!(read(&answer.to_string(), WIDTH).unwrap(), expected);
     }
 
     #[test]
@@ -109,7 +110,7 @@ Peak-to-average of the seats by their keys: 1.80; without these keys it is 1.05.
             "replica": "y".repeat(63) });
         let answer = json!({ "seconds": 1.0, "requests": 1, "keys": [key],
             "imbalance": { "peak_to_average": null, "without_hot_keys": null } });
-        let text = read(&answer.to_string()).unwrap();
+        let text = read(&answer.to_string(), WIDTH).unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     }
 }

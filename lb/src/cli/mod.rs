@@ -130,20 +130,21 @@ impl Subcommand {
 
     /// Formats the JSON of the response as text.
     fn read(&self, answer: &str) -> serde_json::Result<String> {
+        let width = table::width();
         match self {
-            Self::Status => status::read(answer),
-            Self::Explain { .. } => explain::read(answer),
-            Self::HotKeys { .. } => hot_keys::read(answer),
-            Self::Plan(_) => plan::read(answer),
-            Self::Add(change) | Self::Rm(change) if change.dry_run => plan::read(answer),
-            Self::Add(_) | Self::Rm(_) => change::read(answer),
+            Self::Status => status::read(answer, width),
+            Self::Explain { .. } => explain::read(answer, width),
+            Self::HotKeys { .. } => hot_keys::read(answer, width),
+            Self::Plan(_) => plan::read(answer, width),
+            Self::Add(change) | Self::Rm(change) if change.dry_run => plan::read(answer, width),
+            Self::Add(_) | Self::Rm(_) => change::read(answer, width),
             Self::Events { .. } | Self::Logs(_) => Ok(answer.to_owned()),
             Self::Drain { .. } => operate::drained(answer),
             Self::Undrain { .. } | Self::Replace { .. } => operate::serves(answer),
-            Self::Weight(weigh) if weigh.dry_run => plan::read(answer),
+            Self::Weight(weigh) if weigh.dry_run => plan::read(answer, width),
             Self::Weight(_) => operate::weighed(answer),
             Self::RollingReplace => operate::rolling(answer),
-            Self::Upstream(call) if call.is_dry_run() => plan::read(answer),
+            Self::Upstream(call) if call.is_dry_run() => plan::read(answer, width),
             Self::Upstream(_) => upstream::read(answer),
             Self::Reload => reload::read(answer),
         }

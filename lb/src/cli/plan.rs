@@ -47,7 +47,7 @@ pub fn request(Plan { add, remove, weight }: &Plan) -> Request {
 }
 
 /// Formats the total of moved slots, then a line for each pair of seats.
-pub fn read(answer: &str) -> serde_json::Result<String> {
+pub fn read(answer: &str, width: usize) -> serde_json::Result<String> {
     let Planned { epoch, slots_moved, moved_percent, ideal_percent, moves, peak_to_average } =
         serde_json::from_str(answer)?;
     let two = |ratio: Option<f64>| or_dash(ratio.map(|ratio| format!("{ratio:.2}")));
@@ -61,13 +61,14 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         for Move { from, to, slots } in moves {
             table.row([or_dash(from), or_dash(to), slots.to_string()]);
         }
-        text += &format!("\n{}", table.text());
+        text += &format!("\n{}", table.text(width));
     }
     Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::WIDTH;
     use super::*;
 
     #[test]
@@ -96,7 +97,7 @@ peak-to-average 1.10 → 1.09
 from seat  to seat  slots
         1        4    130
 ";
-        assert_eq!(read(&answer.to_string()).unwrap(), expected);
+        assert_eq!(read(&answer.to_string(), WIDTH).unwrap(), expected);
     }
 
     #[test]
@@ -106,6 +107,6 @@ from seat  to seat  slots
             "peak_to_average": { "before": 1.0, "after": null },
         });
         let expected = "0 slots would move, 0.0 % of all, from epoch 9\npeak-to-average 1.00 → –\n";
-        assert_eq!(read(&answer.to_string()).unwrap(), expected);
+        assert_eq!(read(&answer.to_string(), WIDTH).unwrap(), expected);
     }
 }

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 
 use super::table::Column::{Number, Words};
-use super::table::{Table, or_dash, plain};
+use super::table::{Table, WIDTH, or_dash, plain};
 
-/// Characters of an id that are shown, as in `docker ps`.
-const ID_LENGTH: usize = 12;
+/// Characters of an id that are shown: as many as `docker ps` shows, or as many as fit a terminal.
+const ID_LENGTHS: [usize; 2] = [12, 6];
 
 #[derive(Deserialize)]
 struct State {
@@ -61,9 +61,10 @@ struct Replica {
 
 /// Formats a summary, then a line for each seat (with its occupant, or the replica drained from it) and for each other
 /// replica, then the reasons of vacant seats.
-pub fn read(answer: &str) -> serde_json::Result<String> {
+pub fn read(answer: &str, width: usize) -> serde_json::Result<String> {
     let State { cluster, epoch, digest, layout, target, seats, others, rolling } =
         serde_json::from_str(answer)?;
+    let id_length = ID_LENGTHS[usize::from(width < WIDTH)];
     let serving = seats.iter().filter_map(|seat| seat.replica.as_ref());
     let serving = serving.filter(|replica| matches!(replica.phase.as_str(), "ready" | "suspect")).count();
     let mut table = Table::new([
@@ -81,7 +82,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
     for Seat { seat, weight, slots, replica, name: external, .. } in &seats {
         let share = 100.0 * *slots as f64 / layout.slots.max(1) as f64;
         let drained = || drained.iter().find(|drained| drained.seat == *seat);
-        let [mut name, phase, in_flight, id, address] = cells(replica.as_ref().or_else(drained));
+        let [mut name, phase, in_flight, id, address] = cells(replica.as_ref().or_else(drained), id_length);
         if let (None, None, Some(external)) = (replica, drained(), external) {
             name.clone_from(external);
         }
@@ -89,7 +90,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         table.row([seat, name, phase, in_flight, slots, format!("{share:.1} %"), weight, id, address]);
     }
     for replica in &others {
-        let [name, phase, in_flight, id, address] = cells(Some(replica));
+        let [name, phase, in_flight, id, address] = cells(Some(replica), id_length);
         let none = || or_dash(None::<&str>);
         table.row([none(), name, phase, in_flight, none(), none(), none(), id, address]);
     }
@@ -100,7 +101,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
     });
     let vacant = seats.iter().filter_map(Seat::vacancy).collect::<String>();
     let vacant = if vacant.is_empty() { vacant } else { format!("\n{vacant}") };
-    Ok(format!("{head}\nepoch {epoch}, digest {digest}{rolling}\n\n{}{vacant}", table.text()))
+    Ok(format!("{head}\nepoch {epoch}, digest {digest}{rolling}\n\n{}{vacant}", table.text(width)))
 }
 
 impl Seat {
@@ -115,7 +116,7 @@ impl Seat {
     }
 }
 
-fn cells(replica: Option<&Replica>) -> [String; 5] {
+fn cells(replica: Option<&Replica>, id_length: usize) -> [String; 5] {
     let Some(Replica { name, id, address, phase, drained, in_flight, skip, .. }) = replica else {
         let none = || or_dash(None::<&str>);
         return [none(), "vacant".into(), none(), none(), none()];
@@ -125,7 +126,7 @@ fn cells(replica: Option<&Replica>) -> [String; 5] {
         Some(skip) if skip != phase => format!("{phase}, {skip}"),
         _ => phase.clone(),
     };
-    let id = id.as_ref().map(|id| id.chars().take(ID_LENGTH).collect::<String>());
+    let id = id.as_ref().map(|id| id.chars().take(id_length).collect::<String>());
     [name.clone(), phase, in_flight.to_string(), or_dash(id), or_dash(address.as_ref())]
 }
 
@@ -170,7 +171,7 @@ mod tests {
             "rolling": { "done": 1, "total": 2 },
             "others": [replica("server7", None, None), drained],
         });
-        let text = read(&state.to_string()).unwrap();
+        let text = read(&state.to_string(), WIDTH).unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         assert!(
             text.starts_with(
@@ -185,10 +186,29 @@ mod tests {
         assert!(rows[0].contains(&"50.0") && rows[0].contains(&"ffffffffffff"), "{text}");
         assert_eq!(rows[1], ["2", "–", "vacant", "–", "256", "50.0", "%", "1000", "–", "–"]);
         assert_eq!(rows[2][..4], ["3", "server3", "draining", "7"]);
-        let text = read(&state.to_string().replace("draining", "dead")).unwrap();
+        let text = read(&state.to_string().replace("draining", "dead"), WIDTH).unwrap();
         assert!(text.contains("drained, dead"), "{text}");
         assert_eq!(rows.len(), 4);
         assert_eq!(rows[3][..7], ["–", "server7", "ready", "7", "–", "–", "–"]);
+    }
+
+    #[test]
+    fn a_terminal_shows_names_phases_and_addresses_in_full() {
+        let seat = json!({ "seat": 1, "weight": 100, "slots": 171, "replica": {
+            "seat": 1, "name": "server1", "id": "f".repeat(64), "incarnation": 1, "address": "172.18.0.12:5000",
+            "phase": "ready", "drained": false, "in_flight": 7, "skip": null,
+        } });
+        let state = json!({
+            "cluster": "default", "epoch": 4, "digest": "7451535ca6c03b765aae21947c171cd3", "target": 1,
+            "layout": { "name": "maglev", "slots": 512, "hash": "xxh3" }, "rolling": null, "others": [],
+            "seats": [seat],
+        });
+        let text = read(&state.to_string(), 80).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let row: Vec<&str> = text.lines().nth(4).unwrap().split_whitespace().collect();
+        let expected =
+            ["1", "server1", "ready", "7", "171", "33.4", "%", "100", "ffffff", "172.18.0.12:5000"];
+        assert_eq!(row, expected, "{text}");
     }
 
     #[test]
@@ -201,7 +221,7 @@ mod tests {
                 "reason": "10.0.0.1:80: it refuses connections", "last_error": "b.example does not resolve: gone",
             }],
         });
-        let text = read(&state.to_string()).unwrap();
+        let text = read(&state.to_string(), WIDTH).unwrap();
         let row: Vec<&str> = text.lines().nth(4).unwrap().split_whitespace().collect();
         assert_eq!(row[..3], ["1", "b", "vacant"], "{text}");
         let why = "\n\nseat 1 (b.example:80) is vacant: 10.0.0.1:80: it refuses connections; \
@@ -211,6 +231,6 @@ mod tests {
 
     #[test]
     fn json_of_another_shape_is_an_error() {
-        assert!(read(r#"{"message":"hello"}"#).unwrap_err().to_string().starts_with("missing field"));
+        assert!(read(r#"{"message":"hello"}"#, WIDTH).unwrap_err().to_string().starts_with("missing field"));
     }
 }

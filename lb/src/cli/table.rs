@@ -1,19 +1,26 @@
 //! Text in columns, at most as wide as a terminal.
 
-/// The most characters of a line.
+use std::io::{IsTerminal as _, stdout};
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, presets};
+
+/// The most characters of a line in a file or a pipe, and of the line of an event.
 pub const WIDTH: usize = 100;
 
-const GAP: &str = "  ";
+/// The most characters of a line on a terminal.
+const TERMINAL_WIDTH: usize = 80;
 
-/// The smallest width to which a column is cut.
-const MIN_COLUMN: usize = 8;
+/// Blanks between two columns.
+const GAP: u16 = 2;
+
+/// The most characters of a line on standard output.
+pub fn width() -> usize {
+    if stdout().is_terminal() { TERMINAL_WIDTH } else { WIDTH }
+}
 
 /// A header and rows.
 #[derive(Clone, Debug)]
-pub struct Table<const N: usize> {
-    columns: [Column; N],
-    rows: Vec<[String; N]>,
-}
+pub struct Table<const N: usize>(comfy_table::Table);
 
 /// The header and alignment of a column.
 #[derive(Clone, Copy, Debug)]
@@ -27,45 +34,29 @@ pub enum Column {
 impl<const N: usize> Table<N> {
     /// A table without rows.
     pub fn new(columns: [Column; N]) -> Self {
-        Self { columns, rows: Vec::new() }
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        // No cell has a line break, so that a cell is cut after the last character that fits, not after a word.
+        table.set_truncation_indicator("…").set_delimiter('\n');
+        table.set_header(line(columns.map(|column| column.name().to_owned())));
+        for (at, (drawn, column)) in table.column_iter_mut().zip(columns).enumerate() {
+            drawn.set_padding((0, if at + 1 < N { GAP } else { 0 }));
+            if let Column::Number(_) = column {
+                drawn.set_cell_alignment(CellAlignment::Right);
+                drawn.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+        Self(table)
     }
 
     /// Adds a row; control characters in its cells are replaced.
     pub fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(|cell| plain(&cell)));
+        self.0.add_row(line(cells.map(|cell| plain(&cell))));
     }
 
-    /// The header and the rows as lines; the widest columns of words are shortened until the lines fit.
-    pub fn text(&self) -> String {
-        let widths = self.widths();
-        let lines = std::iter::once(self.columns.map(|column| column.name().to_owned()));
-        let lines = lines.chain(self.rows.iter().cloned());
-        lines.map(|cells| self.line(&cells, &widths) + "\n").collect()
-    }
-
-    fn line(&self, cells: &[String; N], widths: &[usize; N]) -> String {
-        let padded =
-            self.columns.iter().zip(cells).zip(widths).map(|((column, cell), &width)| match column {
-                Column::Words(_) => format!("{:width$}", shortened(cell, width)),
-                Column::Number(_) => format!("{cell:>width$}"),
-            });
-        padded.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
-    }
-
-    fn widths(&self) -> [usize; N] {
-        let mut widths = self.columns.map(|column| column.name().len());
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        while widths.iter().sum::<usize>() + GAP.len() * N.saturating_sub(1) > WIDTH {
-            let words = widths.iter_mut().zip(&self.columns);
-            let words = words.filter(|(width, column)| column.can_shrink() && **width > MIN_COLUMN);
-            let Some((widest, _)) = words.max_by_key(|(width, _)| **width) else { break };
-            *widest -= 1;
-        }
-        widths
+    /// The header and the rows as lines; the widest columns of words are shortened until the lines fit `width`.
+    pub fn text(mut self, width: usize) -> String {
+        self.0.set_width(width.try_into().unwrap_or(u16::MAX)).trim_fmt() + "\n"
     }
 }
 
@@ -74,10 +65,13 @@ impl Column {
         let (Self::Words(name) | Self::Number(name)) = self;
         name
     }
+}
 
-    fn can_shrink(self) -> bool {
-        matches!(self, Self::Words(_))
-    }
+/// A row that is one line high.
+fn line<const N: usize>(cells: [String; N]) -> Row {
+    let mut row = Row::from(cells);
+    row.max_height(1);
+    row
 }
 
 /// The text, or a dash for `None`.
@@ -108,7 +102,7 @@ mod tests {
             Table::new([Column::Number("seat"), Column::Words("replica"), Column::Words("address")]);
         table.row(["1000000".into(), "x".repeat(63), "y".repeat(63)]);
         table.row(["2".into(), "a".into(), or_dash(None::<u8>)]);
-        let text = table.text();
+        let text = table.text(WIDTH);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH), "{text}");
@@ -120,7 +114,16 @@ mod tests {
     fn a_table_that_fits_is_not_shortened() {
         let mut table = Table::new([Column::Words("a"), Column::Number("n")]);
         table.row(["one".into(), "1".into()]);
-        assert_eq!(table.text(), "a    n\none  1\n");
+        assert_eq!(table.text(WIDTH), "a    n\none  1\n");
+    }
+
+    #[test]
+    fn a_terminal_gets_lines_of_80_columns() {
+        let mut table = Table::new([Column::Words("replica"), Column::Number("slots"), Column::Words("now")]);
+        table.row(["é".repeat(63), "1048576".into(), "passed over: ejected".into()]);
+        let text = table.text(TERMINAL_WIDTH);
+        assert_eq!(text.lines().map(|line| line.chars().count()).max(), Some(TERMINAL_WIDTH), "{text}");
+        assert!(text.ends_with("é…  1048576  passed over: ejected\n"), "{text}");
     }
 
     #[test]
