@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use lb::auth::token::Token;
 
 use crate::assertion::Assertion;
-use crate::balancer::Url;
+use crate::balancer::ListenerUrl;
 use crate::hashing;
 use crate::load::Load;
 use crate::recovery;
@@ -24,11 +24,11 @@ pub struct Args {
     /// The balancer, or any server that answers /home with `Hello from Server: <ID>`
     /// [default: http://127.0.0.1:5000, and if nothing answers there an embedded balancer]
     #[arg(long, global = true, value_name = "http://HOST[:PORT]")]
-    pub url: Option<Url>,
+    pub url: Option<ListenerUrl>,
     /// The balancer's admin listener; names the processes and containers to kill, and explains keys
     /// [default: http://127.0.0.1:5001 with the default --url, if it answers]
     #[arg(long, global = true, value_name = "http://HOST[:PORT]")]
-    pub admin: Option<Url>,
+    pub admin: Option<ListenerUrl>,
     /// File with the balancer's admin token; LB_ADMIN_TOKEN can hold the token itself
     #[arg(long = "admin-token-file", global = true, value_name = "FILE", value_parser = token)]
     pub token: Option<Token>,

@@ -14,7 +14,7 @@
 //! - [`http1`]: HTTP/1.1 as bytes
 //! - [`fleet`], [`ring`], [`balance`], [`stats`]: the pure cores: which replicas should run; where a key goes; which
 //!   replica a request may go to; counters
-//! - [`name`], [`statuses`], [`url`], `shortage`: small types that several of these use
+//! - [`name`], [`statuses`], `shortage`: small types that several of these use
 
 pub mod admin;
 pub mod app;
@@ -37,4 +37,3 @@ pub mod stats;
 pub mod statuses;
 #[cfg(test)]
 mod testing;
-pub mod url;

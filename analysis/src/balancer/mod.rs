@@ -15,7 +15,7 @@ use lb::config::Config;
 use tokio::task::JoinHandle;
 
 pub use control::ControlError;
-pub use lb::url::Url;
+pub use lb::cli::ListenerUrl;
 
 /// Default traffic address of `lb`.
 const DEFAULT_URL: &str = "http://127.0.0.1:5000";
@@ -39,7 +39,7 @@ pub enum Error {
     #[error("{url} cannot be measured: {reason}")]
     NoBalancer {
         /// URL of the server.
-        url: Url,
+        url: ListenerUrl,
         /// Failure of the first request.
         reason: Failure,
     },
@@ -64,8 +64,8 @@ pub enum Failure {
 
 /// The balancer under test.
 pub struct Balancer {
-    url: Url,
-    admin: Option<Url>,
+    url: ListenerUrl,
+    admin: Option<ListenerUrl>,
     control: Client,
     /// The admin token, if there is one.
     token: Option<Token>,
@@ -87,8 +87,8 @@ struct Reply {
 /// # Errors
 /// When nothing at `url` answers /home as a replica does, or the embedded balancer cannot be started.
 pub async fn find_or_embed(
-    url: Option<Url>,
-    admin: Option<Url>,
+    url: Option<ListenerUrl>,
+    admin: Option<ListenerUrl>,
     token: Option<Token>,
 ) -> Result<Balancer, Error> {
     let given = url.is_some();
@@ -121,7 +121,7 @@ pub fn embed(config: Config) -> Result<Balancer, Error> {
         Embedded::start(config, executable).map_err(|error| Error::NotEmbedded(error.to_string()))?;
     Ok(Balancer {
         url: embedded.traffic.into(),
-        admin: embedded.admin.map(Url::from),
+        admin: embedded.admin.map(ListenerUrl::from),
         control: control::client(),
         token: None,
         pending_change: RefCell::default(),
@@ -131,12 +131,12 @@ pub fn embed(config: Config) -> Result<Balancer, Error> {
 
 impl Balancer {
     /// URL of the traffic listener.
-    pub fn url(&self) -> &Url {
+    pub fn url(&self) -> &ListenerUrl {
         &self.url
     }
 
     /// URL of the admin listener; `None` if it is not known.
-    pub fn admin(&self) -> Option<&Url> {
+    pub fn admin(&self) -> Option<&ListenerUrl> {
         self.admin.as_ref()
     }
 
@@ -199,7 +199,7 @@ mod tests {
     #[actix_rt::test]
     async fn an_unreachable_url_is_an_error() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let url: Url = format!("http://127.0.0.1:{port}").parse().unwrap();
+        let url: ListenerUrl = format!("http://127.0.0.1:{port}").parse().unwrap();
         let error = find_or_embed(Some(url.clone()), None, None).await.err().unwrap().to_string();
         assert!(error.starts_with(&format!("{url} cannot be measured: ")), "{error}");
         assert!(!error.contains('\n'), "{error}");

@@ -9,7 +9,6 @@ use crate::config::count;
 use crate::name::Name;
 use crate::ring::Layout;
 use crate::runtime;
-use crate::url::Url;
 
 // From here on the doc comments of arguments are the help texts.
 
@@ -171,7 +170,7 @@ pub struct Logs {
 pub(crate) struct Target {
     /// URL of the balancer's admin listener [env: LB_ADMIN] [default: http://127.0.0.1:5001]
     #[arg(long, value_name = "URL")]
-    pub admin: Option<Url>,
+    pub admin: Option<String>,
 
     /// File with the admin token; instead LB_ADMIN_TOKEN can be the token itself [env: LB_ADMIN_TOKEN_FILE]
     #[arg(long, value_name = "FILE")]

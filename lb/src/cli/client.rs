@@ -8,8 +8,8 @@ use awc::http::{Method, StatusCode};
 use awc::{Client, ClientResponse};
 use serde_json::Value;
 
+use super::ListenerUrl;
 use crate::auth::token::Token;
-use crate::url::Url;
 
 /// The longest wait for a response. Changes have none: the balancer limits them (`--start-timeout`).
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,10 +43,10 @@ pub enum Error {
     #[error(
         "{0}: nothing listens there; set --admin or LB_ADMIN to the URL of the balancer's admin listener"
     )]
-    NotListening(Url),
+    NotListening(ListenerUrl),
     /// There is no complete response, for a reason that may be temporary.
     #[error("{0}: {1}")]
-    NoAnswer(Url, String),
+    NoAnswer(ListenerUrl, String),
     /// The balancer has refused the call.
     #[error("{message}")]
     Refused {
@@ -57,13 +57,13 @@ pub enum Error {
     },
     /// The response is not from the admin listener of a balancer.
     #[error("{0}: answered {1}, and not as the admin listener of a balancer does")]
-    NotABalancer(Url, StatusCode),
+    NotABalancer(ListenerUrl, StatusCode),
     /// Writing to standard output failed, for example because the disk is full.
     #[error("the answer cannot be written: {0}")]
     Output(#[from] io::Error),
     /// The response is JSON of another shape.
     #[error("{0}: the answer cannot be read: {1}")]
-    InvalidBody(Url, serde_json::Error),
+    InvalidBody(ListenerUrl, serde_json::Error),
 }
 
 impl Request {
@@ -101,7 +101,7 @@ impl Request {
 /// The balancer that is called.
 pub struct Server<'a> {
     /// The URL of its admin listener.
-    pub admin: &'a Url,
+    pub admin: &'a ListenerUrl,
     /// The admin token; `None`: requests carry none.
     pub token: Option<&'a Token>,
 }
@@ -168,7 +168,7 @@ fn client(token: Option<&Token>) -> Client {
 }
 
 /// The JSON of a successful response; an error for a refusal, or for a response that is not from a balancer.
-fn parse(admin: &Url, status: StatusCode, body: String) -> Result<String, Error> {
+fn parse(admin: &ListenerUrl, status: StatusCode, body: String) -> Result<String, Error> {
     let json = serde_json::from_str::<Value>(&body).ok();
     let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
     match (json.as_ref(), message) {
@@ -185,7 +185,11 @@ fn parse(admin: &Url, status: StatusCode, body: String) -> Result<String, Error>
     }
 }
 
-async fn exchange(client: &Client, admin: &Url, request: &Request) -> Result<(StatusCode, String), Error> {
+async fn exchange(
+    client: &Client,
+    admin: &ListenerUrl,
+    request: &Request,
+) -> Result<(StatusCode, String), Error> {
     let call = client.request(request.method.clone(), format!("{admin}{}", request.target));
     let sent = match &request.body {
         Some(body) => call.send_json(body),
@@ -195,7 +199,7 @@ async fn exchange(client: &Client, admin: &Url, request: &Request) -> Result<(St
     Ok((answer.status(), text(admin, answer).await?))
 }
 
-async fn text(admin: &Url, answer: Stream) -> Result<String, Error> {
+async fn text(admin: &ListenerUrl, answer: Stream) -> Result<String, Error> {
     let mut answer = answer.timeout(RESPONSE_TIMEOUT);
     let body = answer
         .body()
@@ -205,7 +209,7 @@ async fn text(admin: &Url, answer: Stream) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-fn send_error(admin: &Url, error: &SendRequestError) -> Error {
+fn send_error(admin: &ListenerUrl, error: &SendRequestError) -> Error {
     match error {
         SendRequestError::Connect(ConnectError::Io(error))
             if error.kind() == io::ErrorKind::ConnectionRefused =>

@@ -1,7 +1,7 @@
 //! The subcommands that call a running balancer: one request to the admin API, its response as text.
 //!
 //! # Layout
-//! - `args`: the arguments · `client`: the HTTP client · `table`: columns of text
+//! - `args`: the arguments · `listener_url`, `client`: the URL and the HTTP client · `table`: columns of text
 //! - `status`, `explain`, `hot_keys`, `plan`, `change`, `upstream`, `operate`, `reload`: the request and the text of
 //!   each
 //! - `events`, `logs`: streams · `healthcheck`: `lb healthcheck`
@@ -13,6 +13,7 @@ mod events;
 mod explain;
 pub mod healthcheck;
 mod hot_keys;
+mod listener_url;
 mod logs;
 mod operate;
 mod plan;
@@ -27,15 +28,15 @@ use std::process::ExitCode;
 pub(crate) use args::Target;
 pub use args::{Change, Logs, Plan, Subcommand, Upstream, Weigh};
 use client::{Error, Request, Server};
+pub use listener_url::{InvalidUrl, ListenerUrl};
 
 use crate::auth::token::Token;
-use crate::url::Url;
 
 /// A subcommand, and the balancer that it calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// The URL of the admin listener.
-    pub admin: Url,
+    pub admin: ListenerUrl,
     /// The admin token; `None`: requests carry none.
     pub token: Option<Token>,
     /// Whether the JSON of the response is printed.

@@ -13,9 +13,8 @@ use super::args::Args;
 use super::exit::Exit;
 use super::secret::{self, Secret};
 use super::settings::{Settings, variable};
-use crate::cli::{Invocation, Subcommand, Target};
+use crate::cli::{InvalidUrl, Invocation, ListenerUrl, Subcommand, Target};
 use crate::proxy::socket::reachable;
-use crate::url::Url;
 
 const ABOUT: &str = "\
 An HTTP load balancer that runs its own replicas and routes to them by consistent hashing.
@@ -127,11 +126,15 @@ fn invocation(
         Target::from_arg_matches(target).map_err(|error| Exit::from(&error))?;
     // An empty variable counts as absent, as for the settings.
     let variable = |name: &str| env.get(name).filter(|text| !text.is_empty());
-    let from_env = || {
-        let text = variable(Target::VARIABLE).map_or(Target::DEFAULT, String::as_str);
-        text.parse::<Url>().map_err(|error| Exit::bad(format!("{}={text}: {error}", Target::VARIABLE)))
-    };
-    let admin = admin.map_or_else(from_env, Ok)?;
+    let text = admin.as_ref().or_else(|| variable(Target::VARIABLE)).map_or(Target::DEFAULT, String::as_str);
+    // Not by clap, whose message would repeat a password.
+    let admin = text.parse().map_err(|error: InvalidUrl| {
+        let shown = ListenerUrl::without_user(text);
+        Exit::bad(match &admin {
+            Some(_) => format!("invalid value '{shown}' for '--admin <URL>': {error}"),
+            None => format!("{}={shown}: {error}", Target::VARIABLE),
+        })
+    })?;
     let by_flag = |file: &PathBuf| format!("--admin-token-file {}", file.display());
     let by_variable = |file: &String| (format!("{}={file}", Target::TOKEN_FILE), PathBuf::from(file));
     let file = admin_token_file.map(|file| (by_flag(&file), file));

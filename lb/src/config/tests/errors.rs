@@ -209,6 +209,10 @@ fn bad_arguments_of_calls() {
             "status --admin 127.0.0.1:5001",
             "invalid value '127.0.0.1:5001' for '--admin <URL>': expected http://HOST",
         ),
+        (
+            "status --admin http://user:secret@127.0.0.1:5001",
+            "invalid value '…@127.0.0.1:5001' for '--admin <URL>': expected http://HOST",
+        ),
         ("upstream", "requires a subcommand but one was not provided"),
         ("completions", "the following required arguments were not provided: <SHELL>"),
     ] {
@@ -221,6 +225,8 @@ fn bad_arguments_of_calls() {
 
 #[test]
 fn a_bad_token_is_not_repeated() {
+    let message = error("status", &[("LB_ADMIN", "http://user:secret@balancer:5001")]);
+    assert_eq!(message, "LB_ADMIN=…@balancer:5001: expected http://HOST[:PORT]");
     let message = error("", &[("LB_ADMIN_TOKEN", "my secret token, with blanks")]);
     assert_eq!(message, "LB_ADMIN_TOKEN: a token is 16 to 512 visible ASCII characters without blanks");
     let (file, env) = (super::file("correct-horse-battery\n"), [("LB_ADMIN_TOKEN", "correct-horse-staple")]);

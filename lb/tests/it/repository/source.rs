@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Which top-level modules of `lb/src` a module may use.
 ///
-/// One arrow points upwards and is to go: `config → cli` (the parsed subcommand).
+/// One arrow points upwards and is to go: `config → cli` (the parsed subcommand and its URL).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("ring", &["name"]),
     ("balance", &[]),
@@ -15,7 +15,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("shortage", &[]),
     ("statuses", &[]),
     ("name", &[]),
-    ("url", &[]),
     ("logging", &["shortage"]),
     ("child", &["shortage"]),
     ("runtime", &["child", "fleet", "http1", "logging", "name", "ring", "shortage", "statuses"]),
@@ -36,8 +35,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "stats",
         ],
     ),
-    ("config", &["auth", "balance", "cli", "observe", "proxy", "ring", "runtime", "statuses", "url"]),
-    ("cli", &["auth", "config", "fleet", "name", "proxy", "ring", "runtime", "statuses", "url"]),
+    ("config", &["auth", "balance", "cli", "observe", "proxy", "ring", "runtime", "statuses"]),
+    ("cli", &["auth", "config", "fleet", "name", "proxy", "ring", "runtime", "statuses"]),
     (
         "app",
         &[
