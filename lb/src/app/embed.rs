@@ -15,6 +15,30 @@ use super::{Running, StartError, runtime, start};
 /// A balancer that runs until it is dropped; its replicas end with it.
 ///
 /// The program's `main` must call [`child::dispatch`](crate::child::dispatch) first.
+///
+/// # Examples
+/// A balancer with one built-in replica, on a free port; `examples/embed.rs` shows how keys are spread over three.
+/// ```standalone_crate
+/// use std::io::{Write, read_to_string};
+/// use std::net::{Ipv4Addr, TcpStream};
+///
+/// use lb::app::Embedded;
+/// use lb::config::Config;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     lb::child::dispatch();
+///     let listen = (Ipv4Addr::LOCALHOST, 0).into();
+///     let config = Config { listen, admin_listen: None, replicas: 1, ..Config::default() };
+///     let balancer = Embedded::start(config, std::env::current_exe()?)?;
+///
+///     let mut client = TcpStream::connect(balancer.traffic)?;
+///     client.write_all(b"GET /home HTTP/1.0\r\n\r\n")?;
+///     assert!(read_to_string(client)?.contains("Hello from Server: server1"));
+///
+///     drop(balancer); // its replica ends with it
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Embedded {
     /// The address of the traffic listener, with the actual port.

@@ -6,6 +6,34 @@
 //! - [`SlotMap`]: the owner of each slot, and the walk from a slot: first, second, third choice of a key
 //! - [`Ring`]: the seats, their occupants and the epoch, as the ring actor holds them · [`Change`]: all that changes them
 //! - [`Plan`]: the effect of a change of the seats on the keys
+//!
+//! # Examples
+//! Which seat has a key, and what happens to the keys when a fourth seat joins:
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use lb::ring::{Layout, SeatId, Weight};
+//!
+//! let seats = |n| -> BTreeMap<_, _> {
+//!     (1..=n).filter_map(SeatId::new).map(|seat| (seat, Weight::DEFAULT)).collect()
+//! };
+//! let layout = Layout::maglev();
+//! let three = layout.slot_map(&seats(3))?;
+//! let four = layout.slot_map(&seats(4))?;
+//!
+//! // The walk of a key: its seat first, then the seats that serve its retries.
+//! let slot = layout.position(b"alice").slot;
+//! let walk: Vec<SeatId> = three.walk(slot).collect();
+//! assert_eq!(three.owner(slot), Some(walk[0]));
+//! assert_eq!(walk.len(), 3);
+//!
+//! // The new seat gets a quarter of the slots, and hardly a slot moves between the old ones.
+//! let moved = three.owners().zip(four.owners()).filter(|((_, before), (_, after))| before != after);
+//! let (to_new, needless): (Vec<_>, Vec<_>) = moved.partition(|(_, (_, after))| after.get() == 4);
+//! assert_eq!(to_new.len() as u32, layout.slots() / 4);
+//! assert!(needless.len() < layout.slots() as usize / 100);
+//! # Ok::<(), lb::ring::RingError>(())
+//! ```
 
 mod cap;
 mod change;

@@ -9,6 +9,11 @@ use serde_json::json;
 
 use crate::support::{call, runs, until};
 
+/// The example, whose `main` is not used: the replicas are those of the executable `lb`.
+#[allow(dead_code)]
+#[path = "../../../examples/embed.rs"]
+mod example;
+
 fn config() -> Config {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Config { listen: free, admin_listen: None, workers: 1, ..Config::default() }
@@ -48,4 +53,12 @@ fn a_failed_start_returns_the_reason() {
     let taken = start(config()).unwrap();
     let error = start(Config { listen: taken.traffic, ..config() }).unwrap_err();
     assert!(error.to_string().starts_with(&format!("--listen {}: ", taken.traffic)), "{error}");
+}
+
+#[test]
+fn the_example_spreads_its_requests_over_three_replicas() {
+    let replies = example::distribution(env!("CARGO_BIN_EXE_lb").into(), 300).unwrap();
+    let names: Vec<_> = replies.keys().map(String::as_str).collect();
+    assert_eq!(names, [1, 2, 3].map(|n| format!("Hello from Server: server{n}")));
+    assert!(replies.values().sum::<u32>() == 300 && replies.values().all(|count| *count > 50), "{replies:?}");
 }
