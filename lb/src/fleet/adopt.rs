@@ -33,15 +33,15 @@ impl Fleet {
             let target = self.initial_target(record, &found);
             self.assign_seats(target, found, now);
         }
-        let join = self.seats.iter().map(|(id, seat)| (*id, seat.weight, None)).collect();
+        let join = self.seats.iter().map(|(id, seat)| (*id, seat.weight(), None)).collect();
         self.change_ring(Change::Join(join), OnRingReply::Seated);
     }
 
     fn make_seats(&mut self, now: Instant) {
         for id in (1..).filter_map(SeatId::new).take(self.settings.replicas) {
-            let mut seat = Seat::new(self.weight_of(id).unwrap_or(Weight::DEFAULT), None);
-            seat.name = Some(Name::server(id.get() as usize));
-            seat.restart.plan(Duration::ZERO, now);
+            let mut seat = Seat::new(self.weight_of(id).unwrap_or(Weight::DEFAULT));
+            seat.set_next_name(Some(Name::server(id.get() as usize)));
+            seat.plan(Duration::ZERO, now);
             self.seats.insert(id, seat);
         }
     }
@@ -59,7 +59,7 @@ impl Fleet {
         }
         for (id, SeatRecord { weight, cordoned }) in target {
             let mut of_seat = by_seat.remove(&id).unwrap_or_default();
-            let mut seat = Seat::new(weight, None);
+            let mut seat = Seat::new(weight);
             let is_cordoned = |found: &Found, cordoned: &Cordoned| {
                 (&found.launch.name, found.launch.incarnation) == (&cordoned.name, cordoned.incarnation)
             };
@@ -73,19 +73,19 @@ impl Fleet {
             }
             match (chosen, cordoned) {
                 (Some(chosen), Some(cordoned)) if is_cordoned(&chosen, &cordoned) => {
-                    seat.cordoned = Some(self.adopt_cordoned(chosen, now));
+                    seat.cordon(self.adopt_cordoned(chosen, now));
                 }
                 (Some(chosen), _) if chosen.instance.is_some() => {
-                    seat.candidate = Some(self.adopt_replica(chosen, now));
+                    seat.set_candidate(self.adopt_replica(chosen, now));
                 }
                 (Some(chosen), _) => {
-                    seat.restart.plan(Duration::ZERO, now);
+                    seat.plan(Duration::ZERO, now);
                     self.adopt_replica(chosen, now);
                 }
                 (None, Some(cordoned)) => {
-                    seat.cordoned = Some(self.restore_missing_cordoned(id, cordoned, now))
+                    seat.cordon(self.restore_missing_cordoned(id, cordoned, now));
                 }
-                (None, None) => drop(seat.restart.plan(Duration::ZERO, now)),
+                (None, None) => drop(seat.plan(Duration::ZERO, now)),
             }
             self.seats.insert(id, seat);
         }

@@ -21,7 +21,7 @@ impl Fleet {
         };
         let mut names = names.into_iter();
         for (id, weight) in seats {
-            self.seats.insert(id, Seat::new(weight, Some(call)));
+            self.seats.insert(id, Seat::reserved(weight, call));
             self.launch(id, names.next(), now);
         }
     }
@@ -69,17 +69,16 @@ impl Fleet {
     /// epoch.
     pub(super) fn join_when_all_good(&mut self, call: CallId) {
         let good = |of: &Incarnation| self.members.get(of).is_some_and(|member| member.heartbeats.good);
-        let candidate = |seat: &Seat| seat.candidate.filter(good);
-        let mine = self.seats.values().filter(|seat| seat.reserved_by == Some(call));
+        let candidate = |seat: &Seat| seat.candidate().filter(good);
+        let mine = self.seats.values().filter(|seat| seat.reserved_by() == Some(call));
         let Some(ready) = mine.map(candidate).collect::<Option<Vec<Incarnation>>>() else { return };
         let mut join = Vec::new();
         for incarnation in &ready {
             let Some(member) = self.members.get_mut(incarnation) else { continue };
             let Some(seat) = self.seats.get_mut(&member.launch.seat) else { continue };
             member.routed = true;
-            seat.occupant = seat.candidate.take();
-            seat.reserved_by = None;
-            join.push((member.launch.seat, seat.weight, member.replica()));
+            seat.occupy(*incarnation);
+            join.push((member.launch.seat, seat.weight(), member.replica()));
         }
         self.finish_scaling(call);
         self.change_ring(Change::Join(join), OnRingReply::Added(call, ready));
@@ -87,9 +86,9 @@ impl Fleet {
 
     /// Rolls an /add back: removes its seats and stops its replicas.
     pub(super) fn roll_back_add(&mut self, call: CallId, error: CommandError) {
-        let mine = self.seats.values().filter(|seat| seat.reserved_by == Some(call));
-        let candidates: Vec<Incarnation> = mine.filter_map(|seat| seat.candidate).collect();
-        self.seats.retain(|_, seat| seat.reserved_by != Some(call));
+        let mine = self.seats.values().filter(|seat| seat.reserved_by() == Some(call));
+        let candidates: Vec<Incarnation> = mine.filter_map(Seat::candidate).collect();
+        self.seats.retain(|_, seat| seat.reserved_by() != Some(call));
         for incarnation in candidates {
             self.stop(incarnation, self.settings.stop_timeout);
         }
@@ -108,21 +107,21 @@ impl Fleet {
     pub(super) fn remove_seats(&mut self, call: Option<CallId>, seats: Vec<SeatId>) {
         let mut leaving = Vec::new();
         for id in &seats {
-            let Some(seat) = self.seats.remove(id) else { continue };
+            let Some(mut seat) = self.seats.remove(id) else { continue };
             if let Some(external) = &seat.external {
                 log::info!("upstream removed name={} seat={id}", external.upstream.name);
                 self.actions.push(Action::Assign { seat: *id, upstream: None });
             }
-            if let Some(candidate) = seat.candidate {
+            if let Some(candidate) = seat.candidate() {
                 self.stop(candidate, Duration::ZERO);
             }
-            if let Some(member) = seat.occupant.and_then(|occupant| self.members.get_mut(&occupant)) {
+            if let Some(member) = seat.occupant().and_then(|occupant| self.members.get_mut(&occupant)) {
                 member.unanswered += 1;
                 member.enter(Phase::Leaving, &"rm", &mut self.actions);
                 leaving.push(member.launch.incarnation);
             }
-            leaving.extend(seat.cordoned.and_then(|drained| self.end_cordon(drained, "rm")));
-            if let Some(call) = seat.replacing {
+            leaving.extend(seat.cordoned().and_then(|drained| self.end_cordon(drained, "rm")));
+            if let Some(call) = seat.take_call() {
                 self.reply(call, Err(CommandError::NoSeat(*id)));
             }
         }
@@ -170,7 +169,7 @@ impl Fleet {
 
     /// The seat's replica (occupant, cordoned one or candidate) with this name.
     pub(super) fn find_member(&self, seat: &Seat, name: &Name) -> Option<&Member> {
-        let members = [seat.occupant, seat.cordoned, seat.candidate].into_iter().flatten();
+        let members = [seat.holder(), seat.candidate()].into_iter().flatten();
         members.filter_map(|of| self.members.get(&of)).find(|member| member.launch.name == *name)
     }
 
@@ -178,7 +177,7 @@ impl Fleet {
     /// replica is taken while its container keeps the seat, the name of a cordoned one until it leaves.
     fn is_taken(&self, name: &Name) -> bool {
         let holds = |phase| !matches!(phase, Phase::Draining | Phase::Stopping);
-        let waiting = self.seats.values().filter_map(|seat| seat.name.as_ref());
+        let waiting = self.seats.values().filter_map(Seat::next_name);
         let existing = self.members.values().filter(|m| m.cordoned || holds(m.phase)).map(|m| &m.launch.name);
         waiting.chain(existing).any(|other| other.clashes(name))
     }

@@ -38,8 +38,8 @@ impl Fleet {
             }
             let Some(seat) = self.seats.get_mut(&id) else { continue };
             if !seat.joined() {
-                seat.weight = weight; // it joins with this weight
-            } else if weight != seat.weight {
+                seat.set_weight(weight); // it joins with this weight
+            } else if weight != seat.weight() {
                 self.weigh(vec![(id, weight)], OnRingReply::Seated);
             }
         }

@@ -23,8 +23,7 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let id = member.launch.seat;
         let Some(seat) = self.seats.get_mut(&id) else { return };
-        seat.restart.cancel(); // the replica may have been outdated, with its replacement planned
-        (seat.occupant, seat.cordoned) = (None, Some(incarnation));
+        seat.cordon(incarnation); // it may have been outdated, with its replacement planned
         member.cordoned = true;
         member.unanswered += 1;
         member.enter(Phase::Leaving, &"drain", &mut self.actions);
@@ -33,7 +32,7 @@ impl Fleet {
 
     fn find_cordonable(&self, name: &Name) -> Result<Incarnation, CommandError> {
         let (_, seat, incarnation, phase) = self.find_replica(name)?;
-        if seat.cordoned == Some(incarnation) {
+        if seat.cordoned() == Some(incarnation) {
             return Err(CommandError::Drained(name.clone()));
         }
         let wanted = "only one that is ready or suspect can be drained";
@@ -73,7 +72,7 @@ impl Fleet {
             return self.restart_drained(call, seat_id, now);
         }
         let Some(replica) = member.replica() else { return };
-        (seat.occupant, seat.cordoned, seat.replacing) = (Some(incarnation), None, Some(call));
+        seat.undrain(incarnation, call);
         (member.cordoned, member.routed, member.heartbeats.asked) = (false, true, false);
         // Heartbeats that it missed while it was cordoned do not count.
         (member.heartbeats.missed, member.heartbeats.last_good) = (0, now);
@@ -85,7 +84,7 @@ impl Fleet {
         let (id, seat, incarnation, phase) = self.find_replica(name)?;
         let wanted = "wait until it is draining";
         match phase {
-            _ if seat.cordoned != Some(incarnation) => Err(CommandError::NotDrained(name.clone())),
+            _ if seat.cordoned() != Some(incarnation) => Err(CommandError::NotDrained(name.clone())),
             Phase::Draining | Phase::Dead => Ok((id, incarnation)),
             _ => Err(CommandError::NotNow { name: name.clone(), phase, wanted }),
         }
@@ -100,8 +99,8 @@ impl Fleet {
         let mut joined = self.seats.iter().filter(|(_, seat)| seat.joined());
         let found = joined.find_map(|(id, seat)| Some((*id, seat, self.find_member(seat, name)?)));
         let (id, seat, member) = found.ok_or_else(|| CommandError::NoReplica(name.clone()))?;
-        let successor = seat.candidate.is_some() && seat.candidate != Some(member.launch.incarnation);
-        if successor || seat.replacing.is_some() {
+        let successor = seat.candidate().is_some_and(|candidate| candidate != member.launch.incarnation);
+        if successor || seat.is_awaited() {
             return Err(CommandError::Replacing(name.clone()));
         }
         Ok((id, seat, member.launch.incarnation, member.phase))
@@ -114,9 +113,9 @@ impl Fleet {
         member.cordoned = false;
         member.enter(Phase::Dead, why, &mut self.actions);
         if let Some(seat) = self.seats.get_mut(&member.launch.seat)
-            && seat.replacing.is_some()
+            && seat.is_awaited()
         {
-            seat.cordoned = None;
+            seat.vacate();
         }
     }
 

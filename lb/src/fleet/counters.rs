@@ -41,10 +41,10 @@ impl Tally {
 
     pub(super) fn start(&mut self, seat: &Seat) {
         let reason = match seat {
-            Seat { reserved_by: Some(_), .. } => 1,
-            Seat { occupant: Some(_), .. } | Seat { replacing: Some(_), .. } => 4,
-            Seat { hung: true, .. } => 3,
-            Seat { restart, .. } if restart.has_failed() => 2,
+            _ if !seat.joined() => 1,
+            _ if seat.occupant().is_some() || seat.is_awaited() => 4,
+            _ if seat.is_hung() => 3,
+            _ if seat.restart.has_failed() => 2,
             _ => 0,
         };
         self.starts[reason] += 1;

@@ -12,7 +12,7 @@ use super::action::Action;
 use super::external::Loss;
 use super::on_ring_reply::OnRingReply;
 use super::restart::STABLE;
-use super::{CommandError, Fleet, Ownership, Phase, Vacancy};
+use super::{CommandError, Fleet, Ownership, Phase};
 
 /// Delay before a replica is replaced that got a SIGTERM from outside: its sender may be about to stop the balancer
 /// too (`docker compose down`).
@@ -42,18 +42,18 @@ impl Fleet {
             return self.external_lost(seat_id, &name, &loss, now);
         }
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        let (failed, has_other) = (!served && seat.joined(), seat.occupant.or(seat.cordoned).is_some());
+        let (failed, has_other) = (!served && seat.joined(), seat.holder().is_some());
         let outdated =
-            seat.occupant.and_then(|of| self.members.get(&of)).is_some_and(|served| served.outdated);
+            seat.occupant().and_then(|of| self.members.get(&of)).is_some_and(|served| served.outdated);
         let error = CommandError::NotReady { name, reason: why.to_string() };
-        if let Some(call) = seat.reserved_by {
+        if let Some(call) = seat.reserved_by() {
             return self.roll_back_add(call, error);
         }
-        if seat.candidate.is_some() {
+        if seat.candidate().is_some() {
             return; // its successor is already starting
         }
         if failed {
-            if let Some(call) = seat.replacing.take() {
+            if let Some(call) = seat.take_call() {
                 self.reply(call, Err(error.clone()));
             }
             self.abort_manual_rollout(&error);
@@ -62,7 +62,7 @@ impl Fleet {
             }
         }
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        seat.name = None;
+        seat.set_next_name(None);
         if unavailable {
             seat.restart.retry_uncounted(now);
             return;
@@ -77,13 +77,13 @@ impl Fleet {
     pub(super) fn move_port(&mut self, incarnation: Incarnation, now: Instant) {
         let Some((seat_id, name)) = self.detach_dead(incarnation, &Exit::PortTaken) else { return };
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        let delay = seat.restart.plan(Duration::ZERO, now);
-        match seat.reserved_by {
+        let delay = seat.plan(Duration::ZERO, now);
+        match seat.reserved_by() {
             Some(call) if !delay.is_zero() => {
                 let reason = "its port is taken again and again".to_owned();
                 self.roll_back_add(call, CommandError::NotReady { name, reason });
             }
-            _ => seat.name = Some(name),
+            _ => seat.set_next_name(Some(name)),
         }
     }
 
@@ -98,13 +98,13 @@ impl Fleet {
         let seat = self.seats.get_mut(&seat_id)?;
         if member.routed {
             member.enter(Phase::Dead, why, &mut self.actions);
-            seat.occupant = None;
-            Vacancy::record(&mut seat.vacancy, &why.to_string());
+            seat.vacate();
+            seat.record_failure(&why.to_string());
             self.change_ring(Change::Vacate(seat_id), OnRingReply::Vacated(incarnation));
         } else {
-            seat.candidate = None;
-            if seat.occupant.is_none() {
-                Vacancy::record(&mut seat.vacancy, &why.to_string());
+            seat.take_candidate();
+            if seat.occupant().is_none() {
+                seat.record_failure(&why.to_string());
             }
             match self.settings.ownership {
                 Ownership::Managed => member.enter(Phase::Dead, why, &mut self.actions),

@@ -56,9 +56,9 @@ impl Fleet {
             let created = self.members.values().filter(|member| member.instance.is_some());
             created.map(|m| &m.launch).any(|l| l.seat == dead.seat && l.incarnation > dead.incarnation)
         };
-        let another = |seat: &Seat, of| seat.occupant.or(seat.cordoned).is_some_and(|has| has != of);
+        let another = |seat: &Seat, of| seat.holder().is_some_and(|has| has != of);
         // The configuration stores the seat of an external server.
-        let external = |seat: &Seat, of| seat.external.is_some() && seat.cordoned != Some(of);
+        let external = |seat: &Seat, of| seat.external.is_some() && seat.cordoned() != Some(of);
         let unneeded = |of: &Launch| {
             let seat = self.seats.get(&of.seat);
             seat.is_none_or(|seat| another(seat, of.incarnation) || external(seat, of.incarnation))
@@ -100,7 +100,7 @@ impl Fleet {
     /// drain.
     pub(super) fn close(&mut self) {
         self.frozen.get_or_insert(CommandError::Stopping);
-        let calls: BTreeSet<CallId> = self.seats.values().filter_map(|seat| seat.reserved_by).collect();
+        let calls: BTreeSet<CallId> = self.seats.values().filter_map(Seat::reserved_by).collect();
         for call in calls {
             self.roll_back_add(call, CommandError::Stopping);
         }
@@ -114,7 +114,7 @@ impl Fleet {
         if self.frozen.is_none() {
             log::error!("another balancer acts container={container} lifecycle=stopped routing=on");
             self.frozen = Some(CommandError::Conflict);
-            self.fail_replacing(|seat| seat.candidate.is_none(), &CommandError::Conflict);
+            self.fail_replacing(|seat| seat.candidate().is_none(), &CommandError::Conflict);
             self.abort_manual_rollout(&CommandError::Conflict);
         }
     }

@@ -72,23 +72,35 @@ impl External {
         let addresses = Vec::new();
         Self { upstream, addresses, failures: 0, new: false, failure: None, unresolved: false }
     }
-}
 
-impl Vacancy {
-    /// Records a failure: as the reason if it is the first one, as the last error otherwise.
-    pub fn record(vacancy: &mut Option<Self>, why: &str) {
-        let vacancy =
-            vacancy.get_or_insert_with(|| Self { reason: why.to_owned(), last_error: String::new() });
-        why.clone_into(&mut vacancy.last_error);
+    /// Takes over the result of a resolution; returns whether it has addresses. A server that answers (`occupied`) keeps
+    /// its address: DNS may be unavailable. Without a server the launch reports the error.
+    fn resolved(&mut self, seat: SeatId, addresses: Result<Vec<SocketAddr>, String>, occupied: bool) -> bool {
+        let name = &self.upstream.name;
+        match addresses {
+            Err(why) => {
+                if occupied && !std::mem::replace(&mut self.unresolved, true) {
+                    log::warn!("upstream does not resolve name={name} seat={seat} address=kept why={why}");
+                }
+                false
+            }
+            Ok(addresses) => {
+                if std::mem::take(&mut self.unresolved) {
+                    log::info!("upstream resolves again name={name} seat={seat}");
+                }
+                self.addresses = addresses;
+                true
+            }
+        }
     }
 }
 
 impl Fleet {
     /// Makes a vacant seat for an external server; its first launch is due at once.
     pub(super) fn make_external_seat(&mut self, id: SeatId, upstream: Upstream, now: Instant) {
-        let mut seat = Seat::new(upstream.weight, None);
-        seat.restart.plan_unbounded(Duration::ZERO, now);
+        let mut seat = Seat::new(upstream.weight);
         seat.external = Some(External::new(upstream.clone()));
+        seat.plan(Duration::ZERO, now);
         self.seats.insert(id, seat);
         self.actions.push(Action::Assign { seat: id, upstream: Some(upstream) });
     }
@@ -102,47 +114,35 @@ impl Fleet {
         now: Instant,
     ) {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        let Some(external) = &mut seat.external else { return };
-        if external.upstream.authority() != id {
-            return; // result for a former upstream of the seat
+        let occupied = seat.occupant().is_some();
+        // A result for a former upstream of the seat is ignored.
+        let external = seat.external.as_mut().filter(|external| external.upstream.authority() == id);
+        let Some(external) = external else { return };
+        if !external.resolved(seat_id, addresses, occupied) {
+            return;
         }
-        let occupant = seat.occupant.and_then(|occupant| self.members.get_mut(&occupant));
-        let name = &external.upstream.name;
-        let addresses = match addresses {
-            Ok(addresses) => addresses,
-            // A server that answers keeps its address: DNS may be unavailable. Without a server the launch reports the
-            // error.
-            Err(why) => {
-                if occupant.is_some() && !std::mem::replace(&mut external.unresolved, true) {
-                    log::warn!("upstream does not resolve name={name} seat={seat_id} address=kept why={why}");
-                }
-                return;
-            }
-        };
-        if std::mem::take(&mut external.unresolved) {
-            log::info!("upstream resolves again name={name} seat={seat_id}");
-        }
-        external.addresses = addresses;
-        let has = |address: Option<SocketAddr>| address.is_some_and(|a| external.addresses.contains(&a));
-        let candidate = seat.candidate.and_then(|of| self.members.get(&of)?.instance.as_ref());
+        let (name, to) = (external.upstream.name.clone(), external.addresses.clone());
+        let has = |address: Option<SocketAddr>| address.is_some_and(|address| to.contains(&address));
+        let candidate = seat.candidate().and_then(|of| self.members.get(&of)?.instance.as_ref());
         if candidate.is_some_and(|instance| !has(Some(instance.address)))
-            && let Some(stale) = seat.candidate.take()
+            && let Some(stale) = seat.take_candidate()
         {
             self.members.remove(&stale);
-            seat.restart.plan_unbounded(Duration::ZERO, now);
+            seat.plan(Duration::ZERO, now);
         }
-        let Some(member) = seat.occupant.and_then(|occupant| self.members.get_mut(&occupant)) else { return };
+        let Some(member) = seat.occupant().and_then(|occupant| self.members.get_mut(&occupant)) else {
+            return;
+        };
         let Some(instance) = &mut member.instance else { return };
         if has(Some(instance.address)) {
             id.clone_into(&mut instance.id);
             seat.restart.cancel();
             return;
         }
-        if seat.candidate.is_none() && seat.restart.due().is_none() {
-            let (from, to) = (instance.address, &external.addresses);
-            log::info!("upstream moves name={name} seat={seat_id} from={from} to={to:?}");
-            external.failures = 0;
-            seat.restart.plan_unbounded(Duration::ZERO, now);
+        if seat.candidate().is_none() && seat.restart.due().is_none() {
+            log::info!("upstream moves name={name} seat={seat_id} from={} to={to:?}", instance.address);
+            seat.external.iter_mut().for_each(|external| external.failures = 0);
+            seat.plan(Duration::ZERO, now);
         }
     }
 
@@ -150,26 +150,31 @@ impl Fleet {
     pub(super) fn external_lost(&mut self, seat_id: SeatId, name: &Name, loss: &Loss, now: Instant) {
         let interval = self.settings.heartbeat_interval;
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        let (occupant, candidate) = (seat.occupant(), seat.candidate());
         let Some(external) = &mut seat.external else { return };
-        let current = seat.occupant.and_then(|of| self.members.get(&of)?.instance.as_ref());
+        let current = occupant.and_then(|of| self.members.get(&of)?.instance.as_ref());
         if current.is_some_and(|current| external.addresses.contains(&current.address)) {
             return; // the name resolves to the address of the live server again
         }
-        if seat.candidate.is_some() {
+        if candidate.is_some() {
             return;
         }
         if loss.served {
             external.failures = 0;
-            return seat.restart.plan_unbounded(Duration::ZERO, now);
+            seat.plan(Duration::ZERO, now);
+            return;
         }
         external.failures += 1;
         let untried = external.failures % external.addresses.len().max(1) != 0;
         if loss.address.is_some() && untried {
-            return seat.restart.plan_unbounded(Duration::ZERO, now);
+            seat.plan(Duration::ZERO, now);
+            return;
         }
-        seat.restart.plan_unbounded(interval, now);
         let failure = if loss.address.is_some() { Failure::Unanswered } else { Failure::Unresolved };
-        if external.failure.replace(failure) != Some(failure) {
+        let is_new = external.failure.replace(failure) != Some(failure);
+        let added = std::mem::take(&mut external.new);
+        seat.plan(interval, now);
+        if is_new {
             let why = &loss.why;
             log::warn!("upstream unreachable name={name} seat={seat_id} why={why}");
             self.actions.push(Action::Tell(Transition {
@@ -178,15 +183,14 @@ impl Fleet {
                 replica: Some(name.clone()),
                 incarnation: None,
                 was: None,
-                now: Some(if seat.occupant.is_some() { "occupied" } else { "vacant" }),
+                now: Some(if occupant.is_some() { "occupied" } else { "vacant" }),
                 why: Some(why.clone()),
                 progress: None,
             }));
         }
-        let new = std::mem::take(&mut external.new);
-        let Some(call) = seat.replacing.take() else { return };
-        let result = if new {
-            let (about, vacancy) = (Some((seat_id, name.clone())), seat.vacancy.clone());
+        let Some(call) = seat.take_call() else { return };
+        let result = if added {
+            let (about, vacancy) = (Some((seat_id, name.clone())), seat.vacancy());
             Ok(Answer { replicas: self.names(), about, vacancy, rolling: None })
         } else {
             Err(CommandError::NotReady { name: name.clone(), reason: loss.why.clone() })
@@ -200,24 +204,6 @@ impl Fleet {
         if member.phase == Phase::Draining {
             log::info!("upstream released name={} incarnation={incarnation}", member.launch.name);
             self.actions.push(member.transition("phase", Some(member.phase.as_str()), None, None));
-        }
-    }
-}
-
-impl Seat {
-    /// A replica serves in the seat: clears the failures of the ones before.
-    pub(super) fn clear_failures(&mut self) {
-        (self.hung, self.vacancy) = (false, None);
-        if let Some(external) = &mut self.external {
-            (external.failures, external.new, external.failure) = (0, false, None);
-        }
-    }
-
-    /// The name of the seat's next replica, unless it is random: an external server keeps its name.
-    pub(super) fn next_name(&mut self) -> Option<Name> {
-        match &self.external {
-            Some(external) => Some(external.upstream.name.clone()),
-            None => self.name.take(),
         }
     }
 }

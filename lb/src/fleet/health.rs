@@ -6,7 +6,7 @@ use crate::ring::Incarnation;
 
 use super::action::Action;
 use super::member::{Heartbeats, Member};
-use super::{Activity, Fleet, HeartbeatResult, Ownership, Phase, RouterId, Settings, Vacancy};
+use super::{Activity, Fleet, HeartbeatResult, Ownership, Phase, RouterId, Settings};
 
 /// The suspect replicas as published to the routers.
 #[derive(Default)]
@@ -149,9 +149,9 @@ impl Fleet {
         if external.addresses.len() > 1 {
             return self.mark_dead(incarnation, &why, now);
         }
-        if seat.occupant.is_none() {
+        if seat.occupant().is_none() {
             let at = member.instance.as_ref().map(|instance| format!("{}: ", instance.address));
-            Vacancy::record(&mut seat.vacancy, &format!("{}{why}", at.unwrap_or_default()));
+            seat.record_failure(&format!("{}{why}", at.unwrap_or_default()));
         }
     }
 
@@ -260,7 +260,7 @@ impl Fleet {
             now.saturating_duration_since(m.heartbeats.idle_since()) >= self.settings.replace_after
         };
         let serving = self.seats.values().filter_map(|seat| self.serving(seat));
-        let marked = self.seats.values().filter(|seat| seat.hung).count();
+        let marked = self.seats.values().filter(|seat| seat.is_hung()).count();
         let hung = serving.filter(silent).count() + marked;
         if hung * 2 > self.target() {
             if marked > 0 {
@@ -271,7 +271,7 @@ impl Fleet {
         let Some(seat) = self.members.get(&incarnation).map(|member| member.launch.seat) else { return };
         self.mark_dead(incarnation, &why, now);
         if let Some(seat) = self.seats.get_mut(&seat) {
-            seat.hung = true;
+            seat.mark_hung();
         }
     }
 }

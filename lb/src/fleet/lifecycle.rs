@@ -10,6 +10,7 @@ use crate::ring::{Change, Incarnation, SeatId};
 use super::action::Action;
 use super::member::{FIRST_PROBE, Member};
 use super::on_ring_reply::OnRingReply;
+use super::seat::Occupancy;
 use super::shortage::is_outside_replica;
 use super::{Busy, ChangeId, CommandError, Fleet, Ownership, Phase, RouterId, Seat};
 
@@ -31,8 +32,7 @@ impl Fleet {
                 self.actions.push(member.publish_launch());
             }
         }
-        seat.candidate = Some(incarnation);
-        seat.restart.launched(now);
+        seat.launched(incarnation, now);
         self.members.insert(incarnation, member);
         self.actions.push(Action::Launch(launch));
     }
@@ -45,7 +45,7 @@ impl Fleet {
             .filter_map(|(id, seat)| seat.restart.take_due(now).then_some(*id))
             .collect();
         for id in due {
-            let name = self.seats.get_mut(&id).and_then(Seat::next_name);
+            let name = self.seats.get_mut(&id).and_then(Seat::take_next_name);
             self.launch(id, name, now);
         }
     }
@@ -71,7 +71,7 @@ impl Fleet {
                 }
             }
             Err(error) => {
-                let reserved_by = self.seats.get(&member.launch.seat).and_then(|seat| seat.reserved_by);
+                let reserved_by = self.seats.get(&member.launch.seat).and_then(Seat::reserved_by);
                 match (member.phase, reserved_by, &error) {
                     (Phase::Starting, Some(call), RuntimeError::NameTaken(name)) => {
                         self.detach_dead(incarnation, &error);
@@ -120,17 +120,17 @@ impl Fleet {
         self.start_time = took.or(self.start_time);
         took.into_iter().for_each(|took| self.tally.ready(took));
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
-        if let Some(call) = seat.reserved_by {
+        if let Some(call) = seat.reserved_by() {
             return self.join_when_all_good(call);
         }
         let Some(replica) = member.replica() else { return };
         member.routed = true;
-        seat.candidate = None;
-        let before = (seat.occupant.replace(incarnation), seat.cordoned.take());
-        match before {
-            (None, None) => self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation)),
-            (Some(served), _) => self.hand_over(served, replica, now),
-            (None, Some(drained)) => self.hand_over_cordoned(drained, replica),
+        match seat.occupy(incarnation) {
+            Occupancy::Occupied(served) => self.hand_over(served, replica, now),
+            Occupancy::Cordoned(cordoned) => self.hand_over_cordoned(cordoned, replica),
+            Occupancy::Vacant | Occupancy::Reserved(_) => {
+                self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation));
+            }
         }
     }
 

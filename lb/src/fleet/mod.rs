@@ -4,7 +4,7 @@
 //! # Layout
 //! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
 //!   what is published · `runtime`, `router`: the types that the fleet exchanges with a runtime and with the routers
-//! - `member`: one replica: its phase and its heartbeats
+//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica: its phase and its heartbeats
 //! - `lifecycle`: launch, readiness, relaunch · `death`: an unexpected end
 //! - `health`: when a replica is suspect, when it is dead
 //! - `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the replica
@@ -42,6 +42,7 @@ mod restart;
 mod rollout;
 mod router;
 pub mod runtime;
+mod seat;
 mod shortage;
 #[cfg(test)]
 mod simulation;
@@ -71,13 +72,12 @@ pub use router::{Activity, Busy, RouterEvent, RouterId};
 pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
-use external::External;
 use health::Suspects;
 use member::Member;
 use on_ring_reply::OnRingReply;
 use recorder::Recorder;
-use restart::Restart;
 use rollout::manual::ManualRollout;
+use seat::Seat;
 
 /// The settings of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,30 +143,6 @@ pub struct Fleet {
     stopping: bool,
     halted: bool,
     actions: Vec<Action>,
-}
-
-struct Seat {
-    weight: Weight,
-    /// The /add that waits for the replica of this seat; `None` once the seat is in the ring.
-    reserved_by: Option<CallId>,
-    /// The replica that has the seat, from `Occupy` or `Join` on.
-    occupant: Option<Incarnation>,
-    /// The replica that is starting for the seat.
-    candidate: Option<Incarnation>,
-    /// Name of the next replica; `None`: a random one.
-    name: Option<crate::name::Name>,
-    restart: Restart,
-    /// The call that waits for the next replica, and is answered whether it gets ready or not.
-    replacing: Option<CallId>,
-    /// The cordoned replica because of which the seat is vacant; it may have died since. The seat is not refilled
-    /// before the cordon ends.
-    cordoned: Option<Incarnation>,
-    /// The external server of the seat; `None` if the balancer runs the replicas.
-    external: Option<External>,
-    /// Why the seat is vacant; `None` if it is not, or if nothing was tried yet.
-    vacancy: Option<Vacancy>,
-    /// The seat is vacant because its replica hung: until it is filled, no second one is replaced in a mass hang.
-    hung: bool,
 }
 
 impl Fleet {
@@ -280,7 +256,7 @@ impl Fleet {
         if self.announced || self.stopping {
             return;
         }
-        let settled = |seat: &&Seat| self.serving(seat).is_some() || seat.cordoned.is_some();
+        let settled = |seat: &&Seat| self.serving(seat).is_some() || seat.cordoned().is_some();
         let ready = self.seats.values().filter(settled).count();
         let wanted = match self.settings.ownership {
             Ownership::Managed => self.target(),
@@ -299,7 +275,7 @@ impl Fleet {
 
     /// The replica that requests of the seat are routed to, if it is ready or suspect.
     fn serving(&self, seat: &Seat) -> Option<&Member> {
-        let member = self.members.get(&seat.occupant?)?;
+        let member = self.members.get(&seat.occupant()?)?;
         matches!(member.phase, Phase::Ready | Phase::Suspect).then_some(member)
     }
 
@@ -309,27 +285,5 @@ impl Fleet {
         let (retire, transitions) = (after.retired(), self.transitions(&change));
         self.pending_changes.insert(id, after);
         self.actions.push(Action::Ring { id, change, retire, transitions });
-    }
-}
-
-impl Seat {
-    fn new(weight: Weight, reserved_by: Option<CallId>) -> Self {
-        Self {
-            weight,
-            reserved_by,
-            occupant: None,
-            candidate: None,
-            name: None,
-            restart: Restart::default(),
-            replacing: None,
-            cordoned: None,
-            external: None,
-            vacancy: None,
-            hung: false,
-        }
-    }
-
-    fn joined(&self) -> bool {
-        self.reserved_by.is_none()
     }
 }

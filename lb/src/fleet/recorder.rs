@@ -182,7 +182,7 @@ impl Fleet {
         }
         content.as_ref().is_some_and(|record| {
             let joined = self.seats.iter().filter(|(_, seat)| seat.joined());
-            let joined = joined.map(|(id, seat)| (id, seat.weight, self.cordon_of(seat)));
+            let joined = joined.map(|(id, seat)| (id, seat.weight(), self.cordon_of(seat)));
             let recorded = record.seats.iter().map(|(id, seat)| (id, seat.weight, seat.cordoned.clone()));
             record.configured == self.recorder.configured && joined.eq(recorded)
         })
@@ -192,13 +192,13 @@ impl Fleet {
     fn target_record(&self) -> Record {
         let joined = self.seats.iter().filter(|(_, seat)| seat.joined());
         let seats = joined
-            .map(|(id, seat)| (*id, SeatRecord { weight: seat.weight, cordoned: self.cordon_of(seat) }))
+            .map(|(id, seat)| (*id, SeatRecord { weight: seat.weight(), cordoned: self.cordon_of(seat) }))
             .collect();
         Record { configured: self.recorder.configured.clone(), seats }
     }
 
     fn cordon_of(&self, seat: &Seat) -> Option<Cordoned> {
-        let incarnation = seat.cordoned?;
+        let incarnation = seat.cordoned()?;
         let name = self.members.get(&incarnation)?.launch.name.clone();
         Some(Cordoned { name, incarnation })
     }

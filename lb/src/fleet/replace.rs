@@ -1,7 +1,7 @@
 //! Replacement of one replica: the new one is ready before the old one leaves.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::name::Name;
 use crate::ring::{Change, Incarnation, Replica, SeatId};
@@ -22,8 +22,7 @@ impl Fleet {
             return self.restart_drained(call, seat_id, now);
         }
         if let Some(seat) = self.seats.get_mut(&seat_id) {
-            seat.replacing = Some(call);
-            seat.restart.plan(Duration::ZERO, now);
+            seat.replace(call, now);
         }
     }
 
@@ -42,11 +41,9 @@ impl Fleet {
     /// Fills the seat of a cordoned replica that has died.
     pub(super) fn restart_drained(&mut self, call: CallId, seat_id: SeatId, now: Instant) {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        (seat.cordoned, seat.replacing, seat.name) = (None, Some(call), None);
-        match self.settings.ownership {
-            Ownership::External => seat.restart.plan_unbounded(Duration::ZERO, now),
-            Ownership::Managed => drop(seat.restart.plan(Duration::ZERO, now)),
-        }
+        seat.vacate();
+        seat.set_next_name(None);
+        seat.replace(call, now);
     }
 
     /// Gives the seat to the successor at once; the previous replica finishes its requests in flight.
@@ -78,8 +75,8 @@ impl Fleet {
         let serves = |member: &&Member| matches!(member.phase, Phase::Ready | Phase::Suspect);
         let Some(member) = self.members.get(&incarnation).filter(serves) else { return };
         let about = (member.launch.seat, member.launch.name.clone());
-        let seat = self.seats.get_mut(&about.0).filter(|seat| seat.occupant == Some(incarnation));
-        if let Some(call) = seat.and_then(|seat| seat.replacing.take()) {
+        let seat = self.seats.get_mut(&about.0).filter(|seat| seat.occupant() == Some(incarnation));
+        if let Some(call) = seat.and_then(Seat::take_call) {
             self.reply_about(call, Some(about));
         }
     }
@@ -87,7 +84,7 @@ impl Fleet {
     /// Answers the calls that wait for a replica of these seats with an error: none will be started.
     pub(super) fn fail_replacing(&mut self, which: impl Fn(&Seat) -> bool, error: &CommandError) {
         let waiting = self.seats.values_mut().filter(|seat| which(seat));
-        let calls: Vec<CallId> = waiting.filter_map(|seat| seat.replacing.take()).collect();
+        let calls: Vec<CallId> = waiting.filter_map(Seat::take_call).collect();
         for call in calls {
             self.reply(call, Err(error.clone()));
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::name::Name;
 use crate::ring::{Change, Incarnation, Replica, SeatId, Weight};
 
-use super::Fleet;
+use super::{Fleet, Seat};
 use super::action::Action;
 use super::member::Member;
 
@@ -97,7 +97,7 @@ impl Fleet {
             Change::Handover(replica) => vec![taken("handover", replica.seat, Some("occupied"), replica)],
             Change::Vacate(seat) => vec![of("vacate", *seat, Some("occupied"), Some("vacant"))],
             Change::Drain(seat) => {
-                let cordoned = self.seats.get(seat).and_then(|seat| self.members.get(&seat.cordoned?));
+                let cordoned = self.seats.get(seat).and_then(|seat| self.members.get(&seat.cordoned()?));
                 vec![Transition {
                     replica: cordoned.map(|member| member.launch.name.clone()),
                     incarnation: cordoned.map(|member| member.launch.incarnation),
@@ -106,7 +106,7 @@ impl Fleet {
             }
             Change::Weigh(weights) => {
                 let weigh = |(id, weight): &(SeatId, Weight)| {
-                    let was = self.seats.get(id).map(|seat| seat.weight);
+                    let was = self.seats.get(id).map(Seat::weight);
                     let why = was.map(|was| format!("weight={weight} was={was}"));
                     Transition { why, ..of("weigh", *id, None, None) }
                 };

@@ -81,7 +81,7 @@ impl Fleet {
         log::info!("upstream added name={name} seat={id} address={address} weight={weight}");
         self.make_external_seat(id, upstream, now);
         if let Some(seat) = self.seats.get_mut(&id) {
-            seat.replacing = call;
+            call.into_iter().for_each(|call| seat.await_next(call));
             seat.external.iter_mut().for_each(|external| external.new = true);
         }
         self.change_ring(Change::Join(vec![(id, weight, None)]), OnRingReply::Seated);
@@ -130,12 +130,12 @@ impl Fleet {
         log::info!("upstream has another address name={name} seat={id} address={is} was={was}");
         external.addresses.clear();
         (external.failures, external.failure) = (0, None);
-        if let Some(candidate) = seat.candidate.take() {
+        if let Some(candidate) = seat.take_candidate() {
             self.members.remove(&candidate);
         }
         // While the seat is occupied, the resolver's result starts the successor.
-        if seat.occupant.is_none() && seat.cordoned.is_none() {
-            seat.restart.plan_unbounded(Duration::ZERO, now);
+        if seat.holder().is_none() {
+            seat.plan(Duration::ZERO, now);
         }
     }
 
@@ -147,8 +147,8 @@ impl Fleet {
         for Upstream { name, weight, .. } in new.iter().filter(|new| old.get(&new.name) != Some(&new.weight))
         {
             let Some(id) = self.find_upstream(name) else { continue };
-            let Some(seat) = self.seats.get(&id).filter(|seat| seat.weight != *weight) else { continue };
-            changed.push((id, *weight, seat.weight));
+            let Some(seat) = self.seats.get(&id).filter(|seat| seat.weight() != *weight) else { continue };
+            changed.push((id, *weight, seat.weight()));
         }
         changed.sort_by_key(|(id, weight, was)| (weight > was, *id));
         for (id, weight, _) in changed {

@@ -86,12 +86,12 @@ impl Fleet {
         let joined = || self.seats.iter().filter(|(_, seat)| seat.joined());
         // An external server does not start: its seat is vacant until it answers.
         let external = self.settings.ownership == Ownership::External;
-        let starting = |seat: &Seat| seat.candidate.filter(|_| !external);
+        let starting = |seat: &Seat| seat.candidate().filter(|_| !external);
         let seated =
-            |seat: &Seat| self.members.get(&seat.occupant.or_else(|| starting(seat))?).map(Member::view);
+            |seat: &Seat| self.members.get(&seat.occupant().or_else(|| starting(seat))?).map(Member::view);
         let seats = joined().map(|(id, seat)| SeatView {
             seat: *id,
-            weight: seat.weight,
+            weight: seat.weight(),
             replica: seated(seat),
             name: seat.external.as_ref().map(|external| external.upstream.name.clone()),
             upstream: seat.external.as_ref().map(|external| external.upstream.authority()),
@@ -100,7 +100,7 @@ impl Fleet {
         let seats: Vec<SeatView> = seats.collect();
         let with_seat: BTreeSet<Incarnation> =
             seats.iter().filter_map(|seat| Some(seat.replica.as_ref()?.incarnation)).collect();
-        let drained: BTreeSet<Incarnation> = joined().filter_map(|(_, seat)| seat.cordoned).collect();
+        let drained: BTreeSet<Incarnation> = joined().filter_map(|(_, seat)| seat.cordoned()).collect();
         let others = self.members.values().filter_map(|member| {
             let of = member.launch.incarnation;
             let drained = drained.contains(&of);
@@ -115,15 +115,6 @@ impl Fleet {
             others: others.collect(),
             seats,
         }
-    }
-}
-
-impl Seat {
-    /// Why the seat is vacant.
-    fn vacancy(&self) -> Option<Vacancy> {
-        let drained = self.cordoned.map(|_| "its replica was drained by hand".to_owned());
-        let drained = drained.map(|reason| Vacancy { last_error: reason.clone(), reason });
-        drained.or_else(|| self.vacancy.clone()).filter(|_| self.occupant.is_none())
     }
 }
 

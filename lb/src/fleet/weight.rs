@@ -14,7 +14,7 @@ impl Fleet {
         if let Err(error) = self.check_weights(&weights) {
             return self.reply(call, Err(error));
         }
-        weights.retain(|(id, weight)| self.seats.get(id).is_some_and(|seat| seat.weight != *weight));
+        weights.retain(|(id, weight)| self.seats.get(id).is_some_and(|seat| seat.weight() != *weight));
         match weights.is_empty() {
             true => self.reply_list(call),
             false => self.weigh(weights, OnRingReply::Weighed(call)),
@@ -26,7 +26,7 @@ impl Fleet {
         self.change_ring(Change::Weigh(weights.clone()), after);
         for (id, weight) in weights {
             let Some(seat) = self.seats.get_mut(&id) else { continue };
-            let was = std::mem::replace(&mut seat.weight, weight);
+            let was = seat.set_weight(weight);
             log::info!("seat weighs seat={id} weight={weight} was={was}");
         }
     }
@@ -46,7 +46,7 @@ impl Fleet {
 
     /// Checks that the layout has room for these seats beside the others, those of unanswered calls included.
     pub(super) fn check_room(&self, changed: &[(SeatId, Weight)]) -> Result<(), CommandError> {
-        let mut weights: BTreeMap<_, _> = self.seats.iter().map(|(id, seat)| (*id, seat.weight)).collect();
+        let mut weights: BTreeMap<_, _> = self.seats.iter().map(|(id, seat)| (*id, seat.weight())).collect();
         weights.extend(changed.iter().copied());
         Ok(self.settings.layout.check_room(&weights)?)
     }

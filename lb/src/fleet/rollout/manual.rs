@@ -31,7 +31,7 @@ impl Fleet {
             return self.reply(call, Err(error));
         }
         let joined = self.seats.iter().filter(|(_, seat)| seat.joined());
-        let occupied: Vec<_> = joined.filter_map(|(id, seat)| Some((*id, seat.occupant?))).collect();
+        let occupied: Vec<_> = joined.filter_map(|(id, seat)| Some((*id, seat.occupant()?))).collect();
         if let Some((seat, _)) = occupied.first() {
             let left: BTreeSet<_> = occupied.iter().map(|(_, occupant)| *occupant).collect();
             self.manual_rollout = Some(ManualRollout { total: left.len(), left, seat: *seat });
@@ -55,7 +55,7 @@ impl Fleet {
     pub(crate) fn continue_manual_rollout(&mut self, now: Instant) {
         let Some(rollout) = &mut self.manual_rollout else { return };
         let before = rollout.left.len();
-        let occupants: BTreeSet<_> = self.seats.values().filter_map(|seat| seat.occupant).collect();
+        let occupants: BTreeSet<_> = self.seats.values().filter_map(Seat::occupant).collect();
         rollout.left.retain(|incarnation| occupants.contains(incarnation));
         let left = rollout.left.len();
         if left < before {
@@ -64,11 +64,11 @@ impl Fleet {
         let settled = self.is_settled();
         let Some(rollout) = &mut self.manual_rollout else { return };
         let is_next = |occupant: Incarnation| rollout.left.contains(&occupant);
-        match self.seats.iter_mut().find(|(_, seat)| seat.occupant.is_some_and(is_next)) {
+        match self.seats.iter_mut().find(|(_, seat)| seat.occupant().is_some_and(is_next)) {
             None => self.manual_rollout = None,
             Some((id, seat)) if settled => {
                 rollout.seat = *id;
-                seat.restart.plan(Duration::ZERO, now);
+                seat.plan(Duration::ZERO, now);
             }
             Some(_) => {}
         }
@@ -79,8 +79,8 @@ impl Fleet {
         self.publish_manual_rollout(Some("running"), "stopped", Some(why.to_string()));
         let Some(rollout) = self.manual_rollout.take() else { return };
         // The next replacement may be planned but not launched yet.
-        let next = |seat: &&mut Seat| seat.occupant.is_some_and(|of| rollout.left.contains(&of));
-        for seat in self.seats.values_mut().filter(next).filter(|seat| seat.replacing.is_none()) {
+        let next = |seat: &&mut Seat| seat.occupant().is_some_and(|of| rollout.left.contains(&of));
+        for seat in self.seats.values_mut().filter(next).filter(|seat| !seat.is_awaited()) {
             seat.restart.cancel();
         }
     }

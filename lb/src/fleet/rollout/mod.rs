@@ -15,11 +15,11 @@ impl Fleet {
             return;
         }
         let outdated = |seat: &&mut Seat| {
-            let occupant = seat.occupant.and_then(|occupant| self.members.get(&occupant));
+            let occupant = seat.occupant().and_then(|occupant| self.members.get(&occupant));
             occupant.is_some_and(|member| member.outdated)
         };
         if let Some(seat) = self.seats.values_mut().find(outdated) {
-            seat.restart.plan(Duration::ZERO, now);
+            seat.plan(Duration::ZERO, now);
         }
     }
 
@@ -27,7 +27,7 @@ impl Fleet {
     pub(super) fn is_settled(&self) -> bool {
         let is_settled = |seat: &Seat| {
             let ready = self.serving(seat).is_some_and(|member| member.phase == Phase::Ready);
-            (ready || seat.cordoned.is_some()) && seat.candidate.is_none() && seat.restart.due().is_none()
+            (ready || seat.cordoned().is_some()) && seat.candidate().is_none() && seat.restart.due().is_none()
         };
         self.seats.values().all(is_settled)
     }

@@ -79,6 +79,6 @@ impl Simulation {
 
     fn seats(&self) -> Seats {
         let joined = self.fleet.seats.iter().filter(|(_, seat)| seat.joined());
-        joined.map(|(id, seat)| (*id, seat.weight, seat.cordoned.is_some())).collect()
+        joined.map(|(id, seat)| (*id, seat.weight(), seat.cordoned().is_some())).collect()
     }
 }

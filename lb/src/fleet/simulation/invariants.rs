@@ -12,7 +12,7 @@ impl Simulation {
         let stable = |of: &Incarnation| {
             self.fleet.members.get(of).is_some_and(|member| member.stable(STABLE, self.world.now))
         };
-        let stable = self.fleet.seats.iter().filter(|(_, seat)| seat.occupant.iter().any(stable));
+        let stable = self.fleet.seats.iter().filter(|(_, seat)| seat.occupant().iter().any(stable));
         for (id, _) in stable {
             self.launches.remove(id);
         }
@@ -110,43 +110,44 @@ impl Simulation {
         let alive = |m: &&Member| matches!(m.phase, Phase::Starting | Phase::Ready | Phase::Suspect);
         self.launches.retain(|seat, _| seats.contains_key(seat));
         for (id, seat) in seats {
-            for of in seat.occupant.iter().chain(&seat.candidate) {
+            for of in seat.occupant().iter().chain(&seat.candidate()) {
                 let Some(member) = members.get(of).filter(|m| alive(m)) else {
                     assert!(self.fleet.stopping, "seat {id} is reserved by no call");
                     continue;
                 };
                 assert_eq!(member.launch.seat, *id, "in a seat that is not its own");
             }
-            if let Some(member) = seat.cordoned.and_then(|of| members.get(&of)) {
+            if let Some(member) = seat.cordoned().and_then(|of| members.get(&of)) {
                 let drained = matches!(member.phase, Phase::Leaving | Phase::Draining) && member.cordoned;
                 let dead = member.phase == Phase::Dead;
                 assert!(drained || dead || self.fleet.stopping, "cordoned, but {}", member.phase);
-                assert_eq!(seat.occupant, None, "cordoned, but occupied");
-                assert!(seat.candidate.is_none() || seat.replacing.is_some(), "cordoned, but refilled");
+                assert_eq!(seat.occupant(), None, "cordoned, but occupied");
+                assert!(seat.candidate().is_none() || seat.is_awaited(), "cordoned, but refilled");
             }
             assert!(
-                seat.cordoned.is_none_or(|of| members.contains_key(&of)) || self.fleet.stopping,
+                seat.cordoned().is_none_or(|of| members.contains_key(&of)) || self.fleet.stopping,
                 "forgotten"
             );
-            assert!(!seat.hung || self.fleet.serving(seat).is_none(), "marked as hung, but serving");
-            let outdated = seat.occupant.and_then(|of| members.get(&of)).is_none_or(|member| member.outdated);
+            assert!(!seat.is_hung() || self.fleet.serving(seat).is_none(), "marked as hung, but serving");
+            let outdated =
+                seat.occupant().and_then(|of| members.get(&of)).is_none_or(|member| member.outdated);
             let external = seat.external.is_some(); // its server may move to another address
-            let wanted = outdated
-                || external
-                || self.rolled
-                || self.fleet.frozen.is_some()
-                || seat.replacing.is_some();
-            assert!(wanted || seat.candidate.is_none(), "a candidate for an occupied seat");
+            let wanted =
+                outdated || external || self.rolled || self.fleet.frozen.is_some() || seat.is_awaited();
+            assert!(wanted || seat.candidate().is_none(), "a candidate for an occupied seat");
         }
         for member in members.values().filter(alive) {
             let seat = seats.get(&member.launch.seat).expect("a living replica has a seat");
             let incarnation = Some(member.launch.incarnation);
-            assert!(seat.occupant == incarnation || seat.candidate == incarnation, "surplus {incarnation:?}");
+            assert!(
+                seat.occupant() == incarnation || seat.candidate() == incarnation,
+                "surplus {incarnation:?}"
+            );
         }
         for member in members.values().filter(|member| member.cordoned) {
             let of = member.launch.incarnation;
             let seat = seats.get(&member.launch.seat);
-            assert!(seat.is_some_and(|seat| seat.cordoned == Some(of)), "cordoned without a seat {of:?}");
+            assert!(seat.is_some_and(|seat| seat.cordoned() == Some(of)), "cordoned without a seat {of:?}");
             assert!(!self.world.stopping(of), "cordoned and stopped {of:?}");
         }
         let draining = members.values().filter(|member| member.phase == Phase::Draining && !member.cordoned);
@@ -159,11 +160,11 @@ impl Simulation {
         let unique = |name: String| assert!(seen.insert(name.clone()), "two replicas are called {name}");
         names.filter(|_| !self.world.external).for_each(unique);
 
-        let weights = seats.iter().map(|(id, seat)| (*id, seat.weight)).collect();
+        let weights = seats.iter().map(|(id, seat)| (*id, seat.weight())).collect();
         assert_eq!(self.settings.layout.check_room(&weights), Ok(()), "seats, the layout");
         let joined = seats.iter().filter(|(_, seat)| seat.joined());
         let occupants: BTreeMap<SeatId, Option<Incarnation>> =
-            joined.map(|(id, seat)| (*id, seat.occupant)).collect();
+            joined.map(|(id, seat)| (*id, seat.occupant())).collect();
         assert_eq!(occupants, self.world.ring, "the fleet's seats, the ring's");
         let view = self.fleet.view();
         assert_eq!(view.target, self.world.ring.len(), "target, seats in the ring");
