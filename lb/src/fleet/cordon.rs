@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::ring::{Change, Incarnation, SeatId};
 
 use super::on_ring_reply::OnRingReply;
-use super::{CallId, CommandError, Fleet, Phase, RouterId, Seat};
+use super::{CallId, CommandError, Fleet, Phase, RouterId};
 
 impl Fleet {
     /// Takes a replica out of the ring and keeps it alive; answered when no new request can reach it.
@@ -88,22 +88,6 @@ impl Fleet {
             Phase::Draining | Phase::Dead => Ok((id, incarnation)),
             _ => Err(CommandError::NotNow { name: name.clone(), phase, wanted }),
         }
-    }
-
-    /// Finds the seat and the replica of a call that names one; an error while a successor of the replica is starting.
-    pub(super) fn find_replica(
-        &self,
-        name: &Name,
-    ) -> Result<(SeatId, &Seat, Incarnation, Phase), CommandError> {
-        self.check_active()?;
-        let mut joined = self.seats.iter().filter(|(_, seat)| seat.joined());
-        let found = joined.find_map(|(id, seat)| Some((*id, seat, self.find_member(seat, name)?)));
-        let (id, seat, member) = found.ok_or_else(|| CommandError::NoReplica(name.clone()))?;
-        let successor = seat.candidate().is_some_and(|candidate| candidate != member.launch.incarnation);
-        if successor || seat.is_awaited() {
-            return Err(CommandError::Replacing(name.clone()));
-        }
-        Ok((id, seat, member.launch.incarnation, member.phase))
     }
 
     /// A cordoned replica has ended or refuses connections. If its successor is starting, that goes on as after any

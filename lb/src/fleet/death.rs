@@ -8,17 +8,37 @@ use crate::fleet::runtime::{Exit, Launch};
 use crate::name::Name;
 use crate::ring::{Change, Incarnation, SeatId};
 
-use super::action::Action;
 use super::external::Loss;
 use super::on_ring_reply::OnRingReply;
 use super::restart::STABLE;
-use super::{CommandError, Fleet, Ownership, Phase};
+use super::{CommandError, Fleet, Ownership, Phase, Seat};
 
 /// Delay before a replica is replaced that got a SIGTERM from outside: its sender may be about to stop the balancer
 /// too (`docker compose down`).
 const TERMINATED: Duration = Duration::from_secs(1);
 
 impl Fleet {
+    /// A replica has ended. For one that is on its way out that was expected.
+    pub(super) fn exited(&mut self, incarnation: Incarnation, exit: Exit, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.running = false;
+        match (member.phase, exit) {
+            (_, exit) if member.cordoned => self.mark_dead(incarnation, &exit, now),
+            (Phase::Starting, Exit::PortTaken) => self.move_port(incarnation, now),
+            (Phase::Starting | Phase::Ready | Phase::Suspect, exit) => {
+                self.mark_dead(incarnation, &exit, now)
+            }
+            (Phase::Dead | Phase::Leaving | Phase::Draining | Phase::Stopping, _) => {}
+        }
+    }
+
+    pub(super) fn terminated(&mut self, incarnation: Incarnation) {
+        if let Some(member) = self.members.get_mut(&incarnation) {
+            log::warn!("replica told to end name={} by=somebody_else", member.launch.name);
+            member.terminated = true;
+        }
+    }
+
     /// A replica has ended, refuses connections, hangs or did not get ready: its seat is vacated at once, and a
     /// successor planned.
     pub(super) fn mark_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display, now: Instant) {
@@ -116,25 +136,26 @@ impl Fleet {
         Some((seat_id, name))
     }
 
-    /// A replica did not get ready in time. Its last output line is fetched first, because the error of the waiting
-    /// call contains it.
-    pub(super) fn expire_starts(&mut self, now: Instant) {
-        for member in self.members.values_mut() {
-            if member.start_deadline.take_if(|at| *at <= now).is_some() {
-                self.actions.push(Action::Inquire(member.launch.incarnation));
-            }
+    /// Removes dead replicas that no request can reach, once their container is not needed to store the seat: the seat
+    /// is gone, another replica occupies it, or a younger replica was created for it.
+    pub(super) fn remove_dead(&mut self) {
+        let younger = |dead: &Launch| {
+            let created = self.members.values().filter(|member| member.instance.is_some());
+            created.map(|m| &m.launch).any(|l| l.seat == dead.seat && l.incarnation > dead.incarnation)
+        };
+        let another = |seat: &Seat, of| seat.holder().is_some_and(|has| has != of);
+        // The configuration stores the seat of an external server.
+        let external = |seat: &Seat, of| seat.external.is_some() && seat.cordoned() != Some(of);
+        let unneeded = |of: &Launch| {
+            let seat = self.seats.get(&of.seat);
+            seat.is_none_or(|seat| another(seat, of.incarnation) || external(seat, of.incarnation))
+                || younger(of)
+        };
+        let dead = self.members.values().filter(|member| member.phase == Phase::Dead && !member.routed);
+        let dead: Vec<Incarnation> =
+            dead.map(|m| &m.launch).filter(|of| unneeded(of)).map(|of| of.incarnation).collect();
+        for incarnation in dead {
+            self.stop(incarnation, Duration::ZERO);
         }
-    }
-
-    pub(super) fn last_log_line(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
-        let Some(member) = self.members.get(&incarnation) else { return };
-        if member.phase != Phase::Starting || member.heartbeats.good {
-            return;
-        }
-        let mut why = format!("not ready within {:?}: {}", self.settings.start_timeout, member.last_failure);
-        if let Some(line) = line {
-            why += &format!("; its last line: {line}");
-        }
-        self.mark_dead(incarnation, &why, now);
     }
 }

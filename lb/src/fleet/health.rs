@@ -124,37 +124,6 @@ impl Fleet {
         }
     }
 
-    /// A starting replica did not answer. That is normal for a managed one, unless it was adopted and is suspended: the
-    /// runtime is asked. For an external one the next address is tried.
-    fn start_heartbeat_failed(&mut self, incarnation: Incarnation, why: String, now: Instant) {
-        match self.settings.ownership {
-            Ownership::External => self.mark_dead(incarnation, &why, now),
-            Ownership::Managed => {
-                let Some(member) = self.members.get_mut(&incarnation) else { return };
-                member.last_failure = why;
-                if member.is_unheard_adopted() && !std::mem::replace(&mut member.heartbeats.asked, true) {
-                    self.actions.push(Action::Ask(incarnation));
-                }
-            }
-        }
-    }
-
-    /// A starting replica was not reached for a reason of the balancer's own. Another address of an external server may
-    /// be reachable all the same; if there is none, this one is tried again.
-    fn start_heartbeat_void(&mut self, incarnation: Incarnation, why: String, now: Instant) {
-        let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.last_failure.clone_from(&why);
-        let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
-        let Some(external) = &seat.external else { return };
-        if external.addresses.len() > 1 {
-            return self.mark_dead(incarnation, &why, now);
-        }
-        if seat.occupant().is_none() {
-            let at = member.instance.as_ref().map(|instance| format!("{}: ", instance.address));
-            seat.record_failure(&format!("{}{why}", at.unwrap_or_default()));
-        }
-    }
-
     /// A replica in the ring has missed another heartbeat. After each one the routers and the runtime are asked about
     /// a suspect replica: it may have become busy or suspended, or have stopped being either.
     fn inquire_if_suspect(&mut self, incarnation: Incarnation) {

@@ -5,23 +5,22 @@
 //! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
 //!   what is published · `runtime`, `router`: the types that the fleet exchanges with a runtime and with the routers
 //! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica: its phase and its heartbeats
-//! - `lifecycle`: launch, readiness, relaunch · `death`: an unexpected end
-//! - `health`: when a replica is suspect, when it is dead
-//! - `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the replica
-//! - `replace`: a replica gives its seat to a new one · `rollout`: replacement of outdated replicas ·
-//!   `rollout::manual`: rolling replacement by a call
-//! - `departure`: draining, stopping, gone · `cordon`: taking a replica out of the ring by hand
-//! - `adopt`: replicas found at the start · `target`: the seats of a start · `record`: the state that survives the
-//!   balancer · `recorder`: when it is written
-//! - `on_ring_reply`: what follows the ring's replies
-//! - `change`: /add and /rm · `configure`: new settings, another target · `weight`: weights of seats ·
-//!   `command_error`: why a call is rejected
+//!
+//! The life of a replica: `launch` → `ready` → `health` (suspect and back) → `death`, or `departure` (leaving, draining,
+//! stopping, gone). `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the
+//! replica · `on_ring_reply`: what follows the ring's replies.
+//!
+//! The operations: `adopt` at the start (`target`: the seats of a start) · `add` · `remove` · `cordon` · `replace` ·
+//! `rollout` of outdated replicas, `rollout::manual` by a call · `weight` · `configure`: new settings, another target ·
+//! `shutdown`. `lookup`: replicas by name · `reply`: answers to calls · `command_error`: why a call is rejected.
+//!
+//! - `record`: the state that survives the balancer · `recorder`: when it is written
 //! - `external`: servers that are not managed by the balancer · `upstreams`: their list
 //! - `view`: the fleet as the API shows it · `counters`: counters for the metrics
 
 mod action;
+mod add;
 mod adopt;
-mod change;
 mod command;
 mod command_error;
 mod configure;
@@ -32,18 +31,23 @@ mod departure;
 mod event;
 mod external;
 mod health;
-mod lifecycle;
+mod launch;
+mod lookup;
 mod member;
 mod on_ring_reply;
+mod ready;
 mod record;
 mod recorder;
+mod remove;
 mod replace;
+mod reply;
 mod restart;
 mod rollout;
 mod router;
 pub mod runtime;
 mod seat;
 mod shortage;
+mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod target;

@@ -1,8 +1,11 @@
 //! Continuations: what the fleet does when the ring has answered a change.
 
+use std::collections::BTreeSet;
+use std::time::Instant;
+
 use crate::ring::Incarnation;
 
-use super::CallId;
+use super::{Busy, CallId, ChangeId, Fleet, RouterId};
 
 /// What to do when the ring has answered a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,4 +42,50 @@ impl OnRingReply {
             | Self::Vacated(_) => Vec::new(),
         }
     }
+}
+
+impl Fleet {
+    /// The ring has applied a change, and every router has acknowledged it.
+    pub(super) fn ring_answered(&mut self, id: ChangeId, busy: Busy, now: Instant) {
+        match self.pending_changes.remove(&id) {
+            None | Some(OnRingReply::Seated) => {}
+            Some(OnRingReply::Occupied(incarnation)) => {
+                self.ready(incarnation, now);
+                self.answer_replacing(incarnation);
+            }
+            Some(OnRingReply::Added(call, incarnations)) => {
+                for incarnation in incarnations {
+                    self.ready(incarnation, now);
+                }
+                self.reply_list(call);
+            }
+            Some(OnRingReply::HandedOver { from, to }) => {
+                self.drain(from, routers(&busy, from), now);
+                self.ready(to, now);
+                self.answer_replacing(to);
+            }
+            Some(OnRingReply::Cordoned(call, incarnation)) => {
+                self.on_cordoned(call, incarnation, routers(&busy, incarnation), now);
+            }
+            Some(OnRingReply::Vacated(incarnation)) => {
+                if let Some(member) = self.members.get_mut(&incarnation) {
+                    member.routed = false;
+                }
+            }
+            Some(OnRingReply::Weighed(call)) => self.reply_list(call),
+            Some(OnRingReply::Left(call, incarnations)) => {
+                for incarnation in incarnations {
+                    self.drain(incarnation, routers(&busy, incarnation), now);
+                }
+                if let Some(call) = call {
+                    self.reply_list(call);
+                }
+            }
+        }
+    }
+}
+
+/// The routers that still have requests in flight to a replica.
+fn routers(busy: &Busy, of: Incarnation) -> BTreeSet<RouterId> {
+    busy.iter().filter(|(_, incarnation)| *incarnation == of).map(|(router, _)| *router).collect()
 }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::name::Name;
 use crate::ring::{Change, Incarnation, Replica, SeatId, Weight};
 
-use super::{Fleet, Seat};
 use super::action::Action;
 use super::member::Member;
+use super::{Fleet, Seat};
 
 /// A published change. Serialized as is into the events of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

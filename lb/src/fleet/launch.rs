@@ -1,0 +1,90 @@
+//! Launch: seats whose launch is due get a replica, and the runtime answers with its address or an error.
+
+use std::time::{Duration, Instant};
+
+use crate::fleet::runtime::{Instance, Launch, RuntimeError};
+use crate::name::Name;
+use crate::ring::{Incarnation, SeatId};
+
+use super::action::Action;
+use super::member::{FIRST_PROBE, Member};
+use super::shortage::is_outside_replica;
+use super::{CommandError, Fleet, Ownership, Phase, Seat};
+
+impl Fleet {
+    /// Starts a replica for a seat, under the given name or a random one.
+    pub(super) fn launch(&mut self, seat_id: SeatId, name: Option<Name>, now: Instant) {
+        let name = name.unwrap_or_else(|| self.random_name());
+        let Some(seat) = self.seats.get_mut(&seat_id) else { return };
+        self.last_incarnation += 1;
+        let incarnation = Incarnation(self.last_incarnation);
+        let launch = Launch { seat: seat_id, name, incarnation };
+        let mut member = Member::new(launch.clone(), now);
+        if self.settings.ownership == Ownership::Managed {
+            member.launched_at = Some(now);
+            self.tally.start(seat);
+            member.start_deadline = Some(now + self.settings.start_timeout);
+            member.repeated = seat.restart.is_uncounted();
+            if !member.repeated {
+                self.actions.push(member.publish_launch());
+            }
+        }
+        seat.launched(incarnation, now);
+        self.members.insert(incarnation, member);
+        self.actions.push(Action::Launch(launch));
+    }
+
+    /// Launches replicas for the seats whose launch is due.
+    pub(super) fn refill(&mut self, now: Instant) {
+        let due: Vec<SeatId> = self
+            .seats
+            .iter_mut()
+            .filter_map(|(id, seat)| seat.restart.take_due(now).then_some(*id))
+            .collect();
+        for id in due {
+            let name = self.seats.get_mut(&id).and_then(Seat::take_next_name);
+            self.launch(id, name, now);
+        }
+    }
+
+    pub(super) fn launched(
+        &mut self,
+        incarnation: Incarnation,
+        result: Result<Instance, RuntimeError>,
+        now: Instant,
+    ) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.launching = false;
+        if member.repeated && !result.as_ref().is_err_and(is_outside_replica) {
+            member.repeated = false;
+            self.actions.push(member.publish_launch());
+        }
+        match result {
+            Ok(instance) => {
+                member.instance = Some(instance);
+                member.heartbeats.next = Some(now + FIRST_PROBE);
+                if member.phase == Phase::Stopping {
+                    self.actions.push(Action::Stop { incarnation, grace: Duration::ZERO });
+                }
+            }
+            Err(error) => {
+                let reserved_by = self.seats.get(&member.launch.seat).and_then(Seat::reserved_by);
+                match (member.phase, reserved_by, &error) {
+                    (Phase::Starting, Some(call), RuntimeError::NameTaken(name)) => {
+                        self.detach_dead(incarnation, &error);
+                        self.roll_back_add(call, CommandError::Exists(name.clone()));
+                    }
+                    (Phase::Starting, ..) => {
+                        member.unavailable = is_outside_replica(&error);
+                        self.mark_dead(incarnation, &error, now);
+                    }
+                    _ => {}
+                }
+                let failed = self.members.remove(&incarnation).map(|member| member.launch.seat);
+                if let (Some(seat), RuntimeError::NoAddress(_)) = (failed, &error) {
+                    self.kill_dead(seat);
+                }
+            }
+        }
+    }
+}

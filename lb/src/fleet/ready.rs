@@ -1,0 +1,102 @@
+//! From the launch to `ready`: the first good heartbeat gives the replica its seat, and the ring's answer makes it ready.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use crate::ring::{Change, Incarnation};
+
+use super::action::Action;
+use super::on_ring_reply::OnRingReply;
+use super::seat::Occupancy;
+use super::{Fleet, Ownership, Phase};
+
+impl Fleet {
+    /// A starting replica did not answer. That is normal for a managed one, unless it was adopted and is suspended: the
+    /// runtime is asked. For an external one the next address is tried.
+    pub(super) fn start_heartbeat_failed(&mut self, incarnation: Incarnation, why: String, now: Instant) {
+        match self.settings.ownership {
+            Ownership::External => self.mark_dead(incarnation, &why, now),
+            Ownership::Managed => {
+                let Some(member) = self.members.get_mut(&incarnation) else { return };
+                member.last_failure = why;
+                if member.is_unheard_adopted() && !std::mem::replace(&mut member.heartbeats.asked, true) {
+                    self.actions.push(Action::Ask(incarnation));
+                }
+            }
+        }
+    }
+
+    /// A starting replica was not reached for a reason of the balancer's own. Another address of an external server may
+    /// be reachable all the same; if there is none, this one is tried again.
+    pub(super) fn start_heartbeat_void(&mut self, incarnation: Incarnation, why: String, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.last_failure.clone_from(&why);
+        let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
+        let Some(external) = &seat.external else { return };
+        if external.addresses.len() > 1 {
+            return self.mark_dead(incarnation, &why, now);
+        }
+        if seat.occupant().is_none() {
+            let at = member.instance.as_ref().map(|instance| format!("{}: ", instance.address));
+            seat.record_failure(&format!("{}{why}", at.unwrap_or_default()));
+        }
+    }
+
+    /// A replica did not get ready in time. Its last output line is fetched first, because the error of the waiting
+    /// call contains it.
+    pub(super) fn expire_starts(&mut self, now: Instant) {
+        for member in self.members.values_mut() {
+            if member.start_deadline.take_if(|at| *at <= now).is_some() {
+                self.actions.push(Action::Inquire(member.launch.incarnation));
+            }
+        }
+    }
+
+    pub(super) fn last_log_line(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
+        let Some(member) = self.members.get(&incarnation) else { return };
+        if member.phase != Phase::Starting || member.heartbeats.good {
+            return;
+        }
+        let mut why = format!("not ready within {:?}: {}", self.settings.start_timeout, member.last_failure);
+        if let Some(line) = line {
+            why += &format!("; its last line: {line}");
+        }
+        self.mark_dead(incarnation, &why, now);
+    }
+
+    /// The first good heartbeat: the replica joins the ring alone, with all replicas of its /add, or in the place of
+    /// an outdated one.
+    pub(super) fn first_good_heartbeat(&mut self, incarnation: Incarnation, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        member.start_deadline = None;
+        let took = member.launched_at.map(|launched| now.saturating_duration_since(launched));
+        self.start_time = took.or(self.start_time);
+        took.into_iter().for_each(|took| self.tally.ready(took));
+        let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
+        if let Some(call) = seat.reserved_by() {
+            return self.join_when_all_good(call);
+        }
+        let Some(replica) = member.replica() else { return };
+        member.routed = true;
+        match seat.occupy(incarnation) {
+            Occupancy::Occupied(served) => self.hand_over(served, replica, now),
+            Occupancy::Cordoned(cordoned) => self.hand_over_cordoned(cordoned, replica),
+            Occupancy::Vacant | Occupancy::Reserved(_) => {
+                self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation));
+            }
+        }
+    }
+
+    pub(super) fn ready(&mut self, incarnation: Incarnation, now: Instant) {
+        let Some(member) = self.members.get_mut(&incarnation) else { return };
+        if member.phase != Phase::Starting {
+            return;
+        }
+        member.ready_since = Some(now);
+        (member.busy, member.idle) = (BTreeSet::new(), BTreeSet::new()); // left over from a drain that was undone
+        member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
+        if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
+            seat.clear_failures();
+        }
+    }
+}
