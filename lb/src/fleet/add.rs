@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::name::Name;
 use crate::ring::{Change, Incarnation, SeatId, Weight};
 
+use super::member::Member;
 use super::on_ring_reply::OnRingReply;
 use super::{CallId, CommandError, Fleet, Ownership, Seat};
 
@@ -59,7 +60,7 @@ impl Fleet {
     /// Called after the first good heartbeat of a replica of an /add; when the last one is good, all join in one
     /// epoch.
     pub(super) fn join_when_all_good(&mut self, call: CallId) {
-        let good = |of: &Incarnation| self.members.get(of).is_some_and(|member| member.heartbeats.good);
+        let good = |of: &Incarnation| self.members.get(of).is_some_and(Member::is_waiting);
         let candidate = |seat: &Seat| seat.candidate().filter(good);
         let mine = self.seats.values().filter(|seat| seat.reserved_by() == Some(call));
         let Some(ready) = mine.map(candidate).collect::<Option<Vec<Incarnation>>>() else { return };
@@ -67,7 +68,7 @@ impl Fleet {
         for incarnation in &ready {
             let Some(member) = self.members.get_mut(incarnation) else { continue };
             let Some(seat) = self.seats.get_mut(&member.launch.seat) else { continue };
-            member.routed = true;
+            member.join();
             seat.occupy(*incarnation);
             join.push((member.launch.seat, seat.weight(), member.replica()));
         }

@@ -10,7 +10,7 @@ use crate::ring::{Change, Incarnation, SeatId, Weight};
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
 use super::record::{Cordoned, Record, SeatRecord};
-use super::{Fleet, Ownership, Phase, Seat};
+use super::{Fleet, Ownership, Seat};
 
 impl Fleet {
     /// All seats join in one epoch, vacant; each is occupied at the first good heartbeat of its replica.
@@ -98,9 +98,7 @@ impl Fleet {
     fn adopt_cordoned(&mut self, found: Found, now: Instant) -> Incarnation {
         let incarnation = self.adopt_replica(found, now);
         if let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.running) {
-            member.cordoned = true;
-            member.heartbeats.good = true; // its next good heartbeat must not put it into its seat
-            member.enter(Phase::Draining, &"drained before the start", &mut self.actions);
+            member.adopt_cordoned(&mut self.actions);
         }
         incarnation
     }
@@ -127,14 +125,13 @@ impl Fleet {
 
     fn adopt_replica(&mut self, found: Found, now: Instant) -> Incarnation {
         let incarnation = found.launch.incarnation;
-        let mut member = Member::new(found.launch, now);
+        let deadline = now + self.settings.start_timeout;
+        let mut member = Member::new(found.launch, Some(deadline), now);
         member.launching = false;
         member.running = found.instance.is_some();
         member.outdated = found.standing == Standing::Outdated;
         if !member.running {
-            member.phase = Phase::Dead;
-        } else {
-            member.start_deadline = Some(now + self.settings.start_timeout);
+            member.found_dead();
         }
         member.instance = found.instance;
         member.heartbeats.next = Some(now);

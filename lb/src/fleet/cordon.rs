@@ -11,6 +11,7 @@ use crate::name::Name;
 use crate::ring::{Change, Incarnation, SeatId};
 
 use super::on_ring_reply::OnRingReply;
+use super::state::Then;
 use super::{CallId, CommandError, Fleet, Phase, RouterId};
 
 impl Fleet {
@@ -24,9 +25,7 @@ impl Fleet {
         let id = member.launch.seat;
         let Some(seat) = self.seats.get_mut(&id) else { return };
         seat.cordon(incarnation); // it may have been outdated, with its replacement planned
-        member.cordoned = true;
-        member.unanswered += 1;
-        member.enter(Phase::Leaving, &"drain", &mut self.actions);
+        member.leave(Then::Cordon, "drain", &mut self.actions);
         self.change_ring(Change::Drain(id), OnRingReply::Cordoned(call, incarnation));
     }
 
@@ -52,10 +51,7 @@ impl Fleet {
     ) {
         self.drain(incarnation, busy, now);
         let member = self.members.get_mut(&incarnation);
-        let about = member.map(|member| {
-            member.routed = false;
-            (member.launch.seat, member.launch.name.clone())
-        });
+        let about = member.map(|member| (member.launch.seat, member.launch.name.clone()));
         self.reply_about(call, about);
     }
 
@@ -68,15 +64,12 @@ impl Fleet {
         };
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
-        if !member.cordoned {
+        if !member.is_cordoned() {
             return self.restart_drained(call, seat_id, now);
         }
         let Some(replica) = member.replica() else { return };
         seat.undrain(incarnation, call);
-        (member.cordoned, member.routed, member.heartbeats.asked) = (false, true, false);
-        // Heartbeats that it missed while it was cordoned do not count.
-        (member.heartbeats.missed, member.heartbeats.last_good) = (0, now);
-        member.enter(Phase::Starting, &"undrain", &mut self.actions);
+        member.undrain(now, &mut self.actions);
         self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation));
     }
 
@@ -94,8 +87,7 @@ impl Fleet {
     /// death.
     pub(super) fn mark_cordoned_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.cordoned = false;
-        member.enter(Phase::Dead, why, &mut self.actions);
+        member.die(why, &mut self.actions);
         if let Some(seat) = self.seats.get_mut(&member.launch.seat)
             && seat.is_awaited()
         {
@@ -105,12 +97,8 @@ impl Fleet {
 
     /// Ends the cordon of a replica that is on its way out. `None`: it was not cordoned, or has died.
     pub(super) fn end_cordon(&mut self, incarnation: Incarnation, why: &'static str) -> Option<Incarnation> {
-        let member = self.members.get_mut(&incarnation).filter(|member| member.cordoned)?;
-        member.cordoned = false;
-        member.unanswered += 1;
-        if member.phase != Phase::Leaving {
-            member.enter(Phase::Leaving, &why, &mut self.actions);
-        }
+        let member = self.members.get_mut(&incarnation).filter(|member| member.is_cordoned())?;
+        member.leave(Then::Stop, why, &mut self.actions);
         Some(incarnation)
     }
 }

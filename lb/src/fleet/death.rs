@@ -22,8 +22,8 @@ impl Fleet {
     pub(super) fn exited(&mut self, incarnation: Incarnation, exit: Exit, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.running = false;
-        match (member.phase, exit) {
-            (_, exit) if member.cordoned => self.mark_dead(incarnation, &exit, now),
+        match (member.phase(), exit) {
+            (_, exit) if member.is_cordoned() => self.mark_dead(incarnation, &exit, now),
             (Phase::Starting, Exit::PortTaken) => self.move_port(incarnation, now),
             (Phase::Starting | Phase::Ready | Phase::Suspect, exit) => {
                 self.mark_dead(incarnation, &exit, now)
@@ -45,10 +45,10 @@ impl Fleet {
         let member = self.members.get(&incarnation);
         let stable = member.is_some_and(|member| member.stable(STABLE, now));
         let least = if member.is_some_and(|m| m.terminated) { TERMINATED } else { Duration::ZERO };
-        let served = member.is_some_and(|member| member.routed);
+        let served = member.is_some_and(|member| member.is_routed());
         let unavailable = member.is_some_and(|member| member.unavailable);
         let address = member.and_then(|member| Some(member.instance.as_ref()?.address));
-        if member.is_some_and(|member| member.cordoned) {
+        if member.is_some_and(|member| member.is_cordoned()) {
             return self.mark_cordoned_dead(incarnation, why);
         }
         let external = self.settings.ownership == Ownership::External;
@@ -116,8 +116,8 @@ impl Fleet {
         let member = self.members.get_mut(&incarnation)?;
         let Launch { seat: seat_id, name, .. } = member.launch.clone();
         let seat = self.seats.get_mut(&seat_id)?;
-        if member.routed {
-            member.enter(Phase::Dead, why, &mut self.actions);
+        if member.is_routed() {
+            member.die(why, &mut self.actions);
             seat.vacate();
             seat.record_failure(&why.to_string());
             self.change_ring(Change::Vacate(seat_id), OnRingReply::Vacated(incarnation));
@@ -127,7 +127,7 @@ impl Fleet {
                 seat.record_failure(&why.to_string());
             }
             match self.settings.ownership {
-                Ownership::Managed => member.enter(Phase::Dead, why, &mut self.actions),
+                Ownership::Managed => member.die(why, &mut self.actions),
                 Ownership::External => {
                     self.members.remove(&incarnation);
                 }
@@ -151,7 +151,8 @@ impl Fleet {
             seat.is_none_or(|seat| another(seat, of.incarnation) || external(seat, of.incarnation))
                 || younger(of)
         };
-        let dead = self.members.values().filter(|member| member.phase == Phase::Dead && !member.routed);
+        let dead =
+            self.members.values().filter(|member| member.phase() == Phase::Dead && !member.is_routed());
         let dead: Vec<Incarnation> =
             dead.map(|m| &m.launch).filter(|of| unneeded(of)).map(|of| of.incarnation).collect();
         for incarnation in dead {

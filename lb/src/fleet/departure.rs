@@ -6,37 +6,28 @@ use std::time::{Duration, Instant};
 use crate::ring::Incarnation;
 
 use super::action::Action;
-use super::member::Member;
-use super::{Fleet, Ownership, Phase, RouterId};
+use super::{Fleet, Ownership, RouterId};
 
 impl Fleet {
     /// Called when no new request can reach the replica: it is stopped once its requests in flight have ended, unless
     /// it is cordoned.
     pub(super) fn drain(&mut self, incarnation: Incarnation, busy: BTreeSet<RouterId>, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.unanswered = member.unanswered.saturating_sub(1);
-        member.busy.extend(busy); // keeps the entries of an earlier drain
-        if member.phase != Phase::Leaving || member.unanswered > 0 {
-            return;
-        }
-        let why = format!("busy_routers={}", member.busy.difference(&member.idle).count());
-        member.enter(Phase::Draining, &why, &mut self.actions);
-        member.drain_deadline = (!member.cordoned).then(|| now + self.settings.drain);
+        member.left(busy, self.settings.drain, now, &mut self.actions);
     }
 
     pub(super) fn idle(&mut self, router: RouterId, incarnation: Incarnation) {
         if let Some(member) = self.members.get_mut(&incarnation) {
-            member.idle.insert(router);
+            member.idle(router);
         }
     }
 
     /// Stops replicas that have drained, or whose drain deadline has passed.
     pub(super) fn end_drains(&mut self, now: Instant) {
-        let over = |m: &Member| m.drain_deadline.is_some_and(|at| at <= now);
         let ended: Vec<(Incarnation, bool)> = self
             .members
             .values()
-            .filter(|member| member.is_drained() || over(member))
+            .filter(|member| member.is_drained() || member.is_drain_over(now))
             .map(|member| (member.launch.incarnation, member.is_drained()))
             .collect();
         for (incarnation, drained) in ended {
@@ -54,12 +45,8 @@ impl Fleet {
             return self.release_external(incarnation);
         }
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        if member.phase == Phase::Stopping {
-            return;
-        }
-        member.cordoned = false;
-        member.enter(Phase::Stopping, &format_args!("grace_ms={}", grace.as_millis()), &mut self.actions);
-        if !member.launching {
+        let first = member.stop(&format_args!("grace_ms={}", grace.as_millis()), &mut self.actions);
+        if first && !member.launching {
             self.actions.push(Action::Stop { incarnation, grace });
         }
     }
@@ -67,7 +54,7 @@ impl Fleet {
     pub(super) fn gone(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.remove(&incarnation) {
             log::info!("replica gone name={} incarnation={incarnation}", member.launch.name);
-            self.actions.push(member.transition("phase", Some(member.phase.as_str()), None, None));
+            self.actions.push(member.transition("phase", Some(member.phase().as_str()), None, None));
         }
     }
 }

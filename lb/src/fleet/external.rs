@@ -201,9 +201,9 @@ impl Fleet {
     /// Forgets an external server that has left the ring; the server itself keeps running.
     pub(super) fn release_external(&mut self, incarnation: crate::ring::Incarnation) {
         let Some(member) = self.members.remove(&incarnation) else { return };
-        if member.phase == Phase::Draining {
+        if member.phase() == Phase::Draining {
             log::info!("upstream released name={} incarnation={incarnation}", member.launch.name);
-            self.actions.push(member.transition("phase", Some(member.phase.as_str()), None, None));
+            self.actions.push(member.transition("phase", Some(member.phase().as_str()), None, None));
         }
     }
 }

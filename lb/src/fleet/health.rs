@@ -34,7 +34,7 @@ impl Fleet {
             [progress, busy, running].into_iter().flatten().for_each(|at| *at += late);
             member.heartbeats.void = member.heartbeats.sent.is_some();
             member.heartbeats.asked = false;
-            member.start_deadline = member.start_deadline.map(|deadline| deadline + late);
+            member.postpone_start(late);
         }
     }
 
@@ -66,7 +66,7 @@ impl Fleet {
         incarnation: Incarnation,
     ) {
         let Some(member) = self.members.get(&incarnation) else { return };
-        let phase = Some(member.phase.as_str());
+        let phase = Some(member.phase().as_str());
         let why = Some(format!("router={}", router.0));
         self.actions.push(member.transition(verdict, phase, phase, why));
     }
@@ -76,11 +76,11 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.watched()) else {
             return;
         };
+        let starting = member.is_unheard();
         let heartbeats = &mut member.heartbeats;
         let sent = heartbeats.sent.take().unwrap_or(now);
         let void = std::mem::take(&mut heartbeats.void);
         let since = now.saturating_duration_since(std::mem::replace(&mut heartbeats.last_outcome, now));
-        let starting = !heartbeats.good;
         self.tally.heartbeat(&beat, starting, void);
         if starting && beat != HeartbeatResult::Good {
             heartbeats.next = Some(now + heartbeats.pause);
@@ -94,10 +94,7 @@ impl Fleet {
                 heartbeats.last_good = now;
                 heartbeats.busy = None;
                 heartbeats.asked = false;
-                heartbeats.good = true;
-                if member.phase == Phase::Suspect {
-                    member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
-                }
+                member.recover(&mut self.actions);
                 if starting {
                     self.first_good_heartbeat(incarnation, now);
                 }
@@ -116,8 +113,8 @@ impl Fleet {
             HeartbeatResult::Missed(_) if void => {}
             HeartbeatResult::Missed(why) => {
                 heartbeats.missed += 1;
-                if heartbeats.missed >= self.settings.heartbeat_failures && member.phase == Phase::Ready {
-                    member.enter(Phase::Suspect, &why, &mut self.actions);
+                if heartbeats.missed >= self.settings.heartbeat_failures {
+                    member.suspect(&why, &mut self.actions);
                 }
                 self.inquire_if_suspect(incarnation);
             }
@@ -127,7 +124,7 @@ impl Fleet {
     /// A replica in the ring has missed another heartbeat. After each one the routers and the runtime are asked about
     /// a suspect replica: it may have become busy or suspended, or have stopped being either.
     fn inquire_if_suspect(&mut self, incarnation: Incarnation) {
-        let suspect = |member: &&mut Member| member.phase == Phase::Suspect;
+        let suspect = |member: &&mut Member| member.phase() == Phase::Suspect;
         let Some(member) = self.members.get_mut(&incarnation).filter(suspect) else { return };
         self.suspects.remind = true;
         if !std::mem::replace(&mut member.heartbeats.asked, true) {
@@ -152,7 +149,7 @@ impl Fleet {
         let heartbeats = &mut member.heartbeats;
         let asked = std::mem::take(&mut heartbeats.asked);
         let unheard = member.is_unheard_adopted();
-        if !asked || member.phase != Phase::Suspect && !unheard {
+        if !asked || member.phase() != Phase::Suspect && !unheard {
             return;
         }
         let heartbeats = &mut member.heartbeats;
@@ -203,7 +200,7 @@ impl Fleet {
         if self.halted || self.suspects.published_at.is_some_and(|at| now < at + pause) {
             return;
         }
-        let suspect = self.members.values().filter(|member| member.phase == Phase::Suspect);
+        let suspect = self.members.values().filter(|member| member.phase() == Phase::Suspect);
         let suspects: Vec<Incarnation> = suspect.map(|member| member.launch.incarnation).collect();
         let remind = std::mem::take(&mut self.suspects.remind) && !suspects.is_empty();
         if remind || suspects != self.suspects.published {

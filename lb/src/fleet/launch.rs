@@ -19,11 +19,12 @@ impl Fleet {
         self.last_incarnation += 1;
         let incarnation = Incarnation(self.last_incarnation);
         let launch = Launch { seat: seat_id, name, incarnation };
-        let mut member = Member::new(launch.clone(), now);
-        if self.settings.ownership == Ownership::Managed {
+        let managed = self.settings.ownership == Ownership::Managed;
+        let deadline = managed.then(|| now + self.settings.start_timeout);
+        let mut member = Member::new(launch.clone(), deadline, now);
+        if managed {
             member.launched_at = Some(now);
             self.tally.start(seat);
-            member.start_deadline = Some(now + self.settings.start_timeout);
             member.repeated = seat.restart.is_uncounted();
             if !member.repeated {
                 self.actions.push(member.publish_launch());
@@ -63,13 +64,13 @@ impl Fleet {
             Ok(instance) => {
                 member.instance = Some(instance);
                 member.heartbeats.next = Some(now + FIRST_PROBE);
-                if member.phase == Phase::Stopping {
+                if member.phase() == Phase::Stopping {
                     self.actions.push(Action::Stop { incarnation, grace: Duration::ZERO });
                 }
             }
             Err(error) => {
                 let reserved_by = self.seats.get(&member.launch.seat).and_then(Seat::reserved_by);
-                match (member.phase, reserved_by, &error) {
+                match (member.phase(), reserved_by, &error) {
                     (Phase::Starting, Some(call), RuntimeError::NameTaken(name)) => {
                         self.detach_dead(incarnation, &error);
                         self.roll_back_add(call, CommandError::Exists(name.clone()));

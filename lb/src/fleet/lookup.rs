@@ -20,7 +20,7 @@ impl Fleet {
         if successor || seat.is_awaited() {
             return Err(CommandError::Replacing(name.clone()));
         }
-        Ok((id, seat, member.launch.incarnation, member.phase))
+        Ok((id, seat, member.launch.incarnation, member.phase()))
     }
 
     /// The seat's replica (occupant, cordoned one or candidate) with this name.
@@ -34,7 +34,8 @@ impl Fleet {
     pub(super) fn is_taken(&self, name: &Name) -> bool {
         let holds = |phase| !matches!(phase, Phase::Draining | Phase::Stopping);
         let waiting = self.seats.values().filter_map(Seat::next_name);
-        let existing = self.members.values().filter(|m| m.cordoned || holds(m.phase)).map(|m| &m.launch.name);
+        let existing =
+            self.members.values().filter(|m| m.is_cordoned() || holds(m.phase())).map(|m| &m.launch.name);
         waiting.chain(existing).any(|other| other.clashes(name))
     }
 

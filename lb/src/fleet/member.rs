@@ -10,6 +10,7 @@ use crate::ring::Replica;
 
 use super::RouterId;
 use super::action::Action;
+use super::state::{InFlight, State, Then};
 
 /// Delay of the first heartbeat after a launch; it doubles with each attempt up to the heartbeat interval.
 pub(super) const FIRST_PROBE: Duration = Duration::from_millis(5);
@@ -36,7 +37,7 @@ pub enum Phase {
 
 pub(super) struct Member {
     pub launch: Launch,
-    pub phase: Phase,
+    state: State,
     /// Time of the launch; `None` for an adopted replica.
     pub launched_at: Option<Instant>,
     /// Time since when it is ready or suspect; `None`: not yet.
@@ -44,24 +45,7 @@ pub(super) struct Member {
     pub instance: Option<Instance>,
     /// The engine has not answered the launch: the replica cannot be stopped yet.
     pub launching: bool,
-    /// Whether a request may reach it: from `Join` or `Occupy` until `Vacate` is answered. After a `Leave` the phase
-    /// tells the same.
-    pub routed: bool,
-    /// Time by which it must be ready, while it starts.
-    pub start_deadline: Option<Instant>,
-    /// Time by which its requests in flight must end, while it drains.
-    pub drain_deadline: Option<Instant>,
-    /// Cordoned: out of the ring or on its way out, and kept alive.
-    pub cordoned: bool,
-    /// Unanswered changes of the ring that take it out or give its seat away.
-    pub unanswered: u32,
-    /// Routers that had requests in flight to it when it left the ring.
-    pub busy: BTreeSet<RouterId>,
-    /// Routers that have none any more. A set of its own, because a notice may overtake the ring's answer.
-    pub idle: BTreeSet<RouterId>,
     pub heartbeats: Heartbeats,
-    /// Why it is not ready, by its last heartbeat.
-    pub last_failure: String,
     /// Whether its process may still exist.
     pub running: bool,
     /// It got a SIGTERM that the balancer did not send.
@@ -97,26 +81,18 @@ pub(super) struct Heartbeats {
     pub busy: Option<Instant>,
     /// When the runtime last reported that it is not suspended.
     pub running: Option<Instant>,
-    /// Whether a first good one was seen (the replica may still wait for others of its /add).
-    pub good: bool,
 }
 
 impl Member {
-    pub fn new(launch: Launch, now: Instant) -> Self {
+    /// A replica whose launch is not answered. `deadline`: the time by which it must be heard, if there is one.
+    pub fn new(launch: Launch, deadline: Option<Instant>, now: Instant) -> Self {
         Self {
             launch,
-            phase: Phase::Starting,
+            state: State::Unheard { deadline, last_failure: "no heartbeat was tried".to_owned() },
             launched_at: None,
             ready_since: None,
             instance: None,
             launching: true,
-            routed: false,
-            start_deadline: None,
-            drain_deadline: None,
-            cordoned: false,
-            unanswered: 0,
-            busy: BTreeSet::new(),
-            idle: BTreeSet::new(),
             heartbeats: Heartbeats {
                 next: None,
                 sent: None,
@@ -129,9 +105,7 @@ impl Member {
                 progress: None,
                 busy: None,
                 running: None,
-                good: false,
             },
-            last_failure: "no heartbeat was tried".to_owned(),
             running: true,
             terminated: false,
             unavailable: false,
@@ -140,13 +114,182 @@ impl Member {
         }
     }
 
-    /// Changes the phase, and logs and publishes the transition: the only place that does so. Clears the deadlines,
-    /// because each belongs to a phase.
-    pub fn enter(&mut self, phase: Phase, why: &dyn fmt::Display, actions: &mut Vec<Action>) {
-        (self.start_deadline, self.drain_deadline) = (None, None);
+    pub fn phase(&self) -> Phase {
+        self.state.phase()
+    }
+
+    pub fn is_cordoned(&self) -> bool {
+        self.state.is_cordoned()
+    }
+
+    /// Whether a request may reach it by the present seats: from `Join` or `Occupy` until `Vacate` is answered.
+    pub fn is_routed(&self) -> bool {
+        self.state.is_routed()
+    }
+
+    /// Whether it has had no good heartbeat since its launch or adoption.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self.state, State::Unheard { .. })
+    }
+
+    /// Whether it has been heard, and waits for the other replicas of its /add.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting)
+    }
+
+    /// Records why it was not heard by its last heartbeat.
+    pub fn not_heard(&mut self, why: String) {
+        if let State::Unheard { last_failure, .. } = &mut self.state {
+            *last_failure = why;
+        }
+    }
+
+    /// Why it is not ready; `None`: it has been heard, or does not start any more.
+    pub fn not_heard_because(&self) -> Option<&str> {
+        if let State::Unheard { last_failure, .. } = &self.state { Some(last_failure) } else { None }
+    }
+
+    /// Whether the time by which it must be heard has passed. True only once.
+    pub fn take_late_start(&mut self, now: Instant) -> bool {
+        let State::Unheard { deadline, .. } = &mut self.state else { return false };
+        deadline.take_if(|at| *at <= now).is_some()
+    }
+
+    /// The balancer was starved: heartbeats of that time say nothing.
+    pub fn postpone_start(&mut self, late: Duration) {
+        if let State::Unheard { deadline: Some(deadline), .. } = &mut self.state {
+            *deadline += late;
+        }
+    }
+
+    /// The first good heartbeat.
+    pub fn heard(&mut self) {
+        if self.is_unheard() {
+            self.state = State::Waiting;
+        }
+    }
+
+    /// The ring is told to route to it.
+    pub fn join(&mut self) {
+        if self.is_waiting() {
+            self.state = State::Joining;
+        }
+    }
+
+    /// Every router has acknowledged its seat; returns whether it was joining.
+    pub fn ready(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
+        let joining = matches!(self.state, State::Joining);
+        if joining {
+            self.ready_since = Some(now);
+            self.enter(State::Ready, &"heartbeat", actions);
+        }
+        joining
+    }
+
+    /// It has missed several heartbeats.
+    pub fn suspect(&mut self, why: &dyn fmt::Display, actions: &mut Vec<Action>) {
+        if matches!(self.state, State::Ready) {
+            self.enter(State::Suspect, why, actions);
+        }
+    }
+
+    /// A suspect replica is heard again.
+    pub fn recover(&mut self, actions: &mut Vec<Action>) {
+        if matches!(self.state, State::Suspect) {
+            self.enter(State::Ready, &"heartbeat", actions);
+        }
+    }
+
+    /// The ring is told to take it out, or to give its seat away. The requests in flight of an earlier change still count.
+    pub fn leave(&mut self, then: Then, why: &'static str, actions: &mut Vec<Action>) {
+        if let State::Leaving { unanswered, then: before, .. } = &mut self.state {
+            (*unanswered, *before) = (*unanswered + 1, then);
+            return;
+        }
+        let in_flight = self.state.in_flight().map(std::mem::take).unwrap_or_default();
+        self.enter(State::Leaving { unanswered: 1, in_flight, then }, &why, actions);
+    }
+
+    /// The ring has answered a change that takes it out: after the last one it drains, at most for `drain`, or stays
+    /// cordoned.
+    pub fn left(
+        &mut self,
+        busy: BTreeSet<RouterId>,
+        drain: Duration,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        match &mut self.state {
+            State::Dead { routed } => *routed = false,
+            State::Leaving { unanswered, in_flight, then } => {
+                in_flight.extend(busy);
+                *unanswered -= 1;
+                if *unanswered > 0 {
+                    return;
+                }
+                let (in_flight, then) = (std::mem::take(in_flight), *then);
+                let why = format!("busy_routers={}", in_flight.routers());
+                let state = match then {
+                    Then::Stop => State::Draining { in_flight, deadline: now + drain },
+                    Then::Cordon => State::Cordoned { in_flight },
+                };
+                self.enter(state, &why, actions);
+            }
+            _ => {}
+        }
+    }
+
+    /// The last request of a router to it has ended.
+    pub fn idle(&mut self, router: RouterId) {
+        if let Some(in_flight) = self.state.in_flight() {
+            in_flight.ended(router);
+        }
+    }
+
+    /// A cordoned replica that was found at the start.
+    pub fn adopt_cordoned(&mut self, actions: &mut Vec<Action>) {
+        self.enter(State::Cordoned { in_flight: InFlight::default() }, &"drained before the start", actions);
+    }
+
+    /// Its cordon ends: the ring is told to route to it again. Heartbeats that it missed meanwhile do not count.
+    pub fn undrain(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.heartbeats.asked = false;
+        (self.heartbeats.missed, self.heartbeats.last_good) = (0, now);
+        self.enter(State::Joining, &"undrain", actions);
+    }
+
+    /// It has ended, refuses connections, hangs or did not get ready.
+    pub fn die(&mut self, why: &dyn fmt::Display, actions: &mut Vec<Action>) {
+        let routed = self.is_routed() || matches!(self.state, State::Leaving { .. });
+        self.enter(State::Dead { routed }, why, actions);
+    }
+
+    /// The ring has taken it out after its death: no request can reach it.
+    pub fn vacated(&mut self) {
+        if let State::Dead { routed } = &mut self.state {
+            *routed = false;
+        }
+    }
+
+    /// Takes a replica that had ended before it was found.
+    pub fn found_dead(&mut self) {
+        self.state = State::Dead { routed: false };
+    }
+
+    /// It is to be stopped; returns whether it was not already.
+    pub fn stop(&mut self, why: &dyn fmt::Display, actions: &mut Vec<Action>) -> bool {
+        let first = !matches!(self.state, State::Stopping);
+        if first {
+            self.enter(State::Stopping, why, actions);
+        }
+        first
+    }
+
+    /// Changes the state, and logs and publishes the change of its phase: the only place that does so.
+    fn enter(&mut self, state: State, why: &dyn fmt::Display, actions: &mut Vec<Action>) {
+        let (was, phase) = (self.phase(), state.phase());
+        self.state = state;
         let Launch { seat, name, incarnation } = &self.launch;
-        let was = self.phase;
-        self.phase = phase;
         if self.repeated && self.unavailable {
             log::debug!(
                 "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
@@ -174,7 +317,7 @@ impl Member {
     pub fn publish_launch(&self) -> Action {
         let Launch { seat, name, incarnation } = &self.launch;
         log::info!("replica launched name={name} seat={seat} incarnation={incarnation}");
-        self.transition("phase", None, Some(self.phase.as_str()), None)
+        self.transition("phase", None, Some(self.phase().as_str()), None)
     }
 
     /// The replica as the routers need it; `None` before it has an address.
@@ -187,18 +330,24 @@ impl Member {
     /// Whether it is draining and may be stopped: no request is in flight, or its process has ended, so that none can
     /// succeed.
     pub fn is_drained(&self) -> bool {
-        self.phase == Phase::Draining && !self.cordoned && (self.busy.is_subset(&self.idle) || !self.running)
+        let State::Draining { in_flight, .. } = &self.state else { return false };
+        in_flight.routers() == 0 || !self.running
+    }
+
+    /// Whether it has drained for too long.
+    pub fn is_drain_over(&self, now: Instant) -> bool {
+        matches!(self.state, State::Draining { deadline, .. } if deadline <= now)
     }
 
     /// Whether it was adopted and has not had a good heartbeat since.
     pub fn is_unheard_adopted(&self) -> bool {
-        self.phase == Phase::Starting && self.launched_at.is_none() && !self.heartbeats.good
+        self.is_unheard() && self.launched_at.is_none()
     }
 
     /// Whether heartbeats are sent to it.
     pub fn watched(&self) -> bool {
-        let alive = matches!(self.phase, Phase::Starting | Phase::Ready | Phase::Suspect);
-        self.instance.is_some() && (alive || self.cordoned)
+        let alive = matches!(self.phase(), Phase::Starting | Phase::Ready | Phase::Suspect);
+        self.instance.is_some() && (alive || self.is_cordoned())
     }
 
     /// Whether it was ready for at least `ready_for`, so that its death does not count as part of a crash loop.
@@ -208,7 +357,12 @@ impl Member {
 
     pub fn next_wake(&self) -> Option<Instant> {
         let beat = self.heartbeats.next.filter(|_| self.watched());
-        [beat, self.start_deadline, self.drain_deadline].into_iter().flatten().min()
+        let deadline = match self.state {
+            State::Unheard { deadline, .. } => deadline,
+            State::Draining { deadline, .. } => Some(deadline),
+            _ => None,
+        };
+        [beat, deadline].into_iter().flatten().min()
     }
 }
 

@@ -4,7 +4,8 @@
 //! # Layout
 //! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
 //!   what is published · `runtime`, `router`: the types that the fleet exchanges with a runtime and with the routers
-//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica: its phase and its heartbeats
+//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica and its heartbeats · `state`:
+//!   its phases, each with its data
 //!
 //! The life of a replica: `launch` → `ready` → `health` (suspect and back) → `death`, or `departure` (leaving, draining,
 //! stopping, gone). `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the
@@ -50,6 +51,7 @@ mod shortage;
 mod shutdown;
 #[cfg(test)]
 mod simulation;
+mod state;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -280,7 +282,7 @@ impl Fleet {
     /// The replica that requests of the seat are routed to, if it is ready or suspect.
     fn serving(&self, seat: &Seat) -> Option<&Member> {
         let member = self.members.get(&seat.occupant()?)?;
-        matches!(member.phase, Phase::Ready | Phase::Suspect).then_some(member)
+        matches!(member.phase(), Phase::Ready | Phase::Suspect).then_some(member)
     }
 
     fn change_ring(&mut self, change: Change, after: OnRingReply) {

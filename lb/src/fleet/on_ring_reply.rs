@@ -69,7 +69,7 @@ impl Fleet {
             }
             Some(OnRingReply::Vacated(incarnation)) => {
                 if let Some(member) = self.members.get_mut(&incarnation) {
-                    member.routed = false;
+                    member.vacated();
                 }
             }
             Some(OnRingReply::Weighed(call)) => self.reply_list(call),

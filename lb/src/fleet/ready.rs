@@ -1,6 +1,5 @@
 //! From the launch to `ready`: the first good heartbeat gives the replica its seat, and the ring's answer makes it ready.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::ring::{Change, Incarnation};
@@ -8,7 +7,7 @@ use crate::ring::{Change, Incarnation};
 use super::action::Action;
 use super::on_ring_reply::OnRingReply;
 use super::seat::Occupancy;
-use super::{Fleet, Ownership, Phase};
+use super::{Fleet, Ownership};
 
 impl Fleet {
     /// A starting replica did not answer. That is normal for a managed one, unless it was adopted and is suspended: the
@@ -18,7 +17,7 @@ impl Fleet {
             Ownership::External => self.mark_dead(incarnation, &why, now),
             Ownership::Managed => {
                 let Some(member) = self.members.get_mut(&incarnation) else { return };
-                member.last_failure = why;
+                member.not_heard(why);
                 if member.is_unheard_adopted() && !std::mem::replace(&mut member.heartbeats.asked, true) {
                     self.actions.push(Action::Ask(incarnation));
                 }
@@ -30,7 +29,7 @@ impl Fleet {
     /// be reachable all the same; if there is none, this one is tried again.
     pub(super) fn start_heartbeat_void(&mut self, incarnation: Incarnation, why: String, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.last_failure.clone_from(&why);
+        member.not_heard(why.clone());
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         let Some(external) = &seat.external else { return };
         if external.addresses.len() > 1 {
@@ -46,7 +45,7 @@ impl Fleet {
     /// call contains it.
     pub(super) fn expire_starts(&mut self, now: Instant) {
         for member in self.members.values_mut() {
-            if member.start_deadline.take_if(|at| *at <= now).is_some() {
+            if member.take_late_start(now) {
                 self.actions.push(Action::Inquire(member.launch.incarnation));
             }
         }
@@ -54,10 +53,8 @@ impl Fleet {
 
     pub(super) fn last_log_line(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
         let Some(member) = self.members.get(&incarnation) else { return };
-        if member.phase != Phase::Starting || member.heartbeats.good {
-            return;
-        }
-        let mut why = format!("not ready within {:?}: {}", self.settings.start_timeout, member.last_failure);
+        let Some(failure) = member.not_heard_because() else { return };
+        let mut why = format!("not ready within {:?}: {failure}", self.settings.start_timeout);
         if let Some(line) = line {
             why += &format!("; its last line: {line}");
         }
@@ -68,7 +65,7 @@ impl Fleet {
     /// an outdated one.
     pub(super) fn first_good_heartbeat(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.start_deadline = None;
+        member.heard();
         let took = member.launched_at.map(|launched| now.saturating_duration_since(launched));
         self.start_time = took.or(self.start_time);
         took.into_iter().for_each(|took| self.tally.ready(took));
@@ -77,7 +74,7 @@ impl Fleet {
             return self.join_when_all_good(call);
         }
         let Some(replica) = member.replica() else { return };
-        member.routed = true;
+        member.join();
         match seat.occupy(incarnation) {
             Occupancy::Occupied(served) => self.hand_over(served, replica, now),
             Occupancy::Cordoned(cordoned) => self.hand_over_cordoned(cordoned, replica),
@@ -89,13 +86,9 @@ impl Fleet {
 
     pub(super) fn ready(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        if member.phase != Phase::Starting {
-            return;
-        }
-        member.ready_since = Some(now);
-        (member.busy, member.idle) = (BTreeSet::new(), BTreeSet::new()); // left over from a drain that was undone
-        member.enter(Phase::Ready, &"heartbeat", &mut self.actions);
-        if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
+        if member.ready(now, &mut self.actions)
+            && let Some(seat) = self.seats.get_mut(&member.launch.seat)
+        {
             seat.clear_failures();
         }
     }

@@ -7,7 +7,8 @@ use crate::ring::{Change, SeatId};
 
 use super::action::Action;
 use super::on_ring_reply::OnRingReply;
-use super::{CallId, CommandError, Fleet, Loads, Phase, Removal, Seat};
+use super::state::Then;
+use super::{CallId, CommandError, Fleet, Loads, Removal, Seat};
 
 impl Fleet {
     /// Removes seats from the ring; answered when they have left it.
@@ -64,8 +65,7 @@ impl Fleet {
                 self.stop(candidate, Duration::ZERO);
             }
             if let Some(member) = seat.occupant().and_then(|occupant| self.members.get_mut(&occupant)) {
-                member.unanswered += 1;
-                member.enter(Phase::Leaving, &"rm", &mut self.actions);
+                member.leave(Then::Stop, "rm", &mut self.actions);
                 leaving.push(member.launch.incarnation);
             }
             leaving.extend(seat.cordoned().and_then(|drained| self.end_cordon(drained, "rm")));

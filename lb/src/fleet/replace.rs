@@ -8,6 +8,7 @@ use crate::ring::{Change, Incarnation, Replica, SeatId};
 
 use super::member::Member;
 use super::on_ring_reply::OnRingReply;
+use super::state::Then;
 use super::{CallId, CommandError, Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
@@ -49,8 +50,7 @@ impl Fleet {
     /// Gives the seat to the successor at once; the previous replica finishes its requests in flight.
     pub(super) fn hand_over(&mut self, from: Incarnation, to: Arc<Replica>, now: Instant) {
         if let Some(member) = self.members.get_mut(&from) {
-            member.unanswered += 1;
-            member.enter(Phase::Leaving, &"replaced", &mut self.actions);
+            member.leave(Then::Stop, "replaced", &mut self.actions);
         }
         let successor = to.incarnation;
         self.change_ring(Change::Handover(to), OnRingReply::HandedOver { from, to: successor });
@@ -72,7 +72,7 @@ impl Fleet {
 
     /// A replica serves in its seat: answers the call that waited for it.
     pub(super) fn answer_replacing(&mut self, incarnation: Incarnation) {
-        let serves = |member: &&Member| matches!(member.phase, Phase::Ready | Phase::Suspect);
+        let serves = |member: &&Member| matches!(member.phase(), Phase::Ready | Phase::Suspect);
         let Some(member) = self.members.get(&incarnation).filter(serves) else { return };
         let about = (member.launch.seat, member.launch.name.clone());
         let seat = self.seats.get_mut(&about.0).filter(|seat| seat.occupant() == Some(incarnation));

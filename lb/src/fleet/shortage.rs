@@ -33,7 +33,8 @@ impl Fleet {
     /// The network is full: kills the hung replica of a seat before its successor is started, because it may hold the
     /// only address. Its container stays, and stores the seat until the successor exists.
     pub(super) fn kill_dead(&mut self, seat: SeatId) {
-        let dead = self.members.values().filter(|member| member.phase == Phase::Dead && !member.routed);
+        let dead =
+            self.members.values().filter(|member| member.phase() == Phase::Dead && !member.is_routed());
         let holds = dead.filter(|member| member.launch.seat == seat && member.running && !member.launching);
         let dead: Vec<Incarnation> = holds.map(|member| member.launch.incarnation).collect();
         self.actions.extend(dead.into_iter().map(Action::End));

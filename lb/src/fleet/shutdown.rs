@@ -63,8 +63,8 @@ impl Fleet {
         let Self { members, seats, .. } = self;
         members.retain(|_, member| {
             let seated = seats.get(&member.launch.seat).is_some_and(Seat::joined);
-            let going = matches!(member.phase, Phase::Leaving | Phase::Draining | Phase::Stopping);
-            !seated || going && !member.cordoned || member.launching
+            let going = matches!(member.phase(), Phase::Leaving | Phase::Draining | Phase::Stopping);
+            !seated || going && !member.is_cordoned() || member.launching
         });
     }
 

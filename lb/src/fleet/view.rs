@@ -104,7 +104,7 @@ impl Fleet {
         let others = self.members.values().filter_map(|member| {
             let of = member.launch.incarnation;
             let drained = drained.contains(&of);
-            let tried = external && member.phase == Phase::Starting && !with_seat.contains(&of);
+            let tried = external && member.phase() == Phase::Starting && !with_seat.contains(&of);
             let other = (member.running || drained) && !with_seat.contains(&of) && !tried;
             other.then(|| MemberView { drained, ..member.view() })
         });
@@ -127,7 +127,7 @@ impl Member {
             id: instance.map(|instance| instance.id.clone()),
             incarnation: self.launch.incarnation,
             address: instance.map(|instance| instance.address),
-            phase: self.phase,
+            phase: self.phase(),
             drained: false,
             ready_since: self.ready_since,
         }

@@ -26,7 +26,7 @@ impl Fleet {
     /// Whether no seat waits for a launch, a heartbeat or a replacement.
     pub(super) fn is_settled(&self) -> bool {
         let is_settled = |seat: &Seat| {
-            let ready = self.serving(seat).is_some_and(|member| member.phase == Phase::Ready);
+            let ready = self.serving(seat).is_some_and(|member| member.phase() == Phase::Ready);
             (ready || seat.cordoned().is_some()) && seat.candidate().is_none() && seat.restart.due().is_none()
         };
         self.seats.values().all(is_settled)

@@ -41,7 +41,7 @@ impl Simulation {
             }
             Action::End(incarnation) => {
                 assert!(!self.world.routed(*incarnation), "killed, but the ring still routes to it");
-                let dead = self.fleet.members.get(incarnation).map(|member| member.phase);
+                let dead = self.fleet.members.get(incarnation).map(|member| member.phase());
                 assert_eq!(dead, Some(Phase::Dead), "killed, but not dead");
             }
             Action::Stop { incarnation, .. } if !self.fleet.stopping => {
@@ -107,7 +107,7 @@ impl Simulation {
 
     pub(super) fn check_state(&mut self) {
         let Fleet { seats, members, .. } = &self.fleet;
-        let alive = |m: &&Member| matches!(m.phase, Phase::Starting | Phase::Ready | Phase::Suspect);
+        let alive = |m: &&Member| matches!(m.phase(), Phase::Starting | Phase::Ready | Phase::Suspect);
         self.launches.retain(|seat, _| seats.contains_key(seat));
         for (id, seat) in seats {
             for of in seat.occupant().iter().chain(&seat.candidate()) {
@@ -118,9 +118,10 @@ impl Simulation {
                 assert_eq!(member.launch.seat, *id, "in a seat that is not its own");
             }
             if let Some(member) = seat.cordoned().and_then(|of| members.get(&of)) {
-                let drained = matches!(member.phase, Phase::Leaving | Phase::Draining) && member.cordoned;
-                let dead = member.phase == Phase::Dead;
-                assert!(drained || dead || self.fleet.stopping, "cordoned, but {}", member.phase);
+                let drained =
+                    matches!(member.phase(), Phase::Leaving | Phase::Draining) && member.is_cordoned();
+                let dead = member.phase() == Phase::Dead;
+                assert!(drained || dead || self.fleet.stopping, "cordoned, but {}", member.phase());
                 assert_eq!(seat.occupant(), None, "cordoned, but occupied");
                 assert!(seat.candidate().is_none() || seat.is_awaited(), "cordoned, but refilled");
             }
@@ -144,16 +145,17 @@ impl Simulation {
                 "surplus {incarnation:?}"
             );
         }
-        for member in members.values().filter(|member| member.cordoned) {
+        for member in members.values().filter(|member| member.is_cordoned()) {
             let of = member.launch.incarnation;
             let seat = seats.get(&member.launch.seat);
             assert!(seat.is_some_and(|seat| seat.cordoned() == Some(of)), "cordoned without a seat {of:?}");
             assert!(!self.world.stopping(of), "cordoned and stopped {of:?}");
         }
-        let draining = members.values().filter(|member| member.phase == Phase::Draining && !member.cordoned);
+        let draining =
+            members.values().filter(|member| member.phase() == Phase::Draining && !member.is_cordoned());
         let idle = draining.map(|m| m.launch.incarnation).find(|of| self.world.idle(*of));
         assert_eq!(idle, None, "drains although no request is in flight");
-        let holds = |m: &&Member| alive(m) || m.cordoned || m.phase == Phase::Leaving;
+        let holds = |m: &&Member| alive(m) || m.is_cordoned() || m.phase() == Phase::Leaving;
         let names = members.values().filter(holds).map(|member| member.launch.name.container());
         let mut seen = BTreeSet::new();
         // The addresses of an external server share its name.
@@ -186,7 +188,7 @@ impl Simulation {
             "members, pending_changes, calls"
         );
         assert_eq!(self.serving, 1, "announced");
-        assert!(members.values().all(|member| member.phase == Phase::Ready), "not all are ready");
+        assert!(members.values().all(|member| member.phase() == Phase::Ready), "not all are ready");
         assert!(!members.values().any(|member| member.outdated), "outdated");
         assert!(self.fleet.manual_rollout.is_none(), "a rolling replacement does not end");
         if !self.world.external {

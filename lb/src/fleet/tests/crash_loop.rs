@@ -101,7 +101,7 @@ fn in_a_full_network_a_hung_replica_is_killed_before_its_successor_starts() {
     stage.hold = |action| matches!(action, Action::End(_));
     stage.pass(4 * SECOND);
     assert_eq!(stage.held.first(), Some(&Action::End(Incarnation(2))));
-    assert_eq!(stage.fleet.members[&Incarnation(2)].phase, Phase::Dead, "it keeps its seat");
+    assert_eq!(stage.fleet.members[&Incarnation(2)].phase(), Phase::Dead, "it keeps its seat");
     stage.call(1, Command::Replace(name("server1")));
     assert!(stage.held.iter().all(|action| *action == Action::End(Incarnation(2))), "{:?}", stage.held);
     assert!(matches!(stage.error(1), CommandError::NotReady { .. }));
