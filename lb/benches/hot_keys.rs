@@ -2,7 +2,7 @@
 
 use divan::{Bencher, black_box};
 use lb::balance::SpaceSaving;
-use lb::observe::redaction::{KeyRedactor, LogKey};
+use lb::proxy::redaction::{KeyRedactor, LogKey};
 
 fn main() {
     divan::main();

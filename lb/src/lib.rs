@@ -3,18 +3,19 @@
 //! # Layout
 //! Three planes over pure cores; a module uses those below it only.
 //!
-//! - [`app`]: starts and stops everything in the order of dependencies · [`cli`], [`config`]: commands; flags,
+//! - [`app`]: starts and stops everything in the order of dependencies · [`cli`]: the command line · [`config`]: flags,
 //!   environment and file
 //! - [`admin`]: the *management plane*: API, metrics, dashboard
+//! - [`observe`]: the access log, an observer of the data plane
 //! - [`proxy`]: the *data plane*, in the order in which a request passes it; RouterActor is in [`proxy::router`]
 //! - [`control`]: the *control plane*: RingActor in [`control::ring`], SupervisorActor in [`control::supervisor`], the
 //!   journal of events · [`auth`]: the admin token
-//! - [`observe`]: the access log and the redaction of keys · [`logging`]: the log on standard error
+//! - [`logging`]: the log on standard error
 //! - [`runtime`]: starts and stops replicas; [`child`]: the roles of this executable as a child process
 //! - [`http1`]: HTTP/1.1 as bytes
 //! - [`fleet`], [`ring`], [`balance`], [`stats`]: the pure cores: which replicas should run; where a key goes; which
 //!   replica a request may go to; counters
-//! - [`name`], [`statuses`], `shortage`: small types that several of these use
+//! - [`name`], [`statuses`], `number`, `shortage`: small types that several of these use
 
 pub mod admin;
 pub mod app;
@@ -28,6 +29,7 @@ pub mod fleet;
 pub mod http1;
 pub mod logging;
 pub mod name;
+mod number;
 pub mod observe;
 pub mod proxy;
 pub mod ring;

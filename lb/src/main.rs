@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use lb::app::{self, StartError};
-use lb::config::{Command, Config, Exit, Source};
+use lb::cli::Command;
+use lb::config::{Config, Exit, Source};
 use lb::logging::Logging;
 
 #[global_allocator]
@@ -11,8 +12,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     lb::child::dispatch();
-    let source = || Source::new(std::env::args_os(), std::env::vars_os());
-    match lb::config::parse(std::env::args_os(), std::env::vars_os()) {
+    let source = || lb::cli::source(std::env::args_os(), std::env::vars_os());
+    match lb::cli::parse(std::env::args_os(), std::env::vars_os()) {
         Err(exit) => exit_with(&exit),
         Ok(Command::Run(config)) => {
             source().map_or_else(|exit| exit_with(&exit), |source| run(&config, source))
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         Ok(Command::Replica) => replica::cli::main(),
         Ok(Command::Healthcheck { admin }) => lb::cli::healthcheck::run(admin),
         Ok(Command::Call(invocation)) => lb::cli::run(&invocation),
-        Ok(Command::Completions(shell)) => print(&lb::config::completions(shell)),
+        Ok(Command::Completions(shell)) => print(&lb::cli::completions(shell)),
         Ok(Command::Check(config)) => print(&format!("ok: {config}")),
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use lb::app::Embedded;
-use lb::config::{Command, Config};
+use lb::cli::Command;
+use lb::config::Config;
 use tokio::task::LocalSet;
 
 use load::Load;
@@ -93,7 +94,7 @@ async fn watched_run(load: &Load, admin: SocketAddr, half: Duration) -> Result<f
 fn config() -> Result<Config, String> {
     let flags = ["lb", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let no_variables: [(String, String); 0] = [];
-    match lb::config::parse(flags, no_variables) {
+    match lb::cli::parse(flags, no_variables) {
         Ok(Command::Run(config)) => Ok(config),
         Ok(_) => Err("not a configuration to run".into()),
         Err(exit) => Err(exit.to_string()),

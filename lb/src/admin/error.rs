@@ -5,7 +5,7 @@ use actix_http::StatusCode;
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 
-use crate::config::NotReloaded;
+use super::api::reload::NotReloaded;
 use crate::control::supervisor::NotRead;
 use crate::fleet::CommandError;
 use crate::name::InvalidName;

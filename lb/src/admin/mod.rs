@@ -31,9 +31,9 @@ use crate::proxy::error::readiness;
 
 pub use api::clock::Clock;
 
-pub use api::reload::Reload;
+pub use api::reload::{Difference, NotReloaded, Reload};
 
-pub use access::{Access, authorize, reject};
+pub use access::{Access, Settings, authorize, reject};
 use error::Error;
 
 /// The actors and shared state that the handlers use.

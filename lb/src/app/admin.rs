@@ -53,7 +53,7 @@ pub(super) fn serve(
         let (live_acceptor, live_access) = (acceptor.clone(), access.clone());
         follow(reload.clone(), move |config| {
             live_acceptor.configure(parts::guard(config));
-            live_access.borrow_mut().configure(config);
+            live_access.borrow_mut().configure(&parts::access(config));
         });
         // The guard enforces all deadlines.
         let http = HttpService::build()

@@ -10,6 +10,8 @@ use crate::config::{Config, Control};
 use crate::logging::ESSENTIAL;
 use crate::proxy::socket::reachable;
 
+use super::parts;
+
 /// The authorisation of both listeners.
 pub(super) struct AdminAuth {
     /// Verifies the tokens of both listeners.
@@ -38,7 +40,7 @@ impl AdminAuth {
         let auth = AuthHandle::start(token);
         let verifier = if admin_token_required { Some((auth.clone(), Token::random()?)) } else { None };
         warn(config);
-        let access = Access::new(verifier, config);
+        let access = Access::new(verifier, &parts::access(config));
         Ok(Self { auth, access, generated, admin_token_required, control: config.control })
     }
 

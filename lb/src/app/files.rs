@@ -139,7 +139,7 @@ pub(super) fn idle_upstream(config: &Config) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Command, parse};
+    use crate::cli::{Command, parse};
 
     fn config(args: &[&str]) -> Config {
         let args = ["lb", "--workers", "2"].iter().chain(args);

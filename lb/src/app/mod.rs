@@ -29,9 +29,9 @@ use crate::control::ring::RingHandle;
 use crate::control::supervisor::{Serving, SupervisorHandle};
 use crate::logging::ESSENTIAL;
 use crate::observe::access_log::AccessLog;
-use crate::observe::redaction::KeyRedactor;
 use crate::proxy::control_api::LiveLimits;
 use crate::proxy::guard::Connections;
+use crate::proxy::redaction::KeyRedactor;
 use crate::runtime::{self, Runtime};
 
 use admin_auth::AdminAuth;

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::admin;
 use crate::auth::AuthHandle;
 use crate::balance::Bound;
 use crate::config::{self, Config, Control, OnExit, RuntimeConfig};
 use crate::control::supervisor::StartTime;
 use crate::fleet::{self, Ownership};
 use crate::observe::access_log::{AccessLog, Redactor};
-use crate::observe::redaction::KeyRedactor;
 use crate::proxy::client;
 use crate::proxy::guard;
+use crate::proxy::redaction::KeyRedactor;
 use crate::proxy::router;
 use crate::proxy::{control_api, service};
 use crate::runtime::docker::Docker;
@@ -118,6 +119,10 @@ pub(super) fn guard(config: &Config) -> guard::Settings {
     let sizes = (config.max_header_size, config.max_target, config.max_body);
     let timeouts = (config.client_head_timeout, config.client_idle_timeout);
     guard::Settings::new(sizes, timeouts, config.upgrade_allow.clone())
+}
+
+pub(super) fn access(config: &Config) -> admin::Settings {
+    admin::Settings { hosts: config.admin_hosts.clone(), token: config.admin_token.clone() }
 }
 
 pub(super) fn control_body(config: &Config) -> control_api::Limits {

@@ -9,15 +9,15 @@ use actix::prelude::*;
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use crate::admin::Reload;
+use crate::admin::{Difference, NotReloaded, Reload};
 use crate::auth::AuthHandle;
 use crate::auth::token::Token;
-use crate::config::{Config, Control, Difference, NotReloaded, RuntimeConfig, Source};
+use crate::config::{Config, Control, RuntimeConfig, Source};
 use crate::control::panic_guard::PanicGuard;
 use crate::control::supervisor::SupervisorHandle;
 use crate::observe::access_log::AccessLog;
-use crate::observe::redaction::KeyRedactor;
 use crate::proxy::control_api::LiveLimits;
+use crate::proxy::redaction::KeyRedactor;
 
 use super::{admin_auth, files, parts};
 

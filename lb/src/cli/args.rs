@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
-use crate::config::count;
 use crate::name::Name;
+use crate::number::count;
 use crate::ring::Layout;
 use crate::runtime;
 

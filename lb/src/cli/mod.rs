@@ -1,6 +1,8 @@
-//! The subcommands that call a running balancer: one request to the admin API, its response as text.
+//! The command line, and the subcommands that call a running balancer: one request to the admin API, its response as
+//! text.
 //!
 //! # Layout
+//! - `command_line`: all subcommands and the help; [`parse`] returns a [`Command`], or an [`Exit`](crate::config::Exit)
 //! - `args`: the arguments · `listener_url`, `client`: the URL and the HTTP client · `table`: columns of text
 //! - `status`, `explain`, `hot_keys`, `plan`, `change`, `upstream`, `operate`, `reload`: the request and the text of
 //!   each
@@ -9,6 +11,7 @@
 mod args;
 mod change;
 mod client;
+mod command_line;
 mod events;
 mod explain;
 pub mod healthcheck;
@@ -28,6 +31,7 @@ use std::process::ExitCode;
 pub(crate) use args::Target;
 pub use args::{Change, Logs, Plan, Subcommand, Upstream, Weigh};
 use client::{Error, Request, Server};
+pub use command_line::{Command, completions, parse, source};
 pub use listener_url::{InvalidUrl, ListenerUrl};
 
 use crate::auth::token::Token;

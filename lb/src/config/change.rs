@@ -1,19 +1,10 @@
 //! The difference between the configuration in force and one that was read again, and the settings that can change
 //! live.
 
+use crate::admin::Difference;
 use crate::balance::Policy;
 
 use super::{Config, RuntimeConfig};
-
-/// The names of the settings that differ, in alphabetical order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[schema(example = json!({ "changed": ["retries"], "restart": ["listen"] }))]
-pub struct Difference {
-    /// Settings that have changed.
-    pub changed: Vec<&'static str>,
-    /// Settings that need a restart, and keep their values until then.
-    pub restart: Vec<&'static str>,
-}
 
 /// A setting, and how it is compared and applied.
 struct Setting {

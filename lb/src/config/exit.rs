@@ -18,7 +18,7 @@ impl Exit {
     /// `EX_USAGE` of sysexits(3).
     pub const BAD_CONFIGURATION: u8 = 64;
 
-    pub(super) fn bad(text: impl fmt::Display) -> Self {
+    pub(crate) fn bad(text: impl fmt::Display) -> Self {
         let text = text.to_string().replace(char::is_control, " ");
         Self { text, code: Self::BAD_CONFIGURATION }
     }

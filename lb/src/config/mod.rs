@@ -3,18 +3,17 @@
 //!
 //! # Layout
 //! - `args`: every setting with its flag, default and help · `value`, `container`: parsers of single values
-//! - `cli`: subcommands and help; [`parse`] returns a [`Command`], or an [`Exit`]
-//! - `settings`, `file`: the layers, and the origin of each setting
+//! - `flags`: the settings as flags of a command · `settings`, `file`: the layers, and the origin of each setting
 //! - `secret`: the admin token
 //! - `resolve`: builds a [`Config`] · `validator`: checks the settings against each other
 //! - `source`, `change`: reads the file again; the settings that can change live
 
 mod args;
 mod change;
-mod cli;
 mod container;
 mod exit;
 mod file;
+mod flags;
 mod resolve;
 mod secret;
 mod settings;
@@ -29,12 +28,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use change::Difference;
-pub use cli::{Command, completions, parse};
 pub use exit::Exit;
-pub use source::{NotReloaded, Source};
+pub(crate) use flags::{with_admin_listen, with_flags};
+pub(crate) use secret::token;
+pub use source::Source;
 pub use value::Cluster;
-pub(crate) use value::count;
 
 use awc::http::uri::PathAndQuery;
 use ipnet::IpNet;
@@ -42,9 +40,9 @@ use ipnet::IpNet;
 use crate::auth::token::Token;
 use crate::balance::Policy;
 use crate::observe::access_log;
-use crate::observe::redaction::LogKey;
 use crate::proxy::guard::UpgradeAllow;
 use crate::proxy::key::KeySources;
+use crate::proxy::redaction::LogKey;
 use crate::ring::{Layout, SeatId, Weight};
 use crate::runtime::{Upstream, docker};
 use crate::statuses::Statuses;

@@ -42,13 +42,24 @@ impl Validator<'_> {
         }
         let Self(settings) = self;
         let file = listeners.admin_token_file.clone();
-        token(file.map(|file| (settings.place("admin-token-file"), file)), settings.secret())
+        read(file.map(|file| (settings.place("admin-token-file"), file)), settings.secret())
     }
 }
 
-/// Reads the token from the file (with the setting that names it, for errors), or takes it from the variable. Both at
-/// once are an error.
-pub(super) fn token(file: Option<(String, PathBuf)>, secret: Option<&Secret>) -> Result<Option<Token>, Exit> {
+/// The token that a subcommand sends: that of the file (with the setting that names it, for errors), or of the
+/// environment.
+///
+/// # Errors
+/// When both are given, or the token is invalid.
+pub(crate) fn token(
+    file: Option<(String, PathBuf)>,
+    env: &HashMap<String, String>,
+) -> Result<Option<Token>, Exit> {
+    read(file, Secret::of(env).as_ref())
+}
+
+/// Reads the token from the file, or takes it from the variable. Both at once are an error.
+fn read(file: Option<(String, PathBuf)>, secret: Option<&Secret>) -> Result<Option<Token>, Exit> {
     let variable = Token::VARIABLE;
     let bad = |place: &str, why: &dyn fmt::Display| Exit::bad(format!("{place}: {why}"));
     match (file, secret) {

@@ -1,36 +1,21 @@
-//! Reads the configuration again: flags and environment of the start, with the current content of the file.
+//! Reads the configuration, at the start and again: flags and environment of the start, with the current content of the
+//! file.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 
 use clap::ArgMatches;
 
 use super::settings::{Settings, path};
-use super::{Config, Exit, cli};
+use super::{Config, Exit};
+use crate::admin::NotReloaded;
 
 /// The arguments and the environment of the start.
 #[derive(Clone)]
 pub struct Source {
     matches: ArgMatches,
     env: HashMap<String, String>,
-}
-
-/// Why a reload failed; nothing has changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotReloaded {
-    /// Neither `--config` nor `--admin-token-file` was given at the start.
-    #[error("There is no file to read again: start lb with --config FILE")]
-    NoFile,
-    /// The file is a pipe, for example, whose content cannot be read twice.
-    #[error("{0} is not a regular file: it cannot be read again")]
-    NotRegular(String),
-    /// The configuration is invalid; the text names the line.
-    #[error("{0}")]
-    Bad(#[from] Exit),
-    /// The balancer is ending.
-    #[error("The balancer is stopping")]
-    Stopping,
 }
 
 impl fmt::Debug for Source {
@@ -40,22 +25,39 @@ impl fmt::Debug for Source {
     }
 }
 
+impl From<Exit> for NotReloaded {
+    fn from(exit: Exit) -> Self {
+        Self::Invalid(exit.text)
+    }
+}
+
 impl Source {
-    /// Takes the same arguments and environment as [`parse`](super::parse).
+    /// Takes the parsed arguments and the environment.
+    pub(crate) fn new(matches: &ArgMatches, env: &HashMap<String, String>) -> Self {
+        Self { matches: matches.clone(), env: env.clone() }
+    }
+
+    /// The configuration of a start.
     ///
     /// # Errors
-    /// As [`parse`](super::parse), if the command line is invalid. The file is not read.
-    pub fn new<T, K, V>(
-        args: impl IntoIterator<Item = T>,
-        env: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Self, Exit>
-    where
-        T: Into<OsString> + Clone,
-        K: Into<OsString>,
-        V: Into<OsString>,
-    {
-        let (matches, env) = cli::layers(args, env)?;
-        Ok(Self { matches, env })
+    /// When the file cannot be read, or the configuration is invalid.
+    pub(crate) fn resolve(&self) -> Result<Config, Exit> {
+        Config::resolve(&self.settings()?)
+    }
+
+    /// The address of the admin listener.
+    ///
+    /// # Errors
+    /// Those of [`resolve`](Self::resolve); when the listener is off.
+    pub(crate) fn admin_listen(&self) -> Result<SocketAddr, Exit> {
+        let settings = self.settings()?;
+        let place = || settings.place("admin-listen");
+        let off = || Exit::bad(format!("{}: there is no admin listener to check", place()));
+        settings.args()?.listeners.admin_listen.ok_or_else(off)
+    }
+
+    fn settings(&self) -> Result<Settings, Exit> {
+        Settings::gather(&self.matches, &self.env)
     }
 
     /// Reads the configuration that a start would use now.
@@ -68,7 +70,7 @@ impl Source {
         if let Some(path) = path.as_ref().filter(|path| irregular(path)) {
             return Err(NotReloaded::NotRegular(path.clone()));
         }
-        let settings = Settings::gather(&self.matches, &self.env)?;
+        let settings = self.settings()?;
         if path.is_none() && settings.text("admin-token-file").is_none() {
             return Err(NotReloaded::NoFile);
         }

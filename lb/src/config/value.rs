@@ -8,6 +8,7 @@ use std::time::Duration;
 use awc::http::uri::PathAndQuery;
 use ipnet::IpNet;
 
+pub(super) use crate::number::count;
 use crate::observe::access_log;
 use crate::ring::{Layout, SeatId, Weight};
 use crate::statuses::Statuses;
@@ -65,15 +66,6 @@ pub(super) fn factor_or_off(text: &str) -> Result<OrOff<u32>, String> {
     let factor = text.parse::<f64>().ok().filter(|factor| (1.0..=1000.0).contains(factor));
     let per_mille = factor.map(|factor| (factor * 1000.0).round() as u32);
     per_mille.map(Some).ok_or_else(|| "must be a number such as 1.25, from 1 to 1000, or 'off'".into())
-}
-
-/// A whole number from `MIN` to `MAX`.
-pub(crate) fn count<T: TryFrom<u32>, const MIN: u32, const MAX: u32>(text: &str) -> Result<T, String> {
-    text.parse()
-        .ok()
-        .filter(|n| (MIN..=MAX).contains(n))
-        .and_then(|n| T::try_from(n).ok())
-        .ok_or_else(|| format!("must be a whole number from {MIN} to {MAX}"))
 }
 
 /// A size in bytes, from MIN to MAX.

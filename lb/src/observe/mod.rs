@@ -1,4 +1,3 @@
-//! What is recorded of each request: the access log, and the redaction of keys.
+//! What is recorded of each request: the access log. It observes the data plane, which does not use it.
 
 pub mod access_log;
-pub mod redaction;

@@ -4,7 +4,7 @@
 //! - [`service`]: dispatches a request to the control API or to the router
 //! - [`control_api`]: /rep, /add, /rm · `json`, `success`: their bodies · `credentials`, `cross_site`: their access
 //!   checks
-//! - [`key`]: the request key · [`forwarded`], `hop_by_hop`, `reserved_fields`: fields that are added and removed
+//! - [`key`]: the request key · [`redaction`]: its form in logs · [`forwarded`], `hop_by_hop`, `reserved_fields`: fields that are added and removed
 //! - [`router`]: RouterActor: leases, choice of the replica, attempts, ejection
 //! - [`client`]: the connection layer under awc
 //! - `reply`, `body`, `debug_headers`: the response to the client · `socket`: TCP options
@@ -24,6 +24,7 @@ pub mod hop_by_hop;
 pub mod json;
 pub mod key;
 mod proxy_status;
+pub mod redaction;
 pub mod reply;
 pub mod reserved_fields;
 pub mod router;

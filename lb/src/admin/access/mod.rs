@@ -29,7 +29,6 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
 use crate::auth::AuthHandle;
 use crate::auth::token::Token;
-use crate::config::Config;
 use crate::proxy::guard;
 
 use crate::admin::error::Error;
@@ -41,6 +40,15 @@ pub(crate) use login::routes;
 
 /// Its value is ignored: a cross-site page cannot send a custom header at all without CORS.
 const CUSTOM_HEADER: &str = "x-lb-admin";
+
+/// Configuration of the access to the admin listener.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Host names that are accepted in `Host`, beside `localhost` and IP addresses.
+    pub hosts: Vec<String>,
+    /// The configured admin token; `None`: there is none, or one was generated.
+    pub token: Option<Token>,
+}
 
 /// The rules by which requests are authorised.
 #[derive(Clone)]
@@ -67,17 +75,17 @@ struct TokenAuth {
 impl Access {
     /// `auth`: the actor that verifies the token, and a random seed for the session cookie; `None`: no token is
     /// required.
-    pub fn new(auth: Option<(AuthHandle, Token)>, config: &Config) -> Self {
+    pub fn new(auth: Option<(AuthHandle, Token)>, settings: &Settings) -> Self {
         let token_auth = auth.map(|(auth, seed)| TokenAuth { auth, session: seed.clone(), seed });
         let mut access = Self { token_auth, hosts: Hosts::new(&[]) };
-        access.configure(config);
+        access.configure(settings);
         access
     }
 
-    /// Takes over host names and the token of a configuration. A new token ends all sessions.
-    pub fn configure(&mut self, config: &Config) {
-        self.hosts = Hosts::new(&config.admin_hosts);
-        if let (Some(auth), Some(token)) = (&mut self.token_auth, &config.admin_token) {
+    /// Takes over other settings. A new token ends all sessions.
+    pub fn configure(&mut self, settings: &Settings) {
+        self.hosts = Hosts::new(&settings.hosts);
+        if let (Some(auth), Some(token)) = (&mut self.token_auth, &settings.token) {
             auth.session = auth.seed.with(token);
         }
     }

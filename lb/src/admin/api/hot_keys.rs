@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::balance::{Counter, merge};
 use crate::control::ring::{Found, Mapped};
-use crate::observe::redaction::{LogKey, RedactedKey};
+use crate::proxy::redaction::{LogKey, RedactedKey};
 use crate::proxy::router::{COUNTERS, HotKeySnapshot, Label};
 use crate::ring::{SeatId, SlotMap};
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::count;
+use crate::number::count;
 use crate::proxy::key;
 
 use crate::proxy::error::{RequestError, bad};

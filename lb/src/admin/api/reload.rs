@@ -2,13 +2,40 @@
 
 use actix::Message;
 use actix_web::{HttpResponse, web};
-
-use crate::config::{Difference, NotReloaded};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::admin::Admin;
 use crate::admin::error::Error;
 use crate::admin::openapi::Failure;
 use crate::proxy::success::Success;
+
+/// The names of the settings that differ, in alphabetical order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({ "changed": ["retries"], "restart": ["listen"] }))]
+pub struct Difference {
+    /// Settings that have changed.
+    pub changed: Vec<&'static str>,
+    /// Settings that need a restart, and keep their values until then.
+    pub restart: Vec<&'static str>,
+}
+
+/// Why a reload failed; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReloaded {
+    /// Neither `--config` nor `--admin-token-file` was given at the start.
+    #[error("There is no file to read again: start lb with --config FILE")]
+    NoFile,
+    /// The file is a pipe, for example, whose content cannot be read twice.
+    #[error("{0} is not a regular file: it cannot be read again")]
+    NotRegular(String),
+    /// The configuration is invalid; the text names the line.
+    #[error("{0}")]
+    Invalid(String),
+    /// The balancer is ending.
+    #[error("The balancer is stopping")]
+    Stopping,
+}
 
 /// Reads the configuration again. The reply comes when every worker has applied the changes.
 #[derive(Clone, Copy, Debug, Message)]

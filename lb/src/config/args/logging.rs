@@ -4,7 +4,7 @@ use clap::ArgAction::Set;
 
 use super::super::value::{OrOff, access_log_or_off, one_of, switch};
 use crate::observe::access_log;
-use crate::observe::redaction::LogKey;
+use crate::proxy::redaction::LogKey;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Logging")]

@@ -94,20 +94,20 @@ fn upstreams_change_live_and_derived_settings_are_not_reported() {
 fn the_file_is_read_again_with_the_flags_of_the_start() {
     let file = file("retries = 5\ndrain = '5s'\n");
     let path = file.path().to_str().unwrap();
-    let source = Source::new(["lb", "--config", path, "--retries", "3"], [("LB_DRAIN", "")]).unwrap();
-    let read = source.read().unwrap();
+    let running = source(["lb", "--config", path, "--retries", "3"], [("LB_DRAIN", "")]).unwrap();
+    let read = running.read().unwrap();
     assert_eq!((read.retries, read.drain), (3, Duration::from_secs(5)));
     std::fs::write(path, "drain = '6s'").unwrap();
-    assert_eq!(source.read().unwrap().drain, Duration::from_secs(6));
+    assert_eq!(running.read().unwrap().drain, Duration::from_secs(6));
     std::fs::write(path, "\ndrain = 'soon'").unwrap();
-    let error = source.read().unwrap_err().to_string();
+    let error = running.read().unwrap_err().to_string();
     assert!(error.starts_with(&format!("{path} line 2, drain = soon: must be a duration")), "{error}");
     std::fs::write(path, "#".repeat(1 << 20) + "\n").unwrap();
-    assert!(source.read().unwrap_err().to_string().contains("larger than 1048576 bytes"));
+    assert!(running.read().unwrap_err().to_string().contains("larger than 1048576 bytes"));
     drop(file);
-    assert!(source.read().unwrap_err().to_string().contains("not readable"));
+    assert!(running.read().unwrap_err().to_string().contains("not readable"));
 
-    assert_eq!(Source::new(["lb"], [("LB_CONFIG", "")]).unwrap().read(), Err(NotReloaded::NoFile));
-    let pipe = Source::new(["lb"], [("LB_CONFIG", "/dev/null")]).unwrap().read();
+    assert_eq!(source(["lb"], [("LB_CONFIG", "")]).unwrap().read(), Err(NotReloaded::NoFile));
+    let pipe = source(["lb"], [("LB_CONFIG", "/dev/null")]).unwrap().read();
     assert_eq!(pipe, Err(NotReloaded::NotRegular("/dev/null".into())));
 }

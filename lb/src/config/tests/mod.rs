@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use super::settings::{names, variable};
 use super::*;
+use crate::admin::{Difference, NotReloaded};
+use crate::cli::{Command, parse, source};
 use crate::ring::{HashPair, SlotCap, Weight};
 
 /// Runs `lb` with a command line, split at spaces (`_` stands for a space in a value).

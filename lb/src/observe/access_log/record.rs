@@ -74,8 +74,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::observe::access_log::redact::Redactor;
-    use crate::observe::redaction::{KeyRedactor, LogKey};
     use crate::proxy::key::KeySources;
+    use crate::proxy::redaction::{KeyRedactor, LogKey};
     use crate::ring::Layout;
 
     pub fn plain() -> Redactor {

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use actix_http::header::{self, HeaderName, HeaderValue};
 
-use crate::observe::redaction::{KeyRedactor, LogKey};
 use crate::proxy::key::{KeySources, Source, decoded};
+use crate::proxy::redaction::{KeyRedactor, LogKey};
 use crate::proxy::router::ClientRequest;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

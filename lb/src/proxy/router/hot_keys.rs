@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use crate::balance::SpaceSaving;
-use crate::observe::redaction::{KeyRedactor, LogKey, MAX_SHOWN};
+use crate::proxy::redaction::{KeyRedactor, LogKey, MAX_SHOWN};
 use crate::ring::Slot;
 
 /// Number of keys that a generation counts. A key with more than 1/256 of its requests is guaranteed to be among them.

@@ -45,7 +45,7 @@ use awc::http::{Method, StatusCode};
 use super::client::ReplayBody;
 use super::key::KeySources;
 use crate::balance::{Bound, Policy};
-use crate::observe::redaction::KeyRedactor;
+use crate::proxy::redaction::KeyRedactor;
 use crate::statuses::Statuses;
 
 pub use crate::control::router::{Counts, Explain, Explained, Skip};

@@ -11,7 +11,7 @@ use awc::http::StatusCode;
 use awc::http::header::{self, HeaderValue};
 use awc::http::uri::PathAndQuery;
 
-use crate::observe::redaction::RedactedKey;
+use crate::proxy::redaction::RedactedKey;
 use crate::ring::{Replica, Slot};
 use crate::stats::counters::ReplicaTally;
 

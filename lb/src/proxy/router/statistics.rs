@@ -7,7 +7,7 @@ use actix::prelude::*;
 use awc::http::StatusCode;
 
 use crate::control::router::Counts;
-use crate::observe::redaction::KeyRedactor;
+use crate::proxy::redaction::KeyRedactor;
 use crate::ring::{Replica, Slot};
 use crate::stats::counters::{METHODS, Measured, Tally, method_class};
 

@@ -5,15 +5,12 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Args as _, FromArgMatches as _, Subcommand as _, ValueHint};
+use clap::{Arg, ArgMatches, Args as _, FromArgMatches as _, Subcommand as _};
 use clap_complete::Shell;
 
-use super::Config;
-use super::args::Args;
-use super::exit::Exit;
-use super::secret::{self, Secret};
-use super::settings::{Settings, variable};
-use crate::cli::{InvalidUrl, Invocation, ListenerUrl, Subcommand, Target};
+use super::{InvalidUrl, Invocation, ListenerUrl, Subcommand, Target};
+use crate::config;
+use crate::config::{Config, Exit, Source};
 use crate::proxy::socket::reachable;
 
 const ABOUT: &str = "\
@@ -76,22 +73,41 @@ where
     V: Into<OsString>,
 {
     let (matches, env) = layers(args, env)?;
-    let config = |matches: &ArgMatches| Config::resolve(&Settings::gather(matches, &env)?);
     match matches.subcommand() {
         Some(("replica", _)) => Ok(Command::Replica),
-        Some(("healthcheck", matches)) => healthcheck(&Settings::gather(matches, &env)?),
+        Some(("healthcheck", matches)) => {
+            let admin = Source::new(matches, &env).admin_listen()?;
+            Ok(Command::Healthcheck { admin: reachable(admin) })
+        }
         Some(("completions", matches)) => {
             let shell = matches.get_one::<Shell>("shell").copied();
             Ok(Command::Completions(shell.expect("clap has refused a line without the required shell")))
         }
         Some((name, target)) if Subcommand::has_subcommand(name) => invocation(&matches, target, &env),
-        Some((_, matches)) => config(matches).map(Command::Check),
-        None => config(&matches).map(Command::Run),
+        Some((_, matches)) => Source::new(matches, &env).resolve().map(Command::Check),
+        None => Source::new(&matches, &env).resolve().map(Command::Run),
     }
 }
 
+/// Where a balancer started with these arguments and this environment reads its configuration again.
+///
+/// # Errors
+/// As [`parse`], if the command line is invalid. The file is not read.
+pub fn source<T, K, V>(
+    args: impl IntoIterator<Item = T>,
+    env: impl IntoIterator<Item = (K, V)>,
+) -> Result<Source, Exit>
+where
+    T: Into<OsString> + Clone,
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    let (matches, env) = layers(args, env)?;
+    Ok(Source::new(&matches, &env))
+}
+
 /// The layers beside the file: arguments and environment.
-pub(super) fn layers<T, K, V>(
+fn layers<T, K, V>(
     args: impl IntoIterator<Item = T>,
     env: impl IntoIterator<Item = (K, V)>,
 ) -> Result<(ArgMatches, HashMap<String, String>), Exit>
@@ -104,14 +120,6 @@ where
     let env = env.into_iter().map(|(k, v)| (text(k.into()), text(v.into()))).collect();
     let matches = command().try_get_matches_from(args).map_err(|error| Exit::from(&error))?;
     Ok((matches, env))
-}
-
-fn healthcheck(settings: &Settings) -> Result<Command, Exit> {
-    let Some(admin) = settings.args()?.listeners.admin_listen else {
-        let place = settings.place("admin-listen");
-        return Err(Exit::bad(format!("{place}: there is no admin listener to check")));
-    };
-    Ok(Command::Healthcheck { admin: reachable(admin) })
 }
 
 fn invocation(
@@ -139,7 +147,7 @@ fn invocation(
     let by_variable = |file: &String| (format!("{}={file}", Target::TOKEN_FILE), PathBuf::from(file));
     let file = admin_token_file.map(|file| (by_flag(&file), file));
     let file = file.or_else(|| variable(Target::TOKEN_FILE).map(by_variable));
-    let token = secret::token(file, Secret::of(env).as_ref())?;
+    let token = config::token(file, env)?;
     Ok(Command::Call(Invocation { admin, token, json, subcommand }))
 }
 
@@ -152,32 +160,23 @@ pub fn completions(shell: Shell) -> String {
 
 fn command() -> clap::Command {
     let new = |name: &'static str| clap::Command::new(name).max_term_width(100);
-    let file = || {
-        let file = Arg::new("config").long("config").value_name("FILE").value_hint(ValueHint::FilePath);
-        file.help("TOML file with settings")
-    };
-    // Reset the heading for the arguments after the settings: a flattened struct sets its own.
-    let settings =
-        |command, about| raw(Args::augment_args(command).next_help_heading(None).arg(file())).about(about);
-    let all = Args::augment_args(new("all"));
-    let admin = all.get_arguments().filter(|arg| arg.get_long() == Some("admin-listen")).cloned();
-
     let calls = Subcommand::augment_subcommands(new("calls"));
     let calls = calls.get_subcommands().cloned().map(with_target);
     let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(clap::value_parser!(Shell));
 
-    settings(new("lb"), ABOUT)
+    config::with_flags(new("lb"))
+        .about(ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
         .args_conflicts_with_subcommands(true)
         .subcommand(new("replica").about("Run the built-in replica on $PORT, named $SERVER_ID"))
         .subcommand(
-            raw(new("healthcheck").args(admin).arg(file()))
+            config::with_admin_listen(new("healthcheck"))
                 .about("Exit with 0 if a running balancer is ready, with 1 if not"),
         )
-        .subcommand(settings(
-            new("check"),
-            "Validate flags, environment and file, and print a summary of the configuration",
-        ))
+        .subcommand(
+            config::with_flags(new("check"))
+                .about("Validate flags, environment and file, and print a summary of the configuration"),
+        )
         .subcommands(calls)
         .subcommand(new("completions").arg(shell).about("Print the completion script of a shell"))
 }
@@ -190,15 +189,4 @@ fn with_target(subcommand: clap::Command) -> clap::Command {
         return subcommand.mut_subcommands(with_target).max_term_width(100);
     }
     Target::augment_args(subcommand).max_term_width(100)
-}
-
-/// Accepts every value as text, since a layer above may still override it, and adds the variable to the help.
-fn raw(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| {
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        let env = format!("\n[env: {}]", variable(arg.get_long().unwrap_or_default()));
-        let at = help.find(" [default:").unwrap_or(help.len());
-        let help = format!("{}{env}{}", &help[..at], &help[at..]);
-        arg.help(help).allow_negative_numbers(true).value_parser(clap::value_parser!(String))
-    })
 }
