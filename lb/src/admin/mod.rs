@@ -14,7 +14,6 @@ mod openapi;
 
 use std::collections::BTreeMap;
 
-use actix::Recipient;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use crate::control::journal::JournalHandle;
@@ -31,7 +30,7 @@ use crate::proxy::error::readiness;
 
 pub use api::clock::Clock;
 
-pub use api::reload::{Difference, NotReloaded, Reload};
+pub use api::reload::{Difference, NotReloaded, Reload, ReloadHandle};
 
 pub use access::{Access, Settings, authorize, reject};
 use error::Error;
@@ -60,7 +59,7 @@ pub struct Admin {
     /// The open connections of the traffic listener.
     pub connections: Connections,
     /// Reads the configuration file again.
-    pub reload: Recipient<Reload>,
+    pub reload: ReloadHandle,
 }
 
 /// Registers every route of the admin listener.

@@ -7,7 +7,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::Addr;
 use actix_http::body::BoxBody;
 use actix_http::{HttpService, KeepAlive, Request, Response};
 use actix_rt::net::TcpStream;
@@ -26,7 +25,7 @@ use crate::proxy::guard;
 use crate::proxy::guard::{Acceptor, Answer, Connections, GuardedStream};
 use crate::proxy::socket;
 
-use super::reload::{ReloadActor, follow};
+use super::reload::ReloadHandle;
 use super::{StartError, parts, spawn};
 
 /// Serves the admin listener with at most `max_connections` connections at one time.
@@ -35,7 +34,7 @@ pub(super) fn serve(
     listener: TcpListener,
     (admin, max_connections): (Admin, usize),
     access: Access,
-    reload: Addr<ReloadActor>,
+    reload: ReloadHandle,
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
@@ -51,7 +50,9 @@ pub(super) fn serve(
         let acceptor = Rc::new(Acceptor::new(limits.clone(), connections.clone()));
         let access = Rc::new(RefCell::new(access.clone()));
         let (live_acceptor, live_access) = (acceptor.clone(), access.clone());
-        follow(reload.clone(), move |config| {
+        let limits = admin.limits.clone();
+        reload.follow(move |_, config| {
+            limits.set(parts::control_body(config));
             live_acceptor.configure(parts::guard(config));
             live_access.borrow_mut().configure(&parts::access(config));
         });

@@ -11,6 +11,7 @@ use crate::logging::ESSENTIAL;
 use crate::proxy::socket::reachable;
 
 use super::parts;
+use super::reload::ReloadHandle;
 
 /// The authorisation of both listeners.
 pub(super) struct AdminAuth {
@@ -19,7 +20,7 @@ pub(super) struct AdminAuth {
     /// The rules of the admin listener.
     pub access: Access,
     /// The token if we have generated it; only then it may be logged.
-    pub generated: Option<Token>,
+    generated: Option<Token>,
     /// The admin listener requires the token.
     admin_token_required: bool,
     control: Control,
@@ -51,14 +52,29 @@ impl AdminAuth {
                 log::info!(target: ESSENTIAL, "login url=http://{admin}/login?token={}", token.reveal())
             }
             (Some(admin), None) => log::info!(target: ESSENTIAL, "login url=http://{admin}/login"),
-            (None, Some(token)) if self.control == Control::Token => log_token(token),
+            (None, Some(token)) if self.control == Control::Token => log_control_token(token),
             (None, _) => {}
         }
+    }
+
+    /// Changes the token with each new configuration, and logs the generated one when --control begins to require it.
+    pub fn follow(&self, reload: &ReloadHandle) {
+        let (auth, generated) = (self.auth.clone(), self.generated.clone());
+        reload.follow(move |before, config| {
+            if let (Some(token), Control::Token, true) =
+                (&generated, config.control, config.control != before.control)
+            {
+                log_control_token(token);
+            }
+            if let (Some(token), true) = (&config.admin_token, config.admin_token != before.admin_token) {
+                auth.change(token.clone());
+            }
+        });
     }
 }
 
 /// Logs the generated token that /rep, /add and /rm require.
-pub(super) fn log_token(token: &Token) {
+fn log_control_token(token: &Token) {
     log::info!(target: ESSENTIAL, "control token={}", token.reveal());
 }
 

@@ -14,14 +14,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::admin::metrics::MetricsHandle;
-use crate::admin::{Admin, Clock, Reload};
+use crate::admin::{Admin, Clock};
 use crate::config::{Config, Source};
 use crate::control::journal::JournalHandle;
 use crate::control::panic_guard::exit_on_panic;
@@ -35,7 +34,7 @@ use crate::proxy::redaction::KeyRedactor;
 use crate::runtime::{self, Runtime};
 
 use admin_auth::AdminAuth;
-use reload::{InForce, ReloadActor};
+use reload::ReloadHandle;
 use traffic::WorkerContext;
 
 pub use embed::Embedded;
@@ -62,7 +61,7 @@ pub struct Running {
     traffic_server: ServerHandle,
     admin_server: Option<ServerHandle>,
     access_log: AccessLog,
-    reload: Addr<ReloadActor>,
+    reload: ReloadHandle,
 }
 
 /// Starts the balancer on this thread's actix system: listeners first, then the actors, then the servers. `source` is
@@ -96,20 +95,10 @@ pub async fn start(
         (ring.clone(), journal.clone()),
     );
     let limits = LiveLimits::new(parts::control_body(config));
-    let targets = reload::ReloadTargets {
-        supervisor: supervisor.clone(),
-        limits: limits.clone(),
-        access_log: access_log.clone(),
-        key_redactor: key_redactor.clone(),
-        auth: admin_auth.auth.clone(),
-    };
-    let reload = ReloadActor::new(
-        config.clone(),
-        (source, connections.clone()),
-        targets,
-        admin_auth.generated.clone(),
-    )
-    .start();
+    let reload = ReloadHandle::start(config, source, connections.clone());
+    admin_auth.follow(&reload);
+    parts::follow_fleet(&reload, supervisor.clone());
+    parts::follow_access_log(&reload, access_log.clone(), key_redactor.clone());
     let open_connections = Connections::new(config.max_connections);
     let admin = Admin {
         cluster: config.cluster.to_string(),
@@ -122,7 +111,7 @@ pub async fn start(
         limits,
         access_log: access_log.clone(),
         connections: open_connections.clone(),
-        reload: reload.clone().recipient(),
+        reload: reload.api(),
     };
     let context = WorkerContext {
         ring,
@@ -176,7 +165,7 @@ pub async fn run(config: &Config, source: Source, runtime: Rc<dyn Runtime>) -> R
                 announced = true;
                 running.announce();
             }
-            _ = hup.recv() => running.reload.do_send(Reload),
+            _ = hup.recv() => running.reload.reload(),
             _ = log_rotated.recv() => running.reopen(),
             _ = term.recv() => break,
             _ = int.recv() => break,
@@ -216,8 +205,7 @@ impl Running {
     /// `--drain`, then stops the replicas.
     pub async fn stop(self) {
         self.supervisor.close();
-        // The send fails only while the process ends.
-        let limits = self.reload.send(InForce).await.map(|config| (config.drain, config.stop_timeout));
+        let limits = self.reload.in_force().await.map(|config| (config.drain, config.stop_timeout));
         let (drain, stop_timeout) = limits.unwrap_or_default();
         log::info!("stopping drain_ms={}", drain.as_millis());
         if timeout(drain, self.traffic_server.stop(true)).await.is_err() {

@@ -7,7 +7,7 @@ use crate::admin;
 use crate::auth::AuthHandle;
 use crate::balance::Bound;
 use crate::config::{self, Config, Control, OnExit, RuntimeConfig};
-use crate::control::supervisor::StartTime;
+use crate::control::supervisor::{StartTime, SupervisorHandle};
 use crate::fleet::{self, Ownership};
 use crate::observe::access_log::{AccessLog, Redactor};
 use crate::proxy::client;
@@ -21,6 +21,7 @@ use crate::runtime::process::{Process, Program};
 use crate::runtime::static_servers::StaticServers;
 use crate::runtime::{self, Runtime};
 
+use super::reload::ReloadHandle;
 use super::{StartError, files};
 
 /// Creates the configured runtime. `executable` is the program that the process runtime starts, usually this one.
@@ -71,6 +72,16 @@ pub(super) fn fleet(config: &Config) -> fleet::Settings {
     }
 }
 
+/// Sends each new configuration to the supervisor.
+pub(super) fn follow_fleet(reload: &ReloadHandle, supervisor: SupervisorHandle) {
+    reload.follow(move |before, config| {
+        // Only a changed value sets the target: an unchanged one must not undo changes through the API.
+        let external = matches!(config.runtime, RuntimeConfig::Static { .. });
+        let target = (!external && config.replicas != before.replicas).then_some(config.replicas);
+        supervisor.configure(fleet(config), heartbeat(config), target);
+    });
+}
+
 /// How long a weight or a cordon that was set through the API remains in force: only containers carry a record of them.
 pub(super) fn durability(config: &Config) -> &'static str {
     match config.runtime {
@@ -111,7 +122,14 @@ pub(super) fn access_log(config: &Config, key_redactor: &KeyRedactor) -> Result<
         .map_err(|error| StartError::AccessLog(shown, error))
 }
 
-pub(super) fn redactor(config: &Config, key_redactor: &KeyRedactor) -> Redactor {
+/// Changes the access log with each new configuration.
+pub(super) fn follow_access_log(reload: &ReloadHandle, access_log: AccessLog, key_redactor: KeyRedactor) {
+    reload.follow(move |_, config| {
+        access_log.configure(config.access_log.clone(), redactor(config, &key_redactor));
+    });
+}
+
+fn redactor(config: &Config, key_redactor: &KeyRedactor) -> Redactor {
     Redactor::new(config.key.clone(), key_redactor.with(config.log_key))
 }
 

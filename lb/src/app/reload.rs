@@ -1,6 +1,7 @@
-//! ReloadActor: owns the configuration in force, reads the file again and distributes the changes.
+//! ReloadActor: owns the configuration in force, reads the file again and sends it to every part.
 //!
-//! Reloads read the file one after the other. Each worker applies the new settings between two requests.
+//! Every part subscribes in the same way ([`ReloadHandle::follow`]) and applies its settings on its own thread, a worker
+//! between two requests. Reloads read the file one after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,50 +10,41 @@ use actix::prelude::*;
 use futures::future::join_all;
 use tokio::time::timeout;
 
+use crate::admin;
 use crate::admin::{Difference, NotReloaded, Reload};
-use crate::auth::AuthHandle;
-use crate::auth::token::Token;
-use crate::config::{Config, Control, RuntimeConfig, Source};
+use crate::config::{Config, Source};
 use crate::control::panic_guard::PanicGuard;
-use crate::control::supervisor::SupervisorHandle;
-use crate::observe::access_log::AccessLog;
-use crate::proxy::control_api::LiveLimits;
-use crate::proxy::redaction::KeyRedactor;
 
-use super::{admin_auth, files, parts};
+use super::files;
 
-/// The longest wait for a worker to apply a configuration.
-const WORKER_TIMEOUT: Duration = Duration::from_secs(1);
+/// The longest wait for a part to apply a configuration.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The configuration in force and its changes.
+#[derive(Clone)]
+pub(super) struct ReloadHandle {
+    actor: Addr<ReloadActor>,
+    /// The configuration of the start, with which every part is created.
+    start: Arc<Config>,
+}
 
 /// Owns the configuration in force.
-pub(super) struct ReloadActor {
+struct ReloadActor {
     config: Arc<Config>,
     /// Reads the configuration again; `None` in an embedded balancer, where a reload fails.
     source: Option<Source>,
     /// The numbers of connections that the limit of open files allows.
     connections: files::Connections,
-    targets: ReloadTargets,
-    /// The admin token if we have generated it; only then it may be logged.
-    generated: Option<Token>,
-    workers: Vec<Recipient<Configure>>,
+    followers: Vec<Recipient<Configure>>,
     _guard: PanicGuard,
 }
 
-/// The parts outside the workers that apply a new configuration.
-pub(super) struct ReloadTargets {
-    pub supervisor: SupervisorHandle,
-    pub limits: LiveLimits,
-    pub access_log: AccessLog,
-    pub key_redactor: KeyRedactor,
-    pub auth: AuthHandle,
-}
-
-/// Subscribes a worker to every later configuration, and returns the one in force.
+/// Subscribes a part to every later configuration, and returns the one in force.
 #[derive(Message)]
 #[rtype(result = "Arc<Config>")]
 struct Subscribe(Recipient<Configure>);
 
-/// Applies a configuration in a worker.
+/// Applies a configuration in a part.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 struct Configure(Arc<Config>);
@@ -60,52 +52,46 @@ struct Configure(Arc<Config>);
 /// Returns the configuration in force.
 #[derive(Message)]
 #[rtype(result = "Arc<Config>")]
-pub(super) struct InForce;
+struct InForce;
 
-/// Reads the file and applies the changes outside the workers.
+/// Reads the file, and puts the settings in force that can change live.
 #[derive(Message)]
 #[rtype(result = "Result<Difference, NotReloaded>")]
 struct Read;
 
-/// Sends the configuration to every worker; the reply comes when all have applied it, or after [`WORKER_TIMEOUT`].
+/// Sends the configuration to every part; the reply comes when all have applied it, or after [`APPLY_TIMEOUT`].
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Distribute;
 
-impl ReloadActor {
-    pub fn new(
-        config: Config,
-        (source, connections): (Option<Source>, files::Connections),
-        targets: ReloadTargets,
-        generated: Option<Token>,
-    ) -> Self {
-        let (config, workers) = (Arc::new(config), Vec::new());
-        Self { config, source, connections, targets, generated, workers, _guard: PanicGuard("reload") }
+impl ReloadHandle {
+    /// Starts the actor. `source` is used to read the configuration again.
+    pub fn start(config: &Config, source: Option<Source>, connections: files::Connections) -> Self {
+        let (start, followers) = (Arc::new(config.clone()), Vec::new());
+        let (config, _guard) = (start.clone(), PanicGuard("reload"));
+        Self { actor: ReloadActor { config, source, connections, followers, _guard }.start(), start }
     }
 
-    /// Applies the settings that can change live, and returns what differs.
-    fn change_to(&mut self, read: &Config) -> Difference {
-        let mut config = Config::clone(&self.config);
-        let difference = config.change_to(&self.connections.fitted(read));
-        if let (Some(token), Control::Token, true) =
-            (&self.generated, config.control, config.control != self.config.control)
-        {
-            admin_auth::log_token(token);
-        }
-        // Only a changed value sets the target: an unchanged one must not undo changes through the API.
-        let external = matches!(config.runtime, RuntimeConfig::Static { .. });
-        let target = (!external && config.replicas != self.config.replicas).then_some(config.replicas);
-        if let (Some(token), true) = (&config.admin_token, config.admin_token != self.config.admin_token) {
-            self.targets.auth.change(token.clone());
-        }
-        self.targets.limits.set(parts::control_body(&config));
-        self.targets
-            .access_log
-            .configure(config.access_log.clone(), parts::redactor(&config, &self.targets.key_redactor));
-        let (settings, heartbeat) = (parts::fleet(&config), parts::heartbeat(&config));
-        self.targets.supervisor.configure(settings, heartbeat, target);
-        self.config = Arc::new(config);
-        difference
+    /// Calls `apply` on this thread whenever the configuration changes: with the one that was in force and the new one.
+    /// The first change is from the configuration of the start, also if a part is created later.
+    pub fn follow(&self, apply: impl Fn(&Config, &Config) + 'static) {
+        let (reload, applied) = (self.actor.clone(), self.start.clone());
+        ConfigFollower { reload, apply: Box::new(apply), applied, _guard: PanicGuard("worker") }.start();
+    }
+
+    /// Reads the configuration again; the log tells the outcome.
+    pub fn reload(&self) {
+        self.actor.do_send(Reload);
+    }
+
+    /// The configuration in force; `None` only while the process ends.
+    pub async fn in_force(&self) -> Option<Arc<Config>> {
+        self.actor.send(InForce).await.ok()
+    }
+
+    /// The handle of the admin API.
+    pub fn api(&self) -> admin::ReloadHandle {
+        admin::ReloadHandle::new(self.actor.clone().recipient())
     }
 }
 
@@ -121,6 +107,12 @@ impl Handler<Reload> for ReloadActor {
         Box::pin(async move {
             let difference = this.send(Read).await.unwrap_or(Err(NotReloaded::Stopping));
             let _ = this.send(Distribute).await;
+            match &difference {
+                Ok(Difference { changed, restart }) => {
+                    log::info!("reloaded changed={} restart={}", changed.join(","), restart.join(","));
+                }
+                Err(error) => log::error!("not reloaded why={error}"),
+            }
             difference
         })
     }
@@ -136,14 +128,10 @@ impl Handler<Read> for ReloadActor {
         let read = actix_rt::task::spawn_blocking(move || source.ok_or(NotReloaded::NoFile)?.read());
         let read = async { read.await.unwrap_or(Err(NotReloaded::Stopping)) }.into_actor(self);
         AtomicResponse::new(Box::pin(read.map(|read, reload, _| {
-            let difference = read.map(|read| reload.change_to(&read));
-            match &difference {
-                Ok(Difference { changed, restart }) => {
-                    log::info!("reloaded changed={} restart={}", changed.join(","), restart.join(","));
-                }
-                Err(error) => log::error!("not reloaded why={error}"),
-            }
-            difference
+            let mut config = Config::clone(&reload.config);
+            let difference = config.change_to(&reload.connections.fitted(&read?));
+            reload.config = Arc::new(config);
+            Ok(difference)
         })))
     }
 }
@@ -152,10 +140,10 @@ impl Handler<Distribute> for ReloadActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Distribute, _: &mut Self::Context) -> Self::Result {
-        self.workers.retain(Recipient::connected);
+        self.followers.retain(Recipient::connected);
         let configure = Configure(self.config.clone());
         let replies =
-            self.workers.iter().map(|worker| timeout(WORKER_TIMEOUT, worker.send(configure.clone())));
+            self.followers.iter().map(|follower| timeout(APPLY_TIMEOUT, follower.send(configure.clone())));
         let replies = join_all(replies);
         Box::pin(async move {
             if replies.await.iter().any(Result::is_err) {
@@ -168,9 +156,9 @@ impl Handler<Distribute> for ReloadActor {
 impl Handler<Subscribe> for ReloadActor {
     type Result = Arc<Config>;
 
-    fn handle(&mut self, Subscribe(worker): Subscribe, _: &mut Self::Context) -> Self::Result {
-        self.workers.retain(Recipient::connected);
-        self.workers.push(worker);
+    fn handle(&mut self, Subscribe(follower): Subscribe, _: &mut Self::Context) -> Self::Result {
+        self.followers.retain(Recipient::connected);
+        self.followers.push(follower);
         self.config.clone()
     }
 }
@@ -183,27 +171,37 @@ impl Handler<InForce> for ReloadActor {
     }
 }
 
-/// Applies each configuration to the parts of one worker, on its thread.
+/// Applies the change from one configuration to another.
+type Apply = Box<dyn Fn(&Config, &Config)>;
+
+/// Applies each configuration to one part, on the thread of that part.
 struct ConfigFollower {
     reload: Addr<ReloadActor>,
-    apply: Box<dyn Fn(&Config)>,
+    apply: Apply,
+    applied: Arc<Config>,
     _guard: PanicGuard,
 }
 
-/// Calls `apply` on this thread with the configuration in force and with every later one.
-pub(super) fn follow(reload: Addr<ReloadActor>, apply: impl Fn(&Config) + 'static) {
-    ConfigFollower { reload, apply: Box::new(apply), _guard: PanicGuard("worker") }.start();
+impl ConfigFollower {
+    fn apply(&mut self, config: Arc<Config>) {
+        (self.apply)(&self.applied, &config);
+        self.applied = config;
+    }
 }
 
 impl Actor for ConfigFollower {
     type Context = Context<Self>;
 
-    /// Applies the configuration in force first: actix may restart a worker, whose initial settings are then outdated.
+    /// Actix may restart a worker, whose initial settings are then outdated.
     fn started(&mut self, ctx: &mut Self::Context) {
         let subscribed = self.reload.send(Subscribe(ctx.address().recipient())).into_actor(self);
         ctx.wait(subscribed.map(|config, follower, _| {
             // The send fails only while the process ends.
-            let _ = config.map(|config| (follower.apply)(&config));
+            if let Ok(config) = config
+                && !Arc::ptr_eq(&config, &follower.applied)
+            {
+                follower.apply(config);
+            }
         }));
     }
 }
@@ -212,6 +210,6 @@ impl Handler<Configure> for ConfigFollower {
     type Result = ();
 
     fn handle(&mut self, Configure(config): Configure, _: &mut Self::Context) {
-        (self.apply)(&config);
+        self.apply(config);
     }
 }

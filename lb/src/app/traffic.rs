@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix::Addr;
 use actix_http::{HttpService, KeepAlive};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
@@ -28,7 +27,7 @@ use crate::proxy::router::{RequestLogger, RequestObserver, RouterHandle};
 use crate::proxy::service;
 use crate::proxy::socket;
 
-use super::reload::{ReloadActor, follow};
+use super::reload::ReloadHandle;
 use super::{StartError, parts, spawn};
 
 /// Bytes that are buffered before a write to a client. Measured with replies of 1 MB: a quarter less CPU.
@@ -44,7 +43,7 @@ pub(super) struct WorkerContext {
     pub ring: RingHandle,
     pub supervisor: SupervisorHandle,
     pub metrics: MetricsHandle,
-    pub reload: Addr<ReloadActor>,
+    pub reload: ReloadHandle,
     pub start_time: StartTime,
     pub auth: AuthHandle,
     pub key_redactor: KeyRedactor,
@@ -99,7 +98,7 @@ pub(super) fn serve(
             let (acceptor, settings) = (live_acceptor.clone(), live_settings.clone());
             let to_router = router.clone();
             let live_logger = request_logger.clone();
-            follow(reload, move |config| {
+            reload.follow(move |_, config| {
                 acceptor.configure(parts::guard(config));
                 *settings.borrow_mut() =
                     parts::service(config, start_time.clone(), auth.clone(), address.port());

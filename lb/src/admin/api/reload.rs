@@ -1,6 +1,6 @@
 //! /api/reload: reads the configuration again.
 
-use actix::Message;
+use actix::{Message, Recipient};
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -42,6 +42,23 @@ pub enum NotReloaded {
 #[rtype(result = "Result<Difference, NotReloaded>")]
 pub struct Reload;
 
+/// Reads the configuration again for the admin API.
+#[derive(Clone)]
+pub struct ReloadHandle(Recipient<Reload>);
+
+impl ReloadHandle {
+    /// A handle of the actor that owns the configuration.
+    pub fn new(actor: Recipient<Reload>) -> Self {
+        Self(actor)
+    }
+
+    /// Reads the configuration again, in a task of its own: dropping the call does not cancel it.
+    async fn reload(&self) -> Result<Difference, NotReloaded> {
+        let reloaded = actix_rt::spawn(self.0.send(Reload)).await;
+        reloaded.ok().and_then(Result::ok).unwrap_or(Err(NotReloaded::Stopping))
+    }
+}
+
 /// Read the configuration file again
 ///
 /// Settings that can change live are applied; those that need a restart are listed. An invalid file changes nothing,
@@ -55,7 +72,5 @@ pub struct Reload;
     )
 )]
 pub async fn reload(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
-    let reloaded = actix_rt::spawn(admin.reload.send(Reload)).await;
-    let difference = reloaded.ok().and_then(Result::ok).unwrap_or(Err(NotReloaded::Stopping))?;
-    Ok(HttpResponse::Ok().json(Success::new(difference)))
+    Ok(HttpResponse::Ok().json(Success::new(admin.reload.reload().await?)))
 }
