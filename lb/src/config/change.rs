@@ -1,21 +1,21 @@
-//! The difference between the configuration in force and one that was read again, and the settings that can change
-//! live.
+//! The difference between the configuration in force and one that was read again, and the change to it. When a change of
+//! a setting takes effect is declared beside its flag (`args`).
 
 use crate::admin::Difference;
-use crate::balance::Policy;
 
+use super::args::SETTINGS;
 use super::{Config, RuntimeConfig};
 
 /// A setting, and how it is compared and applied.
-struct Setting {
-    name: &'static str,
-    differs: fn(&Config, &Config) -> bool,
+pub(super) struct Setting {
+    pub name: &'static str,
+    pub differs: fn(&Config, &Config) -> bool,
     /// When a new value can be applied.
-    class: Class,
+    pub class: Class,
 }
 
 /// When a new value of a setting can be applied.
-enum Class {
+pub(super) enum Class {
     /// By every reload.
     Live(fn(&mut Config, &Config)),
     /// Only if the layout and the runtime are unchanged: the new value was validated against the new ones.
@@ -26,99 +26,25 @@ enum Class {
     Restart,
 }
 
+/// A setting that is the field of the configuration at this path, `setting!(Live, "retries", retries)`; or one that needs
+/// a restart, with the function that gives its value.
 macro_rules! setting {
     ($class:ident, $name:literal, $($field:ident).+) => {
         Setting {
             name: $name,
             differs: |a, b| a.$($field).+ != b.$($field).+,
-            class: Class::$class(|a, b| a.$($field).+.clone_from(&b.$($field).+)),
+            class: $crate::config::change::Class::$class(|a, b| a.$($field).+.clone_from(&b.$($field).+)),
         }
     };
     ($name:literal, $of:expr) => {
-        Setting { name: $name, differs: |a, b| { let of = $of; of(a) != of(b) }, class: Class::Restart }
+        Setting {
+            name: $name,
+            differs: |a, b| { let of = $of; of(a) != of(b) },
+            class: $crate::config::change::Class::Restart,
+        }
     };
 }
-
-/// Every setting, each once; a test compares the list with the flags.
-const SETTINGS: &[Setting] = &[
-    setting!(Live, "access-log", access_log),
-    setting!(Live, "admin-host", admin_hosts),
-    setting!("admin-listen", |c: &Config| c.admin_listen),
-    setting!(Secret, "admin-token-file", admin_token),
-    Setting {
-        // Other policies have no bound: a change of the policy must not be reported as a change of the bound.
-        differs: |a, b| [a, b].iter().all(|c| c.policy == Policy::Hash) && a.bounded_load != b.bounded_load,
-        ..setting!(Live, "bounded-load", bounded_load)
-    },
-    setting!(Live, "bounded-load-floor", bounded_load_floor),
-    setting!(Live, "client-head-timeout", client_head_timeout),
-    setting!(Live, "client-idle-timeout", client_idle_timeout),
-    setting!("cluster", |c: &Config| c.cluster.to_string()),
-    setting!(Live, "connect-timeout", connect_timeout),
-    setting!(Live, "control", control),
-    setting!(Live, "debug-headers", debug_headers),
-    setting!("docker-host", |c: &Config| docker(c).map(|(host, _)| host.clone())),
-    setting!(Live, "drain", drain),
-    setting!(Live, "eject-on", eject_on),
-    setting!("hash", |c: &Config| c.layout.hash()),
-    setting!(Live, "head-timeout", head_timeout),
-    setting!(Live, "heartbeat-failures", heartbeat.failures),
-    setting!(Live, "heartbeat-host", heartbeat.host),
-    setting!(Live, "heartbeat-interval", heartbeat.interval),
-    setting!(Live, "heartbeat-path", heartbeat.path),
-    setting!(Live, "heartbeat-status", heartbeat.statuses),
-    setting!(Live, "heartbeat-timeout", heartbeat.timeout),
-    setting!(Live, "idle-timeout", idle_timeout),
-    setting!("image", |c: &Config| docker(c).map(|(_, template)| template.image.clone())),
-    setting!(Live, "key", key),
-    setting!("layout", |c: &Config| c.layout.scheme().name()),
-    setting!("listen", |c: &Config| c.listen),
-    setting!(Live, "log-key", log_key),
-    setting!(Live, "map-404", map_404),
-    setting!(Live, "max-body", max_body),
-    setting!("max-connections", |c: &Config| c.max_connections),
-    setting!(Live, "max-control-body", max_control_body),
-    setting!(Live, "max-header-size", max_header_size),
-    setting!(Live, "max-in-flight", max_in_flight),
-    setting!(Fleet, "max-replicas", max_replicas),
-    setting!(Live, "max-target", max_target),
-    setting!("network", |c: &Config| docker(c).map(|(_, template)| template.network.clone())),
-    setting!(Live, "on-exit", on_exit),
-    setting!(Live, "policy", policy),
-    setting!("probing", |c: &Config| ring(c).map(|(_, probing)| probing)),
-    setting!(Live, "replace-after", heartbeat.replace_after),
-    setting!("replica-cap-add", |c: &Config| docker(c).map(|(_, template)| template.capabilities.clone())),
-    setting!("replica-command", |c: &Config| match &c.runtime {
-        RuntimeConfig::Process { command } => command.clone(),
-        RuntimeConfig::Docker { .. } | RuntimeConfig::Static { .. } => None,
-    }),
-    setting!("replica-env", |c: &Config| docker(c).map(|(_, template)| template.env.clone())),
-    setting!("replica-init", |c: &Config| docker(c).map(|(_, template)| template.init)),
-    setting!("replica-memory", |c: &Config| docker(c).map(|(_, template)| template.memory)),
-    setting!("replica-pids", |c: &Config| docker(c).map(|(_, template)| template.pids)),
-    setting!("replica-port", |c: &Config| docker(c).map(|(_, template)| template.port)),
-    setting!("replica-writable", |c: &Config| docker(c).map(|(_, template)| template.writable)),
-    setting!(Fleet, "replicas", replicas),
-    setting!(Live, "request-timeout", request_timeout),
-    setting!(Live, "retries", retries),
-    setting!(Live, "retry-budget", retry_budget),
-    setting!("runtime", |c: &Config| std::mem::discriminant(&c.runtime)),
-    setting!("slot-cap", |c: &Config| c.layout.scheme().slot_cap()),
-    setting!("slots", |c: &Config| c.layout.slots()),
-    setting!(Live, "start-timeout", start_timeout),
-    setting!(Live, "stop-timeout", stop_timeout),
-    setting!(Live, "strict-rm", strict_rm),
-    setting!(Live, "trusted-proxies", trusted_proxies),
-    setting!(Live, "upgrade-allow", upgrade_allow),
-    Setting {
-        name: "upstream",
-        differs: |a, b| upstreams(a) != upstreams(b),
-        class: Class::Fleet(|a, b| a.runtime.clone_from(&b.runtime)),
-    },
-    setting!("virtual-nodes", |c: &Config| ring(c).map(|(virtual_nodes, _)| virtual_nodes)),
-    setting!(Fleet, "weights", weights),
-    setting!("workers", |c: &Config| c.workers),
-];
+pub(super) use setting;
 
 impl Config {
     /// Applies the settings of `new` that can change live, and returns what differs.
@@ -128,7 +54,9 @@ impl Config {
         let same_fleet = self.layout == new.layout && (both_external || self.runtime == new.runtime);
         let both_secret = self.admin_token.is_some() && new.admin_token.is_some();
         let mut difference = Difference::default();
-        let differ = SETTINGS.iter().filter(|setting| (setting.differs)(self, new)).collect::<Vec<_>>();
+        let mut differ: Vec<_> =
+            SETTINGS.iter().copied().flatten().filter(|of| (of.differs)(self, new)).collect();
+        differ.sort_by_key(|setting| setting.name);
         for setting in differ {
             match setting.class {
                 Class::Live(_) => difference.changed.push(setting.name),
@@ -139,7 +67,7 @@ impl Config {
                 Class::Fleet(_) | Class::Secret(_) | Class::Restart => difference.restart.push(setting.name),
             }
         }
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().copied().flatten() {
             match setting.class {
                 Class::Live(take) => take(self, new),
                 Class::Fleet(take) if same_fleet => take(self, new),
@@ -148,26 +76,5 @@ impl Config {
             }
         }
         difference
-    }
-}
-
-fn upstreams(config: &Config) -> &[crate::runtime::Upstream] {
-    match &config.runtime {
-        RuntimeConfig::Static { upstreams } => upstreams,
-        RuntimeConfig::Process { .. } | RuntimeConfig::Docker { .. } => &[],
-    }
-}
-
-fn docker(config: &Config) -> Option<(&crate::runtime::docker::Host, &crate::runtime::docker::Template)> {
-    match &config.runtime {
-        RuntimeConfig::Docker { host, template } => Some((host, template)),
-        RuntimeConfig::Process { .. } | RuntimeConfig::Static { .. } => None,
-    }
-}
-
-fn ring(config: &Config) -> Option<(u32, crate::ring::Probing)> {
-    match config.layout.scheme() {
-        crate::ring::Scheme::Ring { virtual_nodes, probing, .. } => Some((virtual_nodes, probing)),
-        crate::ring::Scheme::Rendezvous { .. } | crate::ring::Scheme::Maglev => None,
     }
 }

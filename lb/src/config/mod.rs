@@ -2,11 +2,12 @@
 //! starts.
 //!
 //! # Layout
-//! - `args`: every setting with its flag, default and help · `value`, `container`: parsers of single values
+//! - `args`: every setting with its flag, default, help and when a change takes effect
+//! - `value`, `container`: parsers of single values
 //! - `flags`: the settings as flags of a command · `settings`, `file`: the layers, and the origin of each setting
 //! - `secret`: the admin token
 //! - `resolve`: builds a [`Config`] · `validator`: checks the settings against each other
-//! - `source`, `change`: reads the file again; the settings that can change live
+//! - `source`, `change`: reads the file again; applies the settings that can change live
 
 mod args;
 mod change;

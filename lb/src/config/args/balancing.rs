@@ -1,5 +1,6 @@
 //! Flags of the routing policy and of the bounded load.
 
+use super::super::change::{Setting, setting};
 use super::super::value::{OrOff, count, factor_or_off, one_of};
 use crate::balance::Policy;
 
@@ -21,6 +22,17 @@ pub(in crate::config) struct Balancing {
     #[arg(long, value_name = "N", default_value = "16", value_parser = count::<usize, 0, 1_000_000>)]
     pub bounded_load_floor: usize,
 }
+
+/// When a change of each of these settings takes effect.
+pub(in crate::config) const SETTINGS: &[Setting] = &[
+    setting!(Live, "policy", policy),
+    Setting {
+        // Other policies have no bound: a change of the policy must not be reported as a change of the bound.
+        differs: |a, b| [a, b].iter().all(|c| c.policy == Policy::Hash) && a.bounded_load != b.bounded_load,
+        ..setting!(Live, "bounded-load", bounded_load)
+    },
+    setting!(Live, "bounded-load-floor", bounded_load_floor),
+];
 
 fn policy(text: &str) -> Result<Policy, String> {
     one_of(

@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 use clap::ArgAction::Set;
 
+use super::super::change::{Setting, setting};
 use super::super::container::{Variables, capability, image, memory, network, variables};
 use super::super::value::{count, one_of, switch};
-use super::super::{OnExit, RuntimeConfig};
+use super::super::{Config, OnExit, RuntimeConfig};
 use crate::runtime::docker;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -82,6 +83,21 @@ pub(in crate::config) struct Docker {
     pub on_exit: OnExit,
 }
 
+/// When a change of each of these settings takes effect.
+pub(in crate::config) const SETTINGS: &[Setting] = &[
+    setting!("image", |c: &Config| docker(c).map(|(_, template)| template.image.clone())),
+    setting!("network", |c: &Config| docker(c).map(|(_, template)| template.network.clone())),
+    setting!("docker-host", |c: &Config| docker(c).map(|(host, _)| host.clone())),
+    setting!("replica-port", |c: &Config| docker(c).map(|(_, template)| template.port)),
+    setting!("replica-env", |c: &Config| docker(c).map(|(_, template)| template.env.clone())),
+    setting!("replica-memory", |c: &Config| docker(c).map(|(_, template)| template.memory)),
+    setting!("replica-pids", |c: &Config| docker(c).map(|(_, template)| template.pids)),
+    setting!("replica-writable", |c: &Config| docker(c).map(|(_, template)| template.writable)),
+    setting!("replica-init", |c: &Config| docker(c).map(|(_, template)| template.init)),
+    setting!("replica-cap-add", |c: &Config| docker(c).map(|(_, template)| template.capabilities.clone())),
+    setting!(Live, "on-exit", on_exit),
+];
+
 impl Docker {
     /// The runtime that these settings configure.
     pub fn config(&self) -> RuntimeConfig {
@@ -107,4 +123,11 @@ impl Docker {
 
 fn on_exit(text: &str) -> Result<OnExit, String> {
     one_of(text, &[("stop", OnExit::Stop), ("keep", OnExit::Keep)])
+}
+
+fn docker(config: &Config) -> Option<(&docker::Host, &docker::Template)> {
+    match &config.runtime {
+        RuntimeConfig::Docker { host, template } => Some((host, template)),
+        RuntimeConfig::Process { .. } | RuntimeConfig::Static { .. } => None,
+    }
 }

@@ -2,6 +2,7 @@
 
 use clap::ArgAction::Set;
 
+use super::super::change::{Setting, setting};
 use super::super::value::{OrOff, access_log_or_off, one_of, switch};
 use crate::observe::access_log;
 use crate::proxy::redaction::LogKey;
@@ -31,6 +32,13 @@ pub(in crate::config) struct Logging {
     )]
     pub debug_headers: bool,
 }
+
+/// When a change of each of these settings takes effect.
+pub(in crate::config) const SETTINGS: &[Setting] = &[
+    setting!(Live, "access-log", access_log),
+    setting!(Live, "log-key", log_key),
+    setting!(Live, "debug-headers", debug_headers),
+];
 
 fn log_key(text: &str) -> Result<LogKey, String> {
     one_of(text, &[("plain", LogKey::Plain), ("hash", LogKey::Hash), ("off", LogKey::Off)])

@@ -1,8 +1,10 @@
 //! Flags of the placement of keys on seats.
 
+use super::super::Config;
+use super::super::change::{Setting, setting};
 use super::super::value::{count, one_of};
 use crate::proxy::key::KeySources;
-use crate::ring::{HashPair, Layout, Probing, SlotCap};
+use crate::ring::{self, HashPair, Layout, Probing, SlotCap};
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Placement")]
@@ -47,6 +49,17 @@ pub(in crate::config) struct Placement {
     pub key: KeySources,
 }
 
+/// When a change of each of these settings takes effect.
+pub(in crate::config) const SETTINGS: &[Setting] = &[
+    setting!("layout", |c: &Config| c.layout.scheme().name()),
+    setting!("slots", |c: &Config| c.layout.slots()),
+    setting!("virtual-nodes", |c: &Config| ring(c).map(|(virtual_nodes, _)| virtual_nodes)),
+    setting!("probing", |c: &Config| ring(c).map(|(_, probing)| probing)),
+    setting!("hash", |c: &Config| c.layout.hash()),
+    setting!("slot-cap", |c: &Config| c.layout.scheme().slot_cap()),
+    setting!(Live, "key", key),
+];
+
 /// Named sets of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Preset {
@@ -67,4 +80,11 @@ fn preset(text: &str) -> Result<Preset, String> {
 
 fn scheme(text: &str) -> Result<Scheme, String> {
     one_of(text, &[("ring", Scheme::Ring), ("rendezvous", Scheme::Rendezvous), ("maglev", Scheme::Maglev)])
+}
+
+fn ring(config: &Config) -> Option<(u32, Probing)> {
+    match config.layout.scheme() {
+        ring::Scheme::Ring { virtual_nodes, probing, .. } => Some((virtual_nodes, probing)),
+        ring::Scheme::Rendezvous { .. } | ring::Scheme::Maglev => None,
+    }
 }

@@ -1,5 +1,7 @@
 //! Reloads: settings that change live, and settings that need a restart.
 
+use super::super::args::SETTINGS;
+use super::super::change::{Class, Setting};
 use super::layers::{DOCKER, other};
 use super::*;
 
@@ -9,7 +11,7 @@ fn difference(running: &str, read: &str) -> (Vec<&'static str>, Vec<&'static str
     (changed, restart)
 }
 
-/// Fails for a flag that is missing in the list of settings.
+/// Fails for a flag that has no class beside its argument.
 #[test]
 fn every_setting_is_in_exactly_one_class() {
     let docker =
@@ -38,11 +40,26 @@ fn every_setting_is_in_exactly_one_class() {
         named.retain(|of| *of == name || !["layout", "runtime"].contains(&name.as_str()));
         let derived = ["max-replicas", "virtual-nodes", "probing"];
         named.retain(|of| *of == name || !derived.contains(of) || restart.is_empty());
-        assert_eq!(named, [name.as_str()], "{line}");
+        assert_eq!(
+            named,
+            [name.as_str()],
+            "{line}: declare it in SETTINGS beside the flag (lb/src/config/args/)"
+        );
         let live = running != config(before);
         assert_eq!(live, !changed.is_empty(), "{name} is reported as changed but is not, or the reverse");
         assert_eq!(running.change_to(&read).changed, Vec::<&str>::new(), "{name} changes only once");
         assert_eq!(running.change_to(&read).restart, restart, "{name} still needs a restart");
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_live_setting() {
+    let table = include_str!("../../../docs/reload.md").lines().filter(|line| line.starts_with('|'));
+    let table = table.collect::<String>().replace("`-", "`heartbeat-");
+    for Setting { name, class, .. } in SETTINGS.into_iter().flatten() {
+        let is_live = !matches!(class, Class::Restart);
+        let listed = table.contains(&format!("`{name}`"));
+        assert_eq!(listed, is_live, "--{name} in the table of lb/docs/reload.md (live: {is_live})");
     }
 }
 

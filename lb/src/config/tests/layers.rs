@@ -99,7 +99,10 @@ pub(super) fn other() -> impl Iterator<Item = (&'static str, &'static str)> {
 fn every_flag_is_a_variable_and_a_key() {
     let covered: Vec<_> = other().chain(DOCKER).map(|(name, _)| name).chain(["preset", "upstream"]).collect();
     for name in names() {
-        assert!(covered.contains(&name.as_str()), "{name} is not tested");
+        assert!(
+            covered.contains(&name.as_str()),
+            "--{name}: add a value that is not its default to OTHER or DOCKER (lb/src/config/tests/layers.rs)"
+        );
     }
     let by_flag =
         parse(["lb".to_owned()].into_iter().chain(other().map(|(k, v)| format!("--{k}={v}"))), [("", "")]);
@@ -155,7 +158,7 @@ fn every_flag_reaches_the_configuration() {
         let Ok(Command::Run(config)) = parse(["lb", &format!("--{name}"), value], [("", "")]) else {
             panic!("{name}")
         };
-        assert_ne!(config, default, "--{name} {value}");
+        assert_ne!(config, default, "--{name} {value} is not copied into Config (lb/src/config/resolve.rs)");
     }
 }
 
