@@ -26,7 +26,7 @@ use crate::proxy::guard::{Acceptor, Answer, Connections, GuardedStream};
 use crate::proxy::socket;
 
 use super::reload::ReloadHandle;
-use super::{StartError, parts, spawn};
+use super::{StartError, spawn};
 
 /// Serves the admin listener with at most `max_connections` connections at one time.
 pub(super) fn serve(
@@ -39,7 +39,7 @@ pub(super) fn serve(
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
-    let (limits, connections) = (parts::guard(config), Connections::new(max_connections));
+    let (limits, connections) = (config.guard(), Connections::new(max_connections));
     let builder = Server::build()
         .workers(1)
         // Connections over the limit are answered 503; beyond this number actix stops accepting.
@@ -52,9 +52,9 @@ pub(super) fn serve(
         let (live_acceptor, live_access) = (acceptor.clone(), access.clone());
         let limits = admin.limits.clone();
         reload.follow(move |_, config| {
-            limits.set(parts::control_body(config));
-            live_acceptor.configure(parts::guard(config));
-            live_access.borrow_mut().configure(&parts::access(config));
+            limits.set(config.control_body());
+            live_acceptor.configure(config.guard());
+            live_access.borrow_mut().configure(&config.access());
         });
         // The guard enforces all deadlines.
         let http = HttpService::build()

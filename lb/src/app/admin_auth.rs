@@ -10,7 +10,6 @@ use crate::config::{Config, Control};
 use crate::logging::ESSENTIAL;
 use crate::proxy::socket::reachable;
 
-use super::parts;
 use super::reload::ReloadHandle;
 
 /// The authorisation of both listeners.
@@ -41,7 +40,7 @@ impl AdminAuth {
         let auth = AuthHandle::start(token);
         let verifier = if admin_token_required { Some((auth.clone(), Token::random()?)) } else { None };
         warn(config);
-        let access = Access::new(verifier, &parts::access(config));
+        let access = Access::new(verifier, &config.access());
         Ok(Self { auth, access, generated, admin_token_required, control: config.control })
     }
 

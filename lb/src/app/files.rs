@@ -131,11 +131,6 @@ impl Connections {
     }
 }
 
-/// The most idle connections to replicas that one worker keeps.
-pub(super) fn idle_upstream(config: &Config) -> usize {
-    (config.max_connections / 2 / config.workers.max(1)).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

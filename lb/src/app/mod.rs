@@ -88,13 +88,13 @@ pub async fn start(
     let journal = JournalHandle::start();
     let metrics = MetricsHandle::start(ring.clone());
     let (supervisor, serving) = SupervisorHandle::start(
-        parts::fleet(config),
-        parts::heartbeat(config),
+        config.fleet(),
+        config.heartbeat(),
         runtime,
         (restored, found),
         (ring.clone(), journal.clone()),
     );
-    let limits = LiveLimits::new(parts::control_body(config));
+    let limits = LiveLimits::new(config.control_body());
     let reload = ReloadHandle::start(config, source, connections.clone());
     admin_auth.follow(&reload);
     parts::follow_fleet(&reload, supervisor.clone());

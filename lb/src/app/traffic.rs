@@ -28,7 +28,7 @@ use crate::proxy::service;
 use crate::proxy::socket;
 
 use super::reload::ReloadHandle;
-use super::{StartError, parts, spawn};
+use super::{StartError, spawn};
 
 /// Bytes that are buffered before a write to a client. Measured with replies of 1 MB: a quarter less CPU.
 const WRITE_BUFFER: usize = 128 * 1024;
@@ -61,8 +61,8 @@ pub(super) fn serve(
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
-    let (routing, limits) = (parts::router(config, &context.key_redactor), parts::guard(config));
-    let settings = parts::service(config, context.start_time.clone(), context.auth.clone(), address.port());
+    let (routing, limits) = (config.router(&context.key_redactor), config.guard());
+    let settings = config.service(context.start_time.clone(), context.auth.clone(), address.port());
     let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
     let builder = Server::build()
         .workers(config.workers)
@@ -99,11 +99,10 @@ pub(super) fn serve(
             let to_router = router.clone();
             let live_logger = request_logger.clone();
             reload.follow(move |_, config| {
-                acceptor.configure(parts::guard(config));
-                *settings.borrow_mut() =
-                    parts::service(config, start_time.clone(), auth.clone(), address.port());
+                acceptor.configure(config.guard());
+                *settings.borrow_mut() = config.service(start_time.clone(), auth.clone(), address.port());
                 live_logger.ask(config.access_log.is_some());
-                to_router.configure(parts::router(config, &key_redactor));
+                to_router.configure(config.router(&key_redactor));
             });
             (router, request_logger)
         };

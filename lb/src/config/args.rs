@@ -19,7 +19,7 @@ pub(super) use control::ControlCalls;
 pub(super) use docker::Docker;
 pub(super) use forwarding::Forwarding;
 pub(super) use health::Health;
-pub(super) use listeners::Listeners;
+pub(super) use listeners::{Listeners, cores};
 pub(super) use logging::Logging;
 pub(super) use placement::{Placement, Preset, Scheme};
 pub(super) use replicas::{Replicas, Runtime};

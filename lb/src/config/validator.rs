@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::net::SocketAddr;
 
-use super::RuntimeConfig;
 use super::args::{Balancing, Docker, Placement, Preset, Replicas, Runtime, Scheme};
 use super::exit::Exit;
 use super::settings::Settings;
+use super::{Heartbeat, RuntimeConfig};
 use crate::balance::Policy;
 use crate::proxy::key::KeySources;
 use crate::ring::{self, Layout, RingError, SeatId, SlotCap, Weight};
@@ -79,6 +79,17 @@ impl Validator<'_> {
             Some(_) => Err(self.error(low, format!("must not be more than {high}, which is {b:?}"))),
             None => Err(self.error(high, format!("must not be less than {low}, which is {a:?}"))),
         }
+    }
+
+    /// Checks the heartbeat against itself.
+    pub(super) fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), Exit> {
+        if heartbeat.path.is_none() {
+            let off = "only with a --heartbeat-path, which is off";
+            self.reject(&["heartbeat-host", "heartbeat-status"], off)?;
+        }
+        let most = ("replace-after", heartbeat.replace_after);
+        self.at_most("heartbeat-interval", heartbeat.interval, most.0, most.1)?;
+        self.at_most("heartbeat-timeout", heartbeat.timeout, most.0, most.1)
     }
 
     /// Checks that both listeners can be bound at the same time.

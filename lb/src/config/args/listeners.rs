@@ -1,7 +1,9 @@
 //! Flags of the listeners and of the admin token.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 
 use super::super::Config;
 use super::super::change::{Setting, setting};
@@ -43,3 +45,8 @@ pub(in crate::config) const SETTINGS: &[Setting] = &[
     setting!(Live, "admin-host", admin_hosts),
     setting!("workers", |c: &Config| c.workers),
 ];
+
+/// The number of cores, at least one: the default of `--workers`.
+pub(in crate::config) fn cores() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
+}

@@ -5,14 +5,18 @@ mod errors;
 mod layers;
 
 use awc::http::uri::PathAndQuery;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
 use super::settings::{names, variable};
 use super::*;
 use crate::admin::{Difference, NotReloaded};
+use crate::balance::Policy;
 use crate::cli::{Command, parse, source};
-use crate::ring::{HashPair, SlotCap, Weight};
+use crate::proxy::guard::UpgradeAllow;
+use crate::proxy::redaction::LogKey;
+use crate::ring::{HashPair, Layout, SlotCap, Weight};
 
 /// Runs `lb` with a command line, split at spaces (`_` stands for a space in a value).
 fn run(line: &str, env: &[(&str, &str)]) -> Result<Command, Exit> {

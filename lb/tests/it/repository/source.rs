@@ -22,12 +22,15 @@ const LAYERS: &[&[&str]] = &[
 
 /// The top-level modules that each module uses: exactly these.
 const USES: &[(&str, &[&str])] = &[
-    (
-        "app",
-        &["admin", "auth", "balance", "config", "control", "fleet", "logging", "observe", "proxy", "runtime"],
-    ),
+    ("app", &["admin", "auth", "config", "control", "fleet", "logging", "observe", "proxy", "runtime"]),
     ("cli", &["auth", "config", "fleet", "name", "number", "proxy", "ring", "runtime", "statuses"]),
-    ("config", &["admin", "auth", "balance", "number", "observe", "proxy", "ring", "runtime", "statuses"]),
+    (
+        "config",
+        &[
+            "admin", "auth", "balance", "control", "fleet", "number", "observe", "proxy", "ring", "runtime",
+            "statuses",
+        ],
+    ),
     (
         "admin",
         &[
