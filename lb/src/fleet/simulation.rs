@@ -27,9 +27,9 @@ const NAMES: [&str; 6] = ["S5", "a b", "a_b", "3", "server1", "server2"];
 
 #[test]
 fn the_invariants_hold_in_every_world() {
-    match std::env::var("LB_SEED") {
-        Ok(seed) => Simulation::new(seed.parse().expect("LB_SEED is a number")).run(),
-        Err(_) => std::thread::scope(|scope| {
+    match crate::testing::variable::number("LB_SEED") {
+        Some(seed) => Simulation::new(seed).run(),
+        None => std::thread::scope(|scope| {
             for first in 0..THREADS {
                 scope.spawn(move || {
                     (first..SEEDS).step_by(THREADS as usize).for_each(|seed| Simulation::new(seed).run());

@@ -7,15 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use super::mutate::case;
+use super::variable::number;
 
 /// Default duration of a run in seconds.
 const SECONDS: u64 = 2;
 
 /// Calls `check` with each input of the corpus, then with mutations of them until the time is over.
 pub fn fuzz(corpus: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
-    let env = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
-    let end = Instant::now() + Duration::from_secs(env("LB_FUZZ_SECONDS").unwrap_or(SECONDS));
-    let first = env("LB_FUZZ_SEED").unwrap_or(0);
+    let end = Instant::now() + Duration::from_secs(number("LB_FUZZ_SECONDS").unwrap_or(SECONDS));
+    let first = number("LB_FUZZ_SEED").unwrap_or(0);
     for seed in first.. {
         let bytes = case(corpus, seed);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&bytes))) {

@@ -4,3 +4,4 @@
 pub mod corpus;
 pub mod fuzz;
 pub mod mutate;
+pub mod variable;

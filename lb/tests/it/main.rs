@@ -17,4 +17,5 @@ mod support;
 mod testing {
     pub mod corpus;
     pub mod mutate;
+    pub mod variable;
 }

@@ -563,7 +563,7 @@ fn picture() {
                     let names = ["alice", "bob", "carol", "dave", "erin"];
                     let name = names.get(n % 20).map_or_else(|| format!("{client}-{n}"), ToString::to_string);
                     call(traffic, "GET", &format!("/home?id={name}"), &[], b"");
-                    std::thread::sleep(Duration::from_millis(2));
+                    std::thread::sleep(Duration::from_millis(2)); // the rate of the load
                 }
             })
         })
@@ -572,7 +572,7 @@ fn picture() {
     browser.click("#key");
     browser.type_keys("alice");
     browser.press(Key::Enter);
-    // Two minutes of requests fill the chart.
+    // Not for a state: two minutes of requests fill the chart.
     std::thread::sleep(Duration::from_secs(125));
     browser.js("document.activeElement.blur()");
     let picture = browser.screenshot();

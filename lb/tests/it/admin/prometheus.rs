@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::process::Signal;
@@ -11,11 +11,12 @@ use tempfile::TempDir;
 
 use crate::support::port;
 use crate::support::test_replica;
-use crate::support::{Balancer, call, signal_pid, until};
+use crate::support::tool::installed;
+use crate::support::{Balancer, Killed, call, signal_pid, until};
 
 /// A Prometheus that scrapes a balancer each second; it is killed when it is dropped.
 struct Prometheus {
-    child: Child,
+    child: Killed,
     address: SocketAddr,
     files: TempDir,
 }
@@ -40,9 +41,9 @@ impl Prometheus {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
-        let mut prometheus = Self { child: child.unwrap(), address, files };
+        let mut prometheus = Self { child: Killed(child.unwrap()), address, files };
         until("Prometheus is ready", || {
-            assert_eq!(prometheus.child.try_wait().unwrap(), None, "{}", prometheus.log());
+            assert_eq!(prometheus.child.0.try_wait().unwrap(), None, "{}", prometheus.log());
             std::net::TcpStream::connect(address).is_ok()
                 && call(address, "GET", "/-/ready", &[], b"").status == 200
         });
@@ -73,23 +74,8 @@ impl Prometheus {
     }
 }
 
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn docs(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/grafana").join(file)
-}
-
-fn is_missing(program: &str) -> bool {
-    let missing = Command::new(program).arg("--version").output().is_err();
-    if missing {
-        eprintln!("skipped: {program} is not installed");
-    }
-    missing
 }
 
 /// Collects every `expr` of the dashboard in the form that Grafana sends.
@@ -116,7 +102,7 @@ fn measured(rule: &str) -> Vec<&str> {
 
 #[test]
 fn every_expression_of_the_dashboard_and_the_alerts_has_data_after_real_traffic() {
-    if is_missing("prometheus") {
+    if !installed(&["prometheus"]) {
         return;
     }
     let lb = Balancer::start(&["--workers", "2", "--replica-command", &test_replica::command()]);
@@ -177,7 +163,7 @@ fn every_expression_of_the_dashboard_and_the_alerts_has_data_after_real_traffic(
 
 #[test]
 fn promtool_accepts_the_rules() {
-    if is_missing("promtool") {
+    if !installed(&["promtool"]) {
         return;
     }
     let checked = Command::new("promtool").args(["check", "rules"]).arg(docs("alerts.yml")).output().unwrap();
@@ -186,7 +172,7 @@ fn promtool_accepts_the_rules() {
 
 #[test]
 fn the_tests_of_the_alert_rules_pass() {
-    if is_missing("promtool") {
+    if !installed(&["promtool"]) {
         return;
     }
     let tested =

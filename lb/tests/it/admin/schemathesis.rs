@@ -1,9 +1,11 @@
 //! schemathesis (PyPI) against a running balancer: the admin listener assert_conforms to the OpenAPI document.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::origin::{OK, Origin};
+use crate::support::tool::installed;
+use crate::support::wait::within;
 use crate::support::{Balancer, call, until};
 
 /// Number of cases for each call; `LB_EXAMPLES` overrides it.
@@ -57,8 +59,7 @@ checks = { positive_data_acceptance = { expected-statuses = ["2xx", 400, 409] } 
 /// Asserts that every call selected by `select` assert_conforms to the document; `None` if the tool is missing.
 #[track_caller]
 fn assert_conforms(lb: &mut Balancer, rules: &str, select: &[&str]) -> Option<()> {
-    if Command::new("schemathesis").arg("--version").output().is_err() {
-        eprintln!("skipped: schemathesis is not installed (pip install schemathesis)");
+    if !installed(&["schemathesis"]) {
         return None;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -84,11 +85,10 @@ fn assert_conforms(lb: &mut Balancer, rules: &str, select: &[&str]) -> Option<()
         .spawn()
         .unwrap();
     let mut ended = None;
-    let deadline = Instant::now() + RUN_TIMEOUT;
-    while ended.is_none() && Instant::now() < deadline {
+    within(RUN_TIMEOUT, || {
         ended = tool.try_wait().unwrap();
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        ended.is_some()
+    });
     let _ = tool.kill();
     let _ = tool.wait();
     let report = std::fs::read_to_string(directory.path().join("report")).unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use rustix::process::Signal;
@@ -18,9 +18,9 @@ fn run(admin: SocketAddr, args: &[&str], env: &[(&str, &str)]) -> Ended {
     lb(args, &[&[("LB_ADMIN", &*admin)], env].concat())
 }
 
-/// `lb events --follow`, line by line; killed when dropped.
+/// `lb events --follow`, line by line.
 struct Follower {
-    child: Child,
+    _child: Killed,
     lines: Receiver<String>,
 }
 
@@ -32,7 +32,7 @@ impl Follower {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (tell, lines) = channel();
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        Self { child, lines }
+        Self { _child: Killed(child), lines }
     }
 
     fn until(&self, texts: &[&str]) -> String {
@@ -43,13 +43,6 @@ impl Follower {
                 return line;
             }
         }
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -98,7 +91,7 @@ fn a_follower_whose_reader_leaves_ends() {
     command.args(["-c", line, env!("CARGO_BIN_EXE_lb"), &format!("http://{}", lb.admin)]);
     let mut shell = Killed(command.stdout(Stdio::null()).spawn().unwrap());
     signal_pid(lb.pid_of("server1"), Signal::KILL);
-    until("the pipe ends", || shell.0.try_wait().unwrap().is_some());
+    shell.ended();
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn a_lack_of_descriptors_voids_heartbeats_and_launches_and_is_logged_once() {
     assert!(begins.contains("of=descriptors failed=heartbeat error=Too many open files"), "{begins}");
     signal_pid(victim, Signal::KILL);
     lb.wait_for("replica dead name=server2");
-    std::thread::sleep(2 * LONG); // several launches fail, and heartbeats fail for a long time
+    std::thread::sleep(2 * LONG); // not for a state: launches and heartbeats have to fail for a long time
     limit(&lb, before);
     let restored = Instant::now();
     lb.until("server2 is replaced", |lb| lb.names().len() == 3);
@@ -93,7 +93,7 @@ fn a_lack_of_local_ports_voids_heartbeats() {
     reserve(&lb, "1024-65535");
     let begins = lb.wait_for("shortage begins");
     assert!(begins.contains("of=ports failed=heartbeat"), "{begins}");
-    std::thread::sleep(LONG); // heartbeats fail for a long time
+    std::thread::sleep(LONG); // not for a state: heartbeats have to fail for a long time
     reserve(&lb, "");
     lb.wait_for("shortage over");
     assert_eq!((logged(&mut lb, "replica dead"), logged(&mut lb, "replica suspect")), (0, 0));

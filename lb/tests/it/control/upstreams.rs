@@ -1,19 +1,19 @@
 //! `--runtime static`: real external servers that die and come back.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::load::Load;
 use crate::support::port;
-use crate::support::{Answer, Balancer, call, lb as run, runs, signal_pid, until};
+use crate::support::{Answer, Balancer, Killed, call, lb as run, runs, signal_pid, until};
 
-/// An external server; it is killed when it is dropped.
+/// An external server.
 struct Server {
     port: u16,
     name: &'static str,
-    child: Child,
+    child: Killed,
 }
 
 impl Server {
@@ -23,8 +23,8 @@ impl Server {
     }
 
     fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
     }
 
     fn restart(&mut self) {
@@ -32,21 +32,14 @@ impl Server {
     }
 
     fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).unwrap()
+        i32::try_from(self.child.0.id()).unwrap()
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn serve(port: u16, name: &str) -> Child {
+fn serve(port: u16, name: &str) -> Killed {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
     command.arg("replica").env("PORT", port.to_string()).env("SERVER_ID", name);
-    command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    Killed(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
 
 fn until_listed(lb: &Balancer, names: &[&str]) {

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::origin::{OK, Origin};
 use crate::support::wire::Wire;
-use crate::support::{Balancer, Killed, STATE_TIMEOUT, until};
+use crate::support::{Balancer, Killed, until};
 
 /// A temporary directory with a log file.
 struct Log {
@@ -45,17 +44,14 @@ impl Log {
 }
 
 fn lines(path: &Path, n: usize) -> Vec<String> {
-    let deadline = Instant::now() + STATE_TIMEOUT;
-    loop {
-        let text = read_to_string(path).unwrap_or_default();
-        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        if lines.len() >= n && text.ends_with('\n') {
-            assert_eq!(lines.len(), n, "{lines:#?}");
-            return lines;
-        }
-        assert!(Instant::now() < deadline, "there are not {n} lines in {}: {text:?}", path.display());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut text = String::new();
+    until(&format!("{} has {n} lines", path.display()), || {
+        text = read_to_string(path).unwrap_or_default();
+        text.lines().count() >= n && text.ends_with('\n')
+    });
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), n, "{lines:#?}");
+    lines
 }
 
 /// Sends bytes on a new connection, and waits for the reply.
@@ -439,13 +435,8 @@ fn stalled_standard_output_does_not_delay_the_end_of_the_process() {
         assert_eq!(client.reply().unwrap().status(), 200);
     }
     drop(client);
-    crate::support::signal_pid(i32::try_from(child.0.id()).unwrap(), Signal::TERM);
-    let mut status = None;
-    until("the process ends", || {
-        status = child.0.try_wait().unwrap();
-        status.is_some()
-    });
-    assert_eq!(status.unwrap().code(), Some(0));
+    child.signal(Signal::TERM);
+    assert_eq!(child.ended().code(), Some(0));
 }
 
 #[test]
@@ -473,13 +464,8 @@ fn a_pipe_without_a_reader_does_not_delay_the_end_of_the_process() {
         client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.reply().unwrap().status(), 200);
     }
-    crate::support::signal_pid(i32::try_from(child.0.id()).unwrap(), Signal::TERM);
-    let mut status = None;
-    until("the process ends", || {
-        status = child.0.try_wait().unwrap();
-        status.is_some()
-    });
-    assert!(status.unwrap().success());
+    child.signal(Signal::TERM);
+    assert!(child.ended().success());
 }
 
 #[test]

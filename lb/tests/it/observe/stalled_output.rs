@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use rustix::process::Signal;
 
 use crate::support::test_replica;
-use crate::support::{Killed, STATE_TIMEOUT, call, signal_pid, until};
+use crate::support::{Killed, STATE_TIMEOUT, call, until};
 
 /// A named pipe that is open for reading and writing, as with `lb 2<> FIFO`, so that opening it never blocks.
 struct Fifo {
@@ -88,12 +88,12 @@ impl Stalled {
     }
 
     fn signal(&self, signal: Signal) {
-        signal_pid(i32::try_from(self.lb.0.id()).unwrap(), signal);
+        self.lb.signal(signal);
     }
 
     /// Waits for the end of the process.
     fn ended(&mut self) -> ExitStatus {
-        ended(&mut self.lb)
+        self.lb.ended()
     }
 }
 
@@ -115,20 +115,11 @@ fn read_to_end(fifo: Fifo, lb: &mut Killed) -> Vec<String> {
             Err(RecvTimeoutError::Timeout) => panic!("the log does not go on: {:?}", lines.last()),
         }
         if lines.last().is_some_and(|line| line.contains("log lines dropped")) {
-            signal_pid(i32::try_from(lb.0.id()).unwrap(), Signal::TERM);
+            lb.signal(Signal::TERM);
         }
     }
-    assert_eq!(ended(lb).code(), Some(0));
+    assert_eq!(lb.ended().code(), Some(0));
     lines
-}
-
-fn ended(child: &mut Killed) -> ExitStatus {
-    let mut status = None;
-    until("the process ends", || {
-        status = child.0.try_wait().unwrap();
-        status.is_some()
-    });
-    status.unwrap()
 }
 
 /// A replica command that prints 40,000 lines before it serves, only in the replica of this name. When it serves, the
@@ -239,7 +230,7 @@ fn a_failed_start_exits_although_its_reason_cannot_be_written() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
     command.args(["--admin-listen=off", "--listen", &taken.local_addr().unwrap().to_string()]);
     let lb = command.stdout(Stdio::null()).stderr(fifo.both.try_clone().unwrap()).spawn().unwrap();
-    assert_eq!(ended(&mut Killed(lb)).code(), Some(1));
+    assert_eq!(Killed(lb).ended().code(), Some(1));
 }
 
 #[test]
@@ -258,8 +249,8 @@ fn requests_continue_when_the_reader_leaves_or_the_disk_is_full() {
             std::net::TcpStream::connect(to).is_ok() && call(to, "GET", "/home", &[], b"").status == 200
         });
         assert_eq!(call(to, "POST", "/add", &[], br#"{"n":1}"#).status, 200);
-        signal_pid(i32::try_from(lb.0.id()).unwrap(), Signal::TERM);
-        assert_eq!(ended(&mut lb).code(), Some(0));
+        lb.signal(Signal::TERM);
+        assert_eq!(lb.ended().code(), Some(0));
     }
 }
 
@@ -277,9 +268,9 @@ fn rust_log_and_rust_log_style_set_filter_and_colours() {
         assert_eq!(first.contains("\x1b[32mINFO"), coloured, "{first:?}");
         assert!(first.contains(" listening traffic="), "{first:?}");
         assert!(lines.next().unwrap().contains(" ready url="), "other modules are filtered out");
-        signal_pid(i32::try_from(lb.0.id()).unwrap(), Signal::TERM);
+        lb.signal(Signal::TERM);
         let rest: Vec<String> = lines.collect();
         assert_eq!(rest.iter().filter(|line| line.ends_with(" stopped")).count(), 1, "{rest:?}");
-        assert_eq!(ended(&mut lb).code(), Some(0));
+        assert_eq!(lb.ended().code(), Some(0));
     }
 }

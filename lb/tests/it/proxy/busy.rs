@@ -1,12 +1,12 @@
 //! Servers that handle one request at a time: they miss heartbeats while they work, and are not replaced for that.
 
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::support::tool::installed;
 use crate::support::{Balancer, call, signal_pid, until};
 
 /// `/slow?SECONDS` answers after that time, `/boom` ends the server; anything else answers at once. One connection at a
@@ -41,10 +41,7 @@ fn serial(replicas: &str, args: &[&str]) -> Option<(tempfile::NamedTempFile, Bal
 }
 
 fn serial_of(http: &str, replicas: &str, args: &[&str]) -> Option<(tempfile::NamedTempFile, Balancer)> {
-    let mut python = Command::new("python3");
-    let found = python.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !found.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: python3 is not installed");
+    if !installed(&["python3"]) {
         return None;
     }
     let script = tempfile::NamedTempFile::new().unwrap();

@@ -91,7 +91,7 @@ fn the_request_timeout_is_504_before_the_head_and_a_closed_connection_after_it()
             peer.wire.send(before);
             // Data keeps arriving, so that no other deadline expires.
             while !before.is_empty() && peer.wire.send("1\r\nx\r\n") {
-                std::thread::sleep(std::time::Duration::from_millis(5));
+                std::thread::sleep(std::time::Duration::from_millis(5)); // the rate of the data
             }
             peer.wire.closed().then_some(())
         })

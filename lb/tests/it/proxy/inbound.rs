@@ -277,7 +277,7 @@ fn every_head_of_a_connection_has_a_deadline() {
     let mut trickling = client.try_clone();
     let trickle = std::thread::spawn(move || {
         while begun.elapsed() < STATE_TIMEOUT && trickling.send("X") {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20)); // the rate of the bytes
         }
     });
     assert_own_response(&client.reply().unwrap(), 408);

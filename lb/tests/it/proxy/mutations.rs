@@ -11,6 +11,7 @@ use crate::support::origin::Origin;
 use crate::support::wire::Wire;
 use crate::testing::corpus;
 use crate::testing::mutate::case;
+use crate::testing::variable::number;
 
 /// Default number of requests.
 const REQUESTS: u64 = 3_000;
@@ -21,7 +22,7 @@ const GROWTH: u64 = 16_000;
 
 #[test]
 fn mutated_requests_affect_no_other_client() {
-    let all = std::env::var("LB_FUZZ_REQUESTS").map_or(REQUESTS, |n| n.parse().unwrap());
+    let all = number("LB_FUZZ_REQUESTS").unwrap_or(REQUESTS);
     let corpus: Vec<_> = corpus::requests().into_iter().map(|(_, request)| request).collect();
     let judged = Judged::new();
     let lb = Origin::balanced(&[&judged.origin], &["--client-head-timeout=500ms", "--idle-timeout=500ms"]);

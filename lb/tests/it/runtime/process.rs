@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use lb::ring::{Incarnation, SeatId};
@@ -12,7 +12,8 @@ use lb::runtime::process::{Process, Program};
 use lb::runtime::{Event, Exit, Instance, Launch, Runtime};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::support::{Killed, STATE_TIMEOUT};
+use crate::support::Killed;
+use crate::support::wait::until_async as until;
 
 const LB: &str = env!("CARGO_BIN_EXE_lb");
 const GRACE: Duration = Duration::from_secs(20);
@@ -40,15 +41,6 @@ async fn launch(runtime: &Process, incarnation: u64) -> Instance {
 
 fn pid(instance: &Instance) -> Pid {
     Pid::from_raw(instance.id.parse().unwrap()).unwrap()
-}
-
-/// Waits until `state` returns true; fails the test after the deadline.
-async fn until(what: &str, state: impl Fn() -> bool) {
-    let deadline = Instant::now() + STATE_TIMEOUT;
-    while !state() {
-        assert!(Instant::now() < deadline, "timed out waiting until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 fn gone(group: Pid) -> bool {
@@ -100,8 +92,10 @@ async fn a_foreign_command_gets_port_and_name() {
     let runtime = foreign(&["sh", "-c", script, "{name}", "{port}", file.to_str().unwrap()]);
     let port = launch(&runtime, 1).await.address.port();
     let expected = format!("{port} server 1 server 1 {port}\n");
-    until("the script wrote its file", || std::fs::read_to_string(&file).is_ok_and(|text| text == expected))
-        .await;
+    until("the script wrote its file", async || {
+        std::fs::read_to_string(&file).is_ok_and(|text| text == expected)
+    })
+    .await;
 }
 
 #[actix_rt::test]
@@ -164,7 +158,7 @@ async fn a_stop_emits_no_event_and_an_unknown_incarnation_counts_as_gone() {
     let second = launch(&runtime, 2).await;
     runtime.stop(Incarnation(1), GRACE).await;
     runtime.stop(Incarnation(7), GRACE).await;
-    until("the group is gone", || gone(pid(&first))).await;
+    until("the group is gone", async || gone(pid(&first))).await;
     kill_process(pid(&second), Signal::KILL).unwrap();
     let Some(Event::Exited { incarnation, .. }) = events.next().await else { panic!("no exit") };
     assert_eq!(incarnation, Incarnation(2));
@@ -174,9 +168,9 @@ async fn a_stop_emits_no_event_and_an_unknown_incarnation_counts_as_gone() {
 async fn a_command_that_ignores_sigterm_is_killed_with_its_children_after_the_grace_period() {
     let runtime = shell("trap '' TERM; sleep 1000; true");
     let instance = launch(&runtime, 1).await;
-    until("the command has a child", || members(pid(&instance)) == 2).await;
+    until("the command has a child", async || members(pid(&instance)) == 2).await;
     runtime.stop(Incarnation(1), Duration::from_millis(50)).await;
-    until("the group is gone", || gone(pid(&instance))).await;
+    until("the group is gone", async || gone(pid(&instance))).await;
 }
 
 #[actix_rt::test]
@@ -192,7 +186,7 @@ async fn a_stopped_process_is_killed_at_once() {
 async fn a_second_stop_is_not_delayed_by_the_grace_period_of_the_first() {
     let runtime = shell("trap '' TERM; while :; do sleep 1000; done");
     let instance = launch(&runtime, 1).await;
-    until("the trap is set", || members(pid(&instance)) == 2).await;
+    until("the trap is set", async || members(pid(&instance)) == 2).await;
     let patient = runtime.stop(Incarnation(1), Duration::from_secs(3600));
     futures::join!(patient, runtime.stop(Incarnation(1), Duration::ZERO));
 }
@@ -202,16 +196,16 @@ async fn children_of_a_command_that_crashed_are_killed() {
     let runtime = shell("sleep 1000 & sleep 1000 & exit 1");
     let instance = launch(&runtime, 1).await;
     assert_eq!(exit(&runtime).await, Exit::Ended("exit status: 1".into()));
-    until("the group is gone", || gone(pid(&instance))).await;
+    until("the group is gone", async || gone(pid(&instance))).await;
 }
 
 #[actix_rt::test]
 async fn no_process_outlives_the_runtime() {
     let runtime = shell(SCRIPT);
     let instance = launch(&runtime, 1).await;
-    until("the command has a child", || members(pid(&instance)) == 2).await;
+    until("the command has a child", async || members(pid(&instance)) == 2).await;
     drop(runtime);
-    until("the group is gone", || gone(pid(&instance))).await;
+    until("the group is gone", async || gone(pid(&instance))).await;
 }
 
 #[actix_rt::test]
@@ -272,17 +266,14 @@ fn a_child_whose_balancer_is_gone_does_not_run() {
 
 /// Waits until the runtime reports the replica as suspended, or not.
 async fn suspended(runtime: &Process, expected: bool) {
-    let deadline = Instant::now() + STATE_TIMEOUT;
-    while runtime.is_suspended(Incarnation(1)).await != Some(expected) {
-        assert!(Instant::now() < deadline, "timed out waiting until suspended is {expected}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let is_expected = async || runtime.is_suspended(Incarnation(1)).await == Some(expected);
+    until(&format!("suspended is {expected}"), is_expected).await;
 }
 
 /// Waits until a process has `n` children, and returns them.
 async fn children(of: Pid, n: usize) -> Vec<Pid> {
     let listed = || crate::support::children(of.as_raw_pid());
-    until("the children run", || listed().len() == n).await;
+    until("the children run", async || listed().len() == n).await;
     listed().into_iter().map(|pid| Pid::from_raw(pid).unwrap()).collect()
 }
 
@@ -338,7 +329,7 @@ async fn helpers_that_do_not_listen_do_not_count() {
     let script = format!("{LB} replica | cat");
     let runtime = shell(&script);
     let instance = launch(&runtime, 1).await;
-    until("the server listens", || get(instance.address, "/heartbeat").is_ok()).await;
+    until("the server listens", async || get(instance.address, "/heartbeat").is_ok()).await;
     let both = children(pid(&instance), 2).await;
     let replica = both.into_iter().find(|pid| {
         let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();

@@ -27,9 +27,10 @@ use tokio::task::JoinHandle;
 
 use crate::support::load::Load;
 use crate::support::{call, until};
+use crate::testing::variable::number;
 
 /// Number of changes of the fleet; `LB_STORM` overrides it.
-const CHANGES: u32 = 3000;
+const CHANGES: u64 = 3000;
 
 /// Counts of violations, which must stay 0.
 #[derive(Default)]
@@ -77,7 +78,7 @@ impl Runtime for Tasks {
             if !grace.is_zero() && task.in_flight.load(Ordering::SeqCst) > 0 {
                 self.faults.cut.fetch_add(1, Ordering::SeqCst);
             }
-            // It keeps listening, so that a late request is counted, not refused.
+            // It keeps listening for this time, so that a late request is counted, not refused.
             actix_rt::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 task.serving.abort();
@@ -217,7 +218,7 @@ impl Storm {
     }
 
     /// Makes one manual change of a replica or seat. After a kill it may be refused: 404, 409, 503.
-    fn change_manually(&self, rng: &mut fastrand::Rng, change: u32) {
+    fn change_manually(&self, rng: &mut fastrand::Rng, change: u64) {
         let rep = call(self.traffic, "GET", "/rep", &[], b"").json();
         let listed = rep["message"]["replicas"].as_array().unwrap().clone();
         let name = rng.choice(&listed).unwrap().as_str().unwrap();
@@ -253,8 +254,8 @@ impl Storm {
 
 #[test]
 fn no_request_reaches_a_replica_that_has_left_and_none_is_lost() {
-    let seed = std::env::var("LB_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    let changes = std::env::var("LB_STORM").map_or(CHANGES, |changes| changes.parse().unwrap());
+    let seed = number("LB_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let changes = number("LB_STORM").unwrap_or(CHANGES);
     eprintln!("LB_SEED={seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
     let faults = Arc::new(Faults::default());
@@ -294,7 +295,7 @@ fn no_request_reaches_a_replica_that_has_left_and_none_is_lost() {
     assert_eq!(failed, Vec::<String>::new(), "of {answered} with LB_SEED={seed}");
     assert_eq!(faults.late.load(Ordering::SeqCst), 0, "requests after the stop, LB_SEED={seed}");
     assert_eq!(faults.cut.load(Ordering::SeqCst), 0, "stops with requests in flight, LB_SEED={seed}");
-    assert!(answered > u64::from(changes), "{answered} requests are no load");
+    assert!(answered > changes, "{answered} requests are no load");
     drop(storm.stop.take());
     storm.thread.take().unwrap().join().unwrap();
 }

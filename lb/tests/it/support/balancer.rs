@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::client::{Answer, call};
-use super::process::signal_pid;
+use super::process::{ended, signal_pid};
 use super::wait::{STATE_TIMEOUT, until};
 
 /// A running `lb`; it and its replicas are killed when it is dropped.
@@ -156,12 +156,7 @@ impl Balancer {
 
     /// Waits until the process ends.
     pub fn ended(&mut self) -> ExitStatus {
-        let mut status = None;
-        until("the balancer ends", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
+        ended(&mut self.child)
     }
 }
 

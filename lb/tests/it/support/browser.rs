@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::key::Key;
@@ -15,7 +14,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::{ParseError, Url};
 
-use crate::support::{STATE_TIMEOUT, runs};
+use super::runs;
+use super::tool::installed;
+use super::wait::{STATE_TIMEOUT, within};
 
 /// One browser window; all its processes end when it is dropped.
 pub struct Browser {
@@ -46,13 +47,7 @@ impl WebDriverCompatibleCommand for Chrome {
 impl Browser {
     /// Opens a page of `origin` in a window of this size. Without Chromium it prints `skipped` and returns `None`.
     pub fn open(origin: impl ToString, path: &str, (width, height): (u32, u32)) -> Option<Self> {
-        let installed = |program: &str| {
-            let asked =
-                Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-            asked.is_ok_and(|status| status.success())
-        };
-        if !installed("chromium") || !installed("chromedriver") {
-            eprintln!("skipped: chromium or chromedriver is not installed");
+        if !installed(&["chromium", "chromedriver"]) {
             return None;
         }
         let profile = tempfile::tempdir().unwrap();
@@ -117,18 +112,14 @@ impl Browser {
 
     /// Waits until an expression is true.
     pub fn until(&self, expression: &str) {
-        let deadline = Instant::now() + STATE_TIMEOUT;
         let script = format!("return Boolean({expression})");
-        while self.js(&script) != true {
-            if Instant::now() >= deadline {
-                let page = self.js("return document.body.innerText");
-                panic!(
-                    "timed out waiting until {expression}\n{}\n{:#?}",
-                    page.as_str().unwrap(),
-                    self.log("browser")
-                );
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        if !within(STATE_TIMEOUT, || self.js(&script) == true) {
+            let page = self.js("return document.body.innerText");
+            panic!(
+                "timed out waiting until {expression}\n{}\n{:#?}",
+                page.as_str().unwrap(),
+                self.log("browser")
+            );
         }
     }
 
@@ -247,17 +238,13 @@ fn end(driver: &mut Child, profile: &TempDir) {
     let _ = kill_process_group(group, Signal::KILL);
     let _ = driver.wait();
     let name = profile.path().display().to_string();
-    let deadline = Instant::now() + STATE_TIMEOUT;
-    loop {
+    within(STATE_TIMEOUT, || {
         let mine: Vec<i32> = processes().filter(|pid| mentions(*pid, &name)).collect();
         for pid in &mine {
             let _ = kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL);
         }
-        if mine.iter().all(|pid| !runs(*pid)) || Instant::now() >= deadline {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+        mine.iter().all(|pid| !runs(*pid))
+    });
 }
 
 fn processes() -> impl Iterator<Item = i32> {

@@ -4,7 +4,8 @@
 //! - clients: [`client`] (one request on one connection), [`wire`] (every byte), [`keyed`], [`load`], [`browser`]
 //! - replicas: [`origin`] (scripted per connection), [`judged`] (validates requests), [`test_replica`] (as a command)
 //! - the engine: [`docker`]
-//! - [`wait`]: waiting for a state · [`port`]: free ports · [`strict`]: a second parser of replies
+//! - [`wait`]: waiting for a state · [`port`]: free ports · [`tool`]: installed programs · [`strict`]: a second parser
+//!   of replies
 
 pub mod admin;
 pub mod balancer;
@@ -19,6 +20,7 @@ pub mod port;
 pub mod process;
 pub mod strict;
 pub mod test_replica;
+pub mod tool;
 pub mod wait;
 pub mod wire;
 

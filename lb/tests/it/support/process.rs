@@ -1,9 +1,9 @@
 //! Processes: `lb` as a command that ends, signals, and what the kernel says about a process.
 
+use std::io::read_to_string;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
-use super::wait::STATE_TIMEOUT;
+use super::wait::until;
 
 /// A process that is killed when it is dropped, also when the test fails.
 pub struct Killed(pub Child);
@@ -13,6 +13,27 @@ impl Drop for Killed {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+impl Killed {
+    /// Waits until the process ends.
+    pub fn ended(&mut self) -> ExitStatus {
+        ended(&mut self.0)
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        signal_pid(i32::try_from(self.0.id()).unwrap(), signal);
+    }
+}
+
+/// Waits until a process ends.
+pub fn ended(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    until("the process ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap()
 }
 
 /// The result of a command that has exited.
@@ -26,18 +47,10 @@ pub struct Ended {
 pub fn lb(args: &[&str], env: &[(&str, &str)]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lb"));
     command.args(args).envs(env.iter().copied()).stdin(Stdio::null());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + STATE_TIMEOUT;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() >= deadline {
-            child.kill().unwrap();
-            panic!("lb {args:?} does not end");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+    let mut child = Killed(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let status = child.ended();
+    let (stdout, stderr) = (child.0.stdout.take().unwrap(), child.0.stderr.take().unwrap());
+    Ended { status, stdout: read_to_string(stdout).unwrap(), stderr: read_to_string(stderr).unwrap() }
 }
 
 pub fn signal_pid(pid: i32, signal: rustix::process::Signal) {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::admin::{post, put};
 use crate::support::docker::{Cluster, docker, fleet, inspect, kill};
 use crate::support::{Balancer, until};
+use crate::testing::variable::number;
 
 /// Number of kills of the balancer.
 const KILLS: usize = 20;
@@ -134,7 +135,7 @@ fn status(to: SocketAddr, method: &'static str, path: &'static str, body: String
 #[test]
 fn twenty_kills_at_random_moments_keep_the_target_consistent() {
     let Some(cluster) = Cluster::new() else { return };
-    let seed = std::env::var("LB_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let seed = number("LB_SEED").unwrap_or_else(|| fastrand::u64(..));
     eprintln!("LB_SEED={seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut lb = cluster.start(&[]);

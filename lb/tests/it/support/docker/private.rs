@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::docker;
+use crate::support::tool::installed;
 use crate::support::until;
 
 static ENGINES: AtomicU32 = AtomicU32::new(0);
@@ -25,16 +26,11 @@ pub struct Engine {
 impl Engine {
     /// Starts an engine with live-restore and further `options`. If none can run it prints `skipped` and returns `None`.
     pub fn start(options: &[&str]) -> Option<Self> {
-        let missing = ["dockerd", "containerd", "ip", "fuse-overlayfs"].into_iter().find(|tool| {
-            let found = Command::new("which").arg(tool).stdout(Stdio::null()).status();
-            !found.is_ok_and(|status| status.success())
-        });
         if !rustix::process::geteuid().is_root() {
             eprintln!("skipped: a private engine needs root");
             return None;
         }
-        if let Some(tool) = missing {
-            eprintln!("skipped: there is no {tool}");
+        if !installed(&["dockerd", "containerd", "ip", "fuse-overlayfs"]) {
             return None;
         }
         let n = ENGINES.fetch_add(1, Ordering::Relaxed);
