@@ -97,20 +97,7 @@ const CHANNELS: &[(&str, &[&str])] = &[
 ];
 
 fn sources() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.extension() {
-                None if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "rs" => found.push(path),
-                _ => {}
-            }
-        }
-    }
-    assert!(found.len() > 200, "the sources were not found");
-    found
+    super::sources(&["lb/src"])
 }
 
 /// The top-level module of a file; `None` for `lib.rs` and `main.rs`.
