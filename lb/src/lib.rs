@@ -16,6 +16,16 @@
 //! - [`fleet`], [`ring`], [`balance`], [`stats`]: the pure cores: which replicas should run; where a key goes; which
 //!   replica a request may go to; counters
 //! - [`name`], [`statuses`], `number`, `shortage`: small types that several of these use
+//!
+//! # Actors
+//! - RouterActor ([`proxy::router`], one for each HTTP worker) handles requests: slot, lease, replica, attempts
+//! - RingActor ([`control::ring`]) owns the slot map, and grants and recalls the leases of the routers
+//! - SupervisorActor ([`control::supervisor`]) carries out what the [`fleet`] decides: launches, heartbeats, replacements
+//! - JournalActor ([`control::journal`]) keeps the events, AuthActor ([`auth`]) counts wrong tokens, MetricsActor
+//!   ([`admin::metrics`]) adds up the routers' counters, ReloadActor ([`app`]) owns the configuration in force: state that
+//!   several threads use lives in one mailbox, because there are no locks
+//!
+//! `lb/docs/architecture.md` has the map of the code with its invariants.
 
 pub mod admin;
 pub mod app;

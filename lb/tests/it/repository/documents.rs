@@ -8,6 +8,10 @@ use super::{root, sources};
 /// Calls whose argument is the name of a variable that a test or a simulation reads.
 const READS: [&str; 4] = ["env::var(\"LB_", "env::var_os(\"LB_", "number(\"LB_", "var(\"LB_"];
 
+/// Documents that describe the code by files, relative to `lb/src`, and functions.
+const MAPS: [&str; 3] =
+    ["lb/docs/architecture.md", "lb/docs/life-of-a-request.md", "lb/docs/life-of-a-replica.md"];
+
 /// Documents that name files and tests.
 const DOCUMENTS: [&str; 5] = [
     "README.md",
@@ -79,6 +83,32 @@ fn test_commands_of_documents_select_files_with_tests() {
             let part = filter.and_then(|filter| filter.split("::").find(|part| !part.is_empty()));
             if part.is_some_and(|part| !modules.contains(part)) {
                 wrong.push(format!("{document}: {command}"));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// In each row of a table the functions in the last column are defined in the files that the row names.
+#[test]
+fn maps_of_the_code_name_existing_files_and_functions() {
+    let mut wrong = Vec::new();
+    for map in MAPS {
+        for row in read(map).lines() {
+            let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+            let is_file = |name: &&&str| name.ends_with(".rs") && !name.starts_with("lb/");
+            let files: Vec<&str> = quoted.iter().filter(is_file).copied().collect();
+            let texts = files.iter().map(|file| std::fs::read_to_string(root().join("lb/src").join(file)));
+            let Ok(code) = texts.collect::<Result<Vec<_>, _>>().map(|texts| texts.concat()) else {
+                wrong.push(format!("{map}: {files:?}"));
+                continue;
+            };
+            let last = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+            let functions = last.split('`').skip(1).step_by(2).map(|name| name.rsplit("::").next().unwrap());
+            let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let undefined = functions.filter(is_name).filter(|name| !code.contains(&format!("fn {name}")));
+            if row.starts_with('|') && map.contains("life-of") && !files.is_empty() {
+                wrong.extend(undefined.map(|name| format!("{map}: {name} in {files:?}")));
             }
         }
     }
