@@ -83,7 +83,7 @@ pub(crate) fn report(what: &str, error: &io::Error) {
     if EPISODE.active.swap(true, Ordering::Relaxed) {
         return;
     }
-    log::warn!("shortage begins of={} failed={what} error={error}", resource.as_str());
+    log::warn!(of:% = resource.as_str(), failed:% = what, error:%; "shortage begins");
     // A thread of its own: accepting threads have no runtime, and it needs no descriptor.
     let begun = Instant::now();
     let waiting = std::thread::Builder::new().name("shortage".into()).spawn(move || end(begun));
@@ -105,7 +105,7 @@ fn end(begun: Instant) {
         }
     }
     let lasted = quiet_since.saturating_duration_since(begun);
-    log::info!("shortage over failures={seen} lasted_ms={}", lasted.as_millis());
+    log::info!(failures:% = seen, lasted_ms:% = lasted.as_millis(); "shortage over");
 }
 
 /// Ends the episode when dropped.

@@ -48,9 +48,12 @@ impl AdminAuth {
     pub fn announce(&self, admin: Option<SocketAddr>) {
         match (admin.filter(|_| self.admin_token_required).map(reachable), &self.generated) {
             (Some(admin), Some(token)) => {
-                log::info!(target: ESSENTIAL, "login url=http://{admin}/login?token={}", token.reveal())
+                let url = format!("http://{admin}/login?token={}", token.reveal());
+                log::info!(target: ESSENTIAL, url:%; "login")
             }
-            (Some(admin), None) => log::info!(target: ESSENTIAL, "login url=http://{admin}/login"),
+            (Some(admin), None) => {
+                log::info!(target: ESSENTIAL, url:% = format_args!("http://{admin}/login"); "login")
+            }
             (None, Some(token)) if self.control == Control::Token => log_control_token(token),
             (None, _) => {}
         }
@@ -74,15 +77,15 @@ impl AdminAuth {
 
 /// Logs the generated token that /rep, /add and /rm require.
 fn log_control_token(token: &Token) {
-    log::info!(target: ESSENTIAL, "control token={}", token.reveal());
+    log::info!(target: ESSENTIAL, token:% = token.reveal(); "control");
 }
 
 fn warn(config: &Config) {
     if config.control == Control::Open && is_exposed(config.listen) {
-        log::warn!("control open to whoever reaches listen={} change_by=--control", config.listen);
+        log::warn!(listen:% = config.listen, change_by = "--control"; "control open to whoever reaches");
     }
     if let Some(file) = config.admin_token.as_ref().and_then(Token::exposed) {
-        log::warn!("admin token readable by all users of this machine file={}", file.display());
+        log::warn!(file:% = file.display(); "admin token readable by all users of this machine");
     }
 }
 

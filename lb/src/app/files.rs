@@ -111,7 +111,8 @@ impl Connections {
         let lowered = (asked > most).then_some(asked);
         if self.warned.replace(lowered) != lowered && lowered.is_some() {
             log::warn!(
-                "max connections lowered to={most} from={asked} why=limit_of_open_files remedy='raise ulimit -n'"
+                to:% = most, from:% = asked, why = "limit_of_open_files", remedy = "'raise ulimit -n'";
+                "max connections lowered"
             );
         }
         if lowered.is_some() {

@@ -139,8 +139,8 @@ pub async fn start(
         .transpose()?;
     let (admin, admin_server) = admin_server.unzip();
     match admin {
-        Some(admin) => log::info!("listening traffic={traffic} admin={admin}"),
-        None => log::info!("listening traffic={traffic} admin=off"),
+        Some(admin) => log::info!(traffic:%, admin:%; "listening"),
+        None => log::info!(traffic:%, admin = "off"; "listening"),
     }
     admin_auth.announce(admin);
     Ok(Running { traffic, admin, serving, supervisor, traffic_server, admin_server, reload, access_log })
@@ -198,7 +198,7 @@ impl Running {
     }
 
     fn announce(&self) {
-        log::info!("ready url=http://{}", self.traffic);
+        log::info!(url:% = format_args!("http://{}", self.traffic); "ready");
     }
 
     /// Stops gracefully: reports not ready, accepts no new connections, waits for the requests in flight for at most
@@ -207,12 +207,15 @@ impl Running {
         self.supervisor.close();
         let limits = self.reload.in_force().await.map(|config| (config.drain, config.stop_timeout));
         let (drain, stop_timeout) = limits.unwrap_or_default();
-        log::info!("stopping drain_ms={}", drain.as_millis());
+        log::info!(drain_ms:% = drain.as_millis(); "stopping");
         if timeout(drain, self.traffic_server.stop(true)).await.is_err() {
-            log::warn!("drain cut short why=deadline");
+            log::warn!(why = "deadline"; "drain cut short");
         }
         if timeout(stop_timeout + REMOVAL_TIMEOUT, self.supervisor.stop()).await.is_err() {
-            log::error!("replicas may still run why=not_removed_in_time next=the_next_balancer_finds_them");
+            log::error!(
+                why = "not_removed_in_time", next = "the_next_balancer_finds_them";
+                "replicas may still run"
+            );
         }
         if let Some(admin) = self.admin_server {
             admin.stop(false).await;
@@ -224,7 +227,7 @@ impl Running {
 
 /// Kills the remaining replicas after a second signal. Always returns false: not graceful.
 async fn kill(supervisor: &SupervisorHandle, access_log: AccessLog) -> bool {
-    log::warn!("killed why=second_signal");
+    log::warn!(why = "second_signal"; "killed");
     let kill_timeout = Duration::from_secs(5);
     // A replica that is still alive afterwards is killed by the kernel when this process ends.
     let _ = timeout(kill_timeout, supervisor.kill()).await;
@@ -250,7 +253,7 @@ fn spawn(server: actix_web::dev::Server) -> ServerHandle {
         "server",
         Box::pin(async move {
             if let Err(error) = server.await {
-                log::error!(target: ESSENTIAL, "server ended exit=1 error={error}");
+                log::error!(target: ESSENTIAL, exit = "1", error:%; "server ended");
                 // Bounded: a reader of standard error that stalls does not keep the process alive.
                 log::logger().flush();
                 std::process::exit(1);

@@ -109,9 +109,9 @@ impl Handler<Reload> for ReloadActor {
             let _ = this.send(Distribute).await;
             match &difference {
                 Ok(Difference { changed, restart }) => {
-                    log::info!("reloaded changed={} restart={}", changed.join(","), restart.join(","));
+                    log::info!(changed:% = changed.join(","), restart:% = restart.join(","); "reloaded");
                 }
-                Err(error) => log::error!("not reloaded why={error}"),
+                Err(error) => log::error!(why:% = error; "not reloaded"),
             }
             difference
         })
@@ -147,7 +147,7 @@ impl Handler<Distribute> for ReloadActor {
         let replies = join_all(replies);
         Box::pin(async move {
             if replies.await.iter().any(Result::is_err) {
-                log::warn!("reload unanswered by=worker");
+                log::warn!(by = "worker"; "reload unanswered");
             }
         })
     }

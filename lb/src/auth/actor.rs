@@ -74,8 +74,8 @@ impl Handler<VerifyToken> for AuthActor {
         self.failures.add(from, now);
         if self.failures.limited(from, now).is_some() {
             log::warn!(
-                "tokens not looked at from={from} why=wrong_tokens wait_s={}",
-                super::failures::WINDOW.as_secs()
+                from:%, why = "wrong_tokens", wait_s:% = super::failures::WINDOW.as_secs();
+                "tokens not looked at"
             );
         }
         Verdict::Wrong

@@ -145,7 +145,7 @@ impl JournalActor {
             Err(mpsc::error::TrySendError::Closed(_)) => false,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 *dropped += 1;
-                log::warn!("subscriber dropped lag={MAX_LAG} path=/api/events");
+                log::warn!(lag:% = MAX_LAG, path = "/api/events"; "subscriber dropped");
                 false
             }
         });

@@ -24,7 +24,7 @@ pub struct ExitOnPanic<F> {
 impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            log::error!(target: ESSENTIAL, "panic actor={} exit=1", self.0);
+            log::error!(target: ESSENTIAL, actor:% = self.0, exit = "1"; "panic");
             // Bounded in time: a stalled reader of standard error must not keep the process alive.
             log::logger().flush();
             std::process::exit(1);

@@ -55,7 +55,7 @@ impl Fleet {
             by_seat.entry(found.launch.seat).or_default().push(found);
         }
         if !by_seat.keys().eq(target.keys()) {
-            log::warn!("seats found={} target={}", by_seat.len(), target.len());
+            log::warn!(found:% = by_seat.len(), target:% = target.len(); "seats");
         }
         for (id, SeatRecord { weight, cordoned }) in target {
             let mut of_seat = by_seat.remove(&id).unwrap_or_default();

@@ -33,7 +33,7 @@ impl Fleet {
             let weight = self.weight_of(id).unwrap_or(Weight::DEFAULT);
             // A weight that fits the configuration may not fit beside weights set through the API.
             if let Err(error) = self.check_room(&[(id, weight)]) {
-                log::error!("seat not weighed seat={id} weight={weight} why={error}");
+                log::error!(seat:% = id, weight:%, why:% = error; "seat not weighed");
                 continue;
             }
             let Some(seat) = self.seats.get_mut(&id) else { continue };

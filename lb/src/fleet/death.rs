@@ -34,7 +34,7 @@ impl Fleet {
 
     pub(super) fn terminated(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.get_mut(&incarnation) {
-            log::warn!("replica told to end name={} by=somebody_else", member.launch.name);
+            log::warn!(name:% = member.launch.name, by = "somebody_else"; "replica told to end");
             member.terminated = true;
         }
     }
@@ -89,7 +89,7 @@ impl Fleet {
         }
         let delay = seat.restart.failed(stable, least, now);
         if !delay.is_zero() {
-            log::warn!("seat backs off seat={seat_id} delay_s={}", delay.as_secs());
+            log::warn!(seat:% = seat_id, delay_s:% = delay.as_secs(); "seat backs off");
         }
     }
 

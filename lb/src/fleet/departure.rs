@@ -32,7 +32,7 @@ impl Fleet {
             .collect();
         for (incarnation, drained) in ended {
             if !drained {
-                log::warn!("drain cut short incarnation={incarnation} why=deadline");
+                log::warn!(incarnation:%, why = "deadline"; "drain cut short");
             }
             self.stop(incarnation, self.settings.stop_timeout);
         }
@@ -53,7 +53,7 @@ impl Fleet {
 
     pub(super) fn gone(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.remove(&incarnation) {
-            log::info!("replica gone name={} incarnation={incarnation}", member.launch.name);
+            log::info!(name:% = member.launch.name, incarnation:%; "replica gone");
             self.actions.push(member.transition("phase", Some(member.phase().as_str()), None, None));
         }
     }

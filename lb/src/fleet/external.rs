@@ -80,13 +80,13 @@ impl External {
         match addresses {
             Err(why) => {
                 if occupied && !std::mem::replace(&mut self.unresolved, true) {
-                    log::warn!("upstream does not resolve name={name} seat={seat} address=kept why={why}");
+                    log::warn!(name:%, seat:%, address = "kept", why:%; "upstream does not resolve");
                 }
                 false
             }
             Ok(addresses) => {
                 if std::mem::take(&mut self.unresolved) {
-                    log::info!("upstream resolves again name={name} seat={seat}");
+                    log::info!(name:%, seat:%; "upstream resolves again");
                 }
                 self.addresses = addresses;
                 true
@@ -140,7 +140,7 @@ impl Fleet {
             return;
         }
         if seat.candidate().is_none() && seat.restart.due().is_none() {
-            log::info!("upstream moves name={name} seat={seat_id} from={} to={to:?}", instance.address);
+            log::info!(name:%, seat:% = seat_id, from:% = instance.address, to:?; "upstream moves");
             seat.external.iter_mut().for_each(|external| external.failures = 0);
             seat.plan(Duration::ZERO, now);
         }
@@ -176,7 +176,7 @@ impl Fleet {
         seat.plan(interval, now);
         if is_new {
             let why = &loss.why;
-            log::warn!("upstream unreachable name={name} seat={seat_id} why={why}");
+            log::warn!(name:%, seat:% = seat_id, why:%; "upstream unreachable");
             self.actions.push(Action::Tell(Transition {
                 name: "unreachable",
                 seat: seat_id,
@@ -202,7 +202,7 @@ impl Fleet {
     pub(super) fn release_external(&mut self, incarnation: crate::ring::Incarnation) {
         let Some(member) = self.members.remove(&incarnation) else { return };
         if member.phase() == Phase::Draining {
-            log::info!("upstream released name={} incarnation={incarnation}", member.launch.name);
+            log::info!(name:% = member.launch.name, incarnation:%; "upstream released");
             self.actions.push(member.transition("phase", Some(member.phase().as_str()), None, None));
         }
     }

@@ -27,7 +27,7 @@ impl Fleet {
         if late <= self.settings.heartbeat_interval / 2 {
             return;
         }
-        log::warn!("heartbeats void late_ms={} why=starved", late.as_millis());
+        log::warn!(late_ms:% = late.as_millis(), why = "starved"; "heartbeats void");
         for member in self.members.values_mut() {
             member.heartbeats.last_good += late;
             let Heartbeats { progress, busy, running, .. } = &mut member.heartbeats;
@@ -180,7 +180,7 @@ impl Fleet {
         let waited = waiting_since.map(|at| since(at.max(quiet_since)));
         if waited.is_some_and(|waited| head_timeout.is_none_or(|most| waited < most)) {
             if heartbeats.busy.replace(now).is_none() {
-                log::info!("replica busy name={} why=a_request_waits", member.launch.name);
+                log::info!(name:% = member.launch.name, why = "a_request_waits"; "replica busy");
             }
             return;
         }
@@ -230,9 +230,9 @@ impl Fleet {
         let hung = serving.filter(silent).count() + marked;
         if hung * 2 > self.target() {
             if marked > 0 {
-                return log::debug!("replica spared incarnation={incarnation} hung={hung}");
+                return log::debug!(incarnation:%, hung:%; "replica spared");
             }
-            log::warn!("most of the fleet hangs hung={hung} of={} replaced=one_at_a_time", self.target());
+            log::warn!(hung:%, of:% = self.target(), replaced = "one_at_a_time"; "most of the fleet hangs");
         }
         let Some(seat) = self.members.get(&incarnation).map(|member| member.launch.seat) else { return };
         self.mark_dead(incarnation, &why, now);

@@ -290,33 +290,23 @@ impl Member {
         let (was, phase) = (self.phase(), state.phase());
         self.state = state;
         let Launch { seat, name, incarnation } = &self.launch;
-        if self.repeated && self.unavailable {
-            log::debug!(
-                "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
-            );
-            return;
-        }
-        actions.push(self.transition(
-            "phase",
-            Some(was.as_str()),
-            Some(phase.as_str()),
-            Some(why.to_string()),
-        ));
-        if phase == Phase::Dead || phase == Phase::Suspect {
-            log::warn!(
-                "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
-            );
-        } else {
-            log::info!(
-                "replica {phase} name={name} seat={seat} incarnation={incarnation} was={was} why={why}"
-            );
+        let is_unpublished = self.repeated && self.unavailable;
+        let level = match phase {
+            _ if is_unpublished => log::Level::Debug,
+            Phase::Dead | Phase::Suspect => log::Level::Warn,
+            _ => log::Level::Info,
+        };
+        log::log!(level, name:%, seat:%, incarnation:%, was:%, why:%; "replica {phase}");
+        if !is_unpublished {
+            let (was, now) = (Some(was.as_str()), Some(phase.as_str()));
+            actions.push(self.transition("phase", was, now, Some(why.to_string())));
         }
     }
 
     /// Logs the launch, and returns the action that publishes it.
     pub fn publish_launch(&self) -> Action {
         let Launch { seat, name, incarnation } = &self.launch;
-        log::info!("replica launched name={name} seat={seat} incarnation={incarnation}");
+        log::info!(name:%, seat:%, incarnation:%; "replica launched");
         self.transition("phase", None, Some(self.phase().as_str()), None)
     }
 

@@ -77,7 +77,7 @@ impl Fleet {
             }
             Err(why) => {
                 if !std::mem::replace(&mut self.recorder.failing, true) {
-                    log::error!("target not recorded why={why} retry_s={}", RETRY.as_secs());
+                    log::error!(why:%, retry_s:% = RETRY.as_secs(); "target not recorded");
                 }
                 self.recorder.stored = Stored::Unknown;
                 self.recorder.not_before = Some(now + RETRY);
@@ -89,7 +89,7 @@ impl Fleet {
     /// The record was removed from outside.
     pub(super) fn record_lost(&mut self, now: Instant) {
         if self.keeps_record() && self.recorder.writing.is_none() && !self.stopping {
-            log::warn!("record of the target removed by=somebody_else retry_s={}", LOST.as_secs());
+            log::warn!(by = "somebody_else", retry_s:% = LOST.as_secs(); "record of the target removed");
             self.recorder.stored = Stored::Unknown;
             self.recorder.not_before = Some(now + LOST);
         }

@@ -20,7 +20,7 @@ impl Fleet {
     /// from now on this one only routes.
     pub(super) fn conflict(&mut self, container: &str) {
         if self.frozen.is_none() {
-            log::error!("another balancer acts container={container} lifecycle=stopped routing=on");
+            log::error!(container:%, lifecycle = "stopped", routing = "on"; "another balancer acts");
             self.frozen = Some(CommandError::Conflict);
             self.fail_replacing(|seat| seat.candidate().is_none(), &CommandError::Conflict);
             self.abort_manual_rollout(&CommandError::Conflict);

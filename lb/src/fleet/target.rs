@@ -34,17 +34,14 @@ impl Fleet {
             }
         };
         if n > self.settings.max_replicas {
-            log::warn!("target lowered recorded={n} max_replicas={}", self.settings.max_replicas);
+            log::warn!(recorded:% = n, max_replicas:% = self.settings.max_replicas; "target lowered");
         }
         let target = self.resized(seats, n.min(self.settings.max_replicas), found);
         let weights = target.iter().map(|(id, seat)| (*id, seat.weight)).collect();
         match self.settings.layout.check_room(&weights) {
             Ok(()) => target,
             Err(why) => {
-                log::error!(
-                    "recorded seats and weights dropped replicas={} why={why}",
-                    self.settings.replicas
-                );
+                log::error!(replicas:% = self.settings.replicas, why:%; "recorded seats and weights dropped");
                 self.resized(Target::new(), self.settings.replicas, found)
             }
         }

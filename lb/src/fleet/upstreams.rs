@@ -78,7 +78,7 @@ impl Fleet {
     fn join_upstream(&mut self, id: SeatId, upstream: Upstream, call: Option<CallId>, now: Instant) {
         let Upstream { name, weight, .. } = &upstream;
         let (weight, address) = (*weight, upstream.authority());
-        log::info!("upstream added name={name} seat={id} address={address} weight={weight}");
+        log::info!(name:%, seat:% = id, address:%, weight:%; "upstream added");
         self.make_external_seat(id, upstream, now);
         if let Some(seat) = self.seats.get_mut(&id) {
             call.into_iter().for_each(|call| seat.await_next(call));
@@ -111,7 +111,7 @@ impl Fleet {
             }
             match self.seat_for(&upstream) {
                 Ok(id) => self.join_upstream(id, upstream, None, now),
-                Err(error) => log::error!("upstream not added name={} why={error}", upstream.name),
+                Err(error) => log::error!(name:% = upstream.name, why:% = error; "upstream not added"),
             }
         }
         self.resolve_upstreams();
@@ -127,7 +127,7 @@ impl Fleet {
         if was == is {
             return;
         }
-        log::info!("upstream has another address name={name} seat={id} address={is} was={was}");
+        log::info!(name:%, seat:% = id, address:% = is, was:%; "upstream has another address");
         external.addresses.clear();
         (external.failures, external.failure) = (0, None);
         if let Some(candidate) = seat.take_candidate() {
@@ -153,7 +153,7 @@ impl Fleet {
         changed.sort_by_key(|(id, weight, was)| (weight > was, *id));
         for (id, weight, _) in changed {
             if let Err(error) = self.check_room(&[(id, weight)]) {
-                log::error!("seat not weighed seat={id} weight={weight} why={error}");
+                log::error!(seat:% = id, weight:%, why:% = error; "seat not weighed");
                 continue;
             }
             self.weigh(vec![(id, weight)], OnRingReply::Seated);

@@ -27,7 +27,7 @@ impl Fleet {
         for (id, weight) in weights {
             let Some(seat) = self.seats.get_mut(&id) else { continue };
             let was = seat.set_weight(weight);
-            log::info!("seat weighs seat={id} weight={weight} was={was}");
+            log::info!(seat:% = id, weight:%, was:%; "seat weighs");
         }
     }
 

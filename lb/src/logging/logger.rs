@@ -95,3 +95,30 @@ pub(super) fn style() -> WriteStyle {
         _ => anstream::AutoStream::choice(&io::stderr()).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn key_values_follow_the_message_unquoted_and_in_order() {
+        let (mut reader, out) = io::pipe().unwrap();
+        let logger = formatter(WriteStyle::Never, out);
+        let values = [
+            ("name", log::kv::Value::from("my server")),
+            ("seat", log::kv::Value::from(3)),
+            ("routers", log::kv::Value::from_debug(&[1, 2])),
+            ("why", log::kv::Value::from("it hangs: 4 s")),
+        ];
+        let mut record = Record::builder();
+        record.target("lb::fleet").key_values(&values);
+        logger.log(&record.args(format_args!("replica {}", "dead")).build());
+        drop(logger);
+        let mut line = String::new();
+        reader.read_to_string(&mut line).unwrap();
+        let (_, line) = line.split_once("INFO  ").unwrap();
+        assert_eq!(line, "lb::fleet] replica dead name=my server seat=3 routers=[1, 2] why=it hangs: 4 s\n");
+    }
+}

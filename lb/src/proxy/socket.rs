@@ -57,7 +57,7 @@ pub(crate) fn user_timeout<const N: usize>(limits: [Option<Duration>; N]) -> Opt
 pub(crate) fn becomes_tunnel(io: &TcpStream) {
     #[cfg(target_os = "linux")]
     if let Err(error) = SockRef::from(io).set_tcp_user_timeout(Some(USER_TIMEOUT)) {
-        log::debug!("user timeout not set error={error}");
+        log::debug!(error:%; "user timeout not set");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = io;
@@ -68,7 +68,7 @@ pub(crate) fn becomes_tunnel(io: &TcpStream) {
 pub(crate) fn limit_stall(io: &TcpStream) {
     #[cfg(target_os = "linux")]
     if let Err(error) = SockRef::from(io).set_tcp_user_timeout(Some(ADMIN_USER_TIMEOUT)) {
-        log::debug!("stall not limited error={error}");
+        log::debug!(error:%; "stall not limited");
     }
 }
 

@@ -158,7 +158,7 @@ impl Process {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"LB_")) {
             command.env_remove(name);
         }
-        log::debug!("starting name={} incarnation={}", launch.name, launch.incarnation);
+        log::debug!(name:% = launch.name, incarnation:% = launch.incarnation; "starting");
         command.stdout(writer.try_clone()?).stderr(writer).process_group(0);
         Ok((command, reader))
     }

@@ -95,7 +95,7 @@ impl RingActor {
             pending.waiting.retain(|router| self.routers.contains_key(router));
             if pending.since.elapsed() >= SILENT && !pending.waiting.is_empty() && !pending.logged {
                 pending.logged = true;
-                log::warn!("recall unanswered epoch={} routers={:?}", pending.epoch, pending.waiting);
+                log::warn!(epoch:% = pending.epoch, routers:? = pending.waiting; "recall unanswered");
             }
         }
         self.complete_acknowledged();

@@ -43,7 +43,7 @@ impl SupervisorActor {
                         }
                         Err(CommandError::Stopping) => Vec::new(), // the process ends
                         Err(error) => {
-                            log::error!("ring refused ticket={} error={error}", id.0);
+                            log::error!(ticket:% = id.0, error:%; "ring refused");
                             Vec::new()
                         }
                     };

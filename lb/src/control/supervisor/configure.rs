@@ -17,9 +17,9 @@ impl Handler<Configure> for SupervisorActor {
             actix_rt::spawn(async move {
                 match answer.await {
                     Ok(done) => {
-                        log::info!("target reached target={target} replicas={}", done.replicas.len());
+                        log::info!(target:%, replicas:% = done.replicas.len(); "target reached");
                     }
-                    Err(error) => log::error!("target not reached target={target} why={error}"),
+                    Err(error) => log::error!(target:%, why:% = error; "target not reached"),
                 }
             });
         }

@@ -90,8 +90,8 @@ impl Fleet {
         let (seat, progress) = (rollout.seat, rollout.progress());
         let Progress { done, total } = progress;
         match &why {
-            Some(why) => log::warn!("rolling replacement {now} done={done} of={total} seat={seat} why={why}"),
-            None => log::info!("rolling replacement {now} done={done} of={total} seat={seat}"),
+            Some(why) => log::warn!(done:%, of:% = total, seat:%, why:%; "rolling replacement {now}"),
+            None => log::info!(done:%, of:% = total, seat:%; "rolling replacement {now}"),
         }
         self.actions.push(Action::Tell(Transition {
             name: "rolling",

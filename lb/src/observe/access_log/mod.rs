@@ -134,7 +134,7 @@ impl AccessLog {
         let (done, written) = oneshot::channel();
         self.send(Command::Finish(done));
         if timeout(FINISH_TIMEOUT, written).await.is_err() {
-            log::warn!("access log cut short why=deadline");
+            log::warn!(why = "deadline"; "access log cut short");
         }
     }
 
@@ -156,7 +156,7 @@ impl RequestObserver for Recorder {
         if queue.try_send(Record::new(request, asked)).is_err() {
             // Logged once, and by the worker: the thread may be blocked for ever.
             if self.log.tally.queue_full.fetch_add(1, Ordering::Relaxed) == 0 {
-                log::warn!("access log drops lines why=queue_full lines={QUEUE}");
+                log::warn!(why = "queue_full", lines:% = QUEUE; "access log drops lines");
             }
         }
     }

@@ -42,9 +42,9 @@ impl Output {
         match open(Some(path)) {
             Ok(out) => {
                 (self.out, self.torn) = (out, false);
-                log::info!("access log reopened file={}", path.display());
+                log::info!(file:% = path.display(); "access log reopened");
             }
-            Err(error) => log::error!("access log not reopened file={} error={error}", path.display()),
+            Err(error) => log::error!(file:% = path.display(), error:%; "access log not reopened"),
         }
     }
 }
@@ -72,7 +72,7 @@ impl<W: Write> Output<W> {
     fn log_transition(&mut self, result: &io::Result<()>) {
         let failing = result.is_err();
         match result {
-            Err(error) if !self.failing => log::error!("access log fails error={error}"),
+            Err(error) if !self.failing => log::error!(error:%; "access log fails"),
             Ok(()) if self.failing => log::info!("access log recovered"),
             _ => {}
         }

@@ -132,7 +132,7 @@ impl Writer {
             Ok(sink) => self.sink = sink,
             Err(error) => {
                 let shown = settings.map(|settings| settings.to_string()).unwrap_or_default();
-                log::error!("access log not opened setting={shown} error={error}");
+                log::error!(setting:% = shown, error:%; "access log not opened");
             }
         }
     }

@@ -43,8 +43,8 @@ impl Notices {
         let Some(replica) = replica() else { return };
         self.not_repeated_reported.set(Some(now));
         log::warn!(
-            "request not repeated method={method} replica={} why=replicas_were_lost_under_it",
-            replica.name
+            method:%, replica:% = replica.name, why = "replicas_were_lost_under_it";
+            "request not repeated"
         );
         self.send(RouterEvent::NotRepeated { replica, method: method.to_string() });
     }

@@ -108,35 +108,29 @@ impl Router {
         let router = self.notices.router().0;
         match kind {
             ChangeKind::Ejected(pause) => {
-                log::warn!(
-                    "replica ejected router={router} incarnation={incarnation} for_ms={}",
-                    pause.as_millis()
-                );
+                log::warn!(router:%, incarnation:%, for_ms:% = pause.as_millis(); "replica ejected");
                 self.statistics.count(|counts| counts.ejections += 1);
                 self.notices.send(RouterEvent::Ejected(incarnation));
                 self.client.wake_all();
             }
             ChangeKind::EjectedAgain(pause) => {
-                log::warn!(
-                    "replica ejected router={router} incarnation={incarnation} for_ms={}",
-                    pause.as_millis()
-                );
+                log::warn!(router:%, incarnation:%, for_ms:% = pause.as_millis(); "replica ejected");
             }
             ChangeKind::Spared => {
-                log::debug!("replica spared incarnation={incarnation} why=half_is_ejected");
+                log::debug!(incarnation:%, why = "half_is_ejected"; "replica spared");
             }
             ChangeKind::Stalled(silence) => {
-                log::debug!("replica stalls incarnation={incarnation} silent_ms={}", silence.as_millis());
+                log::debug!(incarnation:%, silent_ms:% = silence.as_millis(); "replica stalls");
                 self.statistics.count(|counts| counts.stalls += 1);
                 self.client.wake_all();
             }
             ChangeKind::Readmitted => {
-                log::info!("replica readmitted router={router} incarnation={incarnation}");
+                log::info!(router:%, incarnation:%; "replica readmitted");
                 self.notices.send(RouterEvent::Readmitted(incarnation));
                 self.statistics.count(|counts| counts.readmissions += 1);
             }
             ChangeKind::ForciblyReadmitted { was_ejected } => {
-                log::warn!("replica readmitted incarnation={incarnation} why=half_is_ejected");
+                log::warn!(incarnation:%, why = "half_is_ejected"; "replica readmitted");
                 self.statistics.count(|counts| counts.readmissions += 1);
                 if was_ejected {
                     self.notices.send(RouterEvent::Readmitted(incarnation));

@@ -71,7 +71,7 @@ impl Inner {
             self.discard_later(old.id);
         }
         let record = Record::from_json(&latest.record.unwrap_or_default());
-        let record = record.inspect_err(|why| log::error!("record of the target not read why={why}"));
+        let record = record.inspect_err(|why| log::error!(why:%; "record of the target not read"));
         Ok(record.ok())
     }
 

@@ -30,8 +30,8 @@ impl Inner {
             // The container is gone, or another task that needed the same name has renamed it.
             Err(EngineError::NotFound(_)) => {}
             Err(_) if container.leaving => {}
-            Err(error) if error.is_unreachable() => log::debug!("container not renamed name={name}"),
-            Err(error) => log::warn!("container not renamed name={name} why={error}"),
+            Err(error) if error.is_unreachable() => log::debug!(name:%; "container not renamed"),
+            Err(error) => log::warn!(name:%, why:% = error; "container not renamed"),
         });
         unreachable.map_or(Ok(()), Err)
     }
@@ -75,7 +75,7 @@ impl Inner {
             Identity::Unrelated(why) => {
                 let name =
                     summary.names.iter().flatten().next().map_or("", |name| name.trim_start_matches('/'));
-                log::warn!("container passed over name={name} id={id} why={why}");
+                log::warn!(name:%, id:%, why:%; "container passed over");
                 return None;
             }
         };

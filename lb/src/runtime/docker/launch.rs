@@ -52,7 +52,10 @@ impl Inner {
                 }
                 EngineError::NameTaken => {
                     let container = self.container_name(&launch.name);
-                    log::warn!("container not made name={container} why=name_held_by_a_foreign_container");
+                    log::warn!(
+                        name:% = container, why = "name_held_by_a_foreign_container";
+                        "container not made"
+                    );
                     return Err(Error::NameTaken(launch.name.clone()));
                 }
                 other => return Err(other.launch_error(&self.template.network)),
@@ -145,7 +148,7 @@ impl Inner {
     /// are not started.
     pub(super) fn remove_orphans(self: &Rc<Self>, summaries: &[ContainerSummary]) {
         for id in self.abandoned(summaries) {
-            log::info!("container removed id={id} why=never_started");
+            log::info!(id:%, why = "never_started"; "container removed");
             self.discard_later(id);
         }
         for summary in summaries {

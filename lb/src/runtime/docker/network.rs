@@ -80,7 +80,7 @@ impl Network {
         let id = network.id.clone().unwrap_or_default();
         if *self.chosen.borrow() != id {
             if found.len() > 1 {
-                log::warn!("networks of one name name={} found={} chosen={id}", self.name, found.len());
+                log::warn!(name:% = self.name, found:% = found.len(), chosen:% = id; "networks of one name");
             }
             if let Some(own) = own {
                 self.join(engine, &id, &own).await;
@@ -98,7 +98,7 @@ impl Network {
         let mut found = engine.networks(&self.name).await?;
         if found.is_empty() {
             match engine.create_network(&self.name, &self.cluster).await {
-                Ok(id) => log::info!("network made name={} id={id}", self.name),
+                Ok(id) => log::info!(name:% = self.name, id:%; "network made"),
                 // Another balancer may have created it first, and the engine may be short of subnets.
                 Err(error) => {
                     found = engine.networks(&self.name).await?;
@@ -151,8 +151,8 @@ impl Network {
         }
         let Some(own) = &own.id else { return };
         match engine.connect_network(id, own).await {
-            Ok(()) => log::info!("network joined name={} id={id}", self.name),
-            Err(error) => log::warn!("network not joined name={} id={id} why={error}", self.name),
+            Ok(()) => log::info!(name:% = self.name, id:%; "network joined"),
+            Err(error) => log::warn!(name:% = self.name, id:%, why:% = error; "network not joined"),
         }
     }
 
@@ -164,8 +164,8 @@ impl Network {
             return;
         }
         match engine.remove_network(id).await {
-            Ok(()) => log::info!("network removed name={} id={id} why=duplicate", self.name),
-            Err(error) => log::debug!("network not removed id={id} why={error}"),
+            Ok(()) => log::info!(name:% = self.name, id:%, why = "duplicate"; "network removed"),
+            Err(error) => log::debug!(id:%, why:% = error; "network not removed"),
         }
     }
 

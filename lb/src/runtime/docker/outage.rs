@@ -18,14 +18,14 @@ impl Outage {
     pub fn begin(&self, why: &dyn fmt::Display) {
         if self.since.get().is_none() {
             self.since.set(Some(Instant::now()));
-            log::warn!("engine away routing=on lifecycle=waits why={why}");
+            log::warn!(routing = "on", lifecycle = "waits", why:%; "engine away");
         }
     }
 
     /// A call of the engine succeeded.
     pub fn end(&self) {
         if let Some(since) = self.since.take() {
-            log::info!("engine back after_ms={}", since.elapsed().as_millis());
+            log::info!(after_ms:% = since.elapsed().as_millis(); "engine back");
             self.ended.notify_one();
         }
     }

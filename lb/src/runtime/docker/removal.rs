@@ -44,7 +44,7 @@ impl Inner {
                 // The grace is over. If the engine did not answer the call before either, it hangs.
                 Err(EngineError::TimedOut) if renamed.is_err() => {}
                 Err(EngineError::TimedOut) | Ok(()) => return,
-                Err(error) => return log::debug!("container not stopped id={id} error={error}"),
+                Err(error) => return log::debug!(id:%, error:%; "container not stopped"),
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
@@ -56,7 +56,7 @@ impl Inner {
         let mut pause = PAUSE;
         while let Err(error) = self.try_remove(id).await {
             if pause == PAUSE && !error.is_unreachable() {
-                log::warn!("container not removed yet id={id} why={error}");
+                log::warn!(id:%, why:% = error; "container not removed yet");
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
@@ -89,7 +89,7 @@ impl Inner {
             // 409: the container does not run.
             Ok(()) | Err(EngineError::NotFound(_) | EngineError::Conflict(_)) => {}
             Err(error) => {
-                log::warn!("container not killed id={id} why={error}");
+                log::warn!(id:%, why:% = error; "container not killed");
                 return false;
             }
         }

@@ -56,11 +56,11 @@ async fn follow_events(docker: &Rc<Inner>, events: &UnboundedSender<Event>) {
                         }
                     }
                 }
-                log::debug!("engine events ended why={end:?}");
+                log::debug!(why:? = end; "engine events ended");
                 let lasted = began.elapsed() >= PAUSE;
                 let why = end.filter(|error| !lasted && !refused && !error.is_unreachable());
                 if let Some(why) = &why {
-                    log::warn!("engine sends no events why={why}");
+                    log::warn!(why:%; "engine sends no events");
                 }
                 refused = !lasted && (refused || why.is_some());
                 if lasted {

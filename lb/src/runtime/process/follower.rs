@@ -49,9 +49,7 @@ impl Follower {
                 });
                 if left > 0 {
                     let incarnation = self.incarnation;
-                    log::error!(
-                        "descendants left incarnation={incarnation} processes={left} why=not_killable"
-                    );
+                    log::error!(incarnation:%, processes:% = left, why = "not_killable"; "descendants left");
                 }
                 if background > 0 {
                     format!(
