@@ -14,6 +14,8 @@ pub struct Router {
     pub(super) in_flight: BTreeMap<Incarnation, usize>,
     /// Replicas for which it reported requests in flight, and owes an idle notice.
     pub(super) owes: BTreeSet<Incarnation>,
+    /// When it gets its latest recall; `None`: there was none.
+    latest_recall: Option<Instant>,
 }
 
 pub struct Recall {
@@ -86,7 +88,10 @@ impl World {
         self.changes.insert(id, Recall { gone, back, leaves, waits: ROUTERS, busy: Vec::new() });
         for router in 0..ROUTERS {
             let delay = if self.rare(2) { self.up_to(3000) } else { self.up_to(40) };
-            self.later(delay, Scheduled::Recalled(router, id));
+            // A mailbox keeps the order of the ring's recalls.
+            let at = self.routers[router].latest_recall.max(Some(self.now + delay)).unwrap_or(self.now);
+            self.routers[router].latest_recall = Some(at);
+            self.later(at - self.now, Scheduled::Recalled(router, id));
         }
     }
 
@@ -98,7 +103,7 @@ impl World {
 
     pub(super) fn recalled(&mut self, router: usize, id: ChangeId) {
         let Some(recall) = self.changes.get_mut(&id) else { return };
-        let Router { routes, in_flight, owes } = &mut self.routers[router];
+        let Router { routes, in_flight, owes, .. } = &mut self.routers[router];
         for incarnation in &recall.gone {
             routes.remove(incarnation);
             if in_flight.contains_key(incarnation) {
