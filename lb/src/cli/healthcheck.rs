@@ -7,8 +7,7 @@ use std::time::Duration;
 use awc::http::uri::PathAndQuery;
 
 use crate::fleet::HeartbeatResult;
-use crate::runtime::heartbeat::ProbeRequest;
-use crate::runtime::heartbeat::probe;
+use crate::runtime::heartbeat::{self, HeartbeatRequest};
 use crate::statuses::Statuses;
 
 /// The longest wait for the response.
@@ -18,8 +17,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// 1.
 pub fn run(admin: SocketAddr) -> ExitCode {
     let path = PathAndQuery::from_static("/readyz");
-    let request = ProbeRequest { path, host: None, statuses: Statuses::default() };
-    let why = match actix_rt::System::new().block_on(probe(admin, Some(&request), RESPONSE_TIMEOUT)) {
+    let request = HeartbeatRequest { path, host: None, statuses: Statuses::default() };
+    let why = match actix_rt::System::new().block_on(heartbeat::send(admin, Some(&request), RESPONSE_TIMEOUT))
+    {
         HeartbeatResult::Good => return ExitCode::SUCCESS,
         HeartbeatResult::Refused => "nothing listens there".to_owned(),
         HeartbeatResult::Missed(why) | HeartbeatResult::Void(why) => why,

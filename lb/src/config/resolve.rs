@@ -23,7 +23,7 @@ use crate::proxy::key::KeySources;
 use crate::proxy::redaction::{KeyRedactor, LogKey};
 use crate::proxy::{client, control_api, guard, router, service};
 use crate::ring::{Layout, SeatId, Weight};
-use crate::runtime::{self, heartbeat::ProbeRequest};
+use crate::runtime::{self, heartbeat::HeartbeatRequest};
 use crate::statuses::Statuses;
 
 /// The validated configuration of a balancer. [`Config::default`] is the configuration without any flag; `lb --help`
@@ -229,7 +229,7 @@ impl Config {
     /// The settings of heartbeats.
     pub(crate) fn heartbeat(&self) -> runtime::Heartbeat {
         let Heartbeat { path, host, statuses, timeout, .. } = self.heartbeat.clone();
-        runtime::Heartbeat { request: path.map(|path| ProbeRequest { path, host, statuses }), timeout }
+        runtime::Heartbeat { request: path.map(|path| HeartbeatRequest { path, host, statuses }), timeout }
     }
 
     /// The settings of each router; keys are shown with the secret of `key_redactor`.

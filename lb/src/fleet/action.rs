@@ -25,7 +25,7 @@ pub enum Action {
         upstream: Option<Upstream>,
     },
     /// Sends a heartbeat; the outcome comes back as [`Event::HeartbeatResult`].
-    Probe(Arc<Replica>),
+    Heartbeat(Arc<Replica>),
     /// Changes the ring; the reply comes back as [`Event::Ring`].
     Ring {
         /// Number of the change, repeated in the reply.

@@ -38,13 +38,13 @@ impl Fleet {
         }
     }
 
-    pub(super) fn probe_due(&mut self, now: Instant) {
+    pub(super) fn send_due_heartbeats(&mut self, now: Instant) {
         for member in self.members.values_mut().filter(|member| member.watched()) {
             if let (Some(replica), Some(_)) =
                 (member.replica(), member.heartbeats.next.take_if(|next| *next <= now))
             {
                 member.heartbeats.sent = Some(now);
-                self.actions.push(Action::Probe(replica));
+                self.actions.push(Action::Heartbeat(replica));
             }
         }
     }

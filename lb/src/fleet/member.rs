@@ -13,7 +13,7 @@ use super::action::Action;
 use super::state::{InFlight, State, Then};
 
 /// Delay of the first heartbeat after a launch; it doubles with each attempt up to the heartbeat interval.
-pub(super) const FIRST_PROBE: Duration = Duration::from_millis(5);
+pub(super) const FIRST_HEARTBEAT: Duration = Duration::from_millis(5);
 
 /// Phase of a replica between its launch and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -97,7 +97,7 @@ impl Member {
                 next: None,
                 sent: None,
                 void: false,
-                pause: FIRST_PROBE * 2,
+                pause: FIRST_HEARTBEAT * 2,
                 missed: 0,
                 last_good: now,
                 last_outcome: now,

@@ -254,7 +254,7 @@ impl Fleet {
             self.replace_outdated(now);
             self.refill(now);
         }
-        self.probe_due(now);
+        self.send_due_heartbeats(now);
     }
 
     /// Emits [`Action::Serving`] once: when the whole target is ready, or one external server.

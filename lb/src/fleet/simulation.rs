@@ -177,7 +177,7 @@ impl Simulation {
             self.note(format!("> {event:?}"));
         }
         for action in self.fleet.on(event, self.world.now) {
-            if !matches!(action, Action::Probe(_)) {
+            if !matches!(action, Action::Heartbeat(_)) {
                 self.note(format!("  < {action:?}"));
             }
             self.check_action(&action);

@@ -107,7 +107,7 @@ impl Stage {
                     None => Ok(instance(incarnation.0)),
                 },
             },
-            Action::Probe(replica) => {
+            Action::Heartbeat(replica) => {
                 let incarnation = replica.incarnation;
                 Event::HeartbeatResult {
                     incarnation,

@@ -206,7 +206,7 @@ impl Runtime for Fake {
         ready(Some(self.0.borrow().suspended.contains(&incarnation))).boxed_local()
     }
 
-    fn probe(&self, replica: &Replica, _: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
+    fn send_heartbeat(&self, replica: &Replica, _: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
         match self.health(replica.incarnation) {
             Health::Good => ready(HeartbeatResult::Good).boxed_local(),
             Health::Refused => ready(HeartbeatResult::Refused).boxed_local(),

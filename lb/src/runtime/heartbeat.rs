@@ -23,7 +23,7 @@ const USER_AGENT: &str = concat!("lb-heartbeat/", env!("CARGO_PKG_VERSION"));
 
 /// The request of a heartbeat, and the statuses that count as good.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeRequest {
+pub struct HeartbeatRequest {
     /// Target of the request.
     pub path: PathAndQuery,
     /// `Host` field of the request; `None`: the address of the replica.
@@ -32,7 +32,7 @@ pub struct ProbeRequest {
     pub statuses: Statuses,
 }
 
-impl ProbeRequest {
+impl HeartbeatRequest {
     fn head(&self, address: SocketAddr) -> String {
         let path = &self.path;
         let host = self.host.clone().unwrap_or_else(|| address.to_string());
@@ -43,22 +43,27 @@ impl ProbeRequest {
 }
 
 /// Sends one heartbeat on a fresh connection: a GET, or with `None` only the TCP handshake. Connecting, sending and the
-/// wait for the head of the reply together may take `patience`.
-pub async fn probe(
+/// wait for the head of the reply together may take `timeout_after`.
+pub async fn send(
     address: SocketAddr,
-    request: Option<&ProbeRequest>,
-    patience: Duration,
+    request: Option<&HeartbeatRequest>,
+    timeout_after: Duration,
 ) -> HeartbeatResult {
-    timeout(patience, send(address, request)).await.unwrap_or_else(|_| unanswered(patience))
+    timeout(timeout_after, send_unlimited(address, request))
+        .await
+        .unwrap_or_else(|_| unanswered(timeout_after))
 }
 
 /// The result of a heartbeat that was not answered in time.
-pub(crate) fn unanswered(patience: Duration) -> HeartbeatResult {
-    HeartbeatResult::Missed(format!("no answer within {patience:?}"))
+pub(crate) fn unanswered(timeout_after: Duration) -> HeartbeatResult {
+    HeartbeatResult::Missed(format!("no answer within {timeout_after:?}"))
 }
 
 /// The same without a time limit.
-pub(crate) async fn send(address: SocketAddr, request: Option<&ProbeRequest>) -> HeartbeatResult {
+pub(crate) async fn send_unlimited(
+    address: SocketAddr,
+    request: Option<&HeartbeatRequest>,
+) -> HeartbeatResult {
     match exchange(address, request).await {
         Err(error) if shortage::is_own_shortage(&error) => {
             shortage::report("heartbeat", &error);
@@ -70,7 +75,7 @@ pub(crate) async fn send(address: SocketAddr, request: Option<&ProbeRequest>) ->
     }
 }
 
-async fn exchange(address: SocketAddr, request: Option<&ProbeRequest>) -> io::Result<HeartbeatResult> {
+async fn exchange(address: SocketAddr, request: Option<&HeartbeatRequest>) -> io::Result<HeartbeatResult> {
     let mut io =
         TcpStream::connect(address).await.map_err(|error| shortage::connect_error(error, address))?;
     let Some(request) = request else { return Ok(HeartbeatResult::Good) };

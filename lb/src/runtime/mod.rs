@@ -15,7 +15,7 @@ use futures::stream::LocalBoxStream;
 
 use crate::fleet::{HeartbeatResult, Record};
 use crate::ring::{Incarnation, Replica, SeatId};
-use heartbeat::ProbeRequest;
+use heartbeat::HeartbeatRequest;
 
 pub use crate::fleet::runtime::{
     Exit, Found, Instance, InvalidUpstream, Launch, RuntimeError as Error, RuntimeEvent as Event, Standing,
@@ -27,7 +27,7 @@ pub use logs::{NoLogs, Tail};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// The request; `None`: only a TCP handshake.
-    pub request: Option<ProbeRequest>,
+    pub request: Option<HeartbeatRequest>,
     /// Longest time until the reply head.
     pub timeout: Duration,
 }
@@ -92,8 +92,12 @@ pub trait Runtime {
     }
 
     /// Sends one heartbeat, over a fresh connection, and waits for its outcome without a time limit: the caller has one.
-    fn probe(&self, replica: &Replica, heartbeat: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
+    fn send_heartbeat(
+        &self,
+        replica: &Replica,
+        heartbeat: &Heartbeat,
+    ) -> LocalBoxFuture<'static, HeartbeatResult> {
         let (address, request) = (replica.address, heartbeat.request.clone());
-        Box::pin(async move { heartbeat::send(address, request.as_ref()).await })
+        Box::pin(async move { heartbeat::send_unlimited(address, request.as_ref()).await })
     }
 }

@@ -22,10 +22,10 @@ impl SupervisorActor {
                 report(ctx, async move { Event::Launched { incarnation, result: launched.await } });
             }
             Action::Assign { seat, upstream } => self.runtime.assign(seat, upstream),
-            Action::Probe(replica) => {
+            Action::Heartbeat(replica) => {
                 let incarnation = replica.incarnation;
-                let probe = || self.runtime.probe(&replica, &self.heartbeat);
-                let beat = self.heartbeats.send(incarnation, self.heartbeat.timeout, probe);
+                let start = || self.runtime.send_heartbeat(&replica, &self.heartbeat);
+                let beat = self.heartbeats.send(incarnation, self.heartbeat.timeout, start);
                 report(ctx, async move { Event::HeartbeatResult { incarnation, beat: beat.await } });
             }
             Action::Ring { id, change, retire, transitions } => {

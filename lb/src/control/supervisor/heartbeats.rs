@@ -34,11 +34,11 @@ struct Unanswered {
 }
 
 impl Heartbeats {
-    /// Waits for the answer of the heartbeat under way, or of a new one, for at most `patience`.
+    /// Waits for the answer of the heartbeat under way, or of a new one, for at most `timeout_after`.
     pub fn send(
         &self,
         incarnation: Incarnation,
-        patience: Duration,
+        timeout_after: Duration,
         start: impl FnOnce() -> LocalBoxFuture<'static, HeartbeatResult>,
     ) -> LocalBoxFuture<'static, HeartbeatResult> {
         let now = Instant::now();
@@ -48,14 +48,14 @@ impl Heartbeats {
         let mut heartbeat = known.filter(|known| now < known.sent + known.keep).unwrap_or_else(fresh);
         let unanswered_ones = self.0.clone();
         Box::pin(async move {
-            if let Ok(result) = timeout(patience, &mut heartbeat.answer).await {
+            if let Ok(result) = timeout(timeout_after, &mut heartbeat.answer).await {
                 return result;
             }
             heartbeat.waited = Instant::now();
             let mut others = unanswered_ones.borrow_mut();
             others.retain(|_, other| other.waited + LONGEST > heartbeat.waited);
             others.insert(incarnation, heartbeat);
-            unanswered(patience)
+            unanswered(timeout_after)
         })
     }
 }
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_millis(400);
+    const TIMEOUT: Duration = Duration::from_millis(400);
     const INTERVAL: Duration = Duration::from_millis(100);
 
     async fn send(
@@ -83,7 +83,7 @@ mod tests {
             sent.set(sent.get() + 1);
             answer
         };
-        heartbeats.send(Incarnation(1), PATIENCE, start).await
+        heartbeats.send(Incarnation(1), TIMEOUT, start).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -98,7 +98,7 @@ mod tests {
             results.push(send(&heartbeats, &sent, pending().boxed_local()).await);
         }
         assert_eq!((results.len(), sent.get()), (4, 1));
-        assert_eq!(results[0], unanswered(PATIENCE));
+        assert_eq!(results[0], unanswered(TIMEOUT));
 
         // Half a minute of silence.
         for _ in 0..60 {
@@ -115,10 +115,10 @@ mod tests {
     async fn replicas_that_have_left_are_forgotten() {
         let heartbeats = Heartbeats::default();
         for incarnation in 0..100 {
-            heartbeats.send(Incarnation(incarnation), PATIENCE, || pending().boxed_local()).await;
+            heartbeats.send(Incarnation(incarnation), TIMEOUT, || pending().boxed_local()).await;
         }
         sleep(LONGEST).await;
-        heartbeats.send(Incarnation(100), PATIENCE, || pending().boxed_local()).await;
+        heartbeats.send(Incarnation(100), TIMEOUT, || pending().boxed_local()).await;
         assert_eq!(heartbeats.0.borrow().len(), 1);
     }
 }

@@ -121,7 +121,7 @@ impl World {
     pub fn act(&mut self, action: Action) {
         match action {
             Action::Launch(launch) => self.launch(launch),
-            Action::Probe(replica) => self.probe(&replica),
+            Action::Heartbeat(replica) => self.heartbeat(&replica),
             Action::Ring { id, change, retire, transitions } => self.change(id, change, retire, &transitions),
             Action::Ask(incarnation) => {
                 let answer = self.inquire(incarnation);

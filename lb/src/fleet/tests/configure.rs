@@ -57,11 +57,11 @@ fn a_shorter_interval_applies_before_the_longer_one_has_passed() {
     let mut stage = Stage::new(Settings { heartbeat_interval: 600 * SECOND, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
-    let probes = |stage: &Stage| stage.times(|action| matches!(action, Action::Probe(_))).len();
-    let before = probes(&stage);
+    let heartbeats = |stage: &Stage| stage.times(|action| matches!(action, Action::Heartbeat(_))).len();
+    let before = heartbeats(&stage);
     stage.feed(Event::Configure(Settings { heartbeat_interval: 100 * MS, ..settings() }));
     stage.pass(SECOND);
-    assert!(probes(&stage) >= before + 3 * 9, "{before} {}", probes(&stage));
+    assert!(heartbeats(&stage) >= before + 3 * 9, "{before} {}", heartbeats(&stage));
     assert_eq!(stage.names().len(), 3);
 }
 

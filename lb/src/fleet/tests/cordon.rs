@@ -25,9 +25,10 @@ fn a_cordoned_replica_lives_outside_the_ring_and_its_seat_stays_vacant() {
     assert_eq!(stage.drained(), [(2, "server2".to_owned(), Phase::Draining)]);
     let launched = stage.launches().len();
     let heartbeats =
-        stage.times(|action| matches!(action, Action::Probe(replica) if replica.incarnation.0 == 2));
+        stage.times(|action| matches!(action, Action::Heartbeat(replica) if replica.incarnation.0 == 2));
     stage.pass(120 * SECOND);
-    let later = stage.times(|action| matches!(action, Action::Probe(replica) if replica.incarnation.0 == 2));
+    let later =
+        stage.times(|action| matches!(action, Action::Heartbeat(replica) if replica.incarnation.0 == 2));
     assert!(later.len() > heartbeats.len() + 200, "its heartbeats go on");
     assert_eq!((stage.launches().len(), stage.stops(), stage.names().len()), (launched, vec![], 2));
     assert_eq!(stage.fleet.view().target, 3);

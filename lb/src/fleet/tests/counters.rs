@@ -48,9 +48,9 @@ fn every_heartbeat_is_counted_once_by_its_result() {
     stage.pass(SECOND);
     stage.hang(1);
     stage.pass(1100 * MS);
-    let probes = stage.times(|action| matches!(action, Action::Probe(_))).len() as u64;
+    let sent = stage.times(|action| matches!(action, Action::Heartbeat(_))).len() as u64;
     assert!((2..=3).contains(&heartbeats(&stage, "missed")));
-    assert_eq!(stage.fleet.tally().heartbeats.iter().sum::<u64>(), probes);
+    assert_eq!(stage.fleet.tally().heartbeats.iter().sum::<u64>(), sent);
     assert_eq!((heartbeats(&stage, "refused"), heartbeats(&stage, "void")), (0, 0));
     stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.pass(600 * MS);

@@ -69,9 +69,9 @@ fn heartbeats_of_a_starved_machine_are_void() {
     stage.hang(1);
     stage.pass(900 * MS);
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
-    stage.hold = |action| matches!(action, Action::Probe(_));
+    stage.hold = |action| matches!(action, Action::Heartbeat(_));
     stage.pass(SECOND / 2);
-    // For a minute no event arrives (a starved machine), and the probes under way time out.
+    // For a minute no event arrives (a starved machine), and the heartbeats under way time out.
     stage.now += 60 * SECOND;
     stage.release();
     assert_eq!(stage.seats()[0], (1, Some((1, Phase::Ready))));
@@ -139,11 +139,11 @@ fn half_of_the_fleet_may_be_replaced_at_once() {
 #[test]
 fn an_ejection_only_brings_the_next_heartbeat_forward() {
     let mut stage = Stage::ready(3);
-    let probes = |stage: &Stage| stage.times(|action| matches!(action, Action::Probe(_))).len();
+    let heartbeats = |stage: &Stage| stage.times(|action| matches!(action, Action::Heartbeat(_))).len();
     stage.pass(100 * MS);
-    let before = probes(&stage);
+    let before = heartbeats(&stage);
     stage.feed(suspected(2));
-    assert_eq!(probes(&stage), before + 1);
+    assert_eq!(heartbeats(&stage), before + 1);
     assert_eq!(stage.names().len(), 3);
     stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
     stage.feed(suspected(2));

@@ -36,14 +36,14 @@ fn a_replica_is_listed_when_the_ring_has_answered_its_first_good_heartbeat() {
 }
 
 #[test]
-fn probes_begin_at_5_ms_and_double_up_to_the_interval() {
+fn heartbeats_begin_at_5_ms_and_double_up_to_the_interval() {
     let mut stage = Stage::new(Settings { replicas: 1, ..settings() });
     stage.heartbeats.insert(Incarnation(1), HeartbeatResult::Refused);
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(3 * SECOND);
-    let probes = stage.times(|action| matches!(action, Action::Probe(_)));
-    let pauses: Vec<u128> = probes.windows(2).map(|two| (two[1] - two[0]).as_millis()).collect();
-    assert_eq!(probes[0], 5 * MS);
+    let heartbeats = stage.times(|action| matches!(action, Action::Heartbeat(_)));
+    let pauses: Vec<u128> = heartbeats.windows(2).map(|two| (two[1] - two[0]).as_millis()).collect();
+    assert_eq!(heartbeats[0], 5 * MS);
     assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 500, 500, 500, 500]);
     assert_eq!(stage.seats(), [(1, Some((1, Phase::Starting)))]);
 }

@@ -4,7 +4,7 @@ mod activity;
 mod failures;
 mod faults;
 mod fuzz;
-mod probes;
+mod heartbeats;
 mod replica;
 mod transfers;
 

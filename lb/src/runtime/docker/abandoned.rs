@@ -12,21 +12,22 @@ use super::Inner;
 use super::identity::Identity;
 
 /// How long an unknown container may stay unstarted: another balancer may be about to start it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ABANDONED_AFTER: Duration = Duration::from_secs(10);
 
 /// When each unknown and unstarted container was seen first, by id.
 #[derive(Debug, Default)]
 pub(super) struct Abandoned(BTreeMap<String, Instant>);
 
 impl Abandoned {
-    /// Takes the present unknown and unstarted containers, and returns those that have been so for [`PATIENCE`].
+    /// Takes the present unknown and unstarted containers, and returns those that have been so for [`ABANDONED_AFTER`].
     fn observe(&mut self, present: Vec<String>, now: Instant) -> Vec<String> {
         let first_seen = |id: String| {
             let first = self.0.get(&id).copied().unwrap_or(now);
             (id, first)
         };
         self.0 = present.into_iter().map(first_seen).collect();
-        let overdue = self.0.iter().filter(|(_, first)| now.saturating_duration_since(**first) >= PATIENCE);
+        let overdue =
+            self.0.iter().filter(|(_, first)| now.saturating_duration_since(**first) >= ABANDONED_AFTER);
         overdue.map(|(id, _)| id.clone()).collect()
     }
 }

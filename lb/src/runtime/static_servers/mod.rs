@@ -1,4 +1,4 @@
-//! External servers (`--runtime static`): their names are resolved here; the servers are probed and routed to, but
+//! External servers (`--runtime static`): their names are resolved here; the servers get heartbeats and requests, but
 //! never started or stopped.
 //!
 //! # Layout

@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    pub(super) fn probe(&mut self, replica: &Replica) {
+    pub(super) fn heartbeat(&mut self, replica: &Replica) {
         let incarnation = replica.incarnation;
         let missed = || HeartbeatResult::Missed("timeout".to_owned());
         let lost = self.rare(2);

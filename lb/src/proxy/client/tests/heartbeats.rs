@@ -2,20 +2,20 @@
 
 use super::*;
 use crate::fleet::HeartbeatResult;
-use crate::runtime::heartbeat::{ProbeRequest, probe};
+use crate::runtime::heartbeat::{HeartbeatRequest, send};
 use crate::statuses::Statuses;
 
-fn heartbeat() -> ProbeRequest {
-    ProbeRequest { path: "/heartbeat".parse().unwrap(), host: None, statuses: Statuses::default() }
+fn heartbeat() -> HeartbeatRequest {
+    HeartbeatRequest { path: "/heartbeat".parse().unwrap(), host: None, statuses: Statuses::default() }
 }
 
 #[actix_rt::test]
-async fn probes_are_good_refused_or_missed() {
+async fn heartbeats_are_good_refused_or_missed() {
     let request = heartbeat();
     let timeout = Duration::from_secs(30);
     let good = Replica::replying("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n").await;
-    assert_eq!(probe(good.address, Some(&request), timeout).await, HeartbeatResult::Good);
-    assert_eq!(probe(good.address, None, timeout).await, HeartbeatResult::Good);
+    assert_eq!(send(good.address, Some(&request), timeout).await, HeartbeatResult::Good);
+    assert_eq!(send(good.address, None, timeout).await, HeartbeatResult::Good);
     let head = format!(
         "GET /heartbeat HTTP/1.1\r\nhost: {}\r\nuser-agent: lb-heartbeat/{}\r\nconnection: close\r\n\r\n",
         good.address,
@@ -25,22 +25,22 @@ async fn probes_are_good_refused_or_missed() {
 
     let down = Replica::replying("").await.address;
     tokio::task::yield_now().await;
-    assert_eq!(probe(down, Some(&request), timeout).await, HeartbeatResult::Refused);
-    assert_eq!(probe(down, None, timeout).await, HeartbeatResult::Refused);
+    assert_eq!(send(down, Some(&request), timeout).await, HeartbeatResult::Refused);
+    assert_eq!(send(down, None, timeout).await, HeartbeatResult::Refused);
 
     for reply in ["HTTP/1.1 500 Oh\r\n\r\n", "HTTP/1.1 400 Bad\r\n\r\n", "garbage"] {
         let bad = Replica::replying(reply).await;
         assert!(
-            matches!(probe(bad.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)),
+            matches!(send(bad.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)),
             "{reply:?}"
         );
     }
     let closing = Replica::new(|mut peer, _| async move { drop(peer.head().await) }).await;
-    assert!(matches!(probe(closing.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)));
+    assert!(matches!(send(closing.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)));
 
     let silent = Replica::new(|mut peer, _| async move { peer.closed().await }).await;
     tokio::time::pause();
-    assert!(matches!(probe(silent.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)));
+    assert!(matches!(send(silent.address, Some(&request), timeout).await, HeartbeatResult::Missed(_)));
 }
 
 #[actix_rt::test]
@@ -52,13 +52,13 @@ async fn an_interim_reply_is_no_progress() {
 }
 
 #[actix_rt::test]
-async fn the_host_and_the_good_statuses_of_a_probe_can_be_set() {
+async fn the_host_and_the_good_statuses_of_a_heartbeat_can_be_set() {
     let timeout = Duration::from_secs(30);
     let moved = Replica::replying("HTTP/1.1 302 Found\r\n\r\n").await;
-    assert_eq!(probe(moved.address, Some(&heartbeat()), timeout).await, HeartbeatResult::Good);
+    assert_eq!(send(moved.address, Some(&heartbeat()), timeout).await, HeartbeatResult::Good);
 
     let statuses = Statuses::parse("204,401", &(200..=599)).unwrap();
-    let request = ProbeRequest { host: Some("shop.example:8080".into()), statuses, ..heartbeat() };
+    let request = HeartbeatRequest { host: Some("shop.example:8080".into()), statuses, ..heartbeat() };
     for (reply, good) in [
         ("HTTP/1.1 204 None\r\n\r\n", true),
         ("HTTP/1.1 401 Who\r\n\r\n", true),
@@ -66,7 +66,7 @@ async fn the_host_and_the_good_statuses_of_a_probe_can_be_set() {
         ("HTTP/1.1 302 Found\r\n\r\n", false),
     ] {
         let replica = Replica::replying(reply).await;
-        let beat = probe(replica.address, Some(&request), timeout).await;
+        let beat = send(replica.address, Some(&request), timeout).await;
         assert_eq!(beat == HeartbeatResult::Good, good, "{reply}: {beat:?}");
         assert!(replica.heads()[0].contains("\r\nhost: shop.example:8080\r\n"), "{:?}", replica.heads());
     }
