@@ -84,7 +84,7 @@ impl Fleet {
             Command::Remove(removal) => self.remove(call, &removal, loads),
             Command::Scale(target) => self.scale(call, target, loads, now),
             Command::Cordon(name) => self.cordon(call, name),
-            Command::Uncordon(name) => self.undrain(call, name, now),
+            Command::Uncordon(name) => self.uncordon(call, name, now),
             Command::Replace(name) => self.replace(call, name, now),
             Command::RollingReplace => self.start_manual_rollout(call),
             Command::Weigh(weights) => self.set_weights(call, weights),

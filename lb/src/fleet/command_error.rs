@@ -23,7 +23,7 @@ pub enum CommandError {
     /// The seat does not exist, was removed while the call waited, or occurs twice in the call.
     #[error("There is no seat {0}")]
     NoSeat(SeatId),
-    /// The replica cannot be drained, undrained or replaced in its present phase.
+    /// The replica cannot be cordoned, uncordoned or replaced in its present phase.
     #[error("Replica '{name}' is {phase}: {wanted}")]
     NotNow {
         /// Name of the replica.
@@ -35,10 +35,10 @@ pub enum CommandError {
     },
     /// The replica is cordoned already.
     #[error("Replica '{0}' is drained already")]
-    Drained(Name),
+    Cordoned(Name),
     /// The replica is not cordoned.
     #[error("Replica '{0}' is not drained")]
-    NotDrained(Name),
+    NotCordoned(Name),
     /// A successor of the replica is starting.
     #[error("Replica '{0}' is being replaced")]
     Replacing(Name),

@@ -1,6 +1,6 @@
-//! Cordon (the API's drain): a replica lives on outside the ring, and its seat stays vacant until it is undrained.
+//! Cordon (the API's drain): a replica lives on outside the ring, and its seat stays vacant until it is uncordoned.
 //!
-//! A cordoned replica that dies is not restarted: its seat stays vacant until it is undrained or replaced (then a new
+//! A cordoned replica that dies is not restarted: its seat stays vacant until it is uncordoned or replaced (then a new
 //! replica is started) or removed.
 
 use std::collections::BTreeSet;
@@ -26,13 +26,13 @@ impl Fleet {
         let Some(seat) = self.seats.get_mut(&id) else { return };
         seat.cordon(incarnation); // it may have been outdated, with its replacement planned
         member.leave(Then::Cordon, "drain", &mut self.actions);
-        self.change_ring(Change::Drain(id), OnRingReply::Cordoned(call, incarnation));
+        self.change_ring(Change::Cordon(id), OnRingReply::Cordoned(call, incarnation));
     }
 
     fn find_cordonable(&self, name: &Name) -> Result<Incarnation, CommandError> {
         let (_, seat, incarnation, phase) = self.find_replica(name)?;
         if seat.cordoned() == Some(incarnation) {
-            return Err(CommandError::Drained(name.clone()));
+            return Err(CommandError::Cordoned(name.clone()));
         }
         let wanted = "only one that is ready or suspect can be drained";
         match phase {
@@ -57,7 +57,7 @@ impl Fleet {
 
     /// Gives a cordoned replica its seat back, or the seat of a dead one to a new replica; answered when requests are
     /// routed there.
-    pub(super) fn undrain(&mut self, call: CallId, name: Name, now: Instant) {
+    pub(super) fn uncordon(&mut self, call: CallId, name: Name, now: Instant) {
         let (seat_id, incarnation) = match self.find_cordoned(&name) {
             Ok(found) => found,
             Err(error) => return self.reply(call, Err(error)),
@@ -65,11 +65,11 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         if !member.is_cordoned() {
-            return self.restart_drained(call, seat_id, now);
+            return self.restart_cordoned(call, seat_id, now);
         }
         let Some(replica) = member.replica() else { return };
-        seat.undrain(incarnation, call);
-        member.undrain(now, &mut self.actions);
+        seat.uncordon(incarnation, call);
+        member.uncordon(now, &mut self.actions);
         self.change_ring(Change::Occupy(replica), OnRingReply::Occupied(incarnation));
     }
 
@@ -77,7 +77,7 @@ impl Fleet {
         let (id, seat, incarnation, phase) = self.find_replica(name)?;
         let wanted = "wait until it is draining";
         match phase {
-            _ if seat.cordoned() != Some(incarnation) => Err(CommandError::NotDrained(name.clone())),
+            _ if seat.cordoned() != Some(incarnation) => Err(CommandError::NotCordoned(name.clone())),
             Phase::Draining | Phase::Dead => Ok((id, incarnation)),
             _ => Err(CommandError::NotNow { name: name.clone(), phase, wanted }),
         }

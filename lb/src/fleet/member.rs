@@ -252,7 +252,7 @@ impl Member {
     }
 
     /// Its cordon ends: the ring is told to route to it again. Heartbeats that it missed meanwhile do not count.
-    pub fn undrain(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub fn uncordon(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.heartbeats.asked = false;
         (self.heartbeats.missed, self.heartbeats.last_good) = (0, now);
         self.enter(State::Joining, &"undrain", actions);

@@ -68,7 +68,7 @@ impl Fleet {
                 member.leave(Then::Stop, "rm", &mut self.actions);
                 leaving.push(member.launch.incarnation);
             }
-            leaving.extend(seat.cordoned().and_then(|drained| self.end_cordon(drained, "rm")));
+            leaving.extend(seat.cordoned().and_then(|cordoned| self.end_cordon(cordoned, "rm")));
             if let Some(call) = seat.take_call() {
                 self.reply(call, Err(CommandError::NoSeat(*id)));
             }

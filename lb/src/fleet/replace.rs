@@ -20,7 +20,7 @@ impl Fleet {
             Err(error) => return self.reply(call, Err(error)),
         };
         if phase == Phase::Dead {
-            return self.restart_drained(call, seat_id, now);
+            return self.restart_cordoned(call, seat_id, now);
         }
         if let Some(seat) = self.seats.get_mut(&seat_id) {
             seat.replace(call, now);
@@ -40,7 +40,7 @@ impl Fleet {
     }
 
     /// Fills the seat of a cordoned replica that has died.
-    pub(super) fn restart_drained(&mut self, call: CallId, seat_id: SeatId, now: Instant) {
+    pub(super) fn restart_cordoned(&mut self, call: CallId, seat_id: SeatId, now: Instant) {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         seat.vacate();
         seat.set_next_name(None);

@@ -141,7 +141,7 @@ impl Seat {
     }
 
     /// Gives the seat back to its cordoned replica; `call` is answered when requests are routed there.
-    pub fn undrain(&mut self, replica: Incarnation, call: CallId) {
+    pub fn uncordon(&mut self, replica: Incarnation, call: CallId) {
         (self.occupancy, self.replacing) = (Occupancy::Occupied(replica), Some(call));
     }
 

@@ -61,8 +61,8 @@ struct Simulation {
 enum Call {
     Add(usize),
     Remove(Vec<Name>),
-    Drain(Name),
-    Undrain,
+    Cordon(Name),
+    Uncordon,
     Weigh,
     Replace,
     Roll,
@@ -121,7 +121,7 @@ impl Simulation {
         self.pass(chaos);
         if self.world.percent(70) {
             self.world.calm(self.settings.head_timeout.is_some());
-            self.undrain_all();
+            self.uncordon_all();
             self.pass(LONG);
             self.assert_whole();
         }

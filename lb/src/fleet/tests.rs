@@ -191,11 +191,11 @@ impl Stage {
         self.call(call, Command::Weigh(vec![(seat(id), weight)]));
     }
 
-    fn drain(&mut self, call: u64, name: &str) {
+    fn cordon(&mut self, call: u64, name: &str) {
         self.call(call, Command::Cordon(name.parse().unwrap()));
     }
 
-    fn undrain(&mut self, call: u64, name: &str) {
+    fn uncordon(&mut self, call: u64, name: &str) {
         self.call(call, Command::Uncordon(name.parse().unwrap()));
     }
 

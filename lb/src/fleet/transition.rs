@@ -96,7 +96,7 @@ impl Fleet {
             Change::Occupy(replica) => vec![taken("occupy", replica.seat, Some("vacant"), replica)],
             Change::Handover(replica) => vec![taken("handover", replica.seat, Some("occupied"), replica)],
             Change::Vacate(seat) => vec![of("vacate", *seat, Some("occupied"), Some("vacant"))],
-            Change::Drain(seat) => {
+            Change::Cordon(seat) => {
                 let cordoned = self.seats.get(seat).and_then(|seat| self.members.get(&seat.cordoned()?));
                 vec![Transition {
                     replica: cordoned.map(|member| member.launch.name.clone()),

@@ -58,8 +58,8 @@ pub struct MemberView {
     pub address: Option<SocketAddr>,
     /// Current phase of the replica.
     pub phase: Phase,
-    /// Whether it is cordoned, dead or alive: until it is undrained its seat is not refilled.
-    pub drained: bool,
+    /// Whether it is cordoned, dead or alive: until it is uncordoned its seat is not refilled.
+    pub cordoned: bool,
     /// Time since when it is ready or suspect; `None`: not yet.
     pub ready_since: Option<Instant>,
 }
@@ -100,13 +100,13 @@ impl Fleet {
         let seats: Vec<SeatView> = seats.collect();
         let with_seat: BTreeSet<Incarnation> =
             seats.iter().filter_map(|seat| Some(seat.replica.as_ref()?.incarnation)).collect();
-        let drained: BTreeSet<Incarnation> = joined().filter_map(|(_, seat)| seat.cordoned()).collect();
+        let cordoned: BTreeSet<Incarnation> = joined().filter_map(|(_, seat)| seat.cordoned()).collect();
         let others = self.members.values().filter_map(|member| {
             let of = member.launch.incarnation;
-            let drained = drained.contains(&of);
+            let cordoned = cordoned.contains(&of);
             let tried = external && member.phase() == Phase::Starting && !with_seat.contains(&of);
-            let other = (member.running || drained) && !with_seat.contains(&of) && !tried;
-            other.then(|| MemberView { drained, ..member.view() })
+            let other = (member.running || cordoned) && !with_seat.contains(&of) && !tried;
+            other.then(|| MemberView { cordoned, ..member.view() })
         });
         View {
             target: self.target(),
@@ -128,7 +128,7 @@ impl Member {
             incarnation: self.launch.incarnation,
             address: instance.map(|instance| instance.address),
             phase: self.phase(),
-            drained: false,
+            cordoned: false,
             ready_since: self.ready_since,
         }
     }

@@ -169,12 +169,12 @@ fn status_of_rejection(rejection: &Rejection) -> StatusCode {
 
 fn status_of_command(error: &CommandError) -> StatusCode {
     use CommandError::{Conflict, NotReady, Stopping};
-    use CommandError::{Drained, NotDrained, NotNow, Replacing, Rolling};
+    use CommandError::{Cordoned, NotCordoned, NotNow, Replacing, Rolling};
     use CommandError::{NoReplica, NoSeat, NoUpstream};
     match error {
         NotReady { .. } | Stopping | Conflict => StatusCode::SERVICE_UNAVAILABLE,
         NoReplica(_) | NoSeat(_) | NoUpstream(_) => StatusCode::NOT_FOUND,
-        NotNow { .. } | Drained(_) | NotDrained(_) | Replacing(_) | Rolling { .. } => StatusCode::CONFLICT,
+        NotNow { .. } | Cordoned(_) | NotCordoned(_) | Replacing(_) | Rolling { .. } => StatusCode::CONFLICT,
         _ => StatusCode::BAD_REQUEST,
     }
 }

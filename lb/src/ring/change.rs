@@ -19,7 +19,7 @@ pub enum Change {
     Vacate(SeatId),
     /// Vacates a seat whose replica is alive; the seat stays in the map. The replica gets no new request and may finish
     /// its requests in flight. [`Change::Occupy`] puts it back.
-    Drain(SeatId),
+    Cordon(SeatId),
     /// Changes the weights of seats, all in one epoch.
     Weigh(Vec<(SeatId, Weight)>),
     /// Removes seats from the map, all in one epoch. Their replicas may finish their requests in flight.
@@ -50,7 +50,7 @@ impl Ring {
                 gone.extend(self.vacate(replica.seat));
                 self.occupy(replica.seat, replica)?;
             }
-            Change::Vacate(seat) | Change::Drain(seat) => gone.extend(self.vacate(seat)),
+            Change::Vacate(seat) | Change::Cordon(seat) => gone.extend(self.vacate(seat)),
             Change::Weigh(weights) => self.weigh(&weights)?,
             Change::Leave(seats) => gone = self.leave(&seats),
         }
@@ -72,7 +72,7 @@ mod tests {
         let none = || Ok((Vec::new(), false));
         assert_eq!(apply(Change::Join(vec![join(1), join(2), join(3)])), none());
         assert_eq!(apply(Change::Handover(replica(2, 9))), Ok((vec![Incarnation(2)], false)));
-        assert_eq!(apply(Change::Drain(seat(2))), Ok((vec![Incarnation(9)], false)));
+        assert_eq!(apply(Change::Cordon(seat(2))), Ok((vec![Incarnation(9)], false)));
         assert_eq!(apply(Change::Occupy(replica(2, 9))), none());
         assert_eq!(apply(Change::Occupy(replica(2, 10))), Err(RingError::Occupied(seat(2))));
         assert_eq!(apply(Change::Handover(replica(4, 4))), Err(RingError::NoSuchSeat(seat(4))));

@@ -76,15 +76,15 @@ pub async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<Ht
         query(&admin, key).await?;
     let skips = worst(routers.iter().flat_map(|router| router.skips.iter().copied()));
     // A cordoned replica that has died since is shown as a vacant seat.
-    let drained = view.others.iter().filter(|other| other.drained && other.phase != Phase::Dead);
-    let drained: BTreeMap<SeatId, &Name> = drained.map(|other| (other.seat, &other.name)).collect();
+    let cordoned = view.others.iter().filter(|other| other.cordoned && other.phase != Phase::Dead);
+    let cordoned: BTreeMap<SeatId, &Name> = cordoned.map(|other| (other.seat, &other.name)).collect();
     let places = walk.iter().map(|(seat, replica)| match replica {
         Some(replica) => {
             let skip = skips.get(&replica.incarnation).copied().flatten();
             Place { seat: *seat, replica: Some(replica.name.clone()), skip: skip.map(Skip::as_str) }
         }
         None => {
-            let replica = drained.get(seat).map(|name| Name::clone(name));
+            let replica = cordoned.get(seat).map(|name| Name::clone(name));
             let skip = if replica.is_some() { "draining" } else { "vacant" };
             Place { seat: *seat, replica, skip: Some(skip) }
         }

@@ -208,7 +208,7 @@ fn member(member: &MemberView, fleet: &State, clock: Clock) -> Member {
         incarnation: member.incarnation,
         address: member.address.map(|address| address.to_string()),
         phase: member.phase,
-        drained: member.drained,
+        drained: member.cordoned,
         ready_at: member.ready_since.map(|since| clock.time(since)),
         in_flight: fleet.in_flight.get(&member.incarnation).copied().unwrap_or(0),
         skip: skip(&fleet.skips, member.incarnation),

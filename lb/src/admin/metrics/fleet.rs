@@ -44,9 +44,9 @@ fn replicas(exposition: &mut Exposition, state: &State) {
         "The number of replicas that the fleet aims at.",
         state.view.target as f64,
     );
-    let drained = state.view.others.iter().filter(|member| member.drained).count();
+    let cordoned = state.view.others.iter().filter(|member| member.cordoned).count();
     let help = "Seats whose replica was drained by hand; they are not refilled.";
-    exposition.gauge("lb_seats_drained", help, drained as f64);
+    exposition.gauge("lb_seats_drained", help, cordoned as f64);
     let seated = state.view.seats.iter().filter_map(|seat| seat.replica.as_ref());
     let members: Vec<_> = seated.chain(&state.view.others).collect();
     let mut replicas = exposition.gauges("lb_replicas", "Replicas by phase.");

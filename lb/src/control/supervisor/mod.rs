@@ -147,8 +147,8 @@ impl SupervisorActor {
             let in_flight = in_flight(&loads.await);
             let slots_of = |seat| slots.get(&seat).copied().unwrap_or(0);
             let mut loads: Loads = seats.iter().map(|seat| (seat.seat, (0, slots_of(seat.seat)))).collect();
-            let drained = others.into_iter().filter(|other| other.drained);
-            for replica in seats.into_iter().filter_map(|seat| seat.replica).chain(drained) {
+            let cordoned = others.into_iter().filter(|other| other.cordoned);
+            for replica in seats.into_iter().filter_map(|seat| seat.replica).chain(cordoned) {
                 if let Some((load, _)) = loads.get_mut(&replica.seat) {
                     *load += in_flight.get(&replica.incarnation).copied().unwrap_or(0);
                 }

@@ -57,7 +57,7 @@ impl Simulation {
     /// Makes a call about one replica or seat, mostly one that exists.
     pub(super) fn call_about_one(&mut self) {
         let call = self.next_call();
-        let (drained, listed) = (self.drained(), self.fleet.names());
+        let (cordoned, listed) = (self.cordoned(), self.fleet.names());
         let any = || NAMES[0].parse().expect("a name");
         let of = |names: &[Name], rng: &mut fastrand::Rng| rng.choice(names).cloned().unwrap_or_else(any);
         let rng = &mut self.world.rng;
@@ -67,7 +67,7 @@ impl Simulation {
                 self.execute(call, Command::RollingReplace);
             }
             1 | 2 => {
-                let name = of(&[&listed[..], &listed[..], &drained[..]].concat(), rng);
+                let name = of(&[&listed[..], &listed[..], &cordoned[..]].concat(), rng);
                 self.calls.insert(call, Call::Replace);
                 self.execute(call, Command::Replace(name));
             }
@@ -78,35 +78,35 @@ impl Simulation {
                 self.execute(call, Command::Weigh(vec![(seat, weight)]));
             }
             4 | 5 => {
-                let name = of(&[&listed[..], &drained[..]].concat(), rng);
-                self.calls.insert(call, Call::Drain(name.clone()));
+                let name = of(&[&listed[..], &cordoned[..]].concat(), rng);
+                self.calls.insert(call, Call::Cordon(name.clone()));
                 self.execute(call, Command::Cordon(name));
             }
             _ => {
-                let all = [&drained[..], &drained[..], &listed[..]].concat();
+                let all = [&cordoned[..], &cordoned[..], &listed[..]].concat();
                 let name = of(&all, rng);
-                self.undrain(call, name);
+                self.uncordon(call, name);
             }
         }
     }
 
-    pub(super) fn undrain(&mut self, call: CallId, name: Name) {
-        self.calls.insert(call, Call::Undrain);
+    pub(super) fn uncordon(&mut self, call: CallId, name: Name) {
+        self.calls.insert(call, Call::Uncordon);
         self.execute(call, Command::Uncordon(name));
     }
 
     /// Undrains every cordoned replica, when nothing else is under way.
-    pub(super) fn undrain_all(&mut self) {
+    pub(super) fn uncordon_all(&mut self) {
         self.pass(LONG / 2);
-        for name in self.drained() {
+        for name in self.cordoned() {
             let call = self.next_call();
-            self.undrain(call, name);
+            self.uncordon(call, name);
         }
     }
 
-    pub(super) fn drained(&self) -> Vec<Name> {
-        let drained = self.fleet.view().others.into_iter().filter(|other| other.drained);
-        drained.map(|other| other.name).collect()
+    pub(super) fn cordoned(&self) -> Vec<Name> {
+        let cordoned = self.fleet.view().others.into_iter().filter(|other| other.cordoned);
+        cordoned.map(|other| other.name).collect()
     }
 
     /// Calls a command that needs no loads.

@@ -73,11 +73,11 @@ impl Simulation {
                         let stays = named.iter().find(|name| answer.replicas.contains(name));
                         assert_eq!(stays, None, "removed, but still listed");
                     }
-                    (Call::Drain(name), Ok(answer)) => {
+                    (Call::Cordon(name), Ok(answer)) => {
                         assert!(!answer.replicas.contains(&name), "cordoned, but still listed");
                     }
                     (Call::Weigh | Call::Roll, Ok(_)) => {}
-                    (Call::Undrain | Call::Replace, Ok(answer)) => {
+                    (Call::Uncordon | Call::Replace, Ok(answer)) => {
                         let (_, name) = answer.about.as_ref().expect("a seat and a replica");
                         assert!(answer.replicas.contains(name), "undrained, but not listed");
                     }
@@ -118,10 +118,10 @@ impl Simulation {
                 assert_eq!(member.launch.seat, *id, "in a seat that is not its own");
             }
             if let Some(member) = seat.cordoned().and_then(|of| members.get(&of)) {
-                let drained =
+                let outside =
                     matches!(member.phase(), Phase::Leaving | Phase::Draining) && member.is_cordoned();
                 let dead = member.phase() == Phase::Dead;
-                assert!(drained || dead || self.fleet.stopping, "cordoned, but {}", member.phase());
+                assert!(outside || dead || self.fleet.stopping, "cordoned, but {}", member.phase());
                 assert_eq!(seat.occupant(), None, "cordoned, but occupied");
                 // A replacement that was under way at a close goes on, but its call was answered.
                 let awaited = seat.is_awaited() || self.fleet.frozen.is_some();

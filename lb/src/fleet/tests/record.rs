@@ -65,7 +65,7 @@ fn changes_during_a_write_share_the_next_one() {
     stage.hold = is_record;
     stage.rm(1, 1, &["server3"]);
     stage.weigh(2, 1, 50);
-    stage.drain(3, "server2");
+    stage.cordon(3, "server2");
     stage.pass(SECOND);
     assert_eq!([1, 2, 3].map(|call| stage.reply(call)), [None, None, None]);
     stage.release();
@@ -216,10 +216,10 @@ fn a_cordon_survives_a_restart_and_can_be_undrained() {
     assert_eq!((stage.names(), stage.launches()), (vec!["s1".to_owned(), "s3".into()], Vec::new()));
     assert_eq!(stage.stops(), [(7, 10 * SECOND)]);
     let others = stage.fleet.view().others;
-    assert_eq!((others.len(), others[0].drained, others[0].phase), (1, true, Phase::Draining));
+    assert_eq!((others.len(), others[0].cordoned, others[0].phase), (1, true, Phase::Draining));
     assert_eq!(stage.times(|action| *action == Action::Serving).len(), 1);
     assert_eq!(written(&stage), [Some(cordoned(2))]);
-    stage.undrain(1, "s2");
+    stage.uncordon(1, "s2");
     assert_eq!(stage.about(1), Ok((2, "s2".into())));
     assert_eq!(stage.names(), ["s1", "s2", "s3"]);
     assert_eq!(written(&stage), [Some(cordoned(2)), Some(record([1, 2, 3]))]);
@@ -231,7 +231,7 @@ fn the_seat_of_a_removed_cordoned_replica_stays_vacant_until_undrain() {
     stage.pass(20 * SECOND);
     assert_eq!((stage.names().len(), stage.launches()), (2, Vec::new()));
     assert_eq!(stage.fleet.view().others[0].phase, Phase::Dead);
-    stage.undrain(1, "s2");
+    stage.uncordon(1, "s2");
     stage.pass(SECOND);
     let (id, _) = stage.about(1).unwrap();
     assert_eq!((id, stage.launches()[0].incarnation), (2, Incarnation(10)));
@@ -272,7 +272,7 @@ fn the_record_is_removed_at_the_end_unless_keep_is_set() {
     let mut stage = Stage::new(Settings { keep: true, ..settings() });
     stage.feed(Event::Listed(Vec::new()));
     stage.pass(SECOND);
-    stage.drain(1, "server2");
+    stage.cordon(1, "server2");
     stage.feed(Event::Stop);
     let last = written(&stage).pop().flatten().unwrap();
     assert_eq!((written(&stage).len(), last.seats[&seat(2)].cordoned.is_some()), (2, true));

@@ -66,7 +66,7 @@ fn the_container_of_a_failed_successor_is_removed() {
 fn a_cordoned_replica_hands_its_seat_over_dead_or_alive() {
     for dead in [false, true] {
         let mut stage = Stage::ready(2);
-        stage.drain(1, "server2");
+        stage.cordon(1, "server2");
         if dead {
             stage.exit(2);
         }
@@ -75,20 +75,20 @@ fn a_cordoned_replica_hands_its_seat_over_dead_or_alive() {
         assert_eq!(stage.about(2).unwrap().0, 2);
         assert_eq!((stage.names().len(), stage.fleet.members.len()), (2, 2));
         assert_eq!(stage.handovers().len(), usize::from(!dead));
-        assert_eq!(stage.drained(), []);
+        assert_eq!(stage.cordoned(), []);
     }
 }
 
 #[test]
 fn a_cordoned_replica_whose_successor_fails_stays_cordoned() {
     let mut stage = Stage::ready(2);
-    stage.drain(1, "server2");
+    stage.cordon(1, "server2");
     stage.broken = Some(RuntimeError::Refused("no".to_owned()));
     stage.replace(2, "server2");
     assert!(matches!(stage.error(2), CommandError::NotReady { .. }));
     stage.pass(300 * SECOND);
     assert_eq!(stage.launches().len(), 3);
-    stage.undrain(3, "server2");
+    stage.uncordon(3, "server2");
     assert_eq!(stage.names(), ["server1", "server2"]);
 }
 
@@ -109,7 +109,7 @@ fn during_a_replacement_only_rm_is_accepted() {
     let mut stage = Stage::ready(2);
     stage.hold = is_launch;
     stage.replace(1, "server2");
-    stage.drain(2, "server2");
+    stage.cordon(2, "server2");
     stage.replace(3, "server2");
     for call in [2, 3] {
         assert_eq!(stage.error(call).to_string(), "Replica 'server2' is being replaced");
@@ -202,7 +202,7 @@ fn replicas_that_die_leave_or_are_cordoned_count_as_done() {
     stage.rolling_replace(1);
     stage.exit(2);
     stage.rm(2, 1, &["server3"]);
-    stage.drain(3, "server4");
+    stage.cordon(3, "server4");
     assert_eq!(rolling(&stage).last(), Some(&("running", 3, 4)));
     stage.release();
     stage.pass(5 * SECOND);
@@ -213,7 +213,7 @@ fn replicas_that_die_leave_or_are_cordoned_count_as_done() {
 #[test]
 fn a_rolling_replacement_of_no_replica_ends_at_once() {
     let mut stage = Stage::ready(1);
-    stage.drain(1, "server1");
+    stage.cordon(1, "server1");
     stage.rolling_replace(2);
     assert!(stage.reply(2).unwrap().is_ok());
     assert_eq!((rolling(&stage), stage.fleet.view().rolling), (vec![], None));

@@ -26,7 +26,7 @@ fn it_is_answered_when_every_router_has_acknowledged() {
 #[test]
 fn vacant_and_cordoned_seats_keep_their_weights() {
     let mut stage = Stage::ready(2);
-    stage.drain(1, "server1");
+    stage.cordon(1, "server1");
     stage.hold = is_launch;
     stage.exit(2);
     stage.weigh(2, 1, 50);

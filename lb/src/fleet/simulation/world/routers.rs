@@ -57,7 +57,7 @@ impl World {
                 self.route(replica.incarnation);
                 back = Some(replica.incarnation);
             }
-            Change::Drain(seat) => {
+            Change::Cordon(seat) => {
                 let was = self.ring.insert(seat, None).expect("a seat in the ring");
                 assert_eq!(was, published[0].incarnation, "seat {seat} was not its own");
                 gone.push(was.expect("an occupied seat"));
