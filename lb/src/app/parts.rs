@@ -24,7 +24,7 @@ pub async fn runtime(config: &Config, executable: PathBuf) -> Result<Rc<dyn Runt
         RuntimeConfig::Process { command } => {
             let program = match command.as_deref() {
                 Some([program, arguments @ ..]) => {
-                    Program::Foreign { program: program.clone(), arguments: arguments.to_vec() }
+                    Program::Command { program: program.clone(), arguments: arguments.to_vec() }
                 }
                 _ => Program::BuiltIn,
             };

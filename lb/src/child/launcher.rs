@@ -1,4 +1,4 @@
-//! The launcher of a foreign command: it ends every process that the command leaves behind.
+//! The launcher of a replica command: it ends every process that the command leaves behind.
 //!
 //! It is a child subreaper, so a descendant that leaves its process group or its session, or whose parent has exited,
 //! stays a descendant. When the balancer orders it, when the command exits, or when the balancer's end of the socket

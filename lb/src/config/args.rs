@@ -22,7 +22,7 @@ pub(super) use health::Health;
 pub(super) use listeners::{Listeners, cores};
 pub(super) use logging::Logging;
 pub(super) use placement::{Placement, Preset, Scheme};
-pub(super) use replicas::{Replicas, Runtime};
+pub(super) use replicas::{Replicas, RuntimeKind};
 
 /// All settings, each parsed and valid by itself, not yet checked against the others.
 #[derive(Clone, Debug, clap::Args)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::net::SocketAddr;
 
-use super::args::{Balancing, Docker, Placement, Preset, Replicas, Runtime, Scheme};
+use super::args::{Balancing, Docker, Placement, Preset, Replicas, RuntimeKind, Scheme};
 use super::exit::Exit;
 use super::settings::Settings;
 use super::{Heartbeat, RuntimeConfig};
@@ -167,23 +167,23 @@ impl Validator<'_> {
         docker: &Docker,
         layout: &Layout,
     ) -> Result<(RuntimeConfig, usize, usize), Exit> {
-        if replicas.runtime != Runtime::Docker {
+        if replicas.runtime != RuntimeKind::Docker {
             self.reject(&ONLY_DOCKER, "only with --runtime docker")?;
         }
-        if replicas.runtime != Runtime::Static {
+        if replicas.runtime != RuntimeKind::Static {
             self.reject(&["upstream"], "only with --runtime static")?;
         }
         match replicas.runtime {
-            Runtime::Process => {
+            RuntimeKind::Process => {
                 let (count, max) = self.counts(replicas, layout)?;
                 Ok((RuntimeConfig::Process { command: replicas.replica_command.clone() }, count, max))
             }
-            Runtime::Docker => {
+            RuntimeKind::Docker => {
                 self.reject(&["replica-command"], "only with --runtime process")?;
                 let (count, max) = self.counts(replicas, layout)?;
                 Ok((docker.config(), count, max))
             }
-            Runtime::Static => {
+            RuntimeKind::Static => {
                 self.reject(
                     &["weights"],
                     "not with --runtime static: give it with the upstream, HOST:PORT*WEIGHT",

@@ -45,7 +45,7 @@ pub enum Outcome {
 
 /// How a replica answers its heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
+pub enum HeartbeatReply {
     /// Good answers at once.
     Good,
     /// Connections are refused, as by a replica that has ended.
@@ -58,10 +58,10 @@ struct Script {
     found: Vec<Found>,
     record: Option<Record>,
     outcomes: VecDeque<Outcome>,
-    health_at_start: Health,
+    health_at_start: HeartbeatReply,
     stops_take: Duration,
     calls: Vec<Call>,
-    running: BTreeMap<Incarnation, Health>,
+    running: BTreeMap<Incarnation, HeartbeatReply>,
     suspended: BTreeSet<Incarnation>,
     written: BTreeMap<Incarnation, Vec<String>>,
     exits: mpsc::UnboundedSender<Event>,
@@ -73,12 +73,12 @@ impl Fake {
     pub fn new(found: Vec<Found>) -> Self {
         let (exits, events) = mpsc::unbounded_channel();
         let alive = found.iter().filter(|found| found.instance.is_some());
-        let running = alive.map(|found| (found.launch.incarnation, Health::Good)).collect();
+        let running = alive.map(|found| (found.launch.incarnation, HeartbeatReply::Good)).collect();
         Self(Rc::new(RefCell::new(Script {
             found,
             record: None,
             outcomes: VecDeque::new(),
-            health_at_start: Health::Good,
+            health_at_start: HeartbeatReply::Good,
             stops_take: Duration::ZERO,
             calls: Vec::new(),
             running,
@@ -95,7 +95,7 @@ impl Fake {
     }
 
     /// Sets the health of replicas that start from now on; the default is good.
-    pub fn start_with(&self, health: Health) {
+    pub fn start_with(&self, health: HeartbeatReply) {
         self.0.borrow_mut().health_at_start = health;
     }
 
@@ -120,7 +120,7 @@ impl Fake {
     }
 
     /// Sets the health of a running replica.
-    pub fn set_health(&self, incarnation: Incarnation, health: Health) {
+    pub fn set_health(&self, incarnation: Incarnation, health: HeartbeatReply) {
         if let Some(now) = self.0.borrow_mut().running.get_mut(&incarnation) {
             *now = health;
         }
@@ -136,8 +136,8 @@ impl Fake {
     }
 
     /// The health of a replica; one that does not run refuses connections.
-    pub fn health(&self, incarnation: Incarnation) -> Health {
-        self.0.borrow().running.get(&incarnation).copied().unwrap_or(Health::Refused)
+    pub fn health(&self, incarnation: Incarnation) -> HeartbeatReply {
+        self.0.borrow().running.get(&incarnation).copied().unwrap_or(HeartbeatReply::Refused)
     }
 
     /// Ends a running replica, and reports its exit as an event.
@@ -208,13 +208,13 @@ impl Runtime for Fake {
 
     fn send_heartbeat(&self, replica: &Replica, _: &Heartbeat) -> LocalBoxFuture<'static, HeartbeatResult> {
         match self.health(replica.incarnation) {
-            Health::Good => ready(HeartbeatResult::Good).boxed_local(),
-            Health::Refused => ready(HeartbeatResult::Refused).boxed_local(),
+            HeartbeatReply::Good => ready(HeartbeatResult::Good).boxed_local(),
+            HeartbeatReply::Refused => ready(HeartbeatResult::Refused).boxed_local(),
             // A kept heartbeat is answered once the health is set otherwise.
-            Health::Silent => {
+            HeartbeatReply::Silent => {
                 let (fake, incarnation) = (self.clone(), replica.incarnation);
                 async move {
-                    while fake.health(incarnation) == Health::Silent {
+                    while fake.health(incarnation) == HeartbeatReply::Silent {
                         sleep(SILENT_POLL).await;
                     }
                     HeartbeatResult::Good
@@ -302,9 +302,9 @@ mod tests {
         };
         let fake = Fake::new(vec![found.clone()]);
         assert_eq!(fake.list().await, Ok(vec![found]));
-        assert_eq!(fake.health(Incarnation(1)), Health::Good);
-        fake.set_health(Incarnation(1), Health::Silent);
-        assert_eq!(fake.health(Incarnation(1)), Health::Silent);
+        assert_eq!(fake.health(Incarnation(1)), HeartbeatReply::Good);
+        fake.set_health(Incarnation(1), HeartbeatReply::Silent);
+        assert_eq!(fake.health(Incarnation(1)), HeartbeatReply::Silent);
         for suspended in [true, false] {
             fake.suspend(Incarnation(1), suspended);
             assert_eq!(fake.is_suspended(Incarnation(1)).await, Some(suspended));
@@ -314,16 +314,16 @@ mod tests {
         let start = Instant::now();
         fake.stop(Incarnation(1), Duration::from_secs(2)).await;
         assert_eq!(start.elapsed(), Duration::from_secs(2), "the grace ends every stop");
-        assert_eq!(fake.health(Incarnation(1)), Health::Refused);
+        assert_eq!(fake.health(Incarnation(1)), HeartbeatReply::Refused);
     }
 
     #[tokio::test(start_paused = true)]
     async fn exits_are_events_once() {
         let fake = Fake::new(Vec::new());
         let mut events = fake.events();
-        fake.start_with(Health::Silent);
+        fake.start_with(HeartbeatReply::Silent);
         fake.launch(launch(1)).await.unwrap();
-        assert_eq!(fake.health(Incarnation(1)), Health::Silent);
+        assert_eq!(fake.health(Incarnation(1)), HeartbeatReply::Silent);
         let exit = Exit::Ended("signal: 9 (SIGKILL)".into());
         fake.exit(Incarnation(1), exit.clone());
         fake.exit(Incarnation(1), Exit::PortTaken);

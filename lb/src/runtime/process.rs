@@ -49,7 +49,7 @@ pub enum Program {
     BuiltIn,
     /// A program that listens on `$PORT` of 127.0.0.1. It gets `SERVER_ID` too; `{port}` and `{name}` are replaced in
     /// all of its arguments.
-    Foreign {
+    Command {
         /// The program, looked up in `$PATH`.
         program: String,
         /// Its arguments.
@@ -192,7 +192,7 @@ impl Runtime for Process {
         };
         match &self.program {
             Program::BuiltIn => ready(self.start(&launch).map_err(failed)).boxed_local(),
-            Program::Foreign { program, arguments } => {
+            Program::Command { program, arguments } => {
                 match self.start_command(&launch, (program, arguments)) {
                     Ok(starting) => starting.boxed_local(),
                     Err(error) => ready(Err(failed(error))).boxed_local(),

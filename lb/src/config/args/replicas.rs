@@ -13,7 +13,7 @@ type Words = Vec<String>;
 
 /// The kinds of runtimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::config) enum Runtime {
+pub(in crate::config) enum RuntimeKind {
     Process,
     Docker,
     Static,
@@ -27,7 +27,7 @@ pub(in crate::config) struct Replicas {
     /// How replicas are run: process (local child processes), docker (containers) or static (external servers, see
     /// --upstream)
     #[arg(long, value_name = "RUNTIME", default_value = "process", value_parser = runtime)]
-    pub runtime: Runtime,
+    pub runtime: RuntimeKind,
 
     /// Number of replicas at the start
     #[arg(
@@ -101,6 +101,13 @@ fn upstreams(config: &Config) -> &[Upstream] {
     }
 }
 
-fn runtime(text: &str) -> Result<Runtime, String> {
-    one_of(text, &[("process", Runtime::Process), ("docker", Runtime::Docker), ("static", Runtime::Static)])
+fn runtime(text: &str) -> Result<RuntimeKind, String> {
+    one_of(
+        text,
+        &[
+            ("process", RuntimeKind::Process),
+            ("docker", RuntimeKind::Docker),
+            ("static", RuntimeKind::Static),
+        ],
+    )
 }

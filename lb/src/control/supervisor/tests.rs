@@ -7,7 +7,7 @@ use super::*;
 use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Recall, Suspects};
 use crate::fleet::{Activity, Ownership};
 use crate::ring::Layout;
-use crate::runtime::fake::{Fake, Health};
+use crate::runtime::fake::{Fake, HeartbeatReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -97,7 +97,7 @@ impl Scene {
         let router = Router::default();
         supervisor.register(RouterLink::new(RouterId(1), &router.clone().start()));
         serving.wait().await;
-        runtime.set_health(Incarnation(1), Health::Silent);
+        runtime.set_health(Incarnation(1), HeartbeatReply::Silent);
         Self { supervisor, runtime, router }
     }
 

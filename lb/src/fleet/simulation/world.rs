@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::super::*;
 use crate::fleet::runtime::{Exit, RuntimeEvent, Upstream};
-use processes::{Health, Process};
+use processes::{Condition, Process};
 use records::Records;
 use routers::{Recall, Router};
 
@@ -133,7 +133,8 @@ impl World {
                 self.later(delay, Scheduled::Notify(Event::LastLogLine { incarnation, line: None }));
             }
             Action::Stop { incarnation, grace } => {
-                let silent = |process: &Process| matches!(process.health, Health::Hung | Health::Stopped);
+                let silent =
+                    |process: &Process| matches!(process.health, Condition::Hung | Condition::Stopped);
                 let hung = self.processes.get(&incarnation).is_some_and(silent);
                 let grace = if hung { grace } else { self.up_to(grace.as_millis() as u64 + 1) };
                 if let Some(process) = self.processes.get_mut(&incarnation) {

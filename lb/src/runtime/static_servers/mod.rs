@@ -1,5 +1,5 @@
 //! External servers (`--runtime static`): their names are resolved here; the servers get heartbeats and requests, but
-//! never started or stopped.
+//! the balancer never starts or stops them.
 //!
 //! # Layout
 //! - `lookup`: one look-up of a name · `addresses`: the order in which the addresses of a name are tried

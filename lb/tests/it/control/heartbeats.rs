@@ -8,8 +8,8 @@ use crate::support::{Balancer, call, until};
 /// A balancer that sends heartbeats to one origin.
 fn watched(origin: &Origin, args: &[&str]) -> Balancer {
     let upstream = origin.address.to_string();
-    let fixed = ["--runtime", "static", "--upstream", &upstream, "--heartbeat-interval", "50ms"];
-    Balancer::launch(&[&fixed, args].concat())
+    let external = ["--runtime", "static", "--upstream", &upstream, "--heartbeat-interval", "50ms"];
+    Balancer::launch(&[&external, args].concat())
 }
 
 fn is_ready(lb: &Balancer) -> bool {

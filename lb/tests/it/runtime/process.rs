@@ -24,13 +24,13 @@ fn built_in() -> Process {
     Process::new(LB.into(), Program::BuiltIn)
 }
 
-fn foreign(words: &[&str]) -> Process {
+fn command(words: &[&str]) -> Process {
     let arguments = words[1..].iter().map(|word| (*word).to_owned()).collect();
-    Process::new(LB.into(), Program::Foreign { program: words[0].into(), arguments })
+    Process::new(LB.into(), Program::Command { program: words[0].into(), arguments })
 }
 
 fn shell(script: &str) -> Process {
-    foreign(&["sh", "-c", script, "{name}", "{port}"])
+    command(&["sh", "-c", script, "{name}", "{port}"])
 }
 
 async fn launch(runtime: &Process, incarnation: u64) -> Instance {
@@ -85,11 +85,11 @@ async fn the_built_in_replica_serves_under_its_name() {
 }
 
 #[actix_rt::test]
-async fn a_foreign_command_gets_port_and_name() {
+async fn a_command_gets_port_and_name() {
     let script = r#"echo "$PORT $SERVER_ID $0 $1" > $2; sleep 1000"#;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("given");
-    let runtime = foreign(&["sh", "-c", script, "{name}", "{port}", file.to_str().unwrap()]);
+    let runtime = command(&["sh", "-c", script, "{name}", "{port}", file.to_str().unwrap()]);
     let port = launch(&runtime, 1).await.address.port();
     let expected = format!("{port} server 1 server 1 {port}\n");
     until("the script wrote its file", async || {
@@ -115,7 +115,7 @@ async fn a_kill_is_an_event() {
 
 #[actix_rt::test]
 async fn a_command_that_does_not_exist_is_named() {
-    let runtime = foreign(&["/no/such program", "x"]);
+    let runtime = command(&["/no/such program", "x"]);
     launch(&runtime, 1).await;
     let Exit::Ended(text) = exit(&runtime).await else { panic!("the exit is not PortTaken") };
     assert!(text.contains("cannot run '/no/such program': No such file or directory"), "{text}");

@@ -11,14 +11,14 @@ pub struct Process {
     pub running: bool,
     pub stopping: bool,
     pub(super) listens: Option<Instant>,
-    pub(super) health: Health,
+    pub(super) health: Condition,
     pub(super) since: Instant,
     /// When the fleet last got a good heartbeat.
     pub(super) last_good: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Health {
+pub enum Condition {
     Well,
     Refusing,
     /// Neither heartbeats nor requests are answered.
@@ -67,9 +67,9 @@ impl World {
         for process in self.processes.values_mut().filter(|process| process.running) {
             process.listens.get_or_insert(now);
             // A replica that is stopped, or works for longer than --head-timeout, is replaced.
-            let lasts = process.health == Health::Stopped || process.health == Health::Working && ends;
+            let lasts = process.health == Condition::Stopped || process.health == Condition::Working && ends;
             if !lasts || process.stopping {
-                (process.health, process.since) = (Health::Well, now);
+                (process.health, process.since) = (Condition::Well, now);
             }
         }
     }
@@ -79,7 +79,7 @@ impl World {
             running,
             stopping: false,
             listens: Some(self.now + listens),
-            health: Health::Well,
+            health: Condition::Well,
             since: self.now,
             last_good: self.now,
         };
@@ -136,10 +136,10 @@ impl World {
         let beat = match self.processes.get(&incarnation) {
             Some(process) if process.running && process.listens.is_some_and(|at| at <= self.now) => {
                 match process.health {
-                    Health::Well if lost => missed(),
-                    Health::Well => HeartbeatResult::Good,
-                    Health::Refusing => HeartbeatResult::Refused,
-                    Health::Hung | Health::Busy | Health::Working | Health::Stopped => missed(),
+                    Condition::Well if lost => missed(),
+                    Condition::Well => HeartbeatResult::Good,
+                    Condition::Refusing => HeartbeatResult::Refused,
+                    Condition::Hung | Condition::Busy | Condition::Working | Condition::Stopped => missed(),
                 }
             }
             _ => HeartbeatResult::Refused,
@@ -172,19 +172,19 @@ impl World {
                 return self.later(after, Scheduled::Exits(incarnation, Exit::Ended("told to".to_owned())));
             }
             0 | 1 => return self.exits(incarnation, Exit::Ended("killed".to_owned())),
-            2 => Health::Hung,
-            3 => Health::Busy,
-            4 => Health::Refusing,
-            9 => Health::Working,
-            10 => Health::Stopped,
-            _ => Health::Well,
+            2 => Condition::Hung,
+            3 => Condition::Busy,
+            4 => Condition::Refusing,
+            9 => Condition::Working,
+            10 => Condition::Stopped,
+            _ => Condition::Well,
         };
         // All processes at once, as when the machine or the network is at fault.
         let all = self.rng.u8(..20) == 0;
         for (of, process) in &mut self.processes {
             // On a change from silence to work, the routers' answer may be older than the change.
-            let silent = matches!(process.health, Health::Hung | Health::Stopped | Health::Working);
-            let works = matches!(health, Health::Busy | Health::Working);
+            let silent = matches!(process.health, Condition::Hung | Condition::Stopped | Condition::Working);
+            let works = matches!(health, Condition::Busy | Condition::Working);
             if (all || *of == incarnation) && !(silent && works) {
                 (process.health, process.since) = (health, self.now);
             }
@@ -233,15 +233,15 @@ impl World {
         let (mut activity, mut suspended) = (Activity::default(), false);
         if let Some(process) = self.processes.get(&incarnation).filter(|process| process.running) {
             match process.health {
-                Health::Well | Health::Busy => activity.last_progress = Some(now),
-                Health::Working => activity.waiting_since = Some(process.since),
-                Health::Stopped => {
+                Condition::Well | Condition::Busy => activity.last_progress = Some(now),
+                Condition::Working => activity.waiting_since = Some(process.since),
+                Condition::Stopped => {
                     suspended = !self.external;
                     if suspended {
                         activity = Activity { last_progress: Some(now), waiting_since: Some(now) };
                     }
                 }
-                Health::Hung | Health::Refusing => {}
+                Condition::Hung | Condition::Refusing => {}
             }
         }
         // A starved router does not answer.
@@ -251,12 +251,12 @@ impl World {
 
     /// Whether the process misses heartbeats but answers requests.
     pub fn busy(&self, incarnation: Incarnation) -> bool {
-        self.settled(incarnation).is_some_and(|process| process.health == Health::Busy)
+        self.settled(incarnation).is_some_and(|process| process.health == Condition::Busy)
     }
 
     /// How long a request has waited for the process, since the last good heartbeat.
     pub fn working_for(&self, incarnation: Incarnation) -> Option<Duration> {
-        let process = self.settled(incarnation).filter(|process| process.health == Health::Working)?;
+        let process = self.settled(incarnation).filter(|process| process.health == Condition::Working)?;
         Some(self.now - process.since.max(process.last_good))
     }
 
@@ -273,7 +273,7 @@ impl World {
 
     /// Whether the process has answered everything for so long that no bad notice can be under way.
     pub fn well(&self, incarnation: Incarnation) -> bool {
-        let well = |p: &&Process| p.running && p.health == Health::Well && self.now > p.since + LATE;
+        let well = |p: &&Process| p.running && p.health == Condition::Well && self.now > p.since + LATE;
         self.processes.get(&incarnation).filter(well).is_some()
     }
 }
