@@ -22,7 +22,7 @@ use crate::admin;
 use crate::admin::{Access, Admin};
 use crate::config::Config;
 use crate::proxy::guard;
-use crate::proxy::guard::{Acceptor, Answer, Connections, GuardedStream};
+use crate::proxy::guard::{Acceptor, Connections, GuardedStream, ReplyBody};
 use crate::proxy::socket;
 
 use super::reload::ReloadHandle;
@@ -82,7 +82,7 @@ fn service(
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = Response<Answer<BoxBody>>,
+    Response = Response<ReplyBody<BoxBody>>,
     Error = Infallible,
     InitError = (),
     Service: 'static,

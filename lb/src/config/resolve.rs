@@ -40,9 +40,9 @@ pub struct Config {
     pub admin_token: Option<Token>,
     /// How replicas are run, with the settings of that runtime.
     pub runtime: RuntimeConfig,
-    /// Replicas at the start, at most `max_replicas`; with static upstreams their number.
+    /// Replicas at the start, at most `max_replicas`; with external servers their number.
     pub replicas: usize,
-    /// The most replicas, at most the number of seats of the layout; with static upstreams their number.
+    /// The most replicas, at most the number of seats of the layout; with external servers their number.
     pub max_replicas: usize,
     /// Weights of seats; a seat that is absent has weight 100.
     pub weights: BTreeMap<SeatId, Weight>,
@@ -244,7 +244,7 @@ impl Config {
             request_timeout: self.request_timeout,
             max_in_flight: self.max_in_flight,
             eject_on: self.eject_on.clone(),
-            upstream: client::Settings {
+            client: client::Settings {
                 connect_timeout: self.connect_timeout,
                 head_timeout: self.head_timeout,
                 idle_timeout: Some(self.idle_timeout),

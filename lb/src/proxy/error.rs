@@ -180,17 +180,17 @@ fn status_of_command(error: &CommandError) -> StatusCode {
 }
 
 fn status_of_router(error: &router::Error) -> StatusCode {
-    use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
+    use router::Error::{ClientLeft, NoReplica, Overloaded, Replica, Stopping, TooLong};
     match error {
         NoReplica | Overloaded | Stopping => StatusCode::SERVICE_UNAVAILABLE,
         // The client is gone: this status appears in no response.
         ClientLeft => StatusCode::BAD_REQUEST,
         TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
-        Upstream(error) => status_of_upstream(error),
+        Replica(error) => status_of_client_error(error),
     }
 }
 
-fn status_of_upstream(error: &client::Error) -> StatusCode {
+fn status_of_client_error(error: &client::Error) -> StatusCode {
     match &error.kind {
         // The balancer ran out of descriptors, ports or memory; the replica did not fail.
         Kind::Connect(error) if is_own_shortage(error) => StatusCode::SERVICE_UNAVAILABLE,
@@ -230,7 +230,7 @@ mod tests {
         let answer = |errno: rustix::io::Errno| {
             let error = io::Error::from_raw_os_error(errno.raw_os_error());
             let error = client::Error { kind: Kind::Connect(error), sent: false, received: false };
-            let response = Error::Router(router::Error::Upstream(error)).response();
+            let response = Error::Router(router::Error::Replica(error)).response();
             let status = response.headers().get(&PROXY_STATUS).unwrap().to_str().unwrap().to_owned();
             (response.status().as_u16(), status)
         };

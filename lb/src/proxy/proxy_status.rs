@@ -32,17 +32,17 @@ impl RequestError {
 }
 
 fn of_router(error: &router::Error) -> Option<&'static str> {
-    use router::Error::{ClientLeft, NoReplica, Overloaded, Stopping, TooLong, Upstream};
+    use router::Error::{ClientLeft, NoReplica, Overloaded, Replica, Stopping, TooLong};
     match error {
         NoReplica | Stopping => Some("lb; error=destination_unavailable"),
         Overloaded => Some("lb; error=connection_limit_reached"),
         TooLong(_) => Some("lb; error=http_response_timeout"),
         ClientLeft => None,
-        Upstream(error) => Some(of_upstream(error)),
+        Replica(error) => Some(of_client_error(error)),
     }
 }
 
-fn of_upstream(error: &client::Error) -> &'static str {
+fn of_client_error(error: &client::Error) -> &'static str {
     match &error.kind {
         Kind::Unknown(_) => "lb; error=destination_unavailable",
         Kind::Connect(error) if is_own_shortage(error) => "lb; error=proxy_internal_error",

@@ -14,7 +14,7 @@ use futures::future::LocalBoxFuture;
 
 use super::client::ReplayBody;
 use super::guard;
-use super::guard::Answer;
+use super::guard::ReplyBody;
 use super::router;
 use super::router::{RequestLog, RequestLogger, RouterHandle};
 use crate::auth::AuthHandle;
@@ -78,7 +78,7 @@ pub fn service(
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = Response<Answer<LoggedBody>>,
+    Response = Response<ReplyBody<LoggedBody>>,
     Error = Infallible,
     InitError = (),
     Service = ProxyService,
@@ -93,7 +93,7 @@ pub fn service(
 }
 
 impl Service<Request> for ProxyService {
-    type Response = Response<Answer<LoggedBody>>;
+    type Response = Response<ReplyBody<LoggedBody>>;
     type Error = Infallible;
     type Future = LocalBoxFuture<'static, Result<Self::Response, Infallible>>;
 

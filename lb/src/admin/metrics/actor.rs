@@ -18,7 +18,7 @@ use crate::stats::traffic::{Traffic, TrafficWindow};
 use crate::control::journal::frame;
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::control::ring::RingHandle;
-use crate::proxy::router::{Answer, HotKeySnapshot, RouterHandle};
+use crate::proxy::router::{HotKeySnapshot, Measurement, RouterHandle};
 
 use super::aggregate::Aggregate;
 pub use super::aggregate::Totals;
@@ -82,7 +82,7 @@ type Reports = Vec<(RouterId, Report)>;
 /// The result of polling one router.
 enum Report {
     /// Its statistics, with the response time.
-    Measured(Box<Answer>, Duration),
+    Measured(Box<Measurement>, Duration),
     /// No answer within [`REPORT_TIMEOUT`].
     Late,
     /// The router has ended.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::fleet::RouterId;
 use crate::stats::counters::{Replicas, Tally, merge};
 
-use crate::proxy::router::{Answer, Counts};
+use crate::proxy::router::{Counts, Measurement};
 
 /// The latest report of every router, with its response time.
 #[derive(Default)]
 pub(crate) struct Aggregate {
-    routers: BTreeMap<RouterId, (Answer, Duration)>,
+    routers: BTreeMap<RouterId, (Measurement, Duration)>,
     /// The counters of routers that have ended.
     retired: (Tally, Counts, Replicas),
 }
@@ -40,7 +40,7 @@ pub struct Queues {
 
 impl Aggregate {
     /// Stores a router's report unless a later one has overtaken it.
-    pub fn record(&mut self, router: RouterId, answer: Answer, after: Duration) {
+    pub fn record(&mut self, router: RouterId, answer: Measurement, after: Duration) {
         let last = self.routers.entry(router).or_default();
         if answer.turn > last.0.turn {
             *last = (answer, after);
@@ -85,10 +85,15 @@ impl Aggregate {
 mod tests {
     use super::*;
 
-    fn report(turn: u64, requests: u64, in_flight: u64) -> Answer {
+    fn report(turn: u64, requests: u64, in_flight: u64) -> Measurement {
         let mut tally = Tally { in_flight, ..Tally::default() };
         tally.requests[0].0[2] = requests;
-        Answer { turn, tally, counts: Counts { retries: requests, ..Counts::default() }, ..Answer::default() }
+        Measurement {
+            turn,
+            tally,
+            counts: Counts { retries: requests, ..Counts::default() },
+            ..Measurement::default()
+        }
     }
 
     fn seen(aggregate: &Aggregate) -> (u64, u64, u64) {

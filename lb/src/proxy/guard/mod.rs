@@ -25,6 +25,6 @@ mod upgrade;
 pub use crate::http1::rejection::Rejection;
 pub use acceptor::{Acceptor, Connections, Settings};
 pub use connection::Connection;
-pub use service::{Answer, after_body, answer};
+pub use service::{ReplyBody, after_body, answer};
 pub use stream::GuardedStream;
 pub use upgrade::UpgradeAllow;

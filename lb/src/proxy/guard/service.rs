@@ -17,7 +17,7 @@ use super::state::ConnectionState;
 use crate::http1::rejection::Rejection;
 
 /// A response body that reports its end or failure to the connection.
-pub struct Answer<B> {
+pub struct ReplyBody<B> {
     body: B,
     connection: Rc<Connection>,
     /// The end of the connection ends the body, which has neither a length nor chunks.
@@ -34,7 +34,7 @@ pub async fn answer<B: MessageBody>(
     mut request: Request,
     serve: impl AsyncFnOnce(Request) -> Response<B>,
     refuse: impl FnOnce(Rejection) -> Response<B>,
-) -> Response<Answer<B>> {
+) -> Response<ReplyBody<B>> {
     let connection = request.conn_data::<Rc<Connection>>().cloned();
     let connection = connection.expect("every connection comes from an Acceptor");
     let pending =
@@ -72,7 +72,7 @@ pub fn after_body(request: &Request) -> Option<Payload> {
 
 impl Connection {
     /// Updates the state before the head of the response is written.
-    fn reply<B: MessageBody>(self: Rc<Self>, mut response: Response<B>) -> Response<Answer<B>> {
+    fn reply<B: MessageBody>(self: Rc<Self>, mut response: Response<B>) -> Response<ReplyBody<B>> {
         let state = &mut *self.state.borrow_mut();
         state.drop_interim();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -83,11 +83,11 @@ impl Connection {
         }
         let connection = self.clone();
         let until_close = response.body().size() == BodySize::Stream && !response.head().chunked();
-        response.map_body(|_, body| Answer { body, connection, until_close })
+        response.map_body(|_, body| ReplyBody { body, connection, until_close })
     }
 }
 
-impl<B: MessageBody + Unpin> MessageBody for Answer<B> {
+impl<B: MessageBody + Unpin> MessageBody for ReplyBody<B> {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -116,7 +116,7 @@ impl<B: MessageBody + Unpin> MessageBody for Answer<B> {
     }
 }
 
-impl<B> Drop for Answer<B> {
+impl<B> Drop for ReplyBody<B> {
     /// The whole body is in actix's buffer, or the connection has ended.
     fn drop(&mut self) {
         self.connection.state.borrow_mut().replied = true;

@@ -20,7 +20,7 @@ use super::hot_keys::HotKeySnapshot;
 use super::notices::Notices;
 use super::request_log::RequestObserver;
 use super::state::Router;
-use super::statistics::Answer;
+use super::statistics::Measurement;
 use super::{Error, Reply, Request, Settings, now};
 
 /// Forwards the requests of one HTTP worker, on its thread.
@@ -48,7 +48,7 @@ pub(super) struct Configure(pub Settings);
 
 /// Message: returns the statistics of a router.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Answer")]
+#[rtype(result = "Measurement")]
 pub(super) struct Measure;
 
 /// Message: returns the most frequent keys of a router.
@@ -144,9 +144,9 @@ impl Handler<Explain> for RouterActor {
 }
 
 impl Handler<Measure> for RouterActor {
-    type Result = Answer;
+    type Result = Measurement;
 
-    fn handle(&mut self, _: Measure, _: &mut Self::Context) -> Answer {
+    fn handle(&mut self, _: Measure, _: &mut Self::Context) -> Measurement {
         self.router.statistics.measure(&self.router.endpoints.borrow())
     }
 }

@@ -47,7 +47,7 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
     loop {
         if let Some(in_flight) = next.take() {
             request.request_log.chosen(&in_flight, router.leases.borrow().epoch());
-            attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Upstream)?;
+            attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Replica)?;
         }
         let failure = match attempts.next(may_hedge && left > 0, hedged).await {
             Event::Replied(reply, took) => {
@@ -84,7 +84,7 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
             });
         }
         match failure {
-            Some(error) if next.is_none() && attempts.is_empty() => return Err(Error::Upstream(error)),
+            Some(error) if next.is_none() && attempts.is_empty() => return Err(Error::Replica(error)),
             _ => {}
         }
     }

@@ -13,7 +13,7 @@ use crate::control::supervisor::SupervisorHandle;
 use crate::fleet::RouterId;
 
 use super::actor::{Configure, HotKeys, Measure, Route, RouterActor};
-use super::{Answer, Error, HotKeySnapshot, Reply, Request, RequestObserver, Settings};
+use super::{Error, HotKeySnapshot, Measurement, Reply, Request, RequestObserver, Settings};
 
 /// Handle of a router, cheap to clone. All methods but [`route`](Self::route) may be called on any thread.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl RouterHandle {
     }
 
     /// The statistics of the router; `None` if it has ended.
-    pub fn measure(&self) -> impl Future<Output = Option<Answer>> + use<> {
+    pub fn measure(&self) -> impl Future<Output = Option<Measurement>> + use<> {
         self.0.send(Measure).map(Result::ok)
     }
 

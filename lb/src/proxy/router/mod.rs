@@ -56,7 +56,7 @@ pub use in_flight::InFlight;
 pub use request_log::{
     ClientRequest, FirstChoiceSkipped, RequestInfo, RequestLog, RequestLogger, RequestObserver,
 };
-pub use statistics::Answer;
+pub use statistics::Measurement;
 
 /// Configuration of the routers. A request keeps the settings with which it began.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ pub struct Settings {
     /// Status codes of replies that count as failures of the replica.
     pub eject_on: Statuses,
     /// Settings of the connections to the replicas.
-    pub upstream: super::client::Settings,
+    pub client: super::client::Settings,
 }
 
 /// A request as it is sent to a replica, without hop-by-hop fields.
@@ -124,14 +124,14 @@ pub enum Error {
     Overloaded,
     /// The last attempt failed with this error.
     #[error("{0}")]
-    Upstream(super::client::Error),
+    Replica(super::client::Error),
     /// `--request-timeout` expired before a reply head.
     #[error("no reply within {0:?} (--request-timeout)")]
     TooLong(Duration),
     /// The client disconnected before there was a reply.
     #[error("the client has left")]
     ClientLeft,
-    /// The balancer is stopping, or the ring has not registered the router yet.
+    /// The balancer is stopping.
     #[error("the balancer is stopping")]
     Stopping,
 }

@@ -23,13 +23,13 @@ pub(crate) struct ReplicaClient {
 
 impl ReplicaClient {
     pub fn new(settings: &Settings, now: Instant) -> Self {
-        let pool = Pool::new(settings.upstream);
+        let pool = Pool::new(settings.client);
         Self { awc: pool.client(), pool, budget: RefCell::new(Budget::new(settings.retry_budget, now)) }
     }
 
     pub fn configure(&self, settings: &Settings) {
         self.budget.borrow_mut().configure(settings.retry_budget);
-        self.pool.configure(settings.upstream);
+        self.pool.configure(settings.client);
     }
 
     /// A request to the replica at `address`, whose reply is not decompressed.

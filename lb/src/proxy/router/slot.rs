@@ -6,7 +6,8 @@ use crate::ring::Slot;
 use super::state::Router;
 use super::{Request, Settings};
 
-/// The slot of the request's key; `None` until the ring has registered the router.
+/// The slot of the request's key. `None` only before the ring has registered the router: RouterActor handles no
+/// request before that.
 pub(crate) fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot> {
     let parts = Parts {
         path: request.target.path(),

@@ -28,8 +28,8 @@ pub(crate) struct Statistics {
 
 /// The statistics of a router at one moment.
 #[derive(Clone, Debug, Default, MessageResponse)]
-pub struct Answer {
-    /// Number of this answer, from 1: a receiver drops one that was overtaken by a newer one.
+pub struct Measurement {
+    /// Number of this measurement, from 1: a receiver drops one that was overtaken by a newer one.
     pub turn: u64,
     /// Counters and durations of all requests of the worker.
     pub tally: Tally,
@@ -110,7 +110,7 @@ impl Statistics {
     }
 
     /// All statistics, with those of the replicas.
-    pub fn measure(&self, endpoints: &Endpoints) -> Answer {
+    pub fn measure(&self, endpoints: &Endpoints) -> Measurement {
         self.sequence.update(|n| n + 1);
         let measured = |endpoint: &Endpoint| Measured {
             replica: Replica::clone(endpoint.replica()),
@@ -119,7 +119,7 @@ impl Statistics {
             tally: endpoint.tally().borrow().clone(),
             in_ring: endpoint.is_in_ring(),
         };
-        Answer {
+        Measurement {
             turn: self.sequence.get(),
             tally: Tally { in_flight: endpoints.in_flight() as u64, ..self.tally.borrow().clone() },
             counts: self.counts.get(),

@@ -80,7 +80,7 @@ impl Fixture {
             request_timeout: None,
             max_in_flight: 1000,
             eject_on: Statuses::parse("500,502-504", &(400..=599)).unwrap(),
-            upstream: crate::proxy::client::Settings::default(),
+            client: crate::proxy::client::Settings::default(),
         };
         change(&mut settings);
         let notices = ReceivedNotices::default();
