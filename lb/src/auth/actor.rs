@@ -33,7 +33,7 @@ pub struct VerifyToken {
     pub token: Vec<u8>,
 }
 
-/// The reply to [`VerifyToken`].
+/// The reply to `VerifyToken`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, MessageResponse)]
 pub enum Verdict {
     /// The token is the admin token.

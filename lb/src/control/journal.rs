@@ -63,18 +63,18 @@ struct Subscribe {
     after: Option<u64>,
 }
 
-/// The reply to [`Subscribe`].
+/// The reply to `Subscribe`.
 #[derive(Debug)]
 pub struct Subscribed {
     /// Id of the last event before `live`.
     pub last: u64,
-    /// The events after [`Subscribe::after`]; `None` if that was `None`, or if some of them are not kept any more.
+    /// The events after `Subscribe::after`; `None` if that was `None`, or if some of them are not kept any more.
     pub missed: Option<Vec<Bytes>>,
     /// The events from now on; closed when the subscriber lags too far behind.
     pub live: mpsc::Receiver<Bytes>,
 }
 
-/// Error of [`Subscribe`]: there are [`READERS`] subscribers already.
+/// Error of `Subscribe`: there are [`READERS`] subscribers already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyReaders;
 
@@ -91,7 +91,7 @@ struct Latest {
 #[rtype(result = "Audience")]
 struct Count;
 
-/// Number of subscribers of /api/events; the reply to [`Count`].
+/// Number of subscribers of /api/events; the reply to `Count`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, MessageResponse, utoipa::ToSchema)]
 pub struct Audience {
     /// Subscribers that are connected now.

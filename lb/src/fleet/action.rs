@@ -17,7 +17,7 @@ pub enum Action {
     /// Starts a replica; the result comes back as [`Event::Launched`].
     Launch(Launch),
     /// Sets or clears the external server of a seat. Its name is resolved from now on; results come back as
-    /// [`Event::Resolved`].
+    /// `Event::Resolved`.
     Assign {
         /// Seat of the server.
         seat: SeatId,

@@ -17,7 +17,7 @@ use crate::control::router;
 #[rtype(result = "Result<Changed, RingError>")]
 pub struct Apply(pub ring::Change);
 
-/// The reply to [`Apply`], sent when every router has applied the change.
+/// The reply to `Apply`, sent when every router has applied the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// Epoch of the ring after the change.
@@ -36,7 +36,7 @@ pub struct Register {
     pub recall: Recipient<router::Recall>,
 }
 
-/// The reply to [`Register`].
+/// The reply to `Register`.
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Registered {
     /// Epoch of the ring.
@@ -69,7 +69,7 @@ pub struct Lookup {
     pub offset: usize,
 }
 
-/// The reply to [`Lookup`]: a lease, which is valid until it is recalled.
+/// The reply to `Lookup`: a lease, which is valid until it is recalled.
 #[derive(Clone, Debug, PartialEq, Eq, MessageResponse)]
 pub struct Found {
     /// Epoch of the ring at the look-up.
@@ -83,7 +83,7 @@ pub struct Found {
 #[rtype(result = "Snapshotted")]
 pub struct Snapshot;
 
-/// The reply to [`Snapshot`].
+/// The reply to `Snapshot`.
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Snapshotted {
     /// Epoch of the ring.
@@ -101,7 +101,7 @@ pub struct Snapshotted {
 #[rtype(result = "Mapped")]
 pub struct Map;
 
-/// The reply to [`Map`].
+/// The reply to `Map`.
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Mapped {
     /// Epoch of the ring.
@@ -122,7 +122,7 @@ pub struct Plan(pub Proposal);
 #[rtype(result = "Explained")]
 pub struct Explain(pub Vec<u8>);
 
-/// The reply to [`Explain`].
+/// The reply to `Explain`.
 #[derive(Clone, Debug, PartialEq, Eq, MessageResponse)]
 pub struct Explained {
     /// Epoch of the ring.

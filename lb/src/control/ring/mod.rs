@@ -1,7 +1,7 @@
 //! RingActor: owns the seats, their occupants and the slot map, and grants leases of it to the routers.
 //!
 //! Every change starts a new epoch. The reply to a change is sent when every router has given its leases back
-//! ([`Recalled`]): from then on no new request reaches a replica that has left the ring.
+//! (`Recalled`): from then on no new request reaches a replica that has left the ring.
 
 mod handle;
 mod message;
@@ -24,7 +24,7 @@ pub use handle::RingHandle;
 use message::{Apply, Explain, Lookup, Map, Plan, Recalled, Register, Snapshot};
 pub use message::{Changed, Explained, Found, Mapped, Registered, Snapshotted};
 
-/// Maximum number of replicas in the reply to a [`Lookup`]; further ones are looked up by offset.
+/// Maximum number of replicas in the reply to a `Lookup`; further ones are looked up by offset.
 pub const PAGE: usize = 8;
 
 /// Age of a recall after which the routers that have not acknowledged it are logged; also the interval of this check.

@@ -53,7 +53,7 @@ pub struct Plan(pub Command);
 #[rtype(result = "State")]
 pub struct GetState;
 
-/// The reply to [`GetState`].
+/// The reply to `GetState`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Seats and replicas.
@@ -73,7 +73,7 @@ pub struct State {
 #[rtype(result = "RouterExplanations")]
 pub struct ExplainSlot(pub Slot);
 
-/// The reply to [`ExplainSlot`].
+/// The reply to `ExplainSlot`.
 #[derive(Debug, Default)]
 pub struct RouterExplanations {
     /// Seats and replicas.
