@@ -134,7 +134,7 @@ impl Fleet {
             member.found_dead();
         }
         member.instance = found.instance;
-        member.heartbeats.next = Some(now);
+        member.heartbeats.adopted(now);
         self.members.insert(incarnation, member);
         incarnation
     }

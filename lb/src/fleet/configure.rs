@@ -12,9 +12,7 @@ impl Fleet {
     /// Applies new settings to everything that begins from now on; a deadline that is already set stays.
     pub(super) fn configure(&mut self, settings: Settings, now: Instant) {
         let soon = now + settings.heartbeat_interval;
-        for next in self.members.values_mut().filter_map(|member| member.heartbeats.next.as_mut()) {
-            *next = soon.min(*next);
-        }
+        self.members.values_mut().for_each(|member| member.heartbeats.bring_forward(soon));
         let old = std::mem::replace(&mut self.settings, settings);
         self.apply_configured_weights(&old.weights);
         if let Some(configured) = &mut self.recorder.configured {

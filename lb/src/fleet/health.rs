@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::ring::Incarnation;
 
 use super::action::Action;
-use super::member::{Heartbeats, Member};
+use super::member::Member;
 use super::{Activity, Fleet, HeartbeatResult, Ownership, Phase, RouterId, Settings};
 
 /// The suspect replicas as published to the routers.
@@ -29,21 +29,16 @@ impl Fleet {
         }
         log::warn!(late_ms:% = late.as_millis(), why = "starved"; "heartbeats void");
         for member in self.members.values_mut() {
-            member.heartbeats.last_good += late;
-            let Heartbeats { progress, busy, running, .. } = &mut member.heartbeats;
-            [progress, busy, running].into_iter().flatten().for_each(|at| *at += late);
-            member.heartbeats.void = member.heartbeats.sent.is_some();
-            member.heartbeats.asked = false;
+            member.heartbeats.void(late);
             member.postpone_start(late);
         }
     }
 
     pub(super) fn send_due_heartbeats(&mut self, now: Instant) {
         for member in self.members.values_mut().filter(|member| member.watched()) {
-            if let (Some(replica), Some(_)) =
-                (member.replica(), member.heartbeats.next.take_if(|next| *next <= now))
+            if let Some(replica) = member.replica()
+                && member.heartbeats.send_if_due(now)
             {
-                member.heartbeats.sent = Some(now);
                 self.actions.push(Action::Heartbeat(replica));
             }
         }
@@ -53,9 +48,7 @@ impl Fleet {
     pub(super) fn suspected(&mut self, router: RouterId, incarnation: Incarnation, now: Instant) {
         self.publish_verdict("ejected", router, incarnation);
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        if let Some(next) = &mut member.heartbeats.next {
-            *next = now.min(*next);
-        }
+        member.heartbeats.bring_forward(now);
     }
 
     /// Publishes that a router has ejected or readmitted a replica. The fleet takes no other action.
@@ -78,22 +71,16 @@ impl Fleet {
         };
         let starting = member.is_unheard();
         let heartbeats = &mut member.heartbeats;
-        let sent = heartbeats.sent.take().unwrap_or(now);
-        let void = std::mem::take(&mut heartbeats.void);
-        let since = now.saturating_duration_since(std::mem::replace(&mut heartbeats.last_outcome, now));
-        self.tally.heartbeat(&beat, starting, void);
+        let ended = heartbeats.end(now);
+        self.tally.heartbeat(&beat, starting, ended.void);
         if starting && beat != HeartbeatResult::Good {
-            heartbeats.next = Some(now + heartbeats.pause);
-            heartbeats.pause = (heartbeats.pause * 2).min(interval);
+            heartbeats.plan_retry(interval, now);
         } else {
-            heartbeats.next = Some((sent + interval).max(now));
+            heartbeats.plan(&ended, interval, now);
         }
         match beat {
             HeartbeatResult::Good => {
-                heartbeats.missed = 0;
-                heartbeats.last_good = now;
-                heartbeats.busy = None;
-                heartbeats.asked = false;
+                heartbeats.good(now);
                 member.recover(&mut self.actions);
                 if starting {
                     self.first_good_heartbeat(incarnation, now);
@@ -106,14 +93,11 @@ impl Fleet {
                 self.start_heartbeat_failed(incarnation, "it refuses connections".to_owned(), now)
             }
             HeartbeatResult::Void(why) if starting => self.start_heartbeat_void(incarnation, why, now),
-            // A void heartbeat says nothing about the time that it covers: the silence of the replica does not grow by
-            // it.
-            HeartbeatResult::Void(_) => heartbeats.last_good = now.min(heartbeats.last_good + since),
+            HeartbeatResult::Void(_) => heartbeats.skip(&ended, now),
             HeartbeatResult::Missed(why) if starting => self.start_heartbeat_failed(incarnation, why, now),
-            HeartbeatResult::Missed(_) if void => {}
+            HeartbeatResult::Missed(_) if ended.void => {}
             HeartbeatResult::Missed(why) => {
-                heartbeats.missed += 1;
-                if heartbeats.missed >= self.settings.heartbeat_failures {
+                if heartbeats.miss() >= self.settings.heartbeat_failures {
                     member.suspect(&why, &mut self.actions);
                 }
                 self.inquire_if_suspect(incarnation);
@@ -127,7 +111,7 @@ impl Fleet {
         let suspect = |member: &&mut Member| member.phase() == Phase::Suspect;
         let Some(member) = self.members.get_mut(&incarnation).filter(suspect) else { return };
         self.suspects.remind = true;
-        if !std::mem::replace(&mut member.heartbeats.asked, true) {
+        if member.heartbeats.ask() {
             self.actions.push(Action::Ask(incarnation));
         }
     }
@@ -146,18 +130,16 @@ impl Fleet {
     ) {
         let Settings { replace_after, head_timeout, .. } = self.settings;
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        let heartbeats = &mut member.heartbeats;
-        let asked = std::mem::take(&mut heartbeats.asked);
+        let asked = member.heartbeats.answered();
         let unheard = member.is_unheard_adopted();
         if !asked || member.phase() != Phase::Suspect && !unheard {
             return;
         }
         let heartbeats = &mut member.heartbeats;
         let since = |at: Instant| now.saturating_duration_since(at);
-        let no_heartbeat = format!("no heartbeat for {} ms", since(heartbeats.last_good).as_millis());
+        let no_heartbeat = format!("no heartbeat for {} ms", since(heartbeats.last_good()).as_millis());
         if suspended == Some(true) {
-            let ran = heartbeats.running.map_or(heartbeats.last_good, |at| at.max(heartbeats.last_good));
-            if since(ran) >= replace_after {
+            if since(heartbeats.suspended_since()) >= replace_after {
                 let why = format!("it is stopped or paused, {no_heartbeat}");
                 match unheard {
                     true => self.mark_dead(incarnation, &why, now), // it serves no seat
@@ -168,18 +150,18 @@ impl Fleet {
         }
         // Unknown while the engine does not answer: that is no sign that it runs.
         if suspended == Some(false) {
-            heartbeats.running = Some(now);
+            heartbeats.found_running(now);
         }
         if unheard {
             return; // it has `start_timeout`
         }
         // A router that does not answer in time is a fault of the balancer, not of the replica.
         let Some(Activity { last_progress, waiting_since }) = activity else { return };
-        heartbeats.progress = heartbeats.progress.max(last_progress);
+        heartbeats.found_progress(last_progress);
         let quiet_since = heartbeats.quiet_since();
         let waited = waiting_since.map(|at| since(at.max(quiet_since)));
         if waited.is_some_and(|waited| head_timeout.is_none_or(|most| waited < most)) {
-            if heartbeats.busy.replace(now).is_none() {
+            if heartbeats.found_busy(now) {
                 log::info!(name:% = member.launch.name, why = "a_request_waits"; "replica busy");
             }
             return;

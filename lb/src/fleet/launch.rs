@@ -7,7 +7,7 @@ use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
 
 use super::action::Action;
-use super::member::{FIRST_HEARTBEAT, Member};
+use super::member::Member;
 use super::shortage::is_outside_replica;
 use super::{CommandError, Fleet, Ownership, Phase, Seat};
 
@@ -63,7 +63,7 @@ impl Fleet {
         match result {
             Ok(instance) => {
                 member.instance = Some(instance);
-                member.heartbeats.next = Some(now + FIRST_HEARTBEAT);
+                member.heartbeats.launched(now);
                 if member.phase() == Phase::Stopping {
                     self.actions.push(Action::Stop { incarnation, grace: Duration::ZERO });
                 }

@@ -1,4 +1,4 @@
-//! One replica: its phase and its heartbeats.
+//! One replica: what it is, and the changes of its state.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,32 +8,10 @@ use std::time::{Duration, Instant};
 use crate::fleet::runtime::{Instance, Launch};
 use crate::ring::Replica;
 
-use super::RouterId;
 use super::action::Action;
+use super::heartbeats::Heartbeats;
 use super::state::{InFlight, State, Then};
-
-/// Delay of the first heartbeat after a launch; it doubles with each attempt up to the heartbeat interval.
-pub(super) const FIRST_HEARTBEAT: Duration = Duration::from_millis(5);
-
-/// Phase of a replica between its launch and its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Launched; it has had no good heartbeat, or is not yet in the ring.
-    Starting,
-    /// In the ring, and its heartbeats are good.
-    Ready,
-    /// In the ring, but it has missed heartbeats.
-    Suspect,
-    /// Ended, refusing connections or hung; its seat is vacant or about to be.
-    Dead,
-    /// On its way out of the ring.
-    Leaving,
-    /// Out of the ring; requests may still be in flight. A cordoned replica stays in this phase.
-    Draining,
-    /// SIGTERM was sent.
-    Stopping,
-}
+use super::{Phase, RouterId};
 
 pub(super) struct Member {
     pub launch: Launch,
@@ -59,30 +37,6 @@ pub(super) struct Member {
     pub outdated: bool,
 }
 
-/// The heartbeats of one replica.
-pub(super) struct Heartbeats {
-    /// Time of the next one; `None` while one is under way or none is needed.
-    pub next: Option<Instant>,
-    /// When the one under way was sent.
-    pub sent: Option<Instant>,
-    /// The machine was starved while it was under way: a miss says nothing.
-    pub void: bool,
-    /// Pause after the one under way, while the replica starts.
-    pub pause: Duration,
-    pub missed: u32,
-    pub last_good: Instant,
-    /// Time of the latest outcome.
-    pub last_outcome: Instant,
-    /// An inquiry to the routers and the runtime is unanswered.
-    pub asked: bool,
-    /// Latest progress that the routers reported; `None`: none, or not asked.
-    pub progress: Option<Instant>,
-    /// When it was last found busy: silent, while a request waited for its reply head.
-    pub busy: Option<Instant>,
-    /// When the runtime last reported that it is not suspended.
-    pub running: Option<Instant>,
-}
-
 impl Member {
     /// A replica whose launch is not answered. `deadline`: the time by which it must be heard, if there is one.
     pub fn new(launch: Launch, deadline: Option<Instant>, now: Instant) -> Self {
@@ -93,19 +47,7 @@ impl Member {
             ready_since: None,
             instance: None,
             launching: true,
-            heartbeats: Heartbeats {
-                next: None,
-                sent: None,
-                void: false,
-                pause: FIRST_HEARTBEAT * 2,
-                missed: 0,
-                last_good: now,
-                last_outcome: now,
-                asked: false,
-                progress: None,
-                busy: None,
-                running: None,
-            },
+            heartbeats: Heartbeats::new(now),
             running: true,
             terminated: false,
             unavailable: false,
@@ -253,8 +195,7 @@ impl Member {
 
     /// Its cordon ends: the ring is told to route to it again. Heartbeats that it missed meanwhile do not count.
     pub fn uncordon(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        self.heartbeats.asked = false;
-        (self.heartbeats.missed, self.heartbeats.last_good) = (0, now);
+        self.heartbeats.restart(now);
         self.enter(State::Joining, &"undrain", actions);
     }
 
@@ -346,45 +287,12 @@ impl Member {
     }
 
     pub fn next_wake(&self) -> Option<Instant> {
-        let beat = self.heartbeats.next.filter(|_| self.watched());
+        let beat = self.heartbeats.next().filter(|_| self.watched());
         let deadline = match self.state {
             State::Unheard { deadline, .. } => deadline,
             State::Draining { deadline, .. } => Some(deadline),
             _ => None,
         };
         [beat, deadline].into_iter().flatten().min()
-    }
-}
-
-impl Heartbeats {
-    /// Since when nothing has shown that the replica works: no good heartbeat, no progress.
-    pub fn quiet_since(&self) -> Instant {
-        self.progress.map_or(self.last_good, |progress| progress.max(self.last_good))
-    }
-
-    /// Since when it has been neither heard nor busy.
-    pub fn idle_since(&self) -> Instant {
-        self.busy.map_or(self.quiet_since(), |busy| busy.max(self.quiet_since()))
-    }
-}
-
-impl Phase {
-    /// The name of the phase, as in the API and the log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Ready => "ready",
-            Self::Suspect => "suspect",
-            Self::Dead => "dead",
-            Self::Leaving => "leaving",
-            Self::Draining => "draining",
-            Self::Stopping => "stopping",
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

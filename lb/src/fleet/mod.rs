@@ -4,8 +4,8 @@
 //! # Layout
 //! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
 //!   what is published · `runtime`, `router`: the types that the fleet exchanges with a runtime and with the routers
-//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica and its heartbeats · `state`:
-//!   its phases, each with its data
+//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica · `state`: its phases, each
+//!   with its data · `phase`: as they are published · `heartbeats`: when the next is due, what the latest ones say
 //!
 //! The life of a replica: `launch` → `ready` → `health` (suspect and back) → `death`, or `departure` (leaving, draining,
 //! stopping, gone). `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the
@@ -32,10 +32,12 @@ mod departure;
 mod event;
 mod external;
 mod health;
+mod heartbeats;
 mod launch;
 mod lookup;
 mod member;
 mod on_ring_reply;
+mod phase;
 mod ready;
 mod record;
 mod recorder;
@@ -72,7 +74,7 @@ pub use command_error::CommandError;
 pub use counters::Tally;
 pub use event::{CallId, ChangeId, Event, HeartbeatResult, Revision};
 pub use external::{Ownership, Vacancy};
-pub use member::Phase;
+pub use phase::Phase;
 pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
 pub use router::{Activity, Busy, RouterEvent, RouterId};
 pub use transition::{Progress, Transition};

@@ -18,7 +18,7 @@ impl Fleet {
             Ownership::Managed => {
                 let Some(member) = self.members.get_mut(&incarnation) else { return };
                 member.not_heard(why);
-                if member.is_unheard_adopted() && !std::mem::replace(&mut member.heartbeats.asked, true) {
+                if member.is_unheard_adopted() && member.heartbeats.ask() {
                     self.actions.push(Action::Ask(incarnation));
                 }
             }
