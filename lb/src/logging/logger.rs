@@ -90,13 +90,17 @@ pub(super) fn formatter(style: WriteStyle, out: impl Write + Send + 'static) -> 
     builder.build()
 }
 
+/// A line break within a record: env_logger indents further lines of a message in the same way, so that no text of another
+/// program looks like a record.
+const CONTINUATION: &str = "\n    ";
+
 /// Writes key values as ` key=value`, in a coloured line too: env_logger's own format puts escapes between key and `=`, so
 /// that a search for `key=value` finds nothing.
 struct Pairs<'a>(&'a mut Formatter);
 
 impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        Ok(write!(self.0, " {key}={value}")?)
+        Ok(write!(self.0, " {key}={}", value.to_string().replace('\n', CONTINUATION))?)
     }
 }
 
@@ -123,7 +127,7 @@ mod tests {
             ("name", log::kv::Value::from("my server")),
             ("seat", log::kv::Value::from(3)),
             ("routers", log::kv::Value::from_debug(&[1, 2])),
-            ("why", log::kv::Value::from("it hangs: 4 s")),
+            ("why", log::kv::Value::from("it hangs\n[forged")),
         ];
         let mut record = Record::builder();
         record.target("lb::fleet").key_values(&values);
@@ -132,6 +136,6 @@ mod tests {
         let mut line = String::new();
         reader.read_to_string(&mut line).unwrap();
         let (_, values) = line.split_once("replica dead").unwrap();
-        assert_eq!(values, " name=my server seat=3 routers=[1, 2] why=it hangs: 4 s\n");
+        assert_eq!(values, " name=my server seat=3 routers=[1, 2] why=it hangs\n    [forged\n");
     }
 }
