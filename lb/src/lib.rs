@@ -22,8 +22,9 @@
 //! - RingActor ([`control::ring`]) owns the slot map, and grants and recalls the leases of the routers
 //! - SupervisorActor ([`control::supervisor`]) carries out what the [`fleet`] decides: launches, heartbeats, replacements
 //! - JournalActor ([`control::journal`]) keeps the events, AuthActor ([`auth`]) counts wrong tokens, MetricsActor
-//!   ([`admin::metrics`]) adds up the routers' counters, ReloadActor ([`app`]) owns the configuration in force: state that
-//!   several threads use lives in one mailbox, because there are no locks
+//!   ([`admin::metrics`]) adds up the routers' counters, ReloadActor ([`app`]) owns the configuration in force and
+//!   hands it to a ConfigFollower in each part: state that several threads use lives in one mailbox, because there are no
+//!   locks
 //!
 //! `lb/docs/architecture.md` has the map of the code with its invariants.
 

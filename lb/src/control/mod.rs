@@ -8,7 +8,7 @@
 //!
 //! The other actors: RouterActor ([`crate::proxy::router`], one for each HTTP worker) forwards requests, AuthActor
 //! ([`crate::auth`]) compares tokens, MetricsActor ([`crate::admin::metrics`]) adds up the counters of the routers,
-//! ReloadActor ([`crate::app`]) owns the configuration in force.
+//! ReloadActor ([`crate::app`]) owns the configuration in force, and a ConfigFollower in each part applies it.
 //!
 //! Code outside an actor's module calls the methods of its handle ([`ring::RingHandle`],
 //! [`supervisor::SupervisorHandle`], [`journal::JournalHandle`]); its messages are private.
