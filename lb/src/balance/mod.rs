@@ -9,14 +9,14 @@
 
 mod bound;
 mod budget;
-mod health;
 mod latency;
+mod passive_health;
 mod policy;
 mod space_saving;
 
 pub use bound::Bound;
 pub use budget::Budget;
-pub use health::{Failure, Health, may_eject_one_more, probe_hedge_delay};
 pub use latency::Latency;
+pub use passive_health::{Failure, Health, may_eject_one_more, probe_hedge_delay};
 pub use policy::{Candidate, Policy};
 pub use space_saving::{Counter, SpaceSaving, merge};

@@ -12,7 +12,7 @@ use super::message::{
     Apply, Changed, Explain, Explained, Found, Lookup, Map, Mapped, Plan, Recalled, Register, Registered,
     Snapshot, Snapshotted,
 };
-use crate::control::router::RouterLink;
+use crate::control::router_link::RouterLink;
 
 /// Access to RingActor from any thread. A method fails with [`CommandError::Stopping`] once the actor has stopped.
 #[derive(Clone, Debug)]

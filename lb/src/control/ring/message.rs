@@ -10,7 +10,7 @@ use crate::ring::{self, Incarnation, Layout, Proposal, Replica, RingError, SeatI
 
 #[cfg(doc)]
 use super::PAGE;
-use crate::control::router;
+use crate::control::router_link;
 
 /// Changes the ring. The reply comes when every router has applied the change; an error has changed nothing.
 #[derive(Message)]
@@ -33,7 +33,7 @@ pub struct Register {
     /// Id of the router.
     pub router: RouterId,
     /// Recipient of the recalls.
-    pub recall: Recipient<router::Recall>,
+    pub recall: Recipient<router_link::Recall>,
 }
 
 /// The reply to `Register`.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::*;
-use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Recall, Suspects};
+use crate::control::router_link::{Explain, Explained, GetActivity, Load, Loaded, Recall, Suspects};
 use crate::fleet::{Activity, Ownership};
 use crate::ring::Layout;
 use crate::runtime::fake::{Fake, HeartbeatReply};
@@ -32,8 +32,8 @@ impl Handler<Load> for Router {
     type Result = Loaded;
 
     fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
-        let load = router::LoadOf { incarnation: Incarnation(1), in_flight: 1, skip: None };
-        Loaded { replicas: vec![load], counts: router::Counts::default() }
+        let load = router_link::LoadOf { incarnation: Incarnation(1), in_flight: 1, skip: None };
+        Loaded { replicas: vec![load], counts: router_link::Counts::default() }
     }
 }
 

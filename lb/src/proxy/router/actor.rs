@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::control::ring::RingHandle;
-use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Recall, RouterLink, Suspects};
+use crate::control::router_link::{
+    Explain, Explained, GetActivity, Load, Loaded, Recall, RouterLink, Suspects,
+};
 use crate::control::supervisor::SupervisorHandle;
 use crate::fleet::RouterId;
 

@@ -1,7 +1,7 @@
 //! Reports which replica a router would choose for a slot now, by the same code that routes requests.
 
 use crate::balance::Policy;
-use crate::control::router::Explained;
+use crate::control::router_link::Explained;
 use crate::ring::Slot;
 
 use super::Error;

@@ -72,7 +72,7 @@ const ACTORS: &[&str] = &[
     "control/ring/",
     "control/supervisor/",
     "control/journal",
-    "control/router.rs",
+    "control/router_link.rs",
     "auth/",
     "admin/metrics/",
     "proxy/router/",

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::balance::{Candidate, Policy};
-use crate::control::router::Skip;
+use crate::control::router_link::Skip;
 use crate::ring::Incarnation;
 
 use super::{Change, Endpoint, Endpoints};

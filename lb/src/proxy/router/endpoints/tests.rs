@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::balance::Failure;
-use crate::control::router::Skip;
+use crate::control::router_link::Skip;
 use crate::ring::{Replica, Weight};
 
 const GET: AttemptOptions = AttemptOptions { may_probe: true, bodiless: true, healthy_only: false };
