@@ -1,8 +1,10 @@
-//! Reads JSON request bodies into typed values; errors name the wrong member and the allowed values.
+//! JSON bodies: reads those of requests into typed values, and writes those of responses. Errors name the invalid member
+//! and the allowed values.
 
 use std::fmt;
 
-use actix_http::Payload;
+use actix_http::header::{self, HeaderValue};
+use actix_http::{Payload, Response, StatusCode};
 use futures::StreamExt;
 use serde::de::{self, DeserializeOwned, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -10,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::ring::{SeatId, Weight};
 
+use super::body::Body;
 use super::control_api::Limits;
 use super::error::{RequestError, bad};
 
@@ -28,6 +31,14 @@ pub trait Shape: DeserializeOwned {
 /// [`RequestError::TooLarge`], [`RequestError::TooSlow`], or [`RequestError::Invalid`] if the body breaks off or does not parse as `T`.
 pub async fn read<T: Shape>(body: Payload, Limits { size, time }: Limits) -> Result<T, RequestError> {
     parse(&timeout(time, read_up_to(body, size)).await.map_err(|_| RequestError::TooSlow(time))??)
+}
+
+/// A response with a JSON body.
+pub(super) fn response(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::with_body(status, Body::Own(value.to_string().into()));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 async fn read_up_to(mut body: Payload, limit: usize) -> Result<Vec<u8>, RequestError> {

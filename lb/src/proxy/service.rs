@@ -22,7 +22,7 @@ use crate::control::supervisor::{StartTime, SupervisorHandle};
 
 use super::body::{Body, LoggedBody};
 use super::error::{Error, RequestError, readiness};
-use super::error_response::ErrorResponse as _;
+use super::error_body::ErrorResponse as _;
 use super::forwarded::{self, Connected, Peer, TrustedProxies};
 use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
 use super::{control_api, credentials, cross_site, debug_headers, reply};

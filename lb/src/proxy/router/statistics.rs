@@ -1,4 +1,5 @@
-//! Statistics of a router: each request is counted at its end, each attempt at its reply head. They stay on its thread.
+//! Statistics of a router, on its thread: a request is counted when it is complete, its key when it is routed, an attempt
+//! when it is sent.
 
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
@@ -6,7 +7,7 @@ use std::time::Instant;
 use actix::prelude::*;
 use awc::http::StatusCode;
 
-use crate::control::router::Counts;
+use crate::control::router_link::Counts;
 use crate::proxy::redaction::KeyRedactor;
 use crate::ring::{Replica, Slot};
 use crate::stats::counters::{METHODS, Measured, Tally, method_class};
@@ -51,7 +52,8 @@ impl Drop for PendingLookup<'_> {
 }
 
 impl RequestObserver for Statistics {
-    /// Counts a completed request. Requests are counted nowhere else.
+    /// Counts a completed request: the only place that counts responses and durations. The keys are counted by
+    /// [`count_key`](Self::count_key), attempts and reply heads in [`Endpoint::tally`].
     fn on_complete(&self, request: &mut RequestInfo) {
         let tally = &mut *self.tally.borrow_mut();
         let method = request.method.as_ref().map_or(METHODS.len() - 1, method_class);
