@@ -138,7 +138,8 @@ pub struct Counts {
     pub stalls: u64,
     /// Readmissions of ejected or stalled replicas.
     pub readmissions: u64,
-    /// Requests that failed and were not repeated because replicas were lost while they served them.
+    /// Requests that failed and were not repeated although retries were left: a replica was lost while serving them (it
+    /// died, hung or broke the connection), and a further attempt failed too.
     pub not_repeated: u64,
 }
 

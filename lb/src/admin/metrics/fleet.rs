@@ -55,8 +55,8 @@ fn replicas(exposition: &mut Exposition, state: &State) {
         replicas.set(&[("phase", phase.as_str())], count as f64);
     }
     let Tally { heartbeats, starts, ready_after } = &state.tally;
-    let help =
-        "Heartbeats by result; early: before the first good one; void: the balancer itself got no CPU time.";
+    let help = "Heartbeats by result; early: failed before the replica's first good one; void: failed because the \
+                balancer got no CPU time, or lacked descriptors, ports or memory.";
     let mut family = exposition.counters("lb_heartbeats_total", help);
     for (result, count) in Tally::RESULTS.iter().zip(heartbeats) {
         family.count(&[("result", result)], *count);
