@@ -111,8 +111,7 @@ impl Service<Request> for ProxyService {
             };
             let refuse = |rejection| {
                 let error = RequestError::Rejected(rejection);
-                request_log.info().error = None; // the rejection is the cause of any earlier error
-                request_log.fail(&error);
+                request_log.reject(&error);
                 inner.complete(error.response(), &request_log)
             };
             request_log.set_peer(peer);
@@ -232,7 +231,7 @@ impl Inner {
 
     /// Completes the response. Its body owns the request log, which ends when the body is dropped.
     fn complete(&self, mut response: Response<Body>, request_log: &Rc<RequestLog>) -> Response<LoggedBody> {
-        request_log.info().status = Some(response.status());
+        request_log.set_status(response.status());
         if self.settings.borrow().debug_headers {
             debug_headers::insert(response.headers_mut(), &request_log.info());
         }

@@ -21,9 +21,7 @@ pub(crate) fn slot(router: &Router, settings: &Settings, request: &Request) -> O
     let slot = layout.position(&key.bytes).slot;
     if *key.source != Source::Random {
         router.statistics.count_key(&key.bytes, slot, layout.slots(), request.request_log.started());
-        if let Some(asked) = &mut request.request_log.info().asked {
-            asked.key = Some(settings.key_redactor.show(&key.bytes));
-        }
+        request.request_log.set_key(|| settings.key_redactor.show(&key.bytes));
     }
     Some(slot)
 }
