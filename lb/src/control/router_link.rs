@@ -1,6 +1,7 @@
 //! The messages of the control plane to the routers, and their replies. A router hands over a [`RouterLink`], which sends
 //! them, so that the control plane depends on no router.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -154,7 +155,7 @@ pub struct LoadOf {
     pub skip: Option<Skip>,
 }
 
-/// Reasons why a router skips the replica of an occupied seat.
+/// Reasons why a router skips the replica of an occupied seat, in ascending order of severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skip {
     /// It has as many requests in flight as `--bounded-load` allows.
@@ -173,6 +174,18 @@ impl Skip {
             Self::Suspect => "suspect",
             Self::Ejected => "ejected",
         }
+    }
+
+    /// By replica, the most severe reason of all routers to skip it; `None` if no router would skip it.
+    pub fn worst_by_replica(
+        skips: impl Iterator<Item = (Incarnation, Option<Self>)>,
+    ) -> BTreeMap<Incarnation, Option<Self>> {
+        let mut all = BTreeMap::new();
+        for (incarnation, skip) in skips {
+            let worst = all.entry(incarnation).or_insert(skip);
+            *worst = skip.max(*worst);
+        }
+        all
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
 use crate::ring::{SeatId, Weight};
+use crate::text::truncated;
 
 use super::body::Body;
 use super::control_api::Limits;
@@ -77,18 +78,12 @@ fn data_error<T: Shape>(error: &serde_path_to_error::Error<serde_json::Error>) -
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let text = text.strip_suffix(&place).unwrap_or(&text);
+    let truncated = |text| truncated(text, MAX_ECHO);
     bad(match (path.as_str(), text.rsplit_once(", expected ")) {
         (".", _) => format!("The body is not like {}: {}", T::LIKE, truncated(text)),
         (member, Some((_, expected))) => format!("'{}' is not {}", truncated(member), truncated(expected)),
         (member, None) => format!("'{}': {}", truncated(member), truncated(text)),
     })
-}
-
-fn truncated(text: &str) -> String {
-    match text.char_indices().nth(MAX_ECHO) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
-    }
 }
 
 /// Reads an integer and converts it by `of`; if that returns `None`, the error names `allowed`.
