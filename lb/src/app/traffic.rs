@@ -21,7 +21,7 @@ use crate::control::supervisor::{StartTime, SupervisorHandle};
 use crate::fleet::RouterId;
 use crate::observe::access_log::AccessLog;
 use crate::proxy::forwarded::Connected;
-use crate::proxy::guard::{Acceptor, Connections, GuardedStream};
+use crate::proxy::guard::{Acceptor, ConnectionLimit, GuardedStream};
 use crate::proxy::redaction::KeyRedactor;
 use crate::proxy::router::{RequestLogger, RequestObserver, RouterHandle};
 use crate::proxy::service;
@@ -48,7 +48,7 @@ pub(super) struct WorkerContext {
     pub auth: AuthHandle,
     pub key_redactor: KeyRedactor,
     pub access_log: AccessLog,
-    pub connections: Connections,
+    pub connections: ConnectionLimit,
     /// The most connections that a worker accepts.
     pub per_worker: usize,
 }

@@ -17,6 +17,6 @@ mod space_saving;
 pub use bound::Bound;
 pub use budget::Budget;
 pub use latency::Latency;
-pub use passive_health::{Failure, Health, may_eject_one_more, probe_hedge_delay};
+pub use passive_health::{Failure, Health, max_normal_silence, may_eject_one_more};
 pub use policy::{Candidate, Policy};
 pub use space_saving::{Counter, SpaceSaving, merge};

@@ -5,7 +5,7 @@
 //!   with no reply head since the request was sent. After 10 s, doubling up to 5 min, it gets one live request as a
 //!   probe; if that succeeds it is open again.
 //! - It stalls when several requests wait for a reply head, none came for longer than its replies ever take (bounded,
-//!   see [`probe_hedge_delay`]), and other replicas answer; or when its heartbeats fail and a single request waits as
+//!   see [`max_normal_silence`]), and other replicas answer; or when its heartbeats fail and a single request waits as
 //!   long. It gets no new requests; those that wait are its probes: a reply head opens it, a time-out ejects it. A
 //!   request that is slow by nature has fast ones beside it, or is alone on a replica whose heartbeats are good:
 //!   neither stalls the replica.
@@ -165,7 +165,7 @@ impl Health {
     pub fn silent_since(&self, latency: &Latency, suspect: bool, now: Instant) -> Option<Instant> {
         let enough = if suspect { 1 } else { WAITING };
         let quiet = self.quiet_since.filter(|_| self.waiting >= enough && self.state == State::Open)?;
-        (now.saturating_duration_since(quiet) > probe_hedge_delay(latency, now)).then_some(quiet)
+        (now.saturating_duration_since(quiet) > max_normal_silence(latency, now)).then_some(quiet)
     }
 
     /// Stalls it: no new request is sent to it until a reply head comes.
@@ -202,10 +202,11 @@ impl Health {
     }
 }
 
-/// The longest silence that is normal for a replica with this latency: twice its peak latency, at least 30 ms, at most
+/// The longest silence that is normal for a replica with this latency; a longer one is a stall, and a probe that waits
+/// longer is hedged. It is twice its peak latency, at least 30 ms, at most
 /// twice its mean latency, where that bound itself lies within 1 s … 5 s. So the peaks of a stall of the whole machine
 /// delay the detection of the next stall by at most 1 s once replies come in time again.
-pub fn probe_hedge_delay(latency: &Latency, now: Instant) -> Duration {
+pub fn max_normal_silence(latency: &Latency, now: Instant) -> Duration {
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     let bound = seconds(latency.mean_seconds() * MEANS).clamp(FAST_BOUND, SLOW_BOUND);
     seconds(latency.seconds(now).unwrap_or(0.0) * PEAKS).clamp(SHORTEST_STALL, bound)
@@ -342,13 +343,13 @@ mod tests {
         // The whole machine stalls for 8 s, then replies come in time again.
         (0..100).for_each(|n| latency.observe(Duration::from_secs(8) - n * 80 * MS, now));
         (0..64).for_each(|_| latency.observe(5 * MS, now));
-        assert_eq!(probe_hedge_delay(&latency, now), FAST_BOUND);
+        assert_eq!(max_normal_silence(&latency, now), FAST_BOUND);
         // A replica whose replies are normally slow keeps twice their time, up to the bound.
         let mut slow = Latency::default();
         (0..10).for_each(|_| slow.observe(2000 * MS, now));
-        assert_eq!(probe_hedge_delay(&slow, now), 4000 * MS);
+        assert_eq!(max_normal_silence(&slow, now), 4000 * MS);
         slow.observe(60_000 * MS, now);
-        assert_eq!(probe_hedge_delay(&slow, now), SLOW_BOUND);
+        assert_eq!(max_normal_silence(&slow, now), SLOW_BOUND);
     }
 
     #[test]

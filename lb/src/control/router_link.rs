@@ -76,7 +76,7 @@ impl RouterLink {
     }
 
     /// How the router would route a key of this slot; `None` if it cannot, or has stopped.
-    pub(super) fn explain(&self, slot: Slot) -> impl Future<Output = Option<Explained>> + use<> {
+    pub(super) fn explain(&self, slot: Slot) -> impl Future<Output = Option<RouterExplanation>> + use<> {
         let explained = self.explain.send(Explain(slot));
         async move { explained.await.ok().flatten() }
     }
@@ -162,8 +162,8 @@ pub enum Skip {
     OverBound,
     /// Its heartbeats fail.
     Suspect,
-    /// It is ejected or stalled.
-    Ejected,
+    /// It is ejected or stalled; both are `ejected` in logs and in the API.
+    Unavailable,
 }
 
 impl Skip {
@@ -172,7 +172,7 @@ impl Skip {
         match self {
             Self::OverBound => "over bound",
             Self::Suspect => "suspect",
-            Self::Ejected => "ejected",
+            Self::Unavailable => "ejected",
         }
     }
 
@@ -203,12 +203,12 @@ impl std::ops::AddAssign for Counts {
 
 /// Message: returns how a GET whose key is in this slot would be routed, without sending or counting a request.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Option<Explained>")]
+#[rtype(result = "Option<RouterExplanation>")]
 pub struct Explain(pub Slot);
 
 /// The answer to [`Explain`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explained {
+pub struct RouterExplanation {
     /// Epoch of the router's copy of the ring.
     pub epoch: u64,
     /// The policy that chooses the replica of a first attempt.

@@ -176,7 +176,7 @@ impl Inner {
         };
         let token = credentials::bearer(&request.head().headers).ok_or(RequestError::NoToken)?;
         let client = self.client(request).ok_or(router::Error::ClientLeft)?;
-        Ok(credentials::show(&auth, client, token).await?)
+        Ok(credentials::verify_token(&auth, client, token).await?)
     }
 
     async fn forward(

@@ -9,8 +9,8 @@ use crate::ring::{self, Change, Incarnation, Layout, Proposal, Slot};
 
 use super::RingActor;
 use super::message::{
-    Apply, Changed, Explain, Explained, Found, Lookup, Map, Mapped, Plan, Recalled, Register, Registered,
-    Snapshot, Snapshotted,
+    Apply, Changed, Explain, Explained, Lookup, Map, Mapped, Plan, Recalled, Register, Registered, Snapshot,
+    Snapshotted, WalkPage,
 };
 use crate::control::router_link::RouterLink;
 
@@ -69,7 +69,7 @@ impl RingHandle {
         &self,
         slot: Slot,
         offset: usize,
-    ) -> impl Future<Output = Result<Found, CommandError>> + use<> {
+    ) -> impl Future<Output = Result<WalkPage, CommandError>> + use<> {
         self.send(Lookup { slot, offset })
     }
 

@@ -61,7 +61,7 @@ pub struct Recalled {
 
 /// Looks up the replicas that serve a slot.
 #[derive(Message)]
-#[rtype(result = "Found")]
+#[rtype(result = "WalkPage")]
 pub struct Lookup {
     /// The slot of the key.
     pub slot: Slot,
@@ -71,7 +71,7 @@ pub struct Lookup {
 
 /// The reply to `Lookup`: a lease, which is valid until it is recalled.
 #[derive(Clone, Debug, PartialEq, Eq, MessageResponse)]
-pub struct Found {
+pub struct WalkPage {
     /// Epoch of the ring at the look-up.
     pub epoch: u64,
     /// The replicas of the walk after `offset`, at most [`PAGE`].

@@ -22,7 +22,7 @@ use crate::control::router_link;
 
 pub use handle::RingHandle;
 use message::{Apply, Explain, Lookup, Map, Plan, Recalled, Register, Snapshot};
-pub use message::{Changed, Explained, Found, Mapped, Registered, Snapshotted};
+pub use message::{Changed, Explained, Mapped, Registered, Snapshotted, WalkPage};
 
 /// Maximum number of replicas in the reply to a `Lookup`; further ones are looked up by offset.
 pub const PAGE: usize = 8;
@@ -148,10 +148,10 @@ impl Handler<Recalled> for RingActor {
 }
 
 impl Handler<Lookup> for RingActor {
-    type Result = Found;
+    type Result = WalkPage;
 
-    fn handle(&mut self, Lookup { slot, offset }: Lookup, _: &mut Self::Context) -> Found {
-        Found { epoch: self.ring.epoch(), walk: self.ring.lookup(slot, offset, PAGE) }
+    fn handle(&mut self, Lookup { slot, offset }: Lookup, _: &mut Self::Context) -> WalkPage {
+        WalkPage { epoch: self.ring.epoch(), walk: self.ring.lookup(slot, offset, PAGE) }
     }
 }
 

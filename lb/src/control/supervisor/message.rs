@@ -79,7 +79,7 @@ pub struct RouterExplanations {
     /// Seats and replicas.
     pub view: View,
     /// The explanation of each router that has replied in time.
-    pub routers: Vec<router_link::Explained>,
+    pub routers: Vec<router_link::RouterExplanation>,
 }
 
 /// Replaces the settings at run time.

@@ -33,7 +33,7 @@ pub struct Settings {
 /// Counts the connections of all workers. A connection beyond the limit replaces one that has sent nothing yet; without
 /// such a one it is answered 503 and closed.
 #[derive(Clone, Debug)]
-pub struct Connections {
+pub struct ConnectionLimit {
     open: Arc<AtomicUsize>,
     limit: usize,
 }
@@ -46,9 +46,9 @@ pub(crate) struct ConnectionPermit(Option<Arc<AtomicUsize>>);
 /// Accepts the connections of one worker.
 pub struct Acceptor {
     settings: RefCell<Rc<Settings>>,
-    connections: Connections,
+    connections: ConnectionLimit,
     deadlines: Rc<Deadlines>,
-    /// Connections that have sent nothing yet.
+    /// ConnectionLimit that have sent nothing yet.
     silent: Silent,
 }
 
@@ -64,7 +64,7 @@ impl Settings {
     }
 }
 
-impl Connections {
+impl ConnectionLimit {
     /// A counter at 0 that allows `limit` connections.
     pub fn new(limit: usize) -> Self {
         Self { open: Arc::default(), limit }
@@ -103,7 +103,7 @@ impl Drop for ConnectionPermit {
 
 impl Acceptor {
     /// An acceptor for this thread. [`guard`](Self::guard) must run in a `LocalSet`, as it does on actix's threads.
-    pub fn new(settings: Settings, connections: Connections) -> Self {
+    pub fn new(settings: Settings, connections: ConnectionLimit) -> Self {
         Self {
             settings: RefCell::new(Rc::new(settings)),
             connections,

@@ -24,7 +24,7 @@ mod tests;
 mod upgrade;
 
 pub use crate::http1::rejection::Rejection;
-pub use acceptor::{Acceptor, Connections, Settings};
+pub use acceptor::{Acceptor, ConnectionLimit, Settings};
 pub use connection::Connection;
 pub(crate) use rejection_text::rejection_text;
 pub use service::{ReplyBody, after_body, answer};

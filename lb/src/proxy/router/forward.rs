@@ -32,7 +32,7 @@ pub(crate) async fn forward(
 
 async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Error> {
     let settings = router.settings();
-    let slot = slot(router, &settings, &request).ok_or(Error::Stopping)?;
+    let slot = slot(router, &settings, &request);
     let is_generated = ensure_request_id(&mut request.headers, &mut router.rng.borrow_mut());
     request.request_log.set_route(slot, request.headers.get(&request_id::NAME), is_generated);
     let (mut left, mut hedged) = (settings.retries, false);

@@ -31,7 +31,7 @@ pub(crate) struct Statistics {
 #[derive(Clone, Debug, Default, MessageResponse)]
 pub struct Measurement {
     /// Number of this measurement, from 1: a receiver drops one that was overtaken by a newer one.
-    pub turn: u64,
+    pub sequence: u64,
     /// Counters and durations of all requests of the worker.
     pub tally: Tally,
     /// Counters of routing decisions.
@@ -122,7 +122,7 @@ impl Statistics {
             in_ring: endpoint.is_in_ring(),
         };
         Measurement {
-            turn: self.sequence.get(),
+            sequence: self.sequence.get(),
             tally: Tally { in_flight: endpoints.in_flight() as u64, ..self.tally.borrow().clone() },
             counts: self.counts.get(),
             replicas: endpoints.latest().map(measured).collect(),
