@@ -1,7 +1,7 @@
 //! Balancing by observed traffic: pure rules, without tasks, sockets or a clock. Each router applies them on its own.
 //!
 //! # Layout
-//! - [`Health`]: ejection and stalls of a replica; [`may_eject_one_more`]: how many replicas may be passed over
+//! - [`Health`]: ejection and stalls of a replica; [`may_eject_one_more`]: how many replicas may be unavailable
 //! - [`Budget`]: limit of attempts beyond the first
 //! - [`Bound`]: limit of the requests in flight of one replica
 //! - [`Policy`]: the first choice; [`Latency`]: the latency of reply heads

@@ -69,7 +69,7 @@ impl RouterLink {
         async move { loaded.await.ok() }
     }
 
-    /// What the router observes of a replica; `None` if the router has stopped.
+    /// The signs of progress of a replica that the router has seen; `None` if the router has stopped.
     pub(super) fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
         let activity = self.activity.send(GetActivity(of));
         async move { activity.await.ok() }
@@ -103,8 +103,8 @@ pub struct Recall {
 #[rtype(result = "()")]
 pub struct Suspects(pub Arc<[Incarnation]>);
 
-/// Message: returns the signs of progress of one replica. Not part of [`Load`]: in a fleet of which many replicas are
-/// silent, each of them is asked about after each missed heartbeat.
+/// Message: returns the signs of progress of one replica. Not part of [`Load`]: it is sent for
+/// each silent replica after each missed heartbeat, and many replicas may be silent.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Activity")]
 pub struct GetActivity(pub Incarnation);
@@ -114,7 +114,7 @@ pub struct GetActivity(pub Incarnation);
 #[rtype(result = "Loaded")]
 pub struct Load;
 
-/// The answer to [`Load`].
+/// The reply to [`Load`].
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Loaded {
     /// The replicas, including those that left the ring and still have requests in flight.
@@ -206,7 +206,7 @@ impl std::ops::AddAssign for Counts {
 #[rtype(result = "Option<RouterExplanation>")]
 pub struct Explain(pub Slot);
 
-/// The answer to [`Explain`].
+/// The reply to [`Explain`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouterExplanation {
     /// Epoch of the router's copy of the ring.

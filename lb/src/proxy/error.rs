@@ -1,5 +1,5 @@
 //! Errors of the traffic listener and their status codes. No other file of `proxy` chooses the status of an error;
-//! `service.rs` only compares that of a replica's reply with 404.
+//! `service.rs` only compares the status of a replica's reply with 404.
 //!
 //! The admin listener has its own errors in `admin/error.rs` and shares [`RequestError`]: both listeners verify the same
 //! token, read the same JSON bodies and guard their connections alike. It is here because `admin` may use `proxy`, but

@@ -35,8 +35,8 @@ pub(crate) async fn acquire(
     endpoint.map(|endpoint| begin(router, endpoint, options, first_skipped, now)).transpose()
 }
 
-/// Chooses a replica along the walk of a slot, for attempts and for [`Explain`](super::Explain); the time is that of the
-/// choice. No await follows the last look-up, so that the caller acts on the same state.
+/// Chooses a replica along the walk of a slot, for attempts and for [`Explain`](super::Explain); the time is the
+/// one of the choice. No await follows the last look-up, so that the caller acts on the same state.
 pub(crate) async fn choose(
     router: &Router,
     slot: Slot,
