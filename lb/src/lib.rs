@@ -15,7 +15,7 @@
 //! - [`http1`]: HTTP/1.1 as bytes
 //! - [`fleet`], [`ring`], [`balance`], [`stats`]: the pure cores: which replicas should run; where a key goes; which
 //!   replica a request may go to; counters
-//! - [`name`], [`statuses`], `number`, `shortage`: small types that several of these use
+//! - [`name`], [`statuses`], `number`, `shortage`, `text`: small types and functions that several of these use
 //!
 //! # Actors
 //! - RouterActor ([`proxy::router`], one for each HTTP worker) handles requests: slot, lease, replica, attempts
@@ -50,3 +50,4 @@ pub mod stats;
 pub mod statuses;
 #[cfg(test)]
 mod testing;
+mod text;

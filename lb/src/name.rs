@@ -4,6 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::text::truncated;
+
+/// Number of characters of a refused text that the error repeats at most.
+const MAX_ECHO: usize = 80;
+
 /// A replica's hostname: 1–63 of `[A-Za-z0-9 _.-]`, starting with a letter or a digit, without `.leaving.`,
 /// and not `lb.record.<n>`: the engine has containers of that name that store the target.
 ///
@@ -67,7 +72,7 @@ impl FromStr for Name {
             && text.chars().all(allowed)
             && !text.contains(".leaving.")
             && !text.strip_prefix("lb.record.").is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
-        if good { Ok(Self(text.into())) } else { Err(InvalidName(truncated(text))) }
+        if good { Ok(Self(text.into())) } else { Err(InvalidName(truncated(text, MAX_ECHO))) }
     }
 }
 
@@ -87,14 +92,6 @@ impl<'de> serde::Deserialize<'de> for Name {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
-}
-
-/// The refused text for the error message, cut to 80 characters.
-fn truncated(text: &str) -> String {
-    if text.chars().count() <= 80 {
-        return text.to_owned();
-    }
-    text.chars().take(80).chain(['…']).collect()
 }
 
 #[cfg(test)]

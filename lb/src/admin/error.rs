@@ -1,5 +1,5 @@
-//! What a client of the admin listener gets as an error: the only file of the management plane that knows the status
-//! codes.
+//! Errors of the admin listener and their status codes. No other file of `admin` chooses the status of an error; those
+//! that both listeners have ([`RequestError`]) are in `proxy/error.rs`, which this file uses.
 
 use actix_http::StatusCode;
 use actix_web::HttpResponse;
@@ -10,7 +10,7 @@ use crate::control::supervisor::NotRead;
 use crate::fleet::CommandError;
 use crate::name::InvalidName;
 use crate::proxy::error::RequestError;
-use crate::proxy::error_response::ErrorResponse;
+use crate::proxy::error_body::ErrorResponse;
 use crate::runtime::NoLogs;
 
 /// Reasons why the admin listener refuses a request.

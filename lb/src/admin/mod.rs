@@ -20,7 +20,7 @@ use crate::control::journal::JournalHandle;
 use crate::control::ring::RingHandle;
 use crate::control::supervisor::SupervisorHandle;
 use crate::observe::access_log::AccessLog;
-use crate::proxy::guard::Connections;
+use crate::proxy::guard::ConnectionLimit;
 use crate::proxy::router::Skip;
 use crate::ring::Incarnation;
 use metrics::MetricsHandle;
@@ -57,7 +57,7 @@ pub struct Admin {
     /// Its counters are exposed as metrics.
     pub access_log: AccessLog,
     /// The open connections of the traffic listener.
-    pub connections: Connections,
+    pub connections: ConnectionLimit,
     /// Reads the configuration file again.
     pub reload: ReloadHandle,
 }

@@ -22,7 +22,7 @@ use crate::admin;
 use crate::admin::{Access, Admin};
 use crate::config::Config;
 use crate::proxy::guard;
-use crate::proxy::guard::{Acceptor, Connections, GuardedStream, ReplyBody};
+use crate::proxy::guard::{Acceptor, ConnectionLimit, GuardedStream, ReplyBody};
 use crate::proxy::socket;
 
 use super::reload::ReloadHandle;
@@ -39,7 +39,7 @@ pub(super) fn serve(
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
-    let (limits, connections) = (config.guard(), Connections::new(max_connections));
+    let (limits, connections) = (config.guard(), ConnectionLimit::new(max_connections));
     let builder = Server::build()
         .workers(1)
         // Connections over the limit are answered 503; beyond this number actix stops accepting.

@@ -29,7 +29,7 @@ use crate::control::supervisor::{Serving, SupervisorHandle};
 use crate::logging::ESSENTIAL;
 use crate::observe::access_log::AccessLog;
 use crate::proxy::control_api::LiveLimits;
-use crate::proxy::guard::Connections;
+use crate::proxy::guard::ConnectionLimit;
 use crate::proxy::redaction::KeyRedactor;
 use crate::runtime::{self, Runtime};
 
@@ -99,7 +99,7 @@ pub async fn start(
     admin_auth.follow(&reload);
     parts::follow_fleet(&reload, supervisor.clone());
     parts::follow_access_log(&reload, access_log.clone(), key_redactor.clone());
-    let open_connections = Connections::new(config.max_connections);
+    let open_connections = ConnectionLimit::new(config.max_connections);
     let admin = Admin {
         cluster: config.cluster.to_string(),
         durability: parts::durability(config),

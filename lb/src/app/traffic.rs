@@ -21,7 +21,7 @@ use crate::control::supervisor::{StartTime, SupervisorHandle};
 use crate::fleet::RouterId;
 use crate::observe::access_log::AccessLog;
 use crate::proxy::forwarded::Connected;
-use crate::proxy::guard::{Acceptor, Connections, GuardedStream};
+use crate::proxy::guard::{Acceptor, ConnectionLimit, GuardedStream};
 use crate::proxy::redaction::KeyRedactor;
 use crate::proxy::router::{RequestLogger, RequestObserver, RouterHandle};
 use crate::proxy::service;
@@ -48,7 +48,7 @@ pub(super) struct WorkerContext {
     pub auth: AuthHandle,
     pub key_redactor: KeyRedactor,
     pub access_log: AccessLog,
-    pub connections: Connections,
+    pub connections: ConnectionLimit,
     /// The most connections that a worker accepts.
     pub per_worker: usize,
 }
@@ -93,7 +93,7 @@ pub(super) fn serve(
             let (router, counters) = RouterHandle::start(id, routing.clone(), ring, supervisor);
             let log: Rc<dyn RequestObserver> = Rc::new(access_log.observer());
             let request_logger = RequestLogger::new([counters, log]);
-            request_logger.ask(logging); // in force for requests that arrive before the ReloadActor's first reply
+            request_logger.record_details(logging); // in force for requests that arrive before the ReloadActor's first reply
             metrics.register(id, router.clone());
             let (acceptor, settings) = (live_acceptor.clone(), live_settings.clone());
             let to_router = router.clone();
@@ -101,7 +101,7 @@ pub(super) fn serve(
             reload.follow(move |_, config| {
                 acceptor.configure(config.guard());
                 *settings.borrow_mut() = config.service(start_time.clone(), auth.clone(), address.port());
-                live_logger.ask(config.access_log.is_some());
+                live_logger.record_details(config.access_log.is_some());
                 to_router.configure(config.router(&key_redactor));
             });
             (router, request_logger)

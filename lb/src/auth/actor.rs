@@ -48,6 +48,7 @@ pub enum Verdict {
 impl AuthActor {
     /// An actor that grants access to clients with this token.
     pub fn new(token: Token) -> Self {
+        // `gate` is a log value, which keeps the former name of the actor.
         Self { token, failures: Failures::default(), _guard: PanicGuard("gate") }
     }
 }

@@ -33,7 +33,7 @@ impl Latency {
         self.at.map(|_| self.seconds * self.decay_factor(now))
     }
 
-    /// The mean latency of the latest replies in seconds; 0 if no reply came yet.
+    /// The mean latency of the latest replies in seconds; 0 before the first reply.
     pub fn mean_seconds(&self) -> f64 {
         self.mean
     }

@@ -1,7 +1,7 @@
 //! Balancing by observed traffic: pure rules, without tasks, sockets or a clock. Each router applies them on its own.
 //!
 //! # Layout
-//! - [`Health`]: ejection and stalls of a replica; [`may_eject_one_more`]: how many replicas may be passed over
+//! - [`Health`]: ejection and stalls of a replica; [`may_eject_one_more`]: how many replicas may be unavailable
 //! - [`Budget`]: limit of attempts beyond the first
 //! - [`Bound`]: limit of the requests in flight of one replica
 //! - [`Policy`]: the first choice; [`Latency`]: the latency of reply heads
@@ -9,14 +9,14 @@
 
 mod bound;
 mod budget;
-mod health;
 mod latency;
+mod passive_health;
 mod policy;
 mod space_saving;
 
 pub use bound::Bound;
 pub use budget::Budget;
-pub use health::{Failure, Health, may_eject_one_more, probe_hedge_delay};
 pub use latency::Latency;
+pub use passive_health::{Failure, Health, max_normal_silence, may_eject_one_more};
 pub use policy::{Candidate, Policy};
 pub use space_saving::{Counter, SpaceSaving, merge};

@@ -86,14 +86,15 @@ struct Latest {
     limit: usize,
 }
 
-/// Returns the number of subscribers.
+/// Returns the counts of subscribers.
 #[derive(Message)]
-#[rtype(result = "Audience")]
-struct Count;
+#[rtype(result = "SubscriberCounts")]
+struct CountSubscribers;
 
-/// Number of subscribers of /api/events; the reply to `Count`.
+/// Counts of the subscribers of /api/events; the reply to `CountSubscribers`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, MessageResponse, utoipa::ToSchema)]
-pub struct Audience {
+#[schema(as = Audience)]
+pub struct SubscriberCounts {
     /// Subscribers that are connected now.
     pub subscribers: usize,
     /// Subscribers dropped since the start because they did not read fast enough.
@@ -202,12 +203,12 @@ impl Handler<Latest> for JournalActor {
     }
 }
 
-impl Handler<Count> for JournalActor {
-    type Result = Audience;
+impl Handler<CountSubscribers> for JournalActor {
+    type Result = SubscriberCounts;
 
-    fn handle(&mut self, _: Count, _: &mut Self::Context) -> Audience {
+    fn handle(&mut self, _: CountSubscribers, _: &mut Self::Context) -> SubscriberCounts {
         self.subscribers.retain(|subscriber| !subscriber.is_closed());
-        Audience { subscribers: self.subscribers.len(), dropped: self.dropped }
+        SubscriberCounts { subscribers: self.subscribers.len(), dropped: self.dropped }
     }
 }
 
@@ -281,9 +282,15 @@ mod tests {
         let mut lagging = subscribe(&journal, None).await;
         drop(subscribe(&journal, None).await);
         append(&journal, MAX_LAG);
-        assert_eq!(journal.send(Count).await.unwrap(), Audience { subscribers: 1, dropped: 0 });
+        assert_eq!(
+            journal.send(CountSubscribers).await.unwrap(),
+            SubscriberCounts { subscribers: 1, dropped: 0 }
+        );
         append(&journal, 1);
-        assert_eq!(journal.send(Count).await.unwrap(), Audience { subscribers: 0, dropped: 1 });
+        assert_eq!(
+            journal.send(CountSubscribers).await.unwrap(),
+            SubscriberCounts { subscribers: 0, dropped: 1 }
+        );
         let mut read = 0;
         while lagging.live.recv().await.is_some() {
             read += 1;

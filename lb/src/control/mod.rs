@@ -3,7 +3,7 @@
 //! - [`ring`]: RingActor (one, main thread): the slot map, and the leases that routers hold of it
 //! - [`supervisor`]: SupervisorActor (one, main thread): the lifecycle of the replicas
 //! - [`journal`]: JournalActor (one): keeps the latest transitions for the subscribers of /api/events
-//! - [`router`]: the messages to the routers, and the link that sends them
+//! - [`router_link`]: the link to a router: the messages that ring and supervisor send to it
 //! - [`panic_guard`]: a panic in an actor ends the process
 //!
 //! The other actors: RouterActor ([`crate::proxy::router`], one for each HTTP worker) forwards requests, AuthActor
@@ -19,5 +19,5 @@
 pub mod journal;
 pub mod panic_guard;
 pub mod ring;
-pub mod router;
+pub mod router_link;
 pub mod supervisor;

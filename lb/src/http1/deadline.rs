@@ -2,18 +2,22 @@
 //! be more expensive.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Interval of the sweep: a deadline may be noticed this much too late.
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 
-/// All deadlines of a worker.
+/// All deadlines of a worker. A task sweeps them as long as there is any.
 #[derive(Default)]
-pub(crate) struct Deadlines(RefCell<Vec<Rc<State>>>);
+pub(crate) struct Deadlines {
+    states: RefCell<Vec<Rc<State>>>,
+    /// Whether the task runs.
+    is_swept: Cell<bool>,
+}
 
 /// The deadline of one connection; unregistered when dropped.
 pub(crate) struct Deadline(Rc<State>);
@@ -27,27 +31,46 @@ struct State {
 }
 
 impl Deadlines {
+    /// Registers a new deadline, which is not set, and starts the task unless it runs. Every [`SWEEP`] the task calls
+    /// `sweep` with the owner of the deadlines, until that returns `false` (no deadline is left) or the owner is dropped.
+    /// `sweep` calls [`Self::sweep`] of these deadlines and returns its result. It must run in a `LocalSet`.
+    pub(crate) fn add_swept<T: 'static>(&self, owner: &Rc<T>, sweep: fn(&T, Instant) -> bool) -> Deadline {
+        if !self.is_swept.replace(true) {
+            tokio::task::spawn_local(sweep_periodically(Rc::downgrade(owner), sweep));
+        }
+        self.add()
+    }
+
     /// Registers a new deadline, which is not set.
     pub(crate) fn add(&self) -> Deadline {
         let state = Rc::<State>::default();
-        self.0.borrow_mut().push(state.clone());
+        self.states.borrow_mut().push(state.clone());
         Deadline(state)
     }
 
     /// Wakes the tasks whose deadline has passed and removes dropped deadlines. Returns whether any deadline is left.
     pub(crate) fn sweep(&self, now: Instant) -> bool {
-        let mut deadlines = self.0.borrow_mut();
+        let mut deadlines = self.states.borrow_mut();
         deadlines.retain(|state| Rc::strong_count(state) > 1);
         for state in deadlines.iter().filter(|s| s.deadline.get().is_some_and(|at| at <= now)) {
             state.expired.set(true);
             state.wake();
         }
+        if deadlines.is_empty() {
+            self.is_swept.set(false); // the task ends by the result
+        }
         !deadlines.is_empty()
+    }
+
+    /// Whether the task of [`Self::add_swept`] runs.
+    #[cfg(test)]
+    pub(crate) fn is_swept(&self) -> bool {
+        self.is_swept.get()
     }
 
     /// Wakes all waiting tasks, for example to check the state of their replica again.
     pub(crate) fn wake_all(&self) {
-        self.0.borrow().iter().for_each(|state| state.wake());
+        self.states.borrow().iter().for_each(|state| state.wake());
     }
 }
 
@@ -82,6 +105,18 @@ impl State {
     }
 }
 
+async fn sweep_periodically<T>(owner: Weak<T>, sweep: fn(&T, Instant) -> bool) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(owner) = owner.upgrade() else { return };
+        if !sweep(&owner, Instant::now()) {
+            return;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures::task::noop_waker_ref;
@@ -109,7 +144,7 @@ mod tests {
         let (a, b) = (deadlines.add(), deadlines.add());
         drop(a);
         assert!(deadlines.sweep(Instant::now()));
-        assert_eq!(deadlines.0.borrow().len(), 1);
+        assert_eq!(deadlines.states.borrow().len(), 1);
         drop(b);
         assert!(!deadlines.sweep(Instant::now()));
     }

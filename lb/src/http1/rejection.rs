@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The reason why a request or a connection is refused. It is the text of the response, after which the connection is
-/// closed.
+/// The reason why a request or a connection is refused; the connection is closed after the response. The guard adds to
+/// the text which flag sets the limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// The request violates the grammar of RFC 9110 or 9112, or is ambiguous.
@@ -18,25 +18,25 @@ pub enum Rejection {
     /// The request has an `Expect` field other than `100-continue`.
     #[error("Only '100-continue' can be expected")]
     Expectation,
-    /// The target is longer than `--max-target` (bytes).
-    #[error("The target is longer than {0} bytes (--max-target)")]
+    /// The target is longer than this limit in bytes.
+    #[error("The target is longer than {0} bytes")]
     TargetTooLong(usize),
-    /// The header section is larger than `--max-header-size` (bytes).
-    #[error("The header fields are larger than {0} bytes (--max-header-size)")]
+    /// The header section is larger than this limit in bytes.
+    #[error("The header fields are larger than {0} bytes")]
     HeaderTooLarge(usize),
     /// The request has more than this number of header fields.
     #[error("There are more than {0} header fields")]
     TooManyFields(usize),
-    /// The body is larger than `--max-body` (bytes).
-    #[error("The body is larger than {0} bytes (--max-body)")]
+    /// The body is larger than this limit in bytes.
+    #[error("The body is larger than {0} bytes")]
     BodyTooLarge(u64),
-    /// The head was not complete within `--client-head-timeout`.
-    #[error("The head did not come within {0:?} (--client-head-timeout)")]
+    /// The head was not complete within this time.
+    #[error("The head did not come within {0:?}")]
     HeadTooSlow(Duration),
-    /// No byte of the body arrived for `--client-idle-timeout`.
-    #[error("Nothing of the body came for {0:?} (--client-idle-timeout)")]
+    /// No byte of the body arrived for this time.
+    #[error("Nothing of the body came for {0:?}")]
     BodyTooSlow(Duration),
-    /// `--max-connections` connections are open.
+    /// The limit of open connections is reached.
     #[error("Too many connections")]
     TooManyConnections,
 }

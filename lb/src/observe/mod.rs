@@ -1,3 +1,3 @@
-//! What is recorded of each request: the access log. It observes the data plane, which does not use it.
+//! The record of each request: the access log. It observes the data plane, which does not use it.
 
 pub mod access_log;

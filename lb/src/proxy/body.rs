@@ -73,7 +73,7 @@ impl MessageBody for LoggedBody {
         let Self { body, request_log, done } = self.get_mut();
         let next = Pin::new(body).poll_next(cx);
         match &next {
-            Poll::Ready(Some(Ok(bytes))) => request_log.info().bytes += bytes.len() as u64,
+            Poll::Ready(Some(Ok(bytes))) => request_log.add_bytes(bytes.len() as u64),
             Poll::Ready(Some(Err(error))) => {
                 request_log.fail(error);
                 *done = true;

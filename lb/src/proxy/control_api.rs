@@ -15,7 +15,6 @@ use crate::name::Name;
 
 use super::body::Body;
 use super::error::{Error, RequestError};
-use super::error_response::json_response;
 use super::json::{self, Count, Shape};
 use super::success::Success;
 
@@ -131,7 +130,7 @@ pub async fn remove(
 }
 
 fn list(names: Vec<Name>) -> Response<Body> {
-    json_response(StatusCode::OK, &json!(Success::new(List::new(names))))
+    json::response(StatusCode::OK, &json!(Success::new(List::new(names))))
 }
 
 #[cfg(test)]

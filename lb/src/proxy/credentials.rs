@@ -58,7 +58,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 /// # Errors
 /// [`RequestError::WrongToken`]; [`RequestError::TooManyWrongTokens`] if the address is rate-limited; a refusal if the balancer is
 /// stopping.
-pub async fn show(auth: &AuthHandle, from: IpAddr, token: &[u8]) -> Result<(), RequestError> {
+pub async fn verify_token(auth: &AuthHandle, from: IpAddr, token: &[u8]) -> Result<(), RequestError> {
     match auth.verify(from, token).await {
         Some(Verdict::Granted) => Ok(()),
         Some(Verdict::Wrong) => Err(RequestError::WrongToken),

@@ -1,6 +1,9 @@
-//! What a client of the traffic listener gets as an error: the only file of the data plane that knows the status codes.
+//! Errors of the traffic listener and their status codes. No other file of `proxy` chooses the status of an error;
+//! `service.rs` only compares the status of a replica's reply with 404.
 //!
-//! [`RequestError`] is the part that the admin listener shares.
+//! The admin listener has its own errors in `admin/error.rs` and shares [`RequestError`]: both listeners verify the same
+//! token, read the same JSON bodies and guard their connections alike. It is here because `admin` may use `proxy`, but
+//! not the reverse.
 
 use std::time::Duration;
 
@@ -10,8 +13,9 @@ use actix_http::{Response, StatusCode};
 use super::body::Body;
 use super::client;
 use super::client::{Kind, Phase};
-use super::error_response::ErrorResponse;
-use super::guard::Rejection;
+use super::error_body::ErrorResponse;
+use super::guard::{Rejection, rejection_text};
+use super::proxy_status;
 use super::router;
 use crate::control::supervisor::StartTime;
 use crate::fleet::CommandError;
@@ -53,7 +57,8 @@ pub enum RequestError {
     /// /rm: the list of hostnames is longer than `n`.
     #[error("Length of hostname list is more than removable instances")]
     MoreNamesThanRemoved,
-    /// The admin token is required and was not sent.
+    /// The admin token is required and was not sent. The text names /login of the admin listener also on the traffic
+    /// listener, which requires the same token.
     #[error(
         "The admin token is missing: send 'Authorization: Bearer TOKEN' (lb: --admin-token-file or LB_ADMIN_TOKEN), or \
          log in at /login"
@@ -75,7 +80,7 @@ pub enum RequestError {
     #[error("The body did not come within {0:?} (--client-head-timeout)")]
     TooSlow(Duration),
     /// The guard rejected the request.
-    #[error(transparent)]
+    #[error("{}", rejection_text(.0))]
     Rejected(#[from] Rejection),
     /// The fleet refused the command.
     #[error(transparent)]
@@ -110,7 +115,7 @@ impl ErrorResponse for Error {
     }
 
     fn proxy_status(&self) -> Option<&'static str> {
-        self.proxy_error()
+        proxy_status::of(self)
     }
 
     fn field(&self) -> Option<(HeaderName, HeaderValue)> {
@@ -138,7 +143,7 @@ impl ErrorResponse for RequestError {
     }
 
     fn proxy_status(&self) -> Option<&'static str> {
-        self.proxy_error()
+        proxy_status::of_request_error(self)
     }
 
     fn field(&self) -> Option<(HeaderName, HeaderValue)> {
@@ -222,7 +227,7 @@ fn in_seconds(time: Duration) -> u64 {
 mod tests {
     use std::io;
 
-    use super::super::error_response::PROXY_STATUS;
+    use super::super::error_body::PROXY_STATUS;
     use super::*;
 
     #[test]

@@ -1,15 +1,19 @@
-//! Reads JSON request bodies into typed values; errors name the wrong member and the allowed values.
+//! JSON bodies: reads those of requests into typed values, and writes those of responses. Errors name the invalid member
+//! and the allowed values.
 
 use std::fmt;
 
-use actix_http::Payload;
+use actix_http::header::{self, HeaderValue};
+use actix_http::{Payload, Response, StatusCode};
 use futures::StreamExt;
 use serde::de::{self, DeserializeOwned, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
 use crate::ring::{SeatId, Weight};
+use crate::text::truncated;
 
+use super::body::Body;
 use super::control_api::Limits;
 use super::error::{RequestError, bad};
 
@@ -28,6 +32,14 @@ pub trait Shape: DeserializeOwned {
 /// [`RequestError::TooLarge`], [`RequestError::TooSlow`], or [`RequestError::Invalid`] if the body breaks off or does not parse as `T`.
 pub async fn read<T: Shape>(body: Payload, Limits { size, time }: Limits) -> Result<T, RequestError> {
     parse(&timeout(time, read_up_to(body, size)).await.map_err(|_| RequestError::TooSlow(time))??)
+}
+
+/// A response with a JSON body.
+pub(super) fn response(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::with_body(status, Body::Own(value.to_string().into()));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 async fn read_up_to(mut body: Payload, limit: usize) -> Result<Vec<u8>, RequestError> {
@@ -66,18 +78,12 @@ fn data_error<T: Shape>(error: &serde_path_to_error::Error<serde_json::Error>) -
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let text = text.strip_suffix(&place).unwrap_or(&text);
+    let truncated = |text| truncated(text, MAX_ECHO);
     bad(match (path.as_str(), text.rsplit_once(", expected ")) {
         (".", _) => format!("The body is not like {}: {}", T::LIKE, truncated(text)),
         (member, Some((_, expected))) => format!("'{}' is not {}", truncated(member), truncated(expected)),
         (member, None) => format!("'{}': {}", truncated(member), truncated(text)),
     })
-}
-
-fn truncated(text: &str) -> String {
-    match text.char_indices().nth(MAX_ECHO) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
-    }
 }
 
 /// Reads an integer and converts it by `of`; if that returns `None`, the error names `allowed`.

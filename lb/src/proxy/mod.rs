@@ -8,7 +8,7 @@
 //! - [`router`]: RouterActor: leases, choice of the replica, attempts, ejection
 //! - [`client`]: the connection layer under awc
 //! - `reply`, `body`, `debug_headers`: the response to the client · `socket`: TCP options
-//! - [`error`]: errors and their status codes · [`error_response`]: their form · `proxy_status`: RFC 9209
+//! - [`error`]: errors and their status codes · [`error_body`]: their form · `proxy_status`: their `Proxy-Status`
 
 pub mod body;
 pub mod client;
@@ -17,7 +17,7 @@ pub mod credentials;
 pub mod cross_site;
 pub mod debug_headers;
 pub mod error;
-pub mod error_response;
+pub mod error_body;
 pub mod forwarded;
 pub mod guard;
 pub mod hop_by_hop;

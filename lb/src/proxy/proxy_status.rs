@@ -1,4 +1,4 @@
-//! The error types of `Proxy-Status` (RFC 9209 §2.3).
+//! The value of `Proxy-Status` by error (RFC 9209 §2.3).
 
 use std::io;
 
@@ -8,26 +8,22 @@ use super::guard::Rejection;
 use super::router;
 use crate::shortage::is_own_shortage;
 
-impl Error {
-    /// The value of `Proxy-Status`; `None` for errors of the control API.
-    pub(super) fn proxy_error(&self) -> Option<&'static str> {
-        match self {
-            Self::Router(error) => of_router(error),
-            Self::Loop => Some("lb; error=proxy_loop_detected"),
-            Self::Request(error) => error.proxy_error(),
-            Self::UnknownPath(_) => None,
-        }
+/// The value for an error of the traffic listener; `None` for errors of the control API.
+pub(super) fn of(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Router(error) => of_router(error),
+        Error::Loop => Some("lb; error=proxy_loop_detected"),
+        Error::Request(error) => of_request_error(error),
+        Error::UnknownPath(_) => None,
     }
 }
 
-impl RequestError {
-    /// The value of `Proxy-Status`; `None` for errors of the control and admin APIs.
-    pub(super) fn proxy_error(&self) -> Option<&'static str> {
-        match self {
-            Self::Rejected(Rejection::TooManyConnections) => Some("lb; error=proxy_internal_response"),
-            Self::Rejected(_) => Some("lb; error=http_request_error"),
-            _ => None,
-        }
+/// The value for an error of both listeners; `None` for errors of the control and admin APIs.
+pub(super) fn of_request_error(error: &RequestError) -> Option<&'static str> {
+    match error {
+        RequestError::Rejected(Rejection::TooManyConnections) => Some("lb; error=proxy_internal_response"),
+        RequestError::Rejected(_) => Some("lb; error=http_request_error"),
+        _ => None,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::control::supervisor::{StartTime, SupervisorHandle};
 
 use super::body::{Body, LoggedBody};
 use super::error::{Error, RequestError, readiness};
-use super::error_response::ErrorResponse as _;
+use super::error_body::ErrorResponse as _;
 use super::forwarded::{self, Connected, Peer, TrustedProxies};
 use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
 use super::{control_api, credentials, cross_site, debug_headers, reply};
@@ -111,8 +111,7 @@ impl Service<Request> for ProxyService {
             };
             let refuse = |rejection| {
                 let error = RequestError::Rejected(rejection);
-                request_log.info().error = None; // the rejection is the cause of any earlier error
-                request_log.fail(&error);
+                request_log.reject(&error);
                 inner.complete(error.response(), &request_log)
             };
             request_log.set_peer(peer);
@@ -177,7 +176,7 @@ impl Inner {
         };
         let token = credentials::bearer(&request.head().headers).ok_or(RequestError::NoToken)?;
         let client = self.client(request).ok_or(router::Error::ClientLeft)?;
-        Ok(credentials::show(&auth, client, token).await?)
+        Ok(credentials::verify_token(&auth, client, token).await?)
     }
 
     async fn forward(
@@ -232,7 +231,7 @@ impl Inner {
 
     /// Completes the response. Its body owns the request log, which ends when the body is dropped.
     fn complete(&self, mut response: Response<Body>, request_log: &Rc<RequestLog>) -> Response<LoggedBody> {
-        request_log.info().status = Some(response.status());
+        request_log.set_status(response.status());
         if self.settings.borrow().debug_headers {
             debug_headers::insert(response.headers_mut(), &request_log.info());
         }

@@ -58,7 +58,7 @@ pub use error::RingError;
 pub use hash::HashPair;
 pub use layout::{Layout, Position, Scheme};
 pub use map::{Slot, SlotMap};
-pub use plan::{Balance, Fate, Move, Plan, Proposal, Share};
+pub use plan::{Balance, Move, OwnerChange, Plan, Proposal, Share};
 pub use probing::Probing;
 pub use seat::{Incarnation, Replica, SeatId, Weight};
 pub use state::{Ring, SeatState, Seated};

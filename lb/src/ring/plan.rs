@@ -81,7 +81,8 @@ pub struct Share {
 
 /// The owner of one key before and after the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Fate {
+#[schema(as = Fate)]
+pub struct OwnerChange {
     /// Slot of the key.
     pub slot: Slot,
     /// The present owner; `None` if there is no seat.
@@ -128,9 +129,9 @@ impl Plan {
     }
 
     /// The owner of a key before and after the change.
-    pub fn fate(&self, key: &[u8]) -> Fate {
+    pub fn owner_change(&self, key: &[u8]) -> OwnerChange {
         let slot = self.layout.position(key).slot;
-        Fate { slot, from: self.before.owner(slot), to: self.after.owner(slot) }
+        OwnerChange { slot, from: self.before.owner(slot), to: self.after.owner(slot) }
     }
 }
 

@@ -21,7 +21,7 @@ pub type Output = LocalBoxStream<'static, Bytes>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoLogs {
     /// The replicas are external servers.
-    #[error("The balancer does not see what its replicas write: somebody else runs them (--runtime static)")]
+    #[error("The balancer does not see the output of its replicas: it does not run them (--runtime static)")]
     Unseen,
     /// The replica has not been started yet, or is gone.
     #[error("There is nothing of it: it has not been started yet, or is gone")]

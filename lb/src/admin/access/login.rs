@@ -106,7 +106,7 @@ pub(in crate::admin) async fn by_form(
 
 async fn log_in(access: &Access, request: &HttpRequest, token: &[u8]) -> HttpResponse {
     let Some(lock) = &access.token_auth else { return to_the_dashboard().finish() };
-    match credentials::show(&lock.auth, address(request), token.trim_ascii()).await {
+    match credentials::verify_token(&lock.auth, address(request), token.trim_ascii()).await {
         Ok(()) => {
             let (name, session) = (credentials::cookie(request.headers()), lock.session.reveal());
             let cookie = format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict");

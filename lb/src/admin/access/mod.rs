@@ -94,7 +94,7 @@ impl Access {
         let headers = request.headers();
         let open = matches!(request.path(), "/livez" | "/readyz" | "/login" | "/login.css");
         if let (Some(verifier), Some(token), false) = (&self.token_auth, credentials::bearer(headers), open) {
-            return Ok(credentials::show(&verifier.auth, address(request), token).await?);
+            return Ok(credentials::verify_token(&verifier.auth, address(request), token).await?);
         }
         self.hosts.check(request)?;
         if cross_site::is_cross_site(headers) == Some(true) && !is_navigation(request) {

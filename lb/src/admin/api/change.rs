@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::fleet::{Command, Removal};
 use crate::name::Name;
-use crate::ring::{self, Fate, SeatId, Weight};
+use crate::ring::{self, OwnerChange, SeatId, Weight};
 
 use crate::admin::Admin;
 use crate::admin::error::Error;
@@ -101,7 +101,7 @@ pub(crate) struct Planned {
     /// The requested keys, each with its seat before and after the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    keys: Option<Vec<KeyFate>>,
+    keys: Option<Vec<KeyOwnerChange>>,
     /// The owners after the change if requested, run-length encoded from slot 0: `[seat, number of slots]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Vec<Option<u32>>>>, nullable = false)]
@@ -110,11 +110,12 @@ pub(crate) struct Planned {
 
 /// The seat of a key before and after a change.
 #[derive(Serialize, ToSchema)]
-struct KeyFate {
+#[schema(as = KeyFate)]
+struct KeyOwnerChange {
     key: String,
     #[schema(inline)]
     #[serde(flatten)]
-    fate: Fate,
+    owner_change: OwnerChange,
 }
 
 /// The list of replicas after the change, or the plan.
@@ -227,8 +228,8 @@ pub(crate) async fn plan_response(
     Details { keys, owners }: Details,
 ) -> Result<HttpResponse, Error> {
     let plan = admin.supervisor.plan(command).await?;
-    let fate = |key: String| KeyFate { fate: plan.fate(key.as_bytes()), key };
-    let keys = keys.map(|keys| keys.into_iter().map(fate).collect());
+    let owner_change = |key: String| KeyOwnerChange { owner_change: plan.owner_change(key.as_bytes()), key };
+    let keys = keys.map(|keys| keys.into_iter().map(owner_change).collect());
     let owners = owners.unwrap_or(false).then(|| plan.owners());
     Ok(HttpResponse::Ok().json(Planned { plan, keys, owners }))
 }

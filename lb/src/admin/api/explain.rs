@@ -13,7 +13,7 @@ use crate::fleet::Phase;
 use crate::name::Name;
 use crate::proxy::key;
 use crate::proxy::router::Skip;
-use crate::ring::{Incarnation, SeatId, Slot};
+use crate::ring::{SeatId, Slot};
 
 use crate::admin::Admin;
 use crate::admin::error::Error;
@@ -74,7 +74,7 @@ pub async fn explain(admin: web::Data<Admin>, request: HttpRequest) -> Result<Ht
     let shown = String::from_utf8_lossy(&key).into_owned();
     let (Explained { epoch, number, slot, walk }, RouterExplanations { view, routers }) =
         query(&admin, key).await?;
-    let skips = worst(routers.iter().flat_map(|router| router.skips.iter().copied()));
+    let skips = Skip::worst_by_replica(routers.iter().flat_map(|router| router.skips.iter().copied()));
     // A cordoned replica that has died since is shown as a vacant seat.
     let cordoned = view.others.iter().filter(|other| other.cordoned && other.phase != Phase::Dead);
     let cordoned: BTreeMap<SeatId, &Name> = cordoned.map(|other| (other.seat, &other.name)).collect();
@@ -122,16 +122,6 @@ async fn query(admin: &Admin, key: Vec<u8>) -> Result<(Explained, RouterExplanat
             return Ok((explained, explanations));
         }
     }
-}
-
-/// By replica, the most severe reason of all routers to skip it; `None` if no router would.
-fn worst(skips: impl Iterator<Item = (Incarnation, Option<Skip>)>) -> BTreeMap<Incarnation, Option<Skip>> {
-    let mut all = BTreeMap::new();
-    for (incarnation, skip) in skips {
-        let worst = all.entry(incarnation).or_insert(skip);
-        *worst = skip.max(*worst);
-    }
-    all
 }
 
 /// The index with the most votes, the first of equal ones; `None` without any vote.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::balance::{Counter, merge};
-use crate::control::ring::{Found, Mapped};
+use crate::control::ring::{Mapped, WalkPage};
 use crate::proxy::redaction::{LogKey, RedactedKey};
 use crate::proxy::router::{COUNTERS, HotKeySnapshot, Label};
 use crate::ring::{SeatId, SlotMap};
@@ -81,7 +81,7 @@ pub async fn hot_keys(admin: web::Data<Admin>, request: HttpRequest) -> Result<H
 
     let heaviest = heaviest(&snapshots, limit);
     let places = heaviest.iter().map(async |(_, counter)| {
-        let Found { walk, .. } = admin.ring.lookup(counter.label.slot?, 0).await.ok()?;
+        let WalkPage { walk, .. } = admin.ring.lookup(counter.label.slot?, 0).await.ok()?;
         walk.into_iter().next()
     });
     let form = snapshots.first().map_or(LogKey::Off, |snapshot| snapshot.form);

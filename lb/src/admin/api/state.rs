@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::control::journal::Audience;
+use crate::control::journal::SubscriberCounts;
 use crate::control::supervisor::State;
 use crate::fleet::{MemberView, Phase, Progress, Vacancy};
 use crate::name::Name;
@@ -15,9 +15,10 @@ use crate::ring::{Incarnation, Layout, Scheme, SeatId, Weight};
 use crate::admin::error::Error;
 use crate::admin::{Admin, Clock, skip};
 
-/// Fleet, ring and routing counters.
+/// Fleet, ring and routing counters: the body of /api/state.
 #[derive(Serialize, ToSchema)]
-pub struct Whole {
+#[schema(as = Whole)]
+pub struct StateResponse {
     /// The label that separates balancers on one engine.
     cluster: String,
     /// Grows with every change of seats or occupants.
@@ -37,7 +38,7 @@ pub struct Whole {
     /// The operations that this runtime supports.
     actions: &'static [Action],
     /// Subscribers of /api/events.
-    events: Audience,
+    events: SubscriberCounts,
     /// Written and dropped lines of the access log.
     access_log: access_log::Counts,
 }
@@ -136,7 +137,7 @@ struct Member {
 #[utoipa::path(
     method(get, head),
     path = "/api/state",
-    responses((status = 200, description = "The current state", body = Whole, links(
+    responses((status = 200, description = "The current state", body = StateResponse, links(
         ("drain" = (operation_id = "drain", parameters(("name" = "$response.body#/seats/0/replica/name")))),
         ("undrain" = (operation_id = "undrain", parameters(("name" = "$response.body#/others/0/name")))),
         ("replace" = (operation_id = "replace", parameters(("name" = "$response.body#/seats/0/replica/name")))),
@@ -149,10 +150,10 @@ pub async fn state(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
 }
 
 /// The body of /api/state.
-pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
+pub async fn snapshot(admin: &Admin) -> Result<StateResponse, Error> {
     let ring = admin.ring.snapshot().await?;
     let fleet = admin.supervisor.state().await?;
-    let events = admin.journal.audience().await?;
+    let events = admin.journal.subscribers().await?;
     let seats = fleet.view.seats.iter().map(|seat| {
         let vacancy = seat.vacancy.clone().map(|Vacancy { reason, last_error }| (reason, last_error));
         let (reason, last_error) = vacancy.unzip();
@@ -168,7 +169,7 @@ pub async fn snapshot(admin: &Admin) -> Result<Whole, Error> {
         }
     });
     let others = fleet.view.others.iter().map(|other| member(other, &fleet, admin.clock));
-    Ok(Whole {
+    Ok(StateResponse {
         cluster: admin.cluster.clone(),
         epoch: ring.epoch,
         digest: ring.digest,

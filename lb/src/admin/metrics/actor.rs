@@ -114,7 +114,7 @@ impl MetricsActor {
             window_end: Instant::now(),
             collecting: false,
             subscribers: Vec::new(),
-            _guard: PanicGuard("meter"),
+            _guard: PanicGuard("meter"), // a log value, which keeps the former name of the actor
         }
     }
 

@@ -42,7 +42,7 @@ impl Aggregate {
     /// Stores a router's report unless a later one has overtaken it.
     pub fn record(&mut self, router: RouterId, answer: Measurement, after: Duration) {
         let last = self.routers.entry(router).or_default();
-        if answer.turn > last.0.turn {
+        if answer.sequence > last.0.sequence {
             *last = (answer, after);
         }
     }
@@ -85,11 +85,11 @@ impl Aggregate {
 mod tests {
     use super::*;
 
-    fn report(turn: u64, requests: u64, in_flight: u64) -> Measurement {
+    fn report(sequence: u64, requests: u64, in_flight: u64) -> Measurement {
         let mut tally = Tally { in_flight, ..Tally::default() };
         tally.requests[0].0[2] = requests;
         Measurement {
-            turn,
+            sequence,
             tally,
             counts: Counts { retries: requests, ..Counts::default() },
             ..Measurement::default()

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::control::journal::Audience;
+use crate::control::journal::SubscriberCounts;
 use crate::control::ring::Snapshotted;
 use crate::control::supervisor::State;
 use crate::fleet::{Phase, Tally};
@@ -28,14 +28,14 @@ pub fn expose(
     ring: &Snapshotted,
     state: &State,
     traffic: &Traffic,
-    audience: &Audience,
+    subscribers: &SubscriberCounts,
 ) {
     replicas(exposition, state);
     seats(exposition, ring, traffic);
-    let subscribers = audience.subscribers as f64;
-    exposition.gauge("lb_event_subscribers", "Open subscriptions to /api/events.", subscribers);
+    let open = subscribers.subscribers as f64;
+    exposition.gauge("lb_event_subscribers", "Open subscriptions to /api/events.", open);
     let help = "Subscriptions to /api/events that were closed because the client did not read.";
-    exposition.counter("lb_event_subscribers_dropped_total", help, audience.dropped);
+    exposition.counter("lb_event_subscribers_dropped_total", help, subscribers.dropped);
 }
 
 fn replicas(exposition: &mut Exposition, state: &State) {
@@ -55,8 +55,8 @@ fn replicas(exposition: &mut Exposition, state: &State) {
         replicas.set(&[("phase", phase.as_str())], count as f64);
     }
     let Tally { heartbeats, starts, ready_after } = &state.tally;
-    let help =
-        "Heartbeats by result; early: before the first good one; void: the balancer itself got no CPU time.";
+    let help = "Heartbeats by result; early: failed before the replica's first good one; void: failed because the \
+                balancer got no CPU time, or lacked descriptors, ports or memory.";
     let mut family = exposition.counters("lb_heartbeats_total", help);
     for (result, count) in Tally::RESULTS.iter().zip(heartbeats) {
         family.count(&[("result", result)], *count);

@@ -35,7 +35,7 @@ pub use handle::MetricsHandle;
 pub async fn metrics(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
     let (totals, traffic) = try_join(admin.metrics.scrape(), admin.metrics.traffic()).await?;
     let (ring, state) = try_join(admin.ring.snapshot(), admin.supervisor.state()).await?;
-    let audience = admin.journal.audience().await?;
+    let subscribers = admin.journal.subscribers().await?;
 
     let mut exposition = Exposition::default();
     requests::expose(&mut exposition, &totals, &state.view);
@@ -46,7 +46,7 @@ pub async fn metrics(admin: web::Data<Admin>) -> Result<HttpResponse, Error> {
         "Limit of open client connections.",
         admin.connections.limit() as f64,
     );
-    fleet::expose(&mut exposition, &ring, &state, &traffic, &audience);
+    fleet::expose(&mut exposition, &ring, &state, &traffic, &subscribers);
     let access_log::Counts { written, dropped } = admin.access_log.counts();
     exposition.counter("lb_access_log_lines_total", "Lines written to the access log.", written);
     let help = "Access log lines that were dropped because the queue was full or the write failed.";

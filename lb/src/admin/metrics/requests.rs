@@ -84,8 +84,8 @@ fn routing(exposition: &mut Exposition, totals: &Totals) {
     exposition.counter("lb_spills_total", help, counts.spills);
     exposition.counter("lb_ejections_total", "Replicas ejected by a router.", counts.ejections);
     exposition.counter("lb_readmissions_total", "Replicas readmitted by a router.", counts.readmissions);
-    let help =
-        "Failed requests that were not retried again, because two replicas had died while serving them.";
+    let help = "Failed requests that were not retried although retries were left: a replica was lost while serving \
+                them, and a further attempt failed too.";
     exposition.counter("lb_requests_not_repeated_total", help, counts.not_repeated);
     exposition.counter(
         "lb_stalls_total",

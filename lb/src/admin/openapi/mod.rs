@@ -18,7 +18,7 @@ use common::CommonResponses;
 /// Why a call was refused; nothing has changed.
 #[derive(ToSchema)]
 #[schema(example = json!({ "message": "<Error> 'n' is missing", "status": "failure" }))]
-#[allow(dead_code, reason = "only the schema; `proxy::error_response` writes the body")]
+#[allow(dead_code, reason = "only the schema; `proxy::error_body` writes the body")]
 pub(crate) struct Failure {
     /// Starts with `<Error> `.
     #[schema(pattern = "^<Error> ")]

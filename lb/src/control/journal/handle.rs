@@ -5,7 +5,9 @@ use bytes::Bytes;
 
 use crate::fleet::{CommandError, Transition};
 
-use super::{Append, Audience, Count, JournalActor, Latest, Subscribe, Subscribed, TooManyReaders};
+use super::{
+    Append, CountSubscribers, JournalActor, Latest, Subscribe, Subscribed, SubscriberCounts, TooManyReaders,
+};
 
 /// Access to JournalActor from any thread. A method fails with [`CommandError::Stopping`] once the actor has stopped.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ impl JournalHandle {
     ///
     /// # Errors
     /// The actor has stopped.
-    pub async fn audience(&self) -> Result<Audience, CommandError> {
-        self.0.send(Count).await.map_err(|_| CommandError::Stopping)
+    pub async fn subscribers(&self) -> Result<SubscriberCounts, CommandError> {
+        self.0.send(CountSubscribers).await.map_err(|_| CommandError::Stopping)
     }
 }

@@ -9,10 +9,10 @@ use crate::ring::{self, Change, Incarnation, Layout, Proposal, Slot};
 
 use super::RingActor;
 use super::message::{
-    Apply, Changed, Explain, Explained, Found, Lookup, Map, Mapped, Plan, Recalled, Register, Registered,
-    Snapshot, Snapshotted,
+    Apply, Changed, Explain, Explained, Lookup, Map, Mapped, Plan, Recalled, Register, Registered, Snapshot,
+    Snapshotted, WalkPage,
 };
-use crate::control::router::RouterLink;
+use crate::control::router_link::RouterLink;
 
 /// Access to RingActor from any thread. A method fails with [`CommandError::Stopping`] once the actor has stopped.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl RingHandle {
         &self,
         slot: Slot,
         offset: usize,
-    ) -> impl Future<Output = Result<Found, CommandError>> + use<> {
+    ) -> impl Future<Output = Result<WalkPage, CommandError>> + use<> {
         self.send(Lookup { slot, offset })
     }
 

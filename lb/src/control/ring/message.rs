@@ -10,7 +10,7 @@ use crate::ring::{self, Incarnation, Layout, Proposal, Replica, RingError, SeatI
 
 #[cfg(doc)]
 use super::PAGE;
-use crate::control::router;
+use crate::control::router_link;
 
 /// Changes the ring. The reply comes when every router has applied the change; an error has changed nothing.
 #[derive(Message)]
@@ -33,7 +33,7 @@ pub struct Register {
     /// Id of the router.
     pub router: RouterId,
     /// Recipient of the recalls.
-    pub recall: Recipient<router::Recall>,
+    pub recall: Recipient<router_link::Recall>,
 }
 
 /// The reply to `Register`.
@@ -61,7 +61,7 @@ pub struct Recalled {
 
 /// Looks up the replicas that serve a slot.
 #[derive(Message)]
-#[rtype(result = "Found")]
+#[rtype(result = "WalkPage")]
 pub struct Lookup {
     /// The slot of the key.
     pub slot: Slot,
@@ -71,7 +71,7 @@ pub struct Lookup {
 
 /// The reply to `Lookup`: a lease, which is valid until it is recalled.
 #[derive(Clone, Debug, PartialEq, Eq, MessageResponse)]
-pub struct Found {
+pub struct WalkPage {
     /// Epoch of the ring at the look-up.
     pub epoch: u64,
     /// The replicas of the walk after `offset`, at most [`PAGE`].

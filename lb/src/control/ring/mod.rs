@@ -18,11 +18,11 @@ use crate::fleet::{Busy, RouterId};
 use crate::ring::{self, Applied, Layout, Ring, RingError};
 
 use super::panic_guard::PanicGuard;
-use crate::control::router;
+use crate::control::router_link;
 
 pub use handle::RingHandle;
 use message::{Apply, Explain, Lookup, Map, Plan, Recalled, Register, Snapshot};
-pub use message::{Changed, Explained, Found, Mapped, Registered, Snapshotted};
+pub use message::{Changed, Explained, Mapped, Registered, Snapshotted, WalkPage};
 
 /// Maximum number of replicas in the reply to a `Lookup`; further ones are looked up by offset.
 pub const PAGE: usize = 8;
@@ -33,7 +33,7 @@ const SILENT: Duration = Duration::from_secs(1);
 /// Owns the ring and the recalls that the routers have not acknowledged.
 struct RingActor {
     ring: Ring,
-    routers: BTreeMap<RouterId, Recipient<router::Recall>>,
+    routers: BTreeMap<RouterId, Recipient<router_link::Recall>>,
     pending: Vec<Pending>,
     _guard: PanicGuard,
 }
@@ -64,7 +64,7 @@ impl RingActor {
     /// Recalls all leases after a change; resolves when every router has acknowledged.
     fn recall(&mut self, Applied { gone, abort }: Applied) -> impl Future<Output = Changed> + use<> {
         let epoch = self.ring.epoch();
-        let recall = router::Recall { epoch, seated: self.ring.occupied(), gone, abort };
+        let recall = router_link::Recall { epoch, seated: self.ring.occupied(), gone, abort };
         self.routers.retain(|_, router| router.try_send(recall.clone()).is_ok());
         let (reply, changed) = oneshot::channel();
         self.pending.push(Pending {
@@ -148,10 +148,10 @@ impl Handler<Recalled> for RingActor {
 }
 
 impl Handler<Lookup> for RingActor {
-    type Result = Found;
+    type Result = WalkPage;
 
-    fn handle(&mut self, Lookup { slot, offset }: Lookup, _: &mut Self::Context) -> Found {
-        Found { epoch: self.ring.epoch(), walk: self.ring.lookup(slot, offset, PAGE) }
+    fn handle(&mut self, Lookup { slot, offset }: Lookup, _: &mut Self::Context) -> WalkPage {
+        WalkPage { epoch: self.ring.epoch(), walk: self.ring.lookup(slot, offset, PAGE) }
     }
 }
 
@@ -213,16 +213,16 @@ mod tests {
     use crate::ring::{Change, Incarnation, Replica, SeatId, Weight};
 
     /// A router that receives recalls and does not acknowledge them.
-    struct Silent(Rc<RefCell<Vec<router::Recall>>>);
+    struct Silent(Rc<RefCell<Vec<router_link::Recall>>>);
 
     impl Actor for Silent {
         type Context = Context<Self>;
     }
 
-    impl Handler<router::Recall> for Silent {
+    impl Handler<router_link::Recall> for Silent {
         type Result = ();
 
-        fn handle(&mut self, recall: router::Recall, _: &mut Self::Context) {
+        fn handle(&mut self, recall: router_link::Recall, _: &mut Self::Context) {
             self.0.borrow_mut().push(recall);
         }
     }
@@ -260,7 +260,10 @@ mod tests {
         ring
     }
 
-    async fn silent(ring: &Addr<RingActor>, id: u64) -> (Addr<Silent>, Rc<RefCell<Vec<router::Recall>>>) {
+    async fn silent(
+        ring: &Addr<RingActor>,
+        id: u64,
+    ) -> (Addr<Silent>, Rc<RefCell<Vec<router_link::Recall>>>) {
         let recalls = Rc::default();
         let silent = Silent(Rc::clone(&recalls)).start();
         let register = Register { router: RouterId(id), recall: silent.clone().recipient() };

@@ -18,7 +18,7 @@ use super::message::{
 use super::{StartTime, SupervisorActor};
 use crate::control::journal::JournalHandle;
 use crate::control::ring::RingHandle;
-use crate::control::router::RouterLink;
+use crate::control::router_link::RouterLink;
 
 /// Access to SupervisorActor from any thread. A method fails with [`CommandError::Stopping`] once the actor has stopped.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use actix::prelude::*;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::control::router::{self, RouterLink};
+use crate::control::router_link::{self, RouterLink};
 use crate::fleet::{self, Answer, Command, CommandError, RouterEvent, RouterId, Settings, View};
 use crate::name::Name;
 use crate::ring::{self, Incarnation, Slot};
@@ -61,9 +61,9 @@ pub struct State {
     /// Requests in flight by replica, over all routers.
     pub in_flight: BTreeMap<Incarnation, usize>,
     /// The gravest reason for which a router skips a replica now; `None` if no router does.
-    pub skips: BTreeMap<Incarnation, Option<router::Skip>>,
+    pub skips: BTreeMap<Incarnation, Option<router_link::Skip>>,
     /// Sum of the counters of all routers.
-    pub counts: router::Counts,
+    pub counts: router_link::Counts,
     /// Counters of the fleet.
     pub tally: fleet::Tally,
 }
@@ -79,7 +79,7 @@ pub struct RouterExplanations {
     /// Seats and replicas.
     pub view: View,
     /// The explanation of each router that has replied in time.
-    pub routers: Vec<router::Explained>,
+    pub routers: Vec<router_link::RouterExplanation>,
 }
 
 /// Replaces the settings at run time.

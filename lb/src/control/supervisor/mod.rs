@@ -31,7 +31,7 @@ use crate::runtime::{self, Found, Heartbeat, Runtime};
 use super::journal::JournalHandle;
 use super::panic_guard::PanicGuard;
 use super::ring::RingHandle;
-use super::router::{self, RouterLink};
+use super::router_link::{self, RouterLink};
 
 pub use handle::{NoticeSender, Serving, SupervisorHandle};
 use heartbeats::Heartbeats;
@@ -131,7 +131,7 @@ impl SupervisorActor {
     }
 
     /// The loads of all routers; a router that does not reply in time counts as idle.
-    fn loads(&self) -> impl Future<Output = Vec<router::Loaded>> + use<> {
+    fn loads(&self) -> impl Future<Output = Vec<router_link::Loaded>> + use<> {
         let replies: Vec<_> =
             self.routers.values().map(|router| timeout(REPLY_TIMEOUT, router.load())).collect();
         async move { join_all(replies).await.into_iter().flatten().flatten().collect() }
@@ -235,7 +235,7 @@ impl Handler<GetState> for SupervisorActor {
                 let worst = skips.entry(load.incarnation).or_insert(load.skip);
                 *worst = load.skip.max(*worst);
             }
-            let mut counts = router::Counts::default();
+            let mut counts = router_link::Counts::default();
             loads.iter().for_each(|load| counts += load.counts);
             State { view, in_flight: in_flight(&loads), skips, counts, tally }
         })
@@ -267,13 +267,13 @@ impl Handler<Kill> for SupervisorActor {
 }
 
 /// Requests in flight by replica, over all routers.
-fn in_flight(loads: &[router::Loaded]) -> BTreeMap<Incarnation, usize> {
+fn in_flight(loads: &[router_link::Loaded]) -> BTreeMap<Incarnation, usize> {
     replicas(loads).fold(BTreeMap::new(), |mut sum, load| {
         *sum.entry(load.incarnation).or_default() += load.in_flight;
         sum
     })
 }
 
-fn replicas(loads: &[router::Loaded]) -> impl Iterator<Item = &router::LoadOf> {
+fn replicas(loads: &[router_link::Loaded]) -> impl Iterator<Item = &router_link::LoadOf> {
     loads.iter().flat_map(|load| &load.replicas)
 }

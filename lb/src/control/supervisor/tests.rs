@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::*;
-use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Recall, Suspects};
+use crate::control::router_link::{Explain, GetActivity, Load, Loaded, Recall, RouterExplanation, Suspects};
 use crate::fleet::{Activity, Ownership};
 use crate::ring::Layout;
 use crate::runtime::fake::{Fake, HeartbeatReply};
@@ -32,8 +32,8 @@ impl Handler<Load> for Router {
     type Result = Loaded;
 
     fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
-        let load = router::LoadOf { incarnation: Incarnation(1), in_flight: 1, skip: None };
-        Loaded { replicas: vec![load], counts: router::Counts::default() }
+        let load = router_link::LoadOf { incarnation: Incarnation(1), in_flight: 1, skip: None };
+        Loaded { replicas: vec![load], counts: router_link::Counts::default() }
     }
 }
 
@@ -46,7 +46,7 @@ impl Handler<GetActivity> for Router {
 }
 
 impl Handler<Explain> for Router {
-    type Result = ResponseFuture<Option<Explained>>;
+    type Result = ResponseFuture<Option<RouterExplanation>>;
 
     fn handle(&mut self, _: Explain, _: &mut Self::Context) -> Self::Result {
         Box::pin(async { None })

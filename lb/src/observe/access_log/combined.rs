@@ -47,7 +47,7 @@ pub(crate) fn write(record: &Record, redactor: &Redactor, lines: &mut Vec<u8>) {
     put(lines, format_args!(" slot={} seat={}", Or(slot), Or(seat)));
     named(lines, "replica", Or(replica.map(|(_, name, _)| name)).to_string().as_bytes());
     put(lines, format_args!(" epoch={} attempts={}", Or(record.epoch), record.attempts));
-    named(lines, "passed_over", Or(record.passed_over.as_ref()).to_string().as_bytes());
+    named(lines, "passed_over", Or(record.first_choice_skipped.as_ref()).to_string().as_bytes());
     let time = |duration: Option<Duration>| Or(duration.map(|duration| format!("{:.3}", ms(duration))));
     let (chosen, replied) = (time(record.chosen), time(record.replied));
     let (replica, total) = (time(record.replica_took), time(Some(record.total)));

@@ -66,7 +66,7 @@ pub(crate) fn write(record: &Record, redactor: &Redactor, lines: &mut Vec<u8>) {
         incarnation: replica.map(|(_, _, incarnation)| incarnation.0),
         epoch: record.epoch,
         attempts: record.attempts,
-        passed_over: record.passed_over.as_ref().map(ToString::to_string),
+        passed_over: record.first_choice_skipped.as_ref().map(ToString::to_string),
         error: record.error.as_deref(),
         referer: request.referer.as_ref().map(|value| text(redactor.referer(value))),
         user_agent: request.user_agent.as_ref().map(|value| text(redactor.field(&header::USER_AGENT, value))),

@@ -147,13 +147,13 @@ impl AccessLog {
 
 impl RequestObserver for Recorder {
     fn on_complete(&self, request: &mut RequestInfo) {
-        let Some(asked) = request.asked.take() else { return };
+        let Some(client_request) = request.client_request.take() else { return };
         let queue = self.queue.get_or_init(|| {
             let (queue, records) = sync_channel(QUEUE);
             self.log.send(Command::Attach(records));
             queue
         });
-        if queue.try_send(Record::new(request, asked)).is_err() {
+        if queue.try_send(Record::new(request, client_request)).is_err() {
             // Logged once, and by the worker: the thread may be blocked for ever.
             if self.log.tally.queue_full.fetch_add(1, Ordering::Relaxed) == 0 {
                 log::warn!(why = "queue_full", lines:% = QUEUE; "access log drops lines");
@@ -215,8 +215,10 @@ mod tests {
         let recorder = Recorder { log, queue: queue.into() };
         let dropped = |n: usize| {
             (0..n).for_each(|_| {
-                recorder
-                    .on_complete(&mut RequestInfo { asked: Some(Box::default()), ..RequestInfo::default() });
+                recorder.on_complete(&mut RequestInfo {
+                    client_request: Some(Box::default()),
+                    ..RequestInfo::default()
+                });
             });
             recorder.log.counts().dropped
         };

@@ -52,7 +52,11 @@ impl Redactor {
     /// Redacts X-Request-Id, unless the balancer generated it; `None` if the request has none.
     pub fn id<'a>(&self, request: &'a ClientRequest) -> Option<Cow<'a, [u8]>> {
         let id = request.id.as_ref()?;
-        Some(if request.id_is_ours { Cow::Borrowed(id.as_bytes()) } else { self.field(&X_REQUEST_ID, id) })
+        Some(if request.id_is_generated {
+            Cow::Borrowed(id.as_bytes())
+        } else {
+            self.field(&X_REQUEST_ID, id)
+        })
     }
 
     /// Redacts a `Referer`: the field itself if it is a source, else the sources in its URL.

@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use crate::fleet::Activity;
 use crate::ring::Incarnation;
@@ -15,7 +15,7 @@ use super::connection::Connection;
 use super::connector;
 use super::error::Phase;
 use super::progress::Progress;
-use crate::http1::deadline::{Deadline, Deadlines, SWEEP};
+use crate::http1::deadline::{Deadline, Deadlines};
 use crate::proxy::socket;
 
 /// Maximum number of idle connections to one replica.
@@ -48,8 +48,6 @@ struct Inner {
     /// Number of idle connections to all replicas.
     idle: Rc<Cell<usize>>,
     deadlines: Deadlines,
-    /// Whether the task of [`sweep`] runs.
-    sweeping: Cell<bool>,
 }
 
 /// The connections to one incarnation of a replica.
@@ -88,7 +86,6 @@ impl Pool {
             replicas: RefCell::default(),
             idle: Rc::default(),
             deadlines: Deadlines::default(),
-            sweeping: Cell::new(false),
         }))
     }
 
@@ -161,12 +158,9 @@ impl Pool {
         self.0.settings.get()
     }
 
-    /// A new deadline; the sweep runs as long as a deadline exists.
+    /// A new deadline; the pool is swept as long as a deadline exists.
     pub(crate) fn deadline(&self) -> Deadline {
-        if !self.0.sweeping.replace(true) {
-            tokio::task::spawn_local(sweep(Rc::downgrade(&self.0)));
-        }
-        self.0.deadlines.add()
+        self.0.deadlines.add_swept(&self.0, Inner::sweep)
     }
 
     fn end(&self, replica: &Replica, state: State) {
@@ -208,6 +202,15 @@ impl Settings {
 impl Inner {
     fn find(&self, incarnation: Incarnation) -> Option<Rc<Replica>> {
         self.replicas.borrow().values().find(|replica| replica.incarnation == incarnation).cloned()
+    }
+
+    /// Checks idle connections and deadlines. Returns whether any deadline is left.
+    fn sweep(&self, now: Instant) -> bool {
+        for replica in self.replicas.borrow().values() {
+            replica.progress.sweep(now);
+            replica.prune(now);
+        }
+        self.deadlines.sweep(now)
     }
 }
 
@@ -266,28 +269,10 @@ impl Drop for Idle {
     }
 }
 
-/// Checks deadlines and idle connections periodically until no deadline exists.
-async fn sweep(pool: Weak<Inner>) {
-    let mut ticks = interval(SWEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(pool) = pool.upgrade() else { return };
-        let now = Instant::now();
-        for replica in pool.replicas.borrow().values() {
-            replica.progress.sweep(now);
-            replica.prune(now);
-        }
-        if !pool.deadlines.sweep(now) {
-            pool.sweeping.set(false);
-            return;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http1::deadline::SWEEP;
 
     #[actix_rt::test]
     async fn the_sweep_ends_with_the_last_deadline_and_starts_again() {
@@ -296,10 +281,10 @@ mod tests {
         for _ in 0..2 {
             let deadline = pool.deadline();
             tokio::time::sleep(4 * SWEEP).await;
-            assert!(pool.0.sweeping.get());
+            assert!(pool.0.deadlines.is_swept());
             drop(deadline);
             tokio::time::sleep(4 * SWEEP).await;
-            assert!(!pool.0.sweeping.get());
+            assert!(!pool.0.deadlines.is_swept());
         }
     }
 

@@ -36,7 +36,7 @@ struct Rig {
 
 /// A reply with its whole body.
 #[derive(Debug)]
-struct Whole {
+struct CompleteReply {
     status: u16,
     headers: awc::http::header::HeaderMap,
     body: Result<Bytes, PayloadError>,
@@ -57,11 +57,11 @@ impl Rig {
         self.client.request(method, format!("http://lb{path}")).address(self.address).no_decompress()
     }
 
-    async fn get(&self, path: &str) -> Result<Whole, SendRequestError> {
+    async fn get(&self, path: &str) -> Result<CompleteReply, SendRequestError> {
         self.send(Method::GET, path).await
     }
 
-    async fn send(&self, method: Method, path: &str) -> Result<Whole, SendRequestError> {
+    async fn send(&self, method: Method, path: &str) -> Result<CompleteReply, SendRequestError> {
         Ok(whole(soon(self.request(method, path).send_body(NoBody::new())).await?).await)
     }
 
@@ -87,7 +87,7 @@ async fn until(state: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the state was not reached");
 }
 
-async fn whole(mut reply: ClientResponse) -> Whole {
+async fn whole(mut reply: ClientResponse) -> CompleteReply {
     let mut body = Ok(Vec::new());
     while let Some(chunk) = soon(reply.next()).await {
         match (&mut body, chunk) {
@@ -96,7 +96,11 @@ async fn whole(mut reply: ClientResponse) -> Whole {
             (Err(_), Ok(_)) => panic!("data after an error"),
         }
     }
-    Whole { status: reply.status().as_u16(), headers: reply.headers().clone(), body: body.map(Bytes::from) }
+    CompleteReply {
+        status: reply.status().as_u16(),
+        headers: reply.headers().clone(),
+        body: body.map(Bytes::from),
+    }
 }
 
 /// The error of the layer; fails the test if there is none.

@@ -1,14 +1,12 @@
 //! Accepts connections: counts them over all workers, and wraps each in a guarded stream with deadlines of its worker.
 
-use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
-
-use crate::http1::deadline::{Deadline, Deadlines, SWEEP};
+use crate::http1::deadline::{Deadline, Deadlines};
 
 use super::connection::Connection;
 use super::silent::Silent;
@@ -35,7 +33,7 @@ pub struct Settings {
 /// Counts the connections of all workers. A connection beyond the limit replaces one that has sent nothing yet; without
 /// such a one it is answered 503 and closed.
 #[derive(Clone, Debug)]
-pub struct Connections {
+pub struct ConnectionLimit {
     open: Arc<AtomicUsize>,
     limit: usize,
 }
@@ -48,16 +46,10 @@ pub(crate) struct ConnectionPermit(Option<Arc<AtomicUsize>>);
 /// Accepts the connections of one worker.
 pub struct Acceptor {
     settings: RefCell<Rc<Settings>>,
-    connections: Connections,
-    deadlines: Rc<WorkerDeadlines>,
-    /// Connections that have sent nothing yet.
+    connections: ConnectionLimit,
+    deadlines: Rc<Deadlines>,
+    /// ConnectionLimit that have sent nothing yet.
     silent: Silent,
-}
-
-#[derive(Default)]
-struct WorkerDeadlines {
-    active: Deadlines,
-    sweeping: Cell<bool>,
 }
 
 impl Settings {
@@ -72,7 +64,7 @@ impl Settings {
     }
 }
 
-impl Connections {
+impl ConnectionLimit {
     /// A counter at 0 that allows `limit` connections.
     pub fn new(limit: usize) -> Self {
         Self { open: Arc::default(), limit }
@@ -111,7 +103,7 @@ impl Drop for ConnectionPermit {
 
 impl Acceptor {
     /// An acceptor for this thread. [`guard`](Self::guard) must run in a `LocalSet`, as it does on actix's threads.
-    pub fn new(settings: Settings, connections: Connections) -> Self {
+    pub fn new(settings: Settings, connections: ConnectionLimit) -> Self {
         Self {
             settings: RefCell::new(Rc::new(settings)),
             connections,
@@ -141,25 +133,7 @@ impl Acceptor {
         GuardedStream::new(io, connection)
     }
 
-    /// Adds a deadline. The sweep task runs as long as there is any.
     fn add_deadline(&self) -> Deadline {
-        if !self.deadlines.sweeping.replace(true) {
-            tokio::task::spawn_local(sweep(Rc::downgrade(&self.deadlines)));
-        }
-        self.deadlines.active.add()
-    }
-}
-
-/// Checks deadlines until there is no connection left.
-async fn sweep(deadlines: Weak<WorkerDeadlines>) {
-    let mut ticks = interval(SWEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(deadlines) = deadlines.upgrade() else { return };
-        if !deadlines.active.sweep(Instant::now()) {
-            deadlines.sweeping.set(false);
-            return;
-        }
+        self.deadlines.add_swept(&self.deadlines, Deadlines::sweep)
     }
 }

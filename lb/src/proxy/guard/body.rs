@@ -11,7 +11,7 @@ use futures::Stream;
 use crate::http1::framing::Decoded;
 
 use super::connection::{AHEAD, Connection, store_waker, wake};
-use super::state::State;
+use super::state::ConnectionState;
 use crate::http1::rejection::Rejection;
 
 /// Stream of the request body of a connection's current request.
@@ -83,12 +83,12 @@ impl Stream for AfterBody {
     }
 }
 
-fn fail(state: &mut State, rejection: Rejection) -> Poll<Option<Result<Bytes, PayloadError>>> {
+fn fail(state: &mut ConnectionState, rejection: Rejection) -> Poll<Option<Result<Bytes, PayloadError>>> {
     state.body_rejection = Some(rejection);
     broken()
 }
 
-/// The stream's error. The reason is `State::body_rejection`, which the service takes when it answers.
+/// The stream's error. The reason is `ConnectionState::body_rejection`, which the service takes when it answers.
 fn broken() -> Poll<Option<Result<Bytes, PayloadError>>> {
     Poll::Ready(Some(Err(PayloadError::Incomplete(None))))
 }

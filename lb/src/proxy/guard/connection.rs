@@ -11,7 +11,7 @@ use crate::http1::deadline::Deadline;
 use crate::http1::framing::{Chunked, Decoder};
 
 use super::acceptor::{ConnectionPermit, Settings};
-use super::state::{ConnectionState, Interim, State};
+use super::state::{ConnectionPhase, ConnectionState, Interim};
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head::{Framing, Head};
 
@@ -33,7 +33,7 @@ pub struct Connection {
     /// Deadline for the client to read more of a response.
     pub(crate) writing: Deadline,
     permit: RefCell<ConnectionPermit>,
-    pub(crate) state: RefCell<State>,
+    pub(crate) state: RefCell<ConnectionState>,
 }
 
 impl Connection {
@@ -50,7 +50,7 @@ impl Connection {
             settings.head_timeout.min(REJECTED_TIMEOUT)
         };
         reading.arm(Some(timeout));
-        let (permit, state) = (RefCell::new(permit), RefCell::new(State::new()));
+        let (permit, state) = (RefCell::new(permit), RefCell::new(ConnectionState::new()));
         Self { settings, reading, writing, permit, state }
     }
 
@@ -58,7 +58,7 @@ impl Connection {
     /// could not be parsed looks like a HEAD.
     pub(crate) fn begin(
         &self,
-        state: &mut State,
+        state: &mut ConnectionState,
         request: Result<Head, Rejection>,
         head: bool,
     ) -> &'static [u8] {
@@ -82,19 +82,19 @@ impl Connection {
                 state.interim = Interim::Owed;
             }
         }
-        state.stage = ConnectionState::Serving { refused: request.is_err(), tunnel: false };
+        state.phase = ConnectionPhase::Serving { refused: request.is_err(), tunnel: false };
         state.pending_request = Some(request);
         stand_in
     }
 
     /// The response is written: the next request may begin, unless a part of this one is unread.
-    pub(crate) fn finish(&self, state: &mut State, cx: &Context<'_>) {
+    pub(crate) fn finish(&self, state: &mut ConnectionState, cx: &Context<'_>) {
         state.replied = false;
-        if state.is_unread() || matches!(state.stage, ConnectionState::Serving { refused: true, .. }) {
-            state.stage = ConnectionState::Last;
+        if state.is_unread() || matches!(state.phase, ConnectionPhase::Serving { refused: true, .. }) {
+            state.phase = ConnectionPhase::Last;
             return;
         }
-        state.stage = ConnectionState::Idle { fresh: false };
+        state.phase = ConnectionPhase::Idle { fresh: false };
         self.reading.arm(Some(self.settings.idle_timeout));
         if !state.input.is_empty() {
             // The bytes arrived earlier, so the socket causes no further wake-up.
@@ -106,22 +106,22 @@ impl Connection {
     pub(crate) fn expects_more(&self) -> bool {
         let state = self.state.borrow();
         let refused =
-            matches!(state.stage, ConnectionState::Serving { refused: true, .. } | ConnectionState::Last);
+            matches!(state.phase, ConnectionPhase::Serving { refused: true, .. } | ConnectionPhase::Last);
         !state.input_ended && (refused || state.is_unread() || !state.input.is_empty())
     }
 
     /// The first byte of a request head has arrived: starts the head timeout. On a fresh connection it runs already.
-    pub(crate) fn head_begins(&self, state: &mut State) {
-        if state.stage == (ConnectionState::Idle { fresh: false }) {
+    pub(crate) fn head_begins(&self, state: &mut ConnectionState) {
+        if state.phase == (ConnectionPhase::Idle { fresh: false }) {
             self.reading.arm(Some(self.settings.head_timeout));
         }
-        state.stage = ConnectionState::Head;
+        state.phase = ConnectionPhase::Head;
     }
 
     /// Whether the connection is within the limit and has sent no byte.
     pub(crate) fn is_silent(&self) -> bool {
         let state = self.state.borrow();
-        let untouched = state.stage == ConnectionState::Idle { fresh: true }
+        let untouched = state.phase == ConnectionPhase::Idle { fresh: true }
             && state.input.is_empty()
             && !state.input_ended;
         untouched && self.permit.borrow().is_granted()

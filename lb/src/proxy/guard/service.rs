@@ -13,7 +13,7 @@ use crate::http1::framing::Decoder;
 
 use super::body::{AfterBody, Body};
 use super::connection::Connection;
-use super::state::ConnectionState;
+use super::state::ConnectionPhase;
 use crate::http1::rejection::Rejection;
 
 /// A response body that reports its end or failure to the connection.
@@ -76,7 +76,7 @@ impl Connection {
         let state = &mut *self.state.borrow_mut();
         state.drop_interim();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            state.stage = ConnectionState::Serving { refused: false, tunnel: true };
+            state.phase = ConnectionPhase::Serving { refused: false, tunnel: true };
             response.head_mut().set_connection_type(ConnectionType::Upgrade);
         } else if state.is_unread() {
             response.head_mut().set_connection_type(ConnectionType::Close);

@@ -13,12 +13,12 @@ use crate::http1::request_head::{Head, Scan};
 
 use super::connection::{AHEAD, CONTINUE, MIN_READ, wake};
 
-pub(crate) struct State {
+pub(crate) struct ConnectionState {
     /// Bytes read from the socket and not consumed yet.
     pub(crate) input: BytesMut,
     read_size: usize,
     pub(crate) scan: Scan,
-    pub(crate) stage: ConnectionState,
+    pub(crate) phase: ConnectionPhase,
     /// The request, or its rejection, until the service takes it.
     pub(crate) pending_request: Option<Result<Head, Rejection>>,
     /// Decoder of the request body, with its remaining part.
@@ -49,7 +49,7 @@ pub(crate) struct State {
 
 /// State of the connection between and during requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectionState {
+pub(crate) enum ConnectionPhase {
     /// No byte of the next request has arrived. The deadline is the idle timeout; if `fresh`, the head timeout.
     Idle { fresh: bool },
     /// A part of a request head has arrived.
@@ -70,13 +70,13 @@ pub(crate) enum Interim {
     Wanted(&'static [u8]),
 }
 
-impl State {
+impl ConnectionState {
     pub(super) fn new() -> Self {
         Self {
             input: BytesMut::new(),
             read_size: MIN_READ,
             scan: Scan::default(),
-            stage: ConnectionState::Idle { fresh: true },
+            phase: ConnectionPhase::Idle { fresh: true },
             pending_request: None,
             body: Decoder::Length(0),
             offers_upgrade: false,

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::connection::{AHEAD, Connection, store_waker, wake};
-use super::state::{ConnectionState, State};
+use super::state::{ConnectionPhase, ConnectionState};
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head;
 
@@ -73,7 +73,11 @@ impl<T> GuardedStream<T> {
 
 impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
     /// The stand-in of the next request; `None` at the end of the connection.
-    fn poll_head(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<Option<&'static [u8]>> {
+    fn poll_head(
+        &mut self,
+        state: &mut ConnectionState,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<&'static [u8]>> {
         let Connection { settings, reading, .. } = &*self.connection;
         let mut is_head;
         let request = loop {
@@ -91,7 +95,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
             }
             if state.poll_fill(&mut self.io, cx).is_pending() {
                 ready!(reading.poll(cx));
-                if state.stage == (ConnectionState::Idle { fresh: false }) {
+                if state.phase == (ConnectionPhase::Idle { fresh: false }) {
                     return Poll::Ready(None);
                 }
                 break Err(self.connection.too_slow());
@@ -101,7 +105,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
     }
 
     /// Reads the body and pipelined bytes while a request is served. Ready when the client has disconnected.
-    fn poll_serving(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_serving(&mut self, state: &mut ConnectionState, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         store_waker(&mut state.task, cx);
         if let Poll::Ready(Err(error)) = state.poll_interim(&mut self.io, cx) {
             return Poll::Ready(Err(error));
@@ -111,7 +115,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
             wake(&mut state.reader);
         }
         let reading = &self.connection.reading;
-        if matches!(state.stage, ConnectionState::Serving { tunnel: true, .. }) && state.input_ended {
+        if matches!(state.phase, ConnectionPhase::Serving { tunnel: true, .. }) && state.input_ended {
             // The replica may send for any time, and without reads only this check detects a failed connection.
             if !std::mem::replace(&mut self.half_closed, true) || reading.poll(cx).is_ready() {
                 state.broken |= self.io.has_failed();
@@ -123,10 +127,10 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
             state.body_rejection = Some(Rejection::BodyTooSlow(self.connection.settings.idle_timeout));
             wake(&mut state.reader);
         }
-        match state.stage {
-            ConnectionState::Serving { tunnel: true, .. } if state.broken => Poll::Ready(Ok(())),
+        match state.phase {
+            ConnectionPhase::Serving { tunnel: true, .. } if state.broken => Poll::Ready(Ok(())),
             // A rejection is sent even after the client's FIN; in a tunnel only one direction has ended.
-            ConnectionState::Serving { refused: false, tunnel: false } if state.input_ended => {
+            ConnectionPhase::Serving { refused: false, tunnel: false } if state.input_ended => {
                 Poll::Ready(Ok(()))
             }
             _ => Poll::Pending,
@@ -156,15 +160,15 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for GuardedStream<T> {
         if this.stand_in.is_empty() {
             let connection = this.connection.clone();
             let state = &mut *connection.state.borrow_mut();
-            this.stand_in = match state.stage {
-                ConnectionState::Idle { .. } | ConnectionState::Head => {
+            this.stand_in = match state.phase {
+                ConnectionPhase::Idle { .. } | ConnectionPhase::Head => {
                     match ready!(this.poll_head(state, cx)) {
                         Some(stand_in) => stand_in,
                         None => return Poll::Ready(Ok(())),
                     }
                 }
-                ConnectionState::Serving { .. } => return this.poll_serving(state, cx),
-                ConnectionState::Last => return Poll::Ready(Ok(())),
+                ConnectionPhase::Serving { .. } => return this.poll_serving(state, cx),
+                ConnectionPhase::Last => return Poll::Ready(Ok(())),
             };
         }
         let (now, later) = this.stand_in.split_at(this.stand_in.len().min(buffer.remaining()));
@@ -205,7 +209,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for GuardedStream<T> 
             }
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        if state.replied && matches!(state.stage, ConnectionState::Serving { .. }) {
+        if state.replied && matches!(state.phase, ConnectionPhase::Serving { .. }) {
             this.connection.finish(state, cx);
         }
         Poll::Ready(Ok(()))

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http1::deadline::Deadlines;
 
-use super::acceptor::{Connections, Settings};
+use super::acceptor::{ConnectionLimit, Settings};
 use super::body::{AfterBody, Body};
 use super::connection::Connection;
 use super::stream::{GuardedStream, Reset};
@@ -79,7 +79,7 @@ fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
     let cx = &mut Context::from_waker(noop_waker_ref());
     let (deadlines, second) = (Deadlines::default(), Duration::from_secs(1));
     let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second), UpgradeAllow::Any);
-    let permit = Connections::new(1).admit();
+    let permit = ConnectionLimit::new(1).admit();
     let connection = Rc::new(Connection::new(Rc::new(settings), deadlines.add(), deadlines.add(), permit));
     let client = Client { pieces: pieces.into(), paused: false, got: Vec::new() };
     let mut guarded = GuardedStream::new(client, connection.clone());

@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::control::ring::RingHandle;
-use crate::control::router::{Explain, Explained, GetActivity, Load, Loaded, Recall, RouterLink, Suspects};
+use crate::control::router_link::{
+    Explain, GetActivity, Load, Loaded, Recall, RouterExplanation, RouterLink, Suspects,
+};
 use crate::control::supervisor::SupervisorHandle;
 use crate::fleet::RouterId;
 
@@ -135,7 +137,7 @@ impl Handler<GetActivity> for RouterActor {
 }
 
 impl Handler<Explain> for RouterActor {
-    type Result = ResponseFuture<Option<Explained>>;
+    type Result = ResponseFuture<Option<RouterExplanation>>;
 
     fn handle(&mut self, Explain(slot): Explain, _: &mut Self::Context) -> Self::Result {
         let router = self.router.clone();

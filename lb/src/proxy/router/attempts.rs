@@ -15,7 +15,7 @@ use awc::http::{StatusCode, Uri};
 use awc::{ClientResponse, SendClientRequest, body};
 use tokio::time::{Sleep, sleep, timeout};
 
-use crate::balance::probe_hedge_delay;
+use crate::balance::max_normal_silence;
 use crate::proxy::client;
 use crate::ring::Incarnation;
 
@@ -200,7 +200,7 @@ impl Attempt {
             Some(body) => call.send_body(body.attempt()),
         };
         let hedge_delay =
-            in_flight.is_probe().then(|| Box::pin(sleep(probe_hedge_delay(&endpoint.latency(), now()))));
+            in_flight.is_probe().then(|| Box::pin(sleep(max_normal_silence(&endpoint.latency(), now()))));
         Ok(Self { in_flight, call, hedge_delay, reported: false })
     }
 

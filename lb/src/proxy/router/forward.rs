@@ -32,9 +32,9 @@ pub(crate) async fn forward(
 
 async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Error> {
     let settings = router.settings();
-    let slot = slot(router, &settings, &request).ok_or(Error::Stopping)?;
+    let slot = slot(router, &settings, &request);
     let is_generated = ensure_request_id(&mut request.headers, &mut router.rng.borrow_mut());
-    record_request(&request, slot, is_generated);
+    request.request_log.set_route(slot, request.headers.get(&request_id::NAME), is_generated);
     let (mut left, mut hedged) = (settings.retries, false);
     let bodiless = request.body.is_none();
     let may_hedge = bodiless && request.method.is_idempotent();
@@ -111,14 +111,4 @@ fn not_repeated(router: &Router, request: &Request) {
     router.statistics.count(|counts| counts.not_repeated += 1);
     let replica = || Some(Replica::clone(request.request_log.info().replica.as_ref()?));
     router.notices.not_repeated(replica, &request.method, now());
-}
-
-/// Records the slot and the X-Request-Id in the request log. `id_is_ours`: the balancer generated the id.
-fn record_request(request: &Request, slot: Slot, id_is_ours: bool) {
-    let mut info = request.request_log.info();
-    info.slot = Some(slot);
-    if let Some(asked) = &mut info.asked {
-        asked.id = request.headers.get(&request_id::NAME).cloned();
-        asked.id_is_ours = id_is_ours;
-    }
 }

@@ -1,6 +1,6 @@
 //! The log record of a request: filled while it is processed, passed to the observers when the response is complete.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -28,7 +28,7 @@ pub trait RequestObserver {
 #[derive(Clone)]
 pub struct RequestLogger {
     observers: Rc<[Rc<dyn RequestObserver>]>,
-    /// Whether any observer reads [`RequestInfo::asked`] and [`RequestInfo::error`].
+    /// Whether any observer reads [`RequestInfo::client_request`] and [`RequestInfo::error`].
     details: Rc<Cell<bool>>,
 }
 
@@ -62,7 +62,7 @@ pub struct RequestInfo {
     /// Number of attempts.
     pub attempts: u32,
     /// Why the first choice did not answer; `None`: it did.
-    pub passed_over: Option<FirstChoiceSkipped>,
+    pub first_choice_skipped: Option<FirstChoiceSkipped>,
     /// Time from the request head until the first replica was chosen.
     pub chosen: Option<Duration>,
     /// Time from the request head to the reply head.
@@ -72,7 +72,7 @@ pub struct RequestInfo {
     /// Time from the request head to the end of the response.
     pub total: Duration,
     /// The request as the client sent it; only if an observer reads details.
-    pub asked: Option<Box<ClientRequest>>,
+    pub client_request: Option<Box<ClientRequest>>,
 }
 
 /// A request as its client sent it.
@@ -87,7 +87,7 @@ pub struct ClientRequest {
     /// X-Request-Id as sent to the replica.
     pub id: Option<HeaderValue>,
     /// Whether the balancer generated `id`.
-    pub id_is_ours: bool,
+    pub id_is_generated: bool,
     /// Value of `Referer`.
     pub referer: Option<HeaderValue>,
     /// Value of `User-Agent`.
@@ -108,13 +108,13 @@ pub enum FirstChoiceSkipped {
 }
 
 impl RequestLogger {
-    /// A logger for these observers, without details until [`ask`](Self::ask).
+    /// A logger for these observers, without details until [`record_details`](Self::record_details).
     pub fn new(observers: impl Into<Rc<[Rc<dyn RequestObserver>]>>) -> Self {
         Self { observers: observers.into(), details: Rc::default() }
     }
 
-    /// Sets whether later requests record details: [`RequestInfo::asked`] and [`RequestInfo::error`].
-    pub fn ask(&self, details: bool) {
+    /// Sets whether later requests record details: [`RequestInfo::client_request`] and [`RequestInfo::error`].
+    pub fn record_details(&self, details: bool) {
         self.details.set(details);
     }
 
@@ -126,7 +126,11 @@ impl RequestLogger {
 
 impl RequestLog {
     /// The data recorded so far. The borrow must not be held across an await.
-    pub fn info(&self) -> RefMut<'_, RequestInfo> {
+    pub fn info(&self) -> Ref<'_, RequestInfo> {
+        self.info.borrow()
+    }
+
+    fn info_mut(&self) -> RefMut<'_, RequestInfo> {
         self.info.borrow_mut()
     }
 
@@ -134,22 +138,23 @@ impl RequestLog {
     pub fn set_peer(&self, peer: Option<SocketAddr>) {
         if self.request_logger.details.get() {
             let client = peer.map(|peer| peer.ip().to_canonical());
-            self.info().asked = Some(Box::new(ClientRequest { client, ..ClientRequest::default() }));
+            self.info_mut().client_request =
+                Some(Box::new(ClientRequest { client, ..ClientRequest::default() }));
         }
     }
 
     /// Records the method, and with details the request and its client's address.
     pub fn set_client_request(&self, request: &Request, client: impl FnOnce() -> Option<IpAddr>) {
-        let mut info = self.info();
+        let mut info = self.info_mut();
         let head = request.head();
         info.method = Some(head.method.clone());
-        if let Some(asked) = &mut info.asked {
-            asked.client = client().or(asked.client);
-            asked.target = head.uri.path_and_query().cloned();
-            asked.version = Some(head.version);
-            asked.id = head.headers.get(&request_id::NAME).cloned();
-            asked.referer = head.headers.get(header::REFERER).cloned();
-            asked.user_agent = head.headers.get(header::USER_AGENT).cloned();
+        if let Some(client_request) = &mut info.client_request {
+            client_request.client = client().or(client_request.client);
+            client_request.target = head.uri.path_and_query().cloned();
+            client_request.version = Some(head.version);
+            client_request.id = head.headers.get(&request_id::NAME).cloned();
+            client_request.referer = head.headers.get(header::REFERER).cloned();
+            client_request.user_agent = head.headers.get(header::USER_AGENT).cloned();
         }
     }
 
@@ -157,7 +162,40 @@ impl RequestLog {
     /// is kept.
     pub fn fail(&self, error: &impl fmt::Display) {
         if self.request_logger.details.get() {
-            self.info().error.get_or_insert_with(|| error.to_string());
+            self.info_mut().error.get_or_insert_with(|| error.to_string());
+        }
+    }
+
+    /// Records why the guard rejected the request, if details are recorded; replaces an earlier error, whose cause is the
+    /// rejection.
+    pub fn reject(&self, error: &impl fmt::Display) {
+        self.info_mut().error = None;
+        self.fail(error);
+    }
+
+    /// Records the status code of the response.
+    pub fn set_status(&self, status: StatusCode) {
+        self.info_mut().status = Some(status);
+    }
+
+    /// Adds to the number of bytes of the response body that were sent.
+    pub fn add_bytes(&self, bytes: u64) {
+        self.info_mut().bytes += bytes;
+    }
+
+    /// Records the request key, if details are recorded.
+    pub(crate) fn set_key(&self, key: impl FnOnce() -> RedactedKey) {
+        if let Some(client_request) = &mut self.info_mut().client_request {
+            client_request.key = Some(key());
+        }
+    }
+
+    /// Records the slot of the request, and with details its X-Request-Id. `id_is_generated`: the client sent none.
+    pub(crate) fn set_route(&self, slot: Slot, id: Option<&HeaderValue>, id_is_generated: bool) {
+        let mut info = self.info_mut();
+        info.slot = Some(slot);
+        if let Some(client_request) = &mut info.client_request {
+            (client_request.id, client_request.id_is_generated) = (id.cloned(), id_is_generated);
         }
     }
 
@@ -168,24 +206,24 @@ impl RequestLog {
 
     /// Records the replica that was chosen for an attempt.
     pub(crate) fn chosen(&self, in_flight: &InFlight, epoch: u64) {
-        let mut info = self.info();
+        let mut info = self.info_mut();
         info.attempts += 1;
         info.epoch = Some(epoch);
         info.replica = Some(in_flight.endpoint().replica().clone());
         if info.attempts == 1 {
             info.chosen = Some(in_flight.since().saturating_duration_since(self.started));
-            info.passed_over = in_flight.first_skipped().map(FirstChoiceSkipped::Skipped);
+            info.first_choice_skipped = in_flight.first_skipped().map(FirstChoiceSkipped::Skipped);
         }
     }
 
     /// Records why an earlier attempt did not answer. The first reason is kept.
     pub(crate) fn first_choice_skipped(&self, why: impl FnOnce() -> FirstChoiceSkipped) {
-        self.info().passed_over.get_or_insert_with(why);
+        self.info_mut().first_choice_skipped.get_or_insert_with(why);
     }
 
     /// Records a reply head, which arrived `took` after the replica was chosen.
     pub(crate) fn replied(&self, in_flight: &InFlight, took: Duration) {
-        let mut info = self.info();
+        let mut info = self.info_mut();
         let sent = in_flight.since().saturating_duration_since(self.started);
         info.replica = Some(in_flight.endpoint().replica().clone());
         info.answered_by = Some(in_flight.endpoint().tally().clone());
@@ -233,7 +271,7 @@ mod tests {
     fn recorder(details: bool) -> (Rc<Recorder>, RequestLogger) {
         let recorder = Rc::new(Recorder::default());
         let request_logger = RequestLogger::new([recorder.clone() as Rc<dyn RequestObserver>]);
-        request_logger.ask(details);
+        request_logger.record_details(details);
         (recorder, request_logger)
     }
 
@@ -242,7 +280,7 @@ mod tests {
         let (recorder, request_logger) = recorder(true);
         let request_log = request_logger.begin();
         let other = request_log.clone();
-        request_log.info().status = Some(StatusCode::OK);
+        request_log.set_status(StatusCode::OK);
         tokio::time::advance(Duration::from_millis(3)).await;
         drop(request_log);
         assert!(recorder.0.borrow().is_empty());
@@ -256,7 +294,8 @@ mod tests {
     async fn a_disconnected_client_and_head_have_no_body_bytes() {
         let (recorder, request_logger) = recorder(true);
         let request_log = request_logger.begin();
-        (request_log.info().method, request_log.info().bytes) = (Some(Method::HEAD), 9);
+        request_log.info_mut().method = Some(Method::HEAD);
+        request_log.add_bytes(9);
         drop(request_log);
         let all = recorder.0.borrow();
         assert_eq!((all[0].status, all[0].bytes), (None, 0));
@@ -271,7 +310,7 @@ mod tests {
         request_log.set_client_request(&Request::new(), || None);
         drop(request_log);
         let all = recorder.0.borrow();
-        assert!(all[0].asked.is_none() && all[0].error.is_none());
+        assert!(all[0].client_request.is_none() && all[0].error.is_none());
         assert_eq!(all[0].method, Some(Method::GET));
     }
 }

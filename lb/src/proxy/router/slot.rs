@@ -6,9 +6,12 @@ use crate::ring::Slot;
 use super::state::Router;
 use super::{Request, Settings};
 
-/// The slot of the request's key. `None` only before the ring has registered the router: RouterActor handles no
-/// request before that.
-pub(crate) fn slot(router: &Router, settings: &Settings, request: &Request) -> Option<Slot> {
+/// The slot of the request's key.
+///
+/// # Panics
+/// Before the ring has registered the router. RouterActor waits for that and handles no request before, nor any if the
+/// ring has stopped.
+pub(crate) fn slot(router: &Router, settings: &Settings, request: &Request) -> Slot {
     let parts = Parts {
         path: request.target.path(),
         query: request.target.query().unwrap_or_default(),
@@ -17,13 +20,11 @@ pub(crate) fn slot(router: &Router, settings: &Settings, request: &Request) -> O
     };
     let key = settings.key.key(&parts, &mut router.rng.borrow_mut());
     let leases = router.leases.borrow();
-    let layout = leases.layout()?;
+    let layout = leases.layout().expect("a request is handled only by a registered router");
     let slot = layout.position(&key.bytes).slot;
     if *key.source != Source::Random {
         router.statistics.count_key(&key.bytes, slot, layout.slots(), request.request_log.started());
-        if let Some(asked) = &mut request.request_log.info().asked {
-            asked.key = Some(settings.key_redactor.show(&key.bytes));
-        }
+        request.request_log.set_key(|| settings.key_redactor.show(&key.bytes));
     }
-    Some(slot)
+    slot
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::control::ring::{Registered, RingHandle};
-use crate::control::router::{LoadOf, Loaded};
+use crate::control::router_link::{LoadOf, Loaded};
 use crate::fleet::RouterEvent;
 use crate::ring::{Incarnation, Seated};
 

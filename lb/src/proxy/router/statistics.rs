@@ -1,4 +1,5 @@
-//! Statistics of a router: each request is counted at its end, each attempt at its reply head. They stay on its thread.
+//! Statistics of a router, on its thread: a request is counted when it is complete, its key when it is routed, an attempt
+//! when it is sent.
 
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
@@ -6,7 +7,7 @@ use std::time::Instant;
 use actix::prelude::*;
 use awc::http::StatusCode;
 
-use crate::control::router::Counts;
+use crate::control::router_link::Counts;
 use crate::proxy::redaction::KeyRedactor;
 use crate::ring::{Replica, Slot};
 use crate::stats::counters::{METHODS, Measured, Tally, method_class};
@@ -30,7 +31,7 @@ pub(crate) struct Statistics {
 #[derive(Clone, Debug, Default, MessageResponse)]
 pub struct Measurement {
     /// Number of this measurement, from 1: a receiver drops one that was overtaken by a newer one.
-    pub turn: u64,
+    pub sequence: u64,
     /// Counters and durations of all requests of the worker.
     pub tally: Tally,
     /// Counters of routing decisions.
@@ -51,7 +52,8 @@ impl Drop for PendingLookup<'_> {
 }
 
 impl RequestObserver for Statistics {
-    /// Counts a completed request. Requests are counted nowhere else.
+    /// Counts a completed request: the only place that counts responses and durations. The keys are counted by
+    /// [`count_key`](Self::count_key), attempts and reply heads in [`Endpoint::tally`].
     fn on_complete(&self, request: &mut RequestInfo) {
         let tally = &mut *self.tally.borrow_mut();
         let method = request.method.as_ref().map_or(METHODS.len() - 1, method_class);
@@ -120,7 +122,7 @@ impl Statistics {
             in_ring: endpoint.is_in_ring(),
         };
         Measurement {
-            turn: self.sequence.get(),
+            sequence: self.sequence.get(),
             tally: Tally { in_flight: endpoints.in_flight() as u64, ..self.tally.borrow().clone() },
             counts: self.counts.get(),
             replicas: endpoints.latest().map(measured).collect(),

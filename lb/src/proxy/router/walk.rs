@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::control::ring::{Found, PAGE};
+use crate::control::ring::{PAGE, WalkPage};
 use crate::ring::{Incarnation, Slot};
 
 use super::endpoints::{AttemptOptions, Choice, Endpoint, LimitReached, Selection};
@@ -35,8 +35,8 @@ pub(crate) async fn acquire(
     endpoint.map(|endpoint| begin(router, endpoint, options, first_skipped, now)).transpose()
 }
 
-/// Chooses a replica along the walk of a slot, for attempts and for [`Explain`](super::Explain); the time is that of the
-/// choice. No await follows the last look-up, so that the caller acts on the same state.
+/// Chooses a replica along the walk of a slot, for attempts and for [`Explain`](super::Explain); the time is the
+/// one of the choice. No await follows the last look-up, so that the caller acts on the same state.
 pub(crate) async fn choose(
     router: &Router,
     slot: Slot,
@@ -46,7 +46,7 @@ pub(crate) async fn choose(
     let mut selection = Selection::new(tried, options);
     let mut offset = 0;
     loop {
-        let page = page(router, slot, offset).await?;
+        let page = walk_page(router, slot, offset).await?;
         let now = now();
         let chosen = router.endpoints.borrow_mut().offer_page(&mut selection, &page, now);
         router.announce_all(selection.take_changes());
@@ -58,14 +58,14 @@ pub(crate) async fn choose(
 }
 
 /// A page of the walk from a slot, from the lease or from the ring. Empty at the end of the walk.
-async fn page(router: &Router, slot: Slot, offset: usize) -> Result<Page, Error> {
+async fn walk_page(router: &Router, slot: Slot, offset: usize) -> Result<Page, Error> {
     if offset == 0
         && let Some(lease) = router.leases.borrow().get(slot)
     {
         return Ok(lease);
     }
     loop {
-        let Found { epoch, walk } = look_up(router, slot, offset).await?;
+        let WalkPage { epoch, walk } = look_up(router, slot, offset).await?;
         if !router.leases.borrow().is_valid(epoch) {
             continue;
         }
@@ -79,7 +79,7 @@ async fn page(router: &Router, slot: Slot, offset: usize) -> Result<Page, Error>
     }
 }
 
-async fn look_up(router: &Router, slot: Slot, offset: usize) -> Result<Found, Error> {
+async fn look_up(router: &Router, slot: Slot, offset: usize) -> Result<WalkPage, Error> {
     let _pending = router.statistics.pending_lookup();
     router.ring.lookup(slot, offset).await.map_err(|_| Error::Stopping)
 }
@@ -87,7 +87,7 @@ async fn look_up(router: &Router, slot: Slot, offset: usize) -> Result<Found, Er
 /// The choice of a policy other than the hash; `None` with the hash.
 fn pick(router: &Router, options: AttemptOptions) -> Option<Rc<Endpoint>> {
     let mut endpoints = router.endpoints.borrow_mut();
-    if !endpoints.has_policy() {
+    if !endpoints.picks_by_policy() {
         return None;
     }
     let (picked, changes) = endpoints.pick(options, now());

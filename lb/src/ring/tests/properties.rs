@@ -201,8 +201,8 @@ proptest! {
         prop_assert_eq!(plan.as_ref().err(), outcome.as_ref().err());
         let Ok(plan) = plan else { return Ok(()) };
         for (key, from) in keys.iter().zip(before) {
-            let fate = plan.fate(key);
-            prop_assert_eq!((fate.slot, fate.from, fate.to), (ring.position(key).slot, from, owner(&ring, key)));
+            let change = plan.owner_change(key);
+            prop_assert_eq!((change.slot, change.from, change.to), (ring.position(key).slot, from, owner(&ring, key)));
         }
         let moved = slots(&layout).filter(|slot| old_map.owner(*slot) != ring.slot_map().owner(*slot)).count();
         prop_assert_eq!(plan.slots_moved as usize, moved);

@@ -481,7 +481,7 @@ fn control_token_generates_a_token_and_leaves_a_loopback_admin_listener_open() {
     assert_eq!(status(&lb, "GET", "/api/state", &[("Authorization", "Bearer of-nothing")]), 200);
 
     let mut open = Balancer::start(&["--replicas", "1", "--listen", "0.0.0.0:0"]);
-    open.wait_for("control open to whoever reaches listen=0.0.0.0:0");
+    open.wait_for("control open to all clients listen=0.0.0.0:0");
 }
 
 #[test]

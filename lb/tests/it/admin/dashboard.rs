@@ -111,15 +111,15 @@ fn three_seats_are_drawn_and_a_key_is_explained() {
     browser.click("#key");
     browser.type_keys(key);
     browser.press(Key::Enter);
-    browser.until("document.querySelector('#way .steps')");
+    browser.until("document.querySelector('#walk .steps')");
     let query = "%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E%20%26%20%C3%BC";
     let explained = call(lb.admin, "GET", &format!("/api/explain?key={query}"), &[], b"").json();
     assert_eq!(explained["key"], key);
     let way = browser.js(
-        "const steps = document.querySelector('#way .steps');
+        "const steps = document.querySelector('#walk .steps');
          return { slot: Number(steps.dataset.slot), seat: Number(steps.dataset.seat),
                   replica: steps.lastElementChild.querySelector('b').textContent,
-                  then: [...document.querySelectorAll('#way .places .badge')].map((node) => Number(node.textContent)) };",
+                  then: [...document.querySelectorAll('#walk .places .badge')].map((node) => Number(node.textContent)) };",
     );
     let then = explained["walk"].as_array().unwrap().iter().skip(1).map(|place| place["seat"].clone());
     let expected = json!({
@@ -127,7 +127,7 @@ fn three_seats_are_drawn_and_a_key_is_explained() {
         "then": then.collect::<Vec<_>>(),
     });
     assert_eq!(way, expected);
-    assert_eq!(browser.js("return document.querySelectorAll('#way img').length"), 0);
+    assert_eq!(browser.js("return document.querySelectorAll('#walk img').length"), 0);
 
     let page = "return getComputedStyle(document.body).backgroundColor";
     let (day, drawn) =
@@ -213,9 +213,9 @@ fn a_hot_key_is_listed_and_a_click_explains_it() {
     }
     browser.until("document.querySelector('#hot-keys button')?.textContent === '<b>alice</b>'");
     browser.click("#hot-keys button");
-    browser.until("document.querySelector('#way .steps')");
+    browser.until("document.querySelector('#walk .steps')");
     let explained = call(lb.admin, "GET", "/api/explain?key=%3Cb%3Ealice%3C/b%3E", &[], b"").json();
-    let slot = browser.js("return Number(document.querySelector('#way .steps').dataset.slot)");
+    let slot = browser.js("return Number(document.querySelector('#walk .steps').dataset.slot)");
     assert_eq!(slot, explained["slot"]);
     browser.assert_content();
 }

@@ -2,6 +2,7 @@
 
 mod dockerfiles;
 mod documents;
+mod regressions;
 mod source;
 
 use std::path::{Path, PathBuf};

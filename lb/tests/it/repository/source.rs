@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["balance", "stats"],
     &["ring"],
     &["name", "number", "shortage", "statuses"],
+    &["text"],
 ];
 
 /// The top-level modules that each module uses: exactly these.
@@ -41,7 +42,10 @@ const USES: &[(&str, &[&str])] = &[
     ("observe", &["name", "proxy", "ring"]),
     (
         "proxy",
-        &["auth", "balance", "control", "fleet", "http1", "name", "ring", "shortage", "stats", "statuses"],
+        &[
+            "auth", "balance", "control", "fleet", "http1", "name", "ring", "shortage", "stats", "statuses",
+            "text",
+        ],
     ),
     ("auth", &["control"]),
     ("control", &["balance", "fleet", "logging", "name", "ring", "runtime"]),
@@ -51,6 +55,7 @@ const USES: &[(&str, &[&str])] = &[
     ("logging", &["shortage"]),
     ("stats", &["name", "ring"]),
     ("ring", &["name"]),
+    ("name", &["text"]),
 ];
 
 /// The files of the two planes that know the status codes of errors; `error.rs` of `proxy` has those of both.
@@ -72,7 +77,7 @@ const ACTORS: &[&str] = &[
     "control/ring/",
     "control/supervisor/",
     "control/journal",
-    "control/router.rs",
+    "control/router_link.rs",
     "auth/",
     "admin/metrics/",
     "proxy/router/",

@@ -27,12 +27,12 @@ export function keyBox(ring) {
       // Announce only changes.
       if (key !== current || state === drawn) return;
       drawn = state;
-      $("way").replaceChildren(...describe(explained));
+      $("walk").replaceChildren(...describe(explained));
       ring.mark({ slot: explained.slot, walk: stops(explained) });
     } catch (error) {
       drawn = "";
       ring.mark(null);
-      $("way").replaceChildren(el("p", { class: "error" }, error.message));
+      $("walk").replaceChildren(el("p", { class: "error" }, error.message));
     }
   };
   const explain = (key) => {
@@ -48,7 +48,7 @@ export function keyBox(ring) {
   $("key-clear").addEventListener("click", () => {
     [current, drawn] = [null, ""];
     $("key").value = "";
-    $("way").replaceChildren();
+    $("walk").replaceChildren();
     show($("key-clear"), false);
     ring.mark(null);
     $("key").focus();

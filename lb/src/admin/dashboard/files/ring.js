@@ -3,7 +3,7 @@
 import { color, hatch, ink } from "/dashboard/colors.js";
 import { drawDense } from "/dashboard/dense.js";
 import { compare, runAt, runsOf } from "/dashboard/slots.js";
-import { drawWay } from "/dashboard/way.js";
+import { drawWalk } from "/dashboard/walk.js";
 
 const TURN = 2 * Math.PI;
 const TOP = -Math.PI / 2;
@@ -27,7 +27,7 @@ export class Ring {
     this.slots = 0;
     this.vacant = new Set();
     this.highlit = null;
-    this.way = null;
+    this.markedWalk = null;
     this.picture = document.createElement("canvas");
     this.stale = true;
     this.pending = false;
@@ -68,8 +68,8 @@ export class Ring {
   }
 
   /** `{slot, walk: [{seat, taken}]}`: a key's slot and its seats in order, or null. */
-  mark(way) {
-    this.way = way;
+  mark(markedWalk) {
+    this.markedWalk = markedWalk;
     this.redraw();
   }
 
@@ -123,7 +123,7 @@ export class Ring {
     context.globalAlpha = 1;
     this.context(canvas, scale, size);
     if (lit) for (const band of this.bands) this.drawBand(context, band, this.highlit);
-    if (this.way) drawWay(context, this);
+    if (this.markedWalk) drawWalk(context, this);
     canvas.dataset.highlit = this.highlit ?? "";
     canvas.dataset.drawn = Number(canvas.dataset.drawn ?? 0) + 1;
   }

@@ -12,7 +12,7 @@ fn timed_out(error: &Error, phase: Phase) -> bool {
 }
 
 /// The error of the layer inside a failed body.
-fn cut(reply: &Whole) -> &Error {
+fn cut(reply: &CompleteReply) -> &Error {
     let Err(PayloadError::Incomplete(Some(error))) = &reply.body else { panic!("{reply:?}") };
     error.get_ref().unwrap().downcast_ref().unwrap()
 }

@@ -7,7 +7,7 @@ use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use awc::http::{StatusCode, Uri};
 use bytes::BytesMut;
 
-use self::reference::{Reference, Whole};
+use self::reference::{CompleteReply, Reference};
 use super::*;
 use crate::http1::framing::{Block, Decoded};
 use crate::http1::reply_head;
@@ -18,7 +18,7 @@ use crate::testing::{corpus, fuzz};
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     /// A complete reply, and the number of unsolicited bytes after it.
-    Whole(Whole, usize),
+    Complete(CompleteReply, usize),
     /// The connection ended before the reply was complete.
     Truncated(Vec<u8>),
     /// The bytes are not a valid reply.
@@ -36,13 +36,13 @@ fn read(method: &Method, pieces: &[&[u8]]) -> Outcome {
             Ok(Some(status)) => {
                 let left =
                     parser.input.len() + pieces[n + 1..].iter().map(|piece| piece.len()).sum::<usize>();
-                return Outcome::Whole(Whole { status, body: parser.body }, left);
+                return Outcome::Complete(CompleteReply { status, body: parser.body }, left);
             }
         }
     }
     match parser.head {
         Some(head) if head.decoder.ends_at_close() => {
-            Outcome::Whole(Whole { status: head.status.as_u16(), body: parser.body }, 0)
+            Outcome::Complete(CompleteReply { status: head.status.as_u16(), body: parser.body }, 0)
         }
         _ => Outcome::Truncated(parser.body),
     }
@@ -104,7 +104,7 @@ fn a_reply_is_parsed_alike_at_any_split_and_by_hyper() {
             _ => assert_eq!(in_pieces, whole),
         }
         match (reference.read(&method, bytes), whole) {
-            (Some(theirs), Outcome::Whole(ours, _)) => {
+            (Some(theirs), Outcome::Complete(ours, _)) => {
                 assert_eq!(ours, theirs);
                 agreed += 1;
             }

@@ -12,7 +12,9 @@ use actix_service::{Service, ServiceFactory, fn_service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::proxy::guard::{Acceptor, Connections, GuardedStream, Settings, UpgradeAllow, after_body, answer};
+use crate::proxy::guard::{
+    Acceptor, ConnectionLimit, GuardedStream, Settings, UpgradeAllow, after_body, answer,
+};
 
 /// Switches protocols and echoes every byte.
 async fn echo(request: Request) -> Response<BodyStream<Payload>> {
@@ -32,7 +34,7 @@ async fn server() -> SocketAddr {
         (Duration::from_secs(40), Duration::from_millis(300)),
         UpgradeAllow::Any,
     );
-    let acceptor = Acceptor::new(settings, Connections::new(1));
+    let acceptor = Acceptor::new(settings, ConnectionLimit::new(1));
     let http = HttpService::build()
         .keep_alive(KeepAlive::Os)
         .h1_allow_half_closed(false)

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::balance::{Candidate, Policy};
-use crate::control::router::Skip;
+use crate::control::router_link::Skip;
 use crate::ring::Incarnation;
 
 use super::{Change, Endpoint, Endpoints};
@@ -73,7 +73,7 @@ impl Endpoints {
             selection.first.get_or_insert((endpoint.incarnation(), skip));
             let take = match skip {
                 None => true,
-                Some(Skip::Ejected) => {
+                Some(Skip::Unavailable) => {
                     selection.options.may_probe && endpoint.health.borrow().wants_probe(now)
                 }
                 Some(Skip::OverBound | Skip::Suspect) => false,
@@ -103,7 +103,7 @@ impl Endpoints {
     /// Why a request would skip this replica now; `None`: it would not.
     pub fn skip(&self, endpoint: &Endpoint) -> Option<Skip> {
         if endpoint.is_unavailable() {
-            return Some(Skip::Ejected);
+            return Some(Skip::Unavailable);
         }
         if endpoint.is_suspect() {
             return Some(Skip::Suspect);
@@ -113,8 +113,8 @@ impl Endpoints {
         (endpoint.in_flight() >= limit).then_some(Skip::OverBound)
     }
 
-    /// Whether the policy chooses the replica of a first attempt, with [`pick`](Self::pick), instead of the walk.
-    pub fn has_policy(&self) -> bool {
+    /// Whether the policy chooses the replica of a first attempt, with [`pick`](Self::pick), instead of the walk of the key.
+    pub fn picks_by_policy(&self) -> bool {
         self.limits.policy != Policy::Hash
     }
 
@@ -162,8 +162,8 @@ impl LastResort {
                 Rank::OverBound(endpoint.in_flight() as f64 / f64::from(endpoint.weight().get()))
             }
             Skip::Suspect => Rank::Silent,
-            Skip::Ejected if endpoint.health.borrow().is_ejected() => Rank::Ejected,
-            Skip::Ejected => Rank::Silent,
+            Skip::Unavailable if endpoint.health.borrow().is_ejected() => Rank::Ejected,
+            Skip::Unavailable => Rank::Silent,
         };
         if self.0.as_ref().is_none_or(|(best, best_endpoint)| rank < *best || !best_endpoint.is_in_ring()) {
             self.0 = Some((rank, endpoint.clone()));

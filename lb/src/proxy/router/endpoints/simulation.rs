@@ -141,7 +141,7 @@ impl Simulation {
         let seated = self.endpoints.seated().to_vec();
         let tried: Vec<_> = seated.iter().map(|endpoint| endpoint.incarnation()).collect();
         let tried: Vec<_> = tried.into_iter().filter(|_| self.rng.u32(..4) == 0).collect();
-        if tried.is_empty() && self.endpoints.has_policy() {
+        if tried.is_empty() && self.endpoints.picks_by_policy() {
             let (picked, changes) = self.endpoints.pick(options, self.now);
             self.apply(changes);
             let open = self.endpoints.seated().iter().any(|endpoint| !endpoint.is_last_resort());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::balance::Failure;
-use crate::control::router::Skip;
+use crate::control::router_link::Skip;
 use crate::ring::{Replica, Weight};
 
 const GET: AttemptOptions = AttemptOptions { may_probe: true, bodiless: true, healthy_only: false };
@@ -101,13 +101,17 @@ fn the_choice_skips_suspects_and_ejected_replicas_and_takes_the_best_of_them_if_
     assert_eq!(fixture.first(&[1], GET), (Some(2), None, false));
     assert!(matches!(fixture.eject(1), Some(ChangeKind::Ejected(_))));
     assert_eq!(fixture.suspect(&[2]), [ChangeKind::Suspect(true)]);
-    assert_eq!(fixture.first(&[], GET), (Some(3), Some(Skip::Ejected), false));
+    assert_eq!(fixture.first(&[], GET), (Some(3), Some(Skip::Unavailable), false));
     assert_eq!(fixture.first(&[1], POST), (Some(3), Some(Skip::Suspect), false));
-    assert_eq!(fixture.first(&[3, 4], POST), (Some(2), Some(Skip::Ejected), false), "suspect before ejected");
+    assert_eq!(
+        fixture.first(&[3, 4], POST),
+        (Some(2), Some(Skip::Unavailable), false),
+        "suspect before ejected"
+    );
     assert_eq!(fixture.first(&[2, 3, 4], POST), (Some(1), None, false), "the last one");
     assert_eq!(
         fixture.first(&[3, 4], HEDGE),
-        (None, Some(Skip::Ejected), false),
+        (None, Some(Skip::Unavailable), false),
         "a hedge needs a healthy one"
     );
     assert_eq!(fixture.first(&[1, 2, 3, 4], GET), (None, None, false));
@@ -173,7 +177,7 @@ fn a_probe_readmits_or_ejects_for_longer() {
     let mut probe = fixture.send(1);
     assert!(probe.is_probe(), "a probe without a result does not count");
     assert_eq!(fixture.reply(&mut probe, false), None);
-    assert_eq!(fixture.skips()[0], Some(Skip::Ejected), "not before the reply is complete");
+    assert_eq!(fixture.skips()[0], Some(Skip::Unavailable), "not before the reply is complete");
     assert_eq!(fixture.complete(&mut probe), Some(ChangeKind::Readmitted));
     assert_eq!((fixture.skips()[0], fixture.complete(&mut probe)), (None, None));
     assert_eq!(fixture.endpoints.end(&mut probe), None);
@@ -189,7 +193,7 @@ fn replies_with_an_error_status_eject_and_good_ones_do_not() {
         fixture.complete(&mut request);
         fixture.endpoints.end(&mut request);
     }
-    assert_eq!(fixture.skips(), [Some(Skip::Ejected), None, None]);
+    assert_eq!(fixture.skips(), [Some(Skip::Unavailable), None, None]);
 }
 
 #[test]
@@ -203,7 +207,7 @@ fn when_seats_leave_the_first_ejected_replica_is_readmitted() {
     let changes = fixture.endpoints.seat(&fleet(1..=2), fixture.now);
     let kind = ChangeKind::ForciblyReadmitted { was_ejected: true };
     assert_eq!(changes, [Change { incarnation: Incarnation(2), kind }]);
-    assert_eq!(fixture.skips(), [Some(Skip::Ejected), None]);
+    assert_eq!(fixture.skips(), [Some(Skip::Unavailable), None]);
 }
 
 #[test]
@@ -262,7 +266,7 @@ fn a_removed_replica_is_idle_after_its_last_request_and_a_returning_one_keeps_it
 fn a_policy_picks_a_due_probe_first_and_never_a_suspect_while_another_is_available() {
     for policy in [Policy::RoundRobin, Policy::LeastRequests, Policy::PeakEwma] {
         let mut fixture = Fixture::new(3, Limits { policy, ..UNLIMITED });
-        assert!(fixture.endpoints.has_policy());
+        assert!(fixture.endpoints.picks_by_policy());
         fixture.suspect(&[2]);
         fixture.eject(1);
         let mut pick =

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 /// A complete reply.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Whole {
+pub(crate) struct CompleteReply {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
 }
@@ -25,7 +25,7 @@ impl Reference {
     }
 
     /// The reply that hyper reads from a connection with these bytes; `None` if it gets no complete reply.
-    pub(crate) fn read(&self, method: &Method, bytes: &[u8]) -> Option<Whole> {
+    pub(crate) fn read(&self, method: &Method, bytes: &[u8]) -> Option<CompleteReply> {
         self.0.block_on(async {
             let (client, mut server) = tokio::io::duplex(1 << 20);
             let builder = http1::Builder::new();
@@ -42,7 +42,7 @@ impl Reference {
             let read = async {
                 let reply = sender.send_request(request).await.ok()?;
                 let status = reply.status().as_u16();
-                collect(reply.into_body()).await.map(|body| Whole { status, body })
+                collect(reply.into_body()).await.map(|body| CompleteReply { status, body })
             };
             tokio::select! {
                 whole = read => whole,

@@ -1,12 +1,14 @@
-//! The form of every error response: `{"message":"<Error> …","status":"failure"}` and its header fields.
+//! The form of every error response of both listeners: the body `{"message":"<Error> …","status":"failure"}` and the
+//! header fields. Which error has which status is in `error.rs` of `proxy` and of `admin`.
 
 use std::fmt::Display;
 
-use actix_http::header::{self, HeaderName, HeaderValue};
+use actix_http::header::{HeaderName, HeaderValue};
 use actix_http::{Response, StatusCode};
 use serde_json::json;
 
 use super::body::Body;
+use super::json;
 
 /// Gives the reason of a response that the balancer made itself (RFC 9209).
 pub(super) static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -29,19 +31,12 @@ pub trait ErrorResponse: Display {
     /// The response: status, fields and body.
     fn response(&self) -> Response<Body> {
         let body = json!({ "message": format!("<Error> {self}"), "status": "failure" });
-        let mut response = json_response(self.status(), &body);
-        let proxy_status = self.proxy_status().map(|of| (PROXY_STATUS.clone(), HeaderValue::from_static(of)));
+        let mut response = json::response(self.status(), &body);
+        let proxy_status =
+            self.proxy_status().map(|value| (PROXY_STATUS.clone(), HeaderValue::from_static(value)));
         for (name, value) in proxy_status.into_iter().chain(self.field()) {
             response.headers_mut().insert(name, value);
         }
         response
     }
-}
-
-/// A response with a JSON body.
-pub(super) fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
-    let mut response = Response::with_body(status, Body::Own(value.to_string().into()));
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
 }

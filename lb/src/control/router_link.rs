@@ -1,6 +1,7 @@
 //! The messages of the control plane to the routers, and their replies. A router hands over a [`RouterLink`], which sends
 //! them, so that the control plane depends on no router.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -68,14 +69,14 @@ impl RouterLink {
         async move { loaded.await.ok() }
     }
 
-    /// What the router observes of a replica; `None` if the router has stopped.
+    /// The signs of progress of a replica that the router has seen; `None` if the router has stopped.
     pub(super) fn activity(&self, of: Incarnation) -> impl Future<Output = Option<Activity>> + use<> {
         let activity = self.activity.send(GetActivity(of));
         async move { activity.await.ok() }
     }
 
     /// How the router would route a key of this slot; `None` if it cannot, or has stopped.
-    pub(super) fn explain(&self, slot: Slot) -> impl Future<Output = Option<Explained>> + use<> {
+    pub(super) fn explain(&self, slot: Slot) -> impl Future<Output = Option<RouterExplanation>> + use<> {
         let explained = self.explain.send(Explain(slot));
         async move { explained.await.ok().flatten() }
     }
@@ -102,8 +103,8 @@ pub struct Recall {
 #[rtype(result = "()")]
 pub struct Suspects(pub Arc<[Incarnation]>);
 
-/// Message: returns the signs of progress of one replica. Not part of [`Load`]: in a fleet of which many replicas are
-/// silent, each of them is asked about after each missed heartbeat.
+/// Message: returns the signs of progress of one replica. Not part of [`Load`]: it is sent for
+/// each silent replica after each missed heartbeat, and many replicas may be silent.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Activity")]
 pub struct GetActivity(pub Incarnation);
@@ -113,7 +114,7 @@ pub struct GetActivity(pub Incarnation);
 #[rtype(result = "Loaded")]
 pub struct Load;
 
-/// The answer to [`Load`].
+/// The reply to [`Load`].
 #[derive(Clone, Debug, MessageResponse)]
 pub struct Loaded {
     /// The replicas, including those that left the ring and still have requests in flight.
@@ -138,7 +139,8 @@ pub struct Counts {
     pub stalls: u64,
     /// Readmissions of ejected or stalled replicas.
     pub readmissions: u64,
-    /// Requests that failed and were not repeated because replicas were lost while they served them.
+    /// Requests that failed and were not repeated although retries were left: a replica was lost while serving them (it
+    /// died, hung or broke the connection), and a further attempt failed too.
     pub not_repeated: u64,
 }
 
@@ -153,15 +155,15 @@ pub struct LoadOf {
     pub skip: Option<Skip>,
 }
 
-/// Reasons why a router skips the replica of an occupied seat.
+/// Reasons why a router skips the replica of an occupied seat, in ascending order of severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skip {
     /// It has as many requests in flight as `--bounded-load` allows.
     OverBound,
     /// Its heartbeats fail.
     Suspect,
-    /// It is ejected or stalled.
-    Ejected,
+    /// It is ejected or stalled; both are `ejected` in logs and in the API.
+    Unavailable,
 }
 
 impl Skip {
@@ -170,8 +172,20 @@ impl Skip {
         match self {
             Self::OverBound => "over bound",
             Self::Suspect => "suspect",
-            Self::Ejected => "ejected",
+            Self::Unavailable => "ejected",
         }
+    }
+
+    /// By replica, the most severe reason of all routers to skip it; `None` if no router would skip it.
+    pub fn worst_by_replica(
+        skips: impl Iterator<Item = (Incarnation, Option<Self>)>,
+    ) -> BTreeMap<Incarnation, Option<Self>> {
+        let mut all = BTreeMap::new();
+        for (incarnation, skip) in skips {
+            let worst = all.entry(incarnation).or_insert(skip);
+            *worst = skip.max(*worst);
+        }
+        all
     }
 }
 
@@ -189,12 +203,12 @@ impl std::ops::AddAssign for Counts {
 
 /// Message: returns how a GET whose key is in this slot would be routed, without sending or counting a request.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Option<Explained>")]
+#[rtype(result = "Option<RouterExplanation>")]
 pub struct Explain(pub Slot);
 
-/// The answer to [`Explain`].
+/// The reply to [`Explain`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explained {
+pub struct RouterExplanation {
     /// Epoch of the router's copy of the ring.
     pub epoch: u64,
     /// The policy that chooses the replica of a first attempt.

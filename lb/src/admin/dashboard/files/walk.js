@@ -9,9 +9,9 @@ const TURN = 2 * Math.PI;
 const AWAY = 15;
 const SIZE = 8;
 
-/** `ring.way` is `{slot, walk: [{seat, taken}]}`; the context's origin is the ring's centre. */
-export function drawWay(context, ring) {
-  const { slot, walk } = ring.way;
+/** `ring.markedWalk` is `{slot, walk: [{seat, taken}]}`; the context's origin is the ring's centre. */
+export function drawWalk(context, ring) {
+  const { slot, walk } = ring.markedWalk;
   const { color: line, backgroundColor: card } = ring.style;
   const start = ring.angle(slot + 0.5);
   drawKey(context, start, ring.outer - ring.depth - 10, ring.outer + 6, line);

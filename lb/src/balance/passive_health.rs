@@ -4,10 +4,10 @@
 //! - Three failures in a row eject it, or five replies in a row whose status counts (`--eject-on`), or one time-out
 //!   with no reply head since the request was sent. After 10 s, doubling up to 5 min, it gets one live request as a
 //!   probe; if that succeeds it is open again.
-//! - It stalls when several requests wait for a reply head, none came for longer than its replies ever take (bounded,
-//!   see [`probe_hedge_delay`]), and other replicas answer; or when its heartbeats fail and a single request waits as
+//! - It stalls when several requests wait for a reply head, none arrived for longer than its replies ever take (bounded,
+//!   see [`max_normal_silence`]), and other replicas answer; or when its heartbeats fail and a single request waits as
 //!   long. It gets no new requests; those that wait are its probes: a reply head opens it, a time-out ejects it. A
-//!   request that is slow by nature has fast ones beside it, or is alone on a replica whose heartbeats are good:
+//!   slow request has fast ones beside it, or is alone on a replica whose heartbeats are good:
 //!   neither stalls the replica.
 
 use std::time::{Duration, Instant};
@@ -23,18 +23,18 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// Upper limit of the doubled [`FIRST_PAUSE`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// Waiting requests below which a silence means nothing.
+/// Minimum number of waiting requests for a stall.
 const WAITING: usize = 3;
-/// Shortest silence that is a stall: a garbage collection or a busy core must not be one.
+/// Minimum silence for a stall: a garbage collection or a busy core must not be one.
 const SHORTEST_STALL: Duration = Duration::from_millis(30);
 /// A silence of this many times the peak latency is a stall: every request that waits is overdue by then.
 const PEAKS: f64 = 2.0;
 /// The same factor for the mean latency, which bounds the silence.
 const MEANS: f64 = 2.0;
-/// The bound on the silence of a replica whose replies are fast as a rule: late replies of the past (a stall of the
+/// The bound on the silence of a replica whose replies are usually fast: late replies of the past (a stall of the
 /// whole machine, one slow endpoint among fast ones) do not delay the detection of a stall by more than this.
 const FAST_BOUND: Duration = Duration::from_secs(1);
-/// The bound on the silence of any replica, also of one whose replies are slow as a rule.
+/// The bound on the silence of any replica, also of one whose replies are usually slow.
 const SLOW_BOUND: Duration = Duration::from_secs(5);
 
 /// Passive health of one replica.
@@ -44,7 +44,7 @@ pub struct Health {
     failures: u32,
     errors: u32,
     waiting: usize,
-    /// Time since when a request waits and no reply head has come.
+    /// Start of the current silence: since then a request waits and no reply head has arrived.
     quiet_since: Option<Instant>,
     last_reply: Option<Instant>,
     pause: Duration,
@@ -69,15 +69,15 @@ enum State {
 pub enum Failure {
     /// It refused or broke the connection, or its reply was malformed.
     Failed,
-    /// No reply head came in time.
+    /// No reply head arrived in time.
     TimedOut {
         /// When the request was sent.
         sent: Instant,
     },
 }
 
-/// Whether one more replica may be passed over. At most half of them may: if most of the fleet looks bad the fault is
-/// likely elsewhere, and the remaining replicas would be overloaded.
+/// Whether one more replica may become unavailable. At most half of them may: if most of the fleet fails, the cause is
+/// probably elsewhere, and the remaining replicas would be overloaded.
 pub fn may_eject_one_more(unavailable: usize, replicas: usize) -> bool {
     (unavailable + 1) * 2 <= replicas
 }
@@ -91,7 +91,7 @@ impl Health {
         self.waiting += 1;
     }
 
-    /// A request does not wait any more, for whatever reason. If none waits, a stalled replica is open: the next
+    /// A request does not wait any more, for any reason. If none waits, a stalled replica is open: the next
     /// request tests it.
     pub fn settled(&mut self) {
         self.waiting = self.waiting.saturating_sub(1);
@@ -100,7 +100,7 @@ impl Health {
         }
     }
 
-    /// A reply head came. `error`: its status counts (`--eject-on`).
+    /// A reply head has arrived. `error`: its status counts (`--eject-on`).
     pub fn replied(&mut self, error: bool, now: Instant) {
         (self.quiet_since, self.last_reply) = (Some(now), Some(now));
         self.errors = if error { self.errors + 1 } else { 0 };
@@ -109,7 +109,7 @@ impl Health {
         }
     }
 
-    /// A reply came to its end.
+    /// A reply is complete.
     pub fn completed(&mut self) {
         self.failures = 0;
     }
@@ -160,12 +160,12 @@ impl Health {
         }
     }
 
-    /// Start of its silence, if that is long enough for a stall by its own record. `suspect`: its heartbeats fail, so
+    /// Start of its silence, if that is longer than its [normal one](max_normal_silence). `suspect`: its heartbeats fail, so
     /// that a single waiting request is enough.
     pub fn silent_since(&self, latency: &Latency, suspect: bool, now: Instant) -> Option<Instant> {
         let enough = if suspect { 1 } else { WAITING };
         let quiet = self.quiet_since.filter(|_| self.waiting >= enough && self.state == State::Open)?;
-        (now.saturating_duration_since(quiet) > probe_hedge_delay(latency, now)).then_some(quiet)
+        (now.saturating_duration_since(quiet) > max_normal_silence(latency, now)).then_some(quiet)
     }
 
     /// Stalls it: no new request is sent to it until a reply head comes.
@@ -191,7 +191,7 @@ impl Health {
         }
     }
 
-    /// When the last reply head came; `None`: none yet.
+    /// Time of the last reply head; `None`: none yet.
     pub fn last_reply(&self) -> Option<Instant> {
         self.last_reply
     }
@@ -202,10 +202,11 @@ impl Health {
     }
 }
 
-/// The longest silence that is normal for a replica with this latency: twice its peak latency, at least 30 ms, at most
+/// The longest silence that is normal for a replica with this latency; a longer one is a stall, and a probe that waits
+/// longer is hedged. It is twice its peak latency, at least 30 ms, at most
 /// twice its mean latency, where that bound itself lies within 1 s … 5 s. So the peaks of a stall of the whole machine
 /// delay the detection of the next stall by at most 1 s once replies come in time again.
-pub fn probe_hedge_delay(latency: &Latency, now: Instant) -> Duration {
+pub fn max_normal_silence(latency: &Latency, now: Instant) -> Duration {
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     let bound = seconds(latency.mean_seconds() * MEANS).clamp(FAST_BOUND, SLOW_BOUND);
     seconds(latency.seconds(now).unwrap_or(0.0) * PEAKS).clamp(SHORTEST_STALL, bound)
@@ -342,13 +343,13 @@ mod tests {
         // The whole machine stalls for 8 s, then replies come in time again.
         (0..100).for_each(|n| latency.observe(Duration::from_secs(8) - n * 80 * MS, now));
         (0..64).for_each(|_| latency.observe(5 * MS, now));
-        assert_eq!(probe_hedge_delay(&latency, now), FAST_BOUND);
+        assert_eq!(max_normal_silence(&latency, now), FAST_BOUND);
         // A replica whose replies are normally slow keeps twice their time, up to the bound.
         let mut slow = Latency::default();
         (0..10).for_each(|_| slow.observe(2000 * MS, now));
-        assert_eq!(probe_hedge_delay(&slow, now), 4000 * MS);
+        assert_eq!(max_normal_silence(&slow, now), 4000 * MS);
         slow.observe(60_000 * MS, now);
-        assert_eq!(probe_hedge_delay(&slow, now), SLOW_BOUND);
+        assert_eq!(max_normal_silence(&slow, now), SLOW_BOUND);
     }
 
     #[test]
