@@ -35,13 +35,5 @@ pub(in crate::config) const SETTINGS: &[Setting] = &[
 ];
 
 fn policy(text: &str) -> Result<Policy, String> {
-    one_of(
-        text,
-        &[
-            ("hash", Policy::Hash),
-            ("round-robin", Policy::RoundRobin),
-            ("least-requests", Policy::LeastRequests),
-            ("peak-ewma", Policy::PeakEwma),
-        ],
-    )
+    one_of(text, &Policy::ALL.map(|policy| (policy.as_str(), policy)))
 }

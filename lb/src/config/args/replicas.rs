@@ -26,7 +26,7 @@ pub(in crate::config) enum RuntimeKind {
 pub(in crate::config) struct Replicas {
     /// How replicas are run: process (local child processes), docker (containers) or static (external servers, see
     /// --upstream)
-    #[arg(long, value_name = "RUNTIME", default_value = "process", value_parser = runtime)]
+    #[arg(long, value_name = "RUNTIME", default_value = "process", value_parser = RuntimeKind::parse)]
     pub runtime: RuntimeKind,
 
     /// Number of replicas at the start
@@ -101,13 +101,9 @@ fn upstreams(config: &Config) -> &[Upstream] {
     }
 }
 
-fn runtime(text: &str) -> Result<RuntimeKind, String> {
-    one_of(
-        text,
-        &[
-            ("process", RuntimeKind::Process),
-            ("docker", RuntimeKind::Docker),
-            ("static", RuntimeKind::Static),
-        ],
-    )
+impl RuntimeKind {
+    /// Parses the value of `--runtime`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        one_of(text, &[("process", Self::Process), ("docker", Self::Docker), ("static", Self::Static)])
+    }
 }
