@@ -55,7 +55,7 @@ impl Budget {
     fn least(open: usize, config: &Config) -> usize {
         let replicas = match config.runtime {
             RuntimeConfig::Process { .. } => REPLICA_PROCESS * config.replicas,
-            _ => 0,
+            RuntimeConfig::Docker { .. } | RuntimeConfig::Static { .. } => 0,
         };
         let admin = if config.admin_listen.is_some() { ADMIN_SERVER } else { 0 };
         open + OWN + admin + WORKER * config.workers + replicas + ONE_REQUEST
