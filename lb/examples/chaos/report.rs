@@ -34,9 +34,9 @@ pub fn settings(args: &Args, lb: &Path) -> String {
 pub fn row(summary: &Summary) -> String {
     let target = summary.fault.target();
     let p99 = target.p99.map_or(String::new(), |p99| format!(", {}", p99.as_millis()));
-    let verdict = if summary.meets_target() { ' ' } else { '!' };
+    let mark = if summary.meets_target() { ' ' } else { '!' };
     let mut text = format!(
-        "{:<9} {:>6} {:>7} {:>8} {:>8} {verdict}{:<11}  ",
+        "{:<9} {:>6} {:>7} {:>8} {:>8} {mark}{:<11}  ",
         summary.fault,
         summary.failed,
         ms(summary.p50),
@@ -67,10 +67,9 @@ pub fn json(args: &Args, lb: &Path, summaries: &[Summary]) -> Value {
 fn fault(summary: &Summary) -> Value {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     let target = summary.fault.target();
-    let failures = summary
-        .failures
-        .iter()
-        .map(|(failure, count)| json!({ "who": failure.origin, "how": failure.reason, "count": count }));
+    let failures = summary.failures.iter().map(
+        |(failure, count)| json!({ "origin": failure.origin, "reason": failure.reason, "count": count }),
+    );
     json!({
         "fault": summary.fault.to_string(),
         "requests": summary.requests,

@@ -82,7 +82,7 @@ fn log_control_token(token: &Token) {
 
 fn warn(config: &Config) {
     if config.control == Control::Open && is_exposed(config.listen) {
-        log::warn!(listen:% = config.listen, change_by = "--control"; "control open to whoever reaches");
+        log::warn!(listen:% = config.listen, change_by = "--control"; "control open to every client");
     }
     if let Some(file) = config.admin_token.as_ref().and_then(Token::exposed) {
         log::warn!(file:% = file.display(); "admin token readable by all users of this machine");
