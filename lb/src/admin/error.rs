@@ -1,4 +1,4 @@
-//! What a client of the admin listener gets as an error: the only file of the management plane that knows the status
+//! What a client of the admin listener gets as an error: the only file of the management plane with the status
 //! codes.
 
 use actix_http::StatusCode;

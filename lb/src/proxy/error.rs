@@ -1,4 +1,4 @@
-//! What a client of the traffic listener gets as an error: the only file of the data plane that knows the status codes.
+//! What a client of the traffic listener gets as an error: the only file of the data plane with status codes.
 //!
 //! [`RequestError`] is the part that the admin listener shares.
 
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_local_shortage_is_503_and_does_not_blame_the_replica() {
+    fn a_local_shortage_is_503_and_no_failure_of_the_replica() {
         let answer = |errno: rustix::io::Errno| {
             let error = io::Error::from_raw_os_error(errno.raw_os_error());
             let error = client::Error { kind: Kind::Connect(error), sent: false, received: false };
