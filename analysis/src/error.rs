@@ -35,7 +35,7 @@ pub enum Error {
     /// `--assert` conditions that do not hold, one per line.
     #[error("{}", .0.join("\nanalysis: "))]
     Assertion(Vec<String>),
-    /// The run was interrupted by Ctrl-C or SIGTERM; the text says what was left undone.
+    /// The run was interrupted by Ctrl-C or SIGTERM; the text names the unfinished work.
     #[error("interrupted; {0}")]
     Interrupted(String),
 }

@@ -33,11 +33,11 @@ struct Episode {
 enum Resource {
     /// Open files: EMFILE, ENFILE.
     Descriptors,
-    /// EADDRNOTAVAIL: every local port towards the address is in use, but see [`connect_error`].
+    /// Local ports: EADDRNOTAVAIL if every local port towards the address is in use, but see [`connect_error`].
     Ports,
-    /// ENOMEM, ENOBUFS.
+    /// Memory: ENOMEM, ENOBUFS.
     Memory,
-    /// EAGAIN of fork(2): the limit of processes is reached.
+    /// Processes: EAGAIN of fork(2) if their limit is reached.
     Processes,
 }
 

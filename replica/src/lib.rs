@@ -39,8 +39,8 @@ pub async fn serve(listener: TcpListener, id: String) -> io::Result<()> {
     raise_file_limit();
     let stop = async move {
         tokio::select! {
-            _ = terminate.recv() => log::info!("signal=SIGTERM stopping"),
-            _ = interrupt.recv() => log::info!("signal=SIGINT stopping"),
+            _ = terminate.recv() => log::info!(signal = "SIGTERM"; "stopping"),
+            _ = interrupt.recv() => log::info!(signal = "SIGINT"; "stopping"),
         }
     };
     serve_until(listener, id, stop).await
@@ -57,7 +57,8 @@ pub async fn serve_until(
 ) -> io::Result<()> {
     // A listener that is bound already may have a short queue; a second listen(2) only changes the length.
     rustix::net::listen(&listener, BACKLOG)?;
-    log::info!("replica={id} address={} listening", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    log::info!(replica:% = id, address:%; "listening");
     let hello = body("successful", format!("Hello from Server: {id}"));
     HttpServer::new(move || {
         let hello = hello.clone();
@@ -96,7 +97,7 @@ fn body(status: &str, message: String) -> Bytes {
 pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        log::warn!("cannot raise the limit of open files: {error}");
+        log::warn!(error:%; "cannot raise the limit of open files");
     }
 }
 

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 /// A fault of one replica. Only `kill` and `stop` affect its heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
-    /// kill -9
+    /// SIGKILL: the process ends at once
     Kill,
     /// SIGSTOP: the kernel still accepts connections, but no request is answered
     Stop,

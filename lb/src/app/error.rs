@@ -23,29 +23,29 @@ pub enum StartError {
     #[error("{0}")]
     Runtime(#[from] runtime::Error),
     /// The path of the executable, from which replicas are started, is unknown.
-    #[error("this executable cannot be found: {0}")]
+    #[error("the path of this executable is unknown: {0}")]
     Executable(io::Error),
     /// The system provides no random bytes for a token.
-    #[error("no admin token can be made: {0}")]
+    #[error("cannot generate an admin token: {0}")]
     Token(io::Error),
     /// The access log cannot be opened.
     #[error("--access-log {0}: {1}")]
     AccessLog(String, io::Error),
     /// The limit of open files is too low for the servers and one client.
     #[error(
-        "the limit of open files is {limit}, and {needed} are needed with {workers} workers: raise it (ulimit -n {needed}) \
+        "the limit of open files is {limit}, but lb needs {needed} with {workers} workers: raise it (ulimit -n {needed}) \
          or lower --workers"
     )]
     Files {
-        /// The limit.
+        /// The soft limit of open files of this process.
         limit: usize,
-        /// Descriptors that are needed at least.
+        /// The least number of descriptors that the balancer needs.
         needed: usize,
-        /// Configured workers.
+        /// The value of `--workers`.
         workers: usize,
     },
     /// A replica was not ready in time; the log has the reason.
-    #[error("the replicas are not ready within --start-timeout")]
+    #[error("not all replicas were ready within --start-timeout")]
     NotReady,
 }
 

@@ -2,9 +2,9 @@
 
 mod admin;
 mod admin_auth;
+mod descriptors;
 mod embed;
 mod error;
-mod files;
 mod parts;
 mod reload;
 mod traffic;
@@ -74,7 +74,7 @@ pub async fn start(
     source: Option<Source>,
     runtime: Rc<dyn Runtime>,
 ) -> Result<Running, StartError> {
-    let connections = files::Connections::new(config)?;
+    let connections = descriptors::Connections::new(config)?;
     let config = &connections.fitted(config);
     let key_redactor = KeyRedactor::new(config.log_key);
     let access_log = parts::access_log(config, &key_redactor)?;

@@ -41,7 +41,7 @@ pub async fn runtime(config: &Config, executable: PathBuf) -> Result<Rc<dyn Runt
 pub(super) fn follow_fleet(reload: &ReloadHandle, supervisor: SupervisorHandle) {
     reload.follow(move |before, config| {
         // Only a changed value sets the target: an unchanged one must not undo changes through the API.
-        let external = matches!(config.runtime, RuntimeConfig::Static { .. });
+        let external = config.runtime.is_external();
         let target = (!external && config.replicas != before.replicas).then_some(config.replicas);
         supervisor.configure(config.fleet(), config.heartbeat(), target);
     });

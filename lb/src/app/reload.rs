@@ -15,7 +15,7 @@ use crate::admin::{Difference, NotReloaded, Reload};
 use crate::config::{Config, Source};
 use crate::control::panic_guard::PanicGuard;
 
-use super::files;
+use super::descriptors;
 
 /// The longest wait for a part to apply a configuration.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ struct ReloadActor {
     /// Reads the configuration again; `None` in an embedded balancer, where a reload fails.
     source: Option<Source>,
     /// The numbers of connections that the limit of open files allows.
-    connections: files::Connections,
+    connections: descriptors::Connections,
     followers: Vec<Recipient<Configure>>,
     _guard: PanicGuard,
 }
@@ -66,7 +66,7 @@ struct Distribute;
 
 impl ReloadHandle {
     /// Starts the actor. `source` is used to read the configuration again.
-    pub fn start(config: &Config, source: Option<Source>, connections: files::Connections) -> Self {
+    pub fn start(config: &Config, source: Option<Source>, connections: descriptors::Connections) -> Self {
         let (start, followers) = (Arc::new(config.clone()), Vec::new());
         let (config, _guard) = (start.clone(), PanicGuard("reload"));
         Self { actor: ReloadActor { config, source, connections, followers, _guard }.start(), start }
@@ -79,7 +79,7 @@ impl ReloadHandle {
         ConfigFollower { reload, apply: Box::new(apply), applied, _guard: PanicGuard("worker") }.start();
     }
 
-    /// Reads the configuration again; the log tells the outcome.
+    /// Reads the configuration again, and logs the outcome.
     pub fn reload(&self) {
         self.actor.do_send(Reload);
     }

@@ -25,7 +25,7 @@ pub struct Change(pub Token);
 
 /// Compares a token with the admin token.
 #[derive(Message)]
-#[rtype(result = "Verdict")]
+#[rtype(result = "Verification")]
 pub struct VerifyToken {
     /// Address of the client.
     pub from: IpAddr,
@@ -35,7 +35,7 @@ pub struct VerifyToken {
 
 /// The reply to `VerifyToken`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, MessageResponse)]
-pub enum Verdict {
+pub enum Verification {
     /// The token is the admin token.
     Granted,
     /// The token is not the admin token; the failure is counted.
@@ -62,15 +62,15 @@ impl Actor for AuthActor {
 }
 
 impl Handler<VerifyToken> for AuthActor {
-    type Result = Verdict;
+    type Result = Verification;
 
-    fn handle(&mut self, VerifyToken { from, token }: VerifyToken, _: &mut Self::Context) -> Verdict {
+    fn handle(&mut self, VerifyToken { from, token }: VerifyToken, _: &mut Self::Context) -> Verification {
         let now = Instant::now().into_std();
         if let Some(left) = self.failures.limited(from, now) {
-            return Verdict::Limited(left);
+            return Verification::Limited(left);
         }
         if self.token.is(&token) {
-            return Verdict::Granted;
+            return Verification::Granted;
         }
         self.failures.add(from, now);
         if self.failures.limited(from, now).is_some() {
@@ -79,7 +79,7 @@ impl Handler<VerifyToken> for AuthActor {
                 "tokens not looked at"
             );
         }
-        Verdict::Wrong
+        Verification::Wrong
     }
 }
 
@@ -104,17 +104,17 @@ mod tests {
         };
         let (attacker, operator) = ([10, 0, 0, 1], [10, 0, 0, 2]);
         for _ in 0..10 {
-            assert_eq!(verify(attacker, "correct-horse-batterx").await, Verdict::Wrong);
+            assert_eq!(verify(attacker, "correct-horse-batterx").await, Verification::Wrong);
             assert_eq!(
                 verify(operator, "correct-horse-battery").await,
-                Verdict::Granted,
+                Verification::Granted,
                 "success is not counted"
             );
         }
         let minute = Duration::from_secs(60);
-        assert_eq!(verify(attacker, "correct-horse-battery").await, Verdict::Limited(minute));
-        assert_eq!(verify(operator, "correct-horse-battery").await, Verdict::Granted);
+        assert_eq!(verify(attacker, "correct-horse-battery").await, Verification::Limited(minute));
+        assert_eq!(verify(operator, "correct-horse-battery").await, Verification::Granted);
         tokio::time::advance(minute).await;
-        assert_eq!(verify(attacker, "correct-horse-battery").await, Verdict::Granted);
+        assert_eq!(verify(attacker, "correct-horse-battery").await, Verification::Granted);
     }
 }

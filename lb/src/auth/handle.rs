@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use actix::prelude::*;
 
-use super::actor::{AuthActor, Change, Verdict, VerifyToken};
+use super::actor::{AuthActor, Change, Verification, VerifyToken};
 use super::token::Token;
 
 /// Access to AuthActor from any thread.
@@ -19,7 +19,7 @@ impl AuthHandle {
 
     /// Compares the token that a client at `from` has sent with the admin token. `None`: the actor has stopped, because
     /// the process ends.
-    pub async fn verify(&self, from: IpAddr, token: &[u8]) -> Option<Verdict> {
+    pub async fn verify(&self, from: IpAddr, token: &[u8]) -> Option<Verification> {
         self.0.send(VerifyToken { from, token: token.to_owned() }).await.ok()
     }
 

@@ -5,5 +5,5 @@ pub mod failures;
 mod handle;
 pub mod token;
 
-pub use actor::Verdict;
+pub use actor::Verification;
 pub use handle::AuthHandle;

@@ -28,6 +28,9 @@ pub struct Candidate {
 }
 
 impl Policy {
+    /// Every policy, the default first.
+    pub const ALL: [Self; 4] = [Self::Hash, Self::RoundRobin, Self::LeastRequests, Self::PeakEwma];
+
     /// Name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn without_candidates_there_is_no_choice() {
         let mut rng = fastrand::Rng::with_seed(1);
-        for policy in [Policy::Hash, Policy::RoundRobin, Policy::LeastRequests, Policy::PeakEwma] {
+        for policy in Policy::ALL {
             assert_eq!(policy.pick(&mut [], &mut rng), None);
         }
     }

@@ -33,7 +33,7 @@ const ROUND: Duration = Duration::from_millis(20);
 /// After this long, processes that are left cannot be killed; the launcher reports them and ends.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// Name of the process for ps and pkill: what ends processes named like the balancer must spare what ends its commands.
+/// Name of the process for ps and pkill: a pkill of the balancer by its name must not end the launchers.
 const NAME: &str = "launcher";
 
 /// `__launch`; the command comes over the socket, so that `pkill -f` with words of the command meets the command only.
@@ -43,7 +43,7 @@ pub(super) fn run(_: Vec<OsString>) -> Result<(), String> {
     socket.set_nonblocking(true).map_err(failed)?;
     #[cfg(target_os = "linux")]
     {
-        // Only a name.
+        // Without the name the launcher works too.
         let _ = std::fs::write("/proc/self/comm", NAME);
         rustix::process::set_child_subreaper(Some(getpid())).map_err(|error| failed(error.into()))?;
     }
@@ -55,11 +55,11 @@ pub(super) fn run(_: Vec<OsString>) -> Result<(), String> {
 async fn serve(socket: net::UnixStream) -> io::Result<()> {
     let (reader, mut reports) = UnixStream::from_std(socket)?.into_split();
     let mut orders = BufReader::new(reader).lines();
-    // Before the first fork.
+    // Registered before the first fork, so that no exit is missed.
     let children = signal(SignalKind::child())?;
-    // A service manager may signal all processes of a unit: the command gets its own signal, the launcher outlives it.
+    // A service manager may signal all processes of a unit: the command gets its own signal, the launcher ends after it.
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
-        drop(signal(kind)?); // handled from now on all the same
+        drop(signal(kind)?); // a dropped handler still prevents the default action
     }
     let Some(first) = orders.next_line().await? else { return Ok(()) };
     let report = match start(&first) {
@@ -76,7 +76,7 @@ async fn serve(socket: net::UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends the report; a balancer that has ended needs none.
+/// Sends the report. It fails if the balancer has ended, which needs no report.
 async fn send(reports: &mut OwnedWriteHalf, report: &Report) {
     let _ = reports.write_all(line(report).as_bytes()).await;
 }
@@ -84,7 +84,9 @@ async fn send(reports: &mut OwnedWriteHalf, report: &Report) {
 fn start(order: &str) -> io::Result<Pid> {
     let order = serde_json::from_str(order).map_err(io::Error::other)?;
     let Order::Launch { protocol: VERSION, files, program, arguments } = order else {
-        return Err(io::Error::other(format!("this launcher speaks version {VERSION}, not {order:?}")));
+        return Err(io::Error::other(format!(
+            "the launcher needs an order of version {VERSION}, not {order:?}"
+        )));
     };
     // The file may have been replaced or removed since.
     let this = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
@@ -100,9 +102,9 @@ struct Launched {
     command: Pid,
     status: Option<WaitStatus>,
     background: usize,
-    /// SIGTERM was sent: descendants may take until [`Order::Kill`] to end.
+    /// Whether SIGTERM was sent: descendants may take until [`Order::Kill`] to end.
     stopping: bool,
-    /// Since when everything is being killed.
+    /// Time of the first SIGKILL; `None`: none was sent.
     killing: Option<Instant>,
 }
 
@@ -157,7 +159,7 @@ impl Launched {
                 self.terminate();
             }
             Ok(Order::Kill) => self.kill(),
-            // Nothing that this version has to obey.
+            // A repeated launch and unknown orders are ignored.
             Ok(Order::Launch { .. }) | Err(_) => {}
         }
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// The version of these messages. A launcher refuses another one.
 pub(crate) const VERSION: u32 = 1;
 
-/// What the balancer orders.
+/// A message of the balancer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
@@ -26,7 +26,7 @@ pub(crate) enum Order {
         files: Option<u64>,
         /// The program, looked up in `$PATH`.
         program: String,
-        /// Its arguments.
+        /// The arguments of the program.
         arguments: Vec<String>,
     },
     /// Send SIGTERM to the command's process group and to every descendant outside of it.
@@ -35,7 +35,7 @@ pub(crate) enum Order {
     Kill,
 }
 
-/// What the launcher reports.
+/// A message of the launcher.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
@@ -46,11 +46,11 @@ pub(crate) enum Report {
     },
     /// The command could not be started.
     Failed {
-        /// Why.
+        /// The text of the operating system's error.
         error: String,
-        /// Whether for a shortage of descriptors, memory or processes.
+        /// Whether the cause is a shortage of descriptors, memory or processes of the machine or the user.
         shortage: bool,
-        /// The number of the error, if it has one.
+        /// The errno of the error; `None` if it has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         errno: Option<i32>,
     },
@@ -67,7 +67,7 @@ pub(crate) enum Report {
 
 /// The message as a line.
 pub(crate) fn line(message: &impl Serialize) -> String {
-    // No map with keys other than strings: it cannot fail.
+    // Serialization cannot fail: there is no map with keys other than strings.
     serde_json::to_string(message).unwrap_or_default() + "\n"
 }
 

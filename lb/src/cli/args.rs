@@ -17,9 +17,9 @@ use crate::runtime;
 pub enum Subcommand {
     /// Show the seats and replicas of a running balancer
     Status,
-    /// Show where a key goes, why, and which seats come next
+    /// Show the seat and the replica of a key, the reason, and the next seats
     Explain {
-        /// The key, as a request carries it
+        /// Key of a request, as its key source yields it
         #[arg(allow_hyphen_values = true, value_parser = key())]
         key: OsString,
     },
@@ -27,7 +27,7 @@ pub enum Subcommand {
     Plan(Plan),
     /// Show the most frequent keys, their seats, and their effect on the balance
     HotKeys {
-        /// How many keys, at most 256
+        /// Number of keys, 1 to 256
         #[arg(long, value_name = "N", default_value = "20", value_parser = count::<usize, 1, 256>)]
         limit: usize,
     },
@@ -43,12 +43,12 @@ pub enum Subcommand {
     },
     /// Show the output of a replica
     Logs(Logs),
-    /// Send a replica no new requests and keep it alive; its seat stays reserved
+    /// Send no new requests to a replica, which keeps running; its seat stays reserved
     Drain {
         /// Hostname of the replica
         name: Name,
     },
-    /// Send a drained replica requests again; if it has died, start a new one in its seat
+    /// Send requests to a drained replica again; if it has ended, start a new one in its seat
     Undrain {
         /// Hostname of the replica
         name: Name,
@@ -58,7 +58,7 @@ pub enum Subcommand {
         /// Hostname of the replica
         name: Name,
     },
-    /// Set the weight of a seat, until the balancer ends
+    /// Set the weight of a seat, which lasts until the balancer ends
     Weight(Weigh),
     /// Replace all replicas, one after the other; returns at once
     RollingReplace,
@@ -74,7 +74,7 @@ pub enum Subcommand {
 pub enum Upstream {
     /// Add an external server; returns when it gets requests, or with the reason why its seat is vacant
     Add {
-        /// Its address
+        /// Address of the server, with an optional name and weight
         #[arg(value_name = "[NAME=]HOST:PORT[*WEIGHT]")]
         upstream: runtime::Upstream,
 
@@ -84,7 +84,7 @@ pub enum Upstream {
     },
     /// Remove an external server with its seat; returns when it gets no more requests
     Rm {
-        /// Its configured name
+        /// Name of the server
         name: Name,
 
         /// Show what would move, without making the change
@@ -104,11 +104,11 @@ impl Upstream {
 /// The arguments of `lb weight`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Weigh {
-    /// The seat's number
+    /// Number of the seat
     #[arg(allow_negative_numbers = true, value_parser = seat)]
     pub seat: u32,
 
-    /// Its new weight, 1 to 1000; the default of a seat is 100
+    /// New weight of the seat, 1 to 1000; the default of a seat is 100
     #[arg(allow_negative_numbers = true, value_parser = weight)]
     pub weight: u32,
 
@@ -121,7 +121,7 @@ pub struct Weigh {
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct Plan {
-    /// The number of replicas that would be added
+    /// Number of replicas that would be added
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = replicas)]
     pub add: Option<usize>,
 
@@ -137,11 +137,11 @@ pub struct Plan {
 /// The arguments of `lb add` and `lb rm`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Change {
-    /// The number of replicas
+    /// Number of replicas
     #[arg(allow_negative_numbers = true, value_parser = replicas)]
     pub n: usize,
 
-    /// Their hostnames, at most N; the balancer chooses the rest
+    /// Hostnames of these replicas, at most N; the balancer chooses the others
     #[arg(value_name = "NAME")]
     pub names: Vec<Name>,
 
@@ -156,7 +156,7 @@ pub struct Logs {
     /// Hostname of the replica
     pub name: Name,
 
-    /// The number of last lines
+    /// Number of last lines to print
     #[arg(long, value_name = "N", default_value = "100", value_parser = count::<usize, 0, 10_000>)]
     pub tail: usize,
 
@@ -193,7 +193,7 @@ impl Target {
 }
 
 fn replicas(text: &str) -> Result<usize, String> {
-    count::<usize, 1, { Layout::MAX_SLOTS }>(text).map_err(|error| format!("{error}, the number of replicas"))
+    count::<usize, 1, { Layout::MAX_SLOTS }>(text).map_err(|error| format!("the number of replicas {error}"))
 }
 
 fn seat(text: &str) -> Result<u32, String> {
@@ -201,7 +201,7 @@ fn seat(text: &str) -> Result<u32, String> {
 }
 
 fn weight(text: &str) -> Result<u32, String> {
-    count::<u32, 1, 1000>(text).map_err(|error| format!("{error}, a weight"))
+    count::<u32, 1, 1000>(text).map_err(|error| format!("a weight {error}"))
 }
 
 fn seat_and_weight(text: &str) -> Result<(u32, u32), String> {

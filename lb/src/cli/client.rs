@@ -36,7 +36,7 @@ pub struct Request {
     pub timeout: Option<Duration>,
 }
 
-/// Why a call has no result.
+/// Reasons why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The connection was refused.
@@ -56,13 +56,13 @@ pub enum Error {
         body: String,
     },
     /// The response is not from the admin listener of a balancer.
-    #[error("{0}: answered {1}, and not as the admin listener of a balancer does")]
+    #[error("{0}: answered {1}, but is not the admin listener of a balancer")]
     NotABalancer(ListenerUrl, StatusCode),
     /// Writing to standard output failed, for example because the disk is full.
-    #[error("the answer cannot be written: {0}")]
+    #[error("cannot write the response to standard output: {0}")]
     Output(#[from] io::Error),
     /// The response is JSON of another shape.
-    #[error("{0}: the answer cannot be read: {1}")]
+    #[error("{0}: cannot read the response: {1}")]
     InvalidBody(ListenerUrl, serde_json::Error),
 }
 

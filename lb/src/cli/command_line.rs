@@ -38,7 +38,7 @@ sets their level.
 
 Exit codes: 0, 64 for a bad configuration, 1 for anything else.";
 
-/// What the process does.
+/// The task of the process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Run the balancer.
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// Where a balancer started with these arguments and this environment reads its configuration again.
+/// The source from which a balancer with these arguments and this environment reads its configuration again.
 ///
 /// # Errors
 /// As [`parse`], if the command line is invalid. The file is not read.

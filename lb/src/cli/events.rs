@@ -59,7 +59,9 @@ pub async fn run(server: &Server<'_>, json: bool, follow: bool) -> Result<(), Er
     loop {
         match printer.print(server).await {
             Ok(Output::Closed) => return Ok(()),
-            Ok(Output::Open) => eprintln!("lb: {}: the events broke off; asking again", server.admin),
+            Ok(Output::Open) => {
+                eprintln!("lb: {}: the stream of events ended; connecting again", server.admin)
+            }
             Err(Error::NotListening(_) | Error::NoAnswer(..)) => {}
             Err(error) => return Err(error),
         }
@@ -98,7 +100,7 @@ impl Printer {
 
     /// The line for an event; `None` for the event `state`, which is no transition.
     fn line(&self, name: &str, data: &str) -> Option<String> {
-        let lost = "… some events are lost: the balancer was restarted, or more happened than it keeps";
+        let lost = "… some events were lost: the balancer was restarted, or does not keep them any more";
         match (name, self.json) {
             ("state", _) => None,
             ("reset", true) => Some(json!({ "name": "reset" }).to_string()),
@@ -207,7 +209,7 @@ mod tests {
     fn states_are_not_printed_and_resets_are() {
         let line = |json, name: &str| Printer { json, last: None }.line(name, "{}");
         assert_eq!((line(false, "state"), line(true, "state")), (None, None));
-        assert!(line(false, "reset").unwrap().starts_with("… some events are lost"));
+        assert!(line(false, "reset").unwrap().starts_with("… some events were lost"));
         assert_eq!(line(true, "reset").unwrap(), r#"{"name":"reset"}"#);
         assert_eq!(line(true, "phase").unwrap(), "{}");
     }

@@ -50,7 +50,7 @@ pub fn read(answer: &str, width: usize) -> serde_json::Result<String> {
         walk.iter().position(|place| Some(place.seat) == chosen).map_or(0, |at| at + 1).max(MIN_SHOWN);
     for (choice, Place { seat, replica, skip }) in walk.iter().take(until).enumerate() {
         let now = match skip {
-            Some(skip) if Some(*seat) == chosen => format!("chosen all the same: {skip}"),
+            Some(skip) if Some(*seat) == chosen => format!("chosen, although: {skip}"),
             Some(skip) => format!("passed over: {skip}"),
             None if Some(*seat) == chosen => "chosen".to_owned(),
             None => String::new(),
@@ -64,9 +64,10 @@ pub fn read(answer: &str, width: usize) -> serde_json::Result<String> {
         text += &format!("… and {} more; --json lists all\n", walk.len() - until);
     }
     if policy != "hash" {
-        text += &format!("The policy {} chooses the first replica; retries go this way.\n", plain(&policy));
+        text +=
+            &format!("The policy {} chooses the first replica; retries follow this order.\n", plain(&policy));
     } else if chosen.is_none() {
-        text += "No replica can take it now.\n";
+        text += "No replica can take a request with this key now.\n";
     }
     Ok(text)
 }
@@ -111,7 +112,12 @@ choice  seat  replica  now
         let text = read(&answer(&walk, Some(10)).to_string(), WIDTH).unwrap();
         assert!(text.contains("server10  chosen\n… and 2 more; --json lists all\n"), "{text}");
         let text = read(&answer(&walk[..9], None).to_string(), WIDTH).unwrap();
-        assert!(text.ends_with("… and 1 more; --json lists all\nNo replica can take it now.\n"), "{text}");
+        assert!(
+            text.ends_with(
+                "… and 1 more; --json lists all\nNo replica can take a request with this key now.\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]
@@ -130,12 +136,14 @@ choice  seat  replica  now
     fn a_last_resort_and_another_policy_are_explained() {
         let walk = [(3, Some("ejected")), (1, Some("over bound"))];
         let text = read(&answer(&walk, Some(1)).to_string(), WIDTH).unwrap();
-        assert!(text.ends_with("  server1  chosen all the same: over bound\n"), "{text}");
+        assert!(text.ends_with("  server1  chosen, although: over bound\n"), "{text}");
         let mut other = answer(&[(3, None)], None);
         other["policy"] = "round-robin".into();
         let text = read(&other.to_string(), WIDTH).unwrap();
         assert!(
-            text.ends_with("\nThe policy round-robin chooses the first replica; retries go this way.\n"),
+            text.ends_with(
+                "\nThe policy round-robin chooses the first replica; retries follow this order.\n"
+            ),
             "{text}"
         );
     }

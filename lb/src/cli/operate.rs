@@ -1,4 +1,4 @@
-//! `lb drain`, `undrain`, `replace`, `weight` and `rolling-replace`: operations on one seat, or on all in turn.
+//! `lb drain`, `undrain`, `replace`, `weight` and `rolling-replace`: operations on one seat, or on all seats one after the other.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -54,7 +54,7 @@ pub fn weight(Weigh { seat, weight, dry_run }: &Weigh) -> Request {
 pub fn drained(answer: &str) -> serde_json::Result<String> {
     let Answer { message: Steered { n, seat, replica } } = serde_json::from_str(answer)?;
     let replica = plain(&replica);
-    Ok(format!("{replica} is drained, its seat {seat} waits for it; {}\n", serve(n)))
+    Ok(format!("{replica} is drained, its seat {seat} stays reserved; {}\n", serve(n)))
 }
 
 /// The line after an undrain or a replacement.
@@ -68,7 +68,7 @@ pub fn weighed(answer: &str) -> serde_json::Result<String> {
     let Answer { message } = serde_json::from_str(answer)?;
     let Weighed { seat, weight, epoch, slots_moved, lasts } = message;
     let lasts = plain(&lasts);
-    Ok(format!("seat {seat} weighs {weight} {lasts}; {slots_moved} slots moved, epoch {epoch}\n"))
+    Ok(format!("seat {seat} has weight {weight} {lasts}; {slots_moved} slots moved, epoch {epoch}\n"))
 }
 
 /// The line after the start of a rolling replacement.
@@ -103,13 +103,13 @@ mod tests {
             json!({ "message": { "N": 1, "replicas": ["a"], "seat": 2, "replica": "b\n" } }).to_string();
         assert_eq!(
             drained(&steered).unwrap(),
-            "b\u{fffd} is drained, its seat 2 waits for it; 1 replica serves\n"
+            "b\u{fffd} is drained, its seat 2 stays reserved; 1 replica serves\n"
         );
         assert_eq!(serves(&steered).unwrap(), "b\u{fffd} serves in seat 2; 1 replica serves\n");
         let answer = json!({ "message": {
             "seat": 2, "weight": 200, "epoch": 9, "slots_moved": 87, "digest": "0", "lasts": "until the process ends",
         } });
-        let expected = "seat 2 weighs 200 until the process ends; 87 slots moved, epoch 9\n";
+        let expected = "seat 2 has weight 200 until the process ends; 87 slots moved, epoch 9\n";
         assert_eq!(weighed(&answer.to_string()).unwrap(), expected);
         let text = rolling(r#"{"message":{"total":3},"status":"successful"}"#).unwrap();
         assert!(

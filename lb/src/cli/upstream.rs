@@ -46,7 +46,7 @@ pub fn read(answer: &str) -> serde_json::Result<String> {
         (None, _) => format!("{name} has left the ring"),
     };
     let serve = if n == 1 { "replica serves" } else { "replicas serve" };
-    Ok(format!("{done}; {n} {serve}\nit lasts {lasts}\n"))
+    Ok(format!("{done}; {n} {serve}\nthe change lasts {lasts}\n"))
 }
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
             });
             read(&json!({ "message": message }).to_string()).unwrap()
         };
-        let lasts = "2 replicas serve\nit lasts a while\n";
+        let lasts = "2 replicas serve\nthe change lasts a while\n";
         assert_eq!(text(json!(3), json!(null)), format!("c\u{fffd} serves in seat 3; {lasts}"));
         assert_eq!(text(json!(null), json!(null)), format!("c\u{fffd} has left the ring; {lasts}"));
         assert_eq!(

@@ -3,8 +3,8 @@
 
 use crate::admin::Difference;
 
+use super::Config;
 use super::args::SETTINGS;
-use super::{Config, RuntimeConfig};
 
 /// A setting, and how it is compared and applied.
 pub(super) struct Setting {
@@ -49,8 +49,8 @@ pub(super) use setting;
 impl Config {
     /// Applies the settings of `new` that can change live, and returns what differs.
     pub fn change_to(&mut self, new: &Self) -> Difference {
-        let new_external = matches!(new.runtime, RuntimeConfig::Static { .. });
-        let both_external = new_external && matches!(self.runtime, RuntimeConfig::Static { .. });
+        let new_external = new.runtime.is_external();
+        let both_external = new_external && self.runtime.is_external();
         let same_fleet = self.layout == new.layout && (both_external || self.runtime == new.runtime);
         let both_secret = self.admin_token.is_some() && new.admin_token.is_some();
         let mut difference = Difference::default();

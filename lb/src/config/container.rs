@@ -33,7 +33,7 @@ pub(super) fn variables(text: &str) -> Result<Variables, String> {
         match (part.split_once('=').filter(|(name, _)| is_variable(name)), variables.last_mut()) {
             (Some((name, value)), _) => variables.push((name.into(), value.into())),
             (None, Some((_, value))) => *value = format!("{value},{part}"),
-            (None, None) => return Err("must be K=V, K a name of letters, digits and '_'".into()),
+            (None, None) => return Err("must be K=V, where K is a name of letters, digits and '_'".into()),
         }
     }
     match variables.iter().find(|(name, _)| RESERVED.contains(&name.as_str())) {

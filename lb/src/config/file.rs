@@ -10,19 +10,13 @@ use toml::de::{DeTable, DeValue};
 use super::exit::Exit;
 use super::settings::{Origin, Setting};
 
-/// The settings that may be arrays.
-const LISTS: [&str; 10] = [
-    "upstream",
-    "key",
-    "replica-env",
-    "replica-cap-add",
-    "trusted-proxies",
-    "admin-host",
-    "weights",
-    "heartbeat-status",
-    "eject-on",
-    "upgrade-allow",
-];
+/// The keys that a file may have.
+pub(super) struct Keys {
+    /// The names of all settings.
+    pub names: Vec<String>,
+    /// The settings that may be arrays.
+    pub lists: Vec<String>,
+}
 
 /// The settings that may be tables: `weights = { 1 = 200 }`.
 const TABLES: [&str; 1] = ["weights"];
@@ -30,10 +24,10 @@ const TABLES: [&str; 1] = ["weights"];
 /// The largest file in bytes.
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
-/// Reads the settings of a file. An unknown key, which is none of `names`, is an error.
-pub(super) fn read(path: &str, names: &[String]) -> Result<BTreeMap<String, Setting>, Exit> {
+/// Reads the settings of a file. A key that is none of `keys` is an error.
+pub(super) fn read(path: &str, keys: &Keys) -> Result<BTreeMap<String, Setting>, Exit> {
     let text = text(path).map_err(|error| Exit::bad(format!("{path}: not readable: {error}")))?;
-    parse(path, &text, names)
+    parse(path, &text, keys)
 }
 
 fn text(path: &str) -> io::Result<String> {
@@ -45,7 +39,7 @@ fn text(path: &str) -> io::Result<String> {
     Ok(text)
 }
 
-fn parse(path: &str, text: &str, names: &[String]) -> Result<BTreeMap<String, Setting>, Exit> {
+fn parse(path: &str, text: &str, keys: &Keys) -> Result<BTreeMap<String, Setting>, Exit> {
     let line = |at: usize| 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
     let bad = |at: usize, reason: &str| Exit::bad(format!("{path} line {}: {reason}", line(at)));
 
@@ -54,19 +48,20 @@ fn parse(path: &str, text: &str, names: &[String]) -> Result<BTreeMap<String, Se
     let mut settings = BTreeMap::new();
     for (key, value) in table.get_ref() {
         let (name, at) = (key.get_ref().as_ref(), key.span().start);
-        if !names.iter().any(|known| known == name) {
-            return Err(bad(at, &unknown(name, names)));
+        if !keys.names.iter().any(|known| known == name) {
+            return Err(bad(at, &unknown(name, &keys.names)));
         }
-        let text = one_text(name, value).map_err(|reason| bad(at, &format!("key '{name}': {reason}")))?;
+        let text =
+            one_text(name, value, keys).map_err(|reason| bad(at, &format!("key '{name}': {reason}")))?;
         let origin = Origin::File { path: path.to_owned(), line: line(at) };
         settings.insert(name.to_owned(), Setting { text, origin });
     }
     Ok(settings)
 }
 
-fn one_text(name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, &'static str> {
+fn one_text(name: &str, value: &Spanned<DeValue<'_>>, keys: &Keys) -> Result<String, &'static str> {
     match value.get_ref() {
-        DeValue::Array(items) if LISTS.contains(&name) => {
+        DeValue::Array(items) if keys.lists.iter().any(|list| list == name) => {
             let texts = items.iter().map(scalar).collect::<Option<Vec<_>>>();
             Ok(texts.ok_or("must be an array of strings")?.join(","))
         }
@@ -105,8 +100,10 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<(String, String)>, String> {
-        let names = ["key", "upstream", "retries", "slot-cap", "strict-rm", "weights"].map(str::to_owned);
-        let settings = parse("lb.toml", text, &names).map_err(|exit| exit.text)?;
+        let names = ["key", "upstream", "retries", "slot-cap", "strict-rm", "weights"];
+        let lists = ["key", "upstream", "weights"].map(str::to_owned).to_vec();
+        let keys = Keys { names: names.map(str::to_owned).to_vec(), lists };
+        let settings = parse("lb.toml", text, &keys).map_err(|exit| exit.text)?;
         Ok(settings.into_iter().map(|(name, setting)| (name, setting.text)).collect())
     }
 

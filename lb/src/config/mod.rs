@@ -62,6 +62,16 @@ pub enum RuntimeConfig {
     },
 }
 
+impl RuntimeConfig {
+    /// Whether the replicas are external servers, whose list is the configuration.
+    pub fn is_external(&self) -> bool {
+        match self {
+            Self::Static { .. } => true,
+            Self::Process { .. } | Self::Docker { .. } => false,
+        }
+    }
+}
+
 /// Health checks of replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {

@@ -287,7 +287,7 @@ impl Config {
         }
     }
 
-    /// What the access log shows of keys.
+    /// The redaction of keys in the access log.
     pub(crate) fn redactor(&self, key_redactor: &KeyRedactor) -> Redactor {
         Redactor::new(self.key.clone(), key_redactor.with(self.log_key))
     }

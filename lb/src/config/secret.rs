@@ -64,7 +64,7 @@ fn read(file: Option<(String, PathBuf)>, secret: Option<&Secret>) -> Result<Opti
     let bad = |place: &str, why: &dyn fmt::Display| Exit::bad(format!("{place}: {why}"));
     match (file, secret) {
         (Some((place, _)), Some(_)) => {
-            Err(bad(&place, &format_args!("{variable} is there too; give only one of the two")))
+            Err(bad(&place, &format_args!("{variable} is set too; give only one of the two")))
         }
         (Some((place, file)), None) => Token::read(&file).map(Some).map_err(|error| bad(&place, &error)),
         (None, Some(Secret(text))) => Token::new(text).map(Some).map_err(|error| bad(variable, &error)),

@@ -5,9 +5,9 @@ use std::fmt;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args as _, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args as _, FromArgMatches};
 
-use super::args::Args;
+use super::args::{Args, RuntimeKind};
 use super::exit::Exit;
 use super::file;
 use super::secret::Secret;
@@ -15,7 +15,7 @@ use super::secret::Secret;
 /// The variable with the engine's address that all Docker clients read.
 const DOCKER_HOST: &str = "DOCKER_HOST";
 
-/// The given settings by name, without those that were not given. The secret is kept apart, since errors repeat
+/// The given settings by name, without those that were not given. The secret is separate, since errors repeat
 /// settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settings(BTreeMap<String, Setting>, Option<Secret>);
@@ -43,20 +43,24 @@ pub(super) enum Origin {
 impl Settings {
     /// Reads and merges the three layers.
     pub fn gather(matches: &ArgMatches, env: &HashMap<String, String>) -> Result<Self, Exit> {
-        let names = names();
+        let keys = file::Keys { names: names(), lists: lists() };
         // An empty variable counts as absent, so that compose files can write `${LB_X-}`.
         let variable = |name: &str| env.get(&variable(name)).filter(|text| !text.is_empty()).cloned();
         let mut flags = flags(matches);
         flags.remove("config");
         let mut settings =
-            path(matches, env).map_or_else(|| Ok(BTreeMap::new()), |path| file::read(&path, &names))?;
-        settings.extend(names.into_iter().filter_map(|name| {
+            path(matches, env).map_or_else(|| Ok(BTreeMap::new()), |path| file::read(&path, &keys))?;
+        settings.extend(keys.names.into_iter().filter_map(|name| {
             let text = variable(&name)?;
             Some((name, Setting { text, origin: Origin::Variable }))
         }));
         settings.extend(flags);
         // DOCKER_HOST has the lowest precedence, and only the Docker runtime uses it.
-        let in_containers = settings.get("runtime").is_some_and(|runtime| runtime.text == "docker");
+        let runtime = settings.get("runtime").and_then(|runtime| RuntimeKind::parse(&runtime.text).ok());
+        let in_containers = match runtime {
+            Some(RuntimeKind::Docker) => true,
+            Some(RuntimeKind::Process | RuntimeKind::Static) | None => false,
+        };
         let docker_host = env.get(DOCKER_HOST).filter(|text| in_containers && !text.is_empty());
         if let Some(text) = docker_host {
             let setting = Setting { text: text.clone(), origin: Origin::DockerHost };
@@ -148,6 +152,17 @@ pub(super) fn variable(name: &str) -> String {
 pub(super) fn names() -> Vec<String> {
     let command = Args::augment_args(clap::Command::new("lb"));
     command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
+}
+
+/// The names of the settings that are lists: their flag can be repeated, or its help shows `,…` after the value.
+pub(super) fn lists() -> Vec<String> {
+    let is_list = |arg: &&Arg| {
+        let names = arg.get_value_names().unwrap_or_default();
+        matches!(arg.get_action(), ArgAction::Append) || names.iter().any(|name| name.contains(",…"))
+    };
+    let command = Args::augment_args(clap::Command::new("lb"));
+    let lists = command.get_arguments().filter(is_list).filter_map(|arg| arg.get_long());
+    lists.map(str::to_owned).collect()
 }
 
 /// The path of the file, by flag or variable; `None`: there is none.

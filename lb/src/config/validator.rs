@@ -51,7 +51,7 @@ const NOT_STATIC: [&str; 6] =
 /// The weights when none are given.
 static NO_WEIGHTS: BTreeMap<SeatId, Weight> = BTreeMap::new();
 
-/// The checks; each error begins with the setting as the user wrote it.
+/// Checks settings against each other; each error begins with the setting as the user wrote it.
 pub(super) struct Validator<'a>(pub &'a Settings);
 
 impl Validator<'_> {
@@ -81,7 +81,7 @@ impl Validator<'_> {
         }
     }
 
-    /// Checks the heartbeat against itself.
+    /// Checks the settings of the heartbeat against each other.
     pub(super) fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), Exit> {
         if heartbeat.path.is_none() {
             let off = "only with a --heartbeat-path, which is off";
@@ -104,7 +104,7 @@ impl Validator<'_> {
         let (a, b) = (listen.ip(), admin.ip());
         if a == b || a.is_unspecified() || b.is_unspecified() {
             let name = if self.0.text("admin-listen").is_some() { "admin-listen" } else { "listen" };
-            return Err(self.error(name, "clients and operators need two addresses"));
+            return Err(self.error(name, "--listen and --admin-listen must be different addresses"));
         }
         Ok(())
     }
@@ -114,7 +114,9 @@ impl Validator<'_> {
             for (name, value) in ASSIGNMENT {
                 if self.0.text(name).is_some_and(|text| text != value) {
                     let preset = self.0.place("preset");
-                    return Err(self.error(name, format!("{preset} means {value}; give only one of the two")));
+                    return Err(
+                        self.error(name, format!("{preset} sets it to {value}; give only one of the two"))
+                    );
                 }
             }
             return Ok((Layout::assignment(), KeySources::random()));
@@ -186,7 +188,7 @@ impl Validator<'_> {
             RuntimeKind::Static => {
                 self.reject(
                     &["weights"],
-                    "not with --runtime static: give it with the upstream, HOST:PORT*WEIGHT",
+                    "not with --runtime static: the weight is part of the upstream, HOST:PORT*WEIGHT",
                 )?;
                 self.reject(&NOT_STATIC, "not with --runtime static, whose servers lb does not run")?;
                 let upstreams = replicas.upstream.clone();
@@ -202,7 +204,7 @@ impl Validator<'_> {
         let weights = replicas.weights.as_ref().unwrap_or(&NO_WEIGHTS);
         let seats = layout.max_seats_of(weights);
         let how = if weights.is_empty() { "" } else { " with these weights" };
-        let seated = format!("the layout seats {seats}{how} ({layout})");
+        let seated = format!("the layout has at most {seats} seats{how} ({layout})");
         let max = match replicas.max_replicas {
             Some(max) if max > seats => return Err(self.error("max-replicas", seated)),
             Some(max) => max,
@@ -223,16 +225,16 @@ impl Validator<'_> {
     /// Checks that there is an upstream, that all are different, and that they fit the layout.
     pub(super) fn upstreams(&self, upstreams: &[Upstream], layout: &Layout) -> Result<(), Exit> {
         if upstreams.is_empty() {
-            return Err(self.error("runtime", "needs an --upstream"));
+            return Err(self.error("runtime", "needs at least one --upstream"));
         }
         for (i, upstream) in upstreams.iter().enumerate() {
             for other in &upstreams[..i] {
                 if (&other.host, other.port) == (&upstream.host, upstream.port) {
-                    return Err(self.error("upstream", format!("{} is there twice", upstream.authority())));
+                    return Err(self.error("upstream", format!("{} is given twice", upstream.authority())));
                 }
                 if other.name.clashes(&upstream.name) {
                     return Err(
-                        self.error("upstream", format!("the name '{}' is there twice", upstream.name))
+                        self.error("upstream", format!("the name '{}' is given twice", upstream.name))
                     );
                 }
             }

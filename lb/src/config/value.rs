@@ -99,7 +99,7 @@ pub(super) fn host(text: &str) -> Result<String, String> {
         !label.is_empty() && label.len() <= 63 && label.chars().all(of)
     };
     if text.len() > 253 || !text.split('.').all(good) {
-        return Err("must be names such as lb.example, without a port".into());
+        return Err("must be host names such as lb.example, without a port".into());
     }
     Ok(text.to_owned())
 }
@@ -174,11 +174,14 @@ pub(super) fn path_or_off(text: &str) -> Result<OrOff<PathAndQuery>, String> {
     path.map(Some).ok_or_else(|| "must be a path that starts with '/', without spaces, or 'off'".into())
 }
 
-/// The value of one of some words.
+/// The value that belongs to one of these words.
 pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
         let words: Vec<_> = words.iter().map(|(word, _)| format!("'{word}'")).collect();
-        format!("must be {}", words.join(" or "))
+        match words.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("must be {} or {last}", others.join(", ")),
+            _ => format!("must be {}", words.concat()),
+        }
     })
 }
 
@@ -200,7 +203,7 @@ pub(super) fn command(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// A [`Cluster`].
+/// Parses a [`Cluster`].
 pub(super) fn cluster(text: &str) -> Result<Cluster, String> {
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let good = text.len() <= 63
@@ -225,7 +228,7 @@ pub(super) fn weights(text: &str) -> Result<Weights, String> {
         let (seat, weight) =
             pair.ok_or("must be SEAT=WEIGHT, such as 1=200,2=50, with weights from 1 to 1000")?;
         if weights.insert(seat, weight).is_some() {
-            return Err(format!("seat {seat} is there twice"));
+            return Err(format!("seat {seat} is given twice"));
         }
     }
     Ok(weights)
@@ -348,7 +351,7 @@ mod tests {
         for bad in ["1", "0=1", "1=0", "1=1001", "1=-1", "1=1.5", "a=1", "1=2=3", "1=2,", "1048577=1"] {
             assert!(weights(bad).unwrap_err().starts_with("must be SEAT=WEIGHT"), "{bad:?}");
         }
-        assert_eq!(weights("1=2,01=3").unwrap_err(), "seat 1 is there twice");
+        assert_eq!(weights("1=2,01=3").unwrap_err(), "seat 1 is given twice");
     }
 
     #[test]

@@ -37,12 +37,12 @@ pub enum Action {
         /// What to publish once every router has acknowledged, seat by seat.
         transitions: Vec<Transition>,
     },
-    /// Asks all routers and the runtime about a silent replica; the reply comes back as [`Event::Answered`].
+    /// Queries all routers and the runtime about a silent replica; the reply comes back as [`Event::Answered`].
     Ask(Incarnation),
     /// Publishes the suspect replicas to all routers, which then prefer other replicas. Repeated while heartbeats are
     /// missed, so that a router finds requests that began to wait in the meantime.
     Suspects(Vec<Incarnation>),
-    /// Asks for the last output line of a replica that did not get ready; it comes back as [`Event::LastLogLine`].
+    /// Requests the last output line of a replica that did not get ready; it comes back as [`Event::LastLogLine`].
     Inquire(Incarnation),
     /// Sends SIGTERM, and SIGKILL after `grace`; the end comes back as [`Event::Stopped`].
     Stop {

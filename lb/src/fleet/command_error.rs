@@ -51,7 +51,7 @@ pub enum CommandError {
         total: usize,
     },
     /// External servers (`--runtime static`) cannot be replaced.
-    #[error("The replicas are run by somebody else (--runtime static): they cannot be replaced")]
+    #[error("The replicas are external servers (--runtime static): they cannot be replaced")]
     NotReplaceable,
     /// There is no external server with this name.
     #[error("There is no upstream '{0}'")]
@@ -59,7 +59,7 @@ pub enum CommandError {
     /// An external server with this host and port exists already.
     #[error("Upstream {authority} is there already, as '{name}'")]
     UpstreamTwice {
-        /// `HOST:PORT`.
+        /// Its address as `HOST:PORT`.
         authority: String,
         /// Name of the existing server.
         name: Name,
@@ -69,7 +69,7 @@ pub enum CommandError {
         "Upstreams can be changed only with --runtime static: this balancer runs its replicas itself, use /add and /rm"
     )]
     NotExternal,
-    /// /rm asks for more seats than there are, and `--strict-rm` is set.
+    /// /rm names more seats than there are, and `--strict-rm` is set.
     #[error("Cannot remove more instances than are present")]
     TooFew,
     /// /add would exceed `--max-replicas`.

@@ -34,7 +34,7 @@ impl Fleet {
 
     pub(super) fn terminated(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.get_mut(&incarnation) {
-            log::warn!(name:% = member.launch.name, by = "somebody_else"; "replica told to end");
+            log::warn!(name:% = member.launch.name, by = "somebody_else"; "replica termination requested");
             member.terminated = true;
         }
     }

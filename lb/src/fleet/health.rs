@@ -46,22 +46,22 @@ impl Fleet {
 
     /// A router has ejected a replica: brings its next heartbeat forward. One that is under way is enough.
     pub(super) fn suspected(&mut self, router: RouterId, incarnation: Incarnation, now: Instant) {
-        self.publish_verdict("ejected", router, incarnation);
+        self.publish_ejection("ejected", router, incarnation);
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.heartbeats.bring_forward(now);
     }
 
     /// Publishes that a router has ejected or readmitted a replica. The fleet takes no other action.
-    pub(super) fn publish_verdict(
+    pub(super) fn publish_ejection(
         &mut self,
-        verdict: &'static str,
+        name: &'static str,
         router: RouterId,
         incarnation: Incarnation,
     ) {
         let Some(member) = self.members.get(&incarnation) else { return };
         let phase = Some(member.phase().as_str());
         let why = Some(format!("router={}", router.0));
-        self.actions.push(member.transition(verdict, phase, phase, why));
+        self.actions.push(member.transition(name, phase, phase, why));
     }
 
     pub(super) fn heartbeat_ended(&mut self, incarnation: Incarnation, beat: HeartbeatResult, now: Instant) {

@@ -111,7 +111,7 @@ impl Member {
         }
     }
 
-    /// The ring is told to route to it.
+    /// The ring gets the change that routes to it.
     pub fn join(&mut self) {
         if self.is_waiting() {
             self.state = State::Joining;
@@ -142,7 +142,7 @@ impl Member {
         }
     }
 
-    /// The ring is told to take it out, or to give its seat away. The requests in flight of an earlier change still count.
+    /// The ring gets the change that takes it out, or that gives its seat away. The requests in flight of an earlier change still count.
     pub fn leave(&mut self, then: Then, why: &'static str, actions: &mut Vec<Action>) {
         if let State::Leaving { unanswered, then: before, .. } = &mut self.state {
             (*unanswered, *before) = (*unanswered + 1, then);
@@ -193,7 +193,7 @@ impl Member {
         self.enter(State::Cordoned { in_flight: InFlight::default() }, &"drained before the start", actions);
     }
 
-    /// Its cordon ends: the ring is told to route to it again. Heartbeats that it missed meanwhile do not count.
+    /// Its cordon ends: the ring gets the change that routes to it again. Heartbeats that it missed meanwhile do not count.
     pub fn uncordon(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.heartbeats.restart(now);
         self.enter(State::Joining, &"undrain", actions);

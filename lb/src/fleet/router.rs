@@ -58,7 +58,7 @@ impl Fleet {
         match event {
             RouterEvent::Idle(incarnation) => self.idle(router, incarnation),
             RouterEvent::Ejected(incarnation) => self.suspected(router, incarnation, now),
-            RouterEvent::Readmitted(incarnation) => self.publish_verdict("readmitted", router, incarnation),
+            RouterEvent::Readmitted(incarnation) => self.publish_ejection("readmitted", router, incarnation),
             RouterEvent::NotRepeated { replica, method } => {
                 let RouterId(router) = router;
                 let why = format!("replicas were lost under a {method} request; router={router}");

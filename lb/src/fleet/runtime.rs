@@ -47,7 +47,7 @@ pub struct Found {
 /// How the fleet must treat a replica that existed at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Adopt it.
+    /// It is adopted.
     Current,
     /// Adopt it, and replace it then: its specification differs from the present one.
     Outdated,

@@ -43,7 +43,7 @@ pub struct SeatView {
     pub vacancy: Option<Vacancy>,
 }
 
-/// One replica.
+/// State of one replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberView {
     /// The seat that it has, had, or starts for.

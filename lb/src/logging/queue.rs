@@ -27,7 +27,7 @@ pub(super) enum Priority {
     Record,
     /// A panic message: the queue and a reserve.
     Panic,
-    /// Never dropped.
+    /// The line is never dropped.
     Essential,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Queue {
     backlog: Arc<Backlog>,
 }
 
-/// What is queued, and how many lines were dropped since the last [`Item::Gap`] was processed.
+/// Length of the queue, and the number of lines dropped since the last [`Item::Gap`] was processed.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     lines: AtomicUsize,

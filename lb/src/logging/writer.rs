@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
 use env_logger::WriteStyle;
+use log::kv::Value;
 use log::{Level, Log, Record};
 
 use super::logger;
@@ -64,9 +65,10 @@ impl<W: Write> Writer<W> {
         if self.lost == 0 {
             return;
         }
-        let args = format_args!("log lines dropped lines={}", self.lost);
-        let record = Record::builder().level(Level::Warn).target(module_path!()).args(args).build();
-        self.formatter.log(&record);
+        let values = [("lines", Value::from(self.lost))];
+        let mut record = Record::builder();
+        record.level(Level::Warn).target(module_path!()).key_values(&values);
+        self.formatter.log(&record.args(format_args!("log lines dropped")).build());
         let written = self.formatted.try_iter().try_for_each(|line| self.output.write_line(&line));
         if written.is_ok() {
             self.lost = 0;

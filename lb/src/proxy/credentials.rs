@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use actix_http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue};
 
-use crate::auth::{AuthHandle, Verdict};
+use crate::auth::{AuthHandle, Verification};
 use crate::fleet::CommandError;
 
 use super::error::RequestError;
@@ -60,9 +60,9 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 /// stopping.
 pub async fn verify_token(auth: &AuthHandle, from: IpAddr, token: &[u8]) -> Result<(), RequestError> {
     match auth.verify(from, token).await {
-        Some(Verdict::Granted) => Ok(()),
-        Some(Verdict::Wrong) => Err(RequestError::WrongToken),
-        Some(Verdict::Limited(left)) => Err(RequestError::TooManyWrongTokens(left)),
+        Some(Verification::Granted) => Ok(()),
+        Some(Verification::Wrong) => Err(RequestError::WrongToken),
+        Some(Verification::Limited(left)) => Err(RequestError::TooManyWrongTokens(left)),
         None => Err(CommandError::Stopping.into()),
     }
 }

@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_local_shortage_is_503_and_does_not_blame_the_replica() {
+    fn a_local_shortage_is_503_and_no_failure_of_the_replica() {
         let answer = |errno: rustix::io::Errno| {
             let error = io::Error::from_raw_os_error(errno.raw_os_error());
             let error = client::Error { kind: Kind::Connect(error), sent: false, received: false };

@@ -16,7 +16,7 @@ struct Reserved {
 /// Senders from which a reserved field is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accepted {
-    Anyone,
+    AnyPeer,
     TrustedProxies,
 }
 
@@ -34,15 +34,15 @@ const RESERVED: [Reserved; 21] = [
     Reserved::new("x-forwarded-server", Accepted::TrustedProxies),
     Reserved::new("x-forwarded-ssl", Accepted::TrustedProxies),
     Reserved::new("x-real-ip", Accepted::TrustedProxies),
-    Reserved::new("content-length", Accepted::Anyone),
-    Reserved::new("http2-settings", Accepted::Anyone),
-    Reserved::new("keep-alive", Accepted::Anyone),
-    Reserved::new("proxy-authenticate", Accepted::Anyone),
-    Reserved::new("proxy-authorization", Accepted::Anyone),
-    Reserved::new("proxy-connection", Accepted::Anyone),
-    Reserved::new("transfer-encoding", Accepted::Anyone),
-    Reserved::new("via", Accepted::Anyone),
-    Reserved::new("x-request-id", Accepted::Anyone),
+    Reserved::new("content-length", Accepted::AnyPeer),
+    Reserved::new("http2-settings", Accepted::AnyPeer),
+    Reserved::new("keep-alive", Accepted::AnyPeer),
+    Reserved::new("proxy-authenticate", Accepted::AnyPeer),
+    Reserved::new("proxy-authorization", Accepted::AnyPeer),
+    Reserved::new("proxy-connection", Accepted::AnyPeer),
+    Reserved::new("transfer-encoding", Accepted::AnyPeer),
+    Reserved::new("via", Accepted::AnyPeer),
+    Reserved::new("x-request-id", Accepted::AnyPeer),
 ];
 
 /// Removes the reserved fields that this sender may not send, and every look-alike of a reserved field.
@@ -51,7 +51,7 @@ pub fn remove_forged(headers: &mut HeaderMap, is_trusted: bool) {
         let name = name.as_str();
         match RESERVED.iter().find(|reserved| reserved.resembles(name)) {
             None => true,
-            Some(reserved) if reserved.name == name => is_trusted || reserved.from == Accepted::Anyone,
+            Some(reserved) if reserved.name == name => is_trusted || reserved.from == Accepted::AnyPeer,
             Some(_) => false,
         }
     });
@@ -119,7 +119,7 @@ mod tests {
     fn untrusted_senders_lose_forwarding_fields_and_other_fields_are_kept() {
         for Reserved { name, from } in RESERVED {
             assert!(is_kept(name, true), "{name}");
-            assert_eq!(is_kept(name, false), from == Accepted::Anyone, "{name}");
+            assert_eq!(is_kept(name, false), from == Accepted::AnyPeer, "{name}");
         }
         for other in
             ["x_user", "x-forwarded-fo_", "xx_forwarded_for", "x_forwarded_for_", "x-request_ids", "a_b-c"]

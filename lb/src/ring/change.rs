@@ -26,7 +26,7 @@ pub enum Change {
     Leave(Vec<SeatId>),
 }
 
-/// What the routers must know of a change that the ring has made.
+/// A change that the ring has made, as the routers apply it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// The replicas that have left the ring.
@@ -39,7 +39,7 @@ impl Ring {
     /// Makes a change.
     ///
     /// # Errors
-    /// Those of [`Ring::join`], [`Ring::occupy`] and [`Ring::weigh`]; the ring is unchanged then.
+    /// The errors of [`Ring::join`], [`Ring::occupy`] and [`Ring::weigh`]; the ring is then unchanged.
     pub fn apply(&mut self, change: Change) -> Result<Applied, RingError> {
         let abort = matches!(change, Change::Vacate(_));
         let mut gone = Vec::new();

@@ -21,13 +21,13 @@ pub type Output = LocalBoxStream<'static, Bytes>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoLogs {
     /// The replicas are external servers.
-    #[error("The balancer does not see the output of its replicas: it does not run them (--runtime static)")]
+    #[error("The balancer has no output of external servers (--runtime static)")]
     Unseen,
     /// The replica has not been started yet, or is gone.
-    #[error("There is nothing of it: it has not been started yet, or is gone")]
+    #[error("The replica has no output: it has not been started yet, or is gone")]
     Nothing,
     /// The engine's error.
-    #[error("The engine does not give it: {0}")]
+    #[error("The engine does not return the output: {0}")]
     Engine(String),
 }
 

@@ -52,7 +52,7 @@ pub enum Program {
     Command {
         /// The program, looked up in `$PATH`.
         program: String,
-        /// Its arguments.
+        /// The arguments of the program, `{port}` and `{name}` not yet replaced.
         arguments: Vec<String>,
     },
 }

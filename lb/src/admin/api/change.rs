@@ -129,7 +129,7 @@ struct KeyOwnerChange {
 enum Answered {
     /// The list of /rep after the change.
     List(Success<List>),
-    /// With `dry_run`.
+    /// The plan of a dry run (`dry_run`).
     Plan(Planned),
 }
 

@@ -81,7 +81,7 @@ struct Weighed {
 enum WeighedOrPlanned {
     /// Every worker uses the new weight.
     Done(Success<Weighed>),
-    /// With `dry_run`.
+    /// The plan of a dry run (`dry_run`).
     Plan(Planned),
 }
 

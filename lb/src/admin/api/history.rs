@@ -44,7 +44,7 @@ struct Happened {
     #[schema(nullable = false)]
     total: Option<u64>,
     epoch: u64,
-    /// RFC 3339.
+    /// Time of the event (RFC 3339).
     time: String,
 }
 

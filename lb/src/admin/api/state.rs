@@ -80,19 +80,19 @@ struct Seat {
 #[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Action {
-    /// POST /api/add.
+    /// The call POST /api/add.
     Add,
-    /// POST /api/remove.
+    /// The call POST /api/remove.
     Remove,
     /// POST /api/replicas/{name}/drain and /undrain.
     Drain,
-    /// POST /api/replicas/{name}/replace.
+    /// The call POST /api/replicas/{name}/replace.
     Replace,
-    /// POST /api/rolling-replace.
+    /// The call POST /api/rolling-replace.
     RollingReplace,
-    /// PUT /api/seats/{seat}/weight.
+    /// The call PUT /api/seats/{seat}/weight.
     Weight,
-    /// GET /api/replicas/{name}/logs.
+    /// The call GET /api/replicas/{name}/logs.
     Logs,
     /// POST and DELETE /api/upstreams.
     Upstreams,

@@ -76,7 +76,7 @@ struct Listed {
 enum ListedOrPlanned {
     /// The change is in force in every worker.
     Done(Success<Listed>),
-    /// With `dry_run`.
+    /// The plan of a dry run (`dry_run`).
     Plan(Planned),
 }
 

@@ -13,8 +13,8 @@ pub(in crate::config) struct Balancing {
     #[arg(long, value_name = "POLICY", default_value = "hash", value_parser = policy)]
     pub policy: Policy,
 
-    /// hash: the most requests in flight to a replica, as a multiple of its share, beyond which requests go to the next
-    /// seat; or off
+    /// hash: largest number of requests in flight to a replica, as a multiple of its share of all requests in flight;
+    /// further requests go to the next seat; or off
     #[arg(long, value_name = "FACTOR|off", default_value = "1.25", value_parser = factor_or_off)]
     pub bounded_load: OrOff<u32>,
 
@@ -35,13 +35,5 @@ pub(in crate::config) const SETTINGS: &[Setting] = &[
 ];
 
 fn policy(text: &str) -> Result<Policy, String> {
-    one_of(
-        text,
-        &[
-            ("hash", Policy::Hash),
-            ("round-robin", Policy::RoundRobin),
-            ("least-requests", Policy::LeastRequests),
-            ("peak-ewma", Policy::PeakEwma),
-        ],
-    )
+    one_of(text, &Policy::ALL.map(|policy| (policy.as_str(), policy)))
 }

@@ -21,7 +21,7 @@ pub(in crate::config) struct Docker {
     #[arg(long, value_name = "NETWORK", default_value = "net1", value_parser = network)]
     pub network: String,
 
-    /// Address of the engine: unix://PATH or tcp://HOST:PORT (plain HTTP); DOCKER_HOST is used if this is not given,
+    /// Address of the Docker engine: unix://PATH or tcp://HOST:PORT (plain HTTP); DOCKER_HOST is used if this is not given,
     /// DOCKER_CONTEXT is ignored
     #[arg(
         long,
@@ -31,7 +31,7 @@ pub(in crate::config) struct Docker {
     )]
     pub docker_host: docker::Host,
 
-    /// Port on which the program in the image listens; it finds it in $PORT
+    /// Port on which the program in the image listens, also the value of $PORT
     #[arg(long, value_name = "PORT", default_value = "5000", value_parser = count::<u16, 1, 65535>)]
     pub replica_port: u16,
 
@@ -60,8 +60,7 @@ pub(in crate::config) struct Docker {
     )]
     pub replica_writable: bool,
 
-    /// Run the engine's init process (docker-init) as process 1 of each replica; with off the program is process 1 and
-    /// must handle SIGTERM
+    /// Run docker-init as process 1 of each replica; if off, the program is process 1 and must handle SIGTERM
     #[arg(
         long,
         action = Set,
@@ -78,7 +77,7 @@ pub(in crate::config) struct Docker {
     #[arg(long, value_name = "CAP", value_delimiter = ',', value_parser = capability)]
     pub replica_cap_add: Vec<String>,
 
-    /// What happens to the replicas when the balancer ends: stop, or keep (the next balancer adopts them)
+    /// End of the replicas when the balancer stops: stop (they are stopped too) or keep (the next balancer adopts them)
     #[arg(long, value_name = "stop|keep", default_value = "stop", value_parser = on_exit)]
     pub on_exit: OnExit,
 }

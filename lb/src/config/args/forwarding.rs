@@ -13,7 +13,7 @@ use super::super::value::{OrOff, cidr, count, duration, duration_or_off, percent
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Towards replicas")]
 pub(in crate::config) struct Forwarding {
-    /// Longest wait for a connection to a replica
+    /// Longest wait for a connection to a replica to be established
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::<1>)]
     pub connect_timeout: Duration,
 
@@ -33,7 +33,8 @@ pub(in crate::config) struct Forwarding {
     #[arg(long, value_name = "N", default_value = "2", value_parser = count::<u32, 0, 20>)]
     pub retries: u32,
 
-    /// Retries of all requests in the last seconds, in percent of these requests; 10 a second in each worker are free
+    /// Largest number of retries, in percent of the requests of the last seconds; 10 retries a second in each worker
+    /// are always allowed
     #[arg(long, value_name = "PERCENT", default_value = "20%", value_parser = percent)]
     pub retry_budget: u32,
 

@@ -37,7 +37,7 @@ pub(in crate::config) struct Health {
     #[arg(long, value_name = "N", default_value = "3", value_parser = count::<u32, 1, 100>)]
     pub heartbeat_failures: u32,
 
-    /// Time without a good heartbeat or any reply after which a replica is dead
+    /// Time without a good heartbeat or any reply after which a replica counts as dead and is replaced
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration::<10>)]
     pub replace_after: Duration,
 

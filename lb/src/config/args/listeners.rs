@@ -22,9 +22,9 @@ pub(in crate::config) struct Listeners {
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:5001", value_parser = address_or_off)]
     pub admin_listen: OrOff<SocketAddr>,
 
-    /// File with the admin token (or LB_ADMIN_TOKEN with the token itself), which requests must carry as Authorization:
-    /// Bearer TOKEN with --control token, and on the admin listener unless that has a loopback address and no token is
-    /// given; a reload reads the file again [default: where one is required, a token is generated and logged]
+    /// File with the admin token; LB_ADMIN_TOKEN can be the token itself. Requests carry it as Authorization: Bearer TOKEN.
+    /// It is required on the admin listener, unless that has a loopback address and no token is given, and by --control
+    /// token. A reload reads the file again [default: where a token is required, one is generated and logged]
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
 

@@ -13,8 +13,8 @@ pub(in crate::config) struct Placement {
     #[arg(long, value_name = "PRESET", value_parser = preset)]
     pub preset: Option<Preset>,
 
-    /// How slots are assigned to seats: ring (virtual nodes on a circle), rendezvous (each slot to the seat with the
-    /// highest score: moves the fewest keys) or maglev (the most even)
+    /// Scheme that assigns slots to seats: ring (virtual nodes on a circle), rendezvous (each slot to the seat with the
+    /// highest score: moves the fewest keys) or maglev (the most even distribution)
     #[arg(long, value_name = "LAYOUT", default_value = "ring", value_parser = scheme)]
     pub layout: Scheme,
 
@@ -26,7 +26,7 @@ pub(in crate::config) struct Placement {
     #[arg(long, value_name = "N", default_value = "9", value_parser = count::<u32, 1, { Layout::MAX_SLOTS }>)]
     pub virtual_nodes: u32,
 
-    /// ring: how a virtual node finds a free slot if its own is taken: linear or quadratic
+    /// ring: search for a free slot if the slot of a virtual node is taken: linear or quadratic
     #[arg(long, value_name = "PROBING", default_value = "linear")]
     pub probing: Probing,
 

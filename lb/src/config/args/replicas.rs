@@ -24,9 +24,9 @@ pub(in crate::config) enum RuntimeKind {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Replicas")]
 pub(in crate::config) struct Replicas {
-    /// How replicas are run: process (local child processes), docker (containers) or static (external servers, see
+    /// Runtime of the replicas: process (local child processes), docker (containers) or static (external servers, see
     /// --upstream)
-    #[arg(long, value_name = "RUNTIME", default_value = "process", value_parser = runtime)]
+    #[arg(long, value_name = "RUNTIME", default_value = "process", value_parser = RuntimeKind::parse)]
     pub runtime: RuntimeKind,
 
     /// Number of replicas at the start
@@ -42,8 +42,8 @@ pub(in crate::config) struct Replicas {
     #[arg(long, value_name = "N", value_parser = count::<usize, 1, { Layout::MAX_SLOTS }>)]
     pub max_replicas: Option<usize>,
 
-    /// process: the command of a replica, which must listen on $PORT and finds its name in $SERVER_ID; {port} and
-    /// {name} in it are replaced [default: the built-in replica]
+    /// process: the command of a replica, which must listen on $PORT; $SERVER_ID is its name; {port} and {name} in the
+    /// command are replaced [default: the built-in replica]
     #[arg(long, value_name = "COMMAND", value_parser = command)]
     pub replica_command: Option<Words>,
 
@@ -56,7 +56,7 @@ pub(in crate::config) struct Replicas {
     #[arg(long, value_name = "SEAT=WEIGHT,…", value_parser = weights)]
     pub weights: Option<Weights>,
 
-    /// Label that separates balancers on one engine
+    /// Label that separates the replicas of several balancers on one Docker engine
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = cluster)]
     pub cluster: Cluster,
 
@@ -101,13 +101,9 @@ fn upstreams(config: &Config) -> &[Upstream] {
     }
 }
 
-fn runtime(text: &str) -> Result<RuntimeKind, String> {
-    one_of(
-        text,
-        &[
-            ("process", RuntimeKind::Process),
-            ("docker", RuntimeKind::Docker),
-            ("static", RuntimeKind::Static),
-        ],
-    )
+impl RuntimeKind {
+    /// Parses the value of `--runtime`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        one_of(text, &[("process", Self::Process), ("docker", Self::Docker), ("static", Self::Static)])
+    }
 }

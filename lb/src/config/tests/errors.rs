@@ -22,16 +22,16 @@ fn bad_values() {
         ("--slot-cap=", "--slot-cap=: slot cap '' is not a number"),
         ("--hash md4", "--hash md4: unknown hash pair 'md4': use polynomial"),
         ("--probing x", "--probing x: unknown probing 'x': use linear or quadratic"),
-        ("--layout jump", "--layout jump: must be 'ring' or 'rendezvous' or 'maglev'"),
-        ("--runtime swarm", "--runtime swarm: must be 'process' or 'docker' or 'static'"),
+        ("--layout jump", "--layout jump: must be 'ring', 'rendezvous' or 'maglev'"),
+        ("--runtime swarm", "--runtime swarm: must be 'process', 'docker' or 'static'"),
         ("--docker-host a:1", "--docker-host a:1: must be unix:///PATH, such as"),
         ("--docker-host ssh://a", "--docker-host ssh://a: ssh:// is not supported: use unix://PATH"),
         ("--replica-memory 1KiB", "--replica-memory 1KiB: must be a size such as 512MiB"),
         ("--replica-env PORT=1", "--replica-env PORT=1: PORT is set by the balancer"),
         ("--on-exit drop", "--on-exit drop: must be 'stop' or 'keep'"),
         ("--preset x", "--preset x: must be 'assignment'"),
-        ("--control on", "--control on: must be 'open' or 'token' or 'off'"),
-        ("--admin-host a,b:80", "--admin-host b:80: must be names such as lb.example, without a port"),
+        ("--control on", "--control on: must be 'open', 'token' or 'off'"),
+        ("--admin-host a,b:80", "--admin-host b:80: must be host names such as lb.example, without a port"),
         ("--admin-token-file /nonexistent", "--admin-token-file /nonexistent: not readable: No such file"),
         ("--admin-token-file /dev/null", "--admin-token-file /dev/null: a token is 16 to 512 visible"),
         ("--strict-rm=yes", "--strict-rm yes: must be 'on' or 'off'"),
@@ -41,7 +41,7 @@ fn bad_values() {
             "--admin-listen on: must be an IP address and a port, such as 127.0.0.1:5000, or 'off'",
         ),
         ("--key heder:x", "--key heder:x: 'heder:x' is no key source: header:NAME, query:NAME"),
-        ("--policy random", "--policy random: must be 'hash' or 'round-robin' or 'least-requests'"),
+        ("--policy random", "--policy random: must be 'hash', 'round-robin', 'least-requests' or"),
         ("--bounded-load 0.9", "--bounded-load 0.9: must be a number such as 1.25, from 1 to 1000"),
         ("--retry-budget 200", "--retry-budget 200: must be a percentage such as 20%"),
         ("--request-timeout 0", "--request-timeout 0: must be a duration such as 500ms"),
@@ -98,12 +98,18 @@ fn bad_command_lines() {
 #[test]
 fn contradicting_settings() {
     for (line, expected) in [
-        ("--listen 127.0.0.1:5001", "--listen 127.0.0.1:5001: clients and operators need two addresses"),
-        ("--admin-listen [::]:5000", "--admin-listen [::]:5000: clients and operators need two addresses"),
+        (
+            "--listen 127.0.0.1:5001",
+            "--listen 127.0.0.1:5001: --listen and --admin-listen must be different addresses",
+        ),
+        (
+            "--admin-listen [::]:5000",
+            "--admin-listen [::]:5000: --listen and --admin-listen must be different addresses",
+        ),
         ("--weights 60=1", "--weights 60=1: there is no seat 60: max-replicas is 56"),
         (
             "--runtime static --upstream a:1 --weights 1=2",
-            "--weights 1=2: not with --runtime static: give it with the upstream, HOST:PORT*WEIGHT",
+            "--weights 1=2: not with --runtime static: the weight is part of the upstream, HOST:PORT*WEIGHT",
         ),
         (
             "--heartbeat-path off --heartbeat-host a",
@@ -141,7 +147,7 @@ fn contradicting_settings() {
         ),
         (
             "--preset assignment --bounded-load 2",
-            "--bounded-load 2: --preset assignment means off; give only one of the two",
+            "--bounded-load 2: --preset assignment sets it to off; give only one of the two",
         ),
         ("--layout rendezvous --virtual-nodes 9", "--virtual-nodes 9: only with --layout ring"),
         ("--layout maglev --probing linear", "--probing linear: only with --layout ring"),
@@ -155,23 +161,23 @@ fn contradicting_settings() {
         ),
         (
             "--preset assignment --layout maglev",
-            "--layout maglev: --preset assignment means ring; give only one of the two",
+            "--layout maglev: --preset assignment sets it to ring; give only one of the two",
         ),
     ] {
         assert_eq!(error(line, &[]), expected);
     }
     for (line, start) in [
-        ("--replicas 57", "--replicas 57: the layout seats 56 (ring slots=512"),
-        ("--max-replicas 57", "--max-replicas 57: the layout seats 56 (ring slots=512"),
+        ("--replicas 57", "--replicas 57: the layout has at most 56 seats (ring slots=512"),
+        ("--max-replicas 57", "--max-replicas 57: the layout has at most 56 seats (ring slots=512"),
         (
             "--max-replicas 56 --weights 1=200",
-            "--max-replicas 56: the layout seats 55 with these weights (ring slots=512",
+            "--max-replicas 56: the layout has at most 55 seats with these weights (ring slots=512",
         ),
-        ("--slots 18", "--replicas 3 (by default): the layout seats 2 (ring slots=18"),
+        ("--slots 18", "--replicas 3 (by default): the layout has at most 2 seats (ring slots=18"),
         ("--virtual-nodes 513", "--virtual-nodes 513: 513 virtual nodes a seat"),
         (
             "--layout maglev --slots 2",
-            "--replicas 3 (by default): the layout seats 2 (maglev slots=2 hash=xxh3)",
+            "--replicas 3 (by default): the layout has at most 2 seats (maglev slots=2 hash=xxh3)",
         ),
         ("--slots 500 --probing quadratic", "--probing quadratic: 500 slots: quadratic probing reaches"),
     ] {
@@ -190,11 +196,11 @@ fn bad_arguments_of_calls() {
         ("add", "the following required arguments were not provided: <N>"),
         (
             "add 0",
-            "invalid value '0' for '<N>': must be a whole number from 1 to 1048576, the number of replicas",
+            "invalid value '0' for '<N>': the number of replicas must be a whole number from 1 to 1048576",
         ),
         (
             "rm server2",
-            "invalid value 'server2' for '<N>': must be a whole number from 1 to 1048576, the number of",
+            "invalid value 'server2' for '<N>': the number of replicas must be a whole number from 1 to",
         ),
         ("add 1 ../x", "Hostname '../x' is not allowed"),
         (
@@ -202,7 +208,10 @@ fn bad_arguments_of_calls() {
             "the following required arguments were not provided: <--add <N>|--remove <NAME>|--weight <SEAT=WEIGHT>>",
         ),
         ("plan --add 1 --remove a", "' cannot be used with '--"),
-        ("plan --add -1", "invalid value '-1' for '--add <N>': must be a whole number"),
+        (
+            "plan --add -1",
+            "invalid value '-1' for '--add <N>': the number of replicas must be a whole number",
+        ),
         ("explain", "the following required arguments were not provided: <KEY>"),
         ("explain ", "the following required arguments were not provided: <KEY>"),
         (
@@ -231,7 +240,7 @@ fn a_bad_token_is_not_repeated() {
     assert_eq!(message, "LB_ADMIN_TOKEN: a token is 16 to 512 visible ASCII characters without blanks");
     let (file, env) = (super::file("correct-horse-battery\n"), [("LB_ADMIN_TOKEN", "correct-horse-staple")]);
     let line = format!("--admin-token-file {}", file.path().display());
-    assert_eq!(error(&line, &env), format!("{line}: LB_ADMIN_TOKEN is there too; give only one of the two"));
+    assert_eq!(error(&line, &env), format!("{line}: LB_ADMIN_TOKEN is set too; give only one of the two"));
     let shown = format!("{:?}", run(&line, &[("LB_ADMIN_TOKEN", "")]).unwrap());
     assert!(shown.contains("admin_token: Some(") && !shown.contains("correct"), "{shown}");
     let shown = format!("{:?}", run("", &env));

@@ -164,14 +164,23 @@ fn every_flag_reaches_the_configuration() {
 
 #[test]
 fn every_policy() {
-    for (name, policy) in [
-        ("hash", Policy::Hash),
-        ("round-robin", Policy::RoundRobin),
-        ("least-requests", Policy::LeastRequests),
-        ("peak-ewma", Policy::PeakEwma),
-    ] {
-        let config = config(&format!("--policy {name}"));
+    for policy in Policy::ALL {
+        let config = config(&format!("--policy {}", policy.as_str()));
         assert_eq!((config.policy, config.bounded_load.is_some()), (policy, policy == Policy::Hash));
+    }
+}
+
+#[test]
+fn only_lists_may_be_arrays_in_the_file() {
+    let settings = other().chain(DOCKER).filter(|(name, _)| *name != "runtime");
+    for (name, value) in settings {
+        let one = |text: &str| match with_file(text, "--runtime docker", &[]) {
+            Err(error) if error.ends_with("must be one value, not an array") => false,
+            Ok(_) | Err(_) => true,
+        };
+        assert!(one(&format!("{name} = '{value}'")), "{name}");
+        let is_list = value.contains(',') || ["weights", "eject-on"].contains(&name);
+        assert_eq!(one(&format!("{name} = ['{value}']")), is_list, "{name}");
     }
 }
 

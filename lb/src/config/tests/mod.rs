@@ -184,10 +184,10 @@ fn static_upstreams() {
     assert_eq!(with_file(text, "", &[]), Ok(Command::Run(given)));
 
     for (line, expected) in [
-        ("", "--runtime static: needs an --upstream"),
+        ("", "--runtime static: needs at least one --upstream"),
         ("--upstream a:1,b:x", "--upstream b:x: 'x' is no port: a number from 1 to 65535"),
-        ("--upstream a:1,x=A:1", "--upstream a:1,x=A:1: a:1 is there twice"),
-        ("--upstream x=a:1,x=b:1", "--upstream x=a:1,x=b:1: the name 'x' is there twice"),
+        ("--upstream a:1,x=A:1", "--upstream a:1,x=A:1: a:1 is given twice"),
+        ("--upstream x=a:1,x=b:1", "--upstream x=a:1,x=b:1: the name 'x' is given twice"),
         (
             "--upstream a:1 --replicas 1",
             "--replicas 1: not with --runtime static, whose servers lb does not run",
@@ -220,11 +220,11 @@ fn the_preset_is_the_assignment() {
     assert_eq!(config(&format!("--preset assignment --layout ring {typed}")), preset);
     assert_eq!(
         error("--preset assignment --slots 1024", &[]),
-        "--slots 1024: --preset assignment means 512; give only one of the two"
+        "--slots 1024: --preset assignment sets it to 512; give only one of the two"
     );
     assert_eq!(
         error("--key path", &[("LB_PRESET", "assignment")]),
-        "--key path: LB_PRESET=assignment means random; give only one of the two"
+        "--key path: LB_PRESET=assignment sets it to random; give only one of the two"
     );
 }
 

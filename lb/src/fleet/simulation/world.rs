@@ -38,7 +38,7 @@ pub struct World {
     /// `HOST:PORT` of the external servers.
     assigned: BTreeMap<SeatId, String>,
     changes: BTreeMap<ChangeId, Recall>,
-    /// When the fleet was told that all routers have acknowledged the departure of these replicas.
+    /// Time of the event that all routers have acknowledged the departure of these replicas.
     pub left: BTreeMap<Incarnation, Instant>,
     /// When the last request to these replicas ended.
     ended: BTreeMap<Incarnation, Instant>,
@@ -56,7 +56,7 @@ enum Scheduled {
     Written(Option<Record>),
     /// A router gets the recall of a change.
     Recalled(usize, ChangeId),
-    /// Requests begin.
+    /// New requests begin to arrive.
     Requests,
     RequestEnds(usize, Incarnation),
     /// A random fault of a process.

@@ -69,8 +69,8 @@ fn heartbeats_missed_while_cordoned_do_not_count() {
 fn calls_that_cannot_cordon_or_undrain_state_the_reason() {
     let mut stage = cordoned(3);
     for (call, steer, name, why) in [
-        (2, Stage::cordon as fn(&mut Stage, u64, &str), "nobody", "There is no replica 'nobody'"),
-        (3, Stage::uncordon, "nobody", "There is no replica 'nobody'"),
+        (2, Stage::cordon as fn(&mut Stage, u64, &str), "absent", "There is no replica 'absent'"),
+        (3, Stage::uncordon, "absent", "There is no replica 'absent'"),
         (4, Stage::cordon, "server2", "Replica 'server2' is drained already"),
         (5, Stage::uncordon, "server1", "Replica 'server1' is not drained"),
     ] {

@@ -74,8 +74,8 @@ fn strict_rm_rejects_more_than_exist() {
 #[test]
 fn rejected_calls_change_nothing() {
     let mut stage = Stage::ready(2);
-    stage.rm(1, 2, &["server1", "nobody"]);
-    assert_eq!(stage.error(1).to_string(), "Hostname 'nobody' is not a managed replica");
+    stage.rm(1, 2, &["server1", "absent"]);
+    assert_eq!(stage.error(1).to_string(), "Hostname 'absent' is not a managed replica");
     stage.rm(2, 2, &["server1", "server1"]);
     assert_eq!(stage.error(2), CommandError::Duplicate(name("server1")));
     assert_eq!(stage.names(), ["server1", "server2"]);

@@ -26,9 +26,9 @@ fn an_accepted_head_is_unambiguous() {
             (whole, in_pieces) => panic!("{whole:?} is {in_pieces:?} in pieces"),
         }
         if let Ok(Some(head)) = whole {
-            let verdict = HttpRequestData::analyze_raw_request(&head);
+            let analysis = HttpRequestData::analyze_raw_request(&head);
             let shown = head.escape_ascii();
-            assert!(verdict.tier <= RequestSafetyTier::Acceptable, "{:?} {shown}", verdict.reason);
+            assert!(analysis.tier <= RequestSafetyTier::Acceptable, "{:?} {shown}", analysis.reason);
             passed += 1;
         }
     });

@@ -41,9 +41,9 @@ pub(crate) struct Exchange {
     broken: Option<io::Error>,
     /// Whether neither side has announced the end of the connection.
     keep_alive: bool,
-    /// See [`Error::sent`].
+    /// The value of [`Error::sent`] if it fails.
     sent: bool,
-    /// See [`Error::received`].
+    /// The value of [`Error::received`] if it fails.
     received: bool,
     /// `Some` until the reply head is received.
     wait: Option<Wait>,

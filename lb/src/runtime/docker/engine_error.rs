@@ -33,7 +33,7 @@ pub(super) enum EngineError {
     /// The connection failed or broke, or the engine reports that it is unavailable.
     #[error("the Docker engine is unreachable: {0}")]
     Unreachable(String),
-    /// A container ended before it had an address; the text contains_any how.
+    /// A container ended before it had an address; the text states how.
     #[error("{0}")]
     Ended(String),
     /// An unmanaged container has the name of the one to create.

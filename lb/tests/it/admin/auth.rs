@@ -85,9 +85,9 @@ fn on_loopback_only_forms_and_other_hosts_are_refused() {
         (String::new(), 400),
     ] {
         for path in ["/api/state", "/", "/login", "/livez", "/api/nothing"] {
-            let told = send(lb.admin, &[&format!("GET {path} HTTP/1.1"), &format!("Host: {host}")]);
-            let refused = [400, 421].contains(&told.status).then_some(told.status);
-            assert_eq!(refused, (expected != 200).then_some(expected), "{host} {path}: {told:?}");
+            let reply = send(lb.admin, &[&format!("GET {path} HTTP/1.1"), &format!("Host: {host}")]);
+            let refused = [400, 421].contains(&reply.status).then_some(reply.status);
+            assert_eq!(refused, (expected != 200).then_some(expected), "{host} {path}: {reply:?}");
         }
     }
     let evil = send(lb.admin, &["GET /api/state HTTP/1.1", "Host: evil.example"]);
@@ -118,11 +118,11 @@ fn every_response_has_the_security_headers() {
         ("/login.css", &[]),
         ("/livez", &[]),
     ] {
-        let told = call(lb.admin, "GET", path, headers, b"");
-        let policy = told.header("content-security-policy");
+        let reply = call(lb.admin, "GET", path, headers, b"");
+        let policy = reply.header("content-security-policy");
         assert!(
             policy.len() == 1 && policy[0].starts_with("default-src 'none'; script-src 'self';"),
-            "{told:?}"
+            "{reply:?}"
         );
         assert!(policy[0].contains("frame-ancestors 'none'") && !policy[0].contains("unsafe"), "{policy:?}");
         for (name, value) in [
@@ -131,9 +131,9 @@ fn every_response_has_the_security_headers() {
             ("cache-control", "no-store"),
             ("cross-origin-resource-policy", "same-origin"),
         ] {
-            assert_eq!(told.header(name), [value], "{path}");
+            assert_eq!(reply.header(name), [value], "{path}");
         }
-        assert_eq!(told.header("access-control-allow-origin"), [""; 0]);
+        assert_eq!(reply.header("access-control-allow-origin"), [""; 0]);
     }
 }
 
@@ -420,8 +420,8 @@ fn a_configured_token_is_never_shown() {
         assert_eq!(lb.call("GET", "/rep", &[("Authorization", &good)], b"").status, 200);
         lb.wait_for(if env.len() > 1 { "ready " } else { "SERVER_ID=server1" });
         let secret = logged_in.split_once('=').unwrap().1;
-        let told = lb.log().iter().find(|line| line.contains(TOKEN) || line.contains(secret)).cloned();
-        assert_eq!(told, None);
+        let leaked = lb.log().iter().find(|line| line.contains(TOKEN) || line.contains(secret)).cloned();
+        assert_eq!(leaked, None);
         let command = std::fs::read_to_string(format!("/proc/{}/cmdline", lb.child.id())).unwrap();
         assert!(!command.contains(TOKEN));
         lb.signal(rustix::process::Signal::TERM);

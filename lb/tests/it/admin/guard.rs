@@ -18,11 +18,11 @@ fn malformed_requests_get_a_reason_and_are_closed() {
         ("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx".to_owned(), 400, "malformed"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505, "HTTP/1.1"),
     ] {
-        let told = answer(&raw(lb.admin, request.as_bytes()), false);
-        assert_eq!(told.status, status, "{told:?}");
-        assert!(told.json()["message"].as_str().unwrap().contains(why), "{told:?}");
-        assert_eq!(told.header("content-security-policy").len(), 1);
-        assert_eq!(told.header("cache-control"), ["no-store"]);
+        let reply = answer(&raw(lb.admin, request.as_bytes()), false);
+        assert_eq!(reply.status, status, "{reply:?}");
+        assert!(reply.json()["message"].as_str().unwrap().contains(why), "{reply:?}");
+        assert_eq!(reply.header("content-security-policy").len(), 1);
+        assert_eq!(reply.header("cache-control"), ["no-store"]);
     }
     assert_eq!(lb.state()["target"], 1);
     assert!(lb.log().iter().all(|line| !line.contains("panic")), "{:?}", lb.seen);

@@ -39,7 +39,7 @@ fn the_last_lines_of_a_process_are_returned() {
         ("server1/logs?tail=10001", 400, "'tail' must be a whole number from 0 to 10000"),
         ("server1/logs?tail=-1", 400, "'tail' must be a whole number"),
         ("server1/logs?follow=maybe", 400, "'follow' must be 1 or 0"),
-        ("nobody/logs", 404, "There is no replica 'nobody'"),
+        ("absent/logs", 404, "There is no replica 'absent'"),
         ("..%2F..%2Fetc/logs", 400, "Hostname '../../etc' is not allowed"),
         ("%ff%00/logs", 400, "is not allowed"),
     ] {
@@ -110,8 +110,8 @@ fn the_command_line_prints_the_output() {
     let ask = |args: &[&str]| lb(args, &[("LB_ADMIN", &format!("http://{}", balancer.admin))]);
     assert_eq!(ask(&["logs", "server1"]).stdout, "\u{fffd}[31mred\n");
     assert_eq!(ask(&["logs", "server1", "--json"]).stdout, "\u{1b}[31mred\n");
-    let unknown = ask(&["logs", "nobody"]);
-    assert_eq!((unknown.status.code(), &*unknown.stderr), (Some(1), "lb: There is no replica 'nobody'\n"));
+    let unknown = ask(&["logs", "absent"]);
+    assert_eq!((unknown.status.code(), &*unknown.stderr), (Some(1), "lb: There is no replica 'absent'\n"));
     let huge = ask(&["logs", "server1", "--tail", "10001"]);
     assert_eq!(huge.status.code(), Some(64), "{}", huge.stderr);
 }

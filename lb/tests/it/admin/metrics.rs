@@ -53,24 +53,24 @@ fn the_traffic_is_an_event_each_second_if_requested() {
     write!(connection, "GET /api/events?traffic=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .unwrap();
     let lines = BufReader::new(connection).lines().map(Result::unwrap);
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     let mut name = String::new();
     for line in lines {
-        assert!(!line.starts_with("id: ") || told.is_empty(), "an event of traffic has no id: {line}");
+        assert!(!line.starts_with("id: ") || events.is_empty(), "an event of traffic has no id: {line}");
         if let Some(event) = line.strip_prefix("event: ") {
             name = event.to_owned();
         }
         if let (Some(data), "traffic") = (line.strip_prefix("data: "), name.as_str()) {
-            told.push(serde_json::from_str::<Value>(data).unwrap());
+            events.push(serde_json::from_str::<Value>(data).unwrap());
         }
-        if told.len() == 3 {
+        if events.len() == 3 {
             break;
         }
     }
-    let seconds: Vec<u64> = told.iter().map(|traffic| traffic["seconds"].as_u64().unwrap()).collect();
+    let seconds: Vec<u64> = events.iter().map(|traffic| traffic["seconds"].as_u64().unwrap()).collect();
     assert!(
-        seconds.is_sorted() && told.iter().all(|one| one["replicas"][0]["name"] == "server1"),
-        "{told:?}"
+        seconds.is_sorted() && events.iter().all(|one| one["replicas"][0]["name"] == "server1"),
+        "{events:?}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The management plane: API, metrics, dashboard, and who may use them.
+//! The management plane: API, metrics, dashboard, and the access to them.
 
 mod auth;
 mod dashboard;

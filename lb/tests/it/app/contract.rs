@@ -119,8 +119,8 @@ fn every_bad_call_is_400_and_changes_nothing() {
         (
             "DELETE",
             "/rm",
-            r#"{"n":2,"hostnames":["server1","nobody"]}"#,
-            "Hostname 'nobody' is not a managed replica",
+            r#"{"n":2,"hostnames":["server1","absent"]}"#,
+            "Hostname 'absent' is not a managed replica",
         ),
     ];
     for (method, path, body, message) in exact {

@@ -169,7 +169,7 @@ fn a_replica_command_that_listens_elsewhere_fails_the_add() {
 
 #[test]
 fn a_replica_command_whose_heartbeat_is_an_error_fails_the_add() {
-    let command = test_replica::command().replace("env ", "env LB_TEST_SICK=1 ");
+    let command = test_replica::command().replace("env ", "env LB_TEST_UNHEALTHY=1 ");
     add_fails(&command, &["S5", "not ready within 2s", "answered 500"]);
     // With `--heartbeat-path off` a connection is enough.
     let lb = Balancer::start(&["--replica-command", &command, "--heartbeat-path", "off"]);

@@ -142,7 +142,7 @@ fn steering_commands_call_the_api() {
         let ended = ask(balancer.admin, args);
         assert_eq!(good(&ended), format!("{words}\n"));
     };
-    says(&["drain", "server2"], "server2 is drained, its seat 2 waits for it; 1 replica serves");
+    says(&["drain", "server2"], "server2 is drained, its seat 2 stays reserved; 1 replica serves");
     let status = ask(balancer.admin, &["status"]);
     assert!(good(&status).contains("server2  draining"), "{}", status.stdout);
     let again = ask(balancer.admin, &["drain", "server2"]);
@@ -153,7 +153,11 @@ fn steering_commands_call_the_api() {
     let dry = ask(balancer.admin, &["weight", "1", "300", "--dry-run"]);
     assert!(good(&dry).contains(" slots would move, "), "{}", dry.stdout);
     let weighed = ask(balancer.admin, &["weight", "1", "300"]);
-    assert!(good(&weighed).starts_with("seat 1 weighs 300 until the process ends; "), "{}", weighed.stdout);
+    assert!(
+        good(&weighed).starts_with("seat 1 has weight 300 until the process ends; "),
+        "{}",
+        weighed.stdout
+    );
     let json = ask(balancer.admin, &["weight", "1", "300", "--json"]);
     let json: Value = serde_json::from_str(good(&json)).unwrap();
     assert_eq!((&json["message"]["weight"], &json["message"]["slots_moved"]), (&json!(300), &json!(0)));
@@ -203,7 +207,7 @@ fn a_missing_response_prints_one_line() {
         (
             "502 Bad Gateway",
             "<html>",
-            "answered 502 Bad Gateway, and not as the admin listener of a balancer does",
+            "answered 502 Bad Gateway, but is not the admin listener of a balancer",
         ),
         ("200 OK", "<html>", "answered 200 OK, and not as"),
         ("302 Found", "", "answered 302 Found, and not as"),
@@ -212,7 +216,7 @@ fn a_missing_response_prints_one_line() {
             r#"{"message":"<Error> '/api/state' endpoint does not exist in server replicas","status":"failure"}"#,
             "answered 400 Bad Request, and not as",
         ),
-        ("200 OK", r#"{"a":1}"#, "the answer cannot be read: missing field"),
+        ("200 OK", r#"{"a":1}"#, "cannot read the response: missing field"),
     ] {
         let (admin, _) = answering(status, body);
         let ended = ask(admin, &["status"]);

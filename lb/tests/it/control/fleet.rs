@@ -107,9 +107,9 @@ fn bad_calls_are_refused_and_change_nothing() {
     good(post(&lb, "/api/replicas/server2/drain"));
     let untouched = lb.state();
     for (path, status, words) in [
-        ("/api/replicas/nobody/drain", 404, "There is no replica 'nobody'"),
-        ("/api/replicas/nobody/undrain", 404, "There is no replica 'nobody'"),
-        ("/api/replicas/nobody/replace", 404, "There is no replica 'nobody'"),
+        ("/api/replicas/absent/drain", 404, "There is no replica 'absent'"),
+        ("/api/replicas/absent/undrain", 404, "There is no replica 'absent'"),
+        ("/api/replicas/absent/replace", 404, "There is no replica 'absent'"),
         ("/api/replicas/server2/drain", 409, "Replica 'server2' is drained already"),
         ("/api/replicas/server1/undrain", 409, "Replica 'server1' is not drained"),
     ] {
@@ -243,7 +243,7 @@ fn external_servers_can_be_drained_and_weighted_but_not_replaced() {
     let lb = Balancer::launch(&["--runtime", "static", "--heartbeat-path", "off", "--upstream", &upstreams]);
     lb.until("both servers serve", |lb| lb.names() == ["a", "b"]);
     for path in ["/api/replicas/a/replace", "/api/rolling-replace"] {
-        let words = "The replicas are run by somebody else (--runtime static): they cannot be replaced";
+        let words = "The replicas are external servers (--runtime static): they cannot be replaced";
         assert_eq!(refused(post(&lb, path)), (400, words.to_owned()));
     }
     good(post(&lb, "/api/replicas/a/drain"));

@@ -137,7 +137,7 @@ fn a_replica_whose_heartbeat_is_an_error_is_replaced() {
     let args = ["--replicas", "2", "--replica-command", &test_replica::command()];
     let lb = Balancer::start(&[&args[..], &WATCHED_CLOSELY].concat());
     let key = (0..).map(|key: u32| key.to_string()).find(|key| lb.owner(key) == "server1").unwrap();
-    assert_eq!(lb.call("GET", "/sick", &[("X-Request-Id", &key)], b"").status, 200);
+    assert_eq!(lb.call("GET", "/unhealthy", &[("X-Request-Id", &key)], b"").status, 200);
     lb.until("server1 is replaced", |lb| {
         let names = lb.names();
         names.len() == 2 && names[0] != "server1" && names[1] == "server2"
@@ -145,7 +145,7 @@ fn a_replica_whose_heartbeat_is_an_error_is_replaced() {
 }
 
 #[test]
-fn a_suspended_balancer_does_not_blame_its_replicas() {
+fn a_suspended_balancer_does_not_eject_or_replace_its_replicas() {
     let mut lb = Balancer::start(&WATCHED_CLOSELY);
     let pids: Vec<i32> = lb.names().iter().map(|name| lb.pid_of(name)).collect();
     lb.signal(Signal::STOP);

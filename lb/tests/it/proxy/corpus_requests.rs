@@ -9,8 +9,8 @@ use std::sync::mpsc::channel;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use crate::support::STATE_TIMEOUT;
-use crate::support::judged::Judged;
 use crate::support::origin::Origin;
+use crate::support::validating_replica::ValidatingReplica;
 use crate::testing::corpus;
 
 /// Number of concurrent requests: many are incomplete and end only when the balancer gives up.
@@ -22,9 +22,9 @@ const STATUSES: [u16; 11] = [200, 400, 405, 408, 411, 413, 414, 417, 431, 501, 5
 #[test]
 fn forwarded_requests_are_never_ambiguous() {
     let requests = corpus::requests();
-    let judged = Judged::new();
+    let replica = ValidatingReplica::new();
     let limits = ["--client-head-timeout=500ms", "--client-idle-timeout=500ms", "--idle-timeout=500ms"];
-    let lb = Origin::balanced(&[&judged.origin], &limits);
+    let lb = Origin::balanced(&[&replica.origin], &limits);
     let (next, replies) = (AtomicUsize::new(0), channel());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
@@ -49,10 +49,10 @@ fn forwarded_requests_are_never_ambiguous() {
         }
     }
     lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
-    judged.origin.until_open(0);
-    let forwarded = judged.seen();
+    replica.origin.until_open(0);
+    let forwarded = replica.seen();
     bad.extend(
-        judged
+        replica
             .bad()
             .into_iter()
             .map(|(why, bytes)| (why, from(&bytes, &requests).unwrap_or_default(), shown(&bytes))),

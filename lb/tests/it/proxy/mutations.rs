@@ -5,9 +5,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::Balancer;
-use crate::support::judged::Judged;
 use crate::support::load::Load;
 use crate::support::origin::Origin;
+use crate::support::validating_replica::ValidatingReplica;
 use crate::support::wire::Wire;
 use crate::testing::corpus;
 use crate::testing::mutate::case;
@@ -24,8 +24,8 @@ const GROWTH: u64 = 16_000;
 fn mutated_requests_affect_no_other_client() {
     let all = number("LB_FUZZ_REQUESTS").unwrap_or(REQUESTS);
     let corpus: Vec<_> = corpus::requests().into_iter().map(|(_, request)| request).collect();
-    let judged = Judged::new();
-    let lb = Origin::balanced(&[&judged.origin], &["--client-head-timeout=500ms", "--idle-timeout=500ms"]);
+    let replica = ValidatingReplica::new();
+    let lb = Origin::balanced(&[&replica.origin], &["--client-head-timeout=500ms", "--idle-timeout=500ms"]);
     let (next, load) = (AtomicU64::new(0), Load::start(lb.traffic, 2));
     let send = |until: u64| {
         std::thread::scope(|scope| {
@@ -54,9 +54,9 @@ fn mutated_requests_affect_no_other_client() {
     let (answered, failed) = load.finish();
     assert!(failed.is_empty(), "of {answered} ordinary requests failed: {failed:?}");
     lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
-    judged.origin.until_open(0);
-    let bad = judged.bad();
-    assert!(bad.is_empty(), "{} of {} that reached the replica: {bad:?}", bad.len(), judged.seen());
+    replica.origin.until_open(0);
+    let bad = replica.bad();
+    assert!(bad.is_empty(), "{} of {} that reached the replica: {bad:?}", bad.len(), replica.seen());
     println!("{all} mutated and {answered} ordinary requests, {warm} kB and {grown} kB more");
 }
 

@@ -204,12 +204,12 @@ fn a_client_that_leaves_cancels_its_request() {
 #[test]
 fn a_client_that_leaves_during_a_reply_ends_it() {
     let stalled = Arc::new(AtomicBool::new(false));
-    let told = stalled.clone();
+    let flag = stalled.clone();
     let origin = Origin::new(move |peer| {
         peer.head()?;
         peer.wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         while peer.wire.send(format!("10000\r\n{}\r\n", "x".repeat(0x10000))) {
-            told.store(true, Ordering::SeqCst);
+            flag.store(true, Ordering::SeqCst);
         }
         None
     });

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{root, sources};
+use super::{files, root};
 
 /// Calls whose argument is the name of a variable that a test or a simulation reads.
 const READS: [&str; 4] = ["env::var(\"LB_", "env::var_os(\"LB_", "number(\"LB_", "var(\"LB_"];
@@ -37,7 +37,8 @@ fn names_after(text: &str, before: &str) -> BTreeSet<String> {
 fn the_variables_of_the_tests_are_documented() {
     let this = Path::new(file!()).file_name();
     let mut read_by_tests = BTreeSet::new();
-    for path in sources(&["lb", "analysis", "replica"]).iter().filter(|path| path.file_name() != this) {
+    for path in files(&["lb", "analysis", "replica"], &["rs"]).iter().filter(|path| path.file_name() != this)
+    {
         let text = std::fs::read_to_string(path).unwrap();
         read_by_tests.extend(READS.iter().flat_map(|read| names_after(&text, read)));
     }
@@ -69,7 +70,7 @@ fn files_that_documents_name_exist() {
 /// A filter that matches no test would pass silently.
 #[test]
 fn test_commands_of_documents_select_files_with_tests() {
-    let modules: BTreeSet<String> = sources(&["lb", "analysis", "replica"])
+    let modules: BTreeSet<String> = files(&["lb", "analysis", "replica"], &["rs"])
         .iter()
         .map(|path| if path.ends_with("mod.rs") { path.parent().unwrap() } else { path.as_path() })
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())

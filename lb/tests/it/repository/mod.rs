@@ -4,6 +4,7 @@ mod dockerfiles;
 mod documents;
 mod regressions;
 mod source;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -12,20 +13,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The Rust files below some folders.
-fn sources(below: &[&str]) -> Vec<PathBuf> {
+/// The files below some files and folders whose names end in one of some extensions.
+fn files(below: &[&str], extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = below.iter().map(|folder| root().join(folder)).collect();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.extension() {
-                None if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "rs" => found.push(path),
-                _ => {}
-            }
+    let mut paths: Vec<PathBuf> = below.iter().map(|path| root().join(path)).collect();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if extensions.iter().any(|extension| path.extension().is_some_and(|of| of == *extension)) {
+            found.push(path);
         }
     }
-    assert!(found.len() > 200, "the sources were not found");
+    assert!(found.len() > 200, "the files were not found");
     found
 }

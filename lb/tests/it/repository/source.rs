@@ -1,4 +1,4 @@
-//! Rules of style that the sources must keep (STYLE: plain words, planes whose modules use only those below).
+//! Rules of structure that the sources must keep: planes whose modules use only those below, pure cores, handles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -69,9 +69,6 @@ const STATUSES_ELSEWHERE: &[(&str, &str)] = &[
 /// Folders of `lb/src` whose code is pure: the time and randomness are given, and effects are returned.
 const PURE: &[&str] = &["balance/", "fleet/", "proxy/router/endpoints/", "ring/"];
 
-/// Words of the private dialect that comments were once written in.
-const BANNED: &[&str] = &["whoever", "whomever", "whom", "somebody", "nobody", "befell", "befalls", "wishes"];
-
 /// The actors' modules: their callers use a handle, so addresses and channels of replies stay inside.
 const ACTORS: &[&str] = &[
     "control/ring/",
@@ -99,7 +96,7 @@ const CHANNELS: &[(&str, &[&str])] = &[
 ];
 
 fn sources() -> Vec<PathBuf> {
-    super::sources(&["lb/src"])
+    super::files(&["lb/src"], &["rs"])
 }
 
 /// The top-level module of a file; `None` for `lib.rs` and `main.rs`.
@@ -210,39 +207,5 @@ fn actors_are_used_through_their_handles() {
             wrong.push(format!("{file}: {word}"));
         }
     }
-    assert_eq!(wrong, Vec::<String>::new(), "call the actor's handle, or mend CHANNELS");
-}
-
-#[test]
-fn comments_are_free_of_banned_words() {
-    let mut wrong = Vec::new();
-    for path in sources() {
-        for (line, text) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
-            let Some((_, comment)) = text.split_once("//") else { continue };
-            let words = comment.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase);
-            if words.into_iter().any(|word| BANNED.contains(&word.as_str())) {
-                wrong.push(format!("{}:{}: {}", path.display(), line + 1, text.trim()));
-            }
-        }
-    }
-    assert_eq!(wrong, Vec::<String>::new());
-}
-
-#[test]
-fn documentation_of_public_items_has_more_than_two_words() {
-    let mut wrong = Vec::new();
-    for path in sources().iter().filter(|path| !is_test(path)) {
-        let text = std::fs::read_to_string(path).unwrap();
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        for (at, three) in lines.windows(3).enumerate() {
-            let [before, doc, item] = three else { continue };
-            let single = !before.starts_with("///") && doc.starts_with("///");
-            let is_public = item.starts_with("pub ") && !item.starts_with("pub mod");
-            let words = doc.trim_start_matches('/').split_whitespace().count();
-            if single && is_public && words <= 2 {
-                wrong.push(format!("{}:{}: {doc}", path.display(), at + 2));
-            }
-        }
-    }
-    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(wrong, Vec::<String>::new(), "call the actor's handle, or correct CHANNELS");
 }

@@ -79,7 +79,7 @@ fn daemons_end_with_their_replica() {
     until("all processes are gone", || running(&sleep).is_empty());
 }
 
-/// Without /proc the launcher sees no descendants, but it knows the process group of its command.
+/// Without /proc the launcher sees no descendants, but it has the process group of its command.
 #[test]
 fn the_group_of_a_command_is_killed_even_if_proc_does_not_show_it() {
     let sleep = unique_sleep();

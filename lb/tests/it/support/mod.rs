@@ -2,7 +2,7 @@
 //!
 //! - the balancer: [`balancer`] (a running `lb`), [`process`] (commands and signals), [`admin`] (calls of its API)
 //! - clients: [`client`] (one request on one connection), [`wire`] (every byte), [`keyed`], [`load`], [`browser`]
-//! - replicas: [`origin`] (scripted per connection), [`judged`] (validates requests), [`test_replica`] (as a command)
+//! - replicas: [`origin`] (scripted per connection), [`validating_replica`] (validates requests), [`test_replica`] (as a command)
 //! - the engine: [`docker`]
 //! - [`wait`]: waiting for a state · [`port`]: free ports · [`tool`]: installed programs · [`strict`]: a second parser
 //!   of replies
@@ -12,7 +12,6 @@ pub mod balancer;
 pub mod browser;
 pub mod client;
 pub mod docker;
-pub mod judged;
 pub mod keyed;
 pub mod load;
 pub mod origin;
@@ -21,6 +20,7 @@ pub mod process;
 pub mod strict;
 pub mod test_replica;
 pub mod tool;
+pub mod validating_replica;
 pub mod wait;
 pub mod wire;
 

@@ -18,7 +18,7 @@ pub fn command() -> String {
 /// ignores `$PORT`.
 ///
 /// `/home` answers; `/tunnel` accepts an offer to upgrade and then echoes every byte; `/slow?MS` answers after that time;
-/// `/mute` stops `/heartbeat` from answering, and `/sick` (or `LB_TEST_SICK`) makes it answer 500.
+/// `/mute` stops `/heartbeat` from answering, and `/unhealthy` (or `LB_TEST_UNHEALTHY`) makes it answer 500.
 #[test]
 fn replica() {
     if std::env::var_os("LB_TEST_REPLICA").is_none() {
@@ -28,15 +28,15 @@ fn replica() {
     let port: u16 = if elsewhere { 0 } else { std::env::var("PORT").unwrap().parse().unwrap() };
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let mute: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
-    let sick: &'static AtomicBool =
-        Box::leak(Box::new(AtomicBool::new(std::env::var_os("LB_TEST_SICK").is_some())));
+    let unhealthy: &'static AtomicBool =
+        Box::leak(Box::new(AtomicBool::new(std::env::var_os("LB_TEST_UNHEALTHY").is_some())));
     for connection in listener.incoming() {
         let connection = connection.unwrap();
-        std::thread::spawn(move || serve(connection, mute, sick));
+        std::thread::spawn(move || serve(connection, mute, unhealthy));
     }
 }
 
-fn serve(connection: TcpStream, mute: &AtomicBool, sick: &AtomicBool) -> Option<()> {
+fn serve(connection: TcpStream, mute: &AtomicBool, unhealthy: &AtomicBool) -> Option<()> {
     let mut reader = BufReader::new(connection);
     loop {
         let mut line = String::new();
@@ -59,12 +59,12 @@ fn serve(connection: TcpStream, mute: &AtomicBool, sick: &AtomicBool) -> Option<
                 let mut writer = reader.get_ref().try_clone().ok()?;
                 return std::io::copy(&mut reader, &mut writer).ok().map(drop);
             }
-            ("/sick", _) => sick.store(true, Ordering::Relaxed),
+            ("/unhealthy", _) => unhealthy.store(true, Ordering::Relaxed),
             _ => {}
         }
         let name = std::env::var("SERVER_ID").unwrap_or_default();
         let body = format!(r#"{{"message":"Hello from Server: {name}","status":"successful"}}"#);
-        let failing = path == "/heartbeat" && sick.load(Ordering::Relaxed);
+        let failing = path == "/heartbeat" && unhealthy.load(Ordering::Relaxed);
         let status = if failing { "500 Internal Server Error" } else { "200 OK" };
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
         reader.get_mut().write_all((head + &body).as_bytes()).ok()?;

@@ -23,34 +23,34 @@ const TERSE = /^(\w+=\d+|heartbeat)$/;
 /** An event as `[severity, sentence]`. */
 function sentence({ name, seat, replica, now, done, total }) {
   const place = seat ? `seat ${seat}` : "the fleet";
-  const who = replica ?? "A replica";
+  const subject = replica ?? "A replica";
   switch (name) {
     case "phase": {
       const [tone, verb] = PHASES[now] ?? ["quiet", now ? `is ${now} in` : "is gone from"];
-      return [tone, `${who} ${verb} ${place}`];
+      return [tone, `${subject} ${verb} ${place}`];
     }
     case "join":
       return ["new", `${place} joins the ring${replica ? ` with ${replica}` : ", vacant"}`];
     case "occupy":
-      return ["good", `${who} takes ${place}: its keys come home`];
+      return ["good", `${subject} takes ${place}: its keys come home`];
     case "handover":
-      return ["good", `${who} takes ${place} over`];
+      return ["good", `${subject} takes ${place} over`];
     case "vacate":
       return ["bad", `${place} is vacant: its keys go to the next seats`];
     case "leave":
       return ["quiet", `${place} leaves the ring`];
     case "drain":
-      return ["warn", `${who} is drained: the keys of ${place} go to the next seats`];
+      return ["warn", `${subject} is drained: the keys of ${place} go to the next seats`];
     case "unreachable":
-      return ["bad", `${who} does not answer`];
+      return ["bad", `${subject} does not answer`];
     case "weigh":
       return ["new", `${place} has another weight`];
     case "ejected":
-      return ["warn", `${who} in ${place} is passed over by a router`];
+      return ["warn", `${subject} in ${place} is passed over by a router`];
     case "readmitted":
-      return ["good", `${who} in ${place} is passed over no longer`];
+      return ["good", `${subject} in ${place} is passed over no longer`];
     case "not_repeated":
-      return ["warn", `A request is not repeated: replicas were lost under it, last ${who} in ${place}`];
+      return ["warn", `A request is not repeated: replicas were lost under it, last ${subject} in ${place}`];
     case "rolling":
       return ["new", `Rolling replacement: ${done} of ${total} done`];
     default:

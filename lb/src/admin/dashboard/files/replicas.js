@@ -58,7 +58,7 @@ function newRow(seat, manage, pointed) {
   button.append("Manage");
   const node = el("tr", { "data-seat": seat },
     el("th", { scope: "row" }, badge(seat)),
-    cell("Replica", { class: "who" }, part("name", "b"), part("note", "small")),
+    cell("Replica", { class: "identity" }, part("name", "b"), part("note", "small")),
     cell("Phase", { class: "state" }, part("phase", "span"), part("skip", "small", { class: "skipped" })),
     cell("In flight", { class: "n" }, part("flight", "span")),
     cell("Req/s", { class: "n" }, part("rate", "span")),

@@ -169,7 +169,7 @@ impl World {
                     Scheduled::Notify(Event::Runtime(RuntimeEvent::Terminated { incarnation })),
                 );
                 let after = self.up_to(2000);
-                return self.later(after, Scheduled::Exits(incarnation, Exit::Ended("told to".to_owned())));
+                return self.later(after, Scheduled::Exits(incarnation, Exit::Ended("SIGTERM".to_owned())));
             }
             0 | 1 => return self.exits(incarnation, Exit::Ended("killed".to_owned())),
             2 => Condition::Hung,

@@ -61,7 +61,7 @@ async fn the_host_and_the_good_statuses_of_a_heartbeat_can_be_set() {
     let request = HeartbeatRequest { host: Some("shop.example:8080".into()), statuses, ..heartbeat() };
     for (reply, good) in [
         ("HTTP/1.1 204 None\r\n\r\n", true),
-        ("HTTP/1.1 401 Who\r\n\r\n", true),
+        ("HTTP/1.1 401 No\r\n\r\n", true),
         ("HTTP/1.1 200 OK\r\n\r\n", false),
         ("HTTP/1.1 302 Found\r\n\r\n", false),
     ] {

@@ -66,14 +66,14 @@ fn a_foreign_sigterm_is_distinguished_from_the_balancers() {
     cluster.until_containers(&["server2", "server3"]);
     docker(&["kill", "-s", "WINCH", &cluster.container("server3")]).unwrap();
     docker(&["kill", "-s", "TERM", &cluster.container("server2")]).unwrap();
-    lb.wait_for("told to end name=server2");
+    lb.wait_for("termination requested name=server2");
     lb.until("server2 is replaced", |lb| {
         let names = lb.names();
         names.len() == 2 && !names.contains(&"server2".into())
     });
     assert_eq!(lb.names()[1], "server3");
-    let told = lb.log().iter().filter(|line| line.contains("told to end")).count();
-    assert_eq!(told, 1);
+    let requests = lb.log().iter().filter(|line| line.contains("termination requested")).count();
+    assert_eq!(requests, 1);
 }
 
 #[test]

@@ -3,13 +3,13 @@
 mod adoption;
 mod compose;
 mod copies;
+mod engine_failures;
 mod fleet;
 mod healing;
 mod network;
 mod outage;
 mod reasons;
 mod record;
-mod trouble;
 
 use std::collections::BTreeSet;
 

@@ -28,7 +28,7 @@ pub enum Mode {
 
 /// Removed when dropped.
 pub struct Proxy {
-    /// For `--docker-host`.
+    /// The address of the proxy as a value of `--docker-host`.
     pub url: String,
     mode: Arc<AtomicU8>,
     _directory: Option<tempfile::TempDir>,

@@ -30,13 +30,13 @@ const PER_REPLICA: usize = 4;
 
 /// Descriptors that the balancer opens after the start, without workers, replicas and the admin listener (measured).
 const OWN: usize = 2;
-/// Those of the admin listener and its worker (measured).
+/// Descriptors of the admin listener and its worker (measured).
 const ADMIN_SERVER: usize = 7;
-/// Those of a worker: its event loop, signals and wakers (measured).
+/// Descriptors of a worker: its event loop, signals and wakers (measured).
 const WORKER: usize = 4;
-/// Those of a replica that runs as a process: its output and the process (measured).
+/// Descriptors of a replica that runs as a process: its output and the process (measured).
 const REPLICA_PROCESS: usize = 2;
-/// A client, its connection to a replica, and a heartbeat.
+/// Descriptors of a client, its connection to a replica, and a heartbeat.
 const ONE_REQUEST: usize = 3;
 
 /// Numbers of connections that a limit of open files allows.
@@ -55,13 +55,13 @@ impl Budget {
     fn least(open: usize, config: &Config) -> usize {
         let replicas = match config.runtime {
             RuntimeConfig::Process { .. } => REPLICA_PROCESS * config.replicas,
-            _ => 0,
+            RuntimeConfig::Docker { .. } | RuntimeConfig::Static { .. } => 0,
         };
         let admin = if config.admin_listen.is_some() { ADMIN_SERVER } else { 0 };
         open + OWN + admin + WORKER * config.workers + replicas + ONE_REQUEST
     }
 
-    /// `limit` descriptors, of which `open` are in use; `None`: no limit.
+    /// Divides `limit` descriptors, of which `open` are in use; `None`: no limit.
     fn new(limit: Option<usize>, open: usize, config: &Config) -> Self {
         let Some(limit) = limit else { return Self { clients: usize::MAX, refused: REFUSED, admin: ADMIN } };
         let admin = (limit / 16).clamp(4, ADMIN);
@@ -107,11 +107,11 @@ impl Connections {
     /// start, and when another number is configured.
     pub fn fitted(&self, config: &Config) -> Config {
         let (mut config, most) = (config.clone(), self.budget.clients);
-        let asked = config.max_connections;
-        let lowered = (asked > most).then_some(asked);
+        let configured = config.max_connections;
+        let lowered = (configured > most).then_some(configured);
         if self.warned.replace(lowered) != lowered && lowered.is_some() {
             log::warn!(
-                to:% = most, from:% = asked, why = "limit_of_open_files", remedy = "'raise ulimit -n'";
+                to:% = most, from:% = configured, why = "limit_of_open_files", remedy = "'raise ulimit -n'";
                 "max connections lowered"
             );
         }

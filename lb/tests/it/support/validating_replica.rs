@@ -11,18 +11,18 @@ use crate::support::origin::Origin;
 
 /// The reply to every request: that of `/home` of a real replica.
 const REPLY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\nConnection: close\r\n\r\n\
-    {\"message\":\"Hello from Server: judge\",\"status\":\"successful\"}";
+    {\"message\":\"Hello from Server: valid\",\"status\":\"successful\"}";
 
 /// The replica, and the invalid requests. Each request has its own connection, so that surplus bytes are detected.
-pub struct Judged {
+pub struct ValidatingReplica {
     pub origin: Origin,
     seen: Arc<AtomicUsize>,
     bad: Receiver<(String, Vec<u8>)>,
 }
 
-impl Judged {
+impl ValidatingReplica {
     pub fn new() -> Self {
-        let (tell, bad) = channel();
+        let (sender, bad) = channel();
         let seen = Arc::new(AtomicUsize::new(0));
         let count = seen.clone();
         let origin = Origin::new(move |peer| {
@@ -37,7 +37,7 @@ impl Judged {
             peer.wire.send(REPLY);
             bytes.extend(peer.wire.rest().unwrap_or_default());
             count.fetch_add(1, Ordering::SeqCst);
-            validate(&bytes).or_else(|why| tell.send((why, bytes)).ok().ok_or(())).ok()
+            validate(&bytes).or_else(|why| sender.send((why, bytes)).ok().ok_or(())).ok()
         });
         Self { origin, seen, bad }
     }
@@ -61,9 +61,9 @@ fn validate(bytes: &[u8]) -> Result<(), String> {
         Some(_) => {}
     }
     let head = &bytes[..head_end(bytes).ok_or("half a head")?];
-    let verdict = HttpRequestData::analyze_raw_request(head);
-    if verdict.tier > RequestSafetyTier::Acceptable {
-        return Err(format!("{:?}, {:?}", verdict.tier, verdict.reason));
+    let analysis = HttpRequestData::analyze_raw_request(head);
+    if analysis.tier > RequestSafetyTier::Acceptable {
+        return Err(format!("{:?}, {:?}", analysis.tier, analysis.reason));
     }
     let hosts = String::from_utf8_lossy(head).to_lowercase().matches("\r\nhost:").count();
     if hosts == 1 { Ok(()) } else { Err(format!("{hosts} hosts")) }
