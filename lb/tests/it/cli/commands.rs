@@ -164,12 +164,12 @@ fn steering_commands_call_the_api() {
     let rolling = ask(balancer.admin, &["rolling-replace"]);
     assert!(good(&rolling).starts_with("2 replicas are replaced, one after the other"), "{}", rolling.stdout);
     for (args, words) in [
-        (&["weight", "1", "0"][..], "must be a whole number from 1 to 1000, a weight"),
-        (&["weight", "1", "1001"], "must be a whole number from 1 to 1000, a weight"),
+        (&["weight", "1", "0"][..], "a weight must be a whole number from 1 to 1000"),
+        (&["weight", "1", "1001"], "a weight must be a whole number from 1 to 1000"),
         (&["weight", "0", "5"], "must be the number of a seat"),
         (&["weight", "-1", "5"], "must be the number of a seat"),
         (&["plan", "--weight", "2"], "must be SEAT=WEIGHT, such as 2=200"),
-        (&["plan", "--weight", "2=0"], "must be a whole number from 1 to 1000, a weight"),
+        (&["plan", "--weight", "2=0"], "a weight must be a whole number from 1 to 1000"),
         (&["plan", "--weight", "2=1", "--add", "1"], "cannot be used with"),
         (&["drain", "../x"], "is not allowed"),
     ] {
@@ -209,12 +209,12 @@ fn a_missing_response_prints_one_line() {
             "<html>",
             "answered 502 Bad Gateway, but is not the admin listener of a balancer",
         ),
-        ("200 OK", "<html>", "answered 200 OK, and not as"),
-        ("302 Found", "", "answered 302 Found, and not as"),
+        ("200 OK", "<html>", "answered 200 OK, but is not"),
+        ("302 Found", "", "answered 302 Found, but is not"),
         (
             "400 Bad Request",
             r#"{"message":"<Error> '/api/state' endpoint does not exist in server replicas","status":"failure"}"#,
-            "answered 400 Bad Request, and not as",
+            "answered 400 Bad Request, but is not",
         ),
         ("200 OK", r#"{"a":1}"#, "cannot read the response: missing field"),
     ] {
@@ -286,9 +286,12 @@ fn completions_parse_in_each_shell() {
 
 #[test]
 fn each_subcommand_has_help() {
-    for (call, about) in
-        [("status", "Show the seats"), ("explain", "Show where"), ("plan", "Show what"), ("rm", "Remove N")]
-    {
+    for (call, about) in [
+        ("status", "Show the seats"),
+        ("explain", "Show the seat and the replica"),
+        ("plan", "Show what"),
+        ("rm", "Remove N"),
+    ] {
         let help = lb(&[call, "--help"], &[]);
         assert!(good(&help).starts_with(about), "{}", help.stdout);
     }

@@ -79,7 +79,7 @@ fn a_follower_resumes_after_a_restart_and_reports_lost_events() {
     first.signal(Signal::TERM);
     first.ended();
     let _second = Balancer::start(&args);
-    follower.until(&["some events are lost"]);
+    follower.until(&["some events were lost"]);
     json.until(&[r#"{"name":"reset"}"#]);
 }
 
