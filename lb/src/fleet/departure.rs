@@ -46,7 +46,7 @@ impl Fleet {
         }
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let first = member.stop(&format_args!("grace_ms={}", grace.as_millis()), &mut self.actions);
-        if first && !member.launching {
+        if first && !member.is_launching() {
             self.actions.push(Action::Stop { incarnation, grace });
         }
     }

@@ -122,9 +122,8 @@ impl Fleet {
             return;
         }
         let (name, to) = (external.upstream.name.clone(), external.addresses.clone());
-        let has = |address: Option<SocketAddr>| address.is_some_and(|address| to.contains(&address));
-        let candidate = seat.candidate().and_then(|of| self.members.get(&of)?.instance.as_ref());
-        if candidate.is_some_and(|instance| !has(Some(instance.address)))
+        let candidate = seat.candidate().and_then(|of| self.members.get(&of)?.address());
+        if candidate.is_some_and(|address| !to.contains(&address))
             && let Some(stale) = seat.take_candidate()
         {
             self.members.remove(&stale);
@@ -133,14 +132,14 @@ impl Fleet {
         let Some(member) = seat.occupant().and_then(|occupant| self.members.get_mut(&occupant)) else {
             return;
         };
-        let Some(instance) = &mut member.instance else { return };
-        if has(Some(instance.address)) {
-            id.clone_into(&mut instance.id);
+        let Some(address) = member.address() else { return };
+        if to.contains(&address) {
+            member.set_id(id);
             seat.restart.cancel();
             return;
         }
         if seat.candidate().is_none() && seat.restart.due().is_none() {
-            log::info!(name:%, seat:% = seat_id, from:% = instance.address, to:?; "upstream moves");
+            log::info!(name:%, seat:% = seat_id, from:% = address, to:?; "upstream moves");
             seat.external.iter_mut().for_each(|external| external.failures = 0);
             seat.plan(Duration::ZERO, now);
         }
@@ -152,8 +151,8 @@ impl Fleet {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         let (occupant, candidate) = (seat.occupant(), seat.candidate());
         let Some(external) = &mut seat.external else { return };
-        let current = occupant.and_then(|of| self.members.get(&of)?.instance.as_ref());
-        if current.is_some_and(|current| external.addresses.contains(&current.address)) {
+        let current = occupant.and_then(|of| self.members.get(&of)?.address());
+        if current.is_some_and(|current| external.addresses.contains(&current)) {
             return; // the name resolves to the address of the live server again
         }
         if candidate.is_some() {

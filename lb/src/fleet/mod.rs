@@ -4,11 +4,12 @@
 //! # Layout
 //! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
 //!   what is published · `runtime`, `router`: the types that the fleet exchanges with a runtime and with the routers
-//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica · `state`: its phases, each
-//!   with its data · `phase`: as they are published · `heartbeats`: when the next is due, what the latest ones say
+//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica · `process`: its process ·
+//!   `state`: its phases, each with its data · `phase`: as they are published · `heartbeats`: when the next is due, what
+//!   the latest ones say
 //!
 //! The life of a replica: `launch` → `ready` → `health` (suspect and back) → `death`, or `departure` (leaving, draining,
-//! stopping, gone). `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the
+//! stopping, gone). `restart`: how fast a seat may be refilled · `outage`: launches that fail for a reason outside the
 //! replica · `on_ring_reply`: what follows the ring's replies.
 //!
 //! The operations: `adopt` at the start (`target`: the seats of a start) · `add` · `remove` · `cordon` · `replace` ·
@@ -37,7 +38,9 @@ mod launch;
 mod lookup;
 mod member;
 mod on_ring_reply;
+mod outage;
 mod phase;
+mod process;
 mod ready;
 mod record;
 mod recorder;
@@ -49,7 +52,6 @@ mod rollout;
 mod router;
 pub mod runtime;
 mod seat;
-mod shortage;
 mod shutdown;
 #[cfg(test)]
 mod simulation;

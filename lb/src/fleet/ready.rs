@@ -36,7 +36,7 @@ impl Fleet {
             return self.mark_dead(incarnation, &why, now);
         }
         if seat.occupant().is_none() {
-            let at = member.instance.as_ref().map(|instance| format!("{}: ", instance.address));
+            let at = member.address().map(|address| format!("{address}: "));
             seat.record_failure(&format!("{}{why}", at.unwrap_or_default()));
         }
     }
@@ -66,7 +66,7 @@ impl Fleet {
     pub(super) fn first_good_heartbeat(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.heard();
-        let took = member.launched_at.map(|launched| now.saturating_duration_since(launched));
+        let took = member.age(now);
         self.start_time = took.or(self.start_time);
         took.into_iter().for_each(|took| self.tally.ready(took));
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };

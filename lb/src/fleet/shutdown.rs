@@ -64,14 +64,14 @@ impl Fleet {
         members.retain(|_, member| {
             let seated = seats.get(&member.launch.seat).is_some_and(Seat::joined);
             let going = matches!(member.phase(), Phase::Leaving | Phase::Draining | Phase::Stopping);
-            !seated || going && !member.is_cordoned() || member.launching
+            !seated || going && !member.is_cordoned() || member.is_launching()
         });
     }
 
     /// Kills all replicas at once, also those that are stopping or draining.
     pub(super) fn kill_all(&mut self) {
         self.stop_all();
-        let killed = self.members.values().filter(|member| !member.launching);
+        let killed = self.members.values().filter(|member| !member.is_launching());
         self.actions.extend(
             killed
                 .map(|member| Action::Stop { incarnation: member.launch.incarnation, grace: Duration::ZERO }),

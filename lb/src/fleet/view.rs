@@ -105,7 +105,7 @@ impl Fleet {
             let of = member.launch.incarnation;
             let cordoned = cordoned.contains(&of);
             let tried = external && member.phase() == Phase::Starting && !with_seat.contains(&of);
-            let other = (member.running || cordoned) && !with_seat.contains(&of) && !tried;
+            let other = (member.may_run() || cordoned) && !with_seat.contains(&of) && !tried;
             other.then(|| MemberView { cordoned, ..member.view() })
         });
         View {
@@ -120,7 +120,7 @@ impl Fleet {
 
 impl Member {
     fn view(&self) -> MemberView {
-        let instance = self.instance.as_ref();
+        let instance = self.instance();
         MemberView {
             seat: self.launch.seat,
             name: self.launch.name.clone(),
@@ -129,7 +129,7 @@ impl Member {
             address: instance.map(|instance| instance.address),
             phase: self.phase(),
             cordoned: false,
-            ready_since: self.ready_since,
+            ready_since: self.ready_since(),
         }
     }
 }

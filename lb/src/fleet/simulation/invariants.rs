@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::fleet::outage::is_outside_replica;
 use crate::fleet::restart::STABLE;
-use crate::fleet::shortage::is_outside_replica;
 
 impl Simulation {
     /// Drops the launches of seats that became stable: the limit of launches does not hold for them.
@@ -132,8 +132,7 @@ impl Simulation {
                 "forgotten"
             );
             assert!(!seat.is_hung() || self.fleet.serving(seat).is_none(), "marked as hung, but serving");
-            let outdated =
-                seat.occupant().and_then(|of| members.get(&of)).is_none_or(|member| member.outdated);
+            let outdated = seat.occupant().and_then(|of| members.get(&of)).is_none_or(Member::is_outdated);
             let external = seat.external.is_some(); // its server may move to another address
             let wanted =
                 outdated || external || self.rolled || self.fleet.frozen.is_some() || seat.is_awaited();
@@ -191,7 +190,7 @@ impl Simulation {
         );
         assert_eq!(self.serving, 1, "announced");
         assert!(members.values().all(|member| member.phase() == Phase::Ready), "not all are ready");
-        assert!(!members.values().any(|member| member.outdated), "outdated");
+        assert!(!members.values().any(Member::is_outdated), "outdated");
         assert!(self.fleet.manual_rollout.is_none(), "a rolling replacement does not end");
         if !self.world.external {
             assert!(members.keys().eq(self.world.processes.keys()), "processes of no replica");

@@ -172,7 +172,7 @@ fn a_replica_that_dies_during_undrain_is_replaced() {
 #[test]
 fn a_rollout_does_not_wait_for_a_cordoned_seat() {
     let mut stage = cordoned(3);
-    stage.fleet.members.get_mut(&Incarnation(3)).unwrap().outdated = true;
+    stage.fleet.members.get_mut(&Incarnation(3)).unwrap().make_outdated();
     stage.pass(SECOND);
     assert_eq!(stage.launches().last().unwrap().seat, seat(3));
 }
