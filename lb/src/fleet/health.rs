@@ -179,7 +179,7 @@ impl Fleet {
     /// cause a list of all of them for each router.
     pub(super) fn publish_suspects(&mut self, now: Instant) {
         let pause = self.settings.heartbeat_interval / 4;
-        if self.halted || self.suspects.published_at.is_some_and(|at| now < at + pause) {
+        if self.lifecycle.is_halted() || self.suspects.published_at.is_some_and(|at| now < at + pause) {
             return;
         }
         let suspect = self.members.values().filter(|member| member.phase() == Phase::Suspect);

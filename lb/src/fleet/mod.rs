@@ -14,7 +14,8 @@
 //!
 //! The operations: `adopt` at the start (`target`: the seats of a start) · `add` · `remove` · `cordon` · `replace` ·
 //! `rollout` of outdated replicas, `rollout::manual` by a call · `weight` · `configure`: new settings, another target ·
-//! `shutdown`. `lookup`: replicas by name · `reply`: answers to calls · `command_error`: why a call is rejected.
+//! `shutdown`. `lifecycle`: whether the fleet acts, only routes, or ends · `lookup`: replicas by name · `reply`: answers
+//! to calls · `command_error`: why a call is rejected.
 //!
 //! - `record`: the state that survives the balancer · `recorder`: when it is written
 //! - `external`: servers that are not managed by the balancer · `upstreams`: their list
@@ -35,6 +36,7 @@ mod external;
 mod health;
 mod heartbeats;
 mod launch;
+mod lifecycle;
 mod lookup;
 mod member;
 mod on_ring_reply;
@@ -83,6 +85,7 @@ pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
 use health::Suspects;
+use lifecycle::Lifecycle;
 use member::Member;
 use on_ring_reply::OnRingReply;
 use recorder::Recorder;
@@ -139,7 +142,6 @@ pub struct Fleet {
     last_incarnation: u64,
     /// The wake-up that was last requested: an event that comes much later voids the heartbeats.
     due: Option<Instant>,
-    announced: bool,
     suspects: Suspects,
     /// Time from the launch to the first good heartbeat of the latest replica.
     start_time: Option<Duration>,
@@ -148,10 +150,7 @@ pub struct Fleet {
     tally: Tally,
     /// The record of the target, and the answers that wait for it.
     recorder: Recorder,
-    /// Why nothing is launched or removed, and no change accepted; `None`: the fleet acts.
-    frozen: Option<CommandError>,
-    stopping: bool,
-    halted: bool,
+    lifecycle: Lifecycle,
     actions: Vec<Action>,
 }
 
@@ -167,15 +166,12 @@ impl Fleet {
             last_change: 0,
             last_incarnation: 0,
             due: None,
-            announced: false,
             suspects: Suspects::default(),
             start_time: None,
             manual_rollout: None,
             tally: Tally::default(),
             recorder: Recorder::default(),
-            frozen: None,
-            stopping: false,
-            halted: false,
+            lifecycle: Lifecycle::default(),
             actions: Vec::new(),
         }
     }
@@ -241,7 +237,7 @@ impl Fleet {
     /// When to send [`Event::Tick`] if no event comes before: at most a heartbeat interval ahead, so that a starved
     /// machine is always noticed.
     pub fn next_wake(&self, now: Instant) -> Instant {
-        let seats = self.seats.values().filter(|_| self.frozen.is_none());
+        let seats = self.seats.values().filter(|_| self.lifecycle.is_active());
         let seats = seats.filter_map(|seat| seat.restart.due());
         let members = self.members.values().filter_map(|member| member.next_wake());
         let pulse = now + self.settings.heartbeat_interval;
@@ -252,7 +248,7 @@ impl Fleet {
     fn tick(&mut self, now: Instant) {
         self.expire_starts(now);
         self.end_drains(now);
-        if self.frozen.is_none() {
+        if self.lifecycle.is_active() {
             self.remove_dead();
             self.continue_manual_rollout(now);
             self.replace_outdated(now);
@@ -263,7 +259,7 @@ impl Fleet {
 
     /// Emits [`Action::Serving`] once: when the whole target is ready, or one external server.
     fn emit_serving(&mut self) {
-        if self.announced || self.stopping {
+        if !self.lifecycle.is_unannounced() {
             return;
         }
         let settled = |seat: &&Seat| self.serving(seat).is_some() || seat.cordoned().is_some();
@@ -273,7 +269,7 @@ impl Fleet {
             Ownership::External => self.target().min(1),
         };
         if ready >= wanted {
-            self.announced = true;
+            self.lifecycle.announce();
             self.actions.push(Action::Serving);
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::action::Action;
 use super::record::{Configured, Cordoned, Record, SeatRecord};
-use super::{Answer, CallId, CommandError, Fleet, Ownership, Revision, Seat};
+use super::{Answer, CallId, Fleet, Ownership, Revision, Seat};
 
 /// The pause after a failed write.
 const RETRY: Duration = Duration::from_secs(5);
@@ -88,7 +88,7 @@ impl Fleet {
 
     /// The record was removed from outside.
     pub(super) fn record_lost(&mut self, now: Instant) {
-        if self.keeps_record() && self.recorder.writing.is_none() && !self.stopping {
+        if self.keeps_record() && self.recorder.writing.is_none() && !self.lifecycle.is_stopping() {
             log::warn!(by = "somebody_else", retry_s:% = LOST.as_secs(); "record of the target removed");
             self.recorder.stored = Stored::Unknown;
             self.recorder.not_before = Some(now + LOST);
@@ -122,7 +122,7 @@ impl Fleet {
             self.recorder.not_before = None;
         }
         let due = self.recorder.not_before.is_none_or(|at| at <= now);
-        let given_up = self.stopping && self.recorder.failing;
+        let given_up = self.lifecycle.is_stopping() && self.recorder.failing;
         if self.recorder.writing.is_none() && !up_to_date && due && !given_up {
             let record = self.recorder.at_end.clone().unwrap_or_else(|| Some(self.target_record()));
             self.recorder.revision += 1;
@@ -152,13 +152,13 @@ impl Fleet {
 
     /// When the next write is due, if it has to wait.
     pub(super) fn next_record(&self) -> Option<Instant> {
-        self.recorder.not_before.filter(|_| self.keeps_record() && !self.stopping)
+        self.recorder.not_before.filter(|_| self.keeps_record() && !self.lifecycle.is_stopping())
     }
 
     /// External servers are configured, not recorded. Beside another balancer the record belongs to the other one.
     fn keeps_record(&self) -> bool {
         self.settings.ownership == Ownership::Managed
-            && self.frozen != Some(CommandError::Conflict)
+            && !self.lifecycle.is_conflict()
             && self.recorder.configured.is_some()
     }
 

@@ -91,7 +91,7 @@ impl Fleet {
     /// the API holds unless the configured weight has changed.
     pub(super) fn configure_upstreams(&mut self, old: &[Upstream], now: Instant) {
         let new = self.settings.upstreams.clone();
-        if old == new || self.frozen.is_some() {
+        if old == new || !self.lifecycle.is_active() {
             return self.resolve_upstreams();
         }
         let unlisted = |seat: &Seat| {

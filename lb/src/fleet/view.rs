@@ -9,7 +9,7 @@ use crate::ring::{Incarnation, SeatId, Weight};
 
 use super::member::Member;
 use super::rollout::manual::ManualRollout;
-use super::{CommandError, Fleet, Ownership, Phase, Progress, Seat, Vacancy};
+use super::{Fleet, Ownership, Phase, Progress, Seat, Vacancy};
 
 /// The whole fleet at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,9 +76,7 @@ impl Fleet {
 
     /// Whether requests can be served, and the balancer is not about to end.
     pub fn is_ready(&self) -> bool {
-        !self.stopping
-            && self.frozen != Some(CommandError::Stopping)
-            && self.seats.values().any(|seat| self.serving(seat).is_some())
+        self.lifecycle.is_open() && self.seats.values().any(|seat| self.serving(seat).is_some())
     }
 
     /// The whole fleet as it is now.

@@ -33,7 +33,7 @@ impl Simulation {
         let now = self.world.now;
         match action {
             Action::Launch(launch) => {
-                assert_eq!(self.fleet.frozen, None, "launched while stopping");
+                assert!(self.fleet.lifecycle.is_active(), "launched while stopping");
                 let of_seat = self.launches.entry(launch.seat).or_default();
                 of_seat.push(now);
                 let too_many = of_seat.windows(6).any(|six| six[5] < six[0] + 60 * SECOND);
@@ -44,7 +44,7 @@ impl Simulation {
                 let dead = self.fleet.members.get(incarnation).map(|member| member.phase());
                 assert_eq!(dead, Some(Phase::Dead), "killed, but not dead");
             }
-            Action::Stop { incarnation, .. } if !self.fleet.stopping => {
+            Action::Stop { incarnation, .. } if !self.fleet.lifecycle.is_stopping() => {
                 assert!(!self.world.routed(*incarnation), "stopped, but the ring still routes to it");
                 let drained = self.world.in_flight(*incarnation) == 0
                     || self.world.processes.get(incarnation).is_none_or(|process| !process.running);
@@ -112,7 +112,7 @@ impl Simulation {
         for (id, seat) in seats {
             for of in seat.occupant().iter().chain(&seat.candidate()) {
                 let Some(member) = members.get(of).filter(|m| alive(m)) else {
-                    assert!(self.fleet.stopping, "seat {id} is reserved by no call");
+                    assert!(self.fleet.lifecycle.is_stopping(), "seat {id} is reserved by no call");
                     continue;
                 };
                 assert_eq!(member.launch.seat, *id, "in a seat that is not its own");
@@ -121,21 +121,26 @@ impl Simulation {
                 let outside =
                     matches!(member.phase(), Phase::Leaving | Phase::Draining) && member.is_cordoned();
                 let dead = member.phase() == Phase::Dead;
-                assert!(outside || dead || self.fleet.stopping, "cordoned, but {}", member.phase());
+                assert!(
+                    outside || dead || self.fleet.lifecycle.is_stopping(),
+                    "cordoned, but {}",
+                    member.phase()
+                );
                 assert_eq!(seat.occupant(), None, "cordoned, but occupied");
                 // A replacement that was under way at a close goes on, but its call was answered.
-                let awaited = seat.is_awaited() || self.fleet.frozen.is_some();
+                let awaited = seat.is_awaited() || !self.fleet.lifecycle.is_active();
                 assert!(seat.candidate().is_none() || awaited, "cordoned, but refilled");
             }
             assert!(
-                seat.cordoned().is_none_or(|of| members.contains_key(&of)) || self.fleet.stopping,
+                seat.cordoned().is_none_or(|of| members.contains_key(&of))
+                    || self.fleet.lifecycle.is_stopping(),
                 "forgotten"
             );
             assert!(!seat.is_hung() || self.fleet.serving(seat).is_none(), "marked as hung, but serving");
             let outdated = seat.occupant().and_then(|of| members.get(&of)).is_none_or(Member::is_outdated);
             let external = seat.external.is_some(); // its server may move to another address
             let wanted =
-                outdated || external || self.rolled || self.fleet.frozen.is_some() || seat.is_awaited();
+                outdated || external || self.rolled || !self.fleet.lifecycle.is_active() || seat.is_awaited();
             assert!(wanted || seat.candidate().is_none(), "a candidate for an occupied seat");
         }
         for member in members.values().filter(alive) {
