@@ -15,9 +15,7 @@ impl Fleet {
         self.members.values_mut().for_each(|member| member.heartbeats.bring_forward(soon));
         let old = std::mem::replace(&mut self.settings, settings);
         self.apply_configured_weights(&old.weights);
-        if let Some(configured) = &mut self.recorder.configured {
-            configured.weights.clone_from(&self.settings.weights);
-        }
+        self.recorder.set_configured_weights(&self.settings.weights);
         self.configure_upstreams(&old.upstreams, now);
     }
 
@@ -45,7 +43,7 @@ impl Fleet {
 
     /// Brings the number of seats to `target`, as an /add or /rm would.
     pub(super) fn scale(&mut self, call: CallId, target: usize, loads: &Loads, now: Instant) {
-        self.recorder.scaling = Some((call, target));
+        self.recorder.begin_scaling(call, target);
         match self.resize(target) {
             Some(command) => self.execute(call, command, loads, now),
             None => {

@@ -26,22 +26,22 @@ pub enum Ownership {
 /// The external server of a seat.
 pub(super) struct External {
     /// The upstream as configured.
-    pub upstream: Upstream,
+    upstream: Upstream,
     /// Addresses of the last resolution; empty before the first one.
-    pub addresses: Vec<SocketAddr>,
+    addresses: Vec<SocketAddr>,
     /// Failed attempts since the seat was last occupied.
-    pub failures: usize,
+    failures: usize,
     /// The server was added live, and no attempt has ended yet. The call succeeds also if the seat stays vacant.
-    pub new: bool,
+    new: bool,
     /// The kind of failure that was last logged; `None`: none since the server last answered.
-    pub failure: Option<Failure>,
+    failure: Option<Failure>,
     /// The last resolution of the name failed, while its server answered.
-    pub unresolved: bool,
+    unresolved: bool,
 }
 
 /// Why an attempt to fill a seat failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+enum Failure {
     /// The name has no address.
     Unresolved,
     /// The address does not answer heartbeats.
@@ -71,6 +71,43 @@ impl External {
     pub fn new(upstream: Upstream) -> Self {
         let addresses = Vec::new();
         Self { upstream, addresses, failures: 0, new: false, failure: None, unresolved: false }
+    }
+
+    /// The upstream as configured.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The configured name.
+    pub fn name(&self) -> &Name {
+        &self.upstream.name
+    }
+
+    /// Whether the name had several addresses in the last resolution.
+    pub fn has_several_addresses(&self) -> bool {
+        self.addresses.len() > 1
+    }
+
+    /// Marks the server as added live, until its first attempt has ended.
+    pub fn set_new(&mut self) {
+        self.new = true;
+    }
+
+    /// Replaces the upstream. If its `HOST:PORT` changes, nothing is known of the new address yet, and the former
+    /// `HOST:PORT` is returned.
+    pub fn set_upstream(&mut self, upstream: Upstream) -> Option<String> {
+        let before = std::mem::replace(&mut self.upstream, upstream).authority();
+        if before == self.upstream.authority() {
+            return None;
+        }
+        self.addresses.clear();
+        (self.failures, self.failure) = (0, None);
+        Some(before)
+    }
+
+    /// The server occupies its seat: clears the failures of the attempts before.
+    pub fn clear_failures(&mut self) {
+        (self.failures, self.new, self.failure) = (0, false, None);
     }
 
     /// Takes over the result of a resolution; returns whether it has addresses. A server that answers (`occupied`) keeps

@@ -181,7 +181,7 @@ impl Fleet {
         self.void_late_heartbeats(now);
         match event {
             Event::Restored(record) => {
-                self.recorder.restored = Some(record);
+                self.recorder.restore(record);
                 return Vec::new(); // the next event is the list of replicas
             }
             Event::Listed(found) => self.adopt(found, now),

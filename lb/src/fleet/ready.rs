@@ -32,7 +32,7 @@ impl Fleet {
         member.not_heard(why.clone());
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         let Some(external) = &seat.external else { return };
-        if external.addresses.len() > 1 {
+        if external.has_several_addresses() {
             return self.mark_dead(incarnation, &why, now);
         }
         if seat.occupant().is_none() {

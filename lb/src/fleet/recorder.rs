@@ -5,7 +5,10 @@
 //! call is answered after a write that contains its change. If the runtime cannot write, that is logged once, calls are
 //! answered all the same (their changes are in force), and the write is tried again every [`RETRY`].
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use crate::ring::{SeatId, Weight};
 
 use super::action::Action;
 use super::record::{Configured, Cordoned, Record, SeatRecord};
@@ -22,11 +25,11 @@ const LOST: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     /// The record of an earlier balancer, until the replicas are listed.
-    pub restored: Option<Record>,
+    restored: Option<Record>,
     /// The configured values that the present seats take account of; `None` before the replicas are listed.
-    pub configured: Option<Configured>,
+    configured: Option<Configured>,
     /// The call that brings the number of seats to this new value of `--replicas`.
-    pub scaling: Option<(CallId, usize)>,
+    scaling: Option<(CallId, usize)>,
     /// The record to write at the end, fixed before the fleet forgets its replicas; `None`: the end has not begun.
     at_end: Option<Option<Record>>,
     stored: Stored,
@@ -49,6 +52,25 @@ enum Stored {
     #[default]
     Unknown,
     Known(Option<Record>),
+}
+
+impl Recorder {
+    /// Takes over the record that an earlier balancer has left.
+    pub fn restore(&mut self, record: Record) {
+        self.restored = Some(record);
+    }
+
+    /// Takes new configured weights into force; before the replicas are listed, the settings contain them.
+    pub fn set_configured_weights(&mut self, weights: &BTreeMap<SeatId, Weight>) {
+        if let Some(configured) = &mut self.configured {
+            configured.weights.clone_from(weights);
+        }
+    }
+
+    /// A call begins to bring the number of seats to a new value of `--replicas`.
+    pub fn begin_scaling(&mut self, call: CallId, target: usize) {
+        self.scaling = Some((call, target));
+    }
 }
 
 impl Fleet {

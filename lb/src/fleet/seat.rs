@@ -178,7 +178,7 @@ impl Seat {
     /// Takes the name of the next replica, unless it is random: an external server keeps its name.
     pub fn take_next_name(&mut self) -> Option<Name> {
         match &self.external {
-            Some(external) => Some(external.upstream.name.clone()),
+            Some(external) => Some(external.name().clone()),
             None => self.name.take(),
         }
     }
@@ -215,7 +215,7 @@ impl Seat {
     pub fn clear_failures(&mut self) {
         (self.hung, self.vacancy) = (false, None);
         if let Some(external) = &mut self.external {
-            (external.failures, external.new, external.failure) = (0, false, None);
+            external.clear_failures();
         }
     }
 }

@@ -91,8 +91,8 @@ impl Fleet {
             seat: *id,
             weight: seat.weight(),
             replica: seated(seat),
-            name: seat.external.as_ref().map(|external| external.upstream.name.clone()),
-            upstream: seat.external.as_ref().map(|external| external.upstream.authority()),
+            name: seat.external.as_ref().map(|external| external.name().clone()),
+            upstream: seat.external.as_ref().map(|external| external.upstream().authority()),
             vacancy: seat.vacancy(),
         });
         let seats: Vec<SeatView> = seats.collect();
