@@ -37,13 +37,14 @@ pub enum Action {
         /// What to publish once every router has acknowledged, seat by seat.
         transitions: Vec<Transition>,
     },
-    /// Asks all routers and the runtime about a silent replica; the reply comes back as [`Event::Answered`].
-    Ask(Incarnation),
+    /// Inquires what all routers and the runtime observe of a silent replica; the result comes back as
+    /// [`Event::InquiryResult`].
+    Inquire(Incarnation),
     /// Publishes the suspect replicas to all routers, which then prefer other replicas. Repeated while heartbeats are
     /// missed, so that a router finds requests that began to wait in the meantime.
     Suspects(Vec<Incarnation>),
-    /// Asks for the last output line of a replica that did not get ready; it comes back as [`Event::LastLogLine`].
-    Inquire(Incarnation),
+    /// Reads the last output line of a replica that did not get ready; it comes back as [`Event::LastLogLine`].
+    ReadLastLogLine(Incarnation),
     /// Sends SIGTERM, and SIGKILL after `grace`; the end comes back as [`Event::Stopped`].
     Stop {
         /// Incarnation of the replica to stop.
@@ -60,8 +61,8 @@ pub enum Action {
         record: Option<Record>,
     },
     /// Kills a dead replica that may still hold an address, and keeps what stores its seat (its container). Once it
-    /// has ended, [`Event::Ended`] comes back.
-    End(Incarnation),
+    /// has ended, [`Event::DeadKilled`] comes back.
+    KillDead(Incarnation),
     /// Answers a call.
     Reply {
         /// The call to answer.
@@ -70,7 +71,7 @@ pub enum Action {
         result: Result<Answer, CommandError>,
     },
     /// Publishes a transition to the journal of events.
-    Tell(Transition),
+    Publish(Transition),
     /// All replicas of the target are ready, for the first time.
     Serving,
     /// Every replica is gone; the process may end.

@@ -19,7 +19,9 @@ use super::{CommandError, Fleet, Ownership, Phase, Seat};
 const TERMINATED: Duration = Duration::from_secs(1);
 
 impl Fleet {
-    /// A replica has ended. For one that is on its way out that was expected.
+    /// The process of a replica has ended, but not by [`Action::Stop`](super::Action::Stop)
+    /// ([`RuntimeEvent::Exited`](super::RuntimeEvent::Exited)). Nothing follows if the replica is already dead or on its
+    /// way out.
     pub(super) fn exited(&mut self, incarnation: Incarnation, exit: Exit, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.end_process();
@@ -33,6 +35,8 @@ impl Fleet {
         }
     }
 
+    /// A replica got a SIGTERM that the balancer did not send
+    /// ([`RuntimeEvent::Terminated`](super::RuntimeEvent::Terminated)). It has not ended yet.
     pub(super) fn terminated(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.get_mut(&incarnation) {
             log::warn!(name:% = member.launch.name, by = "somebody_else"; "replica told to end");

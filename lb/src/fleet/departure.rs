@@ -51,7 +51,8 @@ impl Fleet {
         }
     }
 
-    pub(super) fn gone(&mut self, incarnation: Incarnation) {
+    /// The runtime has stopped a replica ([`Event::Stopped`](super::Event::Stopped)): it is removed from the fleet.
+    pub(super) fn stopped(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.remove(&incarnation) {
             log::info!(name:% = member.launch.name, incarnation:%; "replica gone");
             self.actions.push(member.transition("phase", Some(member.phase().as_str()), None, None));

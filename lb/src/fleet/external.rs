@@ -213,7 +213,7 @@ impl Fleet {
         if is_new {
             let why = &loss.why;
             log::warn!(name:%, seat:% = seat_id, why:%; "upstream unreachable");
-            self.actions.push(Action::Tell(Transition {
+            self.actions.push(Action::Publish(Transition {
                 name: "unreachable",
                 seat: seat_id,
                 replica: Some(name.clone()),

@@ -21,7 +21,7 @@ impl Fleet {
         let member = match self.settings.ownership {
             Ownership::External => Member::external(launch.clone(), now),
             Ownership::Managed => {
-                self.tally.start(seat);
+                self.counters.start(seat);
                 let repeated = seat.restart.is_uncounted();
                 let member = Member::launch(launch.clone(), self.settings.start_timeout, repeated, now);
                 if !repeated {

@@ -10,7 +10,7 @@ use crate::fleet::runtime::{Found, Instance, Launch, RuntimeError, Standing};
 use crate::ring::Replica;
 
 use super::Phase;
-use super::heartbeats::Heartbeats;
+use super::heartbeat_state::Heartbeats;
 use super::process::Process;
 use super::state::State;
 
@@ -221,12 +221,12 @@ impl Member {
     }
 
     pub fn next_wake(&self) -> Option<Instant> {
-        let beat = self.heartbeats.next().filter(|_| self.watched());
+        let heartbeat = self.heartbeats.next().filter(|_| self.watched());
         let deadline = match self.state {
             State::Unheard { deadline, .. } => deadline,
             State::Draining { deadline, .. } => Some(deadline),
             _ => None,
         };
-        [beat, deadline].into_iter().flatten().min()
+        [heartbeat, deadline].into_iter().flatten().min()
     }
 }

@@ -3,12 +3,12 @@
 //!
 //! # Layout
 //! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
-//!   what is published · `runtime`, `router`: the types that the fleet exchanges with a runtime and with the routers
+//!   what is published · `runtime`, `router_event`: the types that the fleet exchanges with a runtime and with the routers
 //! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica · `process`: its process ·
-//!   `state`: its phases, each with its data · `phase`: as they are published · `heartbeats`: when the next is due, what
-//!   the latest ones say
+//!   `state`: its phases, each with its data · `phase`: as they are published · `heartbeat_state`: when the
+//!   next heartbeat is due, and the latest results
 //!
-//! The life of a replica: `launch` → `ready` → `health` (suspect and back) → `death`, or `departure` (leaving, draining,
+//! The life of a replica: `launch` → `ready` → `heartbeats` (suspect and back) → `death`, or `departure` (leaving, draining,
 //! stopping, gone). `restart`: how fast a seat may be refilled · `outage`: launches that fail for a reason outside the
 //! replica · `on_ring_reply`: what follows the ring's replies.
 //!
@@ -33,7 +33,7 @@ mod death;
 mod departure;
 mod event;
 mod external;
-mod health;
+mod heartbeat_state;
 mod heartbeats;
 mod launch;
 mod lifecycle;
@@ -51,7 +51,7 @@ mod replace;
 mod reply;
 mod restart;
 mod rollout;
-mod router;
+mod router_event;
 pub mod runtime;
 mod seat;
 mod shutdown;
@@ -75,16 +75,16 @@ use crate::ring::{Change, Incarnation, Layout, SeatId, Weight};
 pub use action::Action;
 pub use command::{Answer, Command, Loads, Removal};
 pub use command_error::CommandError;
-pub use counters::Tally;
+pub use counters::Counters;
 pub use event::{CallId, ChangeId, Event, HeartbeatResult, Revision};
 pub use external::{Ownership, Vacancy};
 pub use phase::Phase;
 pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
-pub use router::{Activity, Busy, RouterEvent, RouterId};
+pub use router_event::{Activity, Busy, RouterEvent, RouterId};
 pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
-use health::Suspects;
+use heartbeats::Suspects;
 use lifecycle::Lifecycle;
 use member::Member;
 use on_ring_reply::OnRingReply;
@@ -147,7 +147,7 @@ pub struct Fleet {
     start_time: Option<Duration>,
     /// The rolling replacement that is under way.
     manual_rollout: Option<ManualRollout>,
-    tally: Tally,
+    counters: Counters,
     /// The record of the target, and the answers that wait for it.
     recorder: Recorder,
     lifecycle: Lifecycle,
@@ -169,7 +169,7 @@ impl Fleet {
             suspects: Suspects::default(),
             start_time: None,
             manual_rollout: None,
-            tally: Tally::default(),
+            counters: Counters::default(),
             recorder: Recorder::default(),
             lifecycle: Lifecycle::default(),
             actions: Vec::new(),
@@ -186,14 +186,14 @@ impl Fleet {
             }
             Event::Listed(found) => self.adopt(found, now),
             Event::Launched { incarnation, result } => self.launched(incarnation, result, now),
-            Event::Ended { incarnation } => self.killed(incarnation, now),
-            Event::HeartbeatResult { incarnation, beat } => self.heartbeat_ended(incarnation, beat, now),
-            Event::Answered { incarnation, activity, suspended } => {
-                self.activity_reported(incarnation, activity, suspended, now);
+            Event::DeadKilled { incarnation } => self.dead_killed(incarnation, now),
+            Event::HeartbeatResult { incarnation, result } => self.heartbeat_ended(incarnation, result, now),
+            Event::InquiryResult { incarnation, activity, suspended } => {
+                self.inquiry_ended(incarnation, activity, suspended, now);
             }
             Event::LastLogLine { incarnation, line } => self.last_log_line(incarnation, line, now),
             Event::Ring { id, busy } => self.ring_answered(id, busy, now),
-            Event::Stopped { incarnation } => self.gone(incarnation),
+            Event::Stopped { incarnation } => self.stopped(incarnation),
             Event::Recorded { revision, result } => self.recorded(revision, result, now),
             Event::Runtime(event) => self.on_runtime_event(event, now),
             Event::Router { router, event } => self.on_router_event(router, event, now),
@@ -230,8 +230,8 @@ impl Fleet {
     }
 
     /// The counters since the start.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// When to send [`Event::Tick`] if no event comes before: at most a heartbeat interval ahead, so that a starved

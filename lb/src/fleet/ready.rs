@@ -18,8 +18,8 @@ impl Fleet {
             Ownership::Managed => {
                 let Some(member) = self.members.get_mut(&incarnation) else { return };
                 member.not_heard(why);
-                if member.is_unheard_adopted() && member.heartbeats.ask() {
-                    self.actions.push(Action::Ask(incarnation));
+                if member.is_unheard_adopted() && member.heartbeats.begin_inquiry() {
+                    self.actions.push(Action::Inquire(incarnation));
                 }
             }
         }
@@ -46,7 +46,7 @@ impl Fleet {
     pub(super) fn expire_starts(&mut self, now: Instant) {
         for member in self.members.values_mut() {
             if member.take_late_start(now) {
-                self.actions.push(Action::Inquire(member.launch.incarnation));
+                self.actions.push(Action::ReadLastLogLine(member.launch.incarnation));
             }
         }
     }
@@ -68,7 +68,7 @@ impl Fleet {
         member.heard();
         let took = member.age(now);
         self.start_time = took.or(self.start_time);
-        took.into_iter().for_each(|took| self.tally.ready(took));
+        took.into_iter().for_each(|took| self.counters.ready(took));
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         if let Some(call) = seat.reserved_by() {
             return self.join_when_all_good(call);

@@ -110,7 +110,7 @@ pub enum RuntimeError {
     #[error("{0}")]
     Unavailable(String),
     /// The replicas' network has no free address. This does not count as a failed start of the replica; a dead replica
-    /// that still holds an address must be killed first (`Action::End`).
+    /// that still holds an address must be killed first (`Action::KillDead`).
     #[error("{0}")]
     NoAddress(String),
     /// The configuration is impossible; the text names the flag.

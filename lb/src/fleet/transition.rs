@@ -54,7 +54,7 @@ impl Member {
         now: Option<&'static str>,
         why: Option<String>,
     ) -> Action {
-        Action::Tell(Transition {
+        Action::Publish(Transition {
             name,
             seat: self.launch.seat,
             replica: Some(self.launch.name.clone()),

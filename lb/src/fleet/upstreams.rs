@@ -144,11 +144,7 @@ impl Fleet {
         }
         changed.sort_by_key(|(id, weight, was)| (weight > was, *id));
         for (id, weight, _) in changed {
-            if let Err(error) = self.check_room(&[(id, weight)]) {
-                log::error!(seat:% = id, weight:%, why:% = error; "seat not weighed");
-                continue;
-            }
-            self.weigh(vec![(id, weight)], OnRingReply::Seated);
+            self.apply_configured_weight(id, weight);
         }
     }
 

@@ -1,4 +1,4 @@
-//! ManualRollout replacement by a call: every replica is replaced in its seat, one after the other.
+//! Rolling replacement by a call: every replica is replaced in its seat, one after the other.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -93,7 +93,7 @@ impl Fleet {
             Some(why) => log::warn!(done:%, of:% = total, seat:%, why:%; "rolling replacement {now}"),
             None => log::info!(done:%, of:% = total, seat:%; "rolling replacement {now}"),
         }
-        self.actions.push(Action::Tell(Transition {
+        self.actions.push(Action::Publish(Transition {
             name: "rolling",
             seat,
             replica: None,

@@ -1,4 +1,4 @@
-//! ManualRollout replacement of outdated replicas: those that were adopted with another specification are replaced in their
+//! Rolling replacement of outdated replicas: those that were adopted with another specification are replaced in their
 //! seats, one by one.
 
 pub mod manual;

@@ -39,7 +39,7 @@ impl Simulation {
                 let too_many = of_seat.windows(6).any(|six| six[5] < six[0] + 60 * SECOND);
                 assert!(!too_many || self.world.external, "more than 5 launches");
             }
-            Action::End(incarnation) => {
+            Action::KillDead(incarnation) => {
                 assert!(!self.world.routed(*incarnation), "killed, but the ring still routes to it");
                 let dead = self.fleet.members.get(incarnation).map(|member| member.phase());
                 assert_eq!(dead, Some(Phase::Dead), "killed, but not dead");
@@ -91,7 +91,7 @@ impl Simulation {
                     (_, Err(_)) => {}
                 }
             }
-            Action::Tell(Transition { name: "rolling", progress, now: state, .. }) => {
+            Action::Publish(Transition { name: "rolling", progress, now: state, .. }) => {
                 self.rolled = true; // its last launch may outlive it
                 let Progress { done, total } = progress.expect("progress");
                 assert!(done <= total && (*state != Some("done") || done == total), "{done} of {total}");

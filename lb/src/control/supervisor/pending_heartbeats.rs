@@ -22,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// The unanswered heartbeats by replica.
 #[derive(Clone, Default)]
-pub(super) struct Heartbeats(Rc<RefCell<BTreeMap<Incarnation, Unanswered>>>);
+pub(super) struct PendingHeartbeats(Rc<RefCell<BTreeMap<Incarnation, Unanswered>>>);
 
 struct Unanswered {
     answer: LocalBoxFuture<'static, HeartbeatResult>,
@@ -33,7 +33,7 @@ struct Unanswered {
     waited: Instant,
 }
 
-impl Heartbeats {
+impl PendingHeartbeats {
     /// Waits for the answer of the heartbeat under way, or of a new one, for at most `timeout_after`.
     pub fn send(
         &self,
@@ -74,7 +74,7 @@ mod tests {
     const INTERVAL: Duration = Duration::from_millis(100);
 
     async fn send(
-        heartbeats: &Heartbeats,
+        heartbeats: &PendingHeartbeats,
         sent: &Cell<u32>,
         answer: LocalBoxFuture<'static, HeartbeatResult>,
     ) -> HeartbeatResult {
@@ -88,7 +88,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_replica_gets_few_connections_and_a_late_answer_is_good() {
-        let (heartbeats, sent) = (Heartbeats::default(), Cell::new(0));
+        let (heartbeats, sent) = (PendingHeartbeats::default(), Cell::new(0));
         let late = async {
             sleep(Duration::from_millis(1500)).await;
             HeartbeatResult::Good
@@ -113,7 +113,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn replicas_that_have_left_are_forgotten() {
-        let heartbeats = Heartbeats::default();
+        let heartbeats = PendingHeartbeats::default();
         for incarnation in 0..100 {
             heartbeats.send(Incarnation(incarnation), TIMEOUT, || pending().boxed_local()).await;
         }
