@@ -23,10 +23,11 @@ impl Counters {
     /// the balancer lacked descriptors, ports or memory.
     pub const RESULTS: [&str; 5] = ["good", "missed", "refused", "early", "void"];
 
-    /// Reasons for launches: a new seat at the start or by /add; the replica before died, hung, or is being replaced
-    /// while it serves.
+    /// Reasons for launches: a new seat at the start (`first`) or by /add (`added`); the replica before has died or hung,
+    /// or is being replaced while it serves.
     pub const REASONS: [&str; 5] = ["first", "added", "died", "hung", "replaced"];
 
+    /// Counts a heartbeat. `early`: the replica has had no good one; `void`: a miss proves nothing.
     pub(super) fn heartbeat(&mut self, result: &HeartbeatResult, early: bool, void: bool) {
         let index = match result {
             HeartbeatResult::Good => 0,
@@ -39,6 +40,7 @@ impl Counters {
         self.heartbeats[index] += 1;
     }
 
+    /// Counts a launch for this seat.
     pub(super) fn start(&mut self, seat: &Seat) {
         let index = match seat {
             _ if !seat.joined() => 1,
@@ -50,6 +52,7 @@ impl Counters {
         self.starts[index] += 1;
     }
 
+    /// Counts the first good heartbeat of a replica, this time after its launch.
     pub(super) fn ready(&mut self, after: Duration) {
         self.ready_after.record(after);
     }

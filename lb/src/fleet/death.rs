@@ -1,4 +1,4 @@
-//! The end of a replica that was not asked for: it exited, refuses connections, hangs, or did not become ready. Its seat is
+//! Unrequested end of a replica: it exited, refuses connections, hangs, or did not become ready. Its seat is
 //! vacated and filled again.
 
 use std::fmt;
@@ -111,7 +111,7 @@ impl Fleet {
         }
     }
 
-    /// Removes a dead replica from its seat, and the seat from the ring's routes.
+    /// Removes a dead replica from its seat. If requests are routed to it, the ring vacates the seat.
     pub(super) fn detach_dead(
         &mut self,
         incarnation: Incarnation,

@@ -16,6 +16,7 @@ impl Fleet {
         member.left(busy, self.settings.drain, now, &mut self.actions);
     }
 
+    /// The last request of a router to the replica has ended ([`RouterEvent::Idle`](super::RouterEvent::Idle)).
     pub(super) fn idle(&mut self, router: RouterId, incarnation: Incarnation) {
         if let Some(member) = self.members.get_mut(&incarnation) {
             member.idle(router);

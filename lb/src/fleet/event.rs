@@ -119,9 +119,9 @@ pub enum HeartbeatResult {
     Good,
     /// The connection was refused: nothing listens at the address.
     Refused,
-    /// No good answer arrived in time; the text says why.
+    /// No good answer arrived in time; the text is the reason.
     Missed(String),
     /// The heartbeat failed because the balancer itself lacked descriptors, local ports or memory, which the text
-    /// names. It says nothing about the replica.
+    /// names. It proves nothing about the replica.
     Void(String),
 }

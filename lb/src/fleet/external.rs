@@ -110,8 +110,8 @@ impl External {
         (self.failures, self.new, self.failure) = (0, false, None);
     }
 
-    /// Takes over the result of a resolution; returns whether it has addresses. A server that answers (`occupied`) keeps
-    /// its address: DNS may be unavailable. Without a server the launch reports the error.
+    /// Applies the result of a resolution; returns whether it has addresses. A server that answers (`occupied`) keeps its
+    /// address after an error: DNS may be unavailable. If no server answers, the launch reports the error.
     fn resolved(&mut self, seat: SeatId, addresses: Result<Vec<SocketAddr>, String>, occupied: bool) -> bool {
         let name = &self.upstream.name;
         match addresses {
@@ -142,7 +142,8 @@ impl Fleet {
         self.actions.push(Action::Assign { seat: id, upstream: Some(upstream) });
     }
 
-    /// Handles the result of a name resolution.
+    /// The name of an external server was resolved, or could not be
+    /// ([`RuntimeEvent::Resolved`](super::RuntimeEvent::Resolved)).
     pub(super) fn resolved(
         &mut self,
         seat_id: SeatId,

@@ -1,4 +1,4 @@
-//! Heartbeats: when a replica is ready, suspect or dead.
+//! Heartbeats: their results decide when a replica is ready, suspect or dead.
 
 use std::time::Instant;
 
@@ -11,17 +11,17 @@ use super::{Activity, Fleet, HeartbeatResult, Ownership, Phase, Settings};
 /// The suspect replicas as published to the routers.
 #[derive(Default)]
 pub(super) struct Suspects {
-    /// The replicas that were last published.
+    /// The list that was last published.
     published: Vec<Incarnation>,
     /// A suspect replica has missed another heartbeat: the list is published again.
     remind: bool,
-    /// When the list was last published.
+    /// Time at which the list was last published; `None`: never.
     published_at: Option<Instant>,
 }
 
 impl Fleet {
     /// An event that comes much later than the requested wake-up means a starved machine or a stepped clock: the
-    /// heartbeats of that time, and what the routers reported in it, say nothing about the replicas.
+    /// heartbeats of that time, and the activity that the routers reported in it, prove nothing about the replicas.
     pub(super) fn void_late_heartbeats(&mut self, now: Instant) {
         let Some(late) = self.due.map(|due| now.saturating_duration_since(due)) else { return };
         if late <= self.settings.heartbeat_interval / 2 {
@@ -34,6 +34,7 @@ impl Fleet {
         }
     }
 
+    /// Sends the heartbeats that are due.
     pub(super) fn send_due_heartbeats(&mut self, now: Instant) {
         for member in self.members.values_mut().filter(|member| member.watched()) {
             if let Some(replica) = member.replica()
@@ -55,7 +56,7 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.watched()) else {
             return;
         };
-        let starting = member.is_unheard();
+        let starting = member.awaits_first_heartbeat();
         let heartbeats = &mut member.heartbeats;
         let ended = heartbeats.end(now);
         self.counters.heartbeat(&result, starting, ended.void);
@@ -103,8 +104,8 @@ impl Fleet {
     }
 
     /// Decides about a silent replica:
-    /// - suspended for `replace_after`: it hangs, whatever the routers observe;
-    /// - progress within `replace_after`: it lives;
+    /// - suspended for `replace_after`: it hangs, even if the routers observe activity;
+    /// - progress within `replace_after`: it works;
     /// - a request has waited for its reply head for less than `head_timeout` since the last sign of life: it is busy;
     /// - otherwise it hangs `replace_after` after the last good heartbeat, progress, or inquiry that found it busy.
     pub(super) fn inquiry_ended(
@@ -117,8 +118,8 @@ impl Fleet {
         let Settings { replace_after, head_timeout, .. } = self.settings;
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let is_valid = member.heartbeats.end_inquiry();
-        let unheard = member.is_unheard_adopted();
-        if !is_valid || member.phase() != Phase::Suspect && !unheard {
+        let adopted_unready = member.is_adopted_unready();
+        if !is_valid || member.phase() != Phase::Suspect && !adopted_unready {
             return;
         }
         let heartbeats = &mut member.heartbeats;
@@ -127,18 +128,18 @@ impl Fleet {
         if suspended == Some(true) {
             if since(heartbeats.suspended_since()) >= replace_after {
                 let why = format!("it is stopped or paused, {no_heartbeat}");
-                match unheard {
+                match adopted_unready {
                     true => self.mark_dead(incarnation, &why, now), // it serves no seat
                     false => self.hung(incarnation, &why, now),
                 }
             }
             return;
         }
-        // Unknown while the engine does not answer: that is no sign that it runs.
+        // `None` while the engine does not answer: this does not prove that the replica runs.
         if suspended == Some(false) {
             heartbeats.found_running(now);
         }
-        if unheard {
+        if adopted_unready {
             return; // it has `start_timeout`
         }
         // A router that does not answer in time is a fault of the balancer, not of the replica.
@@ -184,7 +185,7 @@ impl Fleet {
     }
 
     /// Handles a hung replica. If more than half of the fleet hangs at once, the fault is likely in the balancer or
-    /// the machine: replicas are then replaced one at a time. An external server is only passed over until its next
+    /// the machine: replicas are then replaced one at a time. An external server is only skipped until its next
     /// good heartbeat, so it need not wait. Busy replicas do not count as hung.
     fn hung(&mut self, incarnation: Incarnation, why: &str, now: Instant) {
         if self.settings.ownership == Ownership::External {

@@ -48,6 +48,7 @@ impl Fleet {
         }
     }
 
+    /// The runtime has answered a launch ([`Event::Launched`](super::Event::Launched)).
     pub(super) fn launched(
         &mut self,
         incarnation: Incarnation,

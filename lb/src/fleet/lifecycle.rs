@@ -29,7 +29,7 @@ impl Lifecycle {
     /// Checks that changes are accepted.
     ///
     /// # Errors
-    /// [`CommandError::Conflict`] since another balancer acts, [`CommandError::Stopping`] since the close.
+    /// [`CommandError::Conflict`] if another balancer acts, [`CommandError::Stopping`] if the balancer is about to end.
     pub fn check_active(&self) -> Result<(), CommandError> {
         match self.stage {
             Stage::Active => Ok(()),

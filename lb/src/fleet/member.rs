@@ -53,7 +53,7 @@ impl Member {
         Self::new(launch, Origin::External, Process::launching(false), None, now)
     }
 
-    /// A replica that was found at the start: dead, or still to be heard within `start_timeout`.
+    /// A replica that was found at the start: it is dead, or must have its first good heartbeat within `start_timeout`.
     pub fn adopt(found: Found, start_timeout: Duration, now: Instant) -> Self {
         let Found { launch, instance, standing, weight: _ } = found;
         let origin = Origin::Adopted { outdated: standing == Standing::Outdated };
@@ -78,7 +78,7 @@ impl Member {
             heartbeats: Heartbeats::new(now),
             origin,
             process,
-            state: State::Unheard { deadline, last_failure: "no heartbeat was tried".to_owned() },
+            state: State::AwaitingHeartbeat { deadline, last_failure: "no heartbeat was tried".to_owned() },
             ready_since: None,
             terminated: false,
         }
@@ -176,11 +176,11 @@ impl Member {
     }
 
     /// Whether it has had no good heartbeat since its launch or adoption.
-    pub fn is_unheard(&self) -> bool {
-        matches!(self.state, State::Unheard { .. })
+    pub fn awaits_first_heartbeat(&self) -> bool {
+        matches!(self.state, State::AwaitingHeartbeat { .. })
     }
 
-    /// Whether it has been heard, and waits for the other replicas of its /add.
+    /// Whether it has had a good heartbeat, and waits for the other replicas of its /add.
     pub fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting)
     }
@@ -204,9 +204,9 @@ impl Member {
         matches!(self.state, State::Draining { deadline, .. } if deadline <= now)
     }
 
-    /// Whether it was adopted and has not had a good heartbeat since.
-    pub fn is_unheard_adopted(&self) -> bool {
-        self.is_unheard() && matches!(self.origin, Origin::Adopted { .. })
+    /// Whether it was adopted, and has had no good heartbeat since.
+    pub fn is_adopted_unready(&self) -> bool {
+        self.awaits_first_heartbeat() && matches!(self.origin, Origin::Adopted { .. })
     }
 
     /// Whether heartbeats are sent to it.
@@ -223,7 +223,7 @@ impl Member {
     pub fn next_wake(&self) -> Option<Instant> {
         let heartbeat = self.heartbeats.next().filter(|_| self.watched());
         let deadline = match self.state {
-            State::Unheard { deadline, .. } => deadline,
+            State::AwaitingHeartbeat { deadline, .. } => deadline,
             State::Draining { deadline, .. } => Some(deadline),
             _ => None,
         };

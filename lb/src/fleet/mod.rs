@@ -3,14 +3,15 @@
 //!
 //! # Layout
 //! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
-//!   what is published · `runtime`, `router_event`: the types that the fleet exchanges with a runtime and with the routers
+//!   the changes that are published · `runtime`, `router_event`: the types that the fleet exchanges with a runtime and
+//!   with the routers
 //! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica · `process`: its process ·
 //!   `state`: its phases, each with its data · `phase`: as they are published · `heartbeat_state`: when the
 //!   next heartbeat is due, and the latest results
 //!
-//! The life of a replica: `launch` → `ready` → `heartbeats` (suspect and back) → `death`, or `departure` (leaving, draining,
-//! stopping, gone). `restart`: how fast a seat may be refilled · `outage`: launches that fail for a reason outside the
-//! replica · `on_ring_reply`: what follows the ring's replies.
+//! The life of a replica: `launch` → `ready` → `heartbeats` (suspect and back) → `death`, or `departure` (leaving,
+//! draining, stopping, gone). `restart`: how fast a seat may be refilled · `outage`: launches that fail for a reason
+//! outside the replica · `on_ring_reply`: the steps that follow the ring's replies.
 //!
 //! The operations: `adopt` at the start (`target`: the seats of a start) · `add` · `remove` · `cordon` · `replace` ·
 //! `rollout` of outdated replicas, `rollout::manual` by a call · `weight` · `configure`: new settings, another target ·
@@ -140,7 +141,7 @@ pub struct Fleet {
     pending_changes: BTreeMap<ChangeId, OnRingReply>,
     last_change: u64,
     last_incarnation: u64,
-    /// The wake-up that was last requested: an event that comes much later voids the heartbeats.
+    /// The wake-up that was last requested; an event that comes much later voids the heartbeats.
     due: Option<Instant>,
     suspects: Suspects,
     /// Time from the launch to the first good heartbeat of the latest replica.
@@ -244,7 +245,7 @@ impl Fleet {
         seats.chain(members).chain(self.next_record()).fold(pulse, Instant::min)
     }
 
-    /// Actions that follow from the state and the time alone, whatever the event was.
+    /// Emits the actions that follow from the state and the time alone, after any event.
     fn tick(&mut self, now: Instant) {
         self.expire_starts(now);
         self.end_drains(now);
@@ -285,6 +286,7 @@ impl Fleet {
         matches!(member.phase(), Phase::Ready | Phase::Suspect).then_some(member)
     }
 
+    /// Requests a change of the ring; `after` follows when every router has acknowledged it.
     fn change_ring(&mut self, change: Change, after: OnRingReply) {
         self.last_change += 1;
         let id = ChangeId(self.last_change);

@@ -1,4 +1,4 @@
-//! The process of a replica, from the launch on: whether it exists, and what is known of it.
+//! The process of a replica, from the launch on: whether it exists, and its id and address.
 
 use crate::fleet::runtime::{Instance, RuntimeError};
 
@@ -15,7 +15,8 @@ pub(super) enum Process {
         /// The end of the process was reported before the answer to the launch.
         ended: bool,
     },
-    /// The launch failed for a reason outside the replica. The replica is removed in the same step.
+    /// The launch failed for a reason outside the replica; `repeated`: not for the first time. The replica is removed in
+    /// the same step.
     Unavailable { repeated: bool },
     /// The launch failed otherwise. The replica is removed in the same step.
     Failed,

@@ -1,4 +1,4 @@
-//! When the record of the target is written, and which answers wait for it.
+//! Recorder: decides when the record of the target is written, and which answers wait for the write.
 //!
 //! A change is written when it is decided; an /add is decided when all of its replicas are ready. One write is under
 //! way at a time and contains everything decided so far, so changes in quick succession share writes. A successful
@@ -17,8 +17,8 @@ use super::{Answer, CallId, Fleet, Ownership, Revision, Seat};
 /// The pause after a failed write.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The pause before a record that was removed from outside is written again: whatever removed it may be about to end
-/// the balancer too.
+/// The pause before a record that was removed from outside is written again: the same action may be about to end the
+/// balancer too.
 const LOST: Duration = Duration::from_secs(1);
 
 /// State of the record in the runtime, and the answers that wait for it.
@@ -41,7 +41,7 @@ pub(super) struct Recorder {
     failing: bool,
     /// No write before this time.
     not_before: Option<Instant>,
-    /// Answers and the number of the write that each waits for; 0: not decided yet.
+    /// Answers, each with the number of the write that it waits for; 0: not decided yet.
     waiting: Vec<(u64, CallId, Answer)>,
 }
 
@@ -60,7 +60,7 @@ impl Recorder {
         self.restored = Some(record);
     }
 
-    /// Takes new configured weights into force; before the replicas are listed, the settings contain them.
+    /// Adopts new configured weights; before the replicas are listed, the settings contain them.
     pub fn set_configured_weights(&mut self, weights: &BTreeMap<SeatId, Weight>) {
         if let Some(configured) = &mut self.configured {
             configured.weights.clone_from(weights);
@@ -74,8 +74,8 @@ impl Recorder {
 }
 
 impl Fleet {
-    /// Returns the record for the first listing, and takes the configured values into force. The record is written
-    /// anew even if nothing has changed: a write that the previous balancer did not live to see answered may still
+    /// Returns the record for the first listing, and adopts the configured values. The record is written
+    /// anew even if nothing has changed: a write whose answer the previous balancer did not receive may still
     /// take effect, and must not come after the last write of this one.
     pub(super) fn take_restored(&mut self) -> Option<Record> {
         let restored = self.recorder.restored.take();
@@ -84,7 +84,7 @@ impl Fleet {
         restored
     }
 
-    /// A write has ended.
+    /// A write of the record has ended ([`Event::Recorded`](super::Event::Recorded)).
     pub(super) fn recorded(&mut self, revision: Revision, result: Result<(), String>, now: Instant) {
         if revision.0 != self.recorder.revision {
             return;
@@ -108,7 +108,7 @@ impl Fleet {
         self.release_answers(|needed| needed <= revision.0);
     }
 
-    /// The record was removed from outside.
+    /// The record was removed from outside ([`RuntimeEvent::RecordLost`](super::RuntimeEvent::RecordLost)).
     pub(super) fn record_lost(&mut self, now: Instant) {
         if self.keeps_record() && self.recorder.writing.is_none() && !self.lifecycle.is_stopping() {
             log::warn!(by = "somebody_else", retry_s:% = LOST.as_secs(); "record of the target removed");
@@ -122,7 +122,7 @@ impl Fleet {
         self.recorder.waiting.push((0, call, answer));
     }
 
-    /// If this call was to bring the number of seats to a new `--replicas`, records that it has.
+    /// If this call brings the number of seats to a new `--replicas`, records that it is complete.
     pub(super) fn finish_scaling(&mut self, call: CallId) {
         let joined = self.target();
         if let Some((_, target)) = self.recorder.scaling.take_if(|(scaling, _)| *scaling == call)

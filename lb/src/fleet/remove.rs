@@ -1,4 +1,4 @@
-//! /rm: which seats it removes, and their way out of the ring.
+//! /rm: the choice of the seats, and their removal from the ring.
 
 use std::cmp::Reverse;
 use std::time::Duration;

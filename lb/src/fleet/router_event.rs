@@ -1,4 +1,4 @@
-//! The types that the fleet and the routers exchange, and what follows the notices of a router.
+//! The types that the fleet and the routers exchange, and the consequences of the notices of a router.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ pub struct RouterId(pub u64);
 /// The routers that still have requests in flight to a replica that has left the ring.
 pub type Busy = Vec<(RouterId, Incarnation)>;
 
-/// What the routers observe of a replica.
+/// Activity of a replica as the routers observe it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
     /// Progress: when a reply head, or a byte of a body or of a tunnel in either direction, last moved; `None`: never.
@@ -54,6 +54,7 @@ impl Activity {
 }
 
 impl Fleet {
+    /// A router has sent a notice.
     pub(super) fn on_router_event(&mut self, router: RouterId, event: RouterEvent, now: Instant) {
         match event {
             RouterEvent::Idle(incarnation) => self.idle(router, incarnation),

@@ -1,4 +1,4 @@
-//! Carries out the actions of the fleet and reports their outcomes to it as events.
+//! Carries out the actions of the fleet and passes their results to it as events.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::{Outcome, REPLY_TIMEOUT, SupervisorActor};
 use crate::control::panic_guard::exit_on_panic;
 
 impl SupervisorActor {
+    /// Carries out an action. Its result, if it has one, comes back as an event.
     pub(crate) fn carry_out(&mut self, action: Action, ctx: &mut Context<Self>) {
         match action {
             Action::Launch(launch) => {
@@ -29,7 +30,7 @@ impl SupervisorActor {
                 report(ctx, async move { Event::HeartbeatResult { incarnation, result: result.await } });
             }
             Action::Ring { id, change, retire, transitions } => {
-                // The message is sent before this returns, so that the ring applies changes in the order of the fleet.
+                // The message is sent before this returns, so that the ring applies the changes in the fleet's order.
                 let reply = self.ring.apply(change);
                 let retired =
                     join_all(retire.into_iter().map(|incarnation| self.runtime.retire(incarnation)));
@@ -96,7 +97,7 @@ impl SupervisorActor {
                 ));
             }
             Action::Reply { call, result } => {
-                // The change stays although the caller is gone.
+                // The change stays in force even if the caller has stopped waiting.
                 let _ = self.callers.remove(&call).map(|caller| caller.send(result));
             }
             Action::Publish(transition) => {

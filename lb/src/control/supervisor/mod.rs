@@ -1,4 +1,4 @@
-//! SupervisorActor: carries out the actions of the [`Fleet`] and passes it the outcomes as events.
+//! SupervisorActor: carries out the actions of the [`Fleet`] and passes it the results as events.
 
 mod actions;
 mod commands;
@@ -72,7 +72,7 @@ struct SupervisorActor {
     _guard: PanicGuard,
 }
 
-/// The outcome of an action that runs as a task of its own.
+/// The event that results from an action; sent by the task that carries the action out.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Outcome(Event);

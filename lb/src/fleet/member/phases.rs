@@ -13,39 +13,43 @@ use crate::fleet::{Phase, RouterId};
 use super::Member;
 
 impl Member {
-    /// Records why it was not heard by its last heartbeat.
-    pub fn not_heard(&mut self, why: String) {
-        if let State::Unheard { last_failure, .. } = &mut self.state {
+    /// Records why its last heartbeat failed, if it has had no good one yet.
+    pub fn heartbeat_failed(&mut self, why: String) {
+        if let State::AwaitingHeartbeat { last_failure, .. } = &mut self.state {
             *last_failure = why;
         }
     }
 
-    /// Why it is not ready; `None`: it has been heard, or does not start any more.
-    pub fn not_heard_because(&self) -> Option<&str> {
-        if let State::Unheard { last_failure, .. } = &self.state { Some(last_failure) } else { None }
+    /// Why its last heartbeat failed; `None`: it has had a good one, or is not starting any more.
+    pub fn last_failure(&self) -> Option<&str> {
+        if let State::AwaitingHeartbeat { last_failure, .. } = &self.state {
+            Some(last_failure)
+        } else {
+            None
+        }
     }
 
-    /// Whether the time by which it must be heard has passed. True only once.
+    /// Whether the time by which it must have a good heartbeat has passed. Returns `true` only once.
     pub fn take_late_start(&mut self, now: Instant) -> bool {
-        let State::Unheard { deadline, .. } = &mut self.state else { return false };
+        let State::AwaitingHeartbeat { deadline, .. } = &mut self.state else { return false };
         deadline.take_if(|at| *at <= now).is_some()
     }
 
-    /// The balancer was starved: heartbeats of that time say nothing.
+    /// Extends the time for its first good heartbeat: the balancer was starved for `late`.
     pub fn postpone_start(&mut self, late: Duration) {
-        if let State::Unheard { deadline: Some(deadline), .. } = &mut self.state {
+        if let State::AwaitingHeartbeat { deadline: Some(deadline), .. } = &mut self.state {
             *deadline += late;
         }
     }
 
-    /// The first good heartbeat.
-    pub fn heard(&mut self) {
-        if self.is_unheard() {
+    /// It has had its first good heartbeat.
+    pub fn first_heartbeat(&mut self) {
+        if self.awaits_first_heartbeat() {
             self.state = State::Waiting;
         }
     }
 
-    /// The ring is told to route to it.
+    /// The ring begins to route to it.
     pub fn join(&mut self) {
         if self.is_waiting() {
             self.state = State::Joining;
@@ -69,14 +73,15 @@ impl Member {
         }
     }
 
-    /// A suspect replica is heard again.
+    /// A suspect replica has had a good heartbeat.
     pub fn recover(&mut self, actions: &mut Vec<Action>) {
         if matches!(self.state, State::Suspect) {
             self.enter(State::Ready, &"heartbeat", actions);
         }
     }
 
-    /// The ring is told to take it out, or to give its seat away. The requests in flight of an earlier change still count.
+    /// The ring begins to remove it from its seat, or to give the seat to another replica. The requests in flight of an
+    /// earlier change still count.
     pub fn leave(&mut self, then: Then, why: &'static str, actions: &mut Vec<Action>) {
         if let State::Leaving { unanswered, then: before, .. } = &mut self.state {
             (*unanswered, *before) = (*unanswered + 1, then);
@@ -86,7 +91,7 @@ impl Member {
         self.enter(State::Leaving { unanswered: 1, in_flight, then }, &why, actions);
     }
 
-    /// The ring has answered a change that takes it out: after the last one it drains, at most for `drain`, or stays
+    /// The ring has answered a change that removes it: after the last one it drains, at most for `drain`, or stays
     /// cordoned.
     pub fn left(
         &mut self,
@@ -122,12 +127,12 @@ impl Member {
         }
     }
 
-    /// A cordoned replica that was found at the start.
+    /// It was found at the start, and is cordoned by the record.
     pub fn adopt_cordoned(&mut self, actions: &mut Vec<Action>) {
         self.enter(State::Cordoned { in_flight: InFlight::default() }, &"drained before the start", actions);
     }
 
-    /// Its cordon ends: the ring is told to route to it again. Heartbeats that it missed meanwhile do not count.
+    /// Its cordon ends: the ring begins to route to it again. Heartbeats that it missed meanwhile do not count.
     pub fn uncordon(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.heartbeats.restart(now);
         self.enter(State::Joining, &"undrain", actions);
@@ -139,14 +144,14 @@ impl Member {
         self.enter(State::Dead { routed }, why, actions);
     }
 
-    /// The ring has taken it out after its death: no request can reach it.
+    /// The ring has removed it after its death: no request can reach it.
     pub fn vacated(&mut self) {
         if let State::Dead { routed } = &mut self.state {
             *routed = false;
         }
     }
 
-    /// It is to be stopped; returns whether it was not already.
+    /// It begins to stop; returns `false` if it was stopping already.
     pub fn stop(&mut self, why: &dyn fmt::Display, actions: &mut Vec<Action>) -> bool {
         let first = !matches!(self.state, State::Stopping);
         if first {

@@ -11,8 +11,8 @@ use crate::fleet::{CallId, CommandError, Fleet, Ownership, Progress, Seat, Trans
 
 /// State of a rolling replacement.
 pub(crate) struct ManualRollout {
-    /// The replicas of its beginning that still have their seats.
-    pub left: BTreeSet<Incarnation>,
+    /// The replicas that had seats at its beginning, and still have them.
+    left: BTreeSet<Incarnation>,
     total: usize,
     /// The seat whose replica is being replaced.
     seat: SeatId,

@@ -66,8 +66,8 @@ impl Simulation {
             }
             Action::Reply { call, result } => {
                 self.allowed.answered(*call, result.is_ok());
-                let asked = self.calls.remove(call).expect("a call that waits");
-                match (asked, result) {
+                let called = self.calls.remove(call).expect("a call that waits");
+                match (called, result) {
                     (Call::Add(n), Ok(_)) => assert!(n <= self.settings.max_replicas),
                     (Call::Remove(named), Ok(answer)) => {
                         let stays = named.iter().find(|name| answer.replicas.contains(name));

@@ -38,7 +38,7 @@ pub struct World {
     /// `HOST:PORT` of the external servers.
     assigned: BTreeMap<SeatId, String>,
     changes: BTreeMap<ChangeId, Recall>,
-    /// When the fleet was told that all routers have acknowledged the departure of these replicas.
+    /// Time at which the fleet got the acknowledgement of all routers that these replicas have left.
     pub left: BTreeMap<Incarnation, Instant>,
     /// When the last request to these replicas ended.
     ended: BTreeMap<Incarnation, Instant>,

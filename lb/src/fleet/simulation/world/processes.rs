@@ -227,7 +227,7 @@ impl World {
         }
     }
 
-    /// What the routers and the runtime report of a replica now.
+    /// The result of an inquiry about a replica now.
     pub(super) fn inquire(&mut self, incarnation: Incarnation) -> Event {
         let now = self.now;
         let (mut activity, mut suspended) = (Activity::default(), false);
