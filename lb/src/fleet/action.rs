@@ -1,4 +1,4 @@
-//! Actions: what the supervisor must carry out for the fleet.
+//! Actions: the output of the fleet, carried out by the supervisor.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub enum Action {
         /// The server; `None`: the seat has none any more.
         upstream: Option<Upstream>,
     },
-    /// Sends a heartbeat; the outcome comes back as [`Event::HeartbeatResult`].
+    /// Sends a heartbeat; the result comes back as [`Event::HeartbeatResult`].
     Heartbeat(Arc<Replica>),
     /// Changes the ring; the reply comes back as [`Event::Ring`].
     Ring {
@@ -34,16 +34,17 @@ pub enum Action {
         change: Change,
         /// Replicas that leave their seats for good: their names are free once this is answered.
         retire: Vec<Incarnation>,
-        /// What to publish once every router has acknowledged, seat by seat.
+        /// The transitions to publish once every router has acknowledged, seat by seat.
         transitions: Vec<Transition>,
     },
-    /// Queries all routers and the runtime about a silent replica; the reply comes back as [`Event::Answered`].
-    Ask(Incarnation),
+    /// Inquires all routers and the runtime about the activity of a silent replica; the result comes back as
+    /// [`Event::InquiryResult`].
+    Inquire(Incarnation),
     /// Publishes the suspect replicas to all routers, which then prefer other replicas. Repeated while heartbeats are
     /// missed, so that a router finds requests that began to wait in the meantime.
     Suspects(Vec<Incarnation>),
-    /// Requests the last output line of a replica that did not get ready; it comes back as [`Event::LastLogLine`].
-    Inquire(Incarnation),
+    /// Reads the last output line of a replica that did not get ready; it comes back as [`Event::LastLogLine`].
+    ReadLastLogLine(Incarnation),
     /// Sends SIGTERM, and SIGKILL after `grace`; the end comes back as [`Event::Stopped`].
     Stop {
         /// Incarnation of the replica to stop.
@@ -59,9 +60,9 @@ pub enum Action {
         /// The new content; `None` removes the record.
         record: Option<Record>,
     },
-    /// Kills a dead replica that may still hold an address, and keeps what stores its seat (its container). Once it
-    /// has ended, [`Event::Ended`] comes back.
-    End(Incarnation),
+    /// Kills a dead replica that may still hold an address, and keeps its container, which stores its seat. Once it has
+    /// ended, [`Event::DeadKilled`] comes back.
+    KillDead(Incarnation),
     /// Answers a call.
     Reply {
         /// The call to answer.
@@ -70,7 +71,7 @@ pub enum Action {
         result: Result<Answer, CommandError>,
     },
     /// Publishes a transition to the journal of events.
-    Tell(Transition),
+    Publish(Transition),
     /// All replicas of the target are ready, for the first time.
     Serving,
     /// Every replica is gone; the process may end.

@@ -1,4 +1,4 @@
-//! /add: reserved names and seats, and their common way into the ring or back.
+//! /add: the new seats are reserved at once, and join the ring together or are rolled back together.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::on_ring_reply::OnRingReply;
 use super::{CallId, CommandError, Fleet, Ownership, Seat};
 
 impl Fleet {
-    /// Reserves names and seats at once, launches the replicas, and answers when all are ready and routed to.
+    /// Reserves names and seats at once and launches the replicas; answered when all are ready and get requests.
     pub(super) fn add(&mut self, call: CallId, n: usize, names: Vec<Name>, now: Instant) {
         let seats = match self.choose_free(n, &names) {
             Ok(seats) => seats,
@@ -45,6 +45,7 @@ impl Fleet {
         Ok(seats)
     }
 
+    /// Checks that /add and /rm are possible now, and that no name occurs twice.
     pub(super) fn check_managed(&self, names: &[Name]) -> Result<(), CommandError> {
         if self.settings.ownership == Ownership::External {
             return Err(CommandError::NotManaged);

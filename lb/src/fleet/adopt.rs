@@ -97,7 +97,7 @@ impl Fleet {
     /// A cordoned replica stays out of the ring, alive or ended.
     fn adopt_cordoned(&mut self, found: Found, now: Instant) -> Incarnation {
         let incarnation = self.adopt_replica(found, now);
-        if let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.running) {
+        if let Some(member) = self.members.get_mut(&incarnation).filter(|member| member.may_run()) {
             member.adopt_cordoned(&mut self.actions);
         }
         incarnation
@@ -125,17 +125,7 @@ impl Fleet {
 
     fn adopt_replica(&mut self, found: Found, now: Instant) -> Incarnation {
         let incarnation = found.launch.incarnation;
-        let deadline = now + self.settings.start_timeout;
-        let mut member = Member::new(found.launch, Some(deadline), now);
-        member.launching = false;
-        member.running = found.instance.is_some();
-        member.outdated = found.standing == Standing::Outdated;
-        if !member.running {
-            member.found_dead();
-        }
-        member.instance = found.instance;
-        member.heartbeats.adopted(now);
-        self.members.insert(incarnation, member);
+        self.members.insert(incarnation, Member::adopt(found, self.settings.start_timeout, now));
         incarnation
     }
 }

@@ -42,10 +42,10 @@ pub enum Command {
     RemoveUpstream(Name),
 }
 
-/// What an /rm removes.
+/// The seats that an /rm removes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removal {
-    /// How many seats to remove, at least one.
+    /// Number of seats to remove, at least one.
     pub n: usize,
     /// Replicas to remove; with `seats` at most `n`. The rest are chosen by load.
     pub names: Vec<Name>,
@@ -70,7 +70,7 @@ pub struct Answer {
 }
 
 impl Command {
-    /// Whether the command chooses seats by their load, which the fleet does not know by itself.
+    /// Whether the command chooses seats by their load, which is not part of the fleet's state.
     pub fn needs_loads(&self) -> bool {
         matches!(self, Self::Remove(_) | Self::Scale(_))
     }

@@ -69,13 +69,13 @@ pub enum CommandError {
         "Upstreams can be changed only with --runtime static: this balancer runs its replicas itself, use /add and /rm"
     )]
     NotExternal,
-    /// /rm names more seats than there are, and `--strict-rm` is set.
+    /// /rm would remove more seats than there are, and `--strict-rm` is set.
     #[error("Cannot remove more instances than are present")]
     TooFew,
     /// /add would exceed `--max-replicas`.
     #[error("n is {n}: at most {free} more replicas are allowed (--max-replicas {max})")]
     TooMany {
-        /// Number of replicas asked for.
+        /// Number of replicas that /add would add.
         n: usize,
         /// Number of replicas that may still be added.
         free: usize,
@@ -97,7 +97,7 @@ pub enum CommandError {
     NotReady {
         /// Name of the new replica.
         name: Name,
-        /// The runtime's reason, or the last heartbeat's.
+        /// The reason of the runtime or of the last failed heartbeat.
         reason: String,
     },
     /// The balancer is stopping.

@@ -15,9 +15,7 @@ impl Fleet {
         self.members.values_mut().for_each(|member| member.heartbeats.bring_forward(soon));
         let old = std::mem::replace(&mut self.settings, settings);
         self.apply_configured_weights(&old.weights);
-        if let Some(configured) = &mut self.recorder.configured {
-            configured.weights.clone_from(&self.settings.weights);
-        }
+        self.recorder.set_configured_weights(&self.settings.weights);
         self.configure_upstreams(&old.upstreams, now);
     }
 
@@ -28,24 +26,27 @@ impl Fleet {
         let differ = old.keys().chain(new.keys()).filter(|seat| old.get(seat) != new.get(seat));
         let differ: BTreeSet<SeatId> = differ.filter(|seat| self.seats.contains_key(seat)).copied().collect();
         for id in differ {
-            let weight = self.weight_of(id).unwrap_or(Weight::DEFAULT);
-            // A weight that fits the configuration may not fit beside weights set through the API.
-            if let Err(error) = self.check_room(&[(id, weight)]) {
-                log::error!(seat:% = id, weight:%, why:% = error; "seat not weighed");
-                continue;
-            }
-            let Some(seat) = self.seats.get_mut(&id) else { continue };
-            if !seat.joined() {
-                seat.set_weight(weight); // it joins with this weight
-            } else if weight != seat.weight() {
-                self.weigh(vec![(id, weight)], OnRingReply::Seated);
-            }
+            self.apply_configured_weight(id, self.weight_of(id).unwrap_or(Weight::DEFAULT));
+        }
+    }
+
+    /// Gives a seat its new configured weight, if there is room: a weight that fits the configuration may not fit beside
+    /// weights set through the API.
+    pub(super) fn apply_configured_weight(&mut self, id: SeatId, weight: Weight) {
+        if let Err(error) = self.check_room(&[(id, weight)]) {
+            return log::error!(seat:% = id, weight:%, why:% = error; "seat not weighed");
+        }
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        if !seat.joined() {
+            seat.set_weight(weight); // it joins with this weight
+        } else if weight != seat.weight() {
+            self.weigh(vec![(id, weight)], OnRingReply::Seated);
         }
     }
 
     /// Brings the number of seats to `target`, as an /add or /rm would.
     pub(super) fn scale(&mut self, call: CallId, target: usize, loads: &Loads, now: Instant) {
-        self.recorder.scaling = Some((call, target));
+        self.recorder.begin_scaling(call, target);
         match self.resize(target) {
             Some(command) => self.execute(call, command, loads, now),
             None => {

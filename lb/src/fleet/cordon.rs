@@ -1,4 +1,4 @@
-//! Cordon (the API's drain): a replica lives on outside the ring, and its seat stays vacant until it is uncordoned.
+//! Cordon (the API's drain): a replica stays alive outside the ring, and its seat stays vacant until it is uncordoned.
 //!
 //! A cordoned replica that dies is not restarted: its seat stays vacant until it is uncordoned or replaced (then a new
 //! replica is started) or removed.
@@ -95,7 +95,8 @@ impl Fleet {
         }
     }
 
-    /// Ends the cordon of a replica that is on its way out. `None`: it was not cordoned, or has died.
+    /// Ends the cordon of a replica that leaves for good, and returns the replica; `None`: it was not cordoned, or has
+    /// died.
     pub(super) fn end_cordon(&mut self, incarnation: Incarnation, why: &'static str) -> Option<Incarnation> {
         let member = self.members.get_mut(&incarnation).filter(|member| member.is_cordoned())?;
         member.leave(Then::Stop, why, &mut self.actions);

@@ -9,26 +9,27 @@ use super::event::HeartbeatResult;
 
 /// Counts of heartbeats and launches, and the time from launch to readiness.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Heartbeats, by each of [`Tally::RESULTS`].
+pub struct Counters {
+    /// Heartbeats, by each of [`Counters::RESULTS`].
     pub heartbeats: [u64; Self::RESULTS.len()],
-    /// Launches, by each of [`Tally::REASONS`].
+    /// Launches, by each of [`Counters::REASONS`].
     pub starts: [u64; Self::REASONS.len()],
     /// Time from the launch to the first good heartbeat.
     pub ready_after: Histogram,
 }
 
-impl Tally {
+impl Counters {
     /// Results of heartbeats. `early`: the replica has not had its first good one; `void`: the machine was starved or
     /// the balancer lacked descriptors, ports or memory.
     pub const RESULTS: [&str; 5] = ["good", "missed", "refused", "early", "void"];
 
-    /// Reasons for launches: a new seat at the start or by /add; the replica before died, hung, or is being replaced
-    /// while it serves.
+    /// Reasons for launches: a new seat at the start (`first`) or by /add (`added`); the replica before has died or hung,
+    /// or is being replaced while it serves.
     pub const REASONS: [&str; 5] = ["first", "added", "died", "hung", "replaced"];
 
-    pub(super) fn heartbeat(&mut self, beat: &HeartbeatResult, early: bool, void: bool) {
-        let result = match beat {
+    /// Counts a heartbeat. `early`: the replica has had no good one; `void`: a miss proves nothing.
+    pub(super) fn heartbeat(&mut self, result: &HeartbeatResult, early: bool, void: bool) {
+        let index = match result {
             HeartbeatResult::Good => 0,
             _ if early => 3,
             HeartbeatResult::Void(_) => 4,
@@ -36,20 +37,22 @@ impl Tally {
             HeartbeatResult::Missed(_) => 1,
             HeartbeatResult::Refused => 2,
         };
-        self.heartbeats[result] += 1;
+        self.heartbeats[index] += 1;
     }
 
+    /// Counts a launch for this seat.
     pub(super) fn start(&mut self, seat: &Seat) {
-        let reason = match seat {
+        let index = match seat {
             _ if !seat.joined() => 1,
             _ if seat.occupant().is_some() || seat.is_awaited() => 4,
             _ if seat.is_hung() => 3,
             _ if seat.restart.has_failed() => 2,
             _ => 0,
         };
-        self.starts[reason] += 1;
+        self.starts[index] += 1;
     }
 
+    /// Counts the first good heartbeat of a replica, this time after its launch.
     pub(super) fn ready(&mut self, after: Duration) {
         self.ready_after.record(after);
     }

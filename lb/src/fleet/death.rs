@@ -1,4 +1,4 @@
-//! The end of a replica that was not asked for: it exited, refuses connections, hangs, or did not become ready. Its seat is
+//! Unrequested end of a replica: it exited, refuses connections, hangs, or did not become ready. Its seat is
 //! vacated and filled again.
 
 use std::fmt;
@@ -9,6 +9,7 @@ use crate::name::Name;
 use crate::ring::{Change, Incarnation, SeatId};
 
 use super::external::Loss;
+use super::member::Member;
 use super::on_ring_reply::OnRingReply;
 use super::restart::STABLE;
 use super::{CommandError, Fleet, Ownership, Phase, Seat};
@@ -18,10 +19,12 @@ use super::{CommandError, Fleet, Ownership, Phase, Seat};
 const TERMINATED: Duration = Duration::from_secs(1);
 
 impl Fleet {
-    /// A replica has ended. For one that is on its way out that was expected.
+    /// The process of a replica has ended, but not by [`Action::Stop`](super::Action::Stop)
+    /// ([`RuntimeEvent::Exited`](super::RuntimeEvent::Exited)). Nothing follows if the replica is already dead or on its
+    /// way out.
     pub(super) fn exited(&mut self, incarnation: Incarnation, exit: Exit, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.running = false;
+        member.end_process();
         match (member.phase(), exit) {
             (_, exit) if member.is_cordoned() => self.mark_dead(incarnation, &exit, now),
             (Phase::Starting, Exit::PortTaken) => self.move_port(incarnation, now),
@@ -32,10 +35,12 @@ impl Fleet {
         }
     }
 
+    /// A replica got a SIGTERM that the balancer did not send
+    /// ([`RuntimeEvent::Terminated`](super::RuntimeEvent::Terminated)). It has not ended yet.
     pub(super) fn terminated(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.get_mut(&incarnation) {
             log::warn!(name:% = member.launch.name, by = "somebody_else"; "replica termination requested");
-            member.terminated = true;
+            member.set_terminated();
         }
     }
 
@@ -44,11 +49,11 @@ impl Fleet {
     pub(super) fn mark_dead(&mut self, incarnation: Incarnation, why: &dyn fmt::Display, now: Instant) {
         let member = self.members.get(&incarnation);
         let stable = member.is_some_and(|member| member.stable(STABLE, now));
-        let least = if member.is_some_and(|m| m.terminated) { TERMINATED } else { Duration::ZERO };
-        let served = member.is_some_and(|member| member.is_routed());
-        let unavailable = member.is_some_and(|member| member.unavailable);
-        let address = member.and_then(|member| Some(member.instance.as_ref()?.address));
-        if member.is_some_and(|member| member.is_cordoned()) {
+        let least = if member.is_some_and(Member::is_terminated) { TERMINATED } else { Duration::ZERO };
+        let served = member.is_some_and(Member::is_routed);
+        let unavailable = member.is_some_and(Member::is_unavailable);
+        let address = member.and_then(Member::address);
+        if member.is_some_and(Member::is_cordoned) {
             return self.mark_cordoned_dead(incarnation, why);
         }
         let external = self.settings.ownership == Ownership::External;
@@ -63,8 +68,7 @@ impl Fleet {
         }
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         let (failed, has_other) = (!served && seat.joined(), seat.holder().is_some());
-        let outdated =
-            seat.occupant().and_then(|of| self.members.get(&of)).is_some_and(|served| served.outdated);
+        let outdated = seat.occupant().and_then(|of| self.members.get(&of)).is_some_and(Member::is_outdated);
         let error = CommandError::NotReady { name, reason: why.to_string() };
         if let Some(call) = seat.reserved_by() {
             return self.roll_back_add(call, error);
@@ -107,7 +111,7 @@ impl Fleet {
         }
     }
 
-    /// Removes a dead replica from its seat, and the seat from the ring's routes.
+    /// Removes a dead replica from its seat. If requests are routed to it, the ring vacates the seat.
     pub(super) fn detach_dead(
         &mut self,
         incarnation: Incarnation,
@@ -140,7 +144,7 @@ impl Fleet {
     /// is gone, another replica occupies it, or a younger replica was created for it.
     pub(super) fn remove_dead(&mut self) {
         let younger = |dead: &Launch| {
-            let created = self.members.values().filter(|member| member.instance.is_some());
+            let created = self.members.values().filter(|member| member.instance().is_some());
             created.map(|m| &m.launch).any(|l| l.seat == dead.seat && l.incarnation > dead.incarnation)
         };
         let another = |seat: &Seat, of| seat.holder().is_some_and(|has| has != of);

@@ -16,6 +16,7 @@ impl Fleet {
         member.left(busy, self.settings.drain, now, &mut self.actions);
     }
 
+    /// The last request of a router to the replica has ended ([`RouterEvent::Idle`](super::RouterEvent::Idle)).
     pub(super) fn idle(&mut self, router: RouterId, incarnation: Incarnation) {
         if let Some(member) = self.members.get_mut(&incarnation) {
             member.idle(router);
@@ -46,12 +47,13 @@ impl Fleet {
         }
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         let first = member.stop(&format_args!("grace_ms={}", grace.as_millis()), &mut self.actions);
-        if first && !member.launching {
+        if first && !member.is_launching() {
             self.actions.push(Action::Stop { incarnation, grace });
         }
     }
 
-    pub(super) fn gone(&mut self, incarnation: Incarnation) {
+    /// The runtime has stopped a replica ([`Event::Stopped`](super::Event::Stopped)): it is removed from the fleet.
+    pub(super) fn stopped(&mut self, incarnation: Incarnation) {
         if let Some(member) = self.members.remove(&incarnation) {
             log::info!(name:% = member.launch.name, incarnation:%; "replica gone");
             self.actions.push(member.transition("phase", Some(member.phase().as_str()), None, None));

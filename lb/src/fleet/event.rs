@@ -32,8 +32,9 @@ pub enum Event {
         /// Id and address of the replica, or the runtime's error.
         result: Result<Instance, RuntimeError>,
     },
-    /// A dead replica was killed; it holds no address any more.
-    Ended {
+    /// A dead replica was killed ([`Action::KillDead`](super::Action::KillDead)): it holds no address any more, and its
+    /// container still stores its seat.
+    DeadKilled {
         /// Incarnation of the replica.
         incarnation: Incarnation,
     },
@@ -41,20 +42,20 @@ pub enum Event {
     HeartbeatResult {
         /// Incarnation of the replica.
         incarnation: Incarnation,
-        /// Outcome of the heartbeat.
-        beat: HeartbeatResult,
+        /// Result of the heartbeat.
+        result: HeartbeatResult,
     },
-    /// The reply to [`Action::Ask`](super::Action::Ask).
-    Answered {
+    /// The result of an inquiry ([`Action::Inquire`](super::Action::Inquire)).
+    InquiryResult {
         /// The incarnation of the silent replica.
         incarnation: Incarnation,
-        /// What all routers together observe; `None`: unknown, because a router did not answer in time.
+        /// What all routers together have observed; `None`: unknown, because a router did not answer in time.
         activity: Option<Activity>,
         /// Whether it is suspended: its processes are stopped (process state T), or its container is paused. `None`: the
-        /// runtime does not know, or did not answer in time.
+        /// runtime cannot find out, or did not answer in time.
         suspended: Option<bool>,
     },
-    /// The reply to [`Action::Inquire`](super::Action::Inquire).
+    /// The result of [`Action::ReadLastLogLine`](super::Action::ReadLastLogLine).
     LastLogLine {
         /// Incarnation of the replica.
         incarnation: Incarnation,
@@ -68,7 +69,8 @@ pub enum Event {
         /// The routers that still have requests in flight to replicas that left the ring.
         busy: Busy,
     },
-    /// A replica that the fleet stopped is gone.
+    /// A replica was stopped ([`Action::Stop`](super::Action::Stop)): its process has ended, and its container, if it had
+    /// one, is removed.
     Stopped {
         /// Incarnation of the replica.
         incarnation: Incarnation,
@@ -80,7 +82,7 @@ pub enum Event {
         /// The runtime's reason, if the write failed.
         result: Result<(), String>,
     },
-    /// The runtime has observed something.
+    /// An event that the runtime has observed.
     Runtime(RuntimeEvent),
     /// A router has sent a notice.
     Router {
@@ -110,16 +112,16 @@ pub enum Event {
     Tick,
 }
 
-/// Outcome of a heartbeat.
+/// Result of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeartbeatResult {
     /// A good answer arrived in time.
     Good,
     /// The connection was refused: nothing listens at the address.
     Refused,
-    /// No good answer arrived in time; the text says why.
+    /// No good answer arrived in time; the text is the reason.
     Missed(String),
     /// The heartbeat failed because the balancer itself lacked descriptors, local ports or memory, which the text
-    /// names. It says nothing about the replica.
+    /// names. It proves nothing about the replica.
     Void(String),
 }

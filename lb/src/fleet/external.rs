@@ -26,22 +26,22 @@ pub enum Ownership {
 /// The external server of a seat.
 pub(super) struct External {
     /// The upstream as configured.
-    pub upstream: Upstream,
+    upstream: Upstream,
     /// Addresses of the last resolution; empty before the first one.
-    pub addresses: Vec<SocketAddr>,
+    addresses: Vec<SocketAddr>,
     /// Failed attempts since the seat was last occupied.
-    pub failures: usize,
+    failures: usize,
     /// The server was added live, and no attempt has ended yet. The call succeeds also if the seat stays vacant.
-    pub new: bool,
+    new: bool,
     /// The kind of failure that was last logged; `None`: none since the server last answered.
-    pub failure: Option<Failure>,
+    failure: Option<Failure>,
     /// The last resolution of the name failed, while its server answered.
-    pub unresolved: bool,
+    unresolved: bool,
 }
 
 /// Why an attempt to fill a seat failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+enum Failure {
     /// The name has no address.
     Unresolved,
     /// The address does not answer heartbeats.
@@ -73,8 +73,45 @@ impl External {
         Self { upstream, addresses, failures: 0, new: false, failure: None, unresolved: false }
     }
 
-    /// Takes over the result of a resolution; returns whether it has addresses. A server that answers (`occupied`) keeps
-    /// its address: DNS may be unavailable. Without a server the launch reports the error.
+    /// The upstream as configured.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The configured name.
+    pub fn name(&self) -> &Name {
+        &self.upstream.name
+    }
+
+    /// Whether the name had several addresses in the last resolution.
+    pub fn has_several_addresses(&self) -> bool {
+        self.addresses.len() > 1
+    }
+
+    /// Marks the server as added live, until its first attempt has ended.
+    pub fn set_new(&mut self) {
+        self.new = true;
+    }
+
+    /// Replaces the upstream. If its `HOST:PORT` changes, nothing is known of the new address yet, and the former
+    /// `HOST:PORT` is returned.
+    pub fn set_upstream(&mut self, upstream: Upstream) -> Option<String> {
+        let before = std::mem::replace(&mut self.upstream, upstream).authority();
+        if before == self.upstream.authority() {
+            return None;
+        }
+        self.addresses.clear();
+        (self.failures, self.failure) = (0, None);
+        Some(before)
+    }
+
+    /// The server occupies its seat: clears the failures of the attempts before.
+    pub fn clear_failures(&mut self) {
+        (self.failures, self.new, self.failure) = (0, false, None);
+    }
+
+    /// Applies the result of a resolution; returns whether it has addresses. A server that answers (`occupied`) keeps its
+    /// address after an error: DNS may be unavailable. If no server answers, the launch reports the error.
     fn resolved(&mut self, seat: SeatId, addresses: Result<Vec<SocketAddr>, String>, occupied: bool) -> bool {
         let name = &self.upstream.name;
         match addresses {
@@ -105,7 +142,8 @@ impl Fleet {
         self.actions.push(Action::Assign { seat: id, upstream: Some(upstream) });
     }
 
-    /// Handles the result of a name resolution.
+    /// The name of an external server was resolved, or could not be
+    /// ([`RuntimeEvent::Resolved`](super::RuntimeEvent::Resolved)).
     pub(super) fn resolved(
         &mut self,
         seat_id: SeatId,
@@ -122,9 +160,8 @@ impl Fleet {
             return;
         }
         let (name, to) = (external.upstream.name.clone(), external.addresses.clone());
-        let has = |address: Option<SocketAddr>| address.is_some_and(|address| to.contains(&address));
-        let candidate = seat.candidate().and_then(|of| self.members.get(&of)?.instance.as_ref());
-        if candidate.is_some_and(|instance| !has(Some(instance.address)))
+        let candidate = seat.candidate().and_then(|of| self.members.get(&of)?.address());
+        if candidate.is_some_and(|address| !to.contains(&address))
             && let Some(stale) = seat.take_candidate()
         {
             self.members.remove(&stale);
@@ -133,14 +170,14 @@ impl Fleet {
         let Some(member) = seat.occupant().and_then(|occupant| self.members.get_mut(&occupant)) else {
             return;
         };
-        let Some(instance) = &mut member.instance else { return };
-        if has(Some(instance.address)) {
-            id.clone_into(&mut instance.id);
+        let Some(address) = member.address() else { return };
+        if to.contains(&address) {
+            member.set_id(id);
             seat.restart.cancel();
             return;
         }
         if seat.candidate().is_none() && seat.restart.due().is_none() {
-            log::info!(name:%, seat:% = seat_id, from:% = instance.address, to:?; "upstream moves");
+            log::info!(name:%, seat:% = seat_id, from:% = address, to:?; "upstream moves");
             seat.external.iter_mut().for_each(|external| external.failures = 0);
             seat.plan(Duration::ZERO, now);
         }
@@ -152,8 +189,8 @@ impl Fleet {
         let Some(seat) = self.seats.get_mut(&seat_id) else { return };
         let (occupant, candidate) = (seat.occupant(), seat.candidate());
         let Some(external) = &mut seat.external else { return };
-        let current = occupant.and_then(|of| self.members.get(&of)?.instance.as_ref());
-        if current.is_some_and(|current| external.addresses.contains(&current.address)) {
+        let current = occupant.and_then(|of| self.members.get(&of)?.address());
+        if current.is_some_and(|current| external.addresses.contains(&current)) {
             return; // the name resolves to the address of the live server again
         }
         if candidate.is_some() {
@@ -177,7 +214,7 @@ impl Fleet {
         if is_new {
             let why = &loss.why;
             log::warn!(name:%, seat:% = seat_id, why:%; "upstream unreachable");
-            self.actions.push(Action::Tell(Transition {
+            self.actions.push(Action::Publish(Transition {
                 name: "unreachable",
                 seat: seat_id,
                 replica: Some(name.clone()),

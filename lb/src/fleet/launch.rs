@@ -8,7 +8,6 @@ use crate::ring::{Incarnation, SeatId};
 
 use super::action::Action;
 use super::member::Member;
-use super::shortage::is_outside_replica;
 use super::{CommandError, Fleet, Ownership, Phase, Seat};
 
 impl Fleet {
@@ -19,17 +18,18 @@ impl Fleet {
         self.last_incarnation += 1;
         let incarnation = Incarnation(self.last_incarnation);
         let launch = Launch { seat: seat_id, name, incarnation };
-        let managed = self.settings.ownership == Ownership::Managed;
-        let deadline = managed.then(|| now + self.settings.start_timeout);
-        let mut member = Member::new(launch.clone(), deadline, now);
-        if managed {
-            member.launched_at = Some(now);
-            self.tally.start(seat);
-            member.repeated = seat.restart.is_uncounted();
-            if !member.repeated {
-                self.actions.push(member.publish_launch());
+        let member = match self.settings.ownership {
+            Ownership::External => Member::external(launch.clone(), now),
+            Ownership::Managed => {
+                self.counters.start(seat);
+                let repeated = seat.restart.is_uncounted();
+                let member = Member::launch(launch.clone(), self.settings.start_timeout, repeated, now);
+                if !repeated {
+                    self.actions.push(member.publish_launch());
+                }
+                member
             }
-        }
+        };
         seat.launched(incarnation, now);
         self.members.insert(incarnation, member);
         self.actions.push(Action::Launch(launch));
@@ -48,6 +48,7 @@ impl Fleet {
         }
     }
 
+    /// The runtime has answered a launch ([`Event::Launched`](super::Event::Launched)).
     pub(super) fn launched(
         &mut self,
         incarnation: Incarnation,
@@ -55,15 +56,11 @@ impl Fleet {
         now: Instant,
     ) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.launching = false;
-        if member.repeated && !result.as_ref().is_err_and(is_outside_replica) {
-            member.repeated = false;
+        if member.launched(&result, now) {
             self.actions.push(member.publish_launch());
         }
         match result {
-            Ok(instance) => {
-                member.instance = Some(instance);
-                member.heartbeats.launched(now);
+            Ok(_) => {
                 if member.phase() == Phase::Stopping {
                     self.actions.push(Action::Stop { incarnation, grace: Duration::ZERO });
                 }
@@ -75,10 +72,7 @@ impl Fleet {
                         self.detach_dead(incarnation, &error);
                         self.roll_back_add(call, CommandError::Exists(name.clone()));
                     }
-                    (Phase::Starting, ..) => {
-                        member.unavailable = is_outside_replica(&error);
-                        self.mark_dead(incarnation, &error, now);
-                    }
+                    (Phase::Starting, ..) => self.mark_dead(incarnation, &error, now),
                     _ => {}
                 }
                 let failed = self.members.remove(&incarnation).map(|member| member.launch.seat);

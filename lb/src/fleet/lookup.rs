@@ -1,4 +1,4 @@
-//! Replicas by their names: which replica a call names, and which names are taken.
+//! Replicas by their names: the replica that a call names, and the names that are taken.
 
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};

@@ -3,17 +3,20 @@
 //!
 //! # Layout
 //! - `event`: the input · `action`: the output · `command`: the operations, and how each is dispatched · `transition`:
-//!   what is published · `runtime`, `router`: the types that the fleet exchanges with a runtime and with the routers
-//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica · `state`: its phases, each
-//!   with its data · `phase`: as they are published · `heartbeats`: when the next is due, what the latest ones say
+//!   the changes that are published · `runtime`, `router_event`: the types that the fleet exchanges with a runtime and
+//!   with the routers
+//! - `seat`: one seat: its replica, candidate and next launch · `member`: one replica · `process`: its process ·
+//!   `state`: its phases, each with its data · `phase`: as they are published · `heartbeat_state`: when the
+//!   next heartbeat is due, and the latest results
 //!
-//! The life of a replica: `launch` → `ready` → `health` (suspect and back) → `death`, or `departure` (leaving, draining,
-//! stopping, gone). `restart`: how fast a seat may be refilled · `shortage`: launches that fail for a reason outside the
-//! replica · `on_ring_reply`: what follows the ring's replies.
+//! The life of a replica: `launch` → `ready` → `heartbeats` (suspect and back) → `death`, or `departure` (leaving,
+//! draining, stopping, gone). `restart`: how fast a seat may be refilled · `outage`: launches that fail for a reason
+//! outside the replica · `on_ring_reply`: the steps that follow the ring's replies.
 //!
 //! The operations: `adopt` at the start (`target`: the seats of a start) · `add` · `remove` · `cordon` · `replace` ·
 //! `rollout` of outdated replicas, `rollout::manual` by a call · `weight` · `configure`: new settings, another target ·
-//! `shutdown`. `lookup`: replicas by name · `reply`: answers to calls · `command_error`: why a call is rejected.
+//! `shutdown`. `lifecycle`: whether the fleet acts, only routes, or ends · `lookup`: replicas by name · `reply`: answers
+//! to calls · `command_error`: why a call is rejected.
 //!
 //! - `record`: the state that survives the balancer · `recorder`: when it is written
 //! - `external`: servers that are not managed by the balancer · `upstreams`: their list
@@ -31,13 +34,16 @@ mod death;
 mod departure;
 mod event;
 mod external;
-mod health;
+mod heartbeat_state;
 mod heartbeats;
 mod launch;
+mod lifecycle;
 mod lookup;
 mod member;
 mod on_ring_reply;
+mod outage;
 mod phase;
+mod process;
 mod ready;
 mod record;
 mod recorder;
@@ -46,10 +52,9 @@ mod replace;
 mod reply;
 mod restart;
 mod rollout;
-mod router;
+mod router_event;
 pub mod runtime;
 mod seat;
-mod shortage;
 mod shutdown;
 #[cfg(test)]
 mod simulation;
@@ -71,16 +76,17 @@ use crate::ring::{Change, Incarnation, Layout, SeatId, Weight};
 pub use action::Action;
 pub use command::{Answer, Command, Loads, Removal};
 pub use command_error::CommandError;
-pub use counters::Tally;
+pub use counters::Counters;
 pub use event::{CallId, ChangeId, Event, HeartbeatResult, Revision};
 pub use external::{Ownership, Vacancy};
 pub use phase::Phase;
 pub use record::{Configured, Cordoned, InvalidRecord, Record, SeatRecord};
-pub use router::{Activity, Busy, RouterEvent, RouterId};
+pub use router_event::{Activity, Busy, RouterEvent, RouterId};
 pub use transition::{Progress, Transition};
 pub use view::{MemberView, SeatView, View};
 
-use health::Suspects;
+use heartbeats::Suspects;
+use lifecycle::Lifecycle;
 use member::Member;
 use on_ring_reply::OnRingReply;
 use recorder::Recorder;
@@ -135,21 +141,17 @@ pub struct Fleet {
     pending_changes: BTreeMap<ChangeId, OnRingReply>,
     last_change: u64,
     last_incarnation: u64,
-    /// The wake-up that was last requested: an event that comes much later voids the heartbeats.
+    /// The wake-up that was last requested; an event that comes much later voids the heartbeats.
     due: Option<Instant>,
-    announced: bool,
     suspects: Suspects,
     /// Time from the launch to the first good heartbeat of the latest replica.
     start_time: Option<Duration>,
     /// The rolling replacement that is under way.
     manual_rollout: Option<ManualRollout>,
-    tally: Tally,
+    counters: Counters,
     /// The record of the target, and the answers that wait for it.
     recorder: Recorder,
-    /// Why nothing is launched or removed, and no change accepted; `None`: the fleet acts.
-    frozen: Option<CommandError>,
-    stopping: bool,
-    halted: bool,
+    lifecycle: Lifecycle,
     actions: Vec<Action>,
 }
 
@@ -165,15 +167,12 @@ impl Fleet {
             last_change: 0,
             last_incarnation: 0,
             due: None,
-            announced: false,
             suspects: Suspects::default(),
             start_time: None,
             manual_rollout: None,
-            tally: Tally::default(),
+            counters: Counters::default(),
             recorder: Recorder::default(),
-            frozen: None,
-            stopping: false,
-            halted: false,
+            lifecycle: Lifecycle::default(),
             actions: Vec::new(),
         }
     }
@@ -183,19 +182,19 @@ impl Fleet {
         self.void_late_heartbeats(now);
         match event {
             Event::Restored(record) => {
-                self.recorder.restored = Some(record);
+                self.recorder.restore(record);
                 return Vec::new(); // the next event is the list of replicas
             }
             Event::Listed(found) => self.adopt(found, now),
             Event::Launched { incarnation, result } => self.launched(incarnation, result, now),
-            Event::Ended { incarnation } => self.killed(incarnation, now),
-            Event::HeartbeatResult { incarnation, beat } => self.heartbeat_ended(incarnation, beat, now),
-            Event::Answered { incarnation, activity, suspended } => {
-                self.activity_reported(incarnation, activity, suspended, now);
+            Event::DeadKilled { incarnation } => self.dead_killed(incarnation, now),
+            Event::HeartbeatResult { incarnation, result } => self.heartbeat_ended(incarnation, result, now),
+            Event::InquiryResult { incarnation, activity, suspended } => {
+                self.inquiry_ended(incarnation, activity, suspended, now);
             }
             Event::LastLogLine { incarnation, line } => self.last_log_line(incarnation, line, now),
             Event::Ring { id, busy } => self.ring_answered(id, busy, now),
-            Event::Stopped { incarnation } => self.gone(incarnation),
+            Event::Stopped { incarnation } => self.stopped(incarnation),
             Event::Recorded { revision, result } => self.recorded(revision, result, now),
             Event::Runtime(event) => self.on_runtime_event(event, now),
             Event::Router { router, event } => self.on_router_event(router, event, now),
@@ -232,25 +231,25 @@ impl Fleet {
     }
 
     /// The counters since the start.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// When to send [`Event::Tick`] if no event comes before: at most a heartbeat interval ahead, so that a starved
     /// machine is always noticed.
     pub fn next_wake(&self, now: Instant) -> Instant {
-        let seats = self.seats.values().filter(|_| self.frozen.is_none());
+        let seats = self.seats.values().filter(|_| self.lifecycle.is_active());
         let seats = seats.filter_map(|seat| seat.restart.due());
         let members = self.members.values().filter_map(|member| member.next_wake());
         let pulse = now + self.settings.heartbeat_interval;
         seats.chain(members).chain(self.next_record()).fold(pulse, Instant::min)
     }
 
-    /// Actions that follow from the state and the time alone, whatever the event was.
+    /// Emits the actions that follow from the state and the time alone, after any event.
     fn tick(&mut self, now: Instant) {
         self.expire_starts(now);
         self.end_drains(now);
-        if self.frozen.is_none() {
+        if self.lifecycle.is_active() {
             self.remove_dead();
             self.continue_manual_rollout(now);
             self.replace_outdated(now);
@@ -261,7 +260,7 @@ impl Fleet {
 
     /// Emits [`Action::Serving`] once: when the whole target is ready, or one external server.
     fn emit_serving(&mut self) {
-        if self.announced || self.stopping {
+        if !self.lifecycle.is_unannounced() {
             return;
         }
         let settled = |seat: &&Seat| self.serving(seat).is_some() || seat.cordoned().is_some();
@@ -271,7 +270,7 @@ impl Fleet {
             Ownership::External => self.target().min(1),
         };
         if ready >= wanted {
-            self.announced = true;
+            self.lifecycle.announce();
             self.actions.push(Action::Serving);
         }
     }
@@ -287,6 +286,7 @@ impl Fleet {
         matches!(member.phase(), Phase::Ready | Phase::Suspect).then_some(member)
     }
 
+    /// Requests a change of the ring; `after` follows when every router has acknowledged it.
     fn change_ring(&mut self, change: Change, after: OnRingReply) {
         self.last_change += 1;
         let id = ChangeId(self.last_change);

@@ -1,4 +1,4 @@
-//! Continuations: what the fleet does when the ring has answered a change.
+//! Continuations: the steps that follow when the ring has answered a change.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -7,18 +7,18 @@ use crate::ring::Incarnation;
 
 use super::{Busy, CallId, ChangeId, Fleet, RouterId};
 
-/// What to do when the ring has answered a change.
+/// The step that follows when the ring has answered a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum OnRingReply {
     /// The first seats are in the map; nothing follows.
     Seated,
-    /// An /add is complete: these replicas are routed to.
+    /// An /add is complete: these replicas get requests.
     Added(CallId, Vec<Incarnation>),
     /// The replica occupies its seat.
     Occupied(Incarnation),
     /// The replica has given its seat to another and begins to drain.
     HandedOver { from: Incarnation, to: Incarnation },
-    /// The cordoned replica gets no new request, and lives on.
+    /// The cordoned replica gets no new request, and stays alive.
     Cordoned(CallId, Incarnation),
     /// The seat has its new weight.
     Weighed(CallId),

@@ -1,4 +1,4 @@
-//! Phase of a replica, as the API, the log and the tests see it.
+//! Phase of a replica, as the API and the log show it.
 
 use std::fmt;
 

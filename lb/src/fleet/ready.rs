@@ -10,33 +10,33 @@ use super::seat::Occupancy;
 use super::{Fleet, Ownership};
 
 impl Fleet {
-    /// A starting replica did not answer. That is normal for a managed one, unless it was adopted and is suspended: the
-    /// runtime is asked. For an external one the next address is tried.
+    /// A starting replica has not answered a heartbeat. That is normal for a managed one; if it was adopted, an inquiry
+    /// finds out whether it is suspended. For an external one the next address is tried.
     pub(super) fn start_heartbeat_failed(&mut self, incarnation: Incarnation, why: String, now: Instant) {
         match self.settings.ownership {
             Ownership::External => self.mark_dead(incarnation, &why, now),
             Ownership::Managed => {
                 let Some(member) = self.members.get_mut(&incarnation) else { return };
-                member.not_heard(why);
-                if member.is_unheard_adopted() && member.heartbeats.ask() {
-                    self.actions.push(Action::Ask(incarnation));
+                member.heartbeat_failed(why);
+                if member.is_adopted_unready() && member.heartbeats.begin_inquiry() {
+                    self.actions.push(Action::Inquire(incarnation));
                 }
             }
         }
     }
 
-    /// A starting replica was not reached for a reason of the balancer's own. Another address of an external server may
-    /// be reachable all the same; if there is none, this one is tried again.
+    /// A heartbeat of a starting replica failed because the balancer lacked resources. Another address of an external
+    /// server may be reachable nevertheless; if it has only one, this one is tried again.
     pub(super) fn start_heartbeat_void(&mut self, incarnation: Incarnation, why: String, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.not_heard(why.clone());
+        member.heartbeat_failed(why.clone());
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         let Some(external) = &seat.external else { return };
-        if external.addresses.len() > 1 {
+        if external.has_several_addresses() {
             return self.mark_dead(incarnation, &why, now);
         }
         if seat.occupant().is_none() {
-            let at = member.instance.as_ref().map(|instance| format!("{}: ", instance.address));
+            let at = member.address().map(|address| format!("{address}: "));
             seat.record_failure(&format!("{}{why}", at.unwrap_or_default()));
         }
     }
@@ -46,14 +46,15 @@ impl Fleet {
     pub(super) fn expire_starts(&mut self, now: Instant) {
         for member in self.members.values_mut() {
             if member.take_late_start(now) {
-                self.actions.push(Action::Inquire(member.launch.incarnation));
+                self.actions.push(Action::ReadLastLogLine(member.launch.incarnation));
             }
         }
     }
 
+    /// The last output line of a replica that did not get ready in time has been read.
     pub(super) fn last_log_line(&mut self, incarnation: Incarnation, line: Option<String>, now: Instant) {
         let Some(member) = self.members.get(&incarnation) else { return };
-        let Some(failure) = member.not_heard_because() else { return };
+        let Some(failure) = member.last_failure() else { return };
         let mut why = format!("not ready within {:?}: {failure}", self.settings.start_timeout);
         if let Some(line) = line {
             why += &format!("; its last line: {line}");
@@ -65,10 +66,10 @@ impl Fleet {
     /// an outdated one.
     pub(super) fn first_good_heartbeat(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.heard();
-        let took = member.launched_at.map(|launched| now.saturating_duration_since(launched));
+        member.first_heartbeat();
+        let took = member.age(now);
         self.start_time = took.or(self.start_time);
-        took.into_iter().for_each(|took| self.tally.ready(took));
+        took.into_iter().for_each(|took| self.counters.ready(took));
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         if let Some(call) = seat.reserved_by() {
             return self.join_when_all_good(call);
@@ -84,6 +85,7 @@ impl Fleet {
         }
     }
 
+    /// Every router has acknowledged the seat of the replica.
     pub(super) fn ready(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         if member.ready(now, &mut self.actions)

@@ -1,32 +1,35 @@
-//! When the record of the target is written, and which answers wait for it.
+//! Recorder: decides when the record of the target is written, and which answers wait for the write.
 //!
 //! A change is written when it is decided; an /add is decided when all of its replicas are ready. One write is under
 //! way at a time and contains everything decided so far, so changes in quick succession share writes. A successful
 //! call is answered after a write that contains its change. If the runtime cannot write, that is logged once, calls are
 //! answered all the same (their changes are in force), and the write is tried again every [`RETRY`].
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use crate::ring::{SeatId, Weight};
 
 use super::action::Action;
 use super::record::{Configured, Cordoned, Record, SeatRecord};
-use super::{Answer, CallId, CommandError, Fleet, Ownership, Revision, Seat};
+use super::{Answer, CallId, Fleet, Ownership, Revision, Seat};
 
 /// The pause after a failed write.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The pause before a record that was removed from outside is written again: whatever removed it may be about to end
-/// the balancer too.
+/// The pause before a record that was removed from outside is written again: the same action may be about to end the
+/// balancer too.
 const LOST: Duration = Duration::from_secs(1);
 
 /// State of the record in the runtime, and the answers that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     /// The record of an earlier balancer, until the replicas are listed.
-    pub restored: Option<Record>,
+    restored: Option<Record>,
     /// The configured values that the present seats take account of; `None` before the replicas are listed.
-    pub configured: Option<Configured>,
+    configured: Option<Configured>,
     /// The call that brings the number of seats to this new value of `--replicas`.
-    pub scaling: Option<(CallId, usize)>,
+    scaling: Option<(CallId, usize)>,
     /// The record to write at the end, fixed before the fleet forgets its replicas; `None`: the end has not begun.
     at_end: Option<Option<Record>>,
     stored: Stored,
@@ -38,7 +41,7 @@ pub(super) struct Recorder {
     failing: bool,
     /// No write before this time.
     not_before: Option<Instant>,
-    /// Answers and the number of the write that each waits for; 0: not decided yet.
+    /// Answers, each with the number of the write that it waits for; 0: not decided yet.
     waiting: Vec<(u64, CallId, Answer)>,
 }
 
@@ -51,9 +54,28 @@ enum Stored {
     Known(Option<Record>),
 }
 
+impl Recorder {
+    /// Takes over the record that an earlier balancer has left.
+    pub fn restore(&mut self, record: Record) {
+        self.restored = Some(record);
+    }
+
+    /// Adopts new configured weights; before the replicas are listed, the settings contain them.
+    pub fn set_configured_weights(&mut self, weights: &BTreeMap<SeatId, Weight>) {
+        if let Some(configured) = &mut self.configured {
+            configured.weights.clone_from(weights);
+        }
+    }
+
+    /// A call begins to bring the number of seats to a new value of `--replicas`.
+    pub fn begin_scaling(&mut self, call: CallId, target: usize) {
+        self.scaling = Some((call, target));
+    }
+}
+
 impl Fleet {
-    /// Returns the record for the first listing, and takes the configured values into force. The record is written
-    /// anew even if nothing has changed: a write that the previous balancer did not live to see answered may still
+    /// Returns the record for the first listing, and adopts the configured values. The record is written
+    /// anew even if nothing has changed: a write whose answer the previous balancer did not receive may still
     /// take effect, and must not come after the last write of this one.
     pub(super) fn take_restored(&mut self) -> Option<Record> {
         let restored = self.recorder.restored.take();
@@ -62,7 +84,7 @@ impl Fleet {
         restored
     }
 
-    /// A write has ended.
+    /// A write of the record has ended ([`Event::Recorded`](super::Event::Recorded)).
     pub(super) fn recorded(&mut self, revision: Revision, result: Result<(), String>, now: Instant) {
         if revision.0 != self.recorder.revision {
             return;
@@ -86,9 +108,9 @@ impl Fleet {
         self.release_answers(|needed| needed <= revision.0);
     }
 
-    /// The record was removed from outside.
+    /// The record was removed from outside ([`RuntimeEvent::RecordLost`](super::RuntimeEvent::RecordLost)).
     pub(super) fn record_lost(&mut self, now: Instant) {
-        if self.keeps_record() && self.recorder.writing.is_none() && !self.stopping {
+        if self.keeps_record() && self.recorder.writing.is_none() && !self.lifecycle.is_stopping() {
             log::warn!(by = "somebody_else", retry_s:% = LOST.as_secs(); "record of the target removed");
             self.recorder.stored = Stored::Unknown;
             self.recorder.not_before = Some(now + LOST);
@@ -100,7 +122,7 @@ impl Fleet {
         self.recorder.waiting.push((0, call, answer));
     }
 
-    /// If this call was to bring the number of seats to a new `--replicas`, records that it has.
+    /// If this call brings the number of seats to a new `--replicas`, records that it is complete.
     pub(super) fn finish_scaling(&mut self, call: CallId) {
         let joined = self.target();
         if let Some((_, target)) = self.recorder.scaling.take_if(|(scaling, _)| *scaling == call)
@@ -122,7 +144,7 @@ impl Fleet {
             self.recorder.not_before = None;
         }
         let due = self.recorder.not_before.is_none_or(|at| at <= now);
-        let given_up = self.stopping && self.recorder.failing;
+        let given_up = self.lifecycle.is_stopping() && self.recorder.failing;
         if self.recorder.writing.is_none() && !up_to_date && due && !given_up {
             let record = self.recorder.at_end.clone().unwrap_or_else(|| Some(self.target_record()));
             self.recorder.revision += 1;
@@ -152,13 +174,13 @@ impl Fleet {
 
     /// When the next write is due, if it has to wait.
     pub(super) fn next_record(&self) -> Option<Instant> {
-        self.recorder.not_before.filter(|_| self.keeps_record() && !self.stopping)
+        self.recorder.not_before.filter(|_| self.keeps_record() && !self.lifecycle.is_stopping())
     }
 
     /// External servers are configured, not recorded. Beside another balancer the record belongs to the other one.
     fn keeps_record(&self) -> bool {
         self.settings.ownership == Ownership::Managed
-            && self.frozen != Some(CommandError::Conflict)
+            && !self.lifecycle.is_conflict()
             && self.recorder.configured.is_some()
     }
 

@@ -1,4 +1,4 @@
-//! /rm: which seats it removes, and their way out of the ring.
+//! /rm: the choice of the seats, and their removal from the ring.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Fleet {
         for id in &seats {
             let Some(mut seat) = self.seats.remove(id) else { continue };
             if let Some(external) = &seat.external {
-                log::info!(name:% = external.upstream.name, seat:% = id; "upstream removed");
+                log::info!(name:% = external.name(), seat:% = id; "upstream removed");
                 self.actions.push(Action::Assign { seat: *id, upstream: None });
             }
             if let Some(candidate) = seat.candidate() {

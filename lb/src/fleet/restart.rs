@@ -28,7 +28,7 @@ pub(super) struct Restart {
 }
 
 impl Restart {
-    /// Time of the next launch; `None`: none is planned.
+    /// Time of the next launch; `None`: no launch is planned.
     pub fn due(&self) -> Option<Instant> {
         self.due
     }

@@ -38,7 +38,7 @@ pub struct Found {
     pub launch: Launch,
     /// Weight of its seat.
     pub weight: Weight,
-    /// The instance; `None`: it has ended, and only stores its seat.
+    /// The instance; `None`: it has ended, and its container only stores its seat.
     pub instance: Option<Instance>,
     /// How the fleet must treat it.
     pub standing: Standing,
@@ -70,7 +70,7 @@ pub enum RuntimeEvent {
         /// Incarnation of the replica.
         incarnation: Incarnation,
     },
-    /// The record of the target was removed, but not by `Action::Record`.
+    /// The record of the target was removed from outside, not by `Action::Record`.
     RecordLost,
     /// The name of an external server was resolved, or could not be.
     Resolved {
@@ -93,9 +93,9 @@ pub enum RuntimeEvent {
 /// How a replica ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It ended on its own or by a signal; the text says how, with its last line of output.
+    /// It ended on its own or by a signal; the text contains its exit status and its last line of output.
     Ended(String),
-    /// Another process took the port that was chosen for it: not a fault of the replica, which is started again.
+    /// Another process took the port that was chosen for it. This is not a fault of the replica, which is started again.
     PortTaken,
 }
 
@@ -110,7 +110,7 @@ pub enum RuntimeError {
     #[error("{0}")]
     Unavailable(String),
     /// The replicas' network has no free address. This does not count as a failed start of the replica; a dead replica
-    /// that still holds an address must be killed first (`Action::End`).
+    /// that still holds an address must be killed first (`Action::KillDead`).
     #[error("{0}")]
     NoAddress(String),
     /// The configuration is impossible; the text names the flag.

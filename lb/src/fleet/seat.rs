@@ -29,7 +29,7 @@ pub(super) struct Seat {
     pub external: Option<External>,
 }
 
-/// What the ring has in the seat.
+/// Occupancy of a seat in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Occupancy {
     /// The seat is not in the ring: this /add waits for its replica.
@@ -89,7 +89,7 @@ impl Seat {
         if let Occupancy::Cordoned(cordoned) = self.occupancy { Some(cordoned) } else { None }
     }
 
-    /// The replica to which the seat belongs: its occupant, or the cordoned one.
+    /// The replica that holds the seat: its occupant, or the cordoned one.
     pub fn holder(&self) -> Option<Incarnation> {
         self.occupant().or(self.cordoned())
     }
@@ -98,7 +98,7 @@ impl Seat {
         self.candidate
     }
 
-    /// Takes a replica as the one that starts for the seat.
+    /// Makes a replica the one that starts for the seat.
     pub fn set_candidate(&mut self, candidate: Incarnation) {
         self.candidate = Some(candidate);
     }
@@ -123,7 +123,7 @@ impl Seat {
         delay
     }
 
-    /// Gives the seat to its candidate, and returns what it was before.
+    /// Gives the seat to its candidate, and returns the occupancy before.
     pub fn occupy(&mut self, candidate: Incarnation) -> Occupancy {
         self.candidate = None;
         std::mem::replace(&mut self.occupancy, Occupancy::Occupied(candidate))
@@ -156,7 +156,7 @@ impl Seat {
         self.replacing.is_some()
     }
 
-    /// Lets a call wait for the next replica.
+    /// Registers a call that waits for the next replica.
     pub fn await_next(&mut self, call: CallId) {
         self.replacing = Some(call);
     }
@@ -178,7 +178,7 @@ impl Seat {
     /// Takes the name of the next replica, unless it is random: an external server keeps its name.
     pub fn take_next_name(&mut self) -> Option<Name> {
         match &self.external {
-            Some(external) => Some(external.upstream.name.clone()),
+            Some(external) => Some(external.name().clone()),
             None => self.name.take(),
         }
     }
@@ -195,8 +195,8 @@ impl Seat {
         }
     }
 
-    /// The replica of the seat has died, or an attempt to fill the seat has failed: the first failure is the reason of the
-    /// vacancy, a later one its last error.
+    /// The replica of the seat has died, or an attempt to fill the seat has failed: the first failure is the reason of
+    /// the vacancy, a later one its last error.
     pub fn record_failure(&mut self, why: &str) {
         let first = || Vacancy { reason: why.to_owned(), last_error: String::new() };
         why.clone_into(&mut self.vacancy.get_or_insert_with(first).last_error);
@@ -215,7 +215,7 @@ impl Seat {
     pub fn clear_failures(&mut self) {
         (self.hung, self.vacancy) = (false, None);
         if let Some(external) = &mut self.external {
-            (external.failures, external.new, external.failure) = (0, false, None);
+            external.clear_failures();
         }
     }
 }

@@ -13,15 +13,14 @@ use super::{CallId, CommandError, Fleet, Phase, Seat};
 impl Fleet {
     /// Checks that the fleet accepts changes: it is neither stopping nor in conflict with another balancer.
     pub(super) fn check_active(&self) -> Result<(), CommandError> {
-        self.frozen.clone().map_or(Ok(()), Err)
+        self.lifecycle.check_active()
     }
 
     /// Another balancer acts on this cluster. Two balancers that replace each other's replicas would never settle:
     /// from now on this one only routes.
     pub(super) fn conflict(&mut self, container: &str) {
-        if self.frozen.is_none() {
+        if self.lifecycle.begin_conflict() {
             log::error!(container:%, lifecycle = "stopped", routing = "on"; "another balancer acts");
-            self.frozen = Some(CommandError::Conflict);
             self.fail_replacing(|seat| seat.candidate().is_none(), &CommandError::Conflict);
             self.abort_manual_rollout(&CommandError::Conflict);
         }
@@ -30,7 +29,7 @@ impl Fleet {
     /// From now on nothing is launched. Calls that wait for a launch are answered with an error at once, not after the
     /// drain.
     pub(super) fn close(&mut self) {
-        self.frozen.get_or_insert(CommandError::Stopping);
+        self.lifecycle.close();
         let calls: BTreeSet<CallId> = self.seats.values().filter_map(Seat::reserved_by).collect();
         for call in calls {
             self.roll_back_add(call, CommandError::Stopping);
@@ -43,8 +42,8 @@ impl Fleet {
     pub(super) fn stop_all(&mut self) {
         self.close();
         self.close_record();
-        self.stopping = true;
-        if self.settings.keep || self.frozen == Some(CommandError::Conflict) {
+        self.lifecycle.stop();
+        if self.settings.keep || self.lifecycle.is_conflict() {
             self.forget_seated();
         }
         let mut members: Vec<(SeatId, Incarnation)> =
@@ -64,14 +63,14 @@ impl Fleet {
         members.retain(|_, member| {
             let seated = seats.get(&member.launch.seat).is_some_and(Seat::joined);
             let going = matches!(member.phase(), Phase::Leaving | Phase::Draining | Phase::Stopping);
-            !seated || going && !member.is_cordoned() || member.launching
+            !seated || going && !member.is_cordoned() || member.is_launching()
         });
     }
 
     /// Kills all replicas at once, also those that are stopping or draining.
     pub(super) fn kill_all(&mut self) {
         self.stop_all();
-        let killed = self.members.values().filter(|member| !member.launching);
+        let killed = self.members.values().filter(|member| !member.is_launching());
         self.actions.extend(
             killed
                 .map(|member| Action::Stop { incarnation: member.launch.incarnation, grace: Duration::ZERO }),
@@ -89,13 +88,13 @@ impl Fleet {
                     | OnRingReply::Weighed(_)
             )
         };
-        if self.stopping
-            && !self.halted
+        if self.lifecycle.is_stopping()
+            && !self.lifecycle.is_halted()
             && self.members.is_empty()
             && self.is_recorded()
             && !self.pending_changes.values().any(waits)
         {
-            self.halted = true;
+            self.lifecycle.halt();
             self.actions.push(Action::Halted);
         }
     }

@@ -109,7 +109,7 @@ impl Simulation {
 
     fn run(mut self) {
         let found = self.world.leftovers();
-        self.feed(Event::Listed(found));
+        self.dispatch(Event::Listed(found));
         self.allowed.begin(&self.fleet);
         let crashes = if self.world.external { 0 } else { self.world.rng.usize(..6) };
         for _ in 0..crashes {
@@ -127,11 +127,11 @@ impl Simulation {
         }
         (0..self.world.rng.usize(..4)).for_each(|_| self.call());
         if self.world.percent(70) {
-            self.feed(Event::Close);
+            self.dispatch(Event::Close);
             let drain = Duration::from_secs(self.world.rng.u64(..30));
             self.pass(drain);
         }
-        self.feed(Event::Stop);
+        self.dispatch(Event::Stop);
         self.pass(LONG);
         assert_eq!((self.halted, self.calls.len()), (1, 0), "halted, calls without an answer");
         let left = &self.world.processes;
@@ -160,9 +160,9 @@ impl Simulation {
                 self.world.starve();
             }
             if happens.is_none() {
-                self.feed(Event::Tick);
+                self.dispatch(Event::Tick);
             } else if let Some(event) = self.world.step() {
-                self.feed(event);
+                self.dispatch(event);
             }
             if self.world.chaos && self.world.rng.u16(..400) == 0 {
                 self.call();
@@ -170,10 +170,10 @@ impl Simulation {
         }
     }
 
-    fn feed(&mut self, event: Event) {
+    fn dispatch(&mut self, event: Event) {
         self.forget_launches_of_the_stable();
         self.forget_uncounted_launch(&event);
-        if !matches!(event, Event::Tick | Event::HeartbeatResult { beat: HeartbeatResult::Good, .. }) {
+        if !matches!(event, Event::Tick | Event::HeartbeatResult { result: HeartbeatResult::Good, .. }) {
             self.note(format!("> {event:?}"));
         }
         for action in self.fleet.on(event, self.world.now) {
@@ -181,7 +181,7 @@ impl Simulation {
                 self.note(format!("  < {action:?}"));
             }
             self.check_action(&action);
-            self.world.act(action);
+            self.world.carry_out(action);
         }
         let wake = self.fleet.next_wake(self.world.now);
         assert!(wake > self.world.now, "the requested tick is not in the future");

@@ -7,32 +7,34 @@ use super::{Phase, RouterId};
 
 #[derive(Debug)]
 pub(super) enum State {
-    /// Launched or adopted; it has had no good heartbeat.
-    Unheard {
-        /// Time by which it must be heard; `None`: passed, or without limit (an external server).
+    /// It was launched or adopted, and has had no good heartbeat.
+    AwaitingHeartbeat {
+        /// Time by which it must have a good heartbeat; `None`: that time has passed, or there is no limit (an external
+        /// server).
         deadline: Option<Instant>,
-        /// Why it is not ready, by its last heartbeat.
+        /// Why its last heartbeat failed.
         last_failure: String,
     },
     /// It has had a good heartbeat, and waits for the other replicas of its /add.
     Waiting,
-    /// The ring is about to route to it: `Join` or `Occupy` is unanswered.
+    /// The ring begins to route to it: `Join` or `Occupy` is unanswered.
     Joining,
     Ready,
     Suspect,
-    /// The ring takes it out, or gives its seat away.
+    /// The ring removes it from its seat, or gives the seat to another replica.
     Leaving {
-        /// Unanswered changes of the ring that do so, at least one.
+        /// Number of such changes of the ring that are unanswered, at least one.
         unanswered: u32,
         in_flight: InFlight,
         then: Then,
     },
-    /// Out of the ring; it is stopped when its requests have ended.
+    /// It is out of the ring, and is stopped when its requests have ended.
     Draining {
         in_flight: InFlight,
+        /// Time at which it is stopped although requests are in flight.
         deadline: Instant,
     },
-    /// Out of the ring, and kept alive.
+    /// It is out of the ring, and is kept alive.
     Cordoned {
         in_flight: InFlight,
     },
@@ -40,7 +42,7 @@ pub(super) enum State {
     Stopping,
     /// Its seat is vacant.
     Dead {
-        /// Whether a request may still reach it: the ring has not answered the change that takes it out.
+        /// Whether a request may still reach it: the ring has not answered the change that removes it.
         routed: bool,
     },
 }
@@ -59,7 +61,8 @@ pub(super) enum Then {
 pub(super) struct InFlight {
     /// Routers that had such requests.
     busy: BTreeSet<RouterId>,
-    /// Routers that have none any more. A set of its own, because a notice may overtake the ring's answer.
+    /// Routers whose last request has ended. They are not removed from `busy`, because their notice may arrive before the
+    /// ring's answer adds them there.
     idle: BTreeSet<RouterId>,
 }
 
@@ -74,7 +77,7 @@ impl InFlight {
         self.idle.insert(router);
     }
 
-    /// Number of routers with requests in flight.
+    /// Number of routers that still have requests in flight.
     pub fn routers(&self) -> usize {
         self.busy.difference(&self.idle).count()
     }
@@ -84,7 +87,7 @@ impl State {
     /// The phase that the API and the log show.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::Unheard { .. } | Self::Waiting | Self::Joining => Phase::Starting,
+            Self::AwaitingHeartbeat { .. } | Self::Waiting | Self::Joining => Phase::Starting,
             Self::Ready => Phase::Ready,
             Self::Suspect => Phase::Suspect,
             Self::Leaving { .. } => Phase::Leaving,
@@ -104,7 +107,7 @@ impl State {
         matches!(self, Self::Joining | Self::Ready | Self::Suspect | Self::Dead { routed: true })
     }
 
-    /// The requests in flight to it, if it is on its way out.
+    /// The requests in flight to it, if it leaves or has left the ring.
     pub fn in_flight(&mut self) -> Option<&mut InFlight> {
         match self {
             Self::Leaving { in_flight, .. }

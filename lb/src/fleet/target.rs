@@ -12,7 +12,7 @@ type Target = BTreeMap<SeatId, SeatRecord>;
 
 impl Fleet {
     /// The seats of this start, given the replicas `found`: the recorded ones, or `--replicas` seats if there is no
-    /// record or the flag has changed since. Weights likewise, seat by seat.
+    /// record or the flag has changed since. The weight of each seat is chosen in the same way.
     pub(super) fn initial_target(&self, record: Option<Record>, found: &[Found]) -> Target {
         let of_found = found.iter().map(|found| {
             let weight = self.weight_of(found.launch.seat).unwrap_or(found.weight);

@@ -9,7 +9,7 @@ mod cordon;
 mod counters;
 mod crash_loop;
 mod external;
-mod health;
+mod heartbeats;
 mod record;
 mod replace;
 mod rm;
@@ -32,11 +32,11 @@ const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
 /// A world that carries out each action of the fleet at once, except for those that a test holds back or breaks.
-struct Stage {
+struct Scenario {
     fleet: Fleet,
     start: Instant,
     now: Instant,
-    /// Actions that are not answered before [`Stage::release`].
+    /// Actions that are not answered before [`Scenario::release`].
     hold: fn(&Action) -> bool,
     held: Vec<Action>,
     /// Outcomes of heartbeats that are not good.
@@ -54,7 +54,7 @@ struct Stage {
     log: Vec<(Duration, Action)>,
 }
 
-impl Stage {
+impl Scenario {
     fn new(settings: Settings) -> Self {
         let now = Instant::now();
         Self {
@@ -75,14 +75,14 @@ impl Stage {
 
     /// A first start of `n` replicas, all of them ready.
     fn ready(n: usize) -> Self {
-        let mut stage = Self::new(Settings { replicas: n, ..settings() });
-        stage.feed(Event::Listed(Vec::new()));
-        stage.pass(50 * MS);
-        assert_eq!(stage.names().len(), n);
-        stage
+        let mut scenario = Self::new(Settings { replicas: n, ..settings() });
+        scenario.dispatch(Event::Listed(Vec::new()));
+        scenario.pass(50 * MS);
+        assert_eq!(scenario.names().len(), n);
+        scenario
     }
 
-    fn feed(&mut self, event: Event) {
+    fn dispatch(&mut self, event: Event) {
         let mut events = vec![event];
         while !events.is_empty() {
             let actions: Vec<Action> =
@@ -111,28 +111,28 @@ impl Stage {
                 let incarnation = replica.incarnation;
                 Event::HeartbeatResult {
                     incarnation,
-                    beat: self.heartbeats.get(&incarnation).cloned().unwrap_or(HeartbeatResult::Good),
+                    result: self.heartbeats.get(&incarnation).cloned().unwrap_or(HeartbeatResult::Good),
                 }
             }
             Action::Ring { id, .. } => Event::Ring { id, busy: self.busy.clone() },
-            Action::Ask(incarnation) => {
+            Action::Inquire(incarnation) => {
                 let activity = if self.replying.contains(&incarnation) {
                     Activity { last_progress: Some(self.now), waiting_since: None }
                 } else {
                     self.activity.get(&incarnation).copied().unwrap_or_default()
                 };
                 let suspended = Some(self.suspended.contains(&incarnation));
-                Event::Answered { incarnation, activity: Some(activity), suspended }
+                Event::InquiryResult { incarnation, activity: Some(activity), suspended }
             }
-            Action::Inquire(incarnation) => {
+            Action::ReadLastLogLine(incarnation) => {
                 Event::LastLogLine { incarnation, line: Some("still thinking".into()) }
             }
             Action::Stop { incarnation, .. } => Event::Stopped { incarnation },
-            Action::End(incarnation) => Event::Ended { incarnation },
+            Action::KillDead(incarnation) => Event::DeadKilled { incarnation },
             Action::Record { revision, .. } => Event::Recorded { revision, result: Ok(()) },
             Action::Assign { .. }
             | Action::Reply { .. }
-            | Action::Tell(_)
+            | Action::Publish(_)
             | Action::Suspects(_)
             | Action::Serving
             | Action::Halted => return None,
@@ -144,7 +144,7 @@ impl Stage {
         self.hold = |_| false;
         for action in std::mem::take(&mut self.held) {
             if let Some(event) = self.answer(action) {
-                self.feed(event);
+                self.dispatch(event);
             }
         }
     }
@@ -159,14 +159,14 @@ impl Stage {
                 break;
             }
             self.now = wake;
-            self.feed(Event::Tick);
+            self.dispatch(Event::Tick);
         }
         self.now = end;
     }
 
     /// Calls a command that needs no loads, or for which they do not matter.
     fn call(&mut self, call: u64, command: Command) {
-        self.feed(Event::Call { call: CallId(call), command, loads: Loads::new() });
+        self.dispatch(Event::Call { call: CallId(call), command, loads: Loads::new() });
     }
 
     fn add(&mut self, call: u64, n: usize, names: &[&str]) {
@@ -183,7 +183,7 @@ impl Stage {
     }
 
     fn remove(&mut self, call: u64, removal: Removal, loads: Loads) {
-        self.feed(Event::Call { call: CallId(call), command: Command::Remove(removal), loads });
+        self.dispatch(Event::Call { call: CallId(call), command: Command::Remove(removal), loads });
     }
 
     fn weigh(&mut self, call: u64, id: u32, weight: u32) {
@@ -201,7 +201,7 @@ impl Stage {
 
     fn exit(&mut self, incarnation: u64) {
         let exit = Exit::Ended("exit status: 1".to_owned());
-        self.feed(Event::Runtime(RuntimeEvent::Exited { incarnation: Incarnation(incarnation), exit }));
+        self.dispatch(Event::Runtime(RuntimeEvent::Exited { incarnation: Incarnation(incarnation), exit }));
     }
 
     fn hang(&mut self, incarnation: u64) {

@@ -25,11 +25,11 @@ pub struct Transition {
     pub replica: Option<Name>,
     /// Incarnation of that replica.
     pub incarnation: Option<Incarnation>,
-    /// The phase, or for a seat `vacant` or `occupied`, before the change; `None`: it did not exist.
+    /// The phase before the change, or for a seat `vacant` or `occupied`; `None`: it did not exist.
     pub was: Option<&'static str>,
-    /// The same after the change; `None`: it is gone.
+    /// The phase after the change, or for a seat `vacant` or `occupied`; `None`: it does not exist any more.
     pub now: Option<&'static str>,
-    /// The cause, if there is more to say.
+    /// The cause; `None`: the other members show it.
     pub why: Option<String>,
     /// Progress of a rolling replacement.
     #[serde(flatten)]
@@ -54,7 +54,7 @@ impl Member {
         now: Option<&'static str>,
         why: Option<String>,
     ) -> Action {
-        Action::Tell(Transition {
+        Action::Publish(Transition {
             name,
             seat: self.launch.seat,
             replica: Some(self.launch.name.clone()),

@@ -30,13 +30,12 @@ impl Fleet {
     pub fn seat_for(&self, upstream: &Upstream) -> Result<SeatId, CommandError> {
         self.may_change_upstreams()?;
         let externals = || self.seats.values().filter_map(|seat| seat.external.as_ref());
-        if externals().any(|external| external.upstream.name.clashes(&upstream.name)) {
+        if externals().any(|external| external.name().clashes(&upstream.name)) {
             return Err(CommandError::Exists(upstream.name.clone()));
         }
         let authority = upstream.authority();
-        let same = externals().find(|external| external.upstream.authority() == authority);
-        if let Some(External { upstream: Upstream { name, .. }, .. }) = same {
-            return Err(CommandError::UpstreamTwice { authority, name: name.clone() });
+        if let Some(same) = externals().find(|external| external.upstream().authority() == authority) {
+            return Err(CommandError::UpstreamTwice { authority, name: same.name().clone() });
         }
         let id = (1..).filter_map(SeatId::new).find(|id| !self.seats.contains_key(id));
         let id = id.ok_or_else(|| CommandError::Exists(upstream.name.clone()))?;
@@ -63,8 +62,7 @@ impl Fleet {
     }
 
     fn find_upstream(&self, name: &Name) -> Option<SeatId> {
-        let has =
-            |seat: &Seat| seat.external.as_ref().is_some_and(|external| external.upstream.name == *name);
+        let has = |seat: &Seat| seat.external.as_ref().is_some_and(|external| external.name() == name);
         self.seats.iter().find(|(_, seat)| has(seat)).map(|(id, _)| *id)
     }
 
@@ -82,7 +80,7 @@ impl Fleet {
         self.make_external_seat(id, upstream, now);
         if let Some(seat) = self.seats.get_mut(&id) {
             call.into_iter().for_each(|call| seat.await_next(call));
-            seat.external.iter_mut().for_each(|external| external.new = true);
+            seat.external.iter_mut().for_each(External::set_new);
         }
         self.change_ring(Change::Join(vec![(id, weight, None)]), OnRingReply::Seated);
     }
@@ -91,11 +89,11 @@ impl Fleet {
     /// the API holds unless the configured weight has changed.
     pub(super) fn configure_upstreams(&mut self, old: &[Upstream], now: Instant) {
         let new = self.settings.upstreams.clone();
-        if old == new || self.frozen.is_some() {
+        if old == new || !self.lifecycle.is_active() {
             return self.resolve_upstreams();
         }
         let unlisted = |seat: &Seat| {
-            let name = seat.external.as_ref().map(|external| &external.upstream.name);
+            let name = seat.external.as_ref().map(External::name);
             name.is_some_and(|name| new.iter().all(|upstream| upstream.name != *name))
         };
         let gone: Vec<SeatId> =
@@ -121,15 +119,9 @@ impl Fleet {
     fn change_upstream(&mut self, id: SeatId, upstream: Upstream, now: Instant) {
         let Some(seat) = self.seats.get_mut(&id) else { return };
         let Some(external) = &mut seat.external else { return };
-        let (was, is) = (external.upstream.authority(), upstream.authority());
-        let name = upstream.name.clone();
-        external.upstream = upstream;
-        if was == is {
-            return;
-        }
-        log::info!(name:%, seat:% = id, address:% = is, was:%; "upstream has another address");
-        external.addresses.clear();
-        (external.failures, external.failure) = (0, None);
+        let Some(was) = external.set_upstream(upstream) else { return };
+        let (name, address) = (external.name(), external.upstream().authority());
+        log::info!(name:%, seat:% = id, address:%, was:%; "upstream has another address");
         if let Some(candidate) = seat.take_candidate() {
             self.members.remove(&candidate);
         }
@@ -152,17 +144,13 @@ impl Fleet {
         }
         changed.sort_by_key(|(id, weight, was)| (weight > was, *id));
         for (id, weight, _) in changed {
-            if let Err(error) = self.check_room(&[(id, weight)]) {
-                log::error!(seat:% = id, weight:%, why:% = error; "seat not weighed");
-                continue;
-            }
-            self.weigh(vec![(id, weight)], OnRingReply::Seated);
+            self.apply_configured_weight(id, weight);
         }
     }
 
     /// Requests a new resolution of every name.
     fn resolve_upstreams(&mut self) {
-        let of = |(id, seat): (&SeatId, &Seat)| Some((*id, seat.external.as_ref()?.upstream.clone()));
+        let of = |(id, seat): (&SeatId, &Seat)| Some((*id, seat.external.as_ref()?.upstream().clone()));
         let assigned: Vec<(SeatId, Upstream)> = self.seats.iter().filter_map(of).collect();
         for (seat, upstream) in assigned {
             self.actions.push(Action::Assign { seat, upstream: Some(upstream) });

@@ -9,7 +9,7 @@ use crate::ring::{Incarnation, SeatId, Weight};
 
 use super::member::Member;
 use super::rollout::manual::ManualRollout;
-use super::{CommandError, Fleet, Ownership, Phase, Progress, Seat, Vacancy};
+use super::{Fleet, Ownership, Phase, Progress, Seat, Vacancy};
 
 /// The whole fleet at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,9 +76,7 @@ impl Fleet {
 
     /// Whether requests can be served, and the balancer is not about to end.
     pub fn is_ready(&self) -> bool {
-        !self.stopping
-            && self.frozen != Some(CommandError::Stopping)
-            && self.seats.values().any(|seat| self.serving(seat).is_some())
+        self.lifecycle.is_open() && self.seats.values().any(|seat| self.serving(seat).is_some())
     }
 
     /// The whole fleet as it is now.
@@ -93,8 +91,8 @@ impl Fleet {
             seat: *id,
             weight: seat.weight(),
             replica: seated(seat),
-            name: seat.external.as_ref().map(|external| external.upstream.name.clone()),
-            upstream: seat.external.as_ref().map(|external| external.upstream.authority()),
+            name: seat.external.as_ref().map(|external| external.name().clone()),
+            upstream: seat.external.as_ref().map(|external| external.upstream().authority()),
             vacancy: seat.vacancy(),
         });
         let seats: Vec<SeatView> = seats.collect();
@@ -105,7 +103,7 @@ impl Fleet {
             let of = member.launch.incarnation;
             let cordoned = cordoned.contains(&of);
             let tried = external && member.phase() == Phase::Starting && !with_seat.contains(&of);
-            let other = (member.running || cordoned) && !with_seat.contains(&of) && !tried;
+            let other = (member.may_run() || cordoned) && !with_seat.contains(&of) && !tried;
             other.then(|| MemberView { cordoned, ..member.view() })
         });
         View {
@@ -120,7 +118,7 @@ impl Fleet {
 
 impl Member {
     fn view(&self) -> MemberView {
-        let instance = self.instance.as_ref();
+        let instance = self.instance();
         MemberView {
             seat: self.launch.seat,
             name: self.launch.name.clone(),
@@ -129,7 +127,7 @@ impl Member {
             address: instance.map(|instance| instance.address),
             phase: self.phase(),
             cordoned: false,
-            ready_since: self.ready_since,
+            ready_since: self.ready_since(),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Fleet {
         }
     }
 
-    /// Gives seats of the ring other weights, all in one epoch.
+    /// Changes the weights of seats of the ring, all in one epoch.
     pub(super) fn weigh(&mut self, weights: Vec<(SeatId, Weight)>, after: OnRingReply) {
         self.change_ring(Change::Weigh(weights.clone()), after);
         for (id, weight) in weights {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use crate::control::journal::SubscriberCounts;
 use crate::control::ring::Snapshotted;
 use crate::control::supervisor::State;
-use crate::fleet::{Phase, Tally};
+use crate::fleet::{Counters, Phase};
 use crate::stats::traffic::Traffic;
 
 use super::exposition::Exposition;
@@ -54,15 +54,15 @@ fn replicas(exposition: &mut Exposition, state: &State) {
         let count = members.iter().filter(|member| member.phase == phase).count();
         replicas.set(&[("phase", phase.as_str())], count as f64);
     }
-    let Tally { heartbeats, starts, ready_after } = &state.tally;
+    let Counters { heartbeats, starts, ready_after } = &state.counters;
     let help = "Heartbeats by result; early: failed before the replica's first good one; void: failed because the \
                 balancer got no CPU time, or lacked descriptors, ports or memory.";
     let mut family = exposition.counters("lb_heartbeats_total", help);
-    for (result, count) in Tally::RESULTS.iter().zip(heartbeats) {
+    for (result, count) in Counters::RESULTS.iter().zip(heartbeats) {
         family.count(&[("result", result)], *count);
     }
     let mut family = exposition.counters("lb_replica_starts_total", "Replicas launched, by reason.");
-    for (reason, count) in Tally::REASONS.iter().zip(starts) {
+    for (reason, count) in Counters::REASONS.iter().zip(starts) {
         family.count(&[("reason", reason)], *count);
     }
     let help = "Time from the launch of a replica to its first good heartbeat.";

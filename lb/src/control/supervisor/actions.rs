@@ -1,4 +1,4 @@
-//! Carries out the actions of the fleet and reports their outcomes to it as events.
+//! Carries out the actions of the fleet and passes their results to it as events.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use super::{Outcome, REPLY_TIMEOUT, SupervisorActor};
 use crate::control::panic_guard::exit_on_panic;
 
 impl SupervisorActor {
-    pub(crate) fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
+    /// Carries out an action. Its result, if it has one, comes back as an event.
+    pub(crate) fn carry_out(&mut self, action: Action, ctx: &mut Context<Self>) {
         match action {
             Action::Launch(launch) => {
                 let incarnation = launch.incarnation;
@@ -25,11 +26,11 @@ impl SupervisorActor {
             Action::Heartbeat(replica) => {
                 let incarnation = replica.incarnation;
                 let start = || self.runtime.send_heartbeat(&replica, &self.heartbeat);
-                let beat = self.heartbeats.send(incarnation, self.heartbeat.timeout, start);
-                report(ctx, async move { Event::HeartbeatResult { incarnation, beat: beat.await } });
+                let result = self.pending_heartbeats.send(incarnation, self.heartbeat.timeout, start);
+                report(ctx, async move { Event::HeartbeatResult { incarnation, result: result.await } });
             }
             Action::Ring { id, change, retire, transitions } => {
-                // The message is sent before this returns, so that the ring applies changes in the order of the fleet.
+                // The message is sent before this returns, so that the ring applies the changes in the fleet's order.
                 let reply = self.ring.apply(change);
                 let retired =
                     join_all(retire.into_iter().map(|incarnation| self.runtime.retire(incarnation)));
@@ -50,14 +51,14 @@ impl SupervisorActor {
                     Event::Ring { id, busy }
                 });
             }
-            Action::Ask(incarnation) => {
+            Action::Inquire(incarnation) => {
                 let activity = self.activity(incarnation);
-                // Without a reply of the engine in time the replica counts as not suspended.
+                // Without a reply of the engine in time, it is unknown whether the replica is suspended (`None`).
                 let suspended = timeout(REPLY_TIMEOUT, self.runtime.is_suspended(incarnation));
                 report(ctx, async move {
                     let (activity, suspended) = join(activity, suspended).await;
                     let suspended = suspended.ok().flatten();
-                    Event::Answered { incarnation, activity, suspended }
+                    Event::InquiryResult { incarnation, activity, suspended }
                 });
             }
             Action::Suspects(suspects) => {
@@ -66,7 +67,7 @@ impl SupervisorActor {
                     router.publish_suspects(suspects.clone());
                 }
             }
-            Action::Inquire(incarnation) => {
+            Action::ReadLastLogLine(incarnation) => {
                 let line = self.runtime.last_log_line(incarnation);
                 report(ctx, async move { Event::LastLogLine { incarnation, line: line.await } });
             }
@@ -83,23 +84,23 @@ impl SupervisorActor {
                     Event::Recorded { revision, result: written.await.map_err(|error| error.to_string()) }
                 });
             }
-            Action::End(incarnation) => {
-                let ended = self.runtime.end(incarnation);
+            Action::KillDead(incarnation) => {
+                let killed = self.runtime.end(incarnation);
                 let supervisor = ctx.address();
                 actix_rt::spawn(exit_on_panic(
                     "supervisor",
                     Box::pin(async move {
-                        if ended.await {
-                            supervisor.do_send(Outcome(Event::Ended { incarnation }));
+                        if killed.await {
+                            supervisor.do_send(Outcome(Event::DeadKilled { incarnation }));
                         }
                     }),
                 ));
             }
             Action::Reply { call, result } => {
-                // The change stays although the caller is gone.
+                // The change stays in force even if the caller has stopped waiting.
                 let _ = self.callers.remove(&call).map(|caller| caller.send(result));
             }
-            Action::Tell(transition) => {
+            Action::Publish(transition) => {
                 self.journal.append(vec![transition], None);
             }
             Action::Serving => {

@@ -65,7 +65,7 @@ pub struct State {
     /// Sum of the counters of all routers.
     pub counts: router_link::Counts,
     /// Counters of the fleet.
-    pub tally: fleet::Tally,
+    pub counters: fleet::Counters,
 }
 
 /// Explains where a request whose key has this slot would go: one explanation per router.

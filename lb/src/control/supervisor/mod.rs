@@ -1,13 +1,13 @@
-//! SupervisorActor: carries out the actions of the [`Fleet`] and passes it the outcomes as events.
+//! SupervisorActor: carries out the actions of the [`Fleet`] and passes it the results as events.
 
 mod actions;
 mod commands;
 mod configure;
 mod explain_slot;
 mod handle;
-mod heartbeats;
 mod message;
 mod output;
+mod pending_heartbeats;
 mod router_notices;
 mod start_time;
 #[cfg(test)]
@@ -34,15 +34,15 @@ use super::ring::RingHandle;
 use super::router_link::{self, RouterLink};
 
 pub use handle::{NoticeSender, Serving, SupervisorHandle};
-use heartbeats::Heartbeats;
 use message::{
     Call, CallWithPlan, Close, Configure, ExplainSlot, GetState, Kill, List, Plan, Read, Ready,
     RegisterRouter, Stop,
 };
 pub use message::{NotRead, Notice, RouterExplanations, State};
+use pending_heartbeats::PendingHeartbeats;
 pub use start_time::StartTime;
 
-/// Timeout of requests to a router, and of the question to the engine whether a replica is suspended.
+/// Timeout of requests to a router, and of the inquiry to the engine whether a replica is suspended.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Owns the fleet.
@@ -50,7 +50,7 @@ struct SupervisorActor {
     fleet: Fleet,
     runtime: Rc<dyn Runtime>,
     heartbeat: Heartbeat,
-    heartbeats: Heartbeats,
+    pending_heartbeats: PendingHeartbeats,
     /// Record of the target left by an earlier balancer; taken at the start.
     restored: Option<Record>,
     /// Replicas left by an earlier balancer; taken at the start.
@@ -72,7 +72,7 @@ struct SupervisorActor {
     _guard: PanicGuard,
 }
 
-/// The outcome of an action that runs as a task of its own.
+/// The event that results from an action; sent by the task that carries the action out.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Outcome(Event);
@@ -92,7 +92,7 @@ impl SupervisorActor {
             fleet: Fleet::new(settings, fastrand::Rng::new()),
             runtime,
             heartbeat,
-            heartbeats: Heartbeats::default(),
+            pending_heartbeats: PendingHeartbeats::default(),
             restored,
             found,
             ring,
@@ -118,7 +118,7 @@ impl SupervisorActor {
     fn dispatch(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = Instant::now();
         for action in self.fleet.on(event, now.into_std()) {
-            self.act(action, ctx);
+            self.carry_out(action, ctx);
         }
         if let Some(measured) = self.fleet.start_time() {
             self.start_time.set(measured);
@@ -226,7 +226,7 @@ impl Handler<GetState> for SupervisorActor {
     type Result = ResponseFuture<State>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
-        let (view, tally) = (self.fleet.view(), self.fleet.tally().clone());
+        let (view, counters) = (self.fleet.view(), self.fleet.counters().clone());
         let loads = self.loads();
         Box::pin(async move {
             let loads = loads.await;
@@ -237,7 +237,7 @@ impl Handler<GetState> for SupervisorActor {
             }
             let mut counts = router_link::Counts::default();
             loads.iter().for_each(|load| counts += load.counts);
-            State { view, in_flight: in_flight(&loads), skips, counts, tally }
+            State { view, in_flight: in_flight(&loads), skips, counts, counters }
         })
     }
 }

@@ -61,13 +61,13 @@ impl Handler<Suspects> for Router {
     }
 }
 
-struct Scene {
+struct Scenario {
     supervisor: SupervisorHandle,
     runtime: Fake,
     router: Router,
 }
 
-impl Scene {
+impl Scenario {
     /// Two replicas, the first of which has stopped answering its heartbeats.
     async fn silent() -> Self {
         tokio::time::pause();
@@ -118,33 +118,33 @@ impl Scene {
 
 #[actix::test]
 async fn a_silent_replica_with_a_waiting_request_is_suspect_until_the_head_timeout() {
-    let scene = Scene::silent().await;
-    scene.request_waits();
-    scene.pass(29 * SECOND).await;
-    assert!(!scene.is_replaced().await);
+    let scenario = Scenario::silent().await;
+    scenario.request_waits();
+    scenario.pass(29 * SECOND).await;
+    assert!(!scenario.is_replaced().await);
     assert_eq!(
-        scene.router.suspects.borrow().first(),
+        scenario.router.suspects.borrow().first(),
         Some(&vec![]),
         "a new router receives the list at once"
     );
-    assert_eq!(scene.router.suspects.borrow().last(), Some(&vec![Incarnation(1)]));
-    scene.pass(4 * SECOND).await;
-    assert!(scene.is_replaced().await, "--head-timeout");
-    assert_eq!(scene.router.suspects.borrow().last(), Some(&vec![]));
+    assert_eq!(scenario.router.suspects.borrow().last(), Some(&vec![Incarnation(1)]));
+    scenario.pass(4 * SECOND).await;
+    assert!(scenario.is_replaced().await, "--head-timeout");
+    assert_eq!(scenario.router.suspects.borrow().last(), Some(&vec![]));
 }
 
 #[actix::test]
 async fn a_suspended_replica_is_replaced_although_a_request_waits() {
-    let scene = Scene::silent().await;
-    scene.request_waits();
-    scene.runtime.suspend(Incarnation(1), true);
-    scene.pass(5 * SECOND).await;
-    assert!(scene.is_replaced().await);
+    let scenario = Scenario::silent().await;
+    scenario.request_waits();
+    scenario.runtime.suspend(Incarnation(1), true);
+    scenario.pass(5 * SECOND).await;
+    assert!(scenario.is_replaced().await);
 }
 
 #[actix::test]
 async fn a_silent_replica_without_waiting_requests_is_replaced() {
-    let scene = Scene::silent().await;
-    scene.pass(5 * SECOND).await;
-    assert!(scene.is_replaced().await);
+    let scenario = Scenario::silent().await;
+    scenario.pass(5 * SECOND).await;
+    assert!(scenario.is_replaced().await);
 }

@@ -1,4 +1,4 @@
-//! ManualRollout replacement by a call: every replica is replaced in its seat, one after the other.
+//! Rolling replacement by a call: every replica is replaced in its seat, one after the other.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,8 +11,8 @@ use crate::fleet::{CallId, CommandError, Fleet, Ownership, Progress, Seat, Trans
 
 /// State of a rolling replacement.
 pub(crate) struct ManualRollout {
-    /// The replicas of its beginning that still have their seats.
-    pub left: BTreeSet<Incarnation>,
+    /// The replicas that had seats at its beginning, and still have them.
+    left: BTreeSet<Incarnation>,
     total: usize,
     /// The seat whose replica is being replaced.
     seat: SeatId,
@@ -93,7 +93,7 @@ impl Fleet {
             Some(why) => log::warn!(done:%, of:% = total, seat:%, why:%; "rolling replacement {now}"),
             None => log::info!(done:%, of:% = total, seat:%; "rolling replacement {now}"),
         }
-        self.actions.push(Action::Tell(Transition {
+        self.actions.push(Action::Publish(Transition {
             name: "rolling",
             seat,
             replica: None,

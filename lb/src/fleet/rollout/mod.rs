@@ -1,11 +1,11 @@
-//! ManualRollout replacement of outdated replicas: those that were adopted with another specification are replaced in their
+//! Rolling replacement of outdated replicas: those that were adopted with another specification are replaced in their
 //! seats, one by one.
 
 pub mod manual;
 
 use std::time::{Duration, Instant};
 
-use super::{Fleet, Phase, Seat};
+use super::{Fleet, Member, Phase, Seat};
 
 impl Fleet {
     /// Plans the next replacement if the fleet is settled. The outdated replica serves until its successor can; a
@@ -16,7 +16,7 @@ impl Fleet {
         }
         let outdated = |seat: &&mut Seat| {
             let occupant = seat.occupant().and_then(|occupant| self.members.get(&occupant));
-            occupant.is_some_and(|member| member.outdated)
+            occupant.is_some_and(Member::is_outdated)
         };
         if let Some(seat) = self.seats.values_mut().find(outdated) {
             seat.plan(Duration::ZERO, now);

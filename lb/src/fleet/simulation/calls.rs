@@ -49,7 +49,7 @@ impl Simulation {
             let loads = seats.into_iter().map(|seat| (seat, load())).collect();
             let removal = Removal { n, names, ..Removal::default() };
             self.allowed.called(call, 0);
-            self.feed(Event::Call { call, command: Command::Remove(removal), loads });
+            self.dispatch(Event::Call { call, command: Command::Remove(removal), loads });
             self.allowed.removes(call, before - self.fleet.target());
         }
     }
@@ -111,7 +111,7 @@ impl Simulation {
 
     /// Calls a command that needs no loads.
     fn execute(&mut self, call: CallId, command: Command) {
-        self.feed(Event::Call { call, command, loads: Loads::new() });
+        self.dispatch(Event::Call { call, command, loads: Loads::new() });
     }
 
     pub(super) fn next_call(&mut self) -> CallId {

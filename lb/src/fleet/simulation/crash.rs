@@ -59,9 +59,9 @@ impl Simulation {
         self.launches.clear();
         (self.rolled, self.serving) = (false, 0);
         if let Some(record) = self.world.records.stored.clone() {
-            self.feed(Event::Restored(record));
+            self.dispatch(Event::Restored(record));
         }
-        self.feed(Event::Listed(found));
+        self.dispatch(Event::Listed(found));
         if !std::mem::take(&mut self.world.records.failing) {
             let (target, AllowedTargets { target: answered, unanswered }) =
                 (self.fleet.target(), &self.allowed);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::fleet::outage::is_outside_replica;
 use crate::fleet::restart::STABLE;
-use crate::fleet::shortage::is_outside_replica;
 
 impl Simulation {
     /// Drops the launches of seats that became stable: the limit of launches does not hold for them.
@@ -33,18 +33,18 @@ impl Simulation {
         let now = self.world.now;
         match action {
             Action::Launch(launch) => {
-                assert_eq!(self.fleet.frozen, None, "launched while stopping");
+                assert!(self.fleet.lifecycle.is_active(), "launched while stopping");
                 let of_seat = self.launches.entry(launch.seat).or_default();
                 of_seat.push(now);
                 let too_many = of_seat.windows(6).any(|six| six[5] < six[0] + 60 * SECOND);
                 assert!(!too_many || self.world.external, "more than 5 launches");
             }
-            Action::End(incarnation) => {
+            Action::KillDead(incarnation) => {
                 assert!(!self.world.routed(*incarnation), "killed, but the ring still routes to it");
                 let dead = self.fleet.members.get(incarnation).map(|member| member.phase());
                 assert_eq!(dead, Some(Phase::Dead), "killed, but not dead");
             }
-            Action::Stop { incarnation, .. } if !self.fleet.stopping => {
+            Action::Stop { incarnation, .. } if !self.fleet.lifecycle.is_stopping() => {
                 assert!(!self.world.routed(*incarnation), "stopped, but the ring still routes to it");
                 let drained = self.world.in_flight(*incarnation) == 0
                     || self.world.processes.get(incarnation).is_none_or(|process| !process.running);
@@ -66,8 +66,8 @@ impl Simulation {
             }
             Action::Reply { call, result } => {
                 self.allowed.answered(*call, result.is_ok());
-                let asked = self.calls.remove(call).expect("a call that waits");
-                match (asked, result) {
+                let called = self.calls.remove(call).expect("a call that waits");
+                match (called, result) {
                     (Call::Add(n), Ok(_)) => assert!(n <= self.settings.max_replicas),
                     (Call::Remove(named), Ok(answer)) => {
                         let stays = named.iter().find(|name| answer.replicas.contains(name));
@@ -91,7 +91,7 @@ impl Simulation {
                     (_, Err(_)) => {}
                 }
             }
-            Action::Tell(Transition { name: "rolling", progress, now: state, .. }) => {
+            Action::Publish(Transition { name: "rolling", progress, now: state, .. }) => {
                 self.rolled = true; // its last launch may outlive it
                 let Progress { done, total } = progress.expect("progress");
                 assert!(done <= total && (*state != Some("done") || done == total), "{done} of {total}");
@@ -112,7 +112,7 @@ impl Simulation {
         for (id, seat) in seats {
             for of in seat.occupant().iter().chain(&seat.candidate()) {
                 let Some(member) = members.get(of).filter(|m| alive(m)) else {
-                    assert!(self.fleet.stopping, "seat {id} is reserved by no call");
+                    assert!(self.fleet.lifecycle.is_stopping(), "seat {id} is reserved by no call");
                     continue;
                 };
                 assert_eq!(member.launch.seat, *id, "in a seat that is not its own");
@@ -121,22 +121,26 @@ impl Simulation {
                 let outside =
                     matches!(member.phase(), Phase::Leaving | Phase::Draining) && member.is_cordoned();
                 let dead = member.phase() == Phase::Dead;
-                assert!(outside || dead || self.fleet.stopping, "cordoned, but {}", member.phase());
+                assert!(
+                    outside || dead || self.fleet.lifecycle.is_stopping(),
+                    "cordoned, but {}",
+                    member.phase()
+                );
                 assert_eq!(seat.occupant(), None, "cordoned, but occupied");
                 // A replacement that was under way at a close goes on, but its call was answered.
-                let awaited = seat.is_awaited() || self.fleet.frozen.is_some();
+                let awaited = seat.is_awaited() || !self.fleet.lifecycle.is_active();
                 assert!(seat.candidate().is_none() || awaited, "cordoned, but refilled");
             }
             assert!(
-                seat.cordoned().is_none_or(|of| members.contains_key(&of)) || self.fleet.stopping,
+                seat.cordoned().is_none_or(|of| members.contains_key(&of))
+                    || self.fleet.lifecycle.is_stopping(),
                 "forgotten"
             );
             assert!(!seat.is_hung() || self.fleet.serving(seat).is_none(), "marked as hung, but serving");
-            let outdated =
-                seat.occupant().and_then(|of| members.get(&of)).is_none_or(|member| member.outdated);
+            let outdated = seat.occupant().and_then(|of| members.get(&of)).is_none_or(Member::is_outdated);
             let external = seat.external.is_some(); // its server may move to another address
             let wanted =
-                outdated || external || self.rolled || self.fleet.frozen.is_some() || seat.is_awaited();
+                outdated || external || self.rolled || !self.fleet.lifecycle.is_active() || seat.is_awaited();
             assert!(wanted || seat.candidate().is_none(), "a candidate for an occupied seat");
         }
         for member in members.values().filter(alive) {
@@ -191,7 +195,7 @@ impl Simulation {
         );
         assert_eq!(self.serving, 1, "announced");
         assert!(members.values().all(|member| member.phase() == Phase::Ready), "not all are ready");
-        assert!(!members.values().any(|member| member.outdated), "outdated");
+        assert!(!members.values().any(Member::is_outdated), "outdated");
         assert!(self.fleet.manual_rollout.is_none(), "a rolling replacement does not end");
         if !self.world.external {
             assert!(members.keys().eq(self.world.processes.keys()), "processes of no replica");

@@ -38,7 +38,7 @@ pub struct World {
     /// `HOST:PORT` of the external servers.
     assigned: BTreeMap<SeatId, String>,
     changes: BTreeMap<ChangeId, Recall>,
-    /// Time of the event that all routers have acknowledged the departure of these replicas.
+    /// Time at which the fleet got the acknowledgement of all routers that these replicas have left.
     pub left: BTreeMap<Incarnation, Instant>,
     /// When the last request to these replicas ended.
     ended: BTreeMap<Incarnation, Instant>,
@@ -118,17 +118,17 @@ impl World {
         None
     }
 
-    pub fn act(&mut self, action: Action) {
+    pub fn carry_out(&mut self, action: Action) {
         match action {
             Action::Launch(launch) => self.launch(launch),
             Action::Heartbeat(replica) => self.heartbeat(&replica),
             Action::Ring { id, change, retire, transitions } => self.change(id, change, retire, &transitions),
-            Action::Ask(incarnation) => {
-                let answer = self.inquire(incarnation);
-                let delay = self.up_to(100);
-                self.later(delay, Scheduled::Notify(answer));
-            }
             Action::Inquire(incarnation) => {
+                let result = self.inquire(incarnation);
+                let delay = self.up_to(100);
+                self.later(delay, Scheduled::Notify(result));
+            }
+            Action::ReadLastLogLine(incarnation) => {
                 let delay = self.up_to(100);
                 self.later(delay, Scheduled::Notify(Event::LastLogLine { incarnation, line: None }));
             }
@@ -143,7 +143,7 @@ impl World {
                 }
                 self.later(grace, Scheduled::Notify(Event::Stopped { incarnation }));
             }
-            Action::End(incarnation) => self.end(incarnation),
+            Action::KillDead(incarnation) => self.kill_dead(incarnation),
             Action::Record { revision, record } => self.write_record(revision, record),
             Action::Assign { seat, upstream } => {
                 if let Some(upstream) = upstream {
@@ -151,7 +151,7 @@ impl World {
                 }
             }
             Action::Reply { .. }
-            | Action::Tell(_)
+            | Action::Publish(_)
             | Action::Suspects(_)
             | Action::Serving
             | Action::Halted => {}
@@ -163,8 +163,8 @@ impl World {
         let starved = self.up_to(STARVED);
         self.now += starved;
         for scheduled in self.queue.range_mut(..(self.now, 0)).map(|(_, scheduled)| scheduled) {
-            if let Scheduled::Notify(Event::HeartbeatResult { beat, .. }) = scheduled {
-                *beat = HeartbeatResult::Missed("timeout".to_owned());
+            if let Scheduled::Notify(Event::HeartbeatResult { result, .. }) = scheduled {
+                *result = HeartbeatResult::Missed("timeout".to_owned());
             }
         }
     }
@@ -178,7 +178,7 @@ impl World {
             }
             Event::Recorded { result, .. } => self.records.failing = result.is_err(),
             Event::Stopped { incarnation } => drop(self.processes.remove(incarnation)),
-            Event::HeartbeatResult { incarnation, beat: HeartbeatResult::Good } => {
+            Event::HeartbeatResult { incarnation, result: HeartbeatResult::Good } => {
                 if let Some(process) = self.processes.get_mut(incarnation) {
                     process.last_good = self.now;
                 }

@@ -15,70 +15,70 @@ fn external(upstreams: &[&str]) -> Settings {
 }
 
 /// A start with these upstreams; the n-th launch has incarnation n and port 1000 + n.
-fn started(upstreams: &[&str]) -> Stage {
-    let mut stage = Stage::new(external(upstreams));
-    stage.feed(Event::Listed(Vec::new()));
-    stage
+fn started(upstreams: &[&str]) -> Scenario {
+    let mut scenario = Scenario::new(external(upstreams));
+    scenario.dispatch(Event::Listed(Vec::new()));
+    scenario
 }
 
 /// Three upstreams, none of which resolves at first.
-fn stage() -> Stage {
-    let mut stage = Stage::new(external(&["a=a.example:80", "b=b.example:80*50", "c=c.example:80"]));
-    stage.broken = Some(RuntimeError::Refused("does not resolve".to_owned()));
-    stage.feed(Event::Listed(Vec::new()));
-    stage.pass(10 * MS);
-    assert_eq!(stage.names(), Vec::<String>::new());
-    stage
+fn scenario() -> Scenario {
+    let mut scenario = Scenario::new(external(&["a=a.example:80", "b=b.example:80*50", "c=c.example:80"]));
+    scenario.broken = Some(RuntimeError::Refused("does not resolve".to_owned()));
+    scenario.dispatch(Event::Listed(Vec::new()));
+    scenario.pass(10 * MS);
+    assert_eq!(scenario.names(), Vec::<String>::new());
+    scenario
 }
 
 fn ports(ports: &[u64]) -> Vec<SocketAddr> {
     ports.iter().map(|n| instance(*n).address).collect()
 }
 
-fn resolve(stage: &mut Stage, id: u32, authority: &str, addresses: Result<Vec<SocketAddr>, String>) {
-    stage.feed(Event::Runtime(RuntimeEvent::Resolved {
+fn resolve(scenario: &mut Scenario, id: u32, authority: &str, addresses: Result<Vec<SocketAddr>, String>) {
+    scenario.dispatch(Event::Runtime(RuntimeEvent::Resolved {
         seat: seat(id),
         id: authority.to_owned(),
         addresses,
     }));
 }
 
-fn seat_view(stage: &Stage, id: u32) -> SeatView {
-    stage.fleet.view().seats.into_iter().find(|view| view.seat == seat(id)).expect("a seat")
+fn seat_view(scenario: &Scenario, id: u32) -> SeatView {
+    scenario.fleet.view().seats.into_iter().find(|view| view.seat == seat(id)).expect("a seat")
 }
 
-fn unreachable(stage: &Stage) -> Vec<(Option<String>, Option<String>)> {
+fn unreachable(scenario: &Scenario) -> Vec<(Option<String>, Option<String>)> {
     let of = |(_, action): &(Duration, Action)| match action {
-        Action::Tell(Transition { name: "unreachable", replica, why, .. }) => {
+        Action::Publish(Transition { name: "unreachable", replica, why, .. }) => {
             Some((replica.as_ref().map(Name::to_string), why.clone()))
         }
         _ => None,
     };
-    stage.log.iter().filter_map(of).collect()
+    scenario.log.iter().filter_map(of).collect()
 }
 
-fn assigned(stage: &Stage) -> Vec<(u32, Option<String>)> {
+fn assigned(scenario: &Scenario) -> Vec<(u32, Option<String>)> {
     let of = |(_, action): &(Duration, Action)| match action {
         Action::Assign { seat, upstream } => Some((seat.get(), upstream.as_ref().map(Upstream::to_string))),
         _ => None,
     };
-    stage.log.iter().filter_map(of).collect()
+    scenario.log.iter().filter_map(of).collect()
 }
 
-fn add_upstream(stage: &mut Stage, call: u64, text: &str) {
-    stage.call(call, Command::AddUpstream(upstream(text)));
+fn add_upstream(scenario: &mut Scenario, call: u64, text: &str) {
+    scenario.call(call, Command::AddUpstream(upstream(text)));
 }
 
-fn remove_upstream(stage: &mut Stage, call: u64, called: &str) {
-    stage.call(call, Command::RemoveUpstream(name(called)));
+fn remove_upstream(scenario: &mut Scenario, call: u64, called: &str) {
+    scenario.call(call, Command::RemoveUpstream(name(called)));
 }
 
 #[test]
 fn seats_follow_the_list_whatever_resolves() {
-    let mut stage = stage();
-    assert_eq!(assigned(&stage).len(), 3);
-    assert_eq!(assigned(&stage)[1], (2, Some("b=b.example:80*50".to_owned())));
-    let view = stage.fleet.view();
+    let mut scenario = scenario();
+    assert_eq!(assigned(&scenario).len(), 3);
+    assert_eq!(assigned(&scenario)[1], (2, Some("b=b.example:80*50".to_owned())));
+    let view = scenario.fleet.view();
     assert_eq!((view.target, view.external, view.others.len()), (3, true, 0));
     assert_eq!(view.seats[1].weight.get(), 50);
     assert!(view.seats.iter().all(|seat| seat.replica.is_none()));
@@ -87,255 +87,258 @@ fn seats_follow_the_list_whatever_resolves() {
     assert_eq!(b.upstream.as_deref(), Some("b.example:80"));
     let vacancy = Vacancy { reason: "does not resolve".into(), last_error: "does not resolve".into() };
     assert_eq!(b.vacancy, Some(vacancy));
-    stage.pass(20 * SECOND);
-    assert_eq!(unreachable(&stage).len(), 3, "published once for each, not with every attempt");
-    assert_eq!(stage.times(|action| *action == Action::Serving).len(), 0);
-    stage.broken = None;
-    stage.pass(SECOND);
-    assert_eq!(stage.names(), ["a", "b", "c"]);
-    assert_eq!(stage.times(|action| *action == Action::Serving).len(), 1);
-    assert!(stage.fleet.view().seats.iter().all(|seat| seat.vacancy.is_none()));
+    scenario.pass(20 * SECOND);
+    assert_eq!(unreachable(&scenario).len(), 3, "published once for each, not with every attempt");
+    assert_eq!(scenario.times(|action| *action == Action::Serving).len(), 0);
+    scenario.broken = None;
+    scenario.pass(SECOND);
+    assert_eq!(scenario.names(), ["a", "b", "c"]);
+    assert_eq!(scenario.times(|action| *action == Action::Serving).len(), 1);
+    assert!(scenario.fleet.view().seats.iter().all(|seat| seat.vacancy.is_none()));
 }
 
 #[test]
 fn an_unreachable_server_is_retried_every_interval_and_keeps_its_name_and_seat() {
-    let mut stage = stage();
-    stage.broken = None;
-    stage.pass(SECOND);
-    let Some((_, a)) = stage.seats().first().copied() else { panic!("no seat") };
+    let mut scenario = scenario();
+    scenario.broken = None;
+    scenario.pass(SECOND);
+    let Some((_, a)) = scenario.seats().first().copied() else { panic!("no seat") };
     let Some((a, _)) = a else { panic!("a is vacant") };
-    let all = stage.launches().len() as u64;
-    stage
+    let all = scenario.launches().len() as u64;
+    scenario
         .heartbeats
         .extend((all + 1..all + 100).chain([a]).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
-    let launched = stage.launches().len();
-    stage.pass(10 * SECOND);
-    assert_eq!(stage.names(), ["b", "c"]);
-    let tried = stage.launches()[launched..].iter().filter(|launch| launch.name == name("a")).count();
+    let launched = scenario.launches().len();
+    scenario.pass(10 * SECOND);
+    assert_eq!(scenario.names(), ["b", "c"]);
+    let tried = scenario.launches()[launched..].iter().filter(|launch| launch.name == name("a")).count();
     assert!((15..=22).contains(&tried), "{tried}");
-    let view = seat_view(&stage, 1);
+    let view = seat_view(&scenario, 1);
     assert_eq!((view.replica, view.name), (None, Some(name("a"))));
     let vacancy = view.vacancy.unwrap();
     assert_eq!(vacancy.reason, format!("127.0.0.1:{}: it refuses connections", 1000 + a));
     assert_ne!(vacancy.last_error, vacancy.reason, "the last error names the address that was tried last");
-    assert_eq!(stage.fleet.view().others, Vec::new());
-    assert_eq!(stage.fleet.view().target, 3);
-    stage.heartbeats.clear();
-    stage.pass(SECOND);
-    assert_eq!(stage.names(), ["a", "b", "c"]);
-    assert_eq!(stage.fleet.members.len(), 3);
+    assert_eq!(scenario.fleet.view().others, Vec::new());
+    assert_eq!(scenario.fleet.view().target, 3);
+    scenario.heartbeats.clear();
+    scenario.pass(SECOND);
+    assert_eq!(scenario.names(), ["a", "b", "c"]);
+    assert_eq!(scenario.fleet.members.len(), 3);
 }
 
 #[test]
 fn the_addresses_of_a_name_are_tried_one_after_the_other_without_a_pause() {
-    let mut stage = Stage::new(external(&["a=a.example:80"]));
-    stage.heartbeats.extend([1, 2].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
-    stage.hold = is_launch;
-    stage.feed(Event::Listed(Vec::new()));
-    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1, 2, 3])));
-    stage.release();
-    stage.pass(100 * MS);
-    assert_eq!(stage.names(), ["a"], "the third address serves");
-    assert_eq!((stage.launches().len(), unreachable(&stage).len()), (3, 0));
+    let mut scenario = Scenario::new(external(&["a=a.example:80"]));
+    scenario.heartbeats.extend([1, 2].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    scenario.hold = is_launch;
+    scenario.dispatch(Event::Listed(Vec::new()));
+    resolve(&mut scenario, 1, "a.example:80", Ok(ports(&[1, 2, 3])));
+    scenario.release();
+    scenario.pass(100 * MS);
+    assert_eq!(scenario.names(), ["a"], "the third address serves");
+    assert_eq!((scenario.launches().len(), unreachable(&scenario).len()), (3, 0));
 
-    stage.heartbeats.extend([3, 4, 5, 6].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
-    stage.pass(500 * MS);
-    assert_eq!(stage.names(), Vec::<String>::new());
-    assert_eq!(stage.launches().len(), 6, "all three, then a pause");
-    assert_eq!(unreachable(&stage).len(), 1);
-    stage.pass(600 * MS);
-    assert_eq!(stage.names(), ["a"]);
+    scenario.heartbeats.extend([3, 4, 5, 6].map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    scenario.pass(500 * MS);
+    assert_eq!(scenario.names(), Vec::<String>::new());
+    assert_eq!(scenario.launches().len(), 6, "all three, then a pause");
+    assert_eq!(unreachable(&scenario).len(), 1);
+    scenario.pass(600 * MS);
+    assert_eq!(scenario.names(), ["a"]);
 }
 
 #[test]
 fn a_void_heartbeat_moves_on_to_the_next_address_and_is_shown_without_one() {
     let void = || HeartbeatResult::Void("too many open files".to_owned());
-    let mut stage = Stage::new(external(&["a=a.example:80"]));
-    stage.heartbeats.insert(Incarnation(1), void());
-    stage.hold = is_launch;
-    stage.feed(Event::Listed(Vec::new()));
-    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1, 2])));
-    stage.release();
-    stage.pass(100 * MS);
+    let mut scenario = Scenario::new(external(&["a=a.example:80"]));
+    scenario.heartbeats.insert(Incarnation(1), void());
+    scenario.hold = is_launch;
+    scenario.dispatch(Event::Listed(Vec::new()));
+    resolve(&mut scenario, 1, "a.example:80", Ok(ports(&[1, 2])));
+    scenario.release();
+    scenario.pass(100 * MS);
     assert_eq!(
-        (stage.names(), stage.launches().len()),
+        (scenario.names(), scenario.launches().len()),
         (vec!["a".to_owned()], 2),
         "the second address serves"
     );
 
-    let mut stage = Stage::new(external(&["a=a.example:80"]));
-    stage.heartbeats.insert(Incarnation(1), void());
-    stage.hold = is_launch;
-    stage.feed(Event::Listed(Vec::new()));
-    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));
-    stage.release();
-    stage.pass(5 * SECOND);
-    assert_eq!(stage.launches().len(), 1, "the only address is tried again");
-    let vacancy = seat_view(&stage, 1).vacancy.unwrap();
+    let mut scenario = Scenario::new(external(&["a=a.example:80"]));
+    scenario.heartbeats.insert(Incarnation(1), void());
+    scenario.hold = is_launch;
+    scenario.dispatch(Event::Listed(Vec::new()));
+    resolve(&mut scenario, 1, "a.example:80", Ok(ports(&[1])));
+    scenario.release();
+    scenario.pass(5 * SECOND);
+    assert_eq!(scenario.launches().len(), 1, "the only address is tried again");
+    let vacancy = seat_view(&scenario, 1).vacancy.unwrap();
     assert_eq!(vacancy.last_error, "127.0.0.1:1001: too many open files");
-    stage.heartbeats.clear();
-    stage.pass(SECOND);
-    assert_eq!((stage.names(), seat_view(&stage, 1).vacancy), (vec!["a".to_owned()], None));
+    scenario.heartbeats.clear();
+    scenario.pass(SECOND);
+    assert_eq!((scenario.names(), seat_view(&scenario, 1).vacancy), (vec!["a".to_owned()], None));
 }
 
 #[test]
 fn a_name_that_moves_is_followed_while_the_old_server_still_answers() {
-    let mut stage = started(&["a=a.example:80"]);
-    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));
-    stage.pass(SECOND);
-    assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
-    stage.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
-    stage.busy = vec![(RouterId(1), Incarnation(1))];
-    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2, 3])));
-    stage.pass(SECOND);
-    assert_eq!(stage.seats(), [(1, Some((3, Phase::Ready)))], "the next address took over");
-    assert_eq!(stage.handovers().iter().filter(|(_, from)| *from == 1).count(), 1);
-    assert!(!stage.changes().iter().any(|change| matches!(change, Change::Vacate(_))), "never vacant");
-    assert_eq!(stage.fleet.view().others.len(), 1, "the old one finishes what it has");
-    stage.feed(Event::Router { router: RouterId(1), event: RouterEvent::Idle(Incarnation(1)) });
-    assert_eq!((stage.fleet.view().others.len(), stage.stops()), (0, vec![]));
+    let mut scenario = started(&["a=a.example:80"]);
+    resolve(&mut scenario, 1, "a.example:80", Ok(ports(&[1])));
+    scenario.pass(SECOND);
+    assert_eq!(scenario.seats(), [(1, Some((1, Phase::Ready)))]);
+    scenario.heartbeats.insert(Incarnation(2), HeartbeatResult::Refused);
+    scenario.busy = vec![(RouterId(1), Incarnation(1))];
+    resolve(&mut scenario, 1, "a.example:80", Ok(ports(&[2, 3])));
+    scenario.pass(SECOND);
+    assert_eq!(scenario.seats(), [(1, Some((3, Phase::Ready)))], "the next address took over");
+    assert_eq!(scenario.handovers().iter().filter(|(_, from)| *from == 1).count(), 1);
+    assert!(!scenario.changes().iter().any(|change| matches!(change, Change::Vacate(_))), "never vacant");
+    assert_eq!(scenario.fleet.view().others.len(), 1, "the old one finishes what it has");
+    scenario.dispatch(Event::Router { router: RouterId(1), event: RouterEvent::Idle(Incarnation(1)) });
+    assert_eq!((scenario.fleet.view().others.len(), scenario.stops()), (0, vec![]));
 }
 
 #[test]
 fn the_old_server_serves_as_long_as_the_new_address_does_not_answer_or_the_name_does_not_resolve() {
-    let mut stage = started(&["a=a.example:80"]);
-    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1])));
-    stage.pass(SECOND);
-    resolve(&mut stage, 1, "a.example:80", Err("no answer".to_owned()));
-    stage.pass(10 * SECOND);
-    assert_eq!((stage.names(), stage.launches().len()), (vec!["a".to_owned()], 1));
-    stage.heartbeats.extend((2..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
-    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[2])));
-    stage.pass(5 * SECOND);
-    assert_eq!(stage.seats(), [(1, Some((1, Phase::Ready)))]);
-    assert_eq!(unreachable(&stage).len(), 1);
-    resolve(&mut stage, 1, "a.example:80", Ok(ports(&[1, 2])));
-    stage.pass(SECOND);
-    let launched = stage.launches().len();
-    stage.pass(5 * SECOND);
-    assert_eq!(stage.launches().len(), launched, "the name has got its address back");
-    resolve(&mut stage, 1, "other.example:80", Ok(ports(&[9])));
-    stage.pass(SECOND);
-    assert_eq!(stage.launches().len(), launched, "the answer for another upstream does not count");
+    let mut scenario = started(&["a=a.example:80"]);
+    resolve(&mut scenario, 1, "a.example:80", Ok(ports(&[1])));
+    scenario.pass(SECOND);
+    resolve(&mut scenario, 1, "a.example:80", Err("no answer".to_owned()));
+    scenario.pass(10 * SECOND);
+    assert_eq!((scenario.names(), scenario.launches().len()), (vec!["a".to_owned()], 1));
+    scenario.heartbeats.extend((2..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    resolve(&mut scenario, 1, "a.example:80", Ok(ports(&[2])));
+    scenario.pass(5 * SECOND);
+    assert_eq!(scenario.seats(), [(1, Some((1, Phase::Ready)))]);
+    assert_eq!(unreachable(&scenario).len(), 1);
+    resolve(&mut scenario, 1, "a.example:80", Ok(ports(&[1, 2])));
+    scenario.pass(SECOND);
+    let launched = scenario.launches().len();
+    scenario.pass(5 * SECOND);
+    assert_eq!(scenario.launches().len(), launched, "the name has got its address back");
+    resolve(&mut scenario, 1, "other.example:80", Ok(ports(&[9])));
+    scenario.pass(SECOND);
+    assert_eq!(scenario.launches().len(), launched, "the answer for another upstream does not count");
 }
 
 #[test]
 fn adding_an_upstream_is_answered_when_it_serves_or_all_its_addresses_failed() {
-    let mut stage = started(&["a=a.example:80"]);
-    stage.pass(SECOND);
-    add_upstream(&mut stage, 1, "b=b.example:80*50");
-    stage.pass(SECOND);
-    assert_eq!(stage.about(1), Ok((2, "b".to_owned())));
-    assert_eq!(stage.names(), ["a", "b"]);
-    assert_eq!(stage.fleet.view().seats[1].weight.get(), 50);
+    let mut scenario = started(&["a=a.example:80"]);
+    scenario.pass(SECOND);
+    add_upstream(&mut scenario, 1, "b=b.example:80*50");
+    scenario.pass(SECOND);
+    assert_eq!(scenario.about(1), Ok((2, "b".to_owned())));
+    assert_eq!(scenario.names(), ["a", "b"]);
+    assert_eq!(scenario.fleet.view().seats[1].weight.get(), 50);
 
-    stage.heartbeats.extend((3..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
-    add_upstream(&mut stage, 2, "c=c.example:80");
-    stage.pass(SECOND);
-    let answer = stage.answered(2).unwrap().unwrap();
+    scenario.heartbeats.extend((3..100).map(|n| (Incarnation(n), HeartbeatResult::Refused)));
+    add_upstream(&mut scenario, 2, "c=c.example:80");
+    scenario.pass(SECOND);
+    let answer = scenario.answered(2).unwrap().unwrap();
     assert_eq!(answer.about, Some((seat(3), name("c"))));
     assert_eq!(answer.vacancy.unwrap().last_error, "127.0.0.1:1003: it refuses connections");
-    assert_eq!((stage.names().len(), stage.fleet.view().target), (2, 3));
-    stage.heartbeats.clear();
-    stage.pass(SECOND);
-    assert_eq!(stage.names(), ["a", "b", "c"]);
+    assert_eq!((scenario.names().len(), scenario.fleet.view().target), (2, 3));
+    scenario.heartbeats.clear();
+    scenario.pass(SECOND);
+    assert_eq!(scenario.names(), ["a", "b", "c"]);
 
     for (call, text) in [(3, "a=x.example:80"), (4, "d=a.example:80"), (5, "d=d.example:80*1000")] {
-        add_upstream(&mut stage, call, text);
+        add_upstream(&mut scenario, call, text);
     }
-    assert_eq!(stage.error(3), CommandError::Exists(name("a")));
+    assert_eq!(scenario.error(3), CommandError::Exists(name("a")));
     let twice = CommandError::UpstreamTwice { authority: "a.example:80".to_owned(), name: name("a") };
-    assert_eq!(stage.error(4), twice);
-    stage.pass(SECOND);
-    assert!(stage.reply(5).unwrap().is_ok());
+    assert_eq!(scenario.error(4), twice);
+    scenario.pass(SECOND);
+    assert!(scenario.reply(5).unwrap().is_ok());
 }
 
 #[test]
 fn a_removed_upstream_finishes_its_requests_in_flight() {
-    let mut stage = started(&["a=a.example:80", "b=b.example:80"]);
-    stage.pass(SECOND);
-    stage.busy = vec![(RouterId(1), Incarnation(2))];
-    remove_upstream(&mut stage, 1, "b");
-    assert_eq!(stage.reply(1).unwrap().unwrap(), ["a"]);
-    assert_eq!(assigned(&stage).last(), Some(&(2, None)));
-    assert_eq!(stage.fleet.view().others.len(), 1);
-    stage.feed(Event::Router { router: RouterId(1), event: RouterEvent::Idle(Incarnation(2)) });
-    assert_eq!((stage.fleet.view().others.len(), stage.stops()), (0, vec![]));
-    remove_upstream(&mut stage, 2, "b");
-    assert_eq!(stage.error(2), CommandError::NoUpstream(name("b")));
-    add_upstream(&mut stage, 3, "b=b.example:81");
-    stage.hold = is_launch;
-    add_upstream(&mut stage, 4, "c=c.example:81");
-    remove_upstream(&mut stage, 5, "c");
-    assert_eq!(stage.error(4), CommandError::NoSeat(seat(3)), "the call that waited for it is answered");
-    stage.release();
-    stage.pass(SECOND);
-    assert_eq!(stage.names(), ["a", "b"]);
-    remove_upstream(&mut stage, 6, "a");
-    remove_upstream(&mut stage, 7, "b");
-    assert_eq!((stage.names().len(), stage.fleet.view().target), (0, 0));
+    let mut scenario = started(&["a=a.example:80", "b=b.example:80"]);
+    scenario.pass(SECOND);
+    scenario.busy = vec![(RouterId(1), Incarnation(2))];
+    remove_upstream(&mut scenario, 1, "b");
+    assert_eq!(scenario.reply(1).unwrap().unwrap(), ["a"]);
+    assert_eq!(assigned(&scenario).last(), Some(&(2, None)));
+    assert_eq!(scenario.fleet.view().others.len(), 1);
+    scenario.dispatch(Event::Router { router: RouterId(1), event: RouterEvent::Idle(Incarnation(2)) });
+    assert_eq!((scenario.fleet.view().others.len(), scenario.stops()), (0, vec![]));
+    remove_upstream(&mut scenario, 2, "b");
+    assert_eq!(scenario.error(2), CommandError::NoUpstream(name("b")));
+    add_upstream(&mut scenario, 3, "b=b.example:81");
+    scenario.hold = is_launch;
+    add_upstream(&mut scenario, 4, "c=c.example:81");
+    remove_upstream(&mut scenario, 5, "c");
+    assert_eq!(scenario.error(4), CommandError::NoSeat(seat(3)), "the call that waited for it is answered");
+    scenario.release();
+    scenario.pass(SECOND);
+    assert_eq!(scenario.names(), ["a", "b"]);
+    remove_upstream(&mut scenario, 6, "a");
+    remove_upstream(&mut scenario, 7, "b");
+    assert_eq!((scenario.names().len(), scenario.fleet.view().target), (0, 0));
 }
 
 #[test]
 fn only_a_changed_configured_list_overrides_live_changes() {
-    let configure = |stage: &mut Stage, list: &[&str]| {
-        stage.feed(Event::Configure(external(list)));
-        stage.pass(SECOND);
+    let configure = |scenario: &mut Scenario, list: &[&str]| {
+        scenario.dispatch(Event::Configure(external(list)));
+        scenario.pass(SECOND);
     };
     let list = ["a=a.example:80", "b=b.example:80"];
-    let mut stage = started(&list);
-    stage.pass(SECOND);
-    add_upstream(&mut stage, 1, "c=c.example:80");
-    remove_upstream(&mut stage, 2, "b");
-    stage.weigh(3, 1, 300);
-    stage.pass(SECOND);
-    let before = assigned(&stage).len();
-    configure(&mut stage, &list);
-    assert_eq!(stage.names(), ["a", "c"], "the configured list is the same");
-    assert_eq!(assigned(&stage).len(), before + 2, "the names are resolved again");
-    configure(&mut stage, &["a=a.example:80", "b=b.example:80", "d=d.example:80*20"]);
-    let seats = |stage: &Stage| {
+    let mut scenario = started(&list);
+    scenario.pass(SECOND);
+    add_upstream(&mut scenario, 1, "c=c.example:80");
+    remove_upstream(&mut scenario, 2, "b");
+    scenario.weigh(3, 1, 300);
+    scenario.pass(SECOND);
+    let before = assigned(&scenario).len();
+    configure(&mut scenario, &list);
+    assert_eq!(scenario.names(), ["a", "c"], "the configured list is the same");
+    assert_eq!(assigned(&scenario).len(), before + 2, "the names are resolved again");
+    configure(&mut scenario, &["a=a.example:80", "b=b.example:80", "d=d.example:80*20"]);
+    let seats = |scenario: &Scenario| {
         let of = |seat: SeatView| (seat.seat.get(), seat.name.unwrap().to_string(), seat.weight.get());
-        stage.fleet.view().seats.into_iter().map(of).collect::<Vec<_>>()
+        scenario.fleet.view().seats.into_iter().map(of).collect::<Vec<_>>()
     };
     let named = |id, name: &str, weight| (id, name.to_owned(), weight);
-    assert_eq!(seats(&stage), [named(1, "a", 300), named(2, "b", 100), named(3, "d", 20)]);
-    configure(&mut stage, &["a=a.example:80*200", "d=elsewhere.example:80*20"]);
-    assert_eq!(seats(&stage), [named(1, "a", 200), named(3, "d", 20)]);
-    let Some((before, _)) = stage.seats()[1].1 else { panic!("d is vacant") };
-    resolve(&mut stage, 3, "elsewhere.example:80", Ok(ports(&[before + 1])));
-    stage.pass(SECOND);
-    assert_eq!(stage.seats()[1], (3, Some((before + 1, Phase::Ready))), "d moved, and was never vacant");
+    assert_eq!(seats(&scenario), [named(1, "a", 300), named(2, "b", 100), named(3, "d", 20)]);
+    configure(&mut scenario, &["a=a.example:80*200", "d=elsewhere.example:80*20"]);
+    assert_eq!(seats(&scenario), [named(1, "a", 200), named(3, "d", 20)]);
+    let Some((before, _)) = scenario.seats()[1].1 else { panic!("d is vacant") };
+    resolve(&mut scenario, 3, "elsewhere.example:80", Ok(ports(&[before + 1])));
+    scenario.pass(SECOND);
+    assert_eq!(scenario.seats()[1], (3, Some((before + 1, Phase::Ready))), "d moved, and was never vacant");
 }
 
 #[test]
 fn add_and_rm_are_rejected_and_managed_replicas_are_no_upstreams() {
-    let mut stage = started(&["a=a.example:80"]);
-    stage.pass(SECOND);
-    stage.add(1, 1, &[]);
-    stage.rm(2, 1, &["a"]);
-    assert_eq!((stage.error(1), stage.error(2)), (CommandError::NotManaged, CommandError::NotManaged));
-    assert!(stage.error(1).to_string().contains("lb upstream add"), "{}", stage.error(1));
-    assert_eq!(stage.fleet.view().target, 1);
-    let mut stage = Stage::ready(2);
-    add_upstream(&mut stage, 1, "a=a.example:80");
-    remove_upstream(&mut stage, 2, "server1");
-    assert_eq!((stage.error(1), stage.error(2)), (CommandError::NotExternal, CommandError::NotExternal));
+    let mut scenario = started(&["a=a.example:80"]);
+    scenario.pass(SECOND);
+    scenario.add(1, 1, &[]);
+    scenario.rm(2, 1, &["a"]);
+    assert_eq!((scenario.error(1), scenario.error(2)), (CommandError::NotManaged, CommandError::NotManaged));
+    assert!(scenario.error(1).to_string().contains("lb upstream add"), "{}", scenario.error(1));
+    assert_eq!(scenario.fleet.view().target, 1);
+    let mut scenario = Scenario::ready(2);
+    add_upstream(&mut scenario, 1, "a=a.example:80");
+    remove_upstream(&mut scenario, 2, "server1");
+    assert_eq!(
+        (scenario.error(1), scenario.error(2)),
+        (CommandError::NotExternal, CommandError::NotExternal)
+    );
 }
 
 #[test]
 fn hung_external_servers_are_passed_over_at_once_and_never_stopped() {
-    let mut stage = stage();
-    stage.broken = None;
-    stage.pass(SECOND);
-    let Some((b, Phase::Ready)) = stage.seats()[1].1 else { panic!("b is not ready") };
-    (1..100).filter(|incarnation| *incarnation != b).for_each(|incarnation| stage.hang(incarnation));
-    stage.pass(5 * SECOND);
-    assert_eq!(stage.names(), ["b"], "most of the fleet hangs, and nothing is replaced");
-    stage.heartbeats.clear();
-    stage.pass(SECOND);
-    assert_eq!(stage.names(), ["a", "b", "c"]);
-    stage.feed(Event::Stop);
-    assert_eq!(stage.stops(), []);
-    assert!(stage.log.iter().any(|(_, action)| *action == Action::Halted));
+    let mut scenario = scenario();
+    scenario.broken = None;
+    scenario.pass(SECOND);
+    let Some((b, Phase::Ready)) = scenario.seats()[1].1 else { panic!("b is not ready") };
+    (1..100).filter(|incarnation| *incarnation != b).for_each(|incarnation| scenario.hang(incarnation));
+    scenario.pass(5 * SECOND);
+    assert_eq!(scenario.names(), ["b"], "most of the fleet hangs, and nothing is replaced");
+    scenario.heartbeats.clear();
+    scenario.pass(SECOND);
+    assert_eq!(scenario.names(), ["a", "b", "c"]);
+    scenario.dispatch(Event::Stop);
+    assert_eq!(scenario.stops(), []);
+    assert!(scenario.log.iter().any(|(_, action)| *action == Action::Halted));
 }

@@ -133,7 +133,7 @@ impl World {
         let incarnation = replica.incarnation;
         let missed = || HeartbeatResult::Missed("timeout".to_owned());
         let lost = self.rare(2);
-        let beat = match self.processes.get(&incarnation) {
+        let result = match self.processes.get(&incarnation) {
             Some(process) if process.running && process.listens.is_some_and(|at| at <= self.now) => {
                 match process.health {
                     Condition::Well if lost => missed(),
@@ -144,12 +144,12 @@ impl World {
             }
             _ => HeartbeatResult::Refused,
         };
-        let delay = if matches!(beat, HeartbeatResult::Missed(_)) {
+        let delay = if matches!(result, HeartbeatResult::Missed(_)) {
             Duration::from_millis(400)
         } else {
             self.up_to(50)
         };
-        self.later(delay, Scheduled::Notify(Event::HeartbeatResult { incarnation, beat }));
+        self.later(delay, Scheduled::Notify(Event::HeartbeatResult { incarnation, result }));
     }
 
     pub(super) fn fault(&mut self) {
@@ -218,16 +218,16 @@ impl World {
     }
 
     /// Kills a process that is dead to the fleet, and keeps its container; the engine may fail to.
-    pub(super) fn end(&mut self, incarnation: Incarnation) {
+    pub(super) fn kill_dead(&mut self, incarnation: Incarnation) {
         let Some(process) = self.processes.get_mut(&incarnation) else { return };
         process.running = false;
         let delay = self.up_to(500);
         if !self.rare(20) {
-            self.later(delay, Scheduled::Notify(Event::Ended { incarnation }));
+            self.later(delay, Scheduled::Notify(Event::DeadKilled { incarnation }));
         }
     }
 
-    /// What the routers and the runtime report of a replica now.
+    /// The result of an inquiry about a replica now.
     pub(super) fn inquire(&mut self, incarnation: Incarnation) -> Event {
         let now = self.now;
         let (mut activity, mut suspended) = (Activity::default(), false);
@@ -246,7 +246,11 @@ impl World {
         }
         // A starved router does not answer.
         let unknown = self.rare(3);
-        Event::Answered { incarnation, activity: (!unknown).then_some(activity), suspended: Some(suspended) }
+        Event::InquiryResult {
+            incarnation,
+            activity: (!unknown).then_some(activity),
+            suspended: Some(suspended),
+        }
     }
 
     /// Whether the process misses heartbeats but answers requests.

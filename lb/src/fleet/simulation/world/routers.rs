@@ -168,8 +168,8 @@ impl World {
 
     /// Whether the fleet must know by now that no request is in flight any more.
     pub fn idle(&self, incarnation: Incarnation) -> bool {
-        let heard = |at: Option<&Instant>| at.is_none_or(|at| self.now > *at + LATE);
+        let is_delivered = |at: Option<&Instant>| at.is_none_or(|at| self.now > *at + LATE);
         let times = [self.left.get(&incarnation), self.ended.get(&incarnation)];
-        self.in_flight(incarnation) == 0 && times.into_iter().all(heard)
+        self.in_flight(incarnation) == 0 && times.into_iter().all(is_delivered)
     }
 }

@@ -1,4 +1,4 @@
-//! The types that the fleet and the routers exchange, and what follows the notices of a router.
+//! The types that the fleet and the routers exchange, and the consequences of the notices of a router.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ pub struct RouterId(pub u64);
 /// The routers that still have requests in flight to a replica that has left the ring.
 pub type Busy = Vec<(RouterId, Incarnation)>;
 
-/// What the routers observe of a replica.
+/// Activity of a replica as the routers observe it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
     /// Progress: when a reply head, or a byte of a body or of a tunnel in either direction, last moved; `None`: never.
@@ -54,15 +54,16 @@ impl Activity {
 }
 
 impl Fleet {
+    /// A router has sent a notice.
     pub(super) fn on_router_event(&mut self, router: RouterId, event: RouterEvent, now: Instant) {
         match event {
             RouterEvent::Idle(incarnation) => self.idle(router, incarnation),
-            RouterEvent::Ejected(incarnation) => self.suspected(router, incarnation, now),
-            RouterEvent::Readmitted(incarnation) => self.publish_ejection("readmitted", router, incarnation),
+            RouterEvent::Ejected(incarnation) => self.ejected(router, incarnation, now),
+            RouterEvent::Readmitted(incarnation) => self.readmitted(router, incarnation),
             RouterEvent::NotRepeated { replica, method } => {
                 let RouterId(router) = router;
                 let why = format!("replicas were lost under a {method} request; router={router}");
-                self.actions.push(Action::Tell(Transition {
+                self.actions.push(Action::Publish(Transition {
                     name: "not_repeated",
                     seat: replica.seat,
                     replica: Some(replica.name),
@@ -74,5 +75,26 @@ impl Fleet {
                 }));
             }
         }
+    }
+
+    /// A router has ejected a replica: brings its next heartbeat forward. One that is under way is enough.
+    fn ejected(&mut self, router: RouterId, incarnation: Incarnation, now: Instant) {
+        self.publish_ejection("ejected", router, incarnation);
+        if let Some(member) = self.members.get_mut(&incarnation) {
+            member.heartbeats.bring_forward(now);
+        }
+    }
+
+    /// A router has readmitted a replica: this is published, and nothing else follows.
+    fn readmitted(&mut self, router: RouterId, incarnation: Incarnation) {
+        self.publish_ejection("readmitted", router, incarnation);
+    }
+
+    /// Publishes the begin (`ejected`) or the end (`readmitted`) of an ejection by a router.
+    fn publish_ejection(&mut self, name: &'static str, router: RouterId, incarnation: Incarnation) {
+        let Some(member) = self.members.get(&incarnation) else { return };
+        let phase = Some(member.phase().as_str());
+        let why = Some(format!("router={}", router.0));
+        self.actions.push(member.transition(name, phase, phase, why));
     }
 }

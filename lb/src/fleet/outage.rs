@@ -14,17 +14,19 @@ pub(super) fn is_outside_replica(error: &RuntimeError) -> bool {
 }
 
 impl Fleet {
-    /// The resource that such launches lacked is available again: repeats them at once.
+    /// The engine is reachable again ([`RuntimeEvent::Available`](super::RuntimeEvent::Available)): repeats such launches
+    /// at once.
     pub(super) fn retry_uncounted(&mut self, now: Instant) {
         for seat in self.seats.values_mut() {
             seat.restart.bring_forward(now);
         }
     }
 
-    /// A dead replica holds no address any more: its successor can be started at once.
-    pub(super) fn killed(&mut self, incarnation: Incarnation, now: Instant) {
+    /// The runtime has killed a dead replica ([`Event::DeadKilled`](super::Event::DeadKilled)). It holds no address any
+    /// more: its successor can be started at once.
+    pub(super) fn dead_killed(&mut self, incarnation: Incarnation, now: Instant) {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
-        member.running = false;
+        member.end_process();
         if let Some(seat) = self.seats.get_mut(&member.launch.seat) {
             seat.restart.bring_forward(now);
         }
@@ -35,8 +37,9 @@ impl Fleet {
     pub(super) fn kill_dead(&mut self, seat: SeatId) {
         let dead =
             self.members.values().filter(|member| member.phase() == Phase::Dead && !member.is_routed());
-        let holds = dead.filter(|member| member.launch.seat == seat && member.running && !member.launching);
+        let holds =
+            dead.filter(|member| member.launch.seat == seat && member.may_run() && !member.is_launching());
         let dead: Vec<Incarnation> = holds.map(|member| member.launch.incarnation).collect();
-        self.actions.extend(dead.into_iter().map(Action::End));
+        self.actions.extend(dead.into_iter().map(Action::KillDead));
     }
 }

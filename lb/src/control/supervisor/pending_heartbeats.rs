@@ -1,4 +1,4 @@
-//! The heartbeats under way: one that is not answered in time is waited for again, instead of sending another.
+//! Pending heartbeats: the supervisor waits again for one that was not answered in time, instead of sending another.
 //!
 //! A server that handles one request at a time leaves connections in its accept queue while it works. A new heartbeat
 //! connection for each missed one would fill that queue (5 in Python's standard library) and keep requests out.
@@ -15,26 +15,26 @@ use crate::fleet::HeartbeatResult;
 use crate::ring::Incarnation;
 use crate::runtime::heartbeat::unanswered;
 
-/// How long the first unanswered heartbeat is waited for before a fresh connection is tried: the old one may lead to a
-/// host that has restarted since. The time doubles with each, up to [`LONGEST`].
+/// Lifetime of the first unanswered heartbeat; after it a fresh connection is tried, because the old one may lead to a
+/// host that has restarted since. The lifetime doubles with each unanswered heartbeat, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The unanswered heartbeats by replica.
 #[derive(Clone, Default)]
-pub(super) struct Heartbeats(Rc<RefCell<BTreeMap<Incarnation, Unanswered>>>);
+pub(super) struct PendingHeartbeats(Rc<RefCell<BTreeMap<Incarnation, Unanswered>>>);
 
 struct Unanswered {
     answer: LocalBoxFuture<'static, HeartbeatResult>,
     sent: Instant,
-    /// How long it is waited for.
+    /// Lifetime: no longer than this after `sent` it is waited for.
     keep: Duration,
-    /// The end of the latest wait: one that is waited for no more belongs to a replica that has left.
+    /// End of the latest wait. If no other follows for [`LONGEST`], the replica has left, and the entry is removed.
     waited: Instant,
 }
 
-impl Heartbeats {
-    /// Waits for the answer of the heartbeat under way, or of a new one, for at most `timeout_after`.
+impl PendingHeartbeats {
+    /// Waits for the answer of the pending heartbeat, or of a new one, for at most `timeout_after`.
     pub fn send(
         &self,
         incarnation: Incarnation,
@@ -74,7 +74,7 @@ mod tests {
     const INTERVAL: Duration = Duration::from_millis(100);
 
     async fn send(
-        heartbeats: &Heartbeats,
+        heartbeats: &PendingHeartbeats,
         sent: &Cell<u32>,
         answer: LocalBoxFuture<'static, HeartbeatResult>,
     ) -> HeartbeatResult {
@@ -88,7 +88,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_replica_gets_few_connections_and_a_late_answer_is_good() {
-        let (heartbeats, sent) = (Heartbeats::default(), Cell::new(0));
+        let (heartbeats, sent) = (PendingHeartbeats::default(), Cell::new(0));
         let late = async {
             sleep(Duration::from_millis(1500)).await;
             HeartbeatResult::Good
@@ -105,7 +105,7 @@ mod tests {
             send(&heartbeats, &sent, pending().boxed_local()).await;
         }
         assert_eq!(sent.get() - 1, 4, "at 0, 2, 6 and 14 s");
-        // A quick answer is the rule again at the next fresh connection.
+        // The next fresh connection is answered quickly.
         sleep(LONGEST).await;
         let good = async { HeartbeatResult::Good };
         assert_eq!(send(&heartbeats, &sent, good.boxed_local()).await, HeartbeatResult::Good);
@@ -113,7 +113,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn replicas_that_have_left_are_forgotten() {
-        let heartbeats = Heartbeats::default();
+        let heartbeats = PendingHeartbeats::default();
         for incarnation in 0..100 {
             heartbeats.send(Incarnation(incarnation), TIMEOUT, || pending().boxed_local()).await;
         }
