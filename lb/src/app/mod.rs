@@ -118,7 +118,7 @@ pub async fn start(
         supervisor: supervisor.clone(),
         metrics,
         reload: reload.clone(),
-        start_time: supervisor.start_time(),
+        start_duration: supervisor.start_duration(),
         auth: admin_auth.auth.clone(),
         key_redactor,
         access_log: access_log.clone(),

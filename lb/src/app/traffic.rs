@@ -17,7 +17,7 @@ use crate::admin::metrics::MetricsHandle;
 use crate::auth::AuthHandle;
 use crate::config::Config;
 use crate::control::ring::RingHandle;
-use crate::control::supervisor::{StartTime, SupervisorHandle};
+use crate::control::supervisor::{StartDuration, SupervisorHandle};
 use crate::fleet::RouterId;
 use crate::observe::access_log::AccessLog;
 use crate::proxy::forwarded::Connected;
@@ -44,7 +44,7 @@ pub(super) struct WorkerContext {
     pub supervisor: SupervisorHandle,
     pub metrics: MetricsHandle,
     pub reload: ReloadHandle,
-    pub start_time: StartTime,
+    pub start_duration: StartDuration,
     pub auth: AuthHandle,
     pub key_redactor: KeyRedactor,
     pub access_log: AccessLog,
@@ -62,7 +62,7 @@ pub(super) fn serve(
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
     let (routing, limits) = (config.router(&context.key_redactor), config.guard());
-    let settings = config.service(context.start_time.clone(), context.auth.clone(), address.port());
+    let settings = config.service(context.start_duration.clone(), context.auth.clone(), address.port());
     let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
     let builder = Server::build()
         .workers(config.workers)
@@ -84,7 +84,7 @@ pub(super) fn serve(
                 supervisor,
                 metrics,
                 reload,
-                start_time,
+                start_duration,
                 auth,
                 key_redactor,
                 access_log,
@@ -100,7 +100,7 @@ pub(super) fn serve(
             let live_logger = request_logger.clone();
             reload.follow(move |_, config| {
                 acceptor.configure(config.guard());
-                *settings.borrow_mut() = config.service(start_time.clone(), auth.clone(), address.port());
+                *settings.borrow_mut() = config.service(start_duration.clone(), auth.clone(), address.port());
                 live_logger.record_details(config.access_log.is_some());
                 to_router.configure(config.router(&key_redactor));
             });

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{self, Error, Request, Server};
-use super::table::{WIDTH, plain};
+use super::table::{WIDTH, plain, shortened};
 use super::{Output, write};
 
 /// The wait before a broken stream is opened again.
@@ -136,11 +136,7 @@ fn line(data: &str) -> String {
             serde_json::from_str::<Value>(data).map_or_else(|_| data.to_owned(), |data| data.to_string())
         }
     };
-    let text = plain(text.trim_end());
-    match text.char_indices().nth(WIDTH) {
-        None => text,
-        Some(_) => text.chars().take(WIDTH - 1).chain(['…']).collect(),
-    }
+    shortened(&plain(text.trim_end()), WIDTH)
 }
 
 impl Transition {

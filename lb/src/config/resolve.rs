@@ -15,7 +15,7 @@ use crate::admin;
 use crate::auth::AuthHandle;
 use crate::auth::token::Token;
 use crate::balance::{Bound, Policy};
-use crate::control::supervisor::StartTime;
+use crate::control::supervisor::StartDuration;
 use crate::fleet::{self, Ownership};
 use crate::observe::access_log::{self, Redactor};
 use crate::proxy::guard::UpgradeAllow;
@@ -271,7 +271,12 @@ impl Config {
     }
 
     /// The settings of the traffic listener, whose actual port is `port`.
-    pub(crate) fn service(&self, start_time: StartTime, auth: AuthHandle, port: u16) -> service::Settings {
+    pub(crate) fn service(
+        &self,
+        start_duration: StartDuration,
+        auth: AuthHandle,
+        port: u16,
+    ) -> service::Settings {
         service::Settings {
             control: match self.control {
                 Control::Open => service::Control::Open,
@@ -281,7 +286,7 @@ impl Config {
             control_body: self.control_body(),
             map_404: self.map_404,
             debug_headers: self.debug_headers,
-            start_time,
+            start_duration,
             trusted_proxies: self.trusted_proxies.iter().copied().collect(),
             port,
         }

@@ -10,6 +10,7 @@ use actix::prelude::*;
 use crate::balance::Policy;
 use crate::fleet::{Activity, RouterId};
 use crate::ring::{Incarnation, Seated, Slot};
+use crate::stats::counters::RoutingCounters;
 
 /// Sends messages to one router. The ring and the supervisor get one when the router starts.
 #[derive(Clone)]
@@ -120,28 +121,7 @@ pub struct Loaded {
     /// The replicas, including those that left the ring and still have requests in flight.
     pub replicas: Vec<LoadOf>,
     /// Counters since the router started.
-    pub counts: Counts,
-}
-
-/// Counters of routing decisions since the router started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[schema(as = Routing)]
-pub struct Counts {
-    /// Attempts beyond the first one of their request.
-    pub retries: u64,
-    /// Further attempts that the retry budget refused.
-    pub budget_exhausted: u64,
-    /// Requests that skipped a replica because of the bounded load.
-    pub spills: u64,
-    /// Ejections of replicas, without the renewed ones after a failed probe.
-    pub ejections: u64,
-    /// Stalls of replicas: silent while others answer.
-    pub stalls: u64,
-    /// Readmissions of ejected or stalled replicas.
-    pub readmissions: u64,
-    /// Requests that failed and were not repeated although retries were left: a replica was lost while serving them (it
-    /// died, hung or broke the connection), and a further attempt failed too.
-    pub not_repeated: u64,
+    pub routing: RoutingCounters,
 }
 
 /// Load and state of one replica in one router.
@@ -186,18 +166,6 @@ impl Skip {
             *worst = skip.max(*worst);
         }
         all
-    }
-}
-
-impl std::ops::AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.retries += other.retries;
-        self.budget_exhausted += other.budget_exhausted;
-        self.spills += other.spills;
-        self.ejections += other.ejections;
-        self.stalls += other.stalls;
-        self.readmissions += other.readmissions;
-        self.not_repeated += other.not_repeated;
     }
 }
 

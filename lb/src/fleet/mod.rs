@@ -145,7 +145,7 @@ pub struct Fleet {
     due: Option<Instant>,
     suspects: Suspects,
     /// Time from the launch to the first good heartbeat of the latest replica.
-    start_time: Option<Duration>,
+    start_duration: Option<Duration>,
     /// The rolling replacement that is under way.
     manual_rollout: Option<ManualRollout>,
     counters: Counters,
@@ -168,7 +168,7 @@ impl Fleet {
             last_incarnation: 0,
             due: None,
             suspects: Suspects::default(),
-            start_time: None,
+            start_duration: None,
             manual_rollout: None,
             counters: Counters::default(),
             recorder: Recorder::default(),
@@ -226,8 +226,8 @@ impl Fleet {
     }
 
     /// Time from the launch to the first good heartbeat of the latest replica; `None`: no replica was launched.
-    pub fn start_time(&self) -> Option<Duration> {
-        self.start_time
+    pub fn start_duration(&self) -> Option<Duration> {
+        self.start_duration
     }
 
     /// The counters since the start.

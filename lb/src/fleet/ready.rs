@@ -68,7 +68,7 @@ impl Fleet {
         let Some(member) = self.members.get_mut(&incarnation) else { return };
         member.first_heartbeat();
         let took = member.age(now);
-        self.start_time = took.or(self.start_time);
+        self.start_duration = took.or(self.start_duration);
         took.into_iter().for_each(|took| self.counters.ready(took));
         let Some(seat) = self.seats.get_mut(&member.launch.seat) else { return };
         if let Some(call) = seat.reserved_by() {

@@ -17,7 +17,7 @@ use super::error_body::ErrorResponse;
 use super::guard::{Rejection, rejection_text};
 use super::proxy_status;
 use super::router;
-use crate::control::supervisor::StartTime;
+use crate::control::supervisor::StartDuration;
 use crate::fleet::CommandError;
 use crate::name::InvalidName;
 use crate::shortage::is_own_shortage;
@@ -89,10 +89,10 @@ pub enum RequestError {
 
 impl Error {
     /// The response; a 503 without a replica has the start time of a replica as `Retry-After`.
-    pub fn response_after(&self, start_time: &StartTime) -> Response<Body> {
+    pub fn response_after(&self, start_duration: &StartDuration) -> Response<Body> {
         let mut response = self.response();
         if let Self::Router(router::Error::NoReplica) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, start_time.seconds().into());
+            response.headers_mut().insert(header::RETRY_AFTER, start_duration.seconds().into());
         }
         response
     }

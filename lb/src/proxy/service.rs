@@ -18,7 +18,7 @@ use super::guard::ReplyBody;
 use super::router;
 use super::router::{RequestLog, RequestLogger, RouterHandle};
 use crate::auth::AuthHandle;
-use crate::control::supervisor::{StartTime, SupervisorHandle};
+use crate::control::supervisor::{StartDuration, SupervisorHandle};
 
 use super::body::{Body, LoggedBody};
 use super::error::{Error, RequestError, readiness};
@@ -39,7 +39,7 @@ pub struct Settings {
     /// Whether responses carry the routing headers of `--debug-headers`.
     pub debug_headers: bool,
     /// Expected start time of a replica: the `Retry-After` of a 503 without a replica.
-    pub start_time: StartTime,
+    pub start_duration: StartDuration,
     /// Proxies whose forwarding fields are accepted.
     pub trusted_proxies: TrustedProxies,
     /// Port of the traffic listener, for `X-Forwarded-Port`.
@@ -126,7 +126,7 @@ impl Inner {
         let result = self.dispatch(request, payload, request_log).await;
         let mut response = result.unwrap_or_else(|error| {
             request_log.fail(&error);
-            error.response_after(&self.settings.borrow().start_time)
+            error.response_after(&self.settings.borrow().start_duration)
         });
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             response.head_mut().no_chunking(true);

@@ -1,4 +1,4 @@
-//! Counters since the start: requests by method and status, attempts by replica.
+//! Counters since the start: requests by method and status, routing decisions, attempts by replica.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -24,7 +24,7 @@ pub struct Replies(pub [u64; STATUSES.len()]);
 
 /// Counters of the requests of one worker, or of all workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RequestCounters {
     /// Completed requests, for each of [`METHODS`].
     pub requests: [Replies; METHODS.len()],
     /// Completed requests that the balancer answered itself; also counted in `requests`.
@@ -35,9 +35,30 @@ pub struct Tally {
     pub in_flight: u64,
 }
 
+/// Counters of routing decisions since the router started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Routing)]
+pub struct RoutingCounters {
+    /// Attempts beyond the first one of their request.
+    pub retries: u64,
+    /// Further attempts that the retry budget refused.
+    pub budget_exhausted: u64,
+    /// Requests that skipped a replica because of the bounded load.
+    pub spills: u64,
+    /// Ejections of replicas, without the renewed ones after a failed probe.
+    pub ejections: u64,
+    /// Stalls of replicas: silent while others answer.
+    pub stalls: u64,
+    /// Readmissions of ejected or stalled replicas.
+    pub readmissions: u64,
+    /// Requests that failed and were not repeated although retries were left: a replica was lost while serving them (it
+    /// died, hung or broke the connection), and a further attempt failed too.
+    pub not_repeated: u64,
+}
+
 /// Counters of one replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReplicaTally {
+pub struct ReplicaCounters {
     /// Attempts sent to it, retries included.
     pub attempts: u64,
     /// Attempts that failed, before or after the reply head.
@@ -58,7 +79,7 @@ pub struct Measured {
     /// Attempts in progress.
     pub in_flight: u64,
     /// Counters since it first joined the ring.
-    pub tally: ReplicaTally,
+    pub counters: ReplicaCounters,
     /// Whether it is in the ring now. A cordoned replica may return, and then continues its counters.
     pub in_ring: bool,
 }
@@ -84,7 +105,7 @@ impl Replies {
     }
 }
 
-impl Tally {
+impl RequestCounters {
     /// Number of completed requests.
     pub fn total(&self) -> u64 {
         self.requests.iter().map(Replies::total).sum()
@@ -96,7 +117,7 @@ impl Tally {
     }
 }
 
-impl ReplicaTally {
+impl ReplicaCounters {
     /// Number of failed attempts and of replies with status 5xx.
     pub fn errors(&self) -> u64 {
         self.failures + self.replies.failed()
@@ -111,7 +132,7 @@ impl AddAssign<&Replies> for Replies {
     }
 }
 
-impl AddAssign<&Tally> for Tally {
+impl AddAssign<&RequestCounters> for RequestCounters {
     fn add_assign(&mut self, other: &Self) {
         for (replies, more) in self.requests.iter_mut().zip(&other.requests) {
             *replies += more;
@@ -122,7 +143,19 @@ impl AddAssign<&Tally> for Tally {
     }
 }
 
-impl AddAssign<&ReplicaTally> for ReplicaTally {
+impl AddAssign for RoutingCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.retries += other.retries;
+        self.budget_exhausted += other.budget_exhausted;
+        self.spills += other.spills;
+        self.ejections += other.ejections;
+        self.stalls += other.stalls;
+        self.readmissions += other.readmissions;
+        self.not_repeated += other.not_repeated;
+    }
+}
+
+impl AddAssign<&ReplicaCounters> for ReplicaCounters {
     fn add_assign(&mut self, other: &Self) {
         self.attempts += other.attempts;
         self.failures += other.failures;
@@ -141,7 +174,7 @@ pub fn merge(replicas: &mut Replicas, other: &[Measured]) {
         };
         known.weight = measured.weight;
         known.in_flight += measured.in_flight;
-        known.tally += &measured.tally;
+        known.counters += &measured.counters;
         known.in_ring |= measured.in_ring;
     }
 }

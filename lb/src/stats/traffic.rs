@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::name::Name;
 use crate::ring::{Incarnation, SeatId};
 
-use super::counters::{Measured, ReplicaTally, Replicas, Tally};
+use super::counters::{Measured, ReplicaCounters, Replicas, RequestCounters};
 use super::window::{Slice, Sum, Window};
 
 /// Summary of the traffic of the last seconds.
@@ -62,7 +62,7 @@ pub struct ReplicaTraffic {
 #[derive(Default)]
 pub struct TrafficWindow {
     all: Window,
-    tally: Tally,
+    counters: RequestCounters,
     replicas: BTreeMap<Incarnation, Recent>,
 }
 
@@ -70,21 +70,21 @@ pub struct TrafficWindow {
 struct Recent {
     seat: SeatId,
     window: Window,
-    tally: ReplicaTally,
+    counters: ReplicaCounters,
     measured: Option<Measured>,
 }
 
 impl TrafficWindow {
     /// Adds a slice with the difference between these counters and the previous ones, which were pushed `took` ago.
-    pub fn push(&mut self, took: Duration, tally: Tally, replicas: &Replicas) {
+    pub fn push(&mut self, took: Duration, counters: RequestCounters, replicas: &Replicas) {
         self.all.push(Slice {
             took,
-            requests: tally.total().saturating_sub(self.tally.total()),
+            requests: counters.total().saturating_sub(self.counters.total()),
             fair: 0.0,
-            errors: tally.failed().saturating_sub(self.tally.failed()),
-            durations: tally.durations.since(&self.tally.durations),
+            errors: counters.failed().saturating_sub(self.counters.failed()),
+            durations: counters.durations.since(&self.counters.durations),
         });
-        self.tally = tally;
+        self.counters = counters;
         for recent in self.replicas.values_mut() {
             recent.measured = None;
         }
@@ -92,7 +92,7 @@ impl TrafficWindow {
             let recent = self.replicas.entry(*incarnation).or_insert_with(|| Recent {
                 seat: measured.replica.seat,
                 window: Window::default(),
-                tally: ReplicaTally::default(),
+                counters: ReplicaCounters::default(),
                 measured: None,
             });
             recent.measured = Some(measured.clone());
@@ -133,7 +133,7 @@ impl TrafficWindow {
             errors_per_second: recent.per_second(recent.errors),
             p50_ms: ms(&recent, 0.5),
             p99_ms: ms(&recent, 0.99),
-            in_flight: self.tally.in_flight,
+            in_flight: self.counters.in_flight,
             peak_to_average: self.peak_to_average(),
             replicas,
         }
@@ -156,23 +156,23 @@ impl TrafficWindow {
 impl Recent {
     /// Attempts since the last push.
     fn sent(&self) -> u64 {
-        let now = self.measured.as_ref().map_or(0, |measured| measured.tally.attempts);
-        now.saturating_sub(self.tally.attempts)
+        let now = self.measured.as_ref().map_or(0, |measured| measured.counters.attempts);
+        now.saturating_sub(self.counters.attempts)
     }
 
     fn push(&mut self, took: Duration, sent_by_weight: f64) {
         let Some(measured) = &self.measured else {
             return self.window.push(Slice { took, ..Slice::default() });
         };
-        let tally = measured.tally.clone();
+        let counters = measured.counters.clone();
         self.window.push(Slice {
             took,
             requests: self.sent(),
             fair: if measured.in_ring { sent_by_weight * f64::from(measured.weight.get()) } else { 0.0 },
-            errors: tally.errors().saturating_sub(self.tally.errors()),
-            durations: tally.durations.since(&self.tally.durations),
+            errors: counters.errors().saturating_sub(self.counters.errors()),
+            durations: counters.durations.since(&self.counters.durations),
         });
-        self.tally = tally;
+        self.counters = counters;
     }
 
     fn sum(&self) -> Option<(&Measured, Sum)> {
@@ -203,7 +203,7 @@ mod tests {
     #[derive(Default)]
     struct Counted {
         minute: TrafficWindow,
-        tally: Tally,
+        counters: RequestCounters,
         replicas: Replicas,
     }
 
@@ -217,22 +217,27 @@ mod tests {
                 address: ([127, 0, 0, 1], 1).into(),
             };
             let weight = Weight::new(weight).unwrap();
-            let measured =
-                Measured { replica, weight, in_flight: 3, tally: ReplicaTally::default(), in_ring: true };
+            let measured = Measured {
+                replica,
+                weight,
+                in_flight: 3,
+                counters: ReplicaCounters::default(),
+                in_ring: true,
+            };
             self.replicas.insert(Incarnation(incarnation), measured);
         }
 
         fn second(&mut self, requests: &[(u64, u64)]) -> Traffic {
             for (incarnation, count) in requests {
-                let tally = &mut self.replicas.get_mut(&Incarnation(*incarnation)).unwrap().tally;
+                let counters = &mut self.replicas.get_mut(&Incarnation(*incarnation)).unwrap().counters;
                 for _ in 0..*count {
-                    tally.attempts += 1;
-                    tally.durations.record(Duration::from_millis(1));
-                    self.tally.requests[0].0[2] += 1;
-                    self.tally.durations.record(Duration::from_millis(2));
+                    counters.attempts += 1;
+                    counters.durations.record(Duration::from_millis(1));
+                    self.counters.requests[0].0[2] += 1;
+                    self.counters.durations.record(Duration::from_millis(2));
                 }
             }
-            self.minute.push(SECOND, self.tally.clone(), &self.replicas);
+            self.minute.push(SECOND, self.counters.clone(), &self.replicas);
             self.minute.traffic(&[(SeatId::new(1).unwrap(), 300), (SeatId::new(2).unwrap(), 100)].into())
         }
     }

@@ -9,8 +9,8 @@ use crate::control::supervisor::State;
 use crate::fleet::{MemberView, Phase, Progress, Vacancy};
 use crate::name::Name;
 use crate::observe::access_log;
-use crate::proxy::router::Counts;
 use crate::ring::{Incarnation, Layout, Scheme, SeatId, Weight};
+use crate::stats::counters::RoutingCounters;
 
 use crate::admin::error::Error;
 use crate::admin::{Admin, Clock, skip};
@@ -34,7 +34,7 @@ pub struct StateResponse {
     others: Vec<Member>,
     /// Progress of a rolling replacement; `null` if none is under way.
     rolling: Option<Progress>,
-    routing: Counts,
+    routing: RoutingCounters,
     /// The operations that this runtime supports.
     actions: &'static [Action],
     /// Subscribers of /api/events.
@@ -178,7 +178,7 @@ pub async fn snapshot(admin: &Admin) -> Result<StateResponse, Error> {
         seats: seats.collect(),
         others: others.collect(),
         rolling: fleet.view.rolling,
-        routing: fleet.counts,
+        routing: fleet.routing,
         actions: if fleet.view.external { EXTERNAL } else { MANAGED },
         events,
         access_log: admin.access_log.counts(),

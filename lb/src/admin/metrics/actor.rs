@@ -256,7 +256,11 @@ impl Handler<CollectedSecond> for MetricsActor {
         self.collecting = false;
         self.slots = slots.unwrap_or_default();
         let (totals, now) = (self.record(reports), Instant::now());
-        self.window.push(now - std::mem::replace(&mut self.window_end, now), totals.tally, &totals.replicas);
+        self.window.push(
+            now - std::mem::replace(&mut self.window_end, now),
+            totals.counters,
+            &totals.replicas,
+        );
         self.publish();
     }
 }

@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::fleet::RouterId;
-use crate::stats::counters::{Replicas, Tally, merge};
+use crate::stats::counters::{Replicas, RequestCounters, RoutingCounters, merge};
 
-use crate::proxy::router::{Counts, Measurement};
+use crate::proxy::router::Measurement;
 
 /// The latest report of every router, with its response time.
 #[derive(Default)]
 pub(crate) struct Aggregate {
     routers: BTreeMap<RouterId, (Measurement, Duration)>,
     /// The counters of routers that have ended.
-    retired: (Tally, Counts, Replicas),
+    retired: (RequestCounters, RoutingCounters, Replicas),
 }
 
-/// The sum over all routers. Nothing in `tally` and `counts` ever decreases except the requests in flight.
+/// The sum over all routers. Nothing in `counters` and `routing` ever decreases except the requests in flight.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
     /// Counters and durations of all requests.
-    pub tally: Tally,
+    pub counters: RequestCounters,
     /// Retries, spills, ejections and other routing decisions.
-    pub counts: Counts,
+    pub routing: RoutingCounters,
     /// By seat, the latest replica that any router reports.
     pub replicas: Replicas,
     /// Queue measurements by router.
@@ -57,9 +57,9 @@ impl Aggregate {
     /// Moves the counters of a router that has ended to the retired ones; its requests in flight have ended too.
     pub fn retire(&mut self, router: RouterId) {
         let Some((mut last, _)) = self.routers.remove(&router) else { return };
-        last.tally.in_flight = 0;
-        self.retired.0 += &last.tally;
-        self.retired.1 += last.counts;
+        last.counters.in_flight = 0;
+        self.retired.0 += &last.counters;
+        self.retired.1 += last.routing;
         for measured in &mut last.replicas {
             (measured.in_flight, measured.in_ring) = (0, false);
         }
@@ -68,11 +68,11 @@ impl Aggregate {
 
     /// The sum of the current and the retired reports.
     pub fn totals(&self) -> Totals {
-        let (tally, counts, replicas) = self.retired.clone();
-        let mut totals = Totals { tally, counts, replicas, ..Totals::default() };
+        let (counters, routing, replicas) = self.retired.clone();
+        let mut totals = Totals { counters, routing, replicas, ..Totals::default() };
         for (router, (answer, after)) in &self.routers {
-            totals.tally += &answer.tally;
-            totals.counts += answer.counts;
+            totals.counters += &answer.counters;
+            totals.routing += answer.routing;
             merge(&mut totals.replicas, &answer.replicas);
             let queues = Queues { lookups: answer.lookups, answer_after: *after };
             totals.queues.insert(*router, queues);
@@ -86,19 +86,19 @@ mod tests {
     use super::*;
 
     fn report(sequence: u64, requests: u64, in_flight: u64) -> Measurement {
-        let mut tally = Tally { in_flight, ..Tally::default() };
-        tally.requests[0].0[2] = requests;
+        let mut counters = RequestCounters { in_flight, ..RequestCounters::default() };
+        counters.requests[0].0[2] = requests;
         Measurement {
             sequence,
-            tally,
-            counts: Counts { retries: requests, ..Counts::default() },
+            counters,
+            routing: RoutingCounters { retries: requests, ..RoutingCounters::default() },
             ..Measurement::default()
         }
     }
 
     fn seen(aggregate: &Aggregate) -> (u64, u64, u64) {
         let totals = aggregate.totals();
-        (totals.tally.total(), totals.counts.retries, totals.tally.in_flight)
+        (totals.counters.total(), totals.routing.retries, totals.counters.in_flight)
     }
 
     #[test]

@@ -23,15 +23,15 @@ fn all(exposition: &mut Exposition, totals: &Totals) {
     let help =
         "Requests that have ended, by method and status class; none: the client left before the reply.";
     let mut requests = exposition.counters("lb_requests_total", help);
-    for (method, replies) in METHODS.iter().zip(&totals.tally.requests) {
+    for (method, replies) in METHODS.iter().zip(&totals.counters.requests) {
         for (status, count) in STATUSES.iter().zip(replies.0) {
             requests.count(&[("method", method), ("status", status)], count);
         }
     }
     let help = "Time from the head of a request to the last byte of its reply, without tunnels.";
     let mut durations = exposition.histograms("lb_request_duration_seconds", help);
-    durations.observe(&[], &totals.tally.durations, BUCKETS);
-    let in_flight = totals.tally.in_flight as f64;
+    durations.observe(&[], &totals.counters.durations, BUCKETS);
+    let in_flight = totals.counters.in_flight as f64;
     exposition.gauge(
         "lb_requests_in_flight",
         "Requests sent to a replica that have not ended, including retries.",
@@ -49,17 +49,17 @@ fn by_replica(exposition: &mut Exposition, totals: &Totals, fleet: &View) {
     };
     let help = "Requests that have ended, by the replica that answered; empty: no replica answered.";
     let mut requests = exposition.counters("lb_replica_requests_total", help);
-    count_replies(&mut requests, &[("seat", ""), ("replica", "")], &totals.tally.own);
-    named(&mut |labels, measured| count_replies(&mut requests, labels, &measured.tally.replies));
+    count_replies(&mut requests, &[("seat", ""), ("replica", "")], &totals.counters.own);
+    named(&mut |labels, measured| count_replies(&mut requests, labels, &measured.counters.replies));
     let mut attempts = exposition
         .counters("lb_replica_attempts_total", "Requests sent to a replica, including retries and probes.");
-    named(&mut |labels, measured| attempts.count(labels, measured.tally.attempts));
+    named(&mut |labels, measured| attempts.count(labels, measured.counters.attempts));
     let mut failures = exposition
         .counters("lb_replica_failures_total", "Attempts and replies that failed because of the replica.");
-    named(&mut |labels, measured| failures.count(labels, measured.tally.failures));
+    named(&mut |labels, measured| failures.count(labels, measured.counters.failures));
     let help = "Time from sending a request to the head of the replica's reply.";
     let mut durations = exposition.histograms("lb_replica_head_duration_seconds", help);
-    named(&mut |labels, measured| durations.observe(labels, &measured.tally.durations, BUCKETS));
+    named(&mut |labels, measured| durations.observe(labels, &measured.counters.durations, BUCKETS));
     let mut in_flight = exposition
         .gauges("lb_replica_in_flight", "Requests sent to this replica whose reply is not complete.");
     named(&mut |labels, measured| in_flight.set(labels, measured.in_flight as f64));
@@ -76,21 +76,21 @@ fn live_replicas<'a>(totals: &'a Totals, fleet: &View) -> BTreeMap<SeatId, &'a M
 }
 
 fn routing(exposition: &mut Exposition, totals: &Totals) {
-    let counts = &totals.counts;
-    exposition.counter("lb_retries_total", "Attempts beyond the first of a request.", counts.retries);
+    let routing = &totals.routing;
+    exposition.counter("lb_retries_total", "Attempts beyond the first of a request.", routing.retries);
     let help = "Attempts that the retry budget did not allow.";
-    exposition.counter("lb_retry_budget_exhausted_total", help, counts.budget_exhausted);
+    exposition.counter("lb_retry_budget_exhausted_total", help, routing.budget_exhausted);
     let help = "Requests that skipped a replica because of its bounded load.";
-    exposition.counter("lb_spills_total", help, counts.spills);
-    exposition.counter("lb_ejections_total", "Replicas ejected by a router.", counts.ejections);
-    exposition.counter("lb_readmissions_total", "Replicas readmitted by a router.", counts.readmissions);
+    exposition.counter("lb_spills_total", help, routing.spills);
+    exposition.counter("lb_ejections_total", "Replicas ejected by a router.", routing.ejections);
+    exposition.counter("lb_readmissions_total", "Replicas readmitted by a router.", routing.readmissions);
     let help = "Failed requests that were not retried although retries were left: a replica was lost while serving \
                 them, and a further attempt failed too.";
-    exposition.counter("lb_requests_not_repeated_total", help, counts.not_repeated);
+    exposition.counter("lb_requests_not_repeated_total", help, routing.not_repeated);
     exposition.counter(
         "lb_stalls_total",
         "Stalls: a replica went silent while others answered.",
-        counts.stalls,
+        routing.stalls,
     );
     let help = "Requests that wait for a reply of the ring to a slot lookup.";
     let mut lookups = exposition.gauges("lb_router_lookups_waiting", help);

@@ -15,7 +15,7 @@ use super::message::{
     Call, CallWithPlan, Close, Configure, ExplainSlot, GetState, Kill, List, NotRead, Notice, Plan, Read,
     Ready, RegisterRouter, RouterExplanations, State, Stop,
 };
-use super::{StartTime, SupervisorActor};
+use super::{StartDuration, SupervisorActor};
 use crate::control::journal::JournalHandle;
 use crate::control::ring::RingHandle;
 use crate::control::router_link::RouterLink;
@@ -24,7 +24,7 @@ use crate::control::router_link::RouterLink;
 #[derive(Clone, Debug)]
 pub struct SupervisorHandle {
     actor: Addr<SupervisorActor>,
-    start_time: StartTime,
+    start_duration: StartDuration,
 }
 
 /// Resolves when all replicas of the target are ready for the first time.
@@ -50,13 +50,13 @@ impl SupervisorHandle {
     ) -> (Self, Serving) {
         let (serving_now, serving) = oneshot::channel();
         let actor = SupervisorActor::new(settings, heartbeat, runtime, left, (ring, journal), serving_now);
-        let start_time = actor.start_time();
-        (Self { actor: actor.start(), start_time }, Serving(serving))
+        let start_duration = actor.start_duration();
+        (Self { actor: actor.start(), start_duration }, Serving(serving))
     }
 
     /// The measured start time of replicas.
-    pub fn start_time(&self) -> StartTime {
-        self.start_time.clone()
+    pub fn start_duration(&self) -> StartDuration {
+        self.start_duration.clone()
     }
 
     /// /rep: the names of the replicas that are ready or suspect, in seat order.

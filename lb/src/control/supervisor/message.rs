@@ -11,6 +11,7 @@ use crate::fleet::{self, Answer, Command, CommandError, RouterEvent, RouterId, S
 use crate::name::Name;
 use crate::ring::{self, Incarnation, Slot};
 use crate::runtime::{Heartbeat, NoLogs, Tail};
+use crate::stats::counters::RoutingCounters;
 
 /// Registers a router. The first message of each router, also after a restart of its worker.
 #[derive(Message)]
@@ -63,7 +64,7 @@ pub struct State {
     /// The gravest reason for which a router skips a replica now; `None` if no router does.
     pub skips: BTreeMap<Incarnation, Option<router_link::Skip>>,
     /// Sum of the counters of all routers.
-    pub counts: router_link::Counts,
+    pub routing: RoutingCounters,
     /// Counters of the fleet.
     pub counters: fleet::Counters,
 }

@@ -9,7 +9,7 @@ mod message;
 mod output;
 mod pending_heartbeats;
 mod router_notices;
-mod start_time;
+mod start_duration;
 #[cfg(test)]
 mod tests;
 
@@ -27,11 +27,12 @@ use crate::fleet::{Answer, CallId, CommandError, Event, Fleet, Loads, Record, Ro
 use crate::name::Name;
 use crate::ring::Incarnation;
 use crate::runtime::{self, Found, Heartbeat, Runtime};
+use crate::stats::counters::RoutingCounters;
 
 use super::journal::JournalHandle;
 use super::panic_guard::PanicGuard;
 use super::ring::RingHandle;
-use super::router_link::{self, RouterLink};
+use super::router_link::{self, RouterLink, Skip};
 
 pub use handle::{NoticeSender, Serving, SupervisorHandle};
 use message::{
@@ -40,7 +41,7 @@ use message::{
 };
 pub use message::{NotRead, Notice, RouterExplanations, State};
 use pending_heartbeats::PendingHeartbeats;
-pub use start_time::StartTime;
+pub use start_duration::StartDuration;
 
 /// Timeout of requests to a router, and of the inquiry to the engine whether a replica is suspended.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -61,7 +62,7 @@ struct SupervisorActor {
     /// Recipients of the replies to the open calls.
     callers: BTreeMap<CallId, oneshot::Sender<Result<Answer, CommandError>>>,
     last_call: u64,
-    start_time: StartTime,
+    start_duration: StartDuration,
     timer: Option<SpawnHandle>,
     /// Signalled when all replicas of the target are ready for the first time.
     serving: Option<oneshot::Sender<()>>,
@@ -100,7 +101,7 @@ impl SupervisorActor {
             routers: BTreeMap::new(),
             callers: BTreeMap::new(),
             last_call: 0,
-            start_time: StartTime::default(),
+            start_duration: StartDuration::default(),
             timer: None,
             serving: Some(serving),
             halted: Vec::new(),
@@ -110,8 +111,8 @@ impl SupervisorActor {
     }
 
     /// A shared handle of the measured start time of replicas.
-    fn start_time(&self) -> StartTime {
-        self.start_time.clone()
+    fn start_duration(&self) -> StartDuration {
+        self.start_duration.clone()
     }
 
     /// Passes an event to the fleet, carries out the resulting actions and sets the timer for the next tick.
@@ -120,8 +121,8 @@ impl SupervisorActor {
         for action in self.fleet.on(event, now.into_std()) {
             self.carry_out(action, ctx);
         }
-        if let Some(measured) = self.fleet.start_time() {
-            self.start_time.set(measured);
+        if let Some(measured) = self.fleet.start_duration() {
+            self.start_duration.set(measured);
         }
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
@@ -230,14 +231,10 @@ impl Handler<GetState> for SupervisorActor {
         let loads = self.loads();
         Box::pin(async move {
             let loads = loads.await;
-            let mut skips = BTreeMap::new();
-            for load in replicas(&loads) {
-                let worst = skips.entry(load.incarnation).or_insert(load.skip);
-                *worst = load.skip.max(*worst);
-            }
-            let mut counts = router_link::Counts::default();
-            loads.iter().for_each(|load| counts += load.counts);
-            State { view, in_flight: in_flight(&loads), skips, counts, counters }
+            let skips = Skip::worst_by_replica(replicas(&loads).map(|load| (load.incarnation, load.skip)));
+            let mut routing = RoutingCounters::default();
+            loads.iter().for_each(|load| routing += load.routing);
+            State { view, in_flight: in_flight(&loads), skips, routing, counters }
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::control::router_link::{Explain, GetActivity, Load, Loaded, Recall, Ro
 use crate::fleet::{Activity, Ownership};
 use crate::ring::Layout;
 use crate::runtime::fake::{Fake, HeartbeatReply};
+use crate::stats::counters::RoutingCounters;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,7 +34,7 @@ impl Handler<Load> for Router {
 
     fn handle(&mut self, _: Load, _: &mut Self::Context) -> Loaded {
         let load = router_link::LoadOf { incarnation: Incarnation(1), in_flight: 1, skip: None };
-        Loaded { replicas: vec![load], counts: router_link::Counts::default() }
+        Loaded { replicas: vec![load], routing: RoutingCounters::default() }
     }
 }
 

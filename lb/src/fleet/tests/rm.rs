@@ -75,7 +75,7 @@ fn strict_rm_rejects_more_than_exist() {
 fn rejected_calls_change_nothing() {
     let mut scenario = Scenario::ready(2);
     scenario.rm(1, 2, &["server1", "absent"]);
-    assert_eq!(scenario.error(1).to_string(), "Hostname 'nobody' is not a managed replica");
+    assert_eq!(scenario.error(1).to_string(), "Hostname 'absent' is not a managed replica");
     scenario.rm(2, 2, &["server1", "server1"]);
     assert_eq!(scenario.error(2), CommandError::Duplicate(name("server1")));
     assert_eq!(scenario.names(), ["server1", "server2"]);

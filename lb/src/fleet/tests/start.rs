@@ -54,10 +54,10 @@ fn a_start_takes_from_the_launch_to_the_first_good_heartbeat() {
     scenario.heartbeats.insert(Incarnation(1), HeartbeatResult::Refused);
     scenario.dispatch(Event::Listed(Vec::new()));
     scenario.pass(2 * SECOND);
-    assert_eq!(scenario.fleet.start_time(), None);
+    assert_eq!(scenario.fleet.start_duration(), None);
     scenario.heartbeats.clear();
     scenario.pass(SECOND);
-    let took = scenario.fleet.start_time().unwrap();
+    let took = scenario.fleet.start_duration().unwrap();
     assert!((2 * SECOND..3 * SECOND).contains(&took), "{took:?}");
 }
 

@@ -62,7 +62,7 @@ pub enum Format {
 pub struct AccessLog {
     commands: mpsc::Sender<Command>,
     thread: Thread,
-    tally: Arc<Tally>,
+    counters: Arc<RequestCounters>,
 }
 
 /// Numbers of lines of the access log since the start.
@@ -76,7 +76,7 @@ pub struct Counts {
 }
 
 #[derive(Debug, Default)]
-struct Tally {
+struct RequestCounters {
     written: AtomicU64,
     /// Lines that could not be written.
     lost: AtomicU64,
@@ -99,10 +99,10 @@ impl AccessLog {
     pub(crate) fn start(settings: Option<&Settings>, redactor: Redactor) -> io::Result<Self> {
         let sink = settings.map(Sink::open).transpose()?;
         let (commands, received) = mpsc::channel();
-        let tally = Arc::<Tally>::default();
-        let writer = Writer::new(sink, redactor, received, tally.clone());
+        let counters = Arc::<RequestCounters>::default();
+        let writer = Writer::new(sink, redactor, received, counters.clone());
         let spawned = std::thread::Builder::new().name("access-log".into()).spawn(|| writer.run())?;
-        Ok(Self { commands, thread: spawned.thread().clone(), tally })
+        Ok(Self { commands, thread: spawned.thread().clone(), counters })
     }
 
     /// A new observer, for one worker.
@@ -123,7 +123,7 @@ impl AccessLog {
 
     /// The numbers of lines since the start.
     pub fn counts(&self) -> Counts {
-        let Tally { written, lost, queue_full } = &*self.tally;
+        let RequestCounters { written, lost, queue_full } = &*self.counters;
         let dropped = lost.load(Ordering::Relaxed) + queue_full.load(Ordering::Relaxed);
         Counts { written: written.load(Ordering::Relaxed), dropped }
     }
@@ -155,7 +155,7 @@ impl RequestObserver for Recorder {
         });
         if queue.try_send(Record::new(request, client_request)).is_err() {
             // Logged once, and by the worker: the thread may be blocked for ever.
-            if self.log.tally.queue_full.fetch_add(1, Ordering::Relaxed) == 0 {
+            if self.log.counters.queue_full.fetch_add(1, Ordering::Relaxed) == 0 {
                 log::warn!(why = "queue_full", lines:% = QUEUE; "access log drops lines");
             }
         }
@@ -211,7 +211,7 @@ mod tests {
     fn a_worker_does_not_wait_for_a_blocked_writer() {
         let (queue, records) = sync_channel(2);
         let (commands, _received) = mpsc::channel();
-        let log = AccessLog { commands, thread: std::thread::current(), tally: Arc::default() };
+        let log = AccessLog { commands, thread: std::thread::current(), counters: Arc::default() };
         let recorder = Recorder { log, queue: queue.into() };
         let dropped = |n: usize| {
             (0..n).for_each(|_| {

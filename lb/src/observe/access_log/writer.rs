@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::output::{Outcome, Output};
 use super::record::Record;
 use super::redact::Redactor;
-use super::{Format, Settings, Tally, combined, json};
+use super::{Format, RequestCounters, Settings, combined, json};
 
 /// Interval of polling the queues. Waking the thread for each line would cost the workers more than queueing the line.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -47,7 +47,7 @@ pub(crate) struct Writer {
     sink: Option<Sink>,
     redactor: Redactor,
     commands: Receiver<Command>,
-    tally: Arc<Tally>,
+    counters: Arc<RequestCounters>,
     queues: Vec<Receiver<Record>>,
     records: Vec<Record>,
     lines: Vec<u8>,
@@ -64,10 +64,10 @@ impl Writer {
         sink: Option<Sink>,
         redactor: Redactor,
         commands: Receiver<Command>,
-        tally: Arc<Tally>,
+        counters: Arc<RequestCounters>,
     ) -> Self {
         let (queues, records, lines) = (Vec::new(), Vec::new(), Vec::new());
-        Self { sink, redactor, commands, tally, queues, records, lines }
+        Self { sink, redactor, commands, counters, queues, records, lines }
     }
 
     /// Runs until [`Command::Finish`], or until all handles of the log are dropped.
@@ -151,8 +151,8 @@ impl Writer {
     fn flush(&mut self) {
         if let (Some(sink), false) = (&mut self.sink, self.lines.is_empty()) {
             let Outcome { written, lost } = sink.output.write(&self.lines);
-            self.tally.written.fetch_add(written, Ordering::Relaxed);
-            self.tally.lost.fetch_add(lost, Ordering::Relaxed);
+            self.counters.written.fetch_add(written, Ordering::Relaxed);
+            self.counters.lost.fetch_add(lost, Ordering::Relaxed);
         }
         self.lines.clear();
     }
@@ -171,8 +171,8 @@ mod tests {
         let settings = Settings { format: Format::Json, file: Some(file.path().into()) };
         let sink = Sink::open(&settings).unwrap();
         let (sender, commands) = channel();
-        let tally = Arc::<Tally>::default();
-        let writer = Writer::new(Some(sink), plain(), commands, tally.clone());
+        let counters = Arc::<RequestCounters>::default();
+        let writer = Writer::new(Some(sink), plain(), commands, counters.clone());
         let thread = thread::spawn(|| writer.run());
         let workers: Vec<_> = (0..3)
             .map(|_| {
@@ -187,6 +187,6 @@ mod tests {
         written.blocking_recv().unwrap();
         thread.join().unwrap();
         let text = std::fs::read_to_string(file.path()).unwrap();
-        assert_eq!((text.lines().count(), tally.written.load(Ordering::Relaxed)), (3000, 3000));
+        assert_eq!((text.lines().count(), counters.written.load(Ordering::Relaxed)), (3000, 3000));
     }
 }

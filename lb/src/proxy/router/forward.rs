@@ -102,13 +102,13 @@ async fn acquire_retry(
     let affordable = router.client.spend(now());
     router
         .statistics
-        .count(|counts| if affordable { counts.retries += 1 } else { counts.budget_exhausted += 1 });
+        .count(|routing| if affordable { routing.retries += 1 } else { routing.budget_exhausted += 1 });
     affordable.then_some(in_flight)
 }
 
 /// Counts and reports a request that is not repeated because replicas were lost while they served it.
 fn not_repeated(router: &Router, request: &Request) {
-    router.statistics.count(|counts| counts.not_repeated += 1);
+    router.statistics.count(|routing| routing.not_repeated += 1);
     let replica = || Some(Replica::clone(request.request_log.info().replica.as_ref()?));
     router.notices.not_repeated(replica, &request.method, now());
 }

@@ -34,7 +34,7 @@ pub struct InFlight {
 impl InFlight {
     /// Counts an attempt. `first_skipped`: why the first choice was skipped.
     pub(crate) fn new(router: Rc<Router>, request: Outstanding, first_skipped: Option<Skip>) -> Self {
-        request.endpoint().tally().borrow_mut().attempts += 1;
+        request.endpoint().counters().borrow_mut().attempts += 1;
         Self { router, request, first_skipped, cutoff: None }
     }
 
@@ -72,7 +72,7 @@ impl InFlight {
         let now = now();
         let took = now.saturating_duration_since(self.since());
         let error = self.router.settings().eject_on.contains(status.as_u16());
-        self.endpoint().tally().borrow_mut().durations.record(took);
+        self.endpoint().counters().borrow_mut().durations.record(took);
         let change = self.router.endpoints.borrow_mut().replied(&mut self.request, error, took, now);
         self.router.announce_all(change);
         took
@@ -130,7 +130,7 @@ impl InFlight {
     }
 
     fn record_failure(&mut self, failure: Failure) {
-        self.endpoint().tally().borrow_mut().failures += 1;
+        self.endpoint().counters().borrow_mut().failures += 1;
         let change = self.router.endpoints.borrow_mut().failed(&mut self.request, failure, now());
         self.router.announce_all(change);
     }

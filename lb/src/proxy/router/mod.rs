@@ -48,7 +48,7 @@ use crate::balance::{Bound, Policy};
 use crate::proxy::redaction::KeyRedactor;
 use crate::statuses::Statuses;
 
-pub use crate::control::router_link::{Counts, Explain, RouterExplanation, Skip};
+pub use crate::control::router_link::{Explain, RouterExplanation, Skip};
 use endpoints::Limits;
 pub use handle::RouterHandle;
 pub use hot_keys::{COUNTERS, Generation, HotKeySnapshot, HotKeyTracker, Label};

@@ -13,7 +13,7 @@ use awc::http::uri::PathAndQuery;
 
 use crate::proxy::redaction::RedactedKey;
 use crate::ring::{Replica, Slot};
-use crate::stats::counters::ReplicaTally;
+use crate::stats::counters::ReplicaCounters;
 
 use super::in_flight::InFlight;
 use super::{Error, Skip, now, request_id};
@@ -58,7 +58,7 @@ pub struct RequestInfo {
     /// The replica that answered, or the latest one that was tried.
     pub replica: Option<Rc<Replica>>,
     /// Counters of the replica that replied; `None`: no reply head arrived.
-    pub answered_by: Option<Rc<RefCell<ReplicaTally>>>,
+    pub answered_by: Option<Rc<RefCell<ReplicaCounters>>>,
     /// Number of attempts.
     pub attempts: u32,
     /// Why the first choice did not answer; `None`: it did.
@@ -226,7 +226,7 @@ impl RequestLog {
         let mut info = self.info_mut();
         let sent = in_flight.since().saturating_duration_since(self.started);
         info.replica = Some(in_flight.endpoint().replica().clone());
-        info.answered_by = Some(in_flight.endpoint().tally().clone());
+        info.answered_by = Some(in_flight.endpoint().counters().clone());
         (info.replied, info.replica_took) = (Some(sent + took), Some(took));
     }
 }

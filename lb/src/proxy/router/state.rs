@@ -90,7 +90,7 @@ impl Router {
             in_flight: endpoint.in_flight(),
             skip: endpoints.skip(endpoint),
         };
-        Loaded { replicas: endpoints.known().map(load).collect(), counts: self.statistics.counts() }
+        Loaded { replicas: endpoints.known().map(load).collect(), routing: self.statistics.routing() }
     }
 
     /// Logs, counts and reports changes of the endpoints. No part may be borrowed.
@@ -109,7 +109,7 @@ impl Router {
         match kind {
             ChangeKind::Ejected(pause) => {
                 log::warn!(router:%, incarnation:%, for_ms:% = pause.as_millis(); "replica ejected");
-                self.statistics.count(|counts| counts.ejections += 1);
+                self.statistics.count(|routing| routing.ejections += 1);
                 self.notices.send(RouterEvent::Ejected(incarnation));
                 self.client.wake_all();
             }
@@ -121,17 +121,17 @@ impl Router {
             }
             ChangeKind::Stalled(silence) => {
                 log::debug!(incarnation:%, silent_ms:% = silence.as_millis(); "replica stalls");
-                self.statistics.count(|counts| counts.stalls += 1);
+                self.statistics.count(|routing| routing.stalls += 1);
                 self.client.wake_all();
             }
             ChangeKind::Readmitted => {
                 log::info!(router:%, incarnation:%; "replica readmitted");
                 self.notices.send(RouterEvent::Readmitted(incarnation));
-                self.statistics.count(|counts| counts.readmissions += 1);
+                self.statistics.count(|routing| routing.readmissions += 1);
             }
             ChangeKind::ForciblyReadmitted { was_ejected } => {
                 log::warn!(incarnation:%, why = "half_is_ejected"; "replica readmitted");
-                self.statistics.count(|counts| counts.readmissions += 1);
+                self.statistics.count(|routing| routing.readmissions += 1);
                 if was_ejected {
                     self.notices.send(RouterEvent::Readmitted(incarnation));
                 }

@@ -7,19 +7,18 @@ use std::time::Instant;
 use actix::prelude::*;
 use awc::http::StatusCode;
 
-use crate::control::router_link::Counts;
 use crate::proxy::redaction::KeyRedactor;
 use crate::ring::{Replica, Slot};
-use crate::stats::counters::{METHODS, Measured, Tally, method_class};
+use crate::stats::counters::{METHODS, Measured, RequestCounters, RoutingCounters, method_class};
 
 use super::endpoints::{Endpoint, Endpoints};
 use super::hot_keys::{HotKeySnapshot, HotKeyTracker};
 use super::request_log::{RequestInfo, RequestObserver};
 
-/// The statistics of a router, except the counters of its replicas ([`Endpoint::tally`]).
+/// The statistics of a router, except the counters of its replicas ([`Endpoint::counters`]).
 pub(crate) struct Statistics {
-    counts: Cell<Counts>,
-    tally: RefCell<Tally>,
+    routing: Cell<RoutingCounters>,
+    counters: RefCell<RequestCounters>,
     hot_keys: RefCell<HotKeyTracker>,
     /// Number of calls of [`measure`](Self::measure).
     sequence: Cell<u64>,
@@ -33,9 +32,9 @@ pub struct Measurement {
     /// Number of this measurement, from 1: a receiver drops one that was overtaken by a newer one.
     pub sequence: u64,
     /// Counters and durations of all requests of the worker.
-    pub tally: Tally,
+    pub counters: RequestCounters,
     /// Counters of routing decisions.
-    pub counts: Counts,
+    pub routing: RoutingCounters,
     /// Statistics of the latest replica of each seat.
     pub replicas: Vec<Measured>,
     /// Number of requests that wait for a look-up in the ring.
@@ -53,16 +52,16 @@ impl Drop for PendingLookup<'_> {
 
 impl RequestObserver for Statistics {
     /// Counts a completed request: the only place that counts responses and durations. The keys are counted by
-    /// [`count_key`](Self::count_key), attempts and reply heads in [`Endpoint::tally`].
+    /// [`count_key`](Self::count_key), attempts and reply heads in [`Endpoint::counters`].
     fn on_complete(&self, request: &mut RequestInfo) {
-        let tally = &mut *self.tally.borrow_mut();
+        let counters = &mut *self.counters.borrow_mut();
         let method = request.method.as_ref().map_or(METHODS.len() - 1, method_class);
-        tally.requests[method].count(request.status);
+        counters.requests[method].count(request.status);
         if request.status != Some(StatusCode::SWITCHING_PROTOCOLS) {
-            tally.durations.record(request.total); // the lifetime of a tunnel is not a request duration
+            counters.durations.record(request.total); // the lifetime of a tunnel is not a request duration
         }
         match request.status.and(request.answered_by.take()) {
-            None => tally.own.count(request.status),
+            None => counters.own.count(request.status),
             Some(replica) => replica.borrow_mut().replies.count(request.status),
         }
     }
@@ -71,8 +70,8 @@ impl RequestObserver for Statistics {
 impl Statistics {
     pub fn new(key_redactor: KeyRedactor, now: Instant) -> Self {
         Self {
-            counts: Cell::default(),
-            tally: RefCell::default(),
+            routing: Cell::default(),
+            counters: RefCell::default(),
             hot_keys: RefCell::new(HotKeyTracker::new(key_redactor, now)),
             sequence: Cell::new(0),
             lookups: Cell::new(0),
@@ -84,10 +83,10 @@ impl Statistics {
     }
 
     /// Counts a routing decision.
-    pub fn count(&self, change: impl FnOnce(&mut Counts)) {
-        let mut counts = self.counts.get();
-        change(&mut counts);
-        self.counts.set(counts);
+    pub fn count(&self, change: impl FnOnce(&mut RoutingCounters)) {
+        let mut routing = self.routing.get();
+        change(&mut routing);
+        self.routing.set(routing);
     }
 
     /// Counts a request with this key; `slots` is the number of slots of the layout.
@@ -102,8 +101,8 @@ impl Statistics {
     }
 
     /// Counters of routing decisions.
-    pub fn counts(&self) -> Counts {
-        self.counts.get()
+    pub fn routing(&self) -> RoutingCounters {
+        self.routing.get()
     }
 
     /// The most frequent keys.
@@ -118,13 +117,16 @@ impl Statistics {
             replica: Replica::clone(endpoint.replica()),
             weight: endpoint.weight(),
             in_flight: endpoint.in_flight() as u64,
-            tally: endpoint.tally().borrow().clone(),
+            counters: endpoint.counters().borrow().clone(),
             in_ring: endpoint.is_in_ring(),
         };
         Measurement {
             sequence: self.sequence.get(),
-            tally: Tally { in_flight: endpoints.in_flight() as u64, ..self.tally.borrow().clone() },
-            counts: self.counts.get(),
+            counters: RequestCounters {
+                in_flight: endpoints.in_flight() as u64,
+                ..self.counters.borrow().clone()
+            },
+            routing: self.routing.get(),
             replicas: endpoints.latest().map(measured).collect(),
             lookups: self.lookups.get(),
         }

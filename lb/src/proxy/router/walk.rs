@@ -30,7 +30,7 @@ pub(crate) async fn acquire(
     }
     let (Choice { endpoint, first_skipped, spilled }, now) = choose(router, slot, tried, options).await?;
     if spilled {
-        router.statistics.count(|counts| counts.spills += 1);
+        router.statistics.count(|routing| routing.spills += 1);
     }
     endpoint.map(|endpoint| begin(router, endpoint, options, first_skipped, now)).transpose()
 }

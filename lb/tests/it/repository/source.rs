@@ -48,7 +48,7 @@ const USES: &[(&str, &[&str])] = &[
         ],
     ),
     ("auth", &["control"]),
-    ("control", &["balance", "fleet", "logging", "name", "ring", "runtime"]),
+    ("control", &["balance", "fleet", "logging", "name", "ring", "runtime", "stats"]),
     ("runtime", &["child", "fleet", "http1", "logging", "name", "ring", "shortage", "statuses"]),
     ("fleet", &["name", "ring", "stats"]),
     ("child", &["shortage"]),

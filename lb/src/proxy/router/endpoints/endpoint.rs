@@ -9,7 +9,7 @@ use awc::http::uri::Authority;
 
 use crate::balance::{Candidate, Health, Latency};
 use crate::ring::{Incarnation, Replica, Seated, Weight};
-use crate::stats::counters::ReplicaTally;
+use crate::stats::counters::ReplicaCounters;
 
 /// The state of a replica in one router, shared by its requests in flight and by the leases.
 pub(crate) struct Endpoint {
@@ -19,7 +19,7 @@ pub(crate) struct Endpoint {
     address: SocketAddr,
     authority: Option<Authority>,
     /// Its counters since it first got its seat; they continue while it is drained.
-    tally: Rc<RefCell<ReplicaTally>>,
+    counters: Rc<RefCell<ReplicaCounters>>,
     pub(super) weight: Cell<Weight>,
     pub(super) health: RefCell<Health>,
     /// Its heartbeats fail, by the latest message of the supervisor.
@@ -33,14 +33,14 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// `tally`: its counters from before a drain, else empty ones.
-    pub(super) fn new(Seated { replica, weight }: &Seated, tally: Rc<RefCell<ReplicaTally>>) -> Self {
+    /// `counters`: its counters from before a drain, else empty ones.
+    pub(super) fn new(Seated { replica, weight }: &Seated, counters: Rc<RefCell<ReplicaCounters>>) -> Self {
         Self {
             incarnation: replica.incarnation,
             replica: Rc::new(Replica::clone(replica)),
             address: replica.address,
             authority: replica.address.to_string().parse().ok(),
-            tally,
+            counters,
             weight: Cell::new(*weight),
             health: RefCell::default(),
             suspect: Cell::new(false),
@@ -69,8 +69,8 @@ impl Endpoint {
     }
 
     /// Its counters. They are statistics only: no choice depends on them.
-    pub fn tally(&self) -> &Rc<RefCell<ReplicaTally>> {
-        &self.tally
+    pub fn counters(&self) -> &Rc<RefCell<ReplicaCounters>> {
+        &self.counters
     }
 
     pub fn weight(&self) -> Weight {

@@ -89,10 +89,10 @@ impl Endpoints {
             let replica = &seated.replica;
             let before =
                 || latest.get(&replica.seat).filter(|last| last.incarnation() == replica.incarnation);
-            let tally = || before().map(|last| last.tally().clone()).unwrap_or_default();
+            let counters = || before().map(|last| last.counters().clone()).unwrap_or_default();
             let endpoint = known
                 .entry(replica.incarnation)
-                .or_insert_with(|| Rc::new(Endpoint::new(seated, tally())))
+                .or_insert_with(|| Rc::new(Endpoint::new(seated, counters())))
                 .clone();
             endpoint.weight.set(seated.weight);
             endpoint.gone.set(false); // it may have been drained before

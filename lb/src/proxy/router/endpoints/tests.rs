@@ -249,7 +249,7 @@ fn one_waiting_request_stalls_a_suspect_unless_all_are_suspect() {
 fn a_removed_replica_is_idle_after_its_last_request_and_a_returning_one_keeps_its_counters() {
     let mut fixture = Fixture::new(2, UNLIMITED);
     let (mut one, mut two) = (fixture.send(1), fixture.send(1));
-    one.endpoint().tally().borrow_mut().attempts = 7;
+    one.endpoint().counters().borrow_mut().attempts = 7;
     assert_eq!(fixture.endpoints.remove(&[1, 9].map(Incarnation)), [Incarnation(1)]);
     assert_eq!(fixture.endpoints.seat(&fleet([2]), fixture.now), []);
     assert_eq!(fixture.endpoints.end(&mut one), None);
@@ -259,7 +259,7 @@ fn a_removed_replica_is_idle_after_its_last_request_and_a_returning_one_keeps_it
     assert_eq!(fixture.endpoints.latest().count(), 2);
     assert_eq!(fixture.endpoints.seat(&fleet([1, 2]), fixture.now), []);
     let returned = fixture.endpoints.get(Incarnation(1)).unwrap();
-    assert_eq!((returned.tally().borrow().attempts, returned.is_in_ring()), (7, true));
+    assert_eq!((returned.counters().borrow().attempts, returned.is_in_ring()), (7, true));
 }
 
 #[test]

@@ -18,7 +18,7 @@ async fn a_hot_key_spills_along_its_walk_and_no_request_is_refused() {
             assert_eq!(fixture.skips().len(), 1, "one replica has reached the floor");
         }
     }
-    let spills = fixture.router.statistics.counts().spills;
+    let spills = fixture.router.statistics.routing().spills;
     assert_eq!(spills, 60 - *loads.values().max().unwrap() as u64);
     let first = in_flight[0].endpoint().incarnation();
     drop(in_flight);
@@ -49,7 +49,7 @@ async fn the_explanation_equals_the_choice_even_if_every_replica_is_skipped() {
         assert_eq!(explained, Some(acquired.endpoint().incarnation()), "request {n}");
         in_flight.push(acquired);
     }
-    let before = fixture.router.statistics.counts();
+    let before = fixture.router.statistics.routing();
     for pause in 0..30 {
         advance(Duration::from_secs(pause)).await;
         let explained = fixture.explained().await;
@@ -60,10 +60,10 @@ async fn the_explanation_equals_the_choice_even_if_every_replica_is_skipped() {
         in_flight.len(),
         "an explanation counts no request"
     );
-    assert!(fixture.router.statistics.counts().spills > before.spills);
-    let spills = fixture.router.statistics.counts().spills;
+    assert!(fixture.router.statistics.routing().spills > before.spills);
+    let spills = fixture.router.statistics.routing().spills;
     fixture.explained().await;
-    assert_eq!(fixture.router.statistics.counts().spills, spills);
+    assert_eq!(fixture.router.statistics.routing().spills, spills);
     assert_eq!(Fixture::new(0, |_| {}).await.explained().await, None);
     let fixture = Fixture::new(3, |settings| settings.policy = Policy::RoundRobin).await;
     assert_eq!(fixture.explained().await, None, "round robin does not use the key");

@@ -26,7 +26,7 @@ async fn three_failures_in_a_row_eject_and_one_get_after_ten_seconds_readmits() 
     assert_eq!(fixture.first(GET).await, walk[1], "not before the reply is complete");
     probe.completed();
     assert_eq!(fixture.first(POST).await, walk[0]);
-    assert_eq!(fixture.router.statistics.counts().ejections, 1);
+    assert_eq!(fixture.router.statistics.routing().ejections, 1);
     fixture.settle().await;
     assert_eq!(*fixture.notices.readmitted.borrow(), [walk[0]]);
 }
@@ -147,7 +147,7 @@ async fn a_replica_stalls_when_several_requests_wait_and_others_answer() {
     assert!(one.is_last());
     one.replied(StatusCode::OK);
     assert_eq!(fixture.first(GET).await, walk[0]);
-    assert_eq!(fixture.router.statistics.counts().stalls, 1);
+    assert_eq!(fixture.router.statistics.routing().stalls, 1);
 }
 
 #[actix::test]

@@ -127,7 +127,7 @@ async fn one_silent_request_beside_failed_heartbeats_is_a_stall() {
     assert!(!hedge.is_abandoned());
     slow.replied(StatusCode::OK);
     fixture.suspect(&[]);
-    assert_eq!((fixture.first(GET).await, fixture.router.statistics.counts().stalls), (walk[0], 1));
+    assert_eq!((fixture.first(GET).await, fixture.router.statistics.routing().stalls), (walk[0], 1));
 }
 
 #[actix::test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 /// The start time that was measured last; a handle that can be shared between threads.
 #[derive(Clone, Debug, Default)]
-pub struct StartTime(Arc<AtomicU64>);
+pub struct StartDuration(Arc<AtomicU64>);
 
-impl StartTime {
+impl StartDuration {
     pub(crate) fn set(&self, measured: Duration) {
         self.0.store(u64::try_from(measured.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn seconds_are_rounded_up() {
-        let time = StartTime::default();
+        let time = StartDuration::default();
         assert_eq!(time.seconds(), 1);
         for (ms, seconds) in [(0, 1), (999, 1), (1000, 1), (1001, 2), (12_300, 13)] {
             time.set(Duration::from_millis(ms));
