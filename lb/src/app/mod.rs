@@ -1,13 +1,13 @@
 //! Wiring: starts the parts of the balancer in the order of their dependencies, and stops them.
 
-mod admin;
 mod admin_auth;
+mod admin_listener;
 mod descriptors;
 mod embed;
 mod error;
 mod parts;
 mod reload;
-mod traffic;
+mod traffic_listener;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -35,7 +35,7 @@ use crate::runtime::{self, Runtime};
 
 use admin_auth::AdminAuth;
 use reload::ReloadHandle;
-use traffic::WorkerContext;
+use traffic_listener::WorkerContext;
 
 pub use embed::Embedded;
 pub use error::StartError;
@@ -125,10 +125,10 @@ pub async fn start(
         connections: open_connections,
         per_worker: connections.per_worker(config),
     };
-    let (traffic, traffic_server) = traffic::serve(config, traffic_listener, context)?;
+    let (traffic, traffic_server) = traffic_listener::serve(config, traffic_listener, context)?;
     let admin_server = admin_listener
         .map(|listener| {
-            admin::serve(
+            admin_listener::serve(
                 config,
                 listener,
                 (admin, connections.admin()),

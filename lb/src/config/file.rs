@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::exit::Exit;
-use super::settings::{Origin, Setting};
+use super::layers::{Origin, Setting};
 
 /// The keys that a file may have.
 pub(super) struct Keys {

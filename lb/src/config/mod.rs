@@ -12,13 +12,13 @@
 
 mod args;
 mod change;
+mod clap_command;
 mod container;
 mod exit;
 mod file;
-mod flags;
+mod layers;
 mod resolve;
 mod secret;
-mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use awc::http::uri::PathAndQuery;
 
+pub(crate) use clap_command::{with_admin_listen, with_flags};
 pub use exit::Exit;
-pub(crate) use flags::{with_admin_listen, with_flags};
 pub use resolve::Config;
 pub(crate) use secret::token;
 pub use source::Source;

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::args::{Args, cores};
 use super::exit::Exit;
-use super::settings::Settings;
+use super::layers::Settings;
 use super::validator::Validator;
 use super::{Cluster, Control, Heartbeat, OnExit, RuntimeConfig};
 use crate::admin;
@@ -112,7 +112,7 @@ pub struct Config {
     pub access_log: Option<access_log::Settings>,
     /// The form of request keys in the access log and in the hot keys.
     pub log_key: LogKey,
-    /// Whether replies get headers about their routing.
+    /// Whether responses get fields about their routing.
     pub debug_headers: bool,
     /// Threads that serve clients, at least one.
     pub workers: usize,

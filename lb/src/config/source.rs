@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use clap::ArgMatches;
 
-use super::settings::{Settings, path};
+use super::layers::{Settings, path};
 use super::{Config, Exit};
 use crate::admin::NotReloaded;
 

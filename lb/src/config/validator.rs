@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::args::{Balancing, Docker, Placement, Preset, Replicas, RuntimeKind, Scheme};
 use super::exit::Exit;
-use super::settings::Settings;
+use super::layers::Settings;
 use super::{Heartbeat, RuntimeConfig};
 use crate::balance::Policy;
 use crate::proxy::key::KeySources;

@@ -19,7 +19,7 @@ pub enum CommandError {
     Unknown(Name),
     /// A call about one replica names one that does not exist.
     #[error("There is no replica '{0}'")]
-    NoReplica(Name),
+    NoSuchReplica(Name),
     /// The seat does not exist, was removed while the call waited, or occurs twice in the call.
     #[error("There is no seat {0}")]
     NoSeat(SeatId),

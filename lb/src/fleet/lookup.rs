@@ -15,7 +15,7 @@ impl Fleet {
         self.check_active()?;
         let mut joined = self.seats.iter().filter(|(_, seat)| seat.joined());
         let found = joined.find_map(|(id, seat)| Some((*id, seat, self.find_member(seat, name)?)));
-        let (id, seat, member) = found.ok_or_else(|| CommandError::NoReplica(name.clone()))?;
+        let (id, seat, member) = found.ok_or_else(|| CommandError::NoSuchReplica(name.clone()))?;
         let successor = seat.candidate().is_some_and(|candidate| candidate != member.launch.incarnation);
         if successor || seat.is_awaited() {
             return Err(CommandError::Replacing(name.clone()));

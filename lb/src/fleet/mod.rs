@@ -225,7 +225,7 @@ impl Fleet {
         }
     }
 
-    /// Time from the launch to the first good heartbeat of the latest replica; `None`: no replica was launched.
+    /// Time from the launch to the first good heartbeat of the latest replica; `None`: no replica that was launched has had one.
     pub fn start_duration(&self) -> Option<Duration> {
         self.start_duration
     }

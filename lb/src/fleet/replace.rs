@@ -1,4 +1,5 @@
-//! Replacement of one replica: the new one is ready before the old one leaves.
+//! Replacement of one live replica by a call: the new one is ready before the old one leaves. Dead and hung replicas
+//! (`--replace-after`) are replaced in `death` and `heartbeats`.
 
 use std::sync::Arc;
 use std::time::Instant;

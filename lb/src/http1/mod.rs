@@ -4,6 +4,7 @@
 //!
 //! - `request_head`, `request_line`, `fields`: strict parsing of request heads (RFC 9112 §3, RFC 9110 §5)
 //! - `rejection`: reasons why a request is refused
+//! - `request_writer`: request heads as written to a replica
 //! - `reply_head`, `reason`: parsing of reply heads · `malformed`: reasons why one is not valid
 //! - `framing`: bodies by `Content-Length` and chunked coding (RFC 9112 §6, §7)
 //! - `deadline`: one sweep per worker instead of a timer per connection
@@ -17,3 +18,4 @@ pub mod rejection;
 pub mod reply_head;
 pub mod request_head;
 pub mod request_line;
+pub mod request_writer;

@@ -175,10 +175,10 @@ fn status_of_rejection(rejection: &Rejection) -> StatusCode {
 fn status_of_command(error: &CommandError) -> StatusCode {
     use CommandError::{Conflict, NotReady, Stopping};
     use CommandError::{Cordoned, NotCordoned, NotNow, Replacing, Rolling};
-    use CommandError::{NoReplica, NoSeat, NoUpstream};
+    use CommandError::{NoSeat, NoSuchReplica, NoUpstream};
     match error {
         NotReady { .. } | Stopping | Conflict => StatusCode::SERVICE_UNAVAILABLE,
-        NoReplica(_) | NoSeat(_) | NoUpstream(_) => StatusCode::NOT_FOUND,
+        NoSuchReplica(_) | NoSeat(_) | NoUpstream(_) => StatusCode::NOT_FOUND,
         NotNow { .. } | Cordoned(_) | NotCordoned(_) | Replacing(_) | Rolling { .. } => StatusCode::CONFLICT,
         _ => StatusCode::BAD_REQUEST,
     }

@@ -1,6 +1,6 @@
 //! The data plane, in the order in which a request passes through it.
 //!
-//! - [`guard`]: accepts client connections; validates and bounds what they send
+//! - [`guard`]: wraps client connections; validates and bounds what they send (accepted in `app/traffic_listener.rs`)
 //! - [`service`]: dispatches a request to the control API or to the router
 //! - [`control_api`]: /rep, /add, /rm · `json`, `success`: their bodies · `credentials`, `cross_site`: their access
 //!   checks

@@ -14,7 +14,7 @@ use futures::future::LocalBoxFuture;
 
 use super::client::ReplayBody;
 use super::guard;
-use super::guard::ReplyBody;
+use super::guard::ResponseBody;
 use super::router;
 use super::router::{RequestLog, RequestLogger, RouterHandle};
 use crate::auth::AuthHandle;
@@ -38,7 +38,7 @@ pub struct Settings {
     pub map_404: bool,
     /// Whether responses carry the routing headers of `--debug-headers`.
     pub debug_headers: bool,
-    /// Expected start time of a replica: the `Retry-After` of a 503 without a replica.
+    /// The start time of a replica that was measured last: the `Retry-After` of a 503 without a replica.
     pub start_duration: StartDuration,
     /// Proxies whose forwarding fields are accepted.
     pub trusted_proxies: TrustedProxies,
@@ -78,7 +78,7 @@ pub fn service(
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = Response<ReplyBody<LoggedBody>>,
+    Response = Response<ResponseBody<LoggedBody>>,
     Error = Infallible,
     InitError = (),
     Service = ProxyService,
@@ -93,7 +93,7 @@ pub fn service(
 }
 
 impl Service<Request> for ProxyService {
-    type Response = Response<ReplyBody<LoggedBody>>;
+    type Response = Response<ResponseBody<LoggedBody>>;
     type Error = Infallible;
     type Future = LocalBoxFuture<'static, Result<Self::Response, Infallible>>;
 

@@ -143,7 +143,7 @@ impl Runtime for Docker {
         self.0.clone().end_and_remove(incarnation, id, grace).boxed_local()
     }
 
-    fn end(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
+    fn kill_dead(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, bool> {
         let id = self.0.id_of(incarnation);
         let docker = self.0.clone();
         async move {
@@ -170,7 +170,7 @@ impl Runtime for Docker {
         .boxed_local()
     }
 
-    fn retire(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, ()> {
+    fn mark_leaving(&self, incarnation: Incarnation) -> LocalBoxFuture<'static, ()> {
         let docker = self.0.clone();
         // A stop follows, which renames it if this has failed.
         async move { drop(docker.free_name(incarnation).await) }.boxed_local()

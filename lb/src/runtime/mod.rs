@@ -47,13 +47,13 @@ pub trait Runtime {
 
     /// Kills a dead replica so that its address is free, and keeps its container, which stores the seat. Returns
     /// whether it has ended. `false` in runtimes whose addresses cannot run out.
-    fn end(&self, _: Incarnation) -> LocalBoxFuture<'static, bool> {
+    fn kill_dead(&self, _: Incarnation) -> LocalBoxFuture<'static, bool> {
         Box::pin(ready(false))
     }
 
     /// Marks a replica as leaving its seat for good: when this returns its name is free for another, and later
     /// listings show it as [`Standing::Leaving`].
-    fn retire(&self, _: Incarnation) -> LocalBoxFuture<'static, ()> {
+    fn mark_leaving(&self, _: Incarnation) -> LocalBoxFuture<'static, ()> {
         Box::pin(ready(()))
     }
 

@@ -20,15 +20,15 @@ const FAILED: usize = 5;
 
 /// Number of replies for each of [`STATUSES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Replies(pub [u64; STATUSES.len()]);
+pub struct StatusCounts(pub [u64; STATUSES.len()]);
 
 /// Counters of the requests of one worker, or of all workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestCounters {
     /// Completed requests, for each of [`METHODS`].
-    pub requests: [Replies; METHODS.len()],
+    pub requests: [StatusCounts; METHODS.len()],
     /// Completed requests that the balancer answered itself; also counted in `requests`.
-    pub own: Replies,
+    pub own: StatusCounts,
     /// Time from the request head to the last byte of the reply; tunnels are not included.
     pub durations: Histogram,
     /// Attempts (retries included) that are in progress.
@@ -64,7 +64,7 @@ pub struct ReplicaCounters {
     /// Attempts that failed, before or after the reply head.
     pub failures: u64,
     /// Replies that were forwarded completely to a client.
-    pub replies: Replies,
+    pub replies: StatusCounts,
     /// Time from the request to the reply head.
     pub durations: Histogram,
 }
@@ -87,7 +87,7 @@ pub struct Measured {
 /// Counters of the present and of the last replica of each seat, by incarnation.
 pub type Replicas = BTreeMap<Incarnation, Measured>;
 
-impl Replies {
+impl StatusCounts {
     /// Counts one reply; `None` is a request that got no reply.
     pub fn count(&mut self, status: Option<StatusCode>) {
         let class = status.map_or(0, |status| usize::from(status.as_u16() / 100));
@@ -108,12 +108,12 @@ impl Replies {
 impl RequestCounters {
     /// Number of completed requests.
     pub fn total(&self) -> u64 {
-        self.requests.iter().map(Replies::total).sum()
+        self.requests.iter().map(StatusCounts::total).sum()
     }
 
     /// Number of completed requests with status 5xx.
     pub fn failed(&self) -> u64 {
-        self.requests.iter().map(Replies::failed).sum()
+        self.requests.iter().map(StatusCounts::failed).sum()
     }
 }
 
@@ -124,7 +124,7 @@ impl ReplicaCounters {
     }
 }
 
-impl AddAssign<&Replies> for Replies {
+impl AddAssign<&StatusCounts> for StatusCounts {
     fn add_assign(&mut self, other: &Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
@@ -195,7 +195,7 @@ mod tests {
             ["GET", "DELETE", "TRACE", "get", "other"].map(of),
             ["GET", "DELETE", "other", "other", "other"]
         );
-        let mut replies = Replies::default();
+        let mut replies = StatusCounts::default();
         for status in [None, Some(101), Some(200), Some(204), Some(302), Some(404), Some(503), Some(999)] {
             replies.count(status.map(|status| StatusCode::from_u16(status).unwrap()));
         }

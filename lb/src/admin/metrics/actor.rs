@@ -143,7 +143,7 @@ impl MetricsActor {
                 Report::Late => self.aggregate.record_timeout(router, REPORT_TIMEOUT),
                 Report::Ended => {
                     self.routers.remove(&router);
-                    self.aggregate.retire(router);
+                    self.aggregate.remove_router(router);
                 }
             }
         }

@@ -55,7 +55,7 @@ impl Aggregate {
     }
 
     /// Moves the counters of a router that has ended to the retired ones; its requests in flight have ended too.
-    pub fn retire(&mut self, router: RouterId) {
+    pub fn remove_router(&mut self, router: RouterId) {
         let Some((mut last, _)) = self.routers.remove(&router) else { return };
         last.counters.in_flight = 0;
         self.retired.0 += &last.counters;
@@ -112,8 +112,8 @@ mod tests {
         assert_eq!(seen(&aggregate), (17, 17, 3), "the older report arrived later");
         aggregate.record_timeout(RouterId(1), Duration::from_secs(1));
         assert_eq!(aggregate.totals().queues[&RouterId(1)].answer_after, Duration::from_secs(1));
-        aggregate.retire(RouterId(1));
-        aggregate.retire(RouterId(1));
+        aggregate.remove_router(RouterId(1));
+        aggregate.remove_router(RouterId(1));
         assert_eq!(seen(&aggregate), (17, 17, 2));
         aggregate.record(RouterId(3), report(1, 1, 0), Duration::ZERO);
         assert_eq!(seen(&aggregate), (18, 18, 2));

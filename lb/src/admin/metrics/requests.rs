@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::actor::Totals;
 use crate::fleet::View;
 use crate::ring::SeatId;
-use crate::stats::counters::{METHODS, Measured, Replies, STATUSES};
+use crate::stats::counters::{METHODS, Measured, STATUSES, StatusCounts};
 
 use super::exposition::{Exposition, Family, Labels};
 
@@ -104,7 +104,7 @@ fn routing(exposition: &mut Exposition, totals: &Totals) {
     }
 }
 
-fn count_replies(family: &mut Family<'_>, labels: Labels<'_>, replies: &Replies) {
+fn count_replies(family: &mut Family<'_>, labels: Labels<'_>, replies: &StatusCounts) {
     for (status, count) in STATUSES.iter().zip(replies.0) {
         family.count(&[labels, &[("status", status)]].concat(), count);
     }

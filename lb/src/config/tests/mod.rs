@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::settings::{names, variable};
+use super::layers::{names, variable};
 use super::*;
 use crate::admin::{Difference, NotReloaded};
 use crate::balance::Policy;

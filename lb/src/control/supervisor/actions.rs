@@ -33,7 +33,7 @@ impl SupervisorActor {
                 // The message is sent before this returns, so that the ring applies the changes in the fleet's order.
                 let reply = self.ring.apply(change);
                 let retired =
-                    join_all(retire.into_iter().map(|incarnation| self.runtime.retire(incarnation)));
+                    join_all(retire.into_iter().map(|incarnation| self.runtime.mark_leaving(incarnation)));
                 let journal = self.journal.clone();
                 report(ctx, async move {
                     let (reply, _) = join(reply, retired).await;
@@ -85,7 +85,7 @@ impl SupervisorActor {
                 });
             }
             Action::KillDead(incarnation) => {
-                let killed = self.runtime.end(incarnation);
+                let killed = self.runtime.kill_dead(incarnation);
                 let supervisor = ctx.address();
                 actix_rt::spawn(exit_on_panic(
                     "supervisor",

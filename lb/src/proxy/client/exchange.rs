@@ -23,6 +23,7 @@ use crate::http1::framing::{Block, Decoded, Decoder};
 use crate::http1::malformed::Malformed;
 use crate::http1::reply_head;
 use crate::http1::reply_head::ReplyHead;
+use crate::http1::request_writer;
 
 /// Maximum number of interim replies (1xx) before the final one.
 const MAX_INTERIM: usize = 16;
@@ -123,7 +124,7 @@ impl Exchange {
         size: BodySize,
         body: Option<&ReplayBody>,
     ) -> Result<Self, Error> {
-        reply_head::write_request(&mut connection.output.head, request, size)
+        request_writer::write_request(&mut connection.output.head, request, size)
             .map_err(|reason| Error::untouched(Kind::Request(reason)))?;
         Ok(Self {
             connection,

@@ -10,7 +10,7 @@ use actix_http::{Method, Version};
 use crate::http1::deadline::Deadline;
 use crate::http1::framing::{Chunked, Decoder};
 
-use super::acceptor::{ConnectionPermit, Settings};
+use super::admission::{ConnectionPermit, Settings};
 use super::state::{ConnectionPhase, ConnectionState, Interim};
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head::{Framing, Head};
@@ -89,7 +89,7 @@ impl Connection {
 
     /// The response is written: the next request may begin, unless a part of this one is unread.
     pub(crate) fn finish(&self, state: &mut ConnectionState, cx: &Context<'_>) {
-        state.replied = false;
+        state.response_taken = false;
         if state.is_unread() || matches!(state.phase, ConnectionPhase::Serving { refused: true, .. }) {
             state.phase = ConnectionPhase::Last;
             return;

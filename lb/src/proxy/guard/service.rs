@@ -17,7 +17,7 @@ use super::state::ConnectionPhase;
 use crate::http1::rejection::Rejection;
 
 /// A response body that reports its end or failure to the connection.
-pub struct ReplyBody<B> {
+pub struct ResponseBody<B> {
     body: B,
     connection: Rc<Connection>,
     /// The end of the connection ends the body, which has neither a length nor chunks.
@@ -34,9 +34,9 @@ pub async fn answer<B: MessageBody>(
     mut request: Request,
     serve: impl AsyncFnOnce(Request) -> Response<B>,
     refuse: impl FnOnce(Rejection) -> Response<B>,
-) -> Response<ReplyBody<B>> {
+) -> Response<ResponseBody<B>> {
     let connection = request.conn_data::<Rc<Connection>>().cloned();
-    let connection = connection.expect("every connection comes from an Acceptor");
+    let connection = connection.expect("every connection comes from an Admission");
     let pending =
         connection.state.borrow_mut().pending_request.take().expect("each stand-in has a pending request");
     let response = match pending {
@@ -60,7 +60,7 @@ pub async fn answer<B: MessageBody>(
             body_rejection.map_or(response, refuse)
         }
     };
-    connection.reply(response)
+    connection.respond(response)
 }
 
 /// The bytes that the client sends after the body of a request that offers another protocol; `None` if the request did
@@ -72,7 +72,7 @@ pub fn after_body(request: &Request) -> Option<Payload> {
 
 impl Connection {
     /// Updates the state before the head of the response is written.
-    fn reply<B: MessageBody>(self: Rc<Self>, mut response: Response<B>) -> Response<ReplyBody<B>> {
+    fn respond<B: MessageBody>(self: Rc<Self>, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let state = &mut *self.state.borrow_mut();
         state.drop_interim();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -83,11 +83,11 @@ impl Connection {
         }
         let connection = self.clone();
         let until_close = response.body().size() == BodySize::Stream && !response.head().chunked();
-        response.map_body(|_, body| ReplyBody { body, connection, until_close })
+        response.map_body(|_, body| ResponseBody { body, connection, until_close })
     }
 }
 
-impl<B: MessageBody + Unpin> MessageBody for ReplyBody<B> {
+impl<B: MessageBody + Unpin> MessageBody for ResponseBody<B> {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -116,9 +116,9 @@ impl<B: MessageBody + Unpin> MessageBody for ReplyBody<B> {
     }
 }
 
-impl<B> Drop for ReplyBody<B> {
+impl<B> Drop for ResponseBody<B> {
     /// The whole body is in actix's buffer, or the connection has ended.
     fn drop(&mut self) {
-        self.connection.state.borrow_mut().replied = true;
+        self.connection.state.borrow_mut().response_taken = true;
     }
 }

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use super::acceptor::ConnectionPermit;
+use super::admission::ConnectionPermit;
 use super::connection::Connection;
 
 /// Length of the list below which it is not purged.

@@ -32,7 +32,7 @@ pub(crate) struct ConnectionState {
     /// State of the interim response 100 (Continue).
     pub(crate) interim: Interim,
     /// actix has taken the whole response body.
-    pub(crate) replied: bool,
+    pub(crate) response_taken: bool,
     /// The response body failed: the connection must be closed.
     pub(crate) response_failed: bool,
     /// The close must be a reset: with a body that ends by close, a FIN would look like its end.
@@ -83,7 +83,7 @@ impl ConnectionState {
             body_allowance: u64::MAX,
             body_rejection: None,
             interim: Interim::None,
-            replied: false,
+            response_taken: false,
             response_failed: false,
             close_by_reset: false,
             input_ended: false,

@@ -209,7 +209,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for GuardedStream<T> 
             }
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        if state.replied && matches!(state.phase, ConnectionPhase::Serving { .. }) {
+        if state.response_taken && matches!(state.phase, ConnectionPhase::Serving { .. }) {
             this.connection.finish(state, cx);
         }
         Poll::Ready(Ok(()))

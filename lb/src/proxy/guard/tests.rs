@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http1::deadline::Deadlines;
 
-use super::acceptor::{ConnectionLimit, Settings};
+use super::admission::{ConnectionLimit, Settings};
 use super::body::{AfterBody, Body};
 use super::connection::Connection;
 use super::stream::{GuardedStream, Reset};
@@ -122,7 +122,7 @@ fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
             read(&mut after_body);
         }
         requests.push((format!("{} {}", head.method, head.target), bytes));
-        connection.state.borrow_mut().replied = true;
+        connection.state.borrow_mut().response_taken = true;
         assert!(Pin::new(&mut guarded).poll_flush(cx).is_ready());
     }
 }

@@ -12,7 +12,8 @@ use super::leases::Page;
 use super::state::Router;
 use super::{Error, Skip, now};
 
-/// Chooses an untried replica and counts the request as in flight; `None`: every occupied seat was tried.
+/// Chooses an untried replica and counts the request as in flight; `None`: every occupied seat was tried, or no
+/// other replica fits the options.
 ///
 /// Once the lease is there, both happen in one synchronous step: a recall is handled either before it (then the lease
 /// does not contain the replica) or after it (then the request is counted). All limits are checked in the same step,

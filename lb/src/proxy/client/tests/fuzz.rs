@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use self::reference::{CompleteReply, Reference};
 use super::*;
 use crate::http1::framing::{Block, Decoded};
-use crate::http1::reply_head;
+use crate::http1::{reply_head, request_writer};
 use crate::proxy::hop_by_hop::strip_hop_by_hop;
 use crate::testing::{corpus, fuzz};
 
@@ -130,7 +130,7 @@ fn a_written_request_is_parsed_as_the_original() {
         let expected_fields = pairs(&head.headers);
         let announced = head.headers.contains_key(header::CONTENT_LENGTH);
         let mut out = BytesMut::new();
-        if reply_head::write_request(&mut out, &RequestHeadType::Owned(head), size).is_err() {
+        if request_writer::write_request(&mut out, &RequestHeadType::Owned(head), size).is_err() {
             return;
         }
         written += 1;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::proxy::guard::{
-    Acceptor, ConnectionLimit, GuardedStream, Settings, UpgradeAllow, after_body, answer,
+    Admission, ConnectionLimit, GuardedStream, Settings, UpgradeAllow, after_body, answer,
 };
 
 /// Switches protocols and echoes every byte.
@@ -34,7 +34,7 @@ async fn server() -> SocketAddr {
         (Duration::from_secs(40), Duration::from_millis(300)),
         UpgradeAllow::Any,
     );
-    let acceptor = Acceptor::new(settings, ConnectionLimit::new(1));
+    let admission = Admission::new(settings, ConnectionLimit::new(1));
     let http = HttpService::build()
         .keep_alive(KeepAlive::Os)
         .h1_allow_half_closed(false)
@@ -48,7 +48,7 @@ async fn server() -> SocketAddr {
     let http = Rc::new(http.new_service(()).await.unwrap());
     actix_rt::spawn(async move {
         while let Ok((io, peer)) = listener.accept().await {
-            let (http, io) = (http.clone(), acceptor.guard(io));
+            let (http, io) = (http.clone(), admission.guard(io));
             actix_rt::spawn(async move { http.call((io, Some(peer))).await });
         }
     });

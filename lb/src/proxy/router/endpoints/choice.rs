@@ -34,7 +34,7 @@ pub(crate) struct Selection<'a> {
 
 /// The result of a choice along the walk.
 pub(crate) struct Choice {
-    /// The chosen replica; `None`: every occupied seat was tried.
+    /// The chosen replica; `None`: every occupied seat was tried, or no other replica fits the options.
     pub endpoint: Option<Rc<Endpoint>>,
     /// Why the first untried replica of the walk was skipped; `None` if it was chosen.
     pub first_skipped: Option<Skip>,

@@ -40,7 +40,7 @@ struct Simulation {
 impl Simulation {
     fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let policies = [Policy::Hash, Policy::RoundRobin, Policy::LeastRequests, Policy::PeakEwma];
+        let policies = Policy::ALL;
         let bounds = [None, Some(Bound { load: 1250, floor: 2 }), Some(Bound { load: 0, floor: 0 })];
         let limits = Limits {
             policy: policies[rng.usize(..policies.len())],

@@ -110,7 +110,7 @@ fn a_paused_container_is_suspended() {
         docker(&["pause", &cluster.container("server1")]).unwrap();
         assert_eq!(runtime.is_suspended(incarnation).await, Some(true));
         assert_eq!(runtime.is_suspended(lb::ring::Incarnation(2)).await, None, "it is unknown");
-        assert!(runtime.end(incarnation).await, "a paused one can be killed");
+        assert!(runtime.kill_dead(incarnation).await, "a paused one can be killed");
         assert_ne!(runtime.is_suspended(incarnation).await, Some(true));
         assert_eq!(cluster.containers(), ["server1"], "the paused container must not be removed");
         runtime.stop(incarnation, std::time::Duration::ZERO).await;

@@ -22,7 +22,7 @@ use crate::admin;
 use crate::admin::{Access, Admin};
 use crate::config::Config;
 use crate::proxy::guard;
-use crate::proxy::guard::{Acceptor, ConnectionLimit, GuardedStream, ReplyBody};
+use crate::proxy::guard::{Admission, ConnectionLimit, GuardedStream, ResponseBody};
 use crate::proxy::socket;
 
 use super::reload::ReloadHandle;
@@ -47,13 +47,13 @@ pub(super) fn serve(
         .shutdown_timeout(0)
         .disable_signals();
     let builder = builder.listen("admin", listener, move || {
-        let acceptor = Rc::new(Acceptor::new(limits.clone(), connections.clone()));
+        let admission = Rc::new(Admission::new(limits.clone(), connections.clone()));
         let access = Rc::new(RefCell::new(access.clone()));
-        let (live_acceptor, live_access) = (acceptor.clone(), access.clone());
+        let (live_admission, live_access) = (admission.clone(), access.clone());
         let limits = admin.limits.clone();
         reload.follow(move |_, config| {
             limits.set(config.control_body());
-            live_acceptor.configure(config.guard());
+            live_admission.configure(config.guard());
             live_access.borrow_mut().configure(&config.access());
         });
         // The guard enforces all deadlines.
@@ -67,7 +67,7 @@ pub(super) fn serve(
             .h1(service(admin.clone(), access));
         fn_service(move |io: TcpStream| {
             socket::limit_stall(&io);
-            ready(io.peer_addr().map(|peer| (acceptor.guard(io), Some(peer))))
+            ready(io.peer_addr().map(|peer| (admission.guard(io), Some(peer))))
         })
         .map_err(actix_http::error::DispatchError::Io)
         .and_then(http)
@@ -82,7 +82,7 @@ fn service(
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = Response<ReplyBody<BoxBody>>,
+    Response = Response<ResponseBody<BoxBody>>,
     Error = Infallible,
     InitError = (),
     Service: 'static,

@@ -3,7 +3,7 @@
 use clap::{Arg, Args as _, Command, ValueHint};
 
 use super::args::Args;
-use super::settings::variable;
+use super::layers::variable;
 
 /// Adds the flags of all settings, and `--config`.
 pub(crate) fn with_flags(command: Command) -> Command {

@@ -21,7 +21,7 @@ use crate::control::supervisor::{StartDuration, SupervisorHandle};
 use crate::fleet::RouterId;
 use crate::observe::access_log::AccessLog;
 use crate::proxy::forwarded::Connected;
-use crate::proxy::guard::{Acceptor, ConnectionLimit, GuardedStream};
+use crate::proxy::guard::{Admission, ConnectionLimit, GuardedStream};
 use crate::proxy::redaction::KeyRedactor;
 use crate::proxy::router::{RequestLogger, RequestObserver, RouterHandle};
 use crate::proxy::service;
@@ -74,9 +74,9 @@ pub(super) fn serve(
     let builder = builder.listen("traffic", listener, move || {
         let (context, routing) = (context.clone(), routing.clone());
         let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), context.supervisor.clone());
-        let acceptor = Rc::new(Acceptor::new(limits.clone(), context.connections.clone()));
+        let admission = Rc::new(Admission::new(limits.clone(), context.connections.clone()));
         let settings = Rc::new(RefCell::new(settings.clone()));
-        let (live_acceptor, live_settings) = (acceptor.clone(), settings.clone());
+        let (live_admission, live_settings) = (admission.clone(), settings.clone());
         let worker = move || {
             let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
             let WorkerContext {
@@ -95,11 +95,11 @@ pub(super) fn serve(
             let request_logger = RequestLogger::new([counters, log]);
             request_logger.record_details(logging); // in force for requests that arrive before the ReloadActor's first reply
             metrics.register(id, router.clone());
-            let (acceptor, settings) = (live_acceptor.clone(), live_settings.clone());
+            let (admission, settings) = (live_admission.clone(), live_settings.clone());
             let to_router = router.clone();
             let live_logger = request_logger.clone();
             reload.follow(move |_, config| {
-                acceptor.configure(config.guard());
+                admission.configure(config.guard());
                 *settings.borrow_mut() = config.service(start_duration.clone(), auth.clone(), address.port());
                 live_logger.record_details(config.access_log.is_some());
                 to_router.configure(config.router(&key_redactor));
@@ -123,7 +123,7 @@ pub(super) fn serve(
             .h1(service::service(settings, to_supervisor, worker));
         fn_service(move |io: TcpStream| {
             let opened = socket::prepare(&io, socket::user_timeout([])).and_then(|()| io.peer_addr());
-            ready(opened.map(|peer| (acceptor.guard(io), Some(peer))))
+            ready(opened.map(|peer| (admission.guard(io), Some(peer))))
         })
         .map_err(actix_http::error::DispatchError::Io)
         .and_then(http)

@@ -1,4 +1,5 @@
-//! Accepts connections: counts them over all workers, and wraps each in a guarded stream with deadlines of its worker.
+//! Admits accepted connections: counts them over all workers, and wraps each in a guarded stream with deadlines of its
+//! worker.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -43,12 +44,12 @@ pub struct ConnectionLimit {
 #[derive(Default)]
 pub(crate) struct ConnectionPermit(Option<Arc<AtomicUsize>>);
 
-/// Accepts the connections of one worker.
-pub struct Acceptor {
+/// Admits the connections that one worker has accepted.
+pub struct Admission {
     settings: RefCell<Rc<Settings>>,
     connections: ConnectionLimit,
     deadlines: Rc<Deadlines>,
-    /// ConnectionLimit that have sent nothing yet.
+    /// Connections that have sent nothing yet.
     silent: Silent,
 }
 
@@ -101,8 +102,8 @@ impl Drop for ConnectionPermit {
     }
 }
 
-impl Acceptor {
-    /// An acceptor for this thread. [`guard`](Self::guard) must run in a `LocalSet`, as it does on actix's threads.
+impl Admission {
+    /// The admission for this thread. [`guard`](Self::guard) must run in a `LocalSet`, as it does on actix's threads.
     pub fn new(settings: Settings, connections: ConnectionLimit) -> Self {
         Self {
             settings: RefCell::new(Rc::new(settings)),
