@@ -145,13 +145,15 @@ impl AddAssign<&RequestCounters> for RequestCounters {
 
 impl AddAssign for RoutingCounters {
     fn add_assign(&mut self, other: Self) {
-        self.retries += other.retries;
-        self.budget_exhausted += other.budget_exhausted;
-        self.spills += other.spills;
-        self.ejections += other.ejections;
-        self.stalls += other.stalls;
-        self.readmissions += other.readmissions;
-        self.not_repeated += other.not_repeated;
+        // Without `..`: the compiler names a counter that is not added.
+        let Self { retries, budget_exhausted, spills, ejections, stalls, readmissions, not_repeated } = other;
+        self.retries += retries;
+        self.budget_exhausted += budget_exhausted;
+        self.spills += spills;
+        self.ejections += ejections;
+        self.stalls += stalls;
+        self.readmissions += readmissions;
+        self.not_repeated += not_repeated;
     }
 }
 

@@ -1,4 +1,5 @@
-//! The measured start time of replicas, shared with the HTTP workers: `Retry-After` of every 503 without a replica.
+//! The start time of replicas, measured in `fleet/ready.rs` and shared with the HTTP workers: the `Retry-After` of the 503
+//! of a request for which there is no replica.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 pub struct StartDuration(Arc<AtomicU64>);
 
 impl StartDuration {
+    /// Stores the time from a launch to its first good heartbeat.
     pub(crate) fn set(&self, measured: Duration) {
         self.0.store(u64::try_from(measured.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
