@@ -66,7 +66,7 @@ impl Stalled {
         while !line.contains("] ready ") {
             line.clear();
             assert_ne!(reader.read_line(&mut line).unwrap(), 0);
-            if line.contains("] listening ") {
+            if line.contains("] listening traffic=") {
                 listening.clone_from(&line);
             }
         }
