@@ -6,7 +6,7 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use lb::name::Name;
 use lb::ring::{
-    HashPair, Incarnation, Layout, Probing, Replica, Ring, RingError, Scheme, SeatId, SlotCap, Weight,
+    Change, HashPair, Incarnation, Layout, Probing, Replica, Ring, RingError, Scheme, SeatId, SlotCap, Weight,
 };
 
 /// A fleet of `seats` on `slots`, with nine virtual nodes per seat.
@@ -54,6 +54,17 @@ impl Size {
 fn lookup(bencher: Bencher, size: Size) {
     let ring = size.ring().expect("the sizes above fit");
     bencher.bench_local(|| ring.lookup(ring.position(black_box(KEY)).slot, 0, 8));
+}
+
+/// Changes the weight of one seat: rebuilds the slot map and finds the slots whose leases are recalled.
+#[divan::bench(args = SIZES)]
+fn weigh(bencher: Bencher, size: Size) {
+    let mut ring = size.ring().expect("the sizes above fit");
+    let (seat, mut weights) = (SeatId::new(1).expect("1 is valid"), [90, 100].into_iter().cycle());
+    bencher.bench_local(|| {
+        let weight = weights.next().and_then(Weight::new).expect("90 and 100 are valid");
+        ring.apply(Change::Weigh(vec![(seat, weight)]))
+    });
 }
 
 /// Hashes a key and finds its slot.

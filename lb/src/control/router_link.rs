@@ -9,7 +9,7 @@ use actix::prelude::*;
 
 use crate::balance::Policy;
 use crate::fleet::{Activity, RouterId};
-use crate::ring::{Incarnation, Seated, Slot};
+use crate::ring::{Incarnation, Seated, Slot, SlotSet};
 use crate::stats::counters::RoutingCounters;
 
 /// Sends messages to one router. The ring and the supervisor get one when the router starts.
@@ -83,13 +83,15 @@ impl RouterLink {
     }
 }
 
-/// Message: the ring has changed. The router drops every lease and acknowledges it
+/// Message: the ring has changed. The router drops the leases of some slots and acknowledges it
 /// ([`RingHandle::recalled`](super::ring::RingHandle::recalled)).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Recall {
     /// The ring's new epoch.
     pub epoch: u64,
+    /// The slots whose leases end: the first replicas of their walk may have changed.
+    pub slots: Arc<SlotSet>,
     /// Every occupied seat, in seat order.
     pub seated: Arc<[Seated]>,
     /// The replicas that left the ring: they get no new requests.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Incarnation, Replica, Ring, RingError, SeatId, Weight};
+use super::stale::stale;
+use super::{Incarnation, Replica, Ring, RingError, SeatId, Slot, SlotMap, SlotSet, Weight};
 
 /// A change of the ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,16 @@ pub struct Applied {
     pub gone: Vec<Incarnation>,
     /// These replicas are dead: requests that wait for a reply head of them are aborted.
     pub abort: bool,
+    /// The slots whose first [`PAGE`](super::PAGE) replicas may have changed.
+    pub slots: SlotSet,
+}
+
+/// The part of the slot map that a change concerns.
+enum Scope {
+    /// The slots of one seat, whose occupant changes.
+    Seat(SeatId),
+    /// The slots whose owner differs from the one in the map before the change.
+    Owners(SlotMap),
 }
 
 impl Ring {
@@ -42,6 +53,7 @@ impl Ring {
     /// The errors of [`Ring::join`], [`Ring::occupy`] and [`Ring::weigh`]; the ring is then unchanged.
     pub fn apply(&mut self, change: Change) -> Result<Applied, RingError> {
         let abort = matches!(change, Change::Vacate(_));
+        let (scope, full) = (self.scope(&change), self.has_full_pages());
         let mut gone = Vec::new();
         match change {
             Change::Join(seats) => self.join(&seats)?,
@@ -54,7 +66,35 @@ impl Ring {
             Change::Weigh(weights) => self.weigh(&weights)?,
             Change::Leave(seats) => gone = self.leave(&seats),
         }
-        Ok(Applied { gone: gone.iter().map(|replica| replica.incarnation).collect(), abort })
+        let gone = gone.iter().map(|replica| replica.incarnation).collect();
+        let slots = match full && self.has_full_pages() {
+            true => self.stale(&scope),
+            false => SlotSet::all(self.layout().slots()),
+        };
+        Ok(Applied { gone, abort, slots })
+    }
+
+    fn scope(&self, change: &Change) -> Scope {
+        match change {
+            Change::Occupy(replica) | Change::Handover(replica) => Scope::Seat(replica.seat),
+            Change::Vacate(seat) | Change::Cordon(seat) => Scope::Seat(*seat),
+            Change::Join(_) | Change::Weigh(_) | Change::Leave(_) => Scope::Owners(self.slot_map().clone()),
+        }
+    }
+
+    /// The slots whose first replicas may have changed, if all pages were and are full.
+    fn stale(&self, scope: &Scope) -> SlotSet {
+        let (map, is_occupied) = (self.slot_map(), |owner| self.is_occupied(owner));
+        match scope {
+            Scope::Seat(seat) => {
+                let owner = map.index(*seat).map(|index| index as u32);
+                stale(&map.owners, |slot| Some(map.owners[slot]) == owner, is_occupied)
+            }
+            Scope::Owners(before) => {
+                let owner = |map: &SlotMap, slot| map.owner(Slot(slot as u32));
+                stale(&map.owners, |slot| owner(before, slot) != owner(map, slot), is_occupied)
+            }
+        }
     }
 }
 

@@ -19,8 +19,13 @@ pub struct Slot(pub(super) u32);
 pub struct SlotMap {
     seats: Box<[SeatId]>,
     /// Per slot, the index of its owner in `seats`; every index is in range unless there are no seats.
-    owners: Box<[u32]>,
-    owned: Box<[u32]>,
+    pub(super) owners: Box<[u32]>,
+    /// Per slot, the slot at which the next run of slots with one owner begins; after the last run, slot 0.
+    pub(super) next_run: Box<[u32]>,
+    /// Per seat, the number of its slots.
+    pub(super) owned: Box<[u32]>,
+    /// Number of seats that own slots.
+    pub(super) owning: usize,
 }
 
 impl Slot {
@@ -44,7 +49,13 @@ impl SlotMap {
                 *owned += 1;
             }
         }
-        Self { seats, owners: owners.into(), owned }
+        let mut next_run = vec![0; owners.len()].into_boxed_slice();
+        for slot in (1..owners.len()).rev() {
+            let is_same = owners[slot - 1] == owners[slot];
+            next_run[slot - 1] = if is_same { next_run[slot] } else { slot as u32 };
+        }
+        let owning = owned.iter().filter(|owned| **owned > 0).count();
+        Self { seats, owners: owners.into(), next_run, owned, owning }
     }
 
     /// The owner of a slot; `None` if there are no seats.
@@ -81,7 +92,7 @@ impl SlotMap {
 
     /// The walk as indices into [`seats`](Self::seats).
     pub(super) fn walk_indices(&self, slot: Slot) -> Walk<'_> {
-        Walk::new(&self.owners, &self.owned, slot)
+        Walk::new(self, slot)
     }
 
     /// The seat of an index of [`walk_indices`](Self::walk_indices).

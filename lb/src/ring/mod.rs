@@ -5,6 +5,7 @@
 //! - [`hash`](HashPair), [`Probing`], [`SlotCap`], [`Layout`]: the function from seats and weights to a slot map
 //! - [`SlotMap`]: the owner of each slot, and the walk from a slot: first, second, third choice of a key
 //! - [`Ring`]: the seats, their occupants and the epoch, as the ring actor holds them · [`Change`]: all that changes them
+//! - [`SlotSet`]: the slots whose leases a change recalls
 //! - [`Plan`]: the effect of a change of the seats on the keys
 //!
 //! # Examples
@@ -46,6 +47,7 @@ mod plan;
 mod probing;
 mod rendezvous;
 mod seat;
+mod stale;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -61,4 +63,5 @@ pub use map::{Slot, SlotMap};
 pub use plan::{Balance, Move, OwnerChange, Plan, Proposal, Share};
 pub use probing::Probing;
 pub use seat::{Incarnation, Replica, SeatId, Weight};
+pub use stale::{PAGE, SlotSet};
 pub use state::{Ring, SeatState, Seated};

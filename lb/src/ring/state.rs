@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::stale::PAGE;
 use super::{Layout, Position, Replica, RingError, SeatId, Slot, SlotMap, Weight};
 
 /// The seats and their occupants. Joining and leaving seats change the slot map; occupants never do.
@@ -181,6 +182,17 @@ impl Ring {
     /// The replicas of the occupied seats on the walk from `slot`: at most `limit`, after skipping `offset`.
     pub fn lookup(&self, slot: Slot, offset: usize, limit: usize) -> Vec<Arc<Replica>> {
         self.walk(slot).filter_map(|(_, occupant)| occupant).skip(offset).take(limit).cloned().collect()
+    }
+
+    /// Whether a seat, by its index in the slot map, has a replica.
+    pub(super) fn is_occupied(&self, index: u32) -> bool {
+        self.occupants.get(index as usize).is_some_and(Option::is_some)
+    }
+
+    /// Whether the occupied seats that own slots fill a page of every walk.
+    pub(super) fn has_full_pages(&self) -> bool {
+        let owning = self.seats().filter(|state| state.slots > 0 && state.occupant.is_some());
+        owning.take(PAGE).count() == PAGE
     }
 
     /// Rebuilds the map for seats that fit; occupants keep their seats. Returns the occupants whose seat is gone.

@@ -55,7 +55,7 @@ impl RingHandle {
         self.send(Register { router: router.id(), recall: router.recalls().clone() })
     }
 
-    /// Acknowledges a recall: the router has given back its leases of all epochs before `epoch`. `busy`: the replicas of
+    /// Acknowledges a recall: the router has given back the leases that the recall of `epoch` names. `busy`: the replicas of
     /// the recall to which it still has requests in flight.
     pub fn recalled(&self, router: RouterId, epoch: u64, busy: Vec<Incarnation>) {
         self.0.do_send(Recalled { router, epoch, busy });

@@ -8,9 +8,9 @@ use actix::prelude::*;
 use crate::fleet::{Busy, RouterId};
 use crate::ring::{self, Incarnation, Layout, Proposal, Replica, RingError, SeatId, Seated, Slot, SlotMap};
 
-#[cfg(doc)]
-use super::PAGE;
 use crate::control::router_link;
+#[cfg(doc)]
+use crate::ring::PAGE;
 
 /// Changes the ring. The reply comes when every router has applied the change; an error has changed nothing.
 #[derive(Message)]
@@ -47,7 +47,7 @@ pub struct Registered {
     pub seated: Arc<[Seated]>,
 }
 
-/// Acknowledges a recall: the router has given back its leases of all epochs before this one.
+/// Acknowledges a recall: the router has given back the recalled leases.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Recalled {

@@ -1,7 +1,7 @@
 //! RingActor: owns the seats, their occupants and the slot map, and grants leases of it to the routers.
 //!
-//! Every change starts a new epoch. The reply to a change is sent when every router has given its leases back
-//! (`Recalled`): from then on no new request reaches a replica that has left the ring.
+//! Every change starts a new epoch. The reply to a change is sent when every router has given back the leases that
+//! the change has made stale (`Recalled`): from then on no new request reaches a replica that has left the ring.
 
 mod handle;
 mod message;
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::fleet::{Busy, RouterId};
-use crate::ring::{self, Applied, Layout, Ring, RingError};
+use crate::ring::{self, Applied, Layout, PAGE, Ring, RingError};
 
 use super::panic_guard::PanicGuard;
 use crate::control::router_link;
@@ -23,9 +23,6 @@ use crate::control::router_link;
 pub use handle::RingHandle;
 use message::{Apply, Explain, Lookup, Map, Plan, Recalled, Register, Snapshot};
 pub use message::{Changed, Explained, Mapped, Registered, Snapshotted, WalkPage};
-
-/// Maximum number of replicas in the reply to a `Lookup`; further ones are looked up by offset.
-pub const PAGE: usize = 8;
 
 /// Age of a recall after which the routers that have not acknowledged it are logged; also the interval of this check.
 const SILENT: Duration = Duration::from_secs(1);
@@ -61,10 +58,11 @@ impl RingActor {
         }
     }
 
-    /// Recalls all leases after a change; resolves when every router has acknowledged.
-    fn recall(&mut self, Applied { gone, abort }: Applied) -> impl Future<Output = Changed> + use<> {
+    /// Recalls the leases that a change has made stale; resolves when every router has acknowledged.
+    fn recall(&mut self, Applied { gone, abort, slots }: Applied) -> impl Future<Output = Changed> + use<> {
         let epoch = self.ring.epoch();
-        let recall = router_link::Recall { epoch, seated: self.ring.occupied(), gone, abort };
+        let recall =
+            router_link::Recall { epoch, slots: slots.into(), seated: self.ring.occupied(), gone, abort };
         self.routers.retain(|_, router| router.try_send(recall.clone()).is_ok());
         let (reply, changed) = oneshot::channel();
         self.pending.push(Pending {

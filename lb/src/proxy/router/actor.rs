@@ -98,8 +98,9 @@ impl Handler<Route> for RouterActor {
 impl Handler<Recall> for RouterActor {
     type Result = ();
 
-    fn handle(&mut self, Recall { epoch, seated, gone, abort }: Recall, _: &mut Self::Context) {
-        let busy = self.router.recall(epoch, &seated, &gone, abort);
+    fn handle(&mut self, recall: Recall, _: &mut Self::Context) {
+        let epoch = recall.epoch;
+        let busy = self.router.recall(recall);
         self.router.ring.recalled(self.id, epoch, busy);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::ring::{Layout, Slot};
+use crate::ring::{Layout, Slot, SlotSet};
 
 use super::endpoints::Endpoint;
 
@@ -16,7 +16,7 @@ pub(crate) struct Leases {
     layout: Option<Layout>,
     /// Epoch of the last recall.
     epoch: u64,
-    /// The first page of each slot's walk, if it was looked up in this epoch.
+    /// The first page of each slot's walk, if it was looked up and not recalled since.
     pages: Vec<Option<Page>>,
 }
 
@@ -26,10 +26,14 @@ impl Leases {
         *self = Self { epoch, pages: vec![None; layout.slots() as usize], layout: Some(layout) };
     }
 
-    /// Drops every lease; answers of older epochs are not valid any more.
-    pub fn recall(&mut self, epoch: u64) {
+    /// Drops the leases of these slots; answers of older epochs are not valid any more.
+    pub fn recall(&mut self, epoch: u64, slots: &SlotSet) {
         self.epoch = epoch;
-        self.pages.fill(None);
+        for range in slots.ranges() {
+            if let Some(pages) = self.pages.get_mut(range) {
+                pages.fill(None);
+            }
+        }
     }
 
     /// Maps keys to slots; `None` until the ring has registered the router.
@@ -54,7 +58,7 @@ impl Leases {
         self.pages.get(slot.index()).cloned().flatten()
     }
 
-    /// Keeps the first page of a slot's walk, from a valid answer, until the next recall.
+    /// Keeps the first page of a slot's walk, from a valid answer, until the slot is recalled.
     pub fn insert(&mut self, slot: Slot, page: Page) {
         if let Some(lease) = self.pages.get_mut(slot.index()) {
             *lease = Some(page);
@@ -67,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_is_valid_until_the_next_recall() {
+    fn a_lease_is_valid_until_its_slot_is_recalled() {
         let mut leases = Leases::default();
         let layout = Layout::default();
         let slot = layout.position(b"alice").slot;
@@ -78,7 +82,9 @@ mod tests {
         leases.insert(slot, Rc::new([]));
         assert!(leases.get(slot).is_some());
         assert!([2, 3, 4].map(|epoch| leases.is_valid(epoch)) == [false, true, false]);
-        leases.recall(4);
+        leases.recall(4, &SlotSet::default());
+        assert!(leases.get(slot).is_some());
+        leases.recall(4, &SlotSet::all(layout.slots()));
         assert!(leases.get(slot).is_none());
         assert!([3, 4].map(|epoch| leases.is_valid(epoch)) == [false, true]);
         assert_eq!(leases.epoch(), 4);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::control::ring::{Registered, RingHandle};
-use crate::control::router_link::{LoadOf, Loaded};
+use crate::control::router_link::{LoadOf, Loaded, Recall};
 use crate::fleet::RouterEvent;
 use crate::ring::{Incarnation, Seated};
 
@@ -61,19 +61,13 @@ impl Router {
         self.seat(&seated);
     }
 
-    /// Drops every lease and updates the replicas. Returns those in `gone` that still have requests of this router in
+    /// Drops the leases of the recalled slots and updates the replicas. Returns those in `gone` that still have requests of this router in
     /// flight.
-    pub fn recall(
-        &self,
-        epoch: u64,
-        seated: &[Seated],
-        gone: &[Incarnation],
-        abort: bool,
-    ) -> Vec<Incarnation> {
-        self.leases.borrow_mut().recall(epoch);
-        self.client.retire(gone, abort);
-        let busy = self.endpoints.borrow_mut().remove(gone);
-        self.seat(seated);
+    pub fn recall(&self, Recall { epoch, slots, seated, gone, abort }: Recall) -> Vec<Incarnation> {
+        self.leases.borrow_mut().recall(epoch, &slots);
+        self.client.retire(&gone, abort);
+        let busy = self.endpoints.borrow_mut().remove(&gone);
+        self.seat(&seated);
         busy
     }
 

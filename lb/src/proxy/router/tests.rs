@@ -14,11 +14,12 @@ use super::notices::Notices;
 use super::state::Router;
 use super::*;
 use crate::control::ring::{Registered, RingHandle};
+use crate::control::router_link::Recall;
 use crate::control::supervisor::{Notice, NoticeSender};
 use crate::fleet::{RouterEvent, RouterId};
 use crate::proxy::client::{Error as Failure, Kind, Phase};
 use crate::ring::{Change, Layout, Replica, SeatId, Slot, Weight};
-use crate::ring::{Incarnation, Seated};
+use crate::ring::{Incarnation, Seated, SlotSet};
 
 mod choices;
 mod ejections;
@@ -119,6 +120,18 @@ impl Fixture {
     /// Replaces the list of suspect replicas, as a message of the supervisor does.
     fn suspect(&self, suspects: &[Incarnation]) {
         self.router.suspects(suspects);
+    }
+
+    /// Recalls the leases of all slots, as a message of the ring does.
+    fn recall(
+        &self,
+        epoch: u64,
+        seated: &Arc<[Seated]>,
+        gone: &[Incarnation],
+        abort: bool,
+    ) -> Vec<Incarnation> {
+        let slots = Arc::new(SlotSet::all(Layout::default().slots()));
+        self.router.recall(Recall { epoch, slots, seated: seated.clone(), gone: gone.to_vec(), abort })
     }
 
     /// Runs until every mailbox is empty.

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::control::ring::{PAGE, WalkPage};
-use crate::ring::{Incarnation, Slot};
+use crate::control::ring::WalkPage;
+use crate::ring::{Incarnation, PAGE, Slot};
 
 use super::endpoints::{AttemptOptions, Choice, Endpoint, LimitReached, Selection};
 use super::in_flight::InFlight;

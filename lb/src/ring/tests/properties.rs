@@ -8,7 +8,9 @@ use proptest::sample::{select, subsequence};
 
 use super::{replica, weight};
 use crate::ring::virtual_nodes::count;
-use crate::ring::{HashPair, Layout, Plan, Probing, Proposal, Ring, Scheme, SeatId, Slot, SlotCap, Weight};
+use crate::ring::{
+    Change, HashPair, Layout, PAGE, Plan, Probing, Proposal, Ring, Scheme, SeatId, Slot, SlotCap, Weight,
+};
 
 /// Number of keys that each plan is checked with.
 const KEYS: usize = 5_000;
@@ -53,7 +55,11 @@ fn seats(max: usize) -> impl Strategy<Value = Seats> {
 
 /// A layout and seats that fit it.
 fn placed() -> impl Strategy<Value = (Layout, Seats)> {
-    (layouts(), seats(12)).prop_filter("fits", |(layout, seats)| layout.slot_map(seats).is_ok())
+    placed_up_to(12)
+}
+
+fn placed_up_to(max: usize) -> impl Strategy<Value = (Layout, Seats)> {
+    (layouts(), seats(max)).prop_filter("fits", |(layout, seats)| layout.slot_map(seats).is_ok())
 }
 
 fn slots(layout: &Layout) -> impl Iterator<Item = Slot> + use<> {
@@ -253,4 +259,78 @@ fn slots_follow_the_weights() {
         .sum();
     let share = f64::from(owned) / f64::from(20 << 12);
     assert!((0.48..0.52).contains(&share), "{share}");
+}
+
+/// The change of the ring that a number stands for, among those that fit.
+fn change(ring: &Ring, number: u32, incarnation: u64) -> Change {
+    let states: Vec<_> =
+        ring.seats().map(|state| (state.seat, state.occupant.is_some(), state.weight)).collect();
+    let (kind, at) = (number % 6, number as usize / 6);
+    let Some((seat, is_occupied, of)) = states.get(at % states.len().max(1)).copied() else {
+        return Change::Weigh(Vec::new());
+    };
+    let new = || Some(replica(seat.get(), incarnation));
+    match kind {
+        0 if is_occupied => Change::Vacate(seat),
+        0 | 1 if !is_occupied => Change::Occupy(new().unwrap()),
+        1 => Change::Handover(new().unwrap()),
+        2 => Change::Weigh(vec![(seat, weight(if of == weight(100) { 37 } else { 100 }))]),
+        3 => Change::Leave(vec![seat]),
+        4 => {
+            let free =
+                (1..).filter_map(SeatId::new).find(|free| states.iter().all(|(seat, ..)| seat != free));
+            let free = free.unwrap();
+            let occupant = (at % 3 > 0).then(|| replica(free.get(), incarnation));
+            Change::Join(vec![(free, Weight::DEFAULT, occupant)])
+        }
+        _ => Change::Cordon(seat),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// A router keeps the leases of the slots that a change does not name.
+    #[test]
+    fn the_first_replicas_of_a_slot_change_only_if_the_change_names_it(
+        (layout, seats) in placed_up_to(20),
+        changes in vec(any::<u32>(), 1..6),
+    ) {
+        let mut ring = Ring::new(layout);
+        let occupied = |seat: &SeatId| Some(replica(seat.get(), seat.get().into()));
+        let joining: Vec<_> = seats.iter().map(|(seat, weight)| (*seat, *weight, occupied(seat))).collect();
+        ring.join(&joining).unwrap();
+        for (at, number) in changes.into_iter().enumerate() {
+            let before: Vec<_> = slots(&layout).map(|slot| ring.lookup(slot, 0, PAGE)).collect();
+            let change = change(&ring, number, 1000 + at as u64);
+            let Ok(applied) = ring.apply(change.clone()) else { continue };
+            for (slot, before) in slots(&layout).zip(before) {
+                prop_assert!(
+                    applied.slots.contains(slot) || ring.lookup(slot, 0, PAGE) == before,
+                    "{change:?} changes slot {slot}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_change_of_one_seat_among_many_names_few_slots() {
+    let layout = Layout::new(Layout::default().scheme(), 65_536, HashPair::Xxh3).unwrap();
+    let mut ring = Ring::new(layout);
+    let seats = (1..=1000).map(|n| (SeatId::new(n).unwrap(), Weight::DEFAULT, Some(replica(n, n.into()))));
+    ring.join(&seats.collect::<Vec<_>>()).unwrap();
+    let seat = SeatId::new(500).unwrap();
+    for change in [
+        Change::Cordon(seat),
+        Change::Occupy(replica(500, 500)),
+        Change::Handover(replica(500, 1001)),
+        Change::Vacate(seat),
+        Change::Weigh(vec![(seat, weight(200))]),
+        Change::Leave(vec![seat]),
+    ] {
+        let applied = ring.apply(change.clone()).unwrap();
+        let named: usize = applied.slots.ranges().map(|range| range.len()).sum();
+        assert!((1..65_536 / 20).contains(&named), "{change:?} names {named} slots");
+    }
 }

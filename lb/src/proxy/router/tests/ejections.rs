@@ -38,7 +38,7 @@ async fn a_readmission_because_too_few_are_left_is_reported_too() {
     fixture.get().await.failed(&late());
     assert_eq!(fixture.skips(), [walk[0]]);
     let remaining = u32::try_from(walk[0].0).unwrap();
-    fixture.router.recall(2, &seated([remaining]), &[walk[1]], false);
+    fixture.recall(2, &seated([remaining]), &[walk[1]], false);
     fixture.settle().await;
     assert_eq!(*fixture.notices.readmitted.borrow(), [walk[0]]);
 }
@@ -106,7 +106,7 @@ async fn when_others_leave_the_earliest_ejected_replica_is_readmitted() {
     assert_eq!(ejected.len(), 2);
     let stays = |seat: &u32| ejected.contains(&Incarnation((*seat).into()));
     let gone: Vec<_> = walk.iter().copied().filter(|incarnation| !ejected.contains(incarnation)).collect();
-    fixture.router.recall(9, &seated((1..=4).filter(stays)), &gone, false);
+    fixture.recall(9, &seated((1..=4).filter(stays)), &gone, false);
     assert_eq!(fixture.skips().len(), 1);
 }
 
@@ -126,7 +126,7 @@ async fn a_new_incarnation_starts_with_empty_health() {
             _ => seated.clone(),
         })
         .collect();
-    fixture.router.recall(9, &replaced, &[first], true);
+    fixture.recall(9, &replaced, &[first], true);
     assert_eq!(fixture.skips(), []);
 }
 

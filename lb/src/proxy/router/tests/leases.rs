@@ -7,14 +7,14 @@ async fn a_look_up_answer_overtaken_by_a_recall_is_discarded() {
     let fixture = Fixture::new(3, |_| {}).await;
     let first = fixture.first(POST).await;
     let epoch = fixture.ring.snapshot().await.unwrap().epoch;
-    fixture.router.recall(epoch, &seated(1..=3), &[], false);
+    fixture.recall(epoch, &seated(1..=3), &[], false);
 
     let mut late = Box::pin(walk::acquire(&fixture.router, fixture.slot, &[], POST));
     assert!(poll_immediate(&mut late).await.is_none(), "the look-up is sent");
     let seat = u32::try_from(first.0).unwrap();
     let changed = fixture.ring.apply(Change::Vacate(SeatId::new(seat).unwrap())).await.unwrap();
     let left = seated((1..=3).filter(|n| *n != seat));
-    fixture.router.recall(changed.epoch, &left, &[first], true);
+    fixture.recall(changed.epoch, &left, &[first], true);
     assert_ne!(late.await.unwrap().unwrap().endpoint().incarnation(), first);
 }
 
@@ -25,7 +25,7 @@ async fn a_recall_drops_the_lease_and_the_end_of_the_last_request_is_reported() 
     let third = walk::acquire(&fixture.router, fixture.slot, &[], GET).await;
     assert!(matches!(third, Err(Error::Overloaded)), "the limit is 2");
     let gone = one.endpoint().incarnation();
-    assert_eq!(fixture.router.recall(7, &seated([2]), &[gone], false), [gone]);
+    assert_eq!(fixture.recall(7, &seated([2]), &[gone], false), [gone]);
     drop(one);
     fixture.settle().await;
     assert!(fixture.notices.idle.borrow().is_empty(), "one is still in flight");
@@ -33,7 +33,7 @@ async fn a_recall_drops_the_lease_and_the_end_of_the_last_request_is_reported() 
     fixture.settle().await;
     assert_eq!(*fixture.notices.idle.borrow(), [gone]);
     assert_eq!(fixture.router.loaded().replicas.len(), 2, "of the three replicas");
-    assert_eq!(fixture.router.recall(8, &seated([2]), &[Incarnation(99)], false), []);
+    assert_eq!(fixture.recall(8, &seated([2]), &[Incarnation(99)], false), []);
 }
 
 #[actix::test]
@@ -42,8 +42,8 @@ async fn a_drained_replica_that_returns_is_not_reported_as_idle() {
     let one = fixture.get().await;
     let drained = one.endpoint().incarnation();
     let rest = seated((1..=2).filter(|n| u64::from(*n) != drained.0));
-    assert_eq!(fixture.router.recall(2, &rest, &[drained], false), [drained]);
-    fixture.router.recall(3, &seated(1..=2), &[], false);
+    assert_eq!(fixture.recall(2, &rest, &[drained], false), [drained]);
+    fixture.recall(3, &seated(1..=2), &[], false);
     drop(one);
     fixture.settle().await;
     assert!(fixture.notices.idle.borrow().is_empty());
