@@ -29,7 +29,7 @@ impl Stream for Body {
         let full = state.input.len() >= AHEAD;
         match state.body.decode(&mut state.input) {
             Ok(Decoded::Data(bytes)) => {
-                reading.arm(None);
+                state.disarm(reading);
                 if full {
                     wake(&mut state.task);
                 }
@@ -40,10 +40,14 @@ impl Stream for Body {
                 Poll::Ready(Some(Ok(bytes)))
             }
             Ok(Decoded::End) => {
-                reading.arm(None);
+                state.disarm(reading);
                 Poll::Ready(None)
             }
-            Ok(Decoded::More) if state.input_ended => broken(),
+            Ok(Decoded::More) if state.input_ended => {
+                state.body_cut_off = true;
+                wake(&mut state.task);
+                broken()
+            }
             Ok(Decoded::More) => {
                 if state.reader.is_none() {
                     reading.arm(Some(settings.idle_timeout));

@@ -70,6 +70,7 @@ impl Connection {
             Err(_) => stand_in(head, Version::HTTP_11, false),
         };
         (state.body, state.interim, state.body_rejection) = (Decoder::Length(0), Interim::None, None);
+        state.body_cut_off = false;
         state.offers_upgrade = request.as_ref().is_ok_and(|head| head.upgrade);
         if let Ok(head) = &request {
             state.body = match head.framing {
@@ -96,8 +97,8 @@ impl Connection {
         }
         state.phase = ConnectionPhase::Idle { fresh: false };
         self.reading.arm(Some(self.settings.idle_timeout));
-        if !state.input.is_empty() {
-            // The bytes arrived earlier, so the socket causes no further wake-up.
+        if !state.input.is_empty() || state.input_ended {
+            // The bytes or the FIN arrived earlier, so the socket causes no further wake-up.
             cx.waker().wake_by_ref();
         }
     }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use crate::http1::deadline::Deadline;
 use crate::http1::framing::{Chunked, Decoder};
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head::{Head, Scan};
@@ -29,6 +30,8 @@ pub(crate) struct ConnectionState {
     pub(crate) body_allowance: u64,
     /// Why the body was rejected; `None`: it was not.
     pub(crate) body_rejection: Option<Rejection>,
+    /// The client's direction has ended within a chunked body.
+    pub(crate) body_cut_off: bool,
     /// State of the interim response 100 (Continue).
     pub(crate) interim: Interim,
     /// actix has taken the whole response body.
@@ -82,6 +85,7 @@ impl ConnectionState {
             offers_upgrade: false,
             body_allowance: u64::MAX,
             body_rejection: None,
+            body_cut_off: false,
             interim: Interim::None,
             response_taken: false,
             response_failed: false,
@@ -142,6 +146,19 @@ impl ConnectionState {
     /// Whether no head can follow: a part of the body is unread, or the request offers another protocol.
     pub(crate) fn is_unread(&self) -> bool {
         self.offers_upgrade || !self.body_is_read()
+    }
+
+    /// Bytes of the body have arrived: clears their deadline. After the client's FIN it serves to check the connection.
+    pub(crate) fn disarm(&self, reading: &Deadline) {
+        if !self.input_ended {
+            reading.arm(None);
+        }
+    }
+
+    /// Whether the client has closed its direction before the end of the request body.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let is_short = |rest: &u64| *rest > self.input.len() as u64;
+        self.body_cut_off || self.input_ended && matches!(&self.body, Decoder::Length(rest) if is_short(rest))
     }
 
     /// Whether the whole request body was read.

@@ -17,8 +17,8 @@ use crate::http1::request_head;
 /// Time for which unread bytes of a client are discarded after the response, so that it can read the response.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Interval of checks for a failed connection, in a tunnel whose client has closed its direction.
-const HALF_CLOSED_CHECK: Duration = Duration::from_secs(5);
+/// Interval of checks for a failed connection while a client that has closed its direction waits for its response.
+const HALF_CLOSED_CHECK: Duration = Duration::from_secs(1);
 
 /// A socket that can be closed by a reset.
 pub trait Reset {
@@ -42,7 +42,7 @@ pub struct GuardedStream<T> {
     stand_in: &'static [u8],
     /// A write is blocked, and its deadline is armed.
     write_blocked: bool,
-    /// The client of a tunnel has closed its direction, and the next check of the connection is armed.
+    /// The client has closed its direction during the present request, and the next check of the connection is armed.
     half_closed: bool,
     /// The FIN is sent, and further bytes are discarded. Closing a socket with unread bytes would reset the connection,
     /// and the client might lose the response.
@@ -101,10 +101,12 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
                 break Err(self.connection.too_slow());
             }
         };
+        self.half_closed = false;
         Poll::Ready(Some(self.connection.begin(state, request, is_head)))
     }
 
-    /// Reads the body and pipelined bytes while a request is served. Ready when the client has disconnected.
+    /// Reads the body and pipelined bytes while a request is served. Ready when the client is gone: the connection has
+    /// failed, or the body cannot become complete.
     fn poll_serving(&mut self, state: &mut ConnectionState, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         store_waker(&mut state.task, cx);
         if let Poll::Ready(Err(error)) = state.poll_interim(&mut self.io, cx) {
@@ -115,8 +117,8 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
             wake(&mut state.reader);
         }
         let reading = &self.connection.reading;
-        if matches!(state.phase, ConnectionPhase::Serving { tunnel: true, .. }) && state.input_ended {
-            // The replica may send for any time, and without reads only this check detects a failed connection.
+        if state.input_ended {
+            // The response may take any time, and without reads only this check detects a failed connection.
             if !std::mem::replace(&mut self.half_closed, true) || reading.poll(cx).is_ready() {
                 state.broken |= self.io.has_failed();
                 reading.arm(Some(HALF_CLOSED_CHECK));
@@ -127,14 +129,9 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
             state.body_rejection = Some(Rejection::BodyTooSlow(self.connection.settings.idle_timeout));
             wake(&mut state.reader);
         }
-        match state.phase {
-            ConnectionPhase::Serving { tunnel: true, .. } if state.broken => Poll::Ready(Ok(())),
-            // A rejection is sent even after the client's FIN; in a tunnel only one direction has ended.
-            ConnectionPhase::Serving { refused: false, tunnel: false } if state.input_ended => {
-                Poll::Ready(Ok(()))
-            }
-            _ => Poll::Pending,
-        }
+        // A FIN ends further requests only: the client may still read. A rejection is sent in any case.
+        let refused = matches!(state.phase, ConnectionPhase::Serving { refused: true, .. });
+        if !refused && (state.broken || state.is_cut_off()) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Discards input until the client closes or the deadline expires.

@@ -182,9 +182,9 @@ fn a_client_that_leaves_cancels_its_request() {
     let lb = Origin::balanced(&[&origin], &["--retries", "0"]);
     let in_flight = || lb.replicas()[0]["in_flight"].as_u64().unwrap();
     for (request, resets) in [
-        ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", false),
         ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", true),
         ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", false),
+        ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", false),
         ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", true),
     ] {
         let mut client = Wire::connect(lb.traffic);
@@ -198,6 +198,42 @@ fn a_client_that_leaves_cancels_its_request() {
         }
         origin.until_open(0);
         until("nothing is in flight", || in_flight() == 0);
+    }
+}
+
+/// The FIN of a client ends further requests, not the one that is complete (RFC 9112 §9.6).
+#[test]
+fn a_client_that_closes_its_direction_gets_its_responses() {
+    let origin = Origin::new(|peer| {
+        loop {
+            let message = peer.request()?;
+            thread::sleep(Duration::from_millis(20)); // the FIN arrives before the reply
+            let body = format!("{} {}", message.line(), message.body.len());
+            peer.wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        }
+    });
+    let lb = Origin::balanced(&[&origin], &[]);
+    for (requests, bodies) in [
+        ("GET /a HTTP/1.1\r\nHost: h\r\n\r\n", &["GET /a HTTP/1.1 0"][..]),
+        ("GET /a HTTP/1.0\r\nHost: h\r\n\r\n", &["GET /a HTTP/1.1 0"]),
+        ("POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody", &["POST /b HTTP/1.1 4"]),
+        (
+            "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+            &["POST /c HTTP/1.1 4"],
+        ),
+        (
+            "GET /d HTTP/1.1\r\nHost: h\r\n\r\nGET /e HTTP/1.1\r\nHost: h\r\n\r\nGET /f HTTP",
+            &["GET /d HTTP/1.1 0", "GET /e HTTP/1.1 0"],
+        ),
+    ] {
+        let mut client = Wire::connect(lb.traffic);
+        client.send(requests);
+        client.half_close();
+        for body in bodies {
+            let reply = client.reply().unwrap_or_else(|| panic!("no response to {requests:?}"));
+            assert_eq!((reply.status(), reply.text()), (200, *body));
+        }
+        assert!(client.closed(), "{requests:?}");
     }
 }
 
