@@ -22,7 +22,7 @@ pub struct Settings {
     pub(crate) head: request_head::Limits,
     /// Largest request body in bytes; `None`: unlimited.
     pub(crate) max_body: Option<u64>,
-    /// Maximum time for a request head, from its first byte; for the first head, from the start of the connection.
+    /// Maximum time for a request head, from its first byte.
     pub(crate) head_timeout: Duration,
     /// Maximum time without a byte while the balancer waits for the client: for its next request, for more of a body,
     /// or until it reads more of a response.

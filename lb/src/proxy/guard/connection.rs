@@ -43,15 +43,16 @@ impl Connection {
         writing: Deadline,
         permit: ConnectionPermit,
     ) -> Self {
-        // A connection beyond the limit is kept only to answer its request with 503.
-        let timeout = if permit.is_granted() {
-            settings.head_timeout
-        } else {
-            settings.head_timeout.min(REJECTED_TIMEOUT)
-        };
-        reading.arm(Some(timeout));
         let (permit, state) = (RefCell::new(permit), RefCell::new(ConnectionState::new()));
-        Self { settings, reading, writing, permit, state }
+        let connection = Self { settings, reading, writing, permit, state };
+        connection.reading.arm(Some(connection.limited(connection.settings.idle_timeout)));
+        connection
+    }
+
+    /// The timeout, or a shorter one for a connection beyond the limit, which is kept only to answer its request with
+    /// 503.
+    fn limited(&self, timeout: Duration) -> Duration {
+        if self.permit.borrow().is_granted() { timeout } else { timeout.min(REJECTED_TIMEOUT) }
     }
 
     /// Starts serving a request and returns the stand-in that actix reads in its place. `head`: whether a request that
@@ -111,10 +112,10 @@ impl Connection {
         !state.input_ended && (refused || state.is_unread() || !state.input.is_empty())
     }
 
-    /// The first byte of a request head has arrived: starts the head timeout. On a fresh connection it runs already.
+    /// The first byte of a request head has arrived: starts the head timeout.
     pub(crate) fn head_begins(&self, state: &mut ConnectionState) {
-        if state.phase == (ConnectionPhase::Idle { fresh: false }) {
-            self.reading.arm(Some(self.settings.head_timeout));
+        if matches!(state.phase, ConnectionPhase::Idle { .. }) {
+            self.reading.arm(Some(self.limited(self.settings.head_timeout)));
         }
         state.phase = ConnectionPhase::Head;
     }

@@ -53,7 +53,8 @@ pub(crate) struct ConnectionState {
 /// State of the connection between and during requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionPhase {
-    /// No byte of the next request has arrived. The deadline is the idle timeout; if `fresh`, the head timeout.
+    /// No byte of the next request has arrived; `fresh`: nor of any other. The deadline is the idle timeout, after which
+    /// the connection is closed without a response.
     Idle { fresh: bool },
     /// A part of a request head has arrived.
     Head,

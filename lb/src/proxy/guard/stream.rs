@@ -95,7 +95,8 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
             }
             if state.poll_fill(&mut self.io, cx).is_pending() {
                 ready!(reading.poll(cx));
-                if state.phase == (ConnectionPhase::Idle { fresh: false }) {
+                // A client that uses the connection later would take a response for that of its request.
+                if matches!(state.phase, ConnectionPhase::Idle { .. }) {
                     return Poll::Ready(None);
                 }
                 break Err(self.connection.too_slow());
