@@ -2,11 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::chunk_line::{self, Grammar};
 use super::malformed::Malformed;
 use super::reply_head;
-
-/// Maximum length of the first line of a chunk, extensions included, in bytes.
-const MAX_CHUNK_LINE: usize = 4096;
 
 /// Incremental search for the empty line that ends a head or a trailer section.
 #[derive(Default)]
@@ -27,10 +25,14 @@ pub(crate) enum Decoder {
     UntilClose,
 }
 
+/// Decoder of a chunked body.
+pub(crate) struct Chunked {
+    next: Element,
+    grammar: Grammar,
+}
+
 /// The element of a chunked body to which the next byte belongs.
-#[derive(Default)]
-pub(crate) enum Chunked {
-    #[default]
+enum Element {
     Size,
     Data(u64),
     DataEnd,
@@ -88,38 +90,48 @@ impl Decoder {
 }
 
 impl Chunked {
+    /// At the start of a body whose chunk lines have this grammar.
+    pub(crate) fn new(grammar: Grammar) -> Self {
+        Self { next: Element::Size, grammar }
+    }
+
+    /// Whether the whole body was decoded.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self.next, Element::End)
+    }
+
     fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Malformed> {
         loop {
-            match self {
-                Self::Size => match chunk_line(input)? {
+            match &mut self.next {
+                Element::Size => match chunk_line::read(input, self.grammar)? {
                     None => return Ok(Decoded::More),
                     Some((0, line)) => {
                         let _ = input.split_to(line);
-                        *self = Self::Trailers(Block::default());
+                        self.next = Element::Trailers(Block::default());
                     }
                     Some((size, line)) => {
                         let _ = input.split_to(line);
-                        *self = Self::Data(size);
+                        self.next = Element::Data(size);
                     }
                 },
-                Self::Data(0) => *self = Self::DataEnd,
-                Self::Data(left) => return Ok(take(left, input)),
-                Self::DataEnd if b"\r\n".starts_with(input.get(..2).unwrap_or(input)) => {
+                Element::Data(0) => self.next = Element::DataEnd,
+                Element::Data(left) => return Ok(take(left, input)),
+                Element::DataEnd if b"\r\n".starts_with(input.get(..2).unwrap_or(input)) => {
                     if input.len() < 2 {
                         return Ok(Decoded::More);
                     }
                     let _ = input.split_to(2);
-                    *self = Self::Size;
+                    self.next = Element::Size;
                 }
-                Self::DataEnd => return Err(Malformed::Chunk),
-                Self::Trailers(block) => match block.find(input)? {
+                Element::DataEnd => return Err(Malformed::Chunk),
+                Element::Trailers(block) => match block.find(input)? {
                     None => return Ok(Decoded::More),
                     Some(end) => {
                         reply_head::check_fields(&input.split_to(end))?;
-                        *self = Self::End;
+                        self.next = Element::End;
                     }
                 },
-                Self::End => return Ok(Decoded::End),
+                Element::End => return Ok(Decoded::End),
             }
         }
     }
@@ -132,40 +144,6 @@ fn take(left: &mut u64, input: &mut BytesMut) -> Decoded {
     let n = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
     *left -= n as u64;
     Decoded::Data(input.split_to(n).freeze())
-}
-
-/// Parses the first line of a chunk, `1*HEXDIG BWS [ ";" extensions ] CRLF`: the size of the chunk, and the length of
-/// the line. `None` if the line is not complete.
-fn chunk_line(input: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
-    let end = input.iter().take(MAX_CHUNK_LINE).position(|byte| *byte == b'\n');
-    if end.is_none() && input.len() >= MAX_CHUNK_LINE {
-        return Err(Malformed::TooLarge);
-    }
-    let line = &input[..end.unwrap_or(input.len())];
-    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let extension = line[digits..].strip_suffix(b"\r").unwrap_or(&line[digits..]);
-    if digits > 16 || (digits == 0 && !line.is_empty()) || !extension_is_valid(extension) {
-        return Err(Malformed::Chunk);
-    }
-    match end {
-        None => Ok(None),
-        Some(end) if digits > 0 && line.ends_with(b"\r") => {
-            let size = line[..digits].iter().fold(0, |size, digit| size << 4 | hex(*digit));
-            Ok(Some((size, end + 1)))
-        }
-        Some(_) => Err(Malformed::Chunk),
-    }
-}
-
-/// Whether the bytes after the size of a chunk are valid: none, or white space and extensions without control bytes.
-fn extension_is_valid(bytes: &[u8]) -> bool {
-    let visible = bytes.trim_ascii_start();
-    visible.first().is_none_or(|first| *first == b';')
-        && bytes.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
-}
-
-fn hex(digit: u8) -> u64 {
-    char::from(digit).to_digit(16).map_or(0, u64::from)
 }
 
 #[cfg(test)]
@@ -200,7 +178,7 @@ mod tests {
     }
 
     fn chunked() -> Decoder {
-        Decoder::Chunked(Chunked::default())
+        Decoder::Chunked(Chunked::new(Grammar::Lenient))
     }
 
     fn decode(text: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), Malformed> {
@@ -257,7 +235,7 @@ mod tests {
         ] {
             assert!(decode(text).is_err(), "{text:?}");
         }
-        let long = format!("1;{}\r\n", "x".repeat(MAX_CHUNK_LINE));
+        let long = format!("1;{}\r\n", "x".repeat(chunk_line::MAX));
         assert_eq!(decode_pieces(chunked(), &[long.as_bytes()]), Err(Malformed::TooLarge));
         let trailers = format!("0\r\nx: {}", "x".repeat(reply_head::MAX));
         assert_eq!(decode_pieces(chunked(), &[trailers.as_bytes()]), Err(Malformed::TooLarge));

@@ -6,11 +6,12 @@
 //! - `rejection`: reasons why a request is refused
 //! - `request_writer`: request heads as written to a replica
 //! - `reply_head`, `reason`: parsing of reply heads · `malformed`: reasons why one is not valid
-//! - `framing`: bodies by `Content-Length` and chunked coding (RFC 9112 §6, §7)
+//! - `framing`: bodies by `Content-Length` and chunked coding (RFC 9112 §6, §7) · `chunk_line`: the first line of a chunk
 //! - `deadline`: one sweep per worker instead of a timer per connection
 
+pub(crate) mod chunk_line;
 pub mod deadline;
-pub mod fields;
+mod fields;
 pub mod framing;
 pub mod malformed;
 pub mod reason;

@@ -6,7 +6,8 @@ use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use awc::http::{Method, StatusCode};
 use bytes::{Bytes, BytesMut};
 
-use super::framing::{Block, Decoder};
+use super::chunk_line::Grammar;
+use super::framing::{Block, Chunked, Decoder};
 use super::malformed::Malformed;
 use super::reason;
 
@@ -107,7 +108,7 @@ fn framing(
     Ok(match length {
         _ if method == Method::HEAD || status == StatusCode::NOT_MODIFIED => Decoder::Length(0),
         Some(length) => Decoder::Length(length),
-        None if chunked => Decoder::Chunked(Default::default()),
+        None if chunked => Decoder::Chunked(Chunked::new(Grammar::Lenient)),
         None => Decoder::UntilClose,
     })
 }

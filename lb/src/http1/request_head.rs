@@ -91,7 +91,7 @@ impl Scan {
             }
             let empty = end - self.line == 1;
             (self.scanned, self.line) = (end + 1, end + 1);
-            self.check(self.line, limits)?;
+            self.check(&input[..self.line], limits)?;
             if self.fields == 0 {
                 self.fields = self.line;
             }
@@ -100,16 +100,20 @@ impl Scan {
             }
         }
         self.scanned = input.len();
-        self.check(input.len(), limits)?;
+        self.check(input, limits)?;
         Ok(None)
     }
 
-    /// Checks the limits for a head of which `n` bytes have arrived.
-    fn check(&self, n: usize, limits: Limits) -> Result<(), Rejection> {
+    /// Checks the limits for a head of which these bytes have arrived.
+    fn check(&self, head: &[u8], limits: Limits) -> Result<(), Rejection> {
+        let n = head.len();
         match self.fields {
             // 12 bytes for two spaces, the version and the line end.
             0 if n > request_line::MAX_METHOD + limits.target + 12 => {
-                Err(Rejection::TargetTooLong(limits.target))
+                match head[..=request_line::MAX_METHOD].contains(&b' ') {
+                    true => Err(Rejection::TargetTooLong(limits.target)),
+                    false => Err(request_line::METHOD_TOO_LONG),
+                }
             }
             0 => Ok(()),
             start if n - start > limits.fields => Err(Rejection::HeaderTooLarge(limits.fields)),

@@ -10,6 +10,9 @@ use super::rejection::Rejection::{Connect, Malformed};
 /// Maximum length of a method in bytes.
 pub(crate) const MAX_METHOD: usize = 32;
 
+/// The rejection of a method of more than [`MAX_METHOD`] bytes.
+pub(super) const METHOD_TOO_LONG: Rejection = Malformed("the method is too long");
+
 /// A parsed request line.
 pub(crate) struct Line {
     pub(crate) method: Method,
@@ -29,7 +32,7 @@ pub(crate) fn read(line: &Bytes, max_target: usize) -> Result<Line, Rejection> {
         return Err(Malformed("the request line is not 'METHOD target HTTP/1.1'"));
     };
     if method.len() > MAX_METHOD {
-        return Err(Malformed("the method is too long"));
+        return Err(METHOD_TOO_LONG);
     }
     let method = Method::from_bytes(method).map_err(|_| Malformed("the method is no token"))?;
     if target.len() > max_target {

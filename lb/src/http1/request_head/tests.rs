@@ -239,6 +239,10 @@ fn size_limits_are_exact_to_the_byte() {
     assert!(read(&get(LIMITS.target)).is_ok());
     assert_eq!(read(&get(LIMITS.target + 1)).err(), too_long);
     assert_eq!(read(&format!("GET /{}", "x".repeat(LIMITS.target + 100))).err(), too_long);
+    let method = "M".repeat(LIMITS.target + 100_000);
+    let rejections =
+        [read(&method), read(&format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n"))].map(Result::err);
+    assert_eq!(rejections, [const { Some(Rejection::Malformed("the method is too long")) }; 2]);
 }
 
 #[test]

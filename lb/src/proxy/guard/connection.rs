@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_http::{Method, Version};
 
+use crate::http1::chunk_line::Grammar;
 use crate::http1::deadline::Deadline;
 use crate::http1::framing::{Chunked, Decoder};
 
@@ -77,7 +78,7 @@ impl Connection {
             state.body = match head.framing {
                 Framing::None => Decoder::Length(0),
                 Framing::Length(length) => Decoder::Length(length.get()),
-                Framing::Chunked => Decoder::Chunked(Chunked::default()),
+                Framing::Chunked => Decoder::Chunked(Chunked::new(Grammar::Strict)),
             };
             state.body_allowance = self.settings.max_body.unwrap_or(u64::MAX);
             if head.expects_continue && head.framing != Framing::None {

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::http1::deadline::Deadline;
-use crate::http1::framing::{Chunked, Decoder};
+use crate::http1::framing::Decoder;
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head::{Head, Scan};
 
@@ -164,6 +164,10 @@ impl ConnectionState {
 
     /// Whether the whole request body was read.
     pub(crate) fn body_is_read(&self) -> bool {
-        matches!(self.body, Decoder::Length(0) | Decoder::Chunked(Chunked::End))
+        match &self.body {
+            Decoder::Length(left) => *left == 0,
+            Decoder::Chunked(chunked) => chunked.is_complete(),
+            Decoder::UntilClose => false,
+        }
     }
 }

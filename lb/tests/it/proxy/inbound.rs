@@ -181,12 +181,16 @@ fn each_size_limit_has_its_status() {
     for (bad, status) in [
         (target(257) + "\r\n", 414),
         (target(5000), 414),
+        ("M".repeat(100_000), 400),
         (header(2049), 431),
         (header(100_000), 431),
         (fields(97), 431),
         (sized(1025), 413),
         (sized(usize::MAX), 413),
         (chunked(1025), 413),
+        (chunked(1).replace("1\r\n", "1;\r\n"), 400),
+        (chunked(1).replace("1\r\n", "1;a=b c\r\n"), 400),
+        (chunked(1).replace("1\r\n", "1 \r\n"), 400),
     ] {
         assert_own_response(&reply_to(&lb, bad), status);
     }
