@@ -70,6 +70,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// The longest time from a request to the last byte of its reply; `None`: no limit.
     pub request_timeout: Option<Duration>,
+    /// How long a connection to a replica is kept idle; `None`: not at all.
+    pub pool_idle: Option<Duration>,
     /// The most retries of a failed request, 0 to 20.
     pub retries: u32,
     /// The most retries of all requests in the last seconds, in percent of these requests, 0 to 100.
@@ -171,6 +173,7 @@ impl Config {
             connect_timeout: forwarding.connect_timeout,
             head_timeout: forwarding.head_timeout,
             idle_timeout: forwarding.idle_timeout,
+            pool_idle: forwarding.pool_idle,
             request_timeout: forwarding.request_timeout,
             retries: forwarding.retries,
             retry_budget: forwarding.retry_budget,
@@ -248,6 +251,7 @@ impl Config {
                 connect_timeout: self.connect_timeout,
                 head_timeout: self.head_timeout,
                 idle_timeout: Some(self.idle_timeout),
+                pool_idle: self.pool_idle,
                 max_idle: (self.max_connections / 2 / self.workers.max(1)).max(1),
             },
         }

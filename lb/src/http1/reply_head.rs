@@ -1,6 +1,7 @@
 //! Reply heads: parses the head of a replica's reply and fixes the framing of its body.
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use awc::http::{Method, StatusCode};
@@ -13,6 +14,8 @@ use super::reason;
 
 /// Maximum size of a reply head, and of a trailer section, in bytes.
 pub(crate) const MAX: usize = 64 * 1024;
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
 /// Maximum number of fields in a reply head.
 const MAX_FIELDS: usize = 256;
 /// Maximum number of fields in a trailer section.
@@ -35,6 +38,16 @@ pub(crate) struct ReplyHead {
 pub(crate) fn has_close(headers: &HeaderMap) -> bool {
     let is_close = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(b"close");
     headers.get_all(header::CONNECTION).any(|value| value.as_bytes().split(|b| *b == b',').any(is_close))
+}
+
+/// How long the server keeps an idle connection by its `Keep-Alive: timeout=SECONDS`; `None`: it does not say so.
+pub(crate) fn keep_alive_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(&KEEP_ALIVE)?.to_str().ok()?;
+    let timeout = value.split(',').find_map(|parameter| {
+        let (name, seconds) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| seconds.trim().trim_matches('"').parse().ok())?
+    });
+    timeout.map(Duration::from_secs)
 }
 
 /// Takes a head from the front of `input`; `None` if it is not complete. `block` keeps the state between calls.
@@ -259,6 +272,21 @@ mod tests {
         let head = read_reply(&mut input, &mut Block::default(), &Method::GET).unwrap().unwrap();
         assert_eq!(head.headers.get_all("x-a").count(), MAX_FIELDS);
         assert_eq!(&input[..], b"body");
+    }
+
+    #[test]
+    fn the_keep_alive_timeout_is_read() {
+        for (field, seconds) in [
+            ("Keep-Alive: timeout=5, max=100", Some(5)),
+            ("keep-alive: max=1 , Timeout = \"15\"", Some(15)),
+            ("Keep-Alive: timeout=-1", None),
+            ("Keep-Alive: timeout", None),
+            ("Keep-Alive: 5", None),
+            ("X: y", None),
+        ] {
+            let head = get(&format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{field}\r\n\r\n"));
+            assert_eq!(keep_alive_timeout(&head.headers), seconds.map(Duration::from_secs), "{field}");
+        }
     }
 
     #[test]

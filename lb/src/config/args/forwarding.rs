@@ -25,6 +25,11 @@ pub(in crate::config) struct Forwarding {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::<1>)]
     pub idle_timeout: Duration,
 
+    /// Close a connection to a replica that was idle for this long (checked every 250 ms), or off: use none twice; a
+    /// replica's Keep-Alive field may shorten it
+    #[arg(long, value_name = "DURATION|off", default_value = "60s", value_parser = duration_or_off::<1>)]
+    pub pool_idle: OrOff<Duration>,
+
     /// Longest time from a request to the last byte of its reply, or off
     #[arg(long, value_name = "DURATION|off", default_value = "off", value_parser = duration_or_off::<1>)]
     pub request_timeout: OrOff<Duration>,
@@ -62,6 +67,7 @@ pub(in crate::config) const SETTINGS: &[Setting] = &[
     setting!(Live, "connect-timeout", connect_timeout),
     setting!(Live, "head-timeout", head_timeout),
     setting!(Live, "idle-timeout", idle_timeout),
+    setting!(Live, "pool-idle", pool_idle),
     setting!(Live, "request-timeout", request_timeout),
     setting!(Live, "retries", retries),
     setting!(Live, "retry-budget", retry_budget),

@@ -21,7 +21,7 @@ fn the_file_can_be_named_by_the_environment() {
 }
 
 /// A value other than the default for every setting of the process runtime.
-pub(super) const OTHER: [(&str, &str); 52] = [
+pub(super) const OTHER: [(&str, &str); 53] = [
     ("listen", "0.0.0.0:1"),
     ("admin-listen", "127.0.0.2:7"),
     ("admin-token-file", concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/tests/token")),
@@ -57,6 +57,7 @@ pub(super) const OTHER: [(&str, &str); 52] = [
     ("connect-timeout", "3s"),
     ("head-timeout", "4s"),
     ("idle-timeout", "5s"),
+    ("pool-idle", "9s"),
     ("request-timeout", "8s"),
     ("retries", "0"),
     ("trusted-proxies", "10.0.0.0/8,::1"),

@@ -85,6 +85,7 @@ fn the_defaults_are_the_contract() {
         connect_timeout: ms(1_000),
         head_timeout: Some(ms(30_000)),
         idle_timeout: ms(60_000),
+        pool_idle: Some(ms(60_000)),
         request_timeout: None,
         retries: 2,
         retry_budget: 20,

@@ -28,8 +28,8 @@ pub(crate) struct Connection {
     /// Bytes that are still to be written.
     pub(crate) output: Output,
     pub(crate) deadline: Deadline,
-    /// Time at which the connection was last put into the pool; `None` until then.
-    pub(crate) idle_since: Option<Instant>,
+    /// Time at which the connection is closed if it is still in the pool; `None` before it is put there.
+    pub(crate) idle_until: Option<Instant>,
 }
 
 /// Bytes to write, in three parts, so that a head (or the size of a chunk) and the data after it are written in one
@@ -54,7 +54,7 @@ impl Connection {
             input: BytesMut::new(),
             output: Output::default(),
             deadline,
-            idle_since: None,
+            idle_until: None,
         })
     }
 
@@ -73,9 +73,9 @@ impl Connection {
     }
 
     /// Prepares the connection for the pool: clears the deadline and frees a large buffer.
-    pub(crate) fn set_idle(&mut self, now: Instant) {
+    pub(crate) fn set_idle(&mut self, until: Instant) {
         self.deadline.arm(None);
-        self.idle_since = Some(now);
+        self.idle_until = Some(until);
         if self.read_size > MIN_READ {
             (self.read_size, self.input) = (MIN_READ, BytesMut::new());
         }

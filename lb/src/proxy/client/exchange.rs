@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_http::RequestHeadType;
 use awc::body::{BodySize, BoxBody, MessageBody};
@@ -42,6 +43,8 @@ pub(crate) struct Exchange {
     broken: Option<io::Error>,
     /// Whether neither side has announced the end of the connection.
     keep_alive: bool,
+    /// How long the replica keeps the connection idle; `None`: it does not say so.
+    keep_alive_timeout: Option<Duration>,
     /// The value of [`Error::sent`] if it fails.
     sent: bool,
     /// The value of [`Error::received`] if it fails.
@@ -69,11 +72,15 @@ pub(crate) async fn send(
     let size = body.size();
     let body = (!size.is_eof()).then(|| ReplayBody::of(body));
     let mut sent = false;
-    if let Some(connection) = replica.take() {
+    if let Some(connection) = replica.take(request.as_ref().method.is_idempotent()) {
         let exchange = Exchange::new(&pool, &replica, connection, &request, size, body.as_ref())?;
         match exchange.reply(&request).await {
-            Err(error) if is_stale(&error) && may_repeat(&request, body.as_ref(), &error) => {
-                sent = error.sent
+            Err(error) if is_stale(&error) => {
+                replica.closed_reused();
+                if !may_repeat(&request, body.as_ref(), &error) {
+                    return Err(error);
+                }
+                sent = error.sent;
             }
             result => return result,
         }
@@ -135,6 +142,7 @@ impl Exchange {
             interim: 0,
             broken: None,
             keep_alive: !reply_head::has_close(&request.as_ref().headers),
+            keep_alive_timeout: None,
             sent: false,
             received: false,
             wait: Some(replica.progress.wait()),
@@ -148,6 +156,7 @@ impl Exchange {
             return Err(self.error(Malformed::Interim.into()));
         }
         self.keep_alive &= head.keep_alive;
+        self.keep_alive_timeout = reply_head::keep_alive_timeout(&head.headers);
         Reply::new(head, self)
     }
 
@@ -211,7 +220,7 @@ impl Exchange {
     pub(crate) fn finish(self) {
         let sent_whole = self.upload.is_done() && self.connection.output.is_empty();
         if self.keep_alive && sent_whole && self.connection.input.is_empty() {
-            self.replica.put_back(self.connection, self.settings.max_idle);
+            self.replica.put_back(self.connection, &self.settings, self.keep_alive_timeout);
         }
     }
 

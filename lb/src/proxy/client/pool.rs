@@ -20,8 +20,9 @@ use crate::proxy::socket;
 
 /// Maximum number of idle connections to one replica.
 const MAX_IDLE: usize = 256;
-/// Age at which an idle connection is closed.
-const MAX_IDLE_AGE: Duration = Duration::from_secs(60);
+/// How long requests that are not idempotent get new connections after the replica has closed a reused one without a
+/// byte of a reply.
+const AVOID_REUSE: Duration = Duration::from_secs(60);
 
 /// Timeouts and limits of the pool. A timeout may be noticed up to 250 ms late.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,9 @@ pub struct Settings {
     /// Timeout between two chunks of the request body (from the client) or of the reply body (from the replica); 60 s
     /// by default, `None` for no timeout. Time in which the client does not read the reply does not count.
     pub idle_timeout: Option<Duration>,
+    /// How long a connection is kept idle for another request; 60 s by default, `None`: not at all. A `Keep-Alive` field
+    /// of the replica may shorten it.
+    pub pool_idle: Option<Duration>,
     /// Maximum number of idle connections of this worker to all replicas.
     pub max_idle: usize,
 }
@@ -57,6 +61,8 @@ pub(crate) struct Replica {
     incarnation: Incarnation,
     idle: Idle,
     keeps_idle: Cell<bool>,
+    /// Time until which requests that are not idempotent get new connections.
+    avoid_reuse_until: Cell<Option<Instant>>,
     pub(crate) progress: Rc<Progress>,
     state: Cell<State>,
 }
@@ -178,6 +184,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(1),
             head_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(60)),
+            pool_idle: Some(Duration::from_secs(60)),
             max_idle: usize::MAX,
         }
     }
@@ -221,22 +228,42 @@ impl Replica {
             incarnation,
             idle: Idle { connections: RefCell::default(), total },
             keeps_idle: Cell::new(true),
+            avoid_reuse_until: Cell::default(),
             progress: Rc::default(),
             state: Cell::new(State::Admitted),
         }
     }
 
-    /// Takes the most recently used idle connection that is usable; unusable ones met before it are closed.
-    pub(crate) fn take(&self) -> Option<Connection> {
+    /// Takes the most recently used idle connection that is usable; unusable ones met before it are closed. None for a
+    /// request that must not be repeated (`idempotent` is `false`) soon after the replica has closed a reused one.
+    pub(crate) fn take(&self, idempotent: bool) -> Option<Connection> {
+        if !idempotent && self.avoid_reuse_until.get().is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
         self.idle.change(|idle| std::iter::from_fn(|| idle.pop()).find(Connection::is_reusable))
     }
 
-    /// Keeps a connection for another request if the replica is still admitted and there is room. `max_total` is the
-    /// limit of idle connections to all replicas.
-    pub(crate) fn put_back(&self, mut connection: Connection, max_total: usize) {
-        let room = self.idle.total.get() < max_total && self.idle.connections.borrow().len() < MAX_IDLE;
-        if self.state.get() == State::Admitted && self.keeps_idle.get() && room {
-            connection.set_idle(Instant::now());
+    /// The replica has closed a reused connection without a byte of a reply.
+    pub(crate) fn closed_reused(&self) {
+        self.avoid_reuse_until.set(Some(Instant::now() + AVOID_REUSE));
+    }
+
+    /// Keeps a connection for another request if the replica is still admitted and there is room. `timeout`: how long
+    /// the replica keeps it idle, if it says so.
+    pub(crate) fn put_back(
+        &self,
+        mut connection: Connection,
+        settings: &Settings,
+        timeout: Option<Duration>,
+    ) {
+        let room = self.idle.total.get() < settings.max_idle;
+        let room = room && self.idle.connections.borrow().len() < MAX_IDLE;
+        let age = settings.pool_idle.map(|age| timeout.map_or(age, |timeout| age.min(before(timeout))));
+        if let Some(age) = age.filter(|age| !age.is_zero() && room)
+            && self.state.get() == State::Admitted
+            && self.keeps_idle.get()
+        {
+            connection.set_idle(Instant::now() + age);
             self.idle.change(|idle| idle.push(connection));
         }
     }
@@ -247,9 +274,14 @@ impl Replica {
     }
 
     fn prune(&self, now: Instant) {
-        let young = |at: Instant| now.saturating_duration_since(at) < MAX_IDLE_AGE;
-        self.idle.change(|idle| idle.retain(|idle| idle.is_reusable() && idle.idle_since.is_some_and(young)));
+        self.idle.change(|idle| idle.retain(|idle| idle.is_reusable() && idle.idle_until > Some(now)));
     }
+}
+
+/// The age at which an idle connection is closed if the replica closes it after `timeout`: early enough that a request
+/// does not cross the close, also if the sweep is late.
+fn before(timeout: Duration) -> Duration {
+    timeout.saturating_sub(Duration::from_secs(1)).max(timeout / 2)
 }
 
 impl Idle {
@@ -289,9 +321,40 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn idle_connections_are_closed_before_the_replica_closes_them() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let pool = Pool::new(Settings::default());
+        pool.admit(address, Incarnation(1));
+        let replica = pool.at(address).unwrap();
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (pool_idle, timeout, kept) in [
+            (seconds(60), None, Some(60_000)),
+            (seconds(60), seconds(5), Some(4_000)),
+            (seconds(60), seconds(1), Some(500)),
+            (seconds(2), seconds(5), Some(2_000)),
+            (seconds(60), seconds(0), None),
+            (None, None, None),
+        ] {
+            let settings = Settings { pool_idle, ..Settings::default() };
+            let io = tokio::net::TcpStream::connect(address).await.unwrap();
+            let connection = Connection::new(io, pool.deadline(), settings.user_timeout()).unwrap();
+            let before = Instant::now();
+            replica.put_back(connection, &settings, timeout);
+            assert_eq!(pool.0.idle.get(), usize::from(kept.is_some()), "{pool_idle:?} {timeout:?}");
+            let Some(kept) = kept.map(Duration::from_millis) else { continue };
+            replica.prune(before + kept - Duration::from_millis(1));
+            assert_eq!(pool.0.idle.get(), 1, "{pool_idle:?} {timeout:?}");
+            replica.prune(Instant::now() + kept);
+            assert_eq!(pool.0.idle.get(), 0, "{pool_idle:?} {timeout:?}");
+        }
+    }
+
+    #[actix_rt::test]
     async fn idle_connections_are_bounded_over_all_replicas_and_can_be_closed_together() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let pool = Pool::new(Settings::default());
+        let two = Settings { max_idle: 2, ..Settings::default() };
         let replicas = [1, 2].map(|port| {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
             pool.admit(address, Incarnation(port.into()));
@@ -302,15 +365,15 @@ mod tests {
             Connection::new(io, pool.deadline(), pool.settings().user_timeout()).unwrap()
         };
         for replica in [&replicas[0], &replicas[1], &replicas[0]] {
-            replica.put_back(connection().await, 2);
+            replica.put_back(connection().await, &two, None);
         }
         assert_eq!(pool.0.idle.get(), 2);
-        assert!(replicas[1].take().is_some());
+        assert!(replicas[1].take(true).is_some());
         assert_eq!(pool.0.idle.get(), 1);
         assert!(pool.close_idle());
         assert_eq!(pool.0.idle.get(), 0);
-        assert!(!pool.close_idle() && replicas[0].take().is_none());
-        replicas[0].put_back(connection().await, 2);
+        assert!(!pool.close_idle() && replicas[0].take(true).is_none());
+        replicas[0].put_back(connection().await, &two, None);
         pool.retire(Incarnation(1), false);
         assert_eq!(pool.0.idle.get(), 0);
     }
