@@ -74,7 +74,11 @@ impl Callgrind {
 
     fn control(&self, command: &str) {
         let pid = self.child.id().to_string();
-        let status = Command::new("callgrind_control").args([command, &pid]).stdout(Stdio::null()).status();
+        let status = Command::new("callgrind_control")
+            .args([command, &pid])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         assert!(status.is_ok_and(|status| status.success()), "callgrind_control {command}");
     }
 }

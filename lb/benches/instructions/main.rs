@@ -3,13 +3,13 @@
 //! ```sh
 //! cargo bench -p lb --bench instructions               # count, and compare with the recorded numbers
 //! cargo bench -p lb --bench instructions -- --check    # exit code 1 if one has grown by more than 5 %
-//! cargo bench -p lb --bench instructions -- --record   # record the numbers of this rustc version
+//! cargo bench -p lb --bench instructions -- --record   # record the numbers of this rustc version and processor
 //! ```
 //!
 //! `--lb PATH` counts another executable, for example one that is built already.
 //!
 //! The balancer runs with one worker and three servers of this process, all on loopback, and gets the same requests each
-//! time. Numbers of another rustc version are shown and not compared. Without valgrind the bench is skipped.
+//! time. Numbers of another rustc version or processor are shown and not compared. Without valgrind the bench is skipped.
 
 mod callgrind;
 mod load;
