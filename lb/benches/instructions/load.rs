@@ -18,7 +18,7 @@ pub enum Connections {
     New,
 }
 
-/// The client.
+/// The client, which sends each request with another key.
 pub struct Load {
     to: SocketAddr,
     /// Number of requests so far: each has another key.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::test_replica;
 use crate::support::tool::installed;
+use crate::support::wire::Wire;
 use crate::support::{Balancer, STATE_TIMEOUT, call, raw, signal_pid};
 
 fn traffic(lb: &Balancer) -> Value {
@@ -257,10 +258,10 @@ fn tunnels_leaving_clients_and_an_empty_fleet_are_counted_too() {
     lb.until("the tunnel is counted", |lb| counted(lb.admin) == Counts::from([(of("GET", "1xx"), 1)]));
     assert_eq!(scrape(lb.admin)["lb_request_duration_seconds_count"], 0.0, "a tunnel is not slow");
 
-    let mut leaver = TcpStream::connect(lb.traffic).unwrap();
-    write!(leaver, "GET /slow?60000 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let mut leaver = Wire::connect(lb.traffic);
+    leaver.send("GET /slow?60000 HTTP/1.1\r\nHost: test\r\n\r\n");
     lb.until("the request is in flight", |lb| scrape(lb.admin)["lb_requests_in_flight"] == 1.0);
-    drop(leaver);
+    leaver.reset();
     lb.until("the request is counted", |lb| counted(lb.admin).contains_key(&of("GET", "none")));
     assert_eq!(lb.control("DELETE", "/rm", r#"{"n":1}"#).0, 200);
     assert_eq!(lb.get("/home").status, 503);

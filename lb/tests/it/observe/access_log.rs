@@ -156,13 +156,13 @@ fn a_client_that_left_is_distinguished_from_one_that_stayed() {
     let mut client = Wire::connect(lb.traffic);
     client.send("GET /never HTTP/1.1\r\nHost: h\r\n\r\n");
     origin.next();
-    drop(client);
+    client.reset();
     log.entries(1);
     let mut client = Wire::connect(lb.traffic);
     client.send("GET /half HTTP/1.1\r\nHost: h\r\n\r\n");
     client.head().unwrap();
     assert_eq!(client.bytes(5).unwrap(), b"hello");
-    drop(client);
+    client.reset();
     let lines = log.entries(2);
     let of =
         |at: usize| [&lines[at]["status"], &lines[at]["bytes"], &lines[at]["replica"], &lines[at]["error"]];
