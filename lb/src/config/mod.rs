@@ -4,7 +4,7 @@
 //! # Layout
 //! - `args`: every setting with its flag, default, help and when a change takes effect
 //! - `value`, `container`: parsers of single values
-//! - `flags`: the settings as flags of a command · `settings`, `file`: the layers, and the origin of each setting
+//! - `clap_command`: the settings as flags of a command · `layers`, `file`: the layers, and the origin of each setting
 //! - `secret`: the admin token
 //! - `resolve`: [`Config`], which it builds of the settings, and from which it builds the settings of each part
 //! - `validator`: checks the settings against each other
@@ -89,6 +89,20 @@ pub struct Heartbeat {
     pub failures: u32,
     /// Time without a good heartbeat after which a replica can be dead, at least `interval`.
     pub replace_after: Duration,
+}
+
+impl Heartbeat {
+    fn new(health: &args::Health) -> Self {
+        Self {
+            path: health.heartbeat_path.clone(),
+            host: health.heartbeat_host.clone(),
+            statuses: health.heartbeat_status.clone(),
+            interval: health.heartbeat_interval,
+            timeout: health.heartbeat_timeout,
+            failures: health.heartbeat_failures,
+            replace_after: health.replace_after,
+        }
+    }
 }
 
 /// Access to /rep, /add and /rm on the traffic listener.

@@ -142,15 +142,7 @@ impl Config {
         let bounded_load = validator.bounded_load(&balancing, placement.preset)?;
         let (layout, key) = validator.placement(placement)?;
         let (runtime, count, max) = validator.runtime(&replicas, &docker, &layout)?;
-        let heartbeat = Heartbeat {
-            path: health.heartbeat_path,
-            host: health.heartbeat_host,
-            statuses: health.heartbeat_status,
-            interval: health.heartbeat_interval,
-            timeout: health.heartbeat_timeout,
-            failures: health.heartbeat_failures,
-            replace_after: health.replace_after,
-        };
+        let heartbeat = Heartbeat::new(&health);
         validator.heartbeat(&heartbeat)?;
 
         Ok(Self {

@@ -19,6 +19,8 @@ use crate::proxy::json;
 use crate::proxy::json::{Count, Shape};
 use crate::proxy::success::Success;
 
+use super::seat::SeatName;
+
 /// The body of /api/add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -72,17 +74,12 @@ pub(crate) struct PlanCall {
     remove: Option<Vec<Name>>,
     /// New weights by seat number.
     #[schema(value_type = Option<BTreeMap<String, Weight>>)]
-    weights: Option<BTreeMap<Seat, Weight>>,
+    weights: Option<BTreeMap<SeatName, Weight>>,
     /// Keys whose seat before and after the change is reported.
     keys: Option<Vec<String>>,
     /// Also report the owner of each slot after the change.
     owners: Option<bool>,
 }
-
-/// A seat number that is the name of a JSON member.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-struct Seat(SeatId);
 
 /// What a plan reports beside the moves.
 pub(crate) struct Details {
@@ -277,25 +274,10 @@ impl PlanCall {
                 return Err(bad("'weights' is empty: name at least one seat"));
             }
             (None, None, Some(weights)) => {
-                Command::Weigh(weights.into_iter().map(|(Seat(seat), weight)| (seat, weight)).collect())
+                Command::Weigh(weights.into_iter().map(|(SeatName(seat), weight)| (seat, weight)).collect())
             }
             _ => return Err(bad(format!("give one of 'add', 'remove' and 'weights': {}", Self::LIKE))),
         };
         Ok((command, Details { keys, owners }))
     }
-}
-
-impl TryFrom<String> for Seat {
-    type Error = RequestError;
-
-    fn try_from(text: String) -> Result<Self, RequestError> {
-        parse_seat(&text).map(Self)
-    }
-}
-
-/// Parses the number of a seat: an integer from 1, without sign and leading zeros.
-pub(crate) fn parse_seat(text: &str) -> Result<SeatId, RequestError> {
-    let digits = !text.starts_with(['+', '0']);
-    let seat = text.parse().ok().filter(|_| digits).and_then(SeatId::new);
-    seat.ok_or_else(|| bad(format!("Seat '{text}' is not an integer of 1 or more")))
 }

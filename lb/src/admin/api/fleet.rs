@@ -9,7 +9,8 @@ use crate::fleet::{Answer, Command, Progress};
 use crate::name::Name;
 use crate::ring::{SeatId, Weight};
 
-use super::change::{Details, Planned, parse_seat, plan_response};
+use super::change::{Details, Planned, plan_response};
+use super::seat::parse_seat;
 use crate::admin::Admin;
 use crate::admin::error::Error;
 use crate::admin::openapi::Failure;

@@ -11,6 +11,7 @@ pub mod logs;
 pub mod query;
 pub mod reload;
 pub mod ring;
+mod seat;
 pub mod state;
 pub mod traffic;
 pub mod upstreams;

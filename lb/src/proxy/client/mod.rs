@@ -20,7 +20,7 @@
 //!
 //! # Layout
 //! - `connector`: the middleware of awc; `exchange`: one request and its reply; `reply`: the reply's body
-//! - `pool`, `connect`, `connection`: connections and their sockets
+//! - `pool`, `connect`, `connection`: connections and their sockets · `settings`: their timeouts and limits
 //! - `progress`: signs that a replica works
 //! - `upload`, `replay`: the request body; `retry`, `error`: whether a failed attempt may be repeated
 //! - `tunnel`: the bytes after a 101
@@ -35,6 +35,7 @@ mod progress;
 mod replay;
 mod reply;
 mod retry;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod tunnel;
@@ -42,6 +43,7 @@ mod upload;
 
 pub use crate::http1::malformed::Malformed;
 pub use error::{Error, Kind, Phase};
-pub use pool::{Pool, Settings};
+pub use pool::Pool;
 pub use replay::{Attempt, ReplayBody};
 pub use retry::may_retry;
+pub use settings::Settings;
