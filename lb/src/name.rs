@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::text::truncated;
+use crate::text::shortened;
 
 /// Number of characters of a refused text that the error repeats at most.
 const MAX_ECHO: usize = 80;
@@ -72,7 +72,7 @@ impl FromStr for Name {
             && text.chars().all(allowed)
             && !text.contains(".leaving.")
             && !text.strip_prefix("lb.record.").is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
-        if good { Ok(Self(text.into())) } else { Err(InvalidName(truncated(text, MAX_ECHO))) }
+        if good { Ok(Self(text.into())) } else { Err(InvalidName(shortened(text, MAX_ECHO))) }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Shortening of texts for messages.
+//! Shortening of texts for messages and tables.
 
-/// The first `max` characters of a text, followed by `…` if there are more.
-pub(crate) fn truncated(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
+/// A text of at most `longest` characters: the last one is `…` if the text is longer.
+pub fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
         None => text.to_owned(),
-        Some((at, _)) => format!("{}…", &text[..at]),
+        Some(_) => text.chars().take(longest.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -14,8 +14,8 @@ mod tests {
 
     #[test]
     fn only_a_longer_text_is_cut_between_characters() {
-        assert_eq!(truncated("äöü", 3), "äöü");
-        assert_eq!(truncated("äöü", 2), "äö…");
-        assert_eq!(truncated("", 0), "");
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("äöü", 2), "ä…");
+        assert_eq!(shortened("", 0), "");
     }
 }

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{self, Error, Request, Server};
-use super::table::{WIDTH, plain, shortened};
+use super::table::{WIDTH, plain};
 use super::{Output, write};
+use crate::text::shortened;
 
 /// The wait before a broken stream is opened again.
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);

@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::client::Request;
 use super::table::Column::{Number, Words};
-use super::table::{Table, or_dash, plain, shortened};
+use super::table::{Table, or_dash, plain};
+use crate::text::shortened;
 
 /// Seats of a walk that are shown; more only up to the chosen one.
 const MIN_SHOWN: usize = 8;

@@ -84,14 +84,6 @@ pub fn plain(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-/// The first `longest` characters of a text, with `…` as the last one if it was cut.
-pub fn shortened(words: &str, longest: usize) -> String {
-    if words.chars().count() <= longest {
-        return words.to_owned();
-    }
-    words.chars().take(longest - 1).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

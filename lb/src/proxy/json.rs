@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
 use crate::ring::{SeatId, Weight};
-use crate::text::truncated;
+use crate::text::shortened;
 
 use super::body::Body;
 use super::control_api::Limits;
@@ -78,11 +78,11 @@ fn data_error<T: Shape>(error: &serde_path_to_error::Error<serde_json::Error>) -
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let text = text.strip_suffix(&place).unwrap_or(&text);
-    let truncated = |text| truncated(text, MAX_ECHO);
+    let echo = |text| shortened(text, MAX_ECHO);
     bad(match (path.as_str(), text.rsplit_once(", expected ")) {
-        (".", _) => format!("The body is not like {}: {}", T::LIKE, truncated(text)),
-        (member, Some((_, expected))) => format!("'{}' is not {}", truncated(member), truncated(expected)),
-        (member, None) => format!("'{}': {}", truncated(member), truncated(text)),
+        (".", _) => format!("The body is not like {}: {}", T::LIKE, echo(text)),
+        (member, Some((_, expected))) => format!("'{}' is not {}", echo(member), echo(expected)),
+        (member, None) => format!("'{}': {}", echo(member), echo(text)),
     })
 }
 

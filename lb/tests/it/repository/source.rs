@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
 /// The top-level modules that each module uses: exactly these.
 const USES: &[(&str, &[&str])] = &[
     ("app", &["admin", "auth", "config", "control", "fleet", "logging", "observe", "proxy", "runtime"]),
-    ("cli", &["auth", "config", "fleet", "name", "number", "proxy", "ring", "runtime", "statuses"]),
+    ("cli", &["auth", "config", "fleet", "name", "number", "proxy", "ring", "runtime", "statuses", "text"]),
     (
         "config",
         &[
