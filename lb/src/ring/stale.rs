@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+#[cfg(test)]
 use super::Slot;
 
 /// Number of replicas that a look-up returns at once, and that a lease holds: the first choice and its successors on the
@@ -35,7 +36,8 @@ impl SlotSet {
     }
 
     /// Whether the slot is in the set.
-    pub fn contains(&self, slot: Slot) -> bool {
+    #[cfg(test)]
+    pub(super) fn contains(&self, slot: Slot) -> bool {
         self.0.iter().any(|range| range.contains(&slot.0))
     }
 }

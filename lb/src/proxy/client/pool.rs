@@ -211,7 +211,7 @@ impl Replica {
     ) {
         let room = self.idle.total.get() < settings.max_idle;
         let room = room && self.idle.connections.borrow().len() < MAX_IDLE;
-        let age = settings.pool_idle.map(|age| timeout.map_or(age, |timeout| age.min(before(timeout))));
+        let age = settings.pool_idle.map(|age| timeout.map_or(age, |timeout| age.min(max_idle_age(timeout))));
         if let Some(age) = age.filter(|age| !age.is_zero() && room)
             && self.state.get() == State::Admitted
             && self.keeps_idle.get()
@@ -233,7 +233,7 @@ impl Replica {
 
 /// The age at which an idle connection is closed if the replica closes it after `timeout`: early enough that a request
 /// does not cross the close, also if the sweep is late.
-fn before(timeout: Duration) -> Duration {
+fn max_idle_age(timeout: Duration) -> Duration {
     timeout.saturating_sub(Duration::from_secs(1)).max(timeout / 2)
 }
 
