@@ -39,7 +39,7 @@ pub(super) fn serve(
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
-    let (limits, connections) = (config.guard(), ConnectionLimit::new(max_connections));
+    let (limits, connections) = (guard_settings(config), ConnectionLimit::new(max_connections));
     let builder = Server::build()
         .workers(1)
         // Connections over the limit are answered 503; beyond this number actix stops accepting.
@@ -53,14 +53,14 @@ pub(super) fn serve(
         let limits = admin.limits.clone();
         reload.follow(move |_, config| {
             limits.set(config.control_body());
-            live_admission.configure(config.guard());
+            live_admission.configure(guard_settings(config));
             live_access.borrow_mut().configure(&config.access());
         });
         // The guard enforces all deadlines.
         let http = HttpService::build()
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
-            .h1_allow_half_closed(false) // a disconnect of an event subscriber is noticed at once
+            .h1_allow_half_closed(false)
             .on_connect_ext(|io: &GuardedStream<TcpStream>, extensions| {
                 drop(extensions.insert(io.connection()))
             })
@@ -73,6 +73,12 @@ pub(super) fn serve(
         .and_then(http)
     });
     Ok((address, spawn(builder.map_err(failed)?.run())))
+}
+
+/// The limits of client connections. A subscriber of events or output that closes its connection leaves at once: the stream
+/// may be silent, and the number of subscribers is limited.
+fn guard_settings(config: &Config) -> guard::Settings {
+    config.guard().with_fin_ending_streams()
 }
 
 /// Creates the `App` and calls it for the requests that the guard accepts.

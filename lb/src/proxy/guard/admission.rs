@@ -29,6 +29,8 @@ pub struct Settings {
     pub(crate) idle_timeout: Duration,
     /// Protocols whose offers are forwarded to a replica.
     pub(crate) upgrade_allow: UpgradeAllow,
+    /// Whether a response of unknown length ends with the FIN of its client.
+    pub(crate) fin_ends_streams: bool,
 }
 
 /// Counts the connections of all workers. A connection beyond the limit replaces one that has sent nothing yet; without
@@ -61,7 +63,13 @@ impl Settings {
         upgrade_allow: UpgradeAllow,
     ) -> Self {
         let head = request_head::Limits { fields: max_header_size, target: max_target };
-        Self { head, max_body, head_timeout, idle_timeout, upgrade_allow }
+        Self { head, max_body, head_timeout, idle_timeout, upgrade_allow, fin_ends_streams: false }
+    }
+
+    /// A response of unknown length ends with the FIN of its client. For streams that may be silent for any time: no write
+    /// would show that the client is gone.
+    pub fn with_fin_ending_streams(self) -> Self {
+        Self { fin_ends_streams: true, ..self }
     }
 }
 

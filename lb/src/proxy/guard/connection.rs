@@ -72,7 +72,7 @@ impl Connection {
             Err(_) => stand_in(head, Version::HTTP_11, false),
         };
         (state.body, state.interim, state.body_rejection) = (Decoder::Length(0), Interim::None, None);
-        state.body_cut_off = false;
+        (state.body_cut_off, state.streams) = (false, false);
         state.offers_upgrade = request.as_ref().is_ok_and(|head| head.upgrade);
         if let Ok(head) = &request {
             state.body = match head.framing {

@@ -82,7 +82,8 @@ impl Connection {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         let connection = self.clone();
-        let until_close = response.body().size() == BodySize::Stream && !response.head().chunked();
+        state.streams = response.body().size() == BodySize::Stream;
+        let until_close = state.streams && !response.head().chunked();
         response.map_body(|_, body| ResponseBody { body, connection, until_close })
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct ConnectionState {
     pub(crate) body_cut_off: bool,
     /// State of the interim response 100 (Continue).
     pub(crate) interim: Interim,
+    /// The response has begun, and its length is unknown.
+    pub(crate) streams: bool,
     /// actix has taken the whole response body.
     pub(crate) response_taken: bool,
     /// The response body failed: the connection must be closed.
@@ -88,6 +90,7 @@ impl ConnectionState {
             body_rejection: None,
             body_cut_off: false,
             interim: Interim::None,
+            streams: false,
             response_taken: false,
             response_failed: false,
             close_by_reset: false,

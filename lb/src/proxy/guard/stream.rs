@@ -107,7 +107,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
     }
 
     /// Reads the body and pipelined bytes while a request is served. Ready when the client is gone: the connection has
-    /// failed, or the body cannot become complete.
+    /// failed, the body cannot become complete, or its stream ends.
     fn poll_serving(&mut self, state: &mut ConnectionState, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         store_waker(&mut state.task, cx);
         if let Poll::Ready(Err(error)) = state.poll_interim(&mut self.io, cx) {
@@ -117,7 +117,7 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
         {
             wake(&mut state.reader);
         }
-        let reading = &self.connection.reading;
+        let Connection { settings, reading, .. } = &*self.connection;
         if state.input_ended {
             // The response may take any time, and without reads only this check detects a failed connection.
             if !std::mem::replace(&mut self.half_closed, true) || reading.poll(cx).is_ready() {
@@ -127,12 +127,17 @@ impl<T: AsyncRead + AsyncWrite + Reset + Unpin> GuardedStream<T> {
             let _ = reading.poll(cx);
         } else if reading.poll(cx).is_ready() {
             reading.arm(None);
-            state.body_rejection = Some(Rejection::BodyTooSlow(self.connection.settings.idle_timeout));
+            state.body_rejection = Some(Rejection::BodyTooSlow(settings.idle_timeout));
             wake(&mut state.reader);
         }
-        // A FIN ends further requests only: the client may still read. A rejection is sent in any case.
+        // Otherwise a FIN ends further requests only: the client may still read. A rejection is sent in any case.
+        let stream_ends = settings.fin_ends_streams && state.streams && state.input_ended;
         let refused = matches!(state.phase, ConnectionPhase::Serving { refused: true, .. });
-        if !refused && (state.broken || state.is_cut_off()) { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if !refused && (state.broken || state.is_cut_off() || stream_ends) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Discards input until the client closes or the deadline expires.

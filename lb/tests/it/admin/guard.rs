@@ -68,6 +68,26 @@ fn exhausted_admin_connections_do_not_affect_traffic() {
     until("there is room again", || state().status == 421);
 }
 
+/// A stream may be silent, so that no write would find out that its client has closed the connection.
+#[test]
+fn a_fin_ends_a_stream_and_no_other_response() {
+    let lb = balancer(&[]);
+    for stream in ["/api/events", "/api/replicas/server1/logs?follow=1"] {
+        // More than the limit of subscribers, one after the other.
+        for _ in 0..65 {
+            let mut client = Wire::connect(lb.admin);
+            client.send(format!("GET {stream} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+            assert!(client.head().unwrap().starts_with("HTTP/1.1 200 "), "{stream}");
+            client.half_close();
+            client.read_until_end();
+        }
+    }
+    let mut client = Wire::connect(lb.admin);
+    client.send("GET /api/state HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.half_close();
+    assert_eq!(client.reply().unwrap().status(), 200);
+}
+
 #[test]
 fn an_event_stream_is_not_closed_because_its_client_sends_nothing() {
     let lb = balancer(&["--client-head-timeout", "100ms", "--client-idle-timeout", "100ms"]);
