@@ -102,6 +102,16 @@ fn after_a_reused_connection_was_closed_no_further_post_is_lost_that_way() {
 }
 
 #[test]
+fn posts_share_the_connection_of_a_server_that_keeps_it() {
+    let origin = Origin::replying(OK);
+    let lb = Origin::balanced(&[&origin], &["--workers", "1"]);
+    for _ in 0..5 {
+        assert_eq!(send(&lb, "POST", b"x").status(), 200);
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
 fn a_broken_pooled_connection_is_first_replaced_at_the_same_replica() {
     // Each connection answers once and breaks at its second request.
     let one_each = || {
