@@ -1,12 +1,13 @@
 //! The reason why a container does not run is reported with its remedy.
 
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use crate::support::docker::private::Engine;
 use crate::support::docker::{Cluster, build_image, docker, inspect};
-use crate::support::{Balancer, until};
+use crate::support::{Balancer, call, until};
 
 /// Copies the image of a cluster to a private engine.
 fn copy_image(cluster: &Cluster, engine: &Engine) {
@@ -99,11 +100,19 @@ fn after_an_engine_restart_a_mounted_directory_recovers_and_a_mounted_file_is_re
     let file = (format!("{run}/docker.sock:/run/docker.sock"), "unix:///run/docker.sock", "file");
     for (mount, host, own) in [&directory, &file] {
         let start = ["run", "-d", "--name", own, "--network", name, "-v", mount, "--entrypoint", "/lb", name];
-        let lb = ["--runtime", "docker", "--docker-host", host, "--cluster", own, "--replicas", "1"];
-        engine.docker(&[&start[..], &lb, &["--network", name, "--image", name]].concat()).unwrap();
+        let lb = ["--listen", "0.0.0.0:5000", "--runtime", "docker", "--docker-host", host];
+        let replicas = ["--cluster", own, "--replicas", "1", "--network", name, "--image", name];
+        engine.docker(&[&start[..], &lb, &replicas].concat()).unwrap();
         until("the balancer is ready", || engine.log(own).contains("] ready "));
     }
+    // Until the engine is back the reason is another one: the old socket exists, and nothing listens on it.
+    let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let address = engine.docker(&["inspect", "--format", address, "file"]).unwrap();
+    let balancer = SocketAddr::new(address.parse().unwrap(), 5000);
     engine.kill();
+    until("the outage is noticed before the engine is back", || {
+        call(balancer, "POST", "/add", &[], br#"{"n":1,"hostnames":[]}"#).status == 503
+    });
     engine.resume();
     for own in ["directory", "file"] {
         engine.docker(&["kill", &format!("{own}-server1")]).unwrap();
@@ -116,6 +125,6 @@ fn after_an_engine_restart_a_mounted_directory_recovers_and_a_mounted_file_is_re
     until("the one with the directory recovers", || running("directory").as_array().unwrap().len() == 1);
     let why = "/run/docker.sock was replaced by a restarted engine, and the mounted file is dead; mount its directory";
     until("the one with the file reports the dead mount", || {
-        engine.log("file").lines().any(|line| line.contains("engine away") && line.contains(why))
+        engine.log("file").lines().any(|line| line.contains("engine still away") && line.contains(why))
     });
 }
