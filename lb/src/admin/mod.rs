@@ -20,7 +20,7 @@ use crate::control::journal::JournalHandle;
 use crate::control::ring::RingHandle;
 use crate::control::supervisor::SupervisorHandle;
 use crate::observe::access_log::AccessLog;
-use crate::proxy::guard::ConnectionLimit;
+use crate::proxy::dispatcher::ConnectionLimit;
 use crate::proxy::router::Skip;
 use crate::ring::Incarnation;
 use metrics::MetricsHandle;

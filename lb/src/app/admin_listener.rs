@@ -1,28 +1,26 @@
-//! The admin server: our guard, actix's HTTP/1 dispatcher and actix-web's `App`, in a worker of its own.
+//! The admin server: our dispatcher and actix-web's `App`, in a worker of its own.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::ready;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::time::Duration;
 
 use actix_http::body::BoxBody;
-use actix_http::{HttpService, KeepAlive, Request, Response};
+use actix_http::{Request, Response};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
-use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
-};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
+use futures::future::{FutureExt, LocalBoxFuture};
 
 use crate::admin;
 use crate::admin::{Access, Admin};
 use crate::config::Config;
-use crate::proxy::guard;
-use crate::proxy::guard::{Admission, ConnectionLimit, GuardedStream, ResponseBody};
+use crate::proxy::dispatcher;
+use crate::proxy::dispatcher::{Admission, ConnectionLimit, Incoming};
 use crate::proxy::socket;
 
 use super::reload::ReloadHandle;
@@ -39,7 +37,7 @@ pub(super) fn serve(
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
-    let (limits, connections) = (guard_settings(config), ConnectionLimit::new(max_connections));
+    let (limits, connections) = (connection_settings(config), ConnectionLimit::new(max_connections));
     let builder = Server::build()
         .workers(1)
         // Connections over the limit are answered 503; beyond this number actix stops accepting.
@@ -53,61 +51,57 @@ pub(super) fn serve(
         let limits = admin.limits.clone();
         reload.follow(move |_, config| {
             limits.set(config.control_body());
-            live_admission.configure(guard_settings(config));
+            live_admission.configure(connection_settings(config));
             live_access.borrow_mut().configure(&config.access());
         });
-        // The guard enforces all deadlines.
-        let http = HttpService::build()
-            .keep_alive(KeepAlive::Os)
-            .client_request_timeout(Duration::ZERO)
-            .h1_allow_half_closed(false)
-            .on_connect_ext(|io: &GuardedStream<TcpStream>, extensions| {
-                drop(extensions.insert(io.connection()))
-            })
-            .h1(service(admin.clone(), access));
-        fn_service(move |io: TcpStream| {
-            socket::limit_stall(&io);
-            ready(io.peer_addr().map(|peer| (admission.guard(io), Some(peer))))
+        let (admin, admission) = (admin.clone(), admission.clone());
+        fn_factory(move || {
+            let (service, admission) = (service(admin.clone(), access.clone()), admission.clone());
+            async move {
+                let service = Rc::new(service.await?);
+                Ok::<_, ()>(fn_service(move |io: TcpStream| {
+                    socket::limit_stall(&io);
+                    let peer = io.peer_addr();
+                    let connection = peer.map(|peer| admission.serve(io, Some(peer), service.clone()));
+                    async move {
+                        connection?.await;
+                        Ok::<_, io::Error>(())
+                    }
+                }))
+            }
         })
-        .map_err(actix_http::error::DispatchError::Io)
-        .and_then(http)
     });
     Ok((address, spawn(builder.map_err(failed)?.run())))
 }
 
 /// The limits of client connections. A subscriber of events or output that closes its connection leaves at once: the stream
 /// may be silent, and the number of subscribers is limited.
-fn guard_settings(config: &Config) -> guard::Settings {
-    config.guard().with_fin_ending_streams()
+fn connection_settings(config: &Config) -> dispatcher::Settings {
+    config.client_connections().with_fin_ending_streams()
 }
 
-/// Creates the `App` and calls it for the requests that the guard accepts.
-fn service(
+/// Creates the `App`, and a service that calls it for the requests that the dispatcher accepts.
+async fn service(
     admin: Admin,
     access: Rc<RefCell<Access>>,
-) -> impl ServiceFactory<
-    Request,
-    Config = (),
-    Response = Response<ResponseBody<BoxBody>>,
-    Error = Infallible,
-    InitError = (),
-    Service: 'static,
-    Future: 'static,
+) -> Result<
+    impl Service<
+        Incoming,
+        Response = Response<BoxBody>,
+        Error = Infallible,
+        Future = LocalBoxFuture<'static, Result<Response<BoxBody>, Infallible>>,
+    >,
+    (),
 > {
-    fn_factory(move || {
-        let app = App::new().app_data(web::Data::new(access.clone())).wrap(from_fn(admin::authorize));
-        let app = app.configure(admin::routes(admin.clone())).into_factory();
-        let app = map_config(app, |()| AppConfig::default()).new_service(());
-        async move {
-            let app = Rc::new(app.await?);
-            Ok(fn_service(move |request: Request| {
-                let app = app.clone();
-                let serve = async move |request: Request| match app.call(request).await {
-                    Ok(answer) => Response::from(answer).map_into_boxed_body(),
-                    Err(error) => Response::from(error.error_response()),
-                };
-                async move { Ok(guard::answer(request, serve, admin::reject).await) }
-            }))
-        }
-    })
+    let app = App::new().app_data(web::Data::new(access)).wrap(from_fn(admin::authorize));
+    let app = app.configure(admin::routes(admin)).into_factory();
+    let app = Rc::new(map_config(app, |()| AppConfig::default()).new_service(()).await?);
+    Ok(fn_service(move |incoming: Incoming| {
+        let app = app.clone();
+        let serve = async move |request: Request| match app.call(request).await {
+            Ok(answer) => Response::from(answer).map_into_boxed_body(),
+            Err(error) => Response::from(error.error_response()),
+        };
+        async move { Ok(incoming.answer(serve, admin::reject).await) }.boxed_local()
+    }))
 }

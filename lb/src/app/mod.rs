@@ -29,7 +29,7 @@ use crate::control::supervisor::{Serving, SupervisorHandle};
 use crate::logging::ESSENTIAL;
 use crate::observe::access_log::AccessLog;
 use crate::proxy::control_api::LiveLimits;
-use crate::proxy::guard::ConnectionLimit;
+use crate::proxy::dispatcher::ConnectionLimit;
 use crate::proxy::redaction::KeyRedactor;
 use crate::runtime::{self, Runtime};
 

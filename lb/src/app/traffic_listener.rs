@@ -1,17 +1,15 @@
-//! The traffic server: actix's accept thread and workers, our guard, actix's HTTP/1 dispatcher and our proxy service.
+//! The traffic server: actix's accept thread and workers, our dispatcher and our proxy service.
 
 use std::cell::RefCell;
-use std::future::ready;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use actix_http::{HttpService, KeepAlive};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
-use actix_service::{ServiceFactoryExt, fn_service};
+use actix_service::{fn_factory, fn_service};
 
 use crate::admin::metrics::MetricsHandle;
 use crate::auth::AuthHandle;
@@ -20,18 +18,14 @@ use crate::control::ring::RingHandle;
 use crate::control::supervisor::{StartDuration, SupervisorHandle};
 use crate::fleet::RouterId;
 use crate::observe::access_log::AccessLog;
-use crate::proxy::forwarded::Connected;
-use crate::proxy::guard::{Admission, ConnectionLimit, GuardedStream};
+use crate::proxy::dispatcher::{Admission, ConnectionLimit};
 use crate::proxy::redaction::KeyRedactor;
 use crate::proxy::router::{RequestLogger, RequestObserver, RouterHandle};
-use crate::proxy::service;
+use crate::proxy::service::ProxyService;
 use crate::proxy::socket;
 
 use super::reload::ReloadHandle;
 use super::{StartError, spawn};
-
-/// Bytes that are buffered before a write to a client. Measured with replies of 1 MB: a quarter less CPU.
-const WRITE_BUFFER: usize = 128 * 1024;
 
 /// Seconds that actix waits for a worker at a stop: more than any `--drain`, which is live and enforced by
 /// `Running::stop`.
@@ -61,7 +55,7 @@ pub(super) fn serve(
 ) -> Result<(SocketAddr, ServerHandle), StartError> {
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
-    let (routing, limits) = (config.router(&context.key_redactor), config.guard());
+    let (routing, limits) = (config.router(&context.key_redactor), config.client_connections());
     let settings = config.service(context.start_duration.clone(), context.auth.clone(), address.port());
     let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
     let builder = Server::build()
@@ -72,61 +66,45 @@ pub(super) fn serve(
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let builder = builder.listen("traffic", listener, move || {
-        let (context, routing) = (context.clone(), routing.clone());
-        let (ids, stopping, to_supervisor) = (ids.clone(), stopping.clone(), context.supervisor.clone());
-        let admission = Rc::new(Admission::new(limits.clone(), context.connections.clone()));
-        let settings = Rc::new(RefCell::new(settings.clone()));
-        let (live_admission, live_settings) = (admission.clone(), settings.clone());
-        let worker = move || {
+        let (context, routing, limits, settings) =
+            (context.clone(), routing.clone(), limits.clone(), settings.clone());
+        let (ids, stopping) = (ids.clone(), stopping.clone());
+        fn_factory(move || {
             let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
-            let WorkerContext {
-                ring,
-                supervisor,
-                metrics,
-                reload,
-                start_duration,
-                auth,
-                key_redactor,
-                access_log,
-                ..
-            } = context.clone();
-            let (router, counters) = RouterHandle::start(id, routing.clone(), ring, supervisor);
+            let admission = Rc::new(Admission::new(limits.clone(), context.connections.clone()));
+            let settings = Rc::new(RefCell::new(settings.clone()));
+            let WorkerContext { ring, supervisor, metrics, reload, access_log, .. } = context.clone();
+            let WorkerContext { start_duration, auth, key_redactor, .. } = context.clone();
+            let (router, counters) = RouterHandle::start(id, routing.clone(), ring, supervisor.clone());
             let log: Rc<dyn RequestObserver> = Rc::new(access_log.observer());
             let request_logger = RequestLogger::new([counters, log]);
             request_logger.record_details(logging); // in force for requests that arrive before the ReloadActor's first reply
             metrics.register(id, router.clone());
-            let (admission, settings) = (live_admission.clone(), live_settings.clone());
-            let to_router = router.clone();
-            let live_logger = request_logger.clone();
+            let (live_admission, live_settings) = (admission.clone(), settings.clone());
+            let (live_router, live_logger) = (router.clone(), request_logger.clone());
             reload.follow(move |_, config| {
-                admission.configure(config.guard());
-                *settings.borrow_mut() = config.service(start_duration.clone(), auth.clone(), address.port());
+                live_admission.configure(config.client_connections());
+                *live_settings.borrow_mut() =
+                    config.service(start_duration.clone(), auth.clone(), address.port());
                 live_logger.record_details(config.access_log.is_some());
-                to_router.configure(config.router(&key_redactor));
+                live_router.configure(config.router(&key_redactor));
             });
-            (router, request_logger)
-        };
-        // The guard enforces all deadlines.
-        let http = HttpService::build()
-            .keep_alive(KeepAlive::Os)
-            .client_request_timeout(Duration::ZERO)
-            .h1_allow_half_closed(false)
-            .h1_write_buffer_size(WRITE_BUFFER)
-            .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
-            })
-            .on_connect_ext(|io: &GuardedStream<TcpStream>, extensions| {
-                extensions.insert(io.connection());
-                extensions.insert(Connected::default());
-            })
-            .h1(service::service(settings, to_supervisor, worker));
-        fn_service(move |io: TcpStream| {
-            let opened = socket::prepare(&io, socket::user_timeout([])).and_then(|()| io.peer_addr());
-            ready(opened.map(|peer| (admission.guard(io), Some(peer))))
+            let (stopping, drained) = (stopping.clone(), admission.clone());
+            actix_rt::spawn(async move {
+                stopping.notified().await;
+                drained.drain();
+            });
+            let service = Rc::new(ProxyService::new(settings, supervisor, router, request_logger));
+            let serve = fn_service(move |io: TcpStream| {
+                let peer = socket::prepare(&io, socket::user_timeout([])).and_then(|()| io.peer_addr());
+                let connection = peer.map(|peer| admission.serve(io, Some(peer), service.clone()));
+                async move {
+                    connection?.await;
+                    Ok::<_, io::Error>(())
+                }
+            });
+            async move { Ok::<_, ()>(serve) }
         })
-        .map_err(actix_http::error::DispatchError::Io)
-        .and_then(http)
     });
     Ok((address, spawn(builder.map_err(failed)?.run())))
 }

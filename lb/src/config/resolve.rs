@@ -18,10 +18,10 @@ use crate::balance::{Bound, Policy};
 use crate::control::supervisor::StartDuration;
 use crate::fleet::{self, Ownership};
 use crate::observe::access_log::{self, Redactor};
-use crate::proxy::guard::UpgradeAllow;
+use crate::proxy::dispatcher::UpgradeAllow;
 use crate::proxy::key::KeySources;
 use crate::proxy::redaction::{KeyRedactor, LogKey};
-use crate::proxy::{client, control_api, guard, router, service};
+use crate::proxy::{client, control_api, dispatcher, router, service};
 use crate::ring::{Layout, SeatId, Weight};
 use crate::runtime::{self, heartbeat::HeartbeatRequest};
 use crate::statuses::Statuses;
@@ -255,10 +255,10 @@ impl Config {
     }
 
     /// The limits of client connections.
-    pub(crate) fn guard(&self) -> guard::Settings {
+    pub(crate) fn client_connections(&self) -> dispatcher::Settings {
         let sizes = (self.max_header_size, self.max_target, self.max_body);
         let timeouts = (self.client_head_timeout, self.client_idle_timeout);
-        guard::Settings::new(sizes, timeouts, self.upgrade_allow.clone())
+        dispatcher::Settings::new(sizes, timeouts, self.upgrade_allow.clone())
     }
 
     /// The limits of the body of a control call.

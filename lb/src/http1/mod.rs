@@ -6,9 +6,11 @@
 //! - `rejection`: reasons why a request is refused
 //! - `request_writer`: request heads as written to a replica
 //! - `reply_head`, `reason`: parsing of reply heads · `malformed`: reasons why one is not valid
+//! - `response_head`: response heads as written to a client · `body_encoder`: the framing of a response body
 //! - `framing`: bodies by `Content-Length` and chunked coding (RFC 9112 §6, §7) · `chunk_line`: the first line of a chunk
 //! - `deadline`: one sweep per worker instead of a timer per connection
 
+pub(crate) mod body_encoder;
 pub(crate) mod chunk_line;
 pub mod deadline;
 mod fields;
@@ -20,3 +22,4 @@ pub mod reply_head;
 pub mod request_head;
 pub mod request_line;
 pub mod request_writer;
+pub(crate) mod response_head;

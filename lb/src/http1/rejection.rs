@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The reason why a request or a connection is refused; the connection is closed after the response. The guard adds to
-/// the text which flag sets the limit.
+/// The reason why a request or a connection is refused; the connection is closed after the response. The dispatcher
+/// adds to the text which flag sets the limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// The request violates the grammar of RFC 9110 or 9112, or is ambiguous.

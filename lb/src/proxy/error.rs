@@ -2,7 +2,7 @@
 //! `service.rs` only compares the status of a replica's reply with 404.
 //!
 //! The admin listener has its own errors in `admin/error.rs` and shares [`RequestError`]: both listeners verify the same
-//! token, read the same JSON bodies and guard their connections alike. It is here because `admin` may use `proxy`, but
+//! token, read the same JSON bodies and bound their connections alike. It is here because `admin` may use `proxy`, but
 //! not the reverse.
 
 use std::time::Duration;
@@ -13,8 +13,8 @@ use actix_http::{Response, StatusCode};
 use super::body::Body;
 use super::client;
 use super::client::{Kind, Phase};
+use super::dispatcher::{Rejection, rejection_text};
 use super::error_body::ErrorResponse;
-use super::guard::{Rejection, rejection_text};
 use super::proxy_status;
 use super::router;
 use crate::control::supervisor::StartDuration;
@@ -79,7 +79,7 @@ pub enum RequestError {
     /// The body of a control call did not arrive within `--client-head-timeout`.
     #[error("The body did not come within {0:?} (--client-head-timeout)")]
     TooSlow(Duration),
-    /// The guard rejected the request.
+    /// The dispatcher rejected the request.
     #[error("{}", rejection_text(.0))]
     Rejected(#[from] Rejection),
     /// The fleet refused the command.

@@ -5,7 +5,6 @@
 //! replaced by the values of its own connection, and Forwarded (RFC 7239), X-Real-IP,
 //! X-Forwarded-Server and X-Forwarded-Prefix are removed.
 
-use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -30,11 +29,6 @@ const MAX_PASSES: usize = 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Arc<[IpNet]>);
 
-/// The peer of one connection, formatted once at its first request. Trust is checked at each request, because
-/// `--trusted-proxies` can change.
-#[derive(Default)]
-pub struct Connected(OnceCell<Peer>);
-
 /// The other end of a client connection.
 #[derive(Clone)]
 pub struct Peer {
@@ -55,13 +49,6 @@ impl FromIterator<IpNet> for TrustedProxies {
     }
 }
 
-impl Connected {
-    /// The peer of this connection; `address` is read at the first call only.
-    pub fn peer(&self, address: SocketAddr) -> Peer {
-        self.0.get_or_init(|| Peer::new(address)).clone()
-    }
-}
-
 impl Peer {
     /// The peer at an address; an IPv4-mapped IPv6 address is converted to IPv4.
     pub fn new(address: SocketAddr) -> Self {
@@ -78,7 +65,7 @@ impl Peer {
 ///
 /// X-Forwarded-Port is left out if a trusted proxy sends a scheme or a host and no port: the client connected to that
 /// proxy, on a port that is unknown here.
-pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies, port: u16) -> IpAddr {
+pub fn rewrite(headers: &mut HeaderMap, peer: &Peer, trusted: &TrustedProxies, port: u16) -> IpAddr {
     let is_trusted = trusted.contain(peer.ip);
     remove_forged(headers, is_trusted);
     // The forwarding fields that remain come from a trusted proxy.
@@ -93,7 +80,7 @@ pub fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &TrustedProxies, po
     }
     let mut client = peer.ip;
     let mut chain = peer.field.clone();
-    if let Some(forwarded) = forwarded_chain(headers, &peer, is_trusted) {
+    if let Some(forwarded) = forwarded_chain(headers, peer, is_trusted) {
         client = client_of(&forwarded, peer.ip, trusted);
         chain = HeaderValue::from_maybe_shared(bytes::Bytes::from(forwarded)).unwrap_or(chain);
     }
@@ -161,7 +148,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let peer = Peer::new(peer.parse().unwrap());
-        let client = rewrite(&mut headers, peer, &trusted(), 5000);
+        let client = rewrite(&mut headers, &peer, &trusted(), 5000);
         let mut lines: Vec<_> = headers
             .iter()
             .filter(|(name, _)| **name != header::HOST)

@@ -33,7 +33,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes `Upgrade` and returns the offered protocols; empty if the guard did not accept an offer to upgrade.
+/// Removes `Upgrade` and returns the offered protocols; empty if the dispatcher did not accept an offer to upgrade.
 pub fn take_offer(head: &mut RequestHead) -> Vec<HeaderValue> {
     let protocols = head.headers.remove(header::UPGRADE).collect();
     if head.connection_type() == ConnectionType::Upgrade { protocols } else { Vec::new() }

@@ -1,6 +1,7 @@
 //! The data plane, in the order in which a request passes through it.
 //!
-//! - [`guard`]: wraps client connections; validates and bounds what they send (accepted in `app/traffic_listener.rs`)
+//! - [`dispatcher`]: serves client connections by HTTP/1.1; validates and bounds what they send (accepted in
+//!   `app/traffic_listener.rs`)
 //! - [`service`]: dispatches a request to the control API or to the router
 //! - [`control_api`]: /rep, /add, /rm · `json`, `success`: their bodies · `credentials`, `cross_site`: their access
 //!   checks
@@ -16,10 +17,10 @@ pub mod control_api;
 pub mod credentials;
 pub mod cross_site;
 pub mod debug_headers;
+pub mod dispatcher;
 pub mod error;
 pub mod error_body;
 pub mod forwarded;
-pub mod guard;
 pub mod hop_by_hop;
 pub mod json;
 pub mod key;

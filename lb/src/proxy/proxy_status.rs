@@ -3,8 +3,8 @@
 use std::io;
 
 use super::client::{self, Kind, Malformed, Phase};
+use super::dispatcher::Rejection;
 use super::error::{Error, RequestError};
-use super::guard::Rejection;
 use super::router;
 use crate::shortage::is_own_shortage;
 

@@ -20,7 +20,7 @@ enum Accepted {
     TrustedProxies,
 }
 
-/// Every reserved field. The guard rejects most look-alikes of Content-Length and Transfer-Encoding with 400 already.
+/// Every reserved field. The dispatcher rejects most look-alikes of Content-Length and Transfer-Encoding with 400 already.
 const RESERVED: [Reserved; 21] = [
     Reserved::new("forwarded", Accepted::TrustedProxies),
     Reserved::new("front-end-https", Accepted::TrustedProxies),

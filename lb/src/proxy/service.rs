@@ -8,13 +8,12 @@ use std::rc::Rc;
 use actix_http::body::BodySize;
 use actix_http::header::{self, HeaderMap};
 use actix_http::{Method, Payload, Request, Response, StatusCode};
-use actix_service::{Service, ServiceFactory, fn_factory};
+use actix_service::Service;
 use awc::http::uri::PathAndQuery;
 use futures::future::LocalBoxFuture;
 
 use super::client::ReplayBody;
-use super::guard;
-use super::guard::ResponseBody;
+use super::dispatcher::{Connection, Incoming};
 use super::router;
 use super::router::{RequestLog, RequestLogger, RouterHandle};
 use crate::auth::AuthHandle;
@@ -23,7 +22,7 @@ use crate::control::supervisor::{StartDuration, SupervisorHandle};
 use super::body::{Body, LoggedBody};
 use super::error::{Error, RequestError, readiness};
 use super::error_body::ErrorResponse as _;
-use super::forwarded::{self, Connected, Peer, TrustedProxies};
+use super::forwarded::{self, TrustedProxies};
 use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
 use super::{control_api, credentials, cross_site, debug_headers, reply};
 
@@ -68,45 +67,33 @@ struct Inner {
     request_logger: RequestLogger,
 }
 
-/// Factory of the per-worker service. It does without actix-web's `App`, which costs 0.4 µs per request. `worker` is
-/// called on each worker's thread: it starts the worker's router and returns the logger of its requests. A change
-/// of `settings` applies to every later request.
-pub fn service(
-    settings: Rc<RefCell<Settings>>,
-    supervisor: SupervisorHandle,
-    worker: impl Fn() -> (RouterHandle, RequestLogger),
-) -> impl ServiceFactory<
-    Request,
-    Config = (),
-    Response = Response<ResponseBody<LoggedBody>>,
-    Error = Infallible,
-    InitError = (),
-    Service = ProxyService,
-    Future: 'static,
-> {
-    fn_factory(move || {
-        let (router, request_logger) = worker();
-        let inner =
-            Inner { settings: settings.clone(), router, supervisor: supervisor.clone(), request_logger };
-        async move { Ok(ProxyService(Rc::new(inner))) }
-    })
+impl ProxyService {
+    /// The service of the worker whose router this is. A change of `settings` applies to every later request.
+    pub fn new(
+        settings: Rc<RefCell<Settings>>,
+        supervisor: SupervisorHandle,
+        router: RouterHandle,
+        request_logger: RequestLogger,
+    ) -> Self {
+        Self(Rc::new(Inner { settings, router, supervisor, request_logger }))
+    }
 }
 
-impl Service<Request> for ProxyService {
-    type Response = Response<ResponseBody<LoggedBody>>;
+impl Service<Incoming> for ProxyService {
+    type Response = Response<LoggedBody>;
     type Error = Infallible;
     type Future = LocalBoxFuture<'static, Result<Self::Response, Infallible>>;
 
     actix_service::always_ready!();
 
-    fn call(&self, request: Request) -> Self::Future {
+    fn call(&self, incoming: Incoming) -> Self::Future {
         let inner = self.0.clone();
         let request_log = inner.request_logger.begin();
-        let peer = request.peer_addr();
+        let connection = incoming.connection().clone();
         Box::pin(async move {
             let serve = async |request: Request| {
-                request_log.set_client_request(&request, || inner.client(&request));
-                let response = inner.serve(request, &request_log).await;
+                request_log.set_client_request(&request, || inner.client(&request, &connection));
+                let response = inner.serve(request, &connection, &request_log).await;
                 inner.complete(response, &request_log)
             };
             let refuse = |rejection| {
@@ -114,32 +101,32 @@ impl Service<Request> for ProxyService {
                 request_log.reject(&error);
                 inner.complete(error.response(), &request_log)
             };
-            request_log.set_peer(peer);
-            Ok(guard::answer(request, serve, refuse).await)
+            request_log.set_peer(connection.address());
+            Ok(incoming.answer(serve, refuse).await)
         })
     }
 }
 
 impl Inner {
-    async fn serve(&self, mut request: Request, request_log: &Rc<RequestLog>) -> Response<Body> {
-        let payload = request.take_payload();
-        let result = self.dispatch(request, payload, request_log).await;
-        let mut response = result.unwrap_or_else(|error| {
+    async fn serve(
+        &self,
+        request: Request,
+        connection: &Rc<Connection>,
+        request_log: &Rc<RequestLog>,
+    ) -> Response<Body> {
+        self.dispatch(request, connection, request_log).await.unwrap_or_else(|error| {
             request_log.fail(&error);
             error.response_after(&self.settings.borrow().start_duration)
-        });
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            response.head_mut().no_chunking(true);
-        }
-        response
+        })
     }
 
     async fn dispatch(
         &self,
-        request: Request,
-        payload: Payload,
+        mut request: Request,
+        connection: &Rc<Connection>,
         request_log: &Rc<RequestLog>,
     ) -> Result<Response<Body>, Error> {
+        let payload = request.take_payload();
         let (serves_control, limits) = {
             let settings = self.settings.borrow();
             (!matches!(settings.control, Control::Off), settings.control_body)
@@ -150,23 +137,23 @@ impl Inner {
                 Ok(Response::with_body(readiness(ready), Body::Own(Default::default())))
             }
             (&Method::GET | &Method::HEAD, "/rep") if serves_control => {
-                self.authorize(&request).await?;
+                self.authorize(&request, connection).await?;
                 control_api::rep(&self.supervisor).await
             }
             (&Method::POST, "/add") if serves_control => {
-                self.authorize(&request).await?;
+                self.authorize(&request, connection).await?;
                 control_api::add(&self.supervisor, payload, limits).await
             }
             (&Method::POST | &Method::DELETE, "/rm") if serves_control => {
-                self.authorize(&request).await?;
+                self.authorize(&request, connection).await?;
                 control_api::remove(&self.supervisor, payload, limits).await
             }
-            _ => self.forward(request, payload, request_log).await,
+            _ => self.forward(request, payload, connection, request_log).await,
         }
     }
 
     /// Authorises a control call (/rep, /add, /rm). Cross-site requests of a browser must not change anything.
-    async fn authorize(&self, request: &Request) -> Result<(), Error> {
+    async fn authorize(&self, request: &Request, connection: &Connection) -> Result<(), Error> {
         if !request.method().is_safe() && cross_site::is_foreign(&request.head().headers) {
             return Err(RequestError::OtherSite.into());
         }
@@ -175,7 +162,7 @@ impl Inner {
             Control::Open | Control::Off => return Ok(()),
         };
         let token = credentials::bearer(&request.head().headers).ok_or(RequestError::NoToken)?;
-        let client = self.client(request).ok_or(router::Error::ClientLeft)?;
+        let client = self.client(request, connection).ok_or(router::Error::ClientLeft)?;
         Ok(credentials::verify_token(&auth, client, token).await?)
     }
 
@@ -183,10 +170,10 @@ impl Inner {
         &self,
         mut request: Request,
         payload: Payload,
+        connection: &Rc<Connection>,
         request_log: &Rc<RequestLog>,
     ) -> Result<Response<Body>, Error> {
-        let peer = peer(&request).ok_or(router::Error::ClientLeft)?;
-        let after_body = guard::after_body(&request);
+        let peer = connection.peer().ok_or(router::Error::ClientLeft)?;
         let head = request.head_mut();
         if forwarded::is_loop(&head.headers) {
             return Err(Error::Loop);
@@ -199,12 +186,10 @@ impl Inner {
         let offer = take_offer(head);
         let mut headers = std::mem::take(&mut head.headers);
         let body = request_body(&headers, payload);
-        let body = match after_body {
-            Some(after_body) if !offer.is_empty() => Some(ReplayBody::offer(body, after_body)),
-            _ => body,
-        };
+        let body =
+            if offer.is_empty() { body } else { Some(ReplayBody::offer(body, connection.after_body())) };
         strip_hop_by_hop(&mut headers);
-        headers.remove(header::EXPECT); // the guard sends the 100 itself
+        headers.remove(header::EXPECT); // the dispatcher sends the 100 itself
         credentials::remove_session_cookies(&mut headers);
         if let (Control::Token(_), "/rep" | "/add" | "/rm") = (&self.settings.borrow().control, target.path())
         {
@@ -239,20 +224,13 @@ impl Inner {
     }
 
     /// The client's address; `None` if it disconnected before the address was read.
-    fn client(&self, request: &Request) -> Option<IpAddr> {
-        let (peer, trusted) = (peer(request)?, &self.settings.borrow().trusted_proxies);
-        Some(forwarded::client(&request.head().headers, &peer, trusted))
+    fn client(&self, request: &Request, connection: &Connection) -> Option<IpAddr> {
+        let (peer, trusted) = (connection.peer()?, &self.settings.borrow().trusted_proxies);
+        Some(forwarded::client(&request.head().headers, peer, trusted))
     }
 }
 
-/// The peer of the request's connection; `None` if it disconnected before the address was read.
-fn peer(request: &Request) -> Option<Peer> {
-    let address = request.peer_addr()?;
-    let connected = request.conn_data::<Connected>();
-    Some(connected.map_or_else(|| Peer::new(address), |connected| connected.peer(address)))
-}
-
-/// The request body with the client's framing. `None` if the request has none: the guard then creates no payload, also
+/// The request body with the client's framing. `None` if the request has none: the dispatcher then creates no payload, also
 /// if `Content-Length` is zero.
 fn request_body(headers: &HeaderMap, payload: Payload) -> Option<ReplayBody> {
     if matches!(payload, Payload::None) {

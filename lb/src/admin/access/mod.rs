@@ -29,7 +29,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
 use crate::auth::AuthHandle;
 use crate::auth::token::Token;
-use crate::proxy::guard;
+use crate::proxy::dispatcher::Rejection;
 
 use crate::admin::error::Error;
 use crate::proxy::credentials;
@@ -141,8 +141,8 @@ pub async fn authorize(
     Ok(answer)
 }
 
-/// The response to bytes that the guard has rejected as no valid request.
-pub fn reject(rejection: guard::Rejection) -> Response<BoxBody> {
+/// The response to bytes that the dispatcher has rejected as no valid request.
+pub fn reject(rejection: Rejection) -> Response<BoxBody> {
     let mut answer = Error::from(RequestError::Rejected(rejection)).error_response();
     headers::add_security_headers(answer.headers_mut());
     answer.into()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::Config;
 use super::super::change::{Setting, setting};
 use super::super::value::{OrOff, body_or_off, count, duration, size};
-use crate::proxy::guard::UpgradeAllow;
+use crate::proxy::dispatcher::UpgradeAllow;
 
 // The doc comments of the fields are the help texts.
 

@@ -14,7 +14,7 @@ use super::*;
 use crate::admin::{Difference, NotReloaded};
 use crate::balance::Policy;
 use crate::cli::{Command, parse, source};
-use crate::proxy::guard::UpgradeAllow;
+use crate::proxy::dispatcher::UpgradeAllow;
 use crate::proxy::redaction::LogKey;
 use crate::ring::{HashPair, Layout, SlotCap, Weight};
 

@@ -166,7 +166,7 @@ impl RequestLog {
         }
     }
 
-    /// Records why the guard rejected the request, if details are recorded; replaces an earlier error, whose cause is the
+    /// Records why the dispatcher rejected the request, if details are recorded; replaces an earlier error, whose cause is the
     /// rejection.
     pub fn reject(&self, error: &impl fmt::Display) {
         self.info_mut().error = None;

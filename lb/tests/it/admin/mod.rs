@@ -1,10 +1,10 @@
 //! The management plane: API, metrics, dashboard, and the access to them.
 
 mod auth;
+mod connections;
 mod dashboard;
 mod events;
 mod explain;
-mod guard;
 mod hot_keys;
 mod logs;
 mod metrics;

@@ -70,6 +70,28 @@ fn bytes_after_a_101_pass_unchanged() {
 }
 
 #[test]
+fn a_replica_may_end_its_direction_of_a_tunnel_first() {
+    let (all, received) = std::sync::mpsc::channel();
+    let origin = Origin::new(move |peer| {
+        peer.head()?;
+        peer.wire.send(ACCEPT);
+        peer.wire.send("bye");
+        peer.wire.half_close();
+        let _ = all.send(peer.wire.read_until_end());
+        None
+    });
+    let lb = Origin::balanced(&[&origin], &[]);
+    let (mut client, _) = open(&lb);
+    assert_eq!(client.read_until_end(), b"bye");
+    for _ in 0..100 {
+        assert!(client.send("still here"));
+    }
+    client.half_close();
+    assert_eq!(received.recv_timeout(STATE_TIMEOUT).unwrap(), b"still here".repeat(100));
+    lb.until("nothing is in flight", |lb| lb.replicas()[0]["in_flight"] == 0);
+}
+
+#[test]
 fn an_offer_with_content_length_zero_has_no_body() {
     let origin = echoing();
     let lb = Origin::balanced(&[&origin], &[]);

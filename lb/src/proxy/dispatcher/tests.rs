@@ -1,33 +1,31 @@
-//! The guard passes on exactly the requests that were sent, however the reads are split.
+//! The dispatcher serves exactly the requests that were sent, in order, however the reads are split.
 
 mod tunnel;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::Stream;
+use actix_http::{ConnectionType, Request, Response, StatusCode};
+use actix_service::fn_service;
 use futures::task::noop_waker_ref;
+use futures::{FutureExt, StreamExt};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http1::deadline::Deadlines;
-
-use super::admission::{ConnectionLimit, Settings};
-use super::body::{AfterBody, Body};
-use super::connection::Connection;
-use super::stream::{GuardedStream, Reset};
-use super::upgrade::UpgradeAllow;
+use super::{Admission, ConnectionLimit, Incoming, Reset, Settings, UpgradeAllow};
 
 /// A client stream that yields its bytes in pieces with a `Pending` before each, and then ends.
 struct Client {
     pieces: VecDeque<Vec<u8>>,
     paused: bool,
-    got: Vec<u8>,
+    got: Rc<RefCell<Vec<u8>>>,
 }
 
 impl AsyncRead for Client {
@@ -60,8 +58,8 @@ impl Reset for Client {
 }
 
 impl AsyncWrite for Client {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.got.extend_from_slice(bytes);
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.got.borrow_mut().extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -74,57 +72,46 @@ impl AsyncWrite for Client {
     }
 }
 
-/// Drives the guard as actix does, and returns method, target and body of each request that the service gets.
-fn served(pieces: Vec<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
-    let cx = &mut Context::from_waker(noop_waker_ref());
-    let (deadlines, second) = (Deadlines::default(), Duration::from_secs(1));
-    let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second), UpgradeAllow::Any);
-    let permit = ConnectionLimit::new(1).admit();
-    let connection = Rc::new(Connection::new(Rc::new(settings), deadlines.add(), deadlines.add(), permit));
-    let client = Client { pieces: pieces.into(), paused: false, got: Vec::new() };
-    let mut guarded = GuardedStream::new(client, connection.clone());
-    let mut requests = Vec::new();
-    loop {
-        let (mut space, mut stand_in) = ([0; 64], Vec::new());
-        while !stand_in.ends_with(b"\r\n\r\n") {
-            let mut buffer = ReadBuf::new(&mut space);
-            match Pin::new(&mut guarded).poll_read(cx, &mut buffer) {
-                Poll::Ready(_) if buffer.filled().is_empty() => return requests,
-                Poll::Ready(_) => stand_in.extend_from_slice(buffer.filled()),
-                Poll::Pending => {}
-            }
-        }
-        let head = connection.state.borrow_mut().pending_request.take().unwrap().unwrap();
-        assert_eq!(
-            stand_in.starts_with(b"HEAD "),
-            head.method == "HEAD",
-            "actix would write a body in response to HEAD"
-        );
-        let after_body = head.upgrade.then(|| AfterBody(connection.clone()));
-        let mut bytes = Vec::new();
-        let mut read = |body: &mut (dyn Stream<Item = Result<_, _>> + Unpin)| {
-            loop {
-                match Pin::new(&mut *body).poll_next(cx) {
-                    Poll::Ready(Some(chunk)) => {
-                        let chunk: Result<bytes::Bytes, actix_http::error::PayloadError> = chunk;
+/// Runs a connection, and returns method, target and body of each request that the service gets, and the bytes that the
+/// client gets.
+fn served(pieces: Vec<Vec<u8>>) -> (Vec<(String, Vec<u8>)>, Vec<u8>) {
+    actix_rt::System::new().block_on(async {
+        let second = Duration::from_secs(1);
+        let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second), UpgradeAllow::Any);
+        let admission = Admission::new(settings, ConnectionLimit::new(1));
+        let requests = Rc::new(RefCell::new(Vec::new()));
+        let served = requests.clone();
+        let service = fn_service(move |incoming: Incoming| {
+            let (served, connection) = (served.clone(), incoming.connection().clone());
+            let serve = async move |mut request: Request| {
+                let mut bytes = Vec::new();
+                let upgrade = request.head().connection_type() == ConnectionType::Upgrade;
+                let after_body = upgrade.then(|| connection.after_body());
+                for mut part in [Some(request.take_payload()), after_body].into_iter().flatten() {
+                    while let Some(chunk) = part.next().await {
                         bytes.extend_from_slice(&chunk.unwrap());
                     }
-                    Poll::Ready(None) => break,
-                    Poll::Pending => {
-                        let nothing = &mut ReadBuf::new(&mut []);
-                        assert!(Pin::new(&mut guarded).poll_read(cx, nothing).is_pending() || head.upgrade);
-                    }
                 }
-            }
-        };
-        read(&mut Body(connection.clone()));
-        if let Some(mut after_body) = after_body {
-            read(&mut after_body);
-        }
-        requests.push((format!("{} {}", head.method, head.target), bytes));
-        connection.state.borrow_mut().response_taken = true;
-        assert!(Pin::new(&mut guarded).poll_flush(cx).is_ready());
-    }
+                let line = format!("{} {}", request.method(), request.uri());
+                served.borrow_mut().push((line.clone(), bytes));
+                Response::with_body(StatusCode::OK, line)
+            };
+            let refuse = |rejection| panic!("{rejection}");
+            async move { Ok::<_, Infallible>(incoming.answer(serve, refuse).await) }.boxed_local()
+        });
+        let got = Rc::new(RefCell::new(Vec::new()));
+        let client = Client { pieces: pieces.into(), paused: false, got: got.clone() };
+        let mut connection = admission.serve(client, None, Rc::new(service));
+        let cx = &mut Context::from_waker(noop_waker_ref());
+        while Pin::new(&mut connection).poll(cx).is_pending() {}
+        (requests.take(), got.take())
+    })
+}
+
+/// The response to a request of [`served`], without the date.
+fn response(line: &str) -> String {
+    let body = if line.starts_with("HEAD ") { "" } else { line };
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", line.len())
 }
 
 proptest! {
@@ -185,6 +172,16 @@ proptest! {
         cuts.dedup();
         let mut from = 0;
         let pieces = cuts.into_iter().map(|to| wire[std::mem::replace(&mut from, to)..to].to_vec()).collect();
-        prop_assert_eq!(served(pieces), expected);
+        let (requests, got) = served(pieces);
+        prop_assert_eq!(&requests, &expected);
+        // After an offer that was not accepted the connection is closed.
+        let last = requests.len() - usize::from((1..4).contains(&tunnel));
+        let got = String::from_utf8(got).unwrap();
+        let got: String = got.split_inclusive("\r\n").filter(|line| !line.starts_with("date: ")).collect();
+        let responses = requests.iter().enumerate().map(|(i, (line, _))| match i < last {
+            true => response(line),
+            false => response(line).replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"),
+        });
+        prop_assert_eq!(got, responses.collect::<String>());
     }
 }

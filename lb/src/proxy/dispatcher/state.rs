@@ -1,16 +1,17 @@
-//! The state of a client connection that its stream and its requests share.
+//! The state of a client connection that its task and its requests share.
 
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use actix_http::Version;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::http1::deadline::Deadline;
 use crate::http1::framing::Decoder;
 use crate::http1::rejection::Rejection;
-use crate::http1::request_head::{Head, Scan};
+use crate::http1::request_head::Scan;
 
 use super::connection::{AHEAD, CONTINUE, MIN_READ, wake};
 
@@ -20,8 +21,12 @@ pub(crate) struct ConnectionState {
     read_size: usize,
     pub(crate) scan: Scan,
     pub(crate) phase: ConnectionPhase,
-    /// The request, or its rejection, until the service takes it.
-    pub(crate) pending_request: Option<Result<Head, Rejection>>,
+    /// The present request is a HEAD, or a rejected one that looks like it.
+    pub(crate) is_head: bool,
+    /// The version of the present request.
+    pub(crate) version: Version,
+    /// Whether the client keeps the connection after the present request.
+    pub(crate) keep_alive: bool,
     /// Decoder of the request body, with its remaining part.
     pub(crate) body: Decoder,
     /// The request offers another protocol: the bytes after it may not be HTTP.
@@ -36,17 +41,15 @@ pub(crate) struct ConnectionState {
     pub(crate) interim: Interim,
     /// The response has begun, and its length is unknown.
     pub(crate) streams: bool,
-    /// actix has taken the whole response body.
-    pub(crate) response_taken: bool,
-    /// The response body failed: the connection must be closed.
-    pub(crate) response_failed: bool,
-    /// The close must be a reset: with a body that ends by close, a FIN would look like its end.
-    pub(crate) close_by_reset: bool,
+    /// The bytes of a tunnel from the client have ended, or are not needed any more.
+    pub(crate) upload_ended: bool,
     /// The client has closed its direction, or the connection has failed.
     pub(crate) input_ended: bool,
+    /// The client has closed its direction during the present request, and the next check of the connection is armed.
+    pub(crate) half_closed: bool,
     /// The connection has failed in both directions.
     pub(crate) broken: bool,
-    /// Waker of the connection's task (actix).
+    /// Waker of the connection's task.
     pub(crate) task: Option<Waker>,
     /// Waker of the reader of the body.
     pub(crate) reader: Option<Waker>,
@@ -60,10 +63,8 @@ pub(crate) enum ConnectionPhase {
     Idle { fresh: bool },
     /// A part of a request head has arrived.
     Head,
-    /// actix serves the request and gets no other until its response is written.
-    Serving { refused: bool, tunnel: bool },
-    /// No further request is read; the connection is closed.
-    Last,
+    /// A request is served; `refused`: it is answered with its rejection. The next one is read when the response is written.
+    Serving { refused: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,9 @@ impl ConnectionState {
             read_size: MIN_READ,
             scan: Scan::default(),
             phase: ConnectionPhase::Idle { fresh: true },
-            pending_request: None,
+            is_head: false,
+            version: Version::HTTP_11,
+            keep_alive: false,
             body: Decoder::Length(0),
             offers_upgrade: false,
             body_allowance: u64::MAX,
@@ -91,10 +94,9 @@ impl ConnectionState {
             body_cut_off: false,
             interim: Interim::None,
             streams: false,
-            response_taken: false,
-            response_failed: false,
-            close_by_reset: false,
+            upload_ended: false,
             input_ended: false,
+            half_closed: false,
             broken: false,
             task: None,
             reader: None,

@@ -1,18 +1,20 @@
-//! Admits accepted connections: counts them over all workers, and wraps each in a guarded stream with deadlines of its
-//! worker.
+//! Admits accepted connections: counts them over all workers, and starts the task of each.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::http1::deadline::{Deadline, Deadlines};
+use actix_service::Service;
 
+use super::answer::Incoming;
 use super::connection::Connection;
+use super::dispatch::Dispatcher;
 use super::silent::Silent;
-use super::stream::GuardedStream;
 use super::upgrade::UpgradeAllow;
+use super::worker::Worker;
 use crate::http1::request_head;
 
 /// Limits for client connections. Deadlines are checked every 250 ms, so they may fire that much late.
@@ -50,7 +52,7 @@ pub(crate) struct ConnectionPermit(Option<Arc<AtomicUsize>>);
 pub struct Admission {
     settings: RefCell<Rc<Settings>>,
     connections: ConnectionLimit,
-    deadlines: Rc<Deadlines>,
+    worker: Rc<Worker>,
     /// Connections that have sent nothing yet.
     silent: Silent,
 }
@@ -111,12 +113,12 @@ impl Drop for ConnectionPermit {
 }
 
 impl Admission {
-    /// The admission for this thread. [`guard`](Self::guard) must run in a `LocalSet`, as it does on actix's threads.
+    /// The admission for this thread. [`serve`](Self::serve) must run in a `LocalSet`, as it does on actix's threads.
     pub fn new(settings: Settings, connections: ConnectionLimit) -> Self {
         Self {
             settings: RefCell::new(Rc::new(settings)),
             connections,
-            deadlines: Rc::default(),
+            worker: Rc::default(),
             silent: Silent::default(),
         }
     }
@@ -131,18 +133,24 @@ impl Admission {
         *self.settings.borrow_mut() = Rc::new(settings);
     }
 
-    /// Wraps a new connection. Beyond the limit it replaces the worker's oldest connection without a byte, if any.
-    pub fn guard<T>(&self, io: T) -> GuardedStream<T> {
-        let (reading, writing) = (self.add_deadline(), self.add_deadline());
+    /// Serves a new connection by `service`. Beyond the limit it replaces the worker's oldest connection without a byte, if any.
+    pub fn serve<T, S: Service<Incoming>, B>(
+        &self,
+        io: T,
+        peer: Option<SocketAddr>,
+        service: Rc<S>,
+    ) -> Dispatcher<T, S, B> {
+        let deadlines = (self.worker.add_deadline(), self.worker.add_deadline());
         let settings = self.settings.borrow().clone();
         let permit = self.connections.admit();
         let permit = if permit.is_granted() { permit } else { self.silent.evict_oldest() };
-        let connection = Rc::new(Connection::new(settings, reading, writing, permit));
+        let connection = Rc::new(Connection::new(settings, self.worker.clone(), deadlines, permit, peer));
         self.silent.add(&connection);
-        GuardedStream::new(io, connection)
+        Dispatcher::new(io, connection, service)
     }
 
-    fn add_deadline(&self) -> Deadline {
-        self.deadlines.add_swept(&self.deadlines, Deadlines::sweep)
+    /// Closes idle connections, and every other one after its response.
+    pub fn drain(&self) {
+        self.worker.drain();
     }
 }

@@ -1,20 +1,24 @@
-//! State of a client connection, shared by the guarded stream and the service: its current request and its progress.
+//! A client connection: its limits and deadlines, and its requests from the head to the end of the response.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use actix_http::{Method, Version};
+use actix_http::{ConnectionType, Method, Payload, Request, Version};
 
 use crate::http1::chunk_line::Grammar;
 use crate::http1::deadline::Deadline;
 use crate::http1::framing::{Chunked, Decoder};
 
 use super::admission::{ConnectionPermit, Settings};
+use super::body::Body;
 use super::state::{ConnectionPhase, ConnectionState, Interim};
+use super::worker::Worker;
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head::{Framing, Head};
+use crate::proxy::forwarded::Peer;
 
 /// Maximum number of bytes read ahead while a request is served. Beyond it the socket is not read.
 pub(crate) const AHEAD: usize = 64 * 1024;
@@ -33,21 +37,48 @@ pub struct Connection {
     pub(crate) reading: Deadline,
     /// Deadline for the client to read more of a response.
     pub(crate) writing: Deadline,
+    pub(super) worker: Rc<Worker>,
     permit: RefCell<ConnectionPermit>,
+    /// Address of the client; `None` if it disconnected before the address was read.
+    peer: Option<SocketAddr>,
+    /// [`Self::peer`] as forwarding fields need it, from the first request on.
+    formatted_peer: OnceCell<Peer>,
     pub(crate) state: RefCell<ConnectionState>,
 }
 
 impl Connection {
-    pub(crate) fn new(
+    pub(super) fn new(
         settings: Rc<Settings>,
-        reading: Deadline,
-        writing: Deadline,
+        worker: Rc<Worker>,
+        (reading, writing): (Deadline, Deadline),
         permit: ConnectionPermit,
+        peer: Option<SocketAddr>,
     ) -> Self {
-        let (permit, state) = (RefCell::new(permit), RefCell::new(ConnectionState::new()));
-        let connection = Self { settings, reading, writing, permit, state };
+        let connection = Self {
+            settings,
+            reading,
+            writing,
+            worker,
+            permit: RefCell::new(permit),
+            peer,
+            formatted_peer: OnceCell::new(),
+            state: RefCell::new(ConnectionState::new()),
+        };
         connection.reading.arm(Some(connection.limited(connection.settings.idle_timeout)));
         connection
+    }
+
+    /// The client's end of the connection; `None` if it disconnected before its address was read.
+    pub fn peer(&self) -> Option<&Peer> {
+        Some(self.formatted_peer.get_or_init({
+            let peer = self.peer?;
+            move || Peer::new(peer)
+        }))
+    }
+
+    /// The address of the client; `None` if it disconnected before the address was read.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// The timeout, or a shorter one for a connection beyond the limit, which is kept only to answer its request with
@@ -56,60 +87,75 @@ impl Connection {
         if self.permit.borrow().is_granted() { timeout } else { timeout.min(REJECTED_TIMEOUT) }
     }
 
-    /// Starts serving a request and returns the stand-in that actix reads in its place. `head`: whether a request that
-    /// could not be parsed looks like a HEAD.
-    pub(crate) fn begin(
-        &self,
+    /// Starts serving a request. `is_head`: whether a request that could not be parsed looks like a HEAD.
+    pub(super) fn begin(
+        self: &Rc<Self>,
         state: &mut ConnectionState,
         request: Result<Head, Rejection>,
-        head: bool,
-    ) -> &'static [u8] {
+        is_head: bool,
+    ) -> Result<Request, Rejection> {
         self.reading.arm(None);
-        let head = request.as_ref().map_or(head, |request| request.method == Method::HEAD);
+        state.is_head = request.as_ref().map_or(is_head, |request| request.method == Method::HEAD);
         let request = request.and_then(|request| self.validate(request));
-        let stand_in = match &request {
-            Ok(request) => stand_in(head, request.version, request.keep_alive),
-            Err(_) => stand_in(head, Version::HTTP_11, false),
-        };
         (state.body, state.interim, state.body_rejection) = (Decoder::Length(0), Interim::None, None);
-        (state.body_cut_off, state.streams) = (false, false);
-        state.offers_upgrade = request.as_ref().is_ok_and(|head| head.upgrade);
-        if let Ok(head) = &request {
-            state.body = match head.framing {
-                Framing::None => Decoder::Length(0),
-                Framing::Length(length) => Decoder::Length(length.get()),
-                Framing::Chunked => Decoder::Chunked(Chunked::new(Grammar::Strict)),
-            };
-            state.body_allowance = self.settings.max_body.unwrap_or(u64::MAX);
-            if head.expects_continue && head.framing != Framing::None {
-                state.interim = Interim::Owed;
-            }
+        (state.body_cut_off, state.streams, state.half_closed) = (false, false, false);
+        (state.offers_upgrade, state.upload_ended) = (false, false);
+        (state.version, state.keep_alive) = (Version::HTTP_11, false);
+        state.phase = ConnectionPhase::Serving { refused: request.is_err() };
+        let head = request?;
+        (state.version, state.keep_alive) = (head.version, head.keep_alive);
+        state.offers_upgrade = head.upgrade;
+        state.body = match head.framing {
+            Framing::None => Decoder::Length(0),
+            Framing::Length(length) => Decoder::Length(length.get()),
+            Framing::Chunked => Decoder::Chunked(Chunked::new(Grammar::Strict)),
+        };
+        state.body_allowance = self.settings.max_body.unwrap_or(u64::MAX);
+        if head.expects_continue && head.framing != Framing::None {
+            state.interim = Interim::Owed;
         }
-        state.phase = ConnectionPhase::Serving { refused: request.is_err(), tunnel: false };
-        state.pending_request = Some(request);
-        stand_in
+        Ok(self.request(state, head))
     }
 
-    /// The response is written: the next request may begin, unless a part of this one is unread.
-    pub(crate) fn finish(&self, state: &mut ConnectionState, cx: &Context<'_>) {
-        state.response_taken = false;
-        if state.is_unread() || matches!(state.phase, ConnectionPhase::Serving { refused: true, .. }) {
-            state.phase = ConnectionPhase::Last;
-            return;
+    /// The request for the service.
+    fn request(self: &Rc<Self>, state: &mut ConnectionState, head: Head) -> Request {
+        let mut request = Request::new();
+        if head.framing != Framing::None {
+            *request.payload() = Payload::Stream { payload: Box::pin(Body(self.clone())) };
         }
-        state.phase = ConnectionPhase::Idle { fresh: false };
+        let to = request.head_mut();
+        (to.method, to.uri, to.version, to.peer_addr) = (head.method, head.target, head.version, self.peer);
+        if head.upgrade {
+            to.set_connection_type(ConnectionType::Upgrade);
+        }
+        let mut spare = std::mem::replace(&mut to.headers, head.headers);
+        spare.clear();
+        state.scan.spare = spare;
+        request
+    }
+
+    /// The response is written, and the next request may begin.
+    pub(super) fn next(&self) {
+        self.state.borrow_mut().phase = ConnectionPhase::Idle { fresh: false };
         self.reading.arm(Some(self.settings.idle_timeout));
-        if !state.input.is_empty() || state.input_ended {
-            // The bytes or the FIN arrived earlier, so the socket causes no further wake-up.
-            cx.waker().wake_by_ref();
-        }
+    }
+
+    /// The replica has closed its direction of the tunnel: from now on the client may be silent for the idle timeout.
+    pub(super) fn half_close(&self) {
+        self.reading.arm(Some(self.settings.idle_timeout));
+    }
+
+    /// The task of the connection has ended: fails the body that is still read.
+    pub(super) fn end(&self) {
+        let state = &mut *self.state.borrow_mut();
+        (state.input_ended, state.broken) = (true, true);
+        wake(&mut state.reader);
     }
 
     /// Whether the client may still send bytes that are not going to be read.
-    pub(crate) fn expects_more(&self) -> bool {
+    pub(super) fn expects_more(&self) -> bool {
         let state = self.state.borrow();
-        let refused =
-            matches!(state.phase, ConnectionPhase::Serving { refused: true, .. } | ConnectionPhase::Last);
+        let refused = matches!(state.phase, ConnectionPhase::Serving { refused: true });
         !state.input_ended && (refused || state.is_unread() || !state.input.is_empty())
     }
 
@@ -169,19 +215,5 @@ pub(crate) fn wake(waker: &mut Option<Waker>) {
 pub(crate) fn store_waker(waker: &mut Option<Waker>, cx: &Context<'_>) {
     if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
         *waker = Some(cx.waker().clone());
-    }
-}
-
-/// The head that actix reads in place of a request. actix encodes a response by these three properties.
-fn stand_in(head: bool, version: Version, keep_alive: bool) -> &'static [u8] {
-    match (head, version == Version::HTTP_11, keep_alive) {
-        (false, true, true) => b"GET / HTTP/1.1\r\nhost:h\r\n\r\n",
-        (false, true, false) => b"GET / HTTP/1.1\r\nhost:h\r\nconnection:close\r\n\r\n",
-        (false, false, true) => b"GET / HTTP/1.0\r\nconnection:keep-alive\r\n\r\n",
-        (false, false, false) => b"GET / HTTP/1.0\r\n\r\n",
-        (true, true, true) => b"HEAD / HTTP/1.1\r\nhost:h\r\n\r\n",
-        (true, true, false) => b"HEAD / HTTP/1.1\r\nhost:h\r\nconnection:close\r\n\r\n",
-        (true, false, true) => b"HEAD / HTTP/1.0\r\nconnection:keep-alive\r\n\r\n",
-        (true, false, false) => b"HEAD / HTTP/1.0\r\n\r\n",
     }
 }

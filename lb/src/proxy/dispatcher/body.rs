@@ -87,6 +87,15 @@ impl Stream for AfterBody {
     }
 }
 
+impl Drop for AfterBody {
+    /// The replica has all bytes, or its direction is closed.
+    fn drop(&mut self) {
+        let state = &mut *self.0.state.borrow_mut();
+        state.upload_ended = true;
+        wake(&mut state.task);
+    }
+}
+
 fn fail(state: &mut ConnectionState, rejection: Rejection) -> Poll<Option<Result<Bytes, PayloadError>>> {
     state.body_rejection = Some(rejection);
     broken()
