@@ -6,8 +6,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 
+use actix_http::Request;
 use actix_http::body::BoxBody;
-use actix_http::{Request, Response};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
@@ -20,7 +20,7 @@ use crate::admin;
 use crate::admin::{Access, Admin};
 use crate::config::Config;
 use crate::proxy::dispatcher;
-use crate::proxy::dispatcher::{Admission, ConnectionLimit, Incoming};
+use crate::proxy::dispatcher::{Admission, ConnectionLimit, Fields, Incoming, Response};
 use crate::proxy::socket;
 
 use super::reload::ReloadHandle;
@@ -98,10 +98,14 @@ async fn service(
     let app = Rc::new(map_config(app, |()| AppConfig::default()).new_service(()).await?);
     Ok(fn_service(move |incoming: Incoming| {
         let app = app.clone();
-        let serve = async move |request: Request| match app.call(request).await {
-            Ok(answer) => Response::from(answer).map_into_boxed_body(),
-            Err(error) => Response::from(error.error_response()),
+        let serve = async move |mut request: Request, fields: Fields| {
+            request.head_mut().headers = fields.to_map();
+            Response::from(match app.call(request).await {
+                Ok(answer) => actix_http::Response::from(answer).map_into_boxed_body(),
+                Err(error) => error.error_response().into(),
+            })
         };
-        async move { Ok(incoming.answer(serve, admin::reject).await) }.boxed_local()
+        let refuse = |rejection| admin::reject(rejection).into();
+        async move { Ok(incoming.answer(serve, refuse).await) }.boxed_local()
     }))
 }

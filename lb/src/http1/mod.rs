@@ -2,10 +2,11 @@
 //!
 //! These modules do not depend on replicas, routers or actors.
 //!
-//! - `request_head`, `request_line`, `fields`: strict parsing of request heads (RFC 9112 §3, RFC 9110 §5)
+//! - `fields`: the header fields of a message (RFC 9110 §5)
+//! - `request_head`, `request_line`, `request_fields`: strict parsing of request heads (RFC 9112 §3)
 //! - `rejection`: reasons why a request is refused
 //! - `request_writer`: request heads as written to a replica
-//! - `reply_head`, `reason`: parsing of reply heads · `malformed`: reasons why one is not valid
+//! - `reply_head`: parsing of reply heads · `malformed`: reasons why one is not valid
 //! - `response_head`: response heads as written to a client · `body_encoder`: the framing of a response body
 //! - `framing`: bodies by `Content-Length` and chunked coding (RFC 9112 §6, §7) · `chunk_line`: the first line of a chunk
 //! - `deadline`: one sweep per worker instead of a timer per connection
@@ -13,12 +14,12 @@
 pub(crate) mod body_encoder;
 pub(crate) mod chunk_line;
 pub mod deadline;
-mod fields;
+pub mod fields;
 pub mod framing;
 pub mod malformed;
-pub mod reason;
 pub mod rejection;
 pub mod reply_head;
+pub(crate) mod request_fields;
 pub mod request_head;
 pub mod request_line;
 pub mod request_writer;

@@ -1,20 +1,17 @@
 //! Reply heads: parses the head of a replica's reply and fixes the framing of its body.
 
-use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use awc::http::{Method, StatusCode};
 use bytes::{Bytes, BytesMut};
 
 use super::chunk_line::Grammar;
+use super::fields::{FieldValues, Fields, InvalidField};
 use super::framing::{Block, Chunked, Decoder};
 use super::malformed::Malformed;
-use super::reason;
 
 /// Maximum size of a reply head, and of a trailer section, in bytes.
 pub(crate) const MAX: usize = 64 * 1024;
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Maximum number of fields in a reply head.
 const MAX_FIELDS: usize = 256;
@@ -24,10 +21,10 @@ const MAX_TRAILERS: usize = 64;
 /// A parsed reply head. Its fields contain at most one `Content-Length` and no `Transfer-Encoding`.
 pub(crate) struct ReplyHead {
     pub(crate) status: StatusCode,
-    /// The reason phrase; `None` for the standard phrase of the status.
-    pub(crate) reason: Option<&'static str>,
+    /// The reason phrase as received.
+    pub(crate) reason: Bytes,
     /// The fields in the order of arrival, repeated ones included.
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     /// Decoder of the body.
     pub(crate) decoder: Decoder,
     /// Whether the replica keeps the connection.
@@ -35,14 +32,14 @@ pub(crate) struct ReplyHead {
 }
 
 /// Whether a `Connection` field contains `close`.
-pub(crate) fn has_close(headers: &HeaderMap) -> bool {
+pub(crate) fn has_close(fields: &Fields) -> bool {
     let is_close = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(b"close");
-    headers.get_all(header::CONNECTION).any(|value| value.as_bytes().split(|b| *b == b',').any(is_close))
+    fields.values("connection").any(|value| value.split(|byte| *byte == b',').any(is_close))
 }
 
 /// How long the server keeps an idle connection by its `Keep-Alive: timeout=SECONDS`; `None`: it does not say so.
-pub(crate) fn keep_alive_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(&KEEP_ALIVE)?.to_str().ok()?;
+pub(crate) fn keep_alive_timeout(fields: &Fields) -> Option<Duration> {
+    let value = fields.text("keep-alive")?;
     let timeout = value.split(',').find_map(|parameter| {
         let (name, seconds) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("timeout").then(|| seconds.trim().trim_matches('"').parse().ok())?
@@ -64,21 +61,42 @@ pub(crate) fn read_reply(
     *block = Block::default();
     let bytes = input.split_to(end).freeze();
 
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-    let mut reply = httparse::Response::new(&mut []);
-    httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut reply, &bytes, &mut fields)?;
-    let status = StatusCode::from_u16(reply.code.unwrap_or_default()).map_err(|_| httparse::Error::Status)?;
-    // With room for the `Via` that the proxy adds.
-    let mut headers = HeaderMap::with_capacity(reply.headers.len() + 1);
-    for field in reply.headers.iter() {
-        let (name, value) = parse_field(&bytes, field)?;
-        headers.append(name, value);
+    // The block was found by its line ends, which are all complete.
+    let line_end = memchr::memchr(b'\n', &bytes).unwrap_or_default().saturating_sub(1);
+    let (http_11, status, reason) = status_line(&bytes.slice(..line_end))?;
+    let mut fields = Fields::parse(bytes.slice(line_end + 2..end - 2), MAX_FIELDS).map_err(grammar)?;
+    let decoder = framing(method, status, http_11, &mut fields)?;
+    let keep_alive = http_11 && !decoder.ends_at_close() && !has_close(&fields);
+    Ok(Some(ReplyHead { status, reason, fields, decoder, keep_alive }))
+}
+
+/// Parses `HTTP/1.x SP 3DIGIT [ SP reason-phrase ]`: whether the version is 1.1, the status, the phrase.
+fn status_line(line: &Bytes) -> Result<(bool, StatusCode, Bytes), Malformed> {
+    let http_11 = match line.get(..9) {
+        Some(b"HTTP/1.1 ") => true,
+        Some(b"HTTP/1.0 ") => false,
+        _ => return Err(httparse::Error::Version.into()),
+    };
+    let status = line.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
+    let status = status.ok_or(httparse::Error::Status)?;
+    let reason = match &line[12..] {
+        [] => Bytes::new(),
+        [b' ', reason @ ..] => line.slice_ref(reason),
+        _ => return Err(httparse::Error::Status.into()),
+    };
+    if !reason.iter().all(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\t') {
+        return Err(httparse::Error::Status.into());
     }
-    let http_11 = reply.version == Some(1);
-    let decoder = framing(method, status, http_11, &mut headers)?;
-    let keep_alive = http_11 && !decoder.ends_at_close() && !has_close(&headers);
-    let reason = reply.reason.and_then(|phrase| reason::intern(status, phrase));
-    Ok(Some(ReplyHead { status, reason, headers, decoder, keep_alive }))
+    Ok((http_11, status, reason))
+}
+
+fn grammar(error: InvalidField) -> Malformed {
+    match error {
+        InvalidField::LineEnd => Malformed::BareLineFeed,
+        InvalidField::Colon | InvalidField::Name => httparse::Error::HeaderName.into(),
+        InvalidField::Value => httparse::Error::HeaderValue.into(),
+        InvalidField::TooMany => httparse::Error::TooManyHeaders.into(),
+    }
 }
 
 /// Checks that a block is a sequence of fields.
@@ -87,35 +105,28 @@ pub(crate) fn check_fields(block: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Converts a field; the value shares the memory of the head.
-fn parse_field(head: &Bytes, field: &httparse::Header<'_>) -> Result<(HeaderName, HeaderValue), Malformed> {
-    let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
-    let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value))
-        .map_err(|_| httparse::Error::HeaderValue)?;
-    Ok((name, value))
-}
-
 /// The framing of the body by RFC 9112 §6.3; every ambiguity is an error. Removes the fields that contradict it.
 fn framing(
     method: &Method,
     status: StatusCode,
     http_11: bool,
-    headers: &mut HeaderMap,
+    fields: &mut Fields,
 ) -> Result<Decoder, Malformed> {
-    let length = content_length(headers)?;
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING);
+    let length = content_length(fields)?;
+    let mut codings = fields.values("transfer-encoding");
     let chunked = match (codings.next(), codings.next()) {
         (None, _) => false,
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => true,
+        (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => true,
         _ => return Err(Malformed::TransferEncoding),
     };
+    drop(codings);
     if chunked && (length.is_some() || !http_11) {
         return Err(Malformed::TransferEncoding);
     }
-    headers.remove(header::TRANSFER_ENCODING);
+    fields.remove("transfer-encoding");
 
     if status.is_informational() || status == StatusCode::NO_CONTENT {
-        headers.remove(header::CONTENT_LENGTH);
+        fields.remove("content-length");
         return Ok(Decoder::Length(0));
     }
     Ok(match length {
@@ -128,11 +139,11 @@ fn framing(
 
 /// The value of `Content-Length`; `None` if there is none. Repeated fields and lists of equal values are merged into
 /// one field; different values are an error.
-fn content_length(headers: &mut HeaderMap) -> Result<Option<u64>, Malformed> {
+fn content_length(fields: &mut Fields) -> Result<Option<u64>, Malformed> {
     let mut length: Option<u64> = None;
     let mut repeated = false;
-    for value in headers.get_all(header::CONTENT_LENGTH) {
-        for part in value.as_bytes().split(|byte| *byte == b',') {
+    for value in fields.values("content-length") {
+        for part in value.split(|byte| *byte == b',') {
             let part = part.trim_ascii();
             let digits = Some(part).filter(|part| part.iter().all(u8::is_ascii_digit));
             let n = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
@@ -144,7 +155,7 @@ fn content_length(headers: &mut HeaderMap) -> Result<Option<u64>, Malformed> {
         }
     }
     if let Some(length) = length.filter(|_| repeated) {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        fields.set("content-length", length.to_string().as_bytes());
     }
     Ok(length)
 }
@@ -199,10 +210,10 @@ mod tests {
         assert!(get("HTTP/1.1 200 OK\r\n\r\n").decoder.ends_at_close());
         let chunked = get("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n");
         assert!(matches!(chunked.decoder, Decoder::Chunked(_)));
-        assert!(!chunked.headers.contains_key(header::TRANSFER_ENCODING));
+        assert!(!chunked.fields.contains("transfer-encoding"));
         let head = read(Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").unwrap().unwrap();
         assert_eq!(length(&head.decoder), Some(0));
-        assert_eq!(head.headers.get(header::CONTENT_LENGTH).unwrap(), "5");
+        assert_eq!(head.fields.text("content-length"), Some("5"));
     }
 
     #[test]
@@ -270,7 +281,7 @@ mod tests {
         let many = "x-a: 1\r\n".repeat(MAX_FIELDS);
         let mut input = BytesMut::from(&format!("HTTP/1.1 200 OK\r\n{many}\r\nbody")[..]);
         let head = read_reply(&mut input, &mut Block::default(), &Method::GET).unwrap().unwrap();
-        assert_eq!(head.headers.get_all("x-a").count(), MAX_FIELDS);
+        assert_eq!(head.fields.values("x-a").count(), MAX_FIELDS);
         assert_eq!(&input[..], b"body");
     }
 
@@ -285,7 +296,7 @@ mod tests {
             ("X: y", None),
         ] {
             let head = get(&format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{field}\r\n\r\n"));
-            assert_eq!(keep_alive_timeout(&head.headers), seconds.map(Duration::from_secs), "{field}");
+            assert_eq!(keep_alive_timeout(&head.fields), seconds.map(Duration::from_secs), "{field}");
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::num::NonZeroU64;
 
-use actix_http::header::HeaderMap;
 use actix_http::{Method, Uri, Version};
 use bytes::BytesMut;
 
+use super::fields::Fields;
 use super::rejection::Rejection;
 use super::rejection::Rejection::Malformed;
-use super::{fields, request_line};
+use super::{request_fields, request_line};
 
 /// Maximum number of fields of a request.
 pub(crate) const MAX_FIELDS: usize = 96;
@@ -31,11 +31,11 @@ pub(crate) struct Head {
     pub(crate) version: Version,
     /// The fields in the order of arrival, with exactly one `Host` in HTTP/1.1: the authority of the target, if that is
     /// in absolute form.
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) framing: Framing,
     /// Whether the client keeps the connection.
     pub(crate) keep_alive: bool,
-    /// Whether the client offers an upgrade to another protocol; otherwise `headers` has no `Upgrade`.
+    /// Whether the client offers an upgrade to another protocol; otherwise `fields` has no `Upgrade`.
     pub(crate) upgrade: bool,
     /// Whether the client waits for 100 Continue before it sends the body.
     pub(crate) expects_continue: bool,
@@ -61,8 +61,6 @@ pub(crate) struct Scan {
     line: usize,
     /// Start of the header section; 0 until the request line is complete.
     fields: usize,
-    /// An empty map that is reused for the fields, which saves an allocation.
-    pub(crate) spare: HeaderMap,
 }
 
 /// Takes a head from the front of `input`; `None` if it is not complete. `scan` keeps the state between calls.
@@ -74,11 +72,11 @@ pub(crate) fn read(input: &mut BytesMut, scan: &mut Scan, limits: Limits) -> Res
         scan.scanned = 0;
     }
     let Some(end) = scan.find(input, limits)? else { return Ok(None) };
-    let Scan { fields, spare, .. } = std::mem::take(scan);
+    let Scan { fields, .. } = std::mem::take(scan);
     let bytes = input.split_to(end).freeze();
     let line = request_line::read(&bytes.slice(..fields - 2), limits.target)?;
-    let headers = fields::read(&bytes.slice(fields..end - 2), spare)?;
-    validate(line, headers).map(Some)
+    let fields = request_fields::read(bytes.slice(fields..end - 2))?;
+    validate(line, fields).map(Some)
 }
 
 impl Scan {
@@ -122,11 +120,11 @@ impl Scan {
     }
 }
 
-fn validate(line: request_line::Line, mut headers: HeaderMap) -> Result<Head, Rejection> {
+fn validate(line: request_line::Line, mut fields: Fields) -> Result<Head, Rejection> {
     let request_line::Line { method, target, authority, version } = line;
-    let options = fields::validate(&mut headers, &method, version, authority)?;
-    let fields::Options { framing, keep_alive, upgrade, expects_continue } = options;
-    Ok(Head { method, target, version, headers, framing, keep_alive, upgrade, expects_continue })
+    let options = request_fields::validate(&mut fields, &method, version, authority)?;
+    let request_fields::Options { framing, keep_alive, upgrade, expects_continue } = options;
+    Ok(Head { method, target, version, fields, framing, keep_alive, upgrade, expects_continue })
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use actix_http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue};
-
 use crate::auth::{AuthHandle, Verification};
 use crate::fleet::CommandError;
+use crate::http1::fields::{FieldValues, Fields};
 
 use super::error::RequestError;
 
@@ -14,8 +13,8 @@ const SESSION: &str = "lb-session";
 
 /// The name of the session cookie for this request's `Host`. It contains the port, because a browser sends a host's
 /// cookies to all of its ports, and another balancer may listen on one of them.
-pub fn cookie(headers: &HeaderMap) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+pub(crate) fn cookie(fields: &impl FieldValues) -> String {
+    let host = fields.text("host").unwrap_or_default();
     match host.rsplit_once(':').map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(port)) => format!("{SESSION}-{port}"),
         _ => SESSION.to_owned(),
@@ -23,16 +22,17 @@ pub fn cookie(headers: &HeaderMap) -> String {
 }
 
 /// Removes session cookies from a request to a replica: browsers send them to the traffic listener too.
-pub fn remove_session_cookies(headers: &mut HeaderMap) {
-    if !headers.get_all(COOKIE).any(|value| value.as_bytes().split(|byte| *byte == b';').any(is_session)) {
+pub(crate) fn remove_session_cookies(fields: &mut Fields) {
+    if !fields.values("cookie").any(|value| value.split(|byte| *byte == b';').any(is_session)) {
         return;
     }
-    let values: Vec<_> = headers.remove(COOKIE).collect();
+    let values: Vec<Vec<u8>> = fields.values("cookie").map(<[u8]>::to_vec).collect();
+    fields.remove("cookie");
     for value in values {
-        let pairs = value.as_bytes().split(|byte| *byte == b';');
+        let pairs = value.split(|byte| *byte == b';');
         let others = pairs.filter(|pair| !is_session(pair)).collect::<Vec<_>>().join(&b';');
-        if let (false, Ok(others)) = (others.is_empty(), HeaderValue::from_bytes(others.trim_ascii_start())) {
-            headers.append(COOKIE, others);
+        if !others.is_empty() {
+            fields.append("cookie", others.trim_ascii_start());
         }
     }
 }
@@ -46,10 +46,10 @@ fn is_session(pair: &[u8]) -> bool {
 }
 
 /// The token of `Authorization: Bearer TOKEN`; `None` if the field is absent, repeated, or of another scheme.
-pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut fields = headers.get_all(AUTHORIZATION);
-    let (Some(field), None) = (fields.next(), fields.next()) else { return None };
-    let (scheme, token) = field.as_bytes().split_at_checked(b"bearer ".len())?;
+pub(crate) fn bearer(fields: &impl FieldValues) -> Option<&[u8]> {
+    let mut values = fields.values("authorization");
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
@@ -69,17 +69,11 @@ pub async fn verify_token(auth: &AuthHandle, from: IpAddr, token: &[u8]) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use actix_http::header::HeaderValue;
-
     use super::*;
 
     #[test]
     fn the_cookie_name_contains_the_port() {
-        let name = |host: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(HOST, HeaderValue::from_static(host));
-            cookie(&headers)
-        };
+        let name = |host| cookie(&Fields::from([("Host", host)]));
         assert_eq!(
             (name("localhost:5001"), name("[::1]:80")),
             ("lb-session-5001".into(), "lb-session-80".into())
@@ -98,21 +92,19 @@ mod tests {
             (&["a=1 ;; b", "xlb-session=1; lb-sessions=2"], &["a=1 ;; b", "xlb-session=1; lb-sessions=2"]),
             (&["a=1 ;; b", "lb-session-80=2"], &["a=1 ;; b"]),
         ] {
-            let mut headers = HeaderMap::new();
-            given.iter().for_each(|value| headers.append(COOKIE, HeaderValue::from_static(value)));
-            remove_session_cookies(&mut headers);
-            assert_eq!(headers.get_all(COOKIE).collect::<Vec<_>>(), left);
+            let given: Vec<_> = given.iter().map(|value| ("Cookie", *value)).collect();
+            let mut fields = Fields::from(&given[..]);
+            remove_session_cookies(&mut fields);
+            let left: Vec<_> = left.iter().map(|value| value.as_bytes()).collect();
+            assert_eq!(fields.values("cookie").collect::<Vec<_>>(), left);
         }
     }
 
     #[test]
     fn a_bearer_token_is_read_from_a_single_field() {
-        let of = |values: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(AUTHORIZATION, HeaderValue::from_static(value));
-            }
-            bearer(&headers).map(|token| String::from_utf8(token.to_vec()).unwrap())
+        let of = |values: &[&str]| {
+            let values: Vec<_> = values.iter().map(|value| ("authorization", *value)).collect();
+            bearer(&Fields::from(&values[..])).map(|token| String::from_utf8(token.to_vec()).unwrap())
         };
         assert_eq!(of(&["Bearer abc"]), Some("abc".into()));
         assert_eq!(of(&["bEARER  a b "]), Some("a b".into()));

@@ -1,33 +1,33 @@
 //! Detects cross-site requests of a browser by the fields that browsers set and other programs do not.
 
-use actix_http::header::{self, HeaderMap};
+use crate::http1::fields::FieldValues;
 
 /// Whether `Sec-Fetch-Site` marks the request as cross-site. `None` without the field: the request comes from a
 /// program, or from a browser over a connection that is neither https nor loopback.
-pub fn is_cross_site(headers: &HeaderMap) -> Option<bool> {
-    let site = headers.get("sec-fetch-site")?;
-    Some(!matches!(site.as_bytes(), b"same-origin" | b"none"))
+pub(crate) fn is_cross_site(fields: &impl FieldValues) -> Option<bool> {
+    let site = fields.value("sec-fetch-site")?;
+    Some(!matches!(site, b"same-origin" | b"none"))
 }
 
 /// Whether the request is cross-site by `Sec-Fetch-Site`, or without it by an `Origin` that differs from `Host`.
-pub fn is_foreign(headers: &HeaderMap) -> bool {
-    is_cross_site(headers).unwrap_or_else(|| {
-        let Some(origin) = headers.get(header::ORIGIN) else { return false };
-        let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+pub(crate) fn is_foreign(fields: &impl FieldValues) -> bool {
+    is_cross_site(fields).unwrap_or_else(|| {
+        if fields.value("origin").is_none() {
+            return false;
+        }
+        let authority = fields.text("origin").and_then(|origin| origin.split_once("://"));
+        let host = fields.text("host");
         !authority.zip(host).is_some_and(|((_, authority), host)| authority.eq_ignore_ascii_case(host))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_http::header::{HeaderName, HeaderValue};
-
     use super::*;
+    use crate::http1::fields::Fields;
 
     fn foreign(fields: &[(&'static str, &'static str)]) -> bool {
-        let field = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-        is_foreign(&fields.iter().copied().map(field).collect())
+        is_foreign(&Fields::from(fields))
     }
 
     #[test]

@@ -8,15 +8,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use actix_http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
+
+use crate::http1::fields::{FieldValues, Fields};
 
 use super::reserved_fields::remove_forged;
 
-static FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-static PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FOR: &str = "x-forwarded-for";
+const PROTO: &str = "x-forwarded-proto";
+const HOST: &str = "x-forwarded-host";
+const PORT: &str = "x-forwarded-port";
 
 /// The balancer's entry in `Via`, and its suffix by which [`is_loop`] recognises it.
 const VIA: &str = "1.1 lb";
@@ -33,8 +34,8 @@ pub struct TrustedProxies(Arc<[IpNet]>);
 #[derive(Clone)]
 pub struct Peer {
     ip: IpAddr,
-    /// The address as a field value.
-    field: HeaderValue,
+    /// The address as text.
+    text: String,
 }
 
 impl TrustedProxies {
@@ -53,9 +54,7 @@ impl Peer {
     /// The peer at an address; an IPv4-mapped IPv6 address is converted to IPv4.
     pub fn new(address: SocketAddr) -> Self {
         let ip = address.ip().to_canonical();
-        // Addresses are visible ASCII.
-        let field = HeaderValue::try_from(ip.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""));
-        Self { ip, field }
+        Self { ip, text: ip.to_string() }
     }
 }
 
@@ -65,51 +64,53 @@ impl Peer {
 ///
 /// X-Forwarded-Port is left out if a trusted proxy sends a scheme or a host and no port: the client connected to that
 /// proxy, on a port that is unknown here.
-pub fn rewrite(headers: &mut HeaderMap, peer: &Peer, trusted: &TrustedProxies, port: u16) -> IpAddr {
+pub fn rewrite(fields: &mut Fields, peer: &Peer, trusted: &TrustedProxies, port: u16) -> IpAddr {
     let is_trusted = trusted.contain(peer.ip);
-    remove_forged(headers, is_trusted);
+    remove_forged(fields, is_trusted);
     // The forwarding fields that remain come from a trusted proxy.
-    if ![&PROTO, &HOST, &PORT].into_iter().any(|name| headers.contains_key(name)) {
-        headers.insert(PORT.clone(), HeaderValue::from(port));
+    if ![PROTO, HOST, PORT].into_iter().any(|name| fields.contains(name)) {
+        fields.append(PORT, port.to_string().as_bytes());
     }
-    if !headers.contains_key(&PROTO) {
-        headers.insert(PROTO.clone(), HeaderValue::from_static("http"));
+    if !fields.contains(PROTO) {
+        fields.append(PROTO, b"http");
     }
-    if let (false, Some(host)) = (headers.contains_key(&HOST), headers.get(header::HOST).cloned()) {
-        headers.insert(HOST.clone(), host);
+    if let (false, Some(host)) = (fields.contains(HOST), fields.value("host").map(<[u8]>::to_vec)) {
+        fields.append(HOST, &host);
     }
-    let mut client = peer.ip;
-    let mut chain = peer.field.clone();
-    if let Some(forwarded) = forwarded_chain(headers, peer, is_trusted) {
-        client = client_of(&forwarded, peer.ip, trusted);
-        chain = HeaderValue::from_maybe_shared(bytes::Bytes::from(forwarded)).unwrap_or(chain);
+    match forwarded_chain(fields, peer, is_trusted) {
+        Some(chain) => {
+            fields.set(FOR, &chain);
+            client_of(&chain, peer.ip, trusted)
+        }
+        None => {
+            fields.set(FOR, peer.text.as_bytes());
+            peer.ip
+        }
     }
-    headers.insert(FOR.clone(), chain);
-    client
 }
 
 /// The client's address as [`rewrite`] returns it, without changing the fields.
-pub fn client(headers: &HeaderMap, peer: &Peer, trusted: &TrustedProxies) -> IpAddr {
-    forwarded_chain(headers, peer, trusted.contain(peer.ip))
+pub fn client(fields: &Fields, peer: &Peer, trusted: &TrustedProxies) -> IpAddr {
+    forwarded_chain(fields, peer, trusted.contain(peer.ip))
         .map_or(peer.ip, |chain| client_of(&chain, peer.ip, trusted))
 }
 
 /// The X-Forwarded-For chain with the peer appended; `None` if the peer is not trusted or sent no such field.
-fn forwarded_chain(headers: &HeaderMap, peer: &Peer, is_trusted: bool) -> Option<Vec<u8>> {
-    let values = headers.get_all(&FOR).map(HeaderValue::as_bytes).filter(|value| !value.is_empty());
-    let chain = || values.chain([peer.field.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
-    (is_trusted && headers.contains_key(&FOR)).then(chain)
+fn forwarded_chain(fields: &Fields, peer: &Peer, is_trusted: bool) -> Option<Vec<u8>> {
+    let values = fields.values(FOR).filter(|value| !value.is_empty());
+    let chain = || values.chain([peer.text.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
+    (is_trusted && fields.contains(FOR)).then(chain)
 }
 
 /// Appends the balancer's entry to `Via`.
-pub fn append_via(headers: &mut HeaderMap) {
-    headers.append(header::VIA, HeaderValue::from_static(VIA));
+pub fn append_via(fields: &mut Fields) {
+    fields.append("via", VIA.as_bytes());
 }
 
 /// Whether a request has passed balancers so often that it must be looping.
-pub fn is_loop(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::VIA).filter_map(|value| value.to_str().ok());
-    let passes = values.flat_map(|value| value.split(',')).filter(|hop| hop.trim_end().ends_with(VIA_SUFFIX));
+pub fn is_loop(fields: &Fields) -> bool {
+    let hops = fields.values("via").flat_map(|value| value.split(|byte| *byte == b','));
+    let passes = hops.filter(|hop| hop.trim_ascii_end().ends_with(VIA_SUFFIX.as_bytes()));
     passes.count() >= MAX_PASSES
 }
 
@@ -143,17 +144,14 @@ mod tests {
 
     /// The rewritten fields, sorted, and the client's address.
     fn rewritten(peer: &str, fields: &[(&'static str, &'static str)]) -> (Vec<String>, String) {
-        let mut headers: HeaderMap = fields
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect();
+        let mut fields = Fields::from(fields);
         let peer = Peer::new(peer.parse().unwrap());
-        let client = rewrite(&mut headers, &peer, &trusted(), 5000);
-        let mut lines: Vec<_> = headers
-            .iter()
-            .filter(|(name, _)| **name != header::HOST)
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
+        let client = rewrite(&mut fields, &peer, &trusted(), 5000);
+        let line = |(name, value): (&[u8], &[u8])| {
+            let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+            format!("{}: {value}", name.to_lowercase())
+        };
+        let mut lines: Vec<_> = fields.iter().filter(|(name, _)| *name != b"host").map(line).collect();
         lines.sort_unstable();
         (lines, client.to_string())
     }
@@ -243,12 +241,11 @@ mod tests {
 
     #[test]
     fn a_loop_is_distinguished_from_a_chain_of_balancers() {
-        let mut headers = HeaderMap::new();
-        headers.append(header::VIA, HeaderValue::from_static("1.0 fred, 1.1 lb , 1.1 slb"));
+        let mut fields = Fields::from([("via", "1.0 fred, 1.1 lb , 1.1 slb")]);
         for _ in 1..MAX_PASSES {
-            assert!(!is_loop(&headers));
-            append_via(&mut headers);
+            assert!(!is_loop(&fields));
+            append_via(&mut fields);
         }
-        assert!(is_loop(&headers));
+        assert!(is_loop(&fields));
     }
 }

@@ -6,8 +6,10 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use actix_http::header::{self, HeaderMap, HeaderName};
+use actix_http::header::HeaderName;
 use percent_encoding::percent_decode_str;
+
+use crate::http1::fields::{FieldValues, Fields};
 
 /// A part of the request that can hold its key. An empty value counts as absent; of repeated values the first one that
 /// is not empty is taken.
@@ -42,7 +44,7 @@ pub struct Parts<'a> {
     /// The query without its `?`; empty if there is none.
     pub query: &'a str,
     /// All header fields.
-    pub headers: &'a HeaderMap,
+    pub fields: &'a Fields,
     /// The client's address; `None` if it is unknown, and then `client-ip` counts as absent.
     pub client: Option<IpAddr>,
 }
@@ -98,12 +100,12 @@ impl KeySources {
 impl Source {
     fn value<'a>(&self, parts: &Parts<'a>, rng: &mut fastrand::Rng) -> Option<Cow<'a, [u8]>> {
         match self {
-            Self::Header(name) => present(parts.headers.get_all(name).map(|value| value.as_bytes())),
+            Self::Header(name) => present(parts.fields.values(name.as_str())),
             Self::Query(_) if parts.query.is_empty() => None,
             Self::Query(name) => query(parts.query, name.as_bytes()),
             Self::Path => present([parts.path.as_bytes()]),
             Self::PathSegment(n) => present(parts.path.split('/').nth(n.get()).map(str::as_bytes)),
-            Self::Cookie(name) => present(cookies(parts.headers, name.as_bytes())),
+            Self::Cookie(name) => present(cookies(parts.fields, name.as_bytes())),
             Self::ClientIp => parts.client.map(|ip| Cow::Owned(ip.to_canonical().to_string().into_bytes())),
             Self::Random => Some(random(rng)),
         }
@@ -200,17 +202,15 @@ pub(crate) fn decoded(text: &str) -> Cow<'_, [u8]> {
 }
 
 /// Returns the values of a cookie in order, byte for byte.
-pub fn cookies<'a>(headers: &'a HeaderMap, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
-    headers
-        .get_all(header::COOKIE)
-        .flat_map(|header| header.as_bytes().split(|&byte| byte == b';'))
+pub(crate) fn cookies<'a>(fields: &'a impl FieldValues, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    fields
+        .values("cookie")
+        .flat_map(|value| value.split(|&byte| byte == b';'))
         .filter_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_http::header::HeaderValue;
-
     use super::*;
 
     const DEFAULT: &str = "header:X-Request-Id,query:request_id,query:rid,query:id,random";
@@ -218,14 +218,12 @@ mod tests {
     /// Returns key and source of a GET of `target` with `headers`.
     fn found(sources: &str, target: &str, headers: &[(&'static str, &[u8])]) -> (Vec<u8>, String) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
-        }
+        let mut fields = Fields::default();
+        headers.iter().for_each(|(name, value)| fields.append(name, value));
         let client = Some("::ffff:192.0.2.7".parse().unwrap());
         let sources: KeySources = sources.parse().unwrap();
         let key =
-            sources.key(&Parts { path, query, headers: &map, client }, &mut fastrand::Rng::with_seed(1));
+            sources.key(&Parts { path, query, fields: &fields, client }, &mut fastrand::Rng::with_seed(1));
         (key.bytes.into_owned(), key.source.to_string())
     }
 
@@ -257,7 +255,7 @@ mod tests {
             assert!((100_000..1_000_000).contains(&String::from_utf8(key).unwrap().parse::<u32>().unwrap()));
         }
         let sources: KeySources = "random".parse().unwrap();
-        let parts = Parts { path: "/", query: "", headers: &HeaderMap::new(), client: None };
+        let parts = Parts { path: "/", query: "", fields: &Fields::default(), client: None };
         let mut rng = fastrand::Rng::with_seed(2);
         assert_ne!(sources.key(&parts, &mut rng), sources.key(&parts, &mut rng));
     }

@@ -1,43 +1,36 @@
 //! Builds the client's response from a replica's reply.
 
 use actix_http::body::BodySize;
-use actix_http::header;
-use actix_http::{ConnectionType, Method, Payload, Response, StatusCode, Version};
+use actix_http::{Method, Payload, StatusCode};
 
-use super::router::Reply;
+use crate::http1::response_head::ResponseHead;
 
 use super::body::Body;
+use super::dispatcher::Response;
 use super::forwarded;
-use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop};
+use super::hop_by_hop::{content_length, strip_hop_by_hop, take_protocols};
+use super::router::Reply;
 
-/// Converts a reply into the response to a request of this method and version: removes hop-by-hop fields, appends
-/// `Via`, and sets the framing of the body.
-pub fn response(reply: Reply, method: &Method, version: Version) -> Response<Body> {
-    let Reply { status, reason, mut headers, payload, in_flight } = reply;
-    let mut protocols = Vec::new();
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        protocols.extend(headers.remove(header::UPGRADE));
-    }
-    strip_hop_by_hop(&mut headers);
-    forwarded::append_via(&mut headers);
-    if !protocols.is_empty() {
-        set_upgrade(&mut headers, protocols);
+/// Converts a reply into the response to a request of this method: removes hop-by-hop fields, appends `Via`, and fixes the
+/// size of the body.
+pub fn response(reply: Reply, method: &Method) -> Response<Body> {
+    let Reply { status, reason, mut fields, payload, in_flight } = reply;
+    let switches = status == StatusCode::SWITCHING_PROTOCOLS;
+    let protocols = switches.then(|| take_protocols(&mut fields)).flatten();
+    strip_hop_by_hop(&mut fields);
+    forwarded::append_via(&mut fields);
+    if let Some(protocols) = protocols {
+        fields.append("upgrade", &protocols);
     }
     let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let size = match (content_length(&headers), &payload) {
+    let size = match (content_length(&fields), &payload) {
         _ if is_bodiless => BodySize::None,
+        _ if switches => BodySize::Stream,
         (Some(length), _) => BodySize::Sized(length),
         (None, Payload::None) if method == Method::HEAD => BodySize::None,
         (None, Payload::None) => BodySize::Sized(0),
         (None, _) => BodySize::Stream,
     };
-    let mut response = Response::with_body(status, Body::Replica { payload, size, in_flight });
-    *response.headers_mut() = headers;
-    response.head_mut().reason = reason;
-    if version < Version::HTTP_11 && size == BodySize::Stream {
-        // HTTP/1.0 has no chunked coding: the end of the connection ends the body.
-        response.head_mut().no_chunking(true);
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
-    response
+    let head = ResponseHead::Forwarded { status, reason, fields };
+    Response { head, body: Body::Replica { payload, size, in_flight } }
 }

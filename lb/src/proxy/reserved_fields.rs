@@ -4,7 +4,7 @@
 //! as `X-Forwarded-For`. A field whose name differs from a reserved one only by `_` for `-` is therefore removed
 //! from every request. Names without `-` (Forwarded, Via, Host) have no such look-alike.
 
-use actix_http::header::HeaderMap;
+use crate::http1::fields::Fields;
 
 /// A field that the balancer writes or validates.
 struct Reserved {
@@ -46,14 +46,13 @@ const RESERVED: [Reserved; 21] = [
 ];
 
 /// Removes the reserved fields that this sender may not send, and every look-alike of a reserved field.
-pub fn remove_forged(headers: &mut HeaderMap, is_trusted: bool) {
-    headers.retain(|name, _| {
-        let name = name.as_str();
-        match RESERVED.iter().find(|reserved| reserved.resembles(name)) {
-            None => true,
-            Some(reserved) if reserved.name == name => is_trusted || reserved.from == Accepted::AnyPeer,
-            Some(_) => false,
+pub fn remove_forged(fields: &mut Fields, is_trusted: bool) {
+    fields.retain(|name, _| match RESERVED.iter().find(|reserved| reserved.resembles(name)) {
+        None => true,
+        Some(reserved) if reserved.name.as_bytes().eq_ignore_ascii_case(name) => {
+            is_trusted || reserved.from == Accepted::AnyPeer
         }
+        Some(_) => false,
     });
 }
 
@@ -62,27 +61,24 @@ impl Reserved {
         Self { name, from }
     }
 
-    /// Whether a name in lower case is this one, or differs from it only by `_` for `-`.
-    fn resembles(&self, name: &str) -> bool {
-        let same = |(reserved, given): (u8, u8)| reserved == given || (reserved == b'-' && given == b'_');
-        self.name.len() == name.len() && self.name.bytes().zip(name.bytes()).all(same)
+    /// Whether a name is this one, or differs from it only by `_` for `-`.
+    fn resembles(&self, name: &[u8]) -> bool {
+        let same = |(reserved, given): (u8, &u8)| {
+            reserved.eq_ignore_ascii_case(given) || (reserved == b'-' && *given == b'_')
+        };
+        self.name.len() == name.len() && self.name.bytes().zip(name).all(same)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_http::header::{HeaderName, HeaderValue};
-
     use super::*;
 
     /// Whether a field is kept, with all of its repetitions.
     fn is_kept(name: &str, is_trusted: bool) -> bool {
-        let mut headers = HeaderMap::new();
-        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        headers.append(name.clone(), HeaderValue::from_static("1"));
-        headers.append(name, HeaderValue::from_static("2"));
-        remove_forged(&mut headers, is_trusted);
-        match headers.iter().count() {
+        let mut fields = Fields::from([(name, "1"), (name, "2")]);
+        remove_forged(&mut fields, is_trusted);
+        match fields.count() {
             0 => false,
             2 => true,
             n => panic!("{n} of 2 fields are left"),

@@ -6,24 +6,24 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use actix_http::body::BodySize;
-use actix_http::header::{self, HeaderMap};
-use actix_http::{Method, Payload, Request, Response, StatusCode};
+use actix_http::{ConnectionType, Method, Payload, Request, StatusCode};
 use actix_service::Service;
 use awc::http::uri::PathAndQuery;
 use futures::future::LocalBoxFuture;
 
 use super::client::ReplayBody;
-use super::dispatcher::{Connection, Incoming};
+use super::dispatcher::{Connection, Incoming, Response};
 use super::router;
 use super::router::{RequestLog, RequestLogger, RouterHandle};
 use crate::auth::AuthHandle;
 use crate::control::supervisor::{StartDuration, SupervisorHandle};
+use crate::http1::fields::Fields;
 
 use super::body::{Body, LoggedBody};
 use super::error::{Error, RequestError, readiness};
 use super::error_body::ErrorResponse as _;
 use super::forwarded::{self, TrustedProxies};
-use super::hop_by_hop::{content_length, set_upgrade, strip_hop_by_hop, take_offer};
+use super::hop_by_hop::{content_length, strip_hop_by_hop, take_protocols};
 use super::{control_api, credentials, cross_site, debug_headers, reply};
 
 /// Configuration of the traffic listener. A change applies to every later request.
@@ -91,15 +91,15 @@ impl Service<Incoming> for ProxyService {
         let request_log = inner.request_logger.begin();
         let connection = incoming.connection().clone();
         Box::pin(async move {
-            let serve = async |request: Request| {
-                request_log.set_client_request(&request, || inner.client(&request, &connection));
-                let response = inner.serve(request, &connection, &request_log).await;
+            let serve = async |request: Request, fields: Fields| {
+                request_log.set_client_request(&request, &fields, || inner.client(&fields, &connection));
+                let response = inner.serve(request, fields, &connection, &request_log).await;
                 inner.complete(response, &request_log)
             };
             let refuse = |rejection| {
                 let error = RequestError::Rejected(rejection);
                 request_log.reject(&error);
-                inner.complete(error.response(), &request_log)
+                inner.complete(error.response().into(), &request_log)
             };
             request_log.set_peer(connection.address());
             Ok(incoming.answer(serve, refuse).await)
@@ -111,18 +111,20 @@ impl Inner {
     async fn serve(
         &self,
         request: Request,
+        fields: Fields,
         connection: &Rc<Connection>,
         request_log: &Rc<RequestLog>,
     ) -> Response<Body> {
-        self.dispatch(request, connection, request_log).await.unwrap_or_else(|error| {
+        self.dispatch(request, fields, connection, request_log).await.unwrap_or_else(|error| {
             request_log.fail(&error);
-            error.response_after(&self.settings.borrow().start_duration)
+            error.response_after(&self.settings.borrow().start_duration).into()
         })
     }
 
     async fn dispatch(
         &self,
         mut request: Request,
+        fields: Fields,
         connection: &Rc<Connection>,
         request_log: &Rc<RequestLog>,
     ) -> Result<Response<Body>, Error> {
@@ -134,110 +136,118 @@ impl Inner {
         match (request.method(), request.path()) {
             (&Method::GET | &Method::HEAD, "/heartbeat") if serves_control => {
                 let ready = self.supervisor.is_ready().await;
-                Ok(Response::with_body(readiness(ready), Body::Own(Default::default())))
+                Ok(actix_http::Response::with_body(readiness(ready), Body::Own(Default::default())).into())
             }
             (&Method::GET | &Method::HEAD, "/rep") if serves_control => {
-                self.authorize(&request, connection).await?;
-                control_api::rep(&self.supervisor).await
+                self.authorize(&request, &fields, connection).await?;
+                Ok(control_api::rep(&self.supervisor).await?.into())
             }
             (&Method::POST, "/add") if serves_control => {
-                self.authorize(&request, connection).await?;
-                control_api::add(&self.supervisor, payload, limits).await
+                self.authorize(&request, &fields, connection).await?;
+                Ok(control_api::add(&self.supervisor, payload, limits).await?.into())
             }
             (&Method::POST | &Method::DELETE, "/rm") if serves_control => {
-                self.authorize(&request, connection).await?;
-                control_api::remove(&self.supervisor, payload, limits).await
+                self.authorize(&request, &fields, connection).await?;
+                Ok(control_api::remove(&self.supervisor, payload, limits).await?.into())
             }
-            _ => self.forward(request, payload, connection, request_log).await,
+            _ => self.forward(request, fields, payload, connection, request_log).await,
         }
     }
 
     /// Authorises a control call (/rep, /add, /rm). Cross-site requests of a browser must not change anything.
-    async fn authorize(&self, request: &Request, connection: &Connection) -> Result<(), Error> {
-        if !request.method().is_safe() && cross_site::is_foreign(&request.head().headers) {
+    async fn authorize(
+        &self,
+        request: &Request,
+        fields: &Fields,
+        connection: &Connection,
+    ) -> Result<(), Error> {
+        if !request.method().is_safe() && cross_site::is_foreign(fields) {
             return Err(RequestError::OtherSite.into());
         }
         let auth = match &self.settings.borrow().control {
             Control::Token(auth) => auth.clone(),
             Control::Open | Control::Off => return Ok(()),
         };
-        let token = credentials::bearer(&request.head().headers).ok_or(RequestError::NoToken)?;
-        let client = self.client(request, connection).ok_or(router::Error::ClientLeft)?;
+        let token = credentials::bearer(fields).ok_or(RequestError::NoToken)?;
+        let client = self.client(fields, connection).ok_or(router::Error::ClientLeft)?;
         Ok(credentials::verify_token(&auth, client, token).await?)
     }
 
     async fn forward(
         &self,
-        mut request: Request,
+        request: Request,
+        mut fields: Fields,
         payload: Payload,
         connection: &Rc<Connection>,
         request_log: &Rc<RequestLog>,
     ) -> Result<Response<Body>, Error> {
         let peer = connection.peer().ok_or(router::Error::ClientLeft)?;
-        let head = request.head_mut();
-        if forwarded::is_loop(&head.headers) {
+        let head = request.head();
+        if forwarded::is_loop(&fields) {
             return Err(Error::Loop);
         }
-        let (method, version) = (head.method.clone(), head.version);
         let target = match head.uri.path_and_query() {
             Some(target) => target.clone(),
             None => PathAndQuery::from_static("/"),
         };
-        let offer = take_offer(head);
-        let mut headers = std::mem::take(&mut head.headers);
-        let body = request_body(&headers, payload);
-        let body =
-            if offer.is_empty() { body } else { Some(ReplayBody::offer(body, connection.after_body())) };
-        strip_hop_by_hop(&mut headers);
-        headers.remove(header::EXPECT); // the dispatcher sends the 100 itself
-        credentials::remove_session_cookies(&mut headers);
-        if let (Control::Token(_), "/rep" | "/add" | "/rm") = (&self.settings.borrow().control, target.path())
-        {
-            headers.remove(header::AUTHORIZATION); // the admin token must not reach a replica, whatever the method
-        }
-        let client = {
-            let settings = self.settings.borrow();
-            forwarded::rewrite(&mut headers, peer, &settings.trusted_proxies, settings.port)
+        let offer = take_protocols(&mut fields).filter(|_| head.connection_type() == ConnectionType::Upgrade);
+        let body = request_body(&fields, payload);
+        let body = match offer {
+            Some(_) => Some(ReplayBody::offer(body, connection.after_body())),
+            None => body,
         };
-        forwarded::append_via(&mut headers);
-        if !offer.is_empty() {
-            set_upgrade(&mut headers, offer);
+        strip_hop_by_hop(&mut fields);
+        fields.remove("expect"); // the dispatcher sends the 100 itself
+        credentials::remove_session_cookies(&mut fields);
+        let (client, mapped_path) = {
+            let settings = self.settings.borrow();
+            if let (Control::Token(_), "/rep" | "/add" | "/rm") = (&settings.control, target.path()) {
+                fields.remove("authorization"); // the admin token must not reach a replica, whatever the method
+            }
+            let client = forwarded::rewrite(&mut fields, peer, &settings.trusted_proxies, settings.port);
+            (client, settings.map_404.then(|| target.path().to_owned()))
+        };
+        forwarded::append_via(&mut fields);
+        if let Some(offer) = &offer {
+            fields.append("upgrade", offer);
+            fields.append("connection", b"upgrade");
         }
-        let mapped_path = self.settings.borrow().map_404.then(|| target.path().to_owned());
-        let request_log = request_log.clone();
-        let forwarded =
-            router::Request { method: method.clone(), target, headers, client, body, request_log };
+        let (method, request_log) = (head.method.clone(), request_log.clone());
+        let forwarded = router::Request { method, target, fields, offer, client, body, request_log };
         let reply = self.router.route(forwarded).await?;
         match mapped_path {
-            Some(path) if reply.status == StatusCode::NOT_FOUND => Ok(Error::UnknownPath(path).response()),
-            _ => Ok(reply::response(reply, &method, version)),
+            Some(path) if reply.status == StatusCode::NOT_FOUND => {
+                Ok(Error::UnknownPath(path).response().into())
+            }
+            _ => Ok(reply::response(reply, &head.method)),
         }
     }
 
     /// Completes the response. Its body owns the request log, which ends when the body is dropped.
     fn complete(&self, mut response: Response<Body>, request_log: &Rc<RequestLog>) -> Response<LoggedBody> {
-        request_log.set_status(response.status());
+        request_log.set_status(response.head.status());
         if self.settings.borrow().debug_headers {
-            debug_headers::insert(response.headers_mut(), &request_log.info());
+            debug_headers::insert(&mut response.head, &request_log.info());
         }
-        response.map_body(|_, body| LoggedBody::new(body, request_log.clone()))
+        let Response { head, body } = response;
+        Response { head, body: LoggedBody::new(body, request_log.clone()) }
     }
 
     /// The client's address; `None` if it disconnected before the address was read.
-    fn client(&self, request: &Request, connection: &Connection) -> Option<IpAddr> {
+    fn client(&self, fields: &Fields, connection: &Connection) -> Option<IpAddr> {
         let (peer, trusted) = (connection.peer()?, &self.settings.borrow().trusted_proxies);
-        Some(forwarded::client(&request.head().headers, peer, trusted))
+        Some(forwarded::client(fields, peer, trusted))
     }
 }
 
 /// The request body with the client's framing. `None` if the request has none: the dispatcher then creates no payload, also
 /// if `Content-Length` is zero.
-fn request_body(headers: &HeaderMap, payload: Payload) -> Option<ReplayBody> {
+fn request_body(fields: &Fields, payload: Payload) -> Option<ReplayBody> {
     if matches!(payload, Payload::None) {
         return None;
     }
-    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    let size = match content_length(headers) {
+    let chunked = fields.contains("transfer-encoding");
+    let size = match content_length(fields) {
         _ if chunked => BodySize::Stream,
         Some(length) => BodySize::Sized(length),
         None => return None,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use awc::http::header::HeaderMap;
+use lb::http1::fields::Fields;
 use lb::proxy::key::{KeySources, Parts, Source};
 
 use super::columns::Columns;
@@ -94,7 +94,7 @@ fn key_of_target(target: Cow<'_, str>, sources: &KeySources) -> Option<Vec<u8>> 
         _ => &target,
     };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let parts = Parts { path, query, headers: &HeaderMap::new(), client: None };
+    let parts = Parts { path, query, fields: &Fields::default(), client: None };
     let key = sources.key(&parts, &mut fastrand::Rng::with_seed(0));
     // Requests without a key get a random one from the balancer; there is nothing to count.
     (*key.source != Source::Random).then(|| key.bytes.into_owned())

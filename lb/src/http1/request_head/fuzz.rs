@@ -1,7 +1,6 @@
 //! Fuzzing of the request parser: the result does not depend on how the bytes are split, and accepted requests are
 //! unambiguous to an independent analyser.
 
-use actix_http::header::{HeaderName, HeaderValue};
 use http_desync_guardian::RequestSafetyTier;
 use http_desync_guardian::request_analyzer::HttpRequestData;
 
@@ -41,10 +40,8 @@ fn read_in(pieces: &[&[u8]]) -> Result<Option<Vec<u8>>, Rejection> {
     for piece in pieces {
         input.extend_from_slice(piece);
         if let Some(head) = read(&mut input, &mut scan, LIMITS)? {
-            let field = |(name, value): (&HeaderName, &HeaderValue)| {
-                [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat()
-            };
-            let mut lines: Vec<_> = head.headers.iter().map(field).collect();
+            let field = |(name, value): (&[u8], &[u8])| [name, b": ", value, b"\r\n"].concat();
+            let mut lines: Vec<_> = head.fields.iter().map(field).collect();
             lines.sort_unstable();
             let first = format!("{} {} {:?}\r\n", head.method, head.target, head.version);
             return Ok(Some([first.as_bytes(), &lines.concat(), b"\r\n"].concat()));

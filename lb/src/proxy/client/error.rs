@@ -5,11 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use actix_http::error::PayloadError;
-use awc::error::SendRequestError;
 
 use crate::http1::malformed::Malformed;
 
-/// The error of an attempt. awc passes it on inside its own error type, from which [`Error::of`] extracts it.
+/// The error of an attempt.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct Error {
@@ -65,14 +64,6 @@ pub enum Phase {
 }
 
 impl Error {
-    /// The error of this layer inside an error of awc; `None` if awc itself refused the request (an invalid URL).
-    pub fn of(error: &SendRequestError) -> Option<&Self> {
-        match error {
-            SendRequestError::Custom(error, _) => error.downcast_ref(),
-            _ => None,
-        }
-    }
-
     /// Whether the request may have crashed the replica: it was sent, and without a byte of a reply the connection
     /// broke, a new connection failed, or the replica was declared dead.
     pub fn is_loss(&self) -> bool {
@@ -83,18 +74,6 @@ impl Error {
     /// The error of a request that cannot be sent; see [`Kind::Request`].
     pub fn request(why: &'static str) -> Self {
         Self::untouched(Kind::Request(why))
-    }
-
-    /// Extracts the error of this layer from an error of awc. Every other error of awc means that awc itself refused
-    /// the request ([`Kind::Request`]).
-    pub fn from_awc(error: SendRequestError) -> Self {
-        match error {
-            SendRequestError::Custom(error, _) => match error.downcast() {
-                Ok(error) => *error,
-                Err(_) => Self::request("refused by the client"),
-            },
-            _ => Self::request("refused by the client"),
-        }
     }
 
     /// The error of this layer inside an error of a reply body; `None` for other errors.
@@ -108,12 +87,6 @@ impl Error {
     /// The error of an attempt that transferred no byte.
     pub(crate) fn untouched(kind: Kind) -> Self {
         Self { kind, sent: false, received: false }
-    }
-}
-
-impl From<Error> for SendRequestError {
-    fn from(error: Error) -> Self {
-        Self::Custom(Box::new(error), Box::new("upstream"))
     }
 }
 

@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_http::RequestHeadType;
-use awc::body::{BodySize, BoxBody, MessageBody};
-use awc::http::{Method, StatusCode, header};
+use actix_http::Payload;
+use awc::body::{BodySize, BoxBody};
+use awc::http::{Method, StatusCode};
 
 use super::connect::connect;
 use super::connection::Connection;
 use super::error::{Error, Kind, Phase};
+use super::outgoing::Outgoing;
 use super::pool::{Pool, Replica};
 use super::progress::Wait;
 use super::replay::ReplayBody;
@@ -25,7 +26,6 @@ use crate::http1::framing::{Block, Decoded, Decoder};
 use crate::http1::malformed::Malformed;
 use crate::http1::reply_head;
 use crate::http1::reply_head::ReplyHead;
-use crate::http1::request_writer;
 
 /// Maximum number of interim replies (1xx) before the final one.
 const MAX_INTERIM: usize = 16;
@@ -60,25 +60,19 @@ pub(crate) struct Exchange {
 ///
 /// A pooled connection that turns out to be closed is not a failure of the replica: if the request may be repeated, it
 /// is sent once more on a new connection.
-pub(crate) async fn send(
-    pool: Pool,
-    replica: Rc<Replica>,
-    request: RequestHeadType,
-    body: BoxBody,
-) -> Result<Reply, Error> {
-    if request.as_ref().headers.contains_key(header::UPGRADE) {
+pub(crate) async fn send(pool: Pool, replica: Rc<Replica>, request: &Outgoing) -> Result<Reply, Error> {
+    if let Some(offer) = &request.offer {
         // Boxed, because its state would enlarge the future of every request, which is moved.
-        return Box::pin(send_offer(pool, replica, request, body)).await;
+        return Box::pin(send_offer(pool, replica, request, offer)).await;
     }
-    let size = body.size();
-    let body = (!size.is_eof()).then(|| ReplayBody::of(body));
+    let body = request.body.as_ref().filter(|_| !request.size.is_eof());
     let mut sent = false;
-    if let Some(connection) = replica.take(request.as_ref().method.is_idempotent()) {
-        let exchange = Exchange::new(&pool, &replica, connection, &request, size, body.as_ref())?;
-        match exchange.reply(&request).await {
+    if let Some(connection) = replica.take(request.method.is_idempotent()) {
+        let exchange = Exchange::new(&pool, &replica, connection, request, body);
+        match exchange.reply(&request.method).await {
             Err(error) if is_stale(&error) => {
                 replica.closed_reused();
-                if !may_repeat(&request, body.as_ref(), &error) {
+                if !may_retry(&request.method, body.is_none_or(ReplayBody::replayable), &error) {
                     return Err(error);
                 }
                 sent = error.sent;
@@ -88,31 +82,29 @@ pub(crate) async fn send(
     }
     let attempt = async {
         let connection = connect(&pool, &replica).await?;
-        let exchange = Exchange::new(&pool, &replica, connection, &request, size, body.as_ref())?;
-        exchange.reply(&request).await
+        let exchange = Exchange::new(&pool, &replica, connection, request, body);
+        exchange.reply(&request.method).await
     };
     attempt.await.map_err(|error| Error { sent: error.sent || sent, ..error })
 }
 
-/// Sends an offer to upgrade on a new connection. `client` is its body and the bytes that the client sends after it.
+/// Sends an offer to upgrade on a new connection. The body continues with the bytes that the client sends after it.
 async fn send_offer(
     pool: Pool,
     replica: Rc<Replica>,
-    request: RequestHeadType,
-    client: BoxBody,
+    request: &Outgoing,
+    offer: &[u8],
 ) -> Result<Reply, Error> {
-    let has_length = request.as_ref().headers.contains_key(header::CONTENT_LENGTH);
-    let size = match client.size() {
-        BodySize::Sized(0) if !has_length => BodySize::None,
-        size => size,
+    let client = match &request.body {
+        Some(body) => ReplayBody::once(BoxBody::new(body.attempt())),
+        None => ReplayBody::new(Payload::None, BodySize::Sized(0)),
     };
-    let client = ReplayBody::once(client);
-    let body = (!size.is_eof()).then_some(&client);
+    let body = (!request.size.is_eof()).then_some(&client);
     let connection = connect(&pool, &replica).await?;
-    let mut exchange = Exchange::new(&pool, &replica, connection, &request, size, body)?;
-    let head = exchange.head(&request).await?;
+    let mut exchange = Exchange::new(&pool, &replica, connection, request, body);
+    let head = exchange.head(&request.method).await?;
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        if !tunnel::is_offered(&request.as_ref().headers, &head.headers) {
+        if !tunnel::is_offered(offer, &head.fields) {
             return Err(exchange.error(Malformed::Upgrade.into()));
         }
         let progress = exchange.replica.progress.clone();
@@ -128,13 +120,11 @@ impl Exchange {
         pool: &Pool,
         replica: &Rc<Replica>,
         mut connection: Connection,
-        request: &RequestHeadType,
-        size: BodySize,
+        request: &Outgoing,
         body: Option<&ReplayBody>,
-    ) -> Result<Self, Error> {
-        request_writer::write_request(&mut connection.output.head, request, size)
-            .map_err(|reason| Error::untouched(Kind::Request(reason)))?;
-        Ok(Self {
+    ) -> Self {
+        request.head.write(&mut connection.output.head, replica.address);
+        Self {
             connection,
             replica: replica.clone(),
             settings: pool.settings(),
@@ -142,28 +132,27 @@ impl Exchange {
             block: Block::default(),
             interim: 0,
             broken: None,
-            keep_alive: !reply_head::has_close(&request.as_ref().headers),
+            keep_alive: true,
             keep_alive_timeout: None,
             sent: false,
             received: false,
             wait: Some(replica.progress.wait()),
             phase: None,
-        })
+        }
     }
 
-    async fn reply(mut self, request: &RequestHeadType) -> Result<Reply, Error> {
-        let head = self.head(request).await?;
+    async fn reply(mut self, method: &Method) -> Result<Reply, Error> {
+        let head = self.head(method).await?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(self.error(Malformed::Interim.into()));
         }
         self.keep_alive &= head.keep_alive;
-        self.keep_alive_timeout = reply_head::keep_alive_timeout(&head.headers);
+        self.keep_alive_timeout = reply_head::keep_alive_timeout(&head.fields);
         Reply::new(head, self)
     }
 
     /// Waits for the final reply head or a 101; other interim replies are discarded.
-    async fn head(&mut self, request: &RequestHeadType) -> Result<ReplyHead, Error> {
-        let method = &request.as_ref().method;
+    async fn head(&mut self, method: &Method) -> Result<ReplyHead, Error> {
         let head = poll_fn(|cx| self.poll_head(method, cx)).await?;
         self.replica.progress.moved();
         self.wait = None;
@@ -290,8 +279,4 @@ impl Exchange {
 /// Whether the error means that a pooled connection was closed by the replica: it broke without a byte of a reply.
 fn is_stale(error: &Error) -> bool {
     matches!(error.kind, Kind::Broke(_)) && !error.received
-}
-
-fn may_repeat(request: &RequestHeadType, body: Option<&ReplayBody>, error: &Error) -> bool {
-    may_retry(&request.as_ref().method, body.is_none_or(ReplayBody::replayable), error)
 }

@@ -12,7 +12,6 @@ use crate::fleet::Activity;
 use crate::ring::Incarnation;
 
 use super::connection::Connection;
-use super::connector;
 use super::progress::Progress;
 use super::settings::Settings;
 use crate::http1::deadline::{Deadline, Deadlines};
@@ -79,12 +78,6 @@ impl Pool {
     /// Replaces the settings; they apply to attempts that begin afterwards.
     pub fn configure(&self, settings: Settings) {
         self.0.settings.set(settings);
-    }
-
-    /// An awc client on this pool: it adds no header fields, follows no redirects, has no timeout of its own, and sends
-    /// to admitted replicas only.
-    pub fn client(&self) -> awc::Client {
-        connector::build(self)
     }
 
     /// Admits a replica: requests to `address` go to this incarnation. The incarnation that had the address before is

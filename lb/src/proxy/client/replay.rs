@@ -123,6 +123,11 @@ impl ReplayBody {
         Self { source: Rc::new(RefCell::new(source)), size, following: None }
     }
 
+    /// The size of the body by its framing.
+    pub fn size(&self) -> BodySize {
+        self.size
+    }
+
     /// Whether another attempt can send the body from its start.
     pub fn replayable(&self) -> bool {
         matches!(self.source.borrow().state, State::Buffered | State::Ended)

@@ -7,28 +7,23 @@ use std::task::{Context, Poll, ready};
 use actix_http::Payload;
 use actix_http::error::PayloadError;
 use awc::http::StatusCode;
-use awc::http::header::HeaderMap;
 use bytes::Bytes;
 use futures::Stream;
 
 use super::error::Error;
 use super::exchange::Exchange;
 use super::tunnel::Tunnel;
+use crate::http1::fields::Fields;
 use crate::http1::framing::{Decoded, Decoder};
 use crate::http1::reply_head::ReplyHead;
 
-/// A reply whose head was received; see [`ReplyHead`] for the fields.
-pub(crate) struct Reply {
+/// A reply whose head was received; see `ReplyHead` for the members.
+pub struct Reply {
     pub(crate) status: StatusCode,
-    pub(crate) reason: Option<&'static str>,
-    pub(crate) headers: HeaderMap,
-    rest: Rest,
-}
-
-/// The bytes after the head.
-enum Rest {
-    Body(Body),
-    Tunnel(Tunnel),
+    pub(crate) reason: Bytes,
+    pub(crate) fields: Fields,
+    /// The stream of the body or of the tunnel; `Payload::None` if it is empty.
+    pub(crate) payload: Payload,
 }
 
 /// A body: the bytes received with the head, and the exchange that receives the rest.
@@ -45,7 +40,7 @@ impl Reply {
     /// # Errors
     /// These bytes contain a malformed chunk. As nothing was sent to the client yet, the whole reply is malformed.
     pub(crate) fn new(head: ReplyHead, mut exchange: Exchange) -> Result<Self, Error> {
-        let ReplyHead { status, reason, headers, mut decoder, .. } = head;
+        let ReplyHead { status, reason, fields, mut decoder, .. } = head;
         let mut ready = VecDeque::new();
         let rest = loop {
             match exchange.decode(&mut decoder)? {
@@ -57,22 +52,17 @@ impl Reply {
                 }
             }
         };
-        Ok(Self { status, reason, headers, rest: Rest::Body(Body { ready, rest }) })
+        let payload: Payload = match rest {
+            None if ready.is_empty() => Payload::None,
+            rest => Payload::Stream { payload: Box::pin(Body { ready, rest }) },
+        };
+        Ok(Self { status, reason, fields, payload })
     }
 
     /// The reply 101 and its tunnel.
     pub(crate) fn tunnel(head: ReplyHead, tunnel: Tunnel) -> Self {
-        let ReplyHead { status, reason, headers, .. } = head;
-        Self { status, reason, headers, rest: Rest::Tunnel(tunnel) }
-    }
-
-    /// The stream of the body; `Payload::None` if it is empty.
-    pub(crate) fn into_payload(self) -> Payload {
-        match self.rest {
-            Rest::Body(body) if body.rest.is_none() && body.ready.is_empty() => Payload::None,
-            Rest::Body(body) => Payload::Stream { payload: Box::pin(body) },
-            Rest::Tunnel(tunnel) => Payload::Stream { payload: Box::pin(tunnel) },
-        }
+        let ReplyHead { status, reason, fields, .. } = head;
+        Self { status, reason, fields, payload: Payload::Stream { payload: Box::pin(tunnel) } }
     }
 }
 

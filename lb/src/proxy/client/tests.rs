@@ -9,19 +9,19 @@ mod replica;
 mod transfers;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::Payload;
 use actix_http::error::PayloadError;
-use awc::body::{BodySize, None as NoBody};
-use awc::error::SendRequestError;
+use awc::body::BodySize;
 use awc::http::Method;
-use awc::{Client, ClientRequest, ClientResponse};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
 use self::replica::Replica;
 use super::*;
+use crate::http1::fields::{FieldValues, Fields};
 use crate::ring::Incarnation;
 
 /// The incarnation of the replica that [`Rig::new`] admits.
@@ -38,7 +38,7 @@ struct Rig {
 #[derive(Debug)]
 struct CompleteReply {
     status: u16,
-    headers: awc::http::header::HeaderMap,
+    fields: Fields,
     body: Result<Bytes, PayloadError>,
 }
 
@@ -50,19 +50,31 @@ impl Rig {
     fn with(address: SocketAddr, settings: Settings) -> Self {
         let pool = Pool::new(settings);
         pool.admit(address, FIRST);
-        Self { client: pool.client(), pool, address }
+        Self { client: Client::new(&pool), pool, address }
     }
 
-    fn request(&self, method: Method, path: &str) -> ClientRequest {
-        self.client.request(method, format!("http://lb{path}")).address(self.address).no_decompress()
+    /// Begins a request without a body.
+    fn begin(&self, method: Method, path: &str) -> Call {
+        self.with_fields(method, path, Fields::default(), None)
     }
 
-    async fn get(&self, path: &str) -> Result<CompleteReply, SendRequestError> {
+    /// Begins a POST, or another request with a body.
+    fn upload(&self, method: Method, path: &str, body: ReplayBody) -> Call {
+        self.with_fields(method, path, Fields::default(), Some(body))
+    }
+
+    fn with_fields(&self, method: Method, path: &str, mut fields: Fields, body: Option<ReplayBody>) -> Call {
+        fields.append("host", b"lb");
+        let offer = fields.value("upgrade").map(<[u8]>::to_vec);
+        self.client.send(self.address, &Rc::new(Outgoing::new(method, path, &mut fields, offer, body)))
+    }
+
+    async fn get(&self, path: &str) -> Result<CompleteReply, Error> {
         self.send(Method::GET, path).await
     }
 
-    async fn send(&self, method: Method, path: &str) -> Result<CompleteReply, SendRequestError> {
-        Ok(whole(soon(self.request(method, path).send_body(NoBody::new())).await?).await)
+    async fn send(&self, method: Method, path: &str) -> Result<CompleteReply, Error> {
+        Ok(whole(soon(self.begin(method, path)).await?).await)
     }
 
     async fn get_ok(&self, path: &str) -> Bytes {
@@ -87,25 +99,21 @@ async fn until(state: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the state was not reached");
 }
 
-async fn whole(mut reply: ClientResponse) -> CompleteReply {
+async fn whole(mut reply: Reply) -> CompleteReply {
     let mut body = Ok(Vec::new());
-    while let Some(chunk) = soon(reply.next()).await {
+    while let Some(chunk) = soon(reply.payload.next()).await {
         match (&mut body, chunk) {
             (Ok(body), Ok(chunk)) => body.extend_from_slice(&chunk),
             (_, Err(error)) => body = Err(error),
             (Err(_), Ok(_)) => panic!("data after an error"),
         }
     }
-    CompleteReply {
-        status: reply.status().as_u16(),
-        headers: reply.headers().clone(),
-        body: body.map(Bytes::from),
-    }
+    CompleteReply { status: reply.status.as_u16(), fields: reply.fields, body: body.map(Bytes::from) }
 }
 
-/// The error of the layer; fails the test if there is none.
-fn error<T: std::fmt::Debug>(result: &Result<T, SendRequestError>) -> &Error {
-    Error::of(result.as_ref().unwrap_err()).expect("expected an error of the layer")
+/// The error; fails the test if there is none.
+fn error<T>(result: &Result<T, Error>) -> &Error {
+    result.as_ref().err().expect("expected an error")
 }
 
 /// A client's body.

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_http::error::PayloadError;
-use awc::http::header::{HeaderMap, UPGRADE};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,6 +21,7 @@ use super::progress::Progress;
 use super::replay::Rest;
 use super::upload::Upload;
 use crate::http1::deadline::Deadline;
+use crate::http1::fields::{FieldValues, Fields};
 
 /// Size of the read buffer in bytes; a tunnel buffers no more than that.
 const READ: usize = 16 * 1024;
@@ -113,14 +113,12 @@ async fn upload(
 }
 
 /// Whether a 101 switches to at least one protocol, and only to protocols that the request offers (RFC 9110 §7.8).
-pub(crate) fn is_offered(request: &HeaderMap, reply: &HeaderMap) -> bool {
-    let mut accepted = protocols(reply).peekable();
-    let is_offered =
-        |protocol: &[u8]| protocols(request).any(|offered| offered.eq_ignore_ascii_case(protocol));
+pub(crate) fn is_offered(offer: &[u8], reply: &Fields) -> bool {
+    let mut accepted = reply.values("upgrade").flat_map(protocols).peekable();
+    let is_offered = |protocol: &[u8]| protocols(offer).any(|offered| offered.eq_ignore_ascii_case(protocol));
     accepted.peek().is_some() && accepted.all(is_offered)
 }
 
-fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let items = headers.get_all(UPGRADE).flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    items.map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
+fn protocols(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
 }

@@ -10,6 +10,7 @@ use actix_http::{ConnectionType, Method, Payload, Request, Version};
 
 use crate::http1::chunk_line::Grammar;
 use crate::http1::deadline::Deadline;
+use crate::http1::fields::Fields;
 use crate::http1::framing::{Chunked, Decoder};
 
 use super::admission::{ConnectionPermit, Settings};
@@ -93,7 +94,7 @@ impl Connection {
         state: &mut ConnectionState,
         request: Result<Head, Rejection>,
         is_head: bool,
-    ) -> Result<Request, Rejection> {
+    ) -> Result<(Request, Fields), Rejection> {
         self.reading.arm(None);
         state.is_head = request.as_ref().map_or(is_head, |request| request.method == Method::HEAD);
         let request = request.and_then(|request| self.validate(request));
@@ -114,11 +115,11 @@ impl Connection {
         if head.expects_continue && head.framing != Framing::None {
             state.interim = Interim::Owed;
         }
-        Ok(self.request(state, head))
+        Ok(self.request(head))
     }
 
-    /// The request for the service.
-    fn request(self: &Rc<Self>, state: &mut ConnectionState, head: Head) -> Request {
+    /// The request for the service, and its fields.
+    fn request(self: &Rc<Self>, head: Head) -> (Request, Fields) {
         let mut request = Request::new();
         if head.framing != Framing::None {
             *request.payload() = Payload::Stream { payload: Box::pin(Body(self.clone())) };
@@ -128,10 +129,7 @@ impl Connection {
         if head.upgrade {
             to.set_connection_type(ConnectionType::Upgrade);
         }
-        let mut spare = std::mem::replace(&mut to.headers, head.headers);
-        spare.clear();
-        state.scan.spare = spare;
-        request
+        (request, head.fields)
     }
 
     /// The response is written, and the next request may begin.
@@ -193,7 +191,7 @@ impl Connection {
     }
 
     fn validate(&self, mut head: Head) -> Result<Head, Rejection> {
-        head.upgrade = head.upgrade && self.settings.upgrade_allow.filter(&mut head.headers);
+        head.upgrade = head.upgrade && self.settings.upgrade_allow.filter(&mut head.fields);
         if !self.permit.borrow().is_granted() {
             return Err(Rejection::TooManyConnections);
         }

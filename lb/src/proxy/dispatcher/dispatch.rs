@@ -6,15 +6,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use actix_http::StatusCode;
 use actix_http::body::MessageBody;
-use actix_http::{Response, StatusCode};
 use actix_service::Service;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::answer::Incoming;
 use super::connection::Connection;
-use super::response::{Progress, Sending};
+use super::response::{Progress, Response, Sending};
 
 /// Time for which unread bytes of a client are discarded after the response, so that it can read the response.
 const LINGER: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::connection::{AHEAD, Connection, store_waker, wake};
 use super::dispatch::Reset;
 use super::state::{ConnectionPhase, ConnectionState};
+use crate::http1::fields::Fields;
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head;
 
@@ -22,7 +23,7 @@ impl Connection {
         self: &Rc<Self>,
         io: &mut T,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Request, Rejection>>> {
+    ) -> Poll<Option<Result<(Request, Fields), Rejection>>> {
         let state = &mut *self.state.borrow_mut();
         if self.worker.is_draining() {
             return Poll::Ready(None);

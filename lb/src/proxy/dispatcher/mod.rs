@@ -28,10 +28,12 @@ mod tests;
 mod upgrade;
 mod worker;
 
+pub use crate::http1::fields::Fields;
 pub use crate::http1::rejection::Rejection;
 pub use admission::{Admission, ConnectionLimit, Settings};
 pub use answer::Incoming;
 pub use connection::Connection;
 pub use dispatch::{Dispatcher, Reset};
 pub(crate) use rejection_text::rejection_text;
+pub use response::Response;
 pub use upgrade::UpgradeAllow;

@@ -6,19 +6,25 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use actix_http::Version;
 use actix_http::body::{BodySize, MessageBody};
-use actix_http::{ConnectionType, Response, Version};
 use bytes::BytesMut;
 use tokio::io::AsyncWrite;
 
 use crate::http1::body_encoder::BodyEncoder;
-use crate::http1::response_head::{Persistence, ResponseHead};
+use crate::http1::response_head::{Framing, Persistence, ResponseHead};
 
 use super::connection::Connection;
 use super::dispatch::is_tunnel;
 
 /// Bytes that are buffered before a write. Measured with replies of 1 MB: a quarter less CPU than with 8 KiB.
 const WRITE_BUFFER: usize = 128 * 1024;
+
+/// A response for the client.
+pub struct Response<B> {
+    pub(crate) head: ResponseHead,
+    pub(crate) body: B,
+}
 
 /// A response that is being sent.
 pub(super) struct Sending<B> {
@@ -61,26 +67,23 @@ struct Output {
 
 impl<B: MessageBody + Unpin> Sending<B> {
     /// Encodes the head of a response to the present request of the connection.
-    pub fn new(response: Response<B>, connection: &Rc<Connection>) -> Self {
-        let (response, body) = response.into_parts();
+    pub fn new(Response { head, body }: Response<B>, connection: &Rc<Connection>) -> Self {
         let mut state = connection.state.borrow_mut();
         state.drop_interim();
-        let head = response.head();
-        let (tunnel, size) = (is_tunnel(head.status), body.size());
-        let must_close = head.connection_type() == ConnectionType::Close || connection.worker.is_draining();
-        let chunked = head.chunked() && state.version == Version::HTTP_11 && !tunnel;
-        let until_close = size == BodySize::Stream && !chunked;
-        let keep_alive = state.keep_alive && !must_close && !state.is_unread() && !until_close;
+        let (tunnel, size, version) = (is_tunnel(head.status()), body.size(), state.version);
+        let until_close = size == BodySize::Stream && version != Version::HTTP_11;
+        let must_close = head.closes() || until_close || connection.worker.is_draining();
+        let keep_alive = state.keep_alive && !must_close && !state.is_unread();
         let persistence = match (tunnel, keep_alive) {
             (true, _) => Persistence::Upgrade,
             (false, true) => Persistence::KeepAlive,
             (false, false) => Persistence::Close,
         };
         state.streams = size == BodySize::Stream;
-        let head = ResponseHead { head, version: state.version, size, chunked, persistence };
+        let framing = Framing { version, size, persistence };
         let mut output = Output { bytes: connection.worker.take_buffer(), ..Output::default() };
-        head.write(&mut output.bytes, &connection.worker.date);
-        let encoder = if state.is_head { BodyEncoder::None } else { head.body_encoder() };
+        head.write(framing, &mut output.bytes, &connection.worker.date);
+        let encoder = if state.is_head { BodyEncoder::None } else { head.body_encoder(framing) };
         drop(state); // the body may own the rest of the request, whose end changes the state
         let body = Some(body).filter(|_| !matches!(size, BodySize::None | BodySize::Sized(0)));
         Self { body, encoder, output, keep_alive, tunnel, failed: false }
@@ -181,5 +184,13 @@ impl Output {
         }
         (self.written, _) = (0, self.bytes.clear());
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<B> From<actix_http::Response<B>> for Response<B> {
+    /// A response of the balancer.
+    fn from(response: actix_http::Response<B>) -> Self {
+        let (head, body) = response.into_parts();
+        Self { head: ResponseHead::Own(head), body }
     }
 }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_http::{ConnectionType, Request, Response, StatusCode};
+use actix_http::{ConnectionType, Request, StatusCode};
 use actix_service::fn_service;
 use futures::task::noop_waker_ref;
 use futures::{FutureExt, StreamExt};
@@ -19,7 +19,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Admission, ConnectionLimit, Incoming, Reset, Settings, UpgradeAllow};
+use super::{Admission, ConnectionLimit, Incoming, Reset, Response, Settings, UpgradeAllow};
+use crate::http1::fields::Fields;
 
 /// A client stream that yields its bytes in pieces with a `Pending` before each, and then ends.
 struct Client {
@@ -83,7 +84,7 @@ fn served(pieces: Vec<Vec<u8>>) -> (Vec<(String, Vec<u8>)>, Vec<u8>) {
         let served = requests.clone();
         let service = fn_service(move |incoming: Incoming| {
             let (served, connection) = (served.clone(), incoming.connection().clone());
-            let serve = async move |mut request: Request| {
+            let serve = async move |mut request: Request, _: Fields| {
                 let mut bytes = Vec::new();
                 let upgrade = request.head().connection_type() == ConnectionType::Upgrade;
                 let after_body = upgrade.then(|| connection.after_body());
@@ -94,10 +95,11 @@ fn served(pieces: Vec<Vec<u8>>) -> (Vec<(String, Vec<u8>)>, Vec<u8>) {
                 }
                 let line = format!("{} {}", request.method(), request.uri());
                 served.borrow_mut().push((line.clone(), bytes));
-                Response::with_body(StatusCode::OK, line)
+                actix_http::Response::with_body(StatusCode::OK, line).into()
             };
             let refuse = |rejection| panic!("{rejection}");
-            async move { Ok::<_, Infallible>(incoming.answer(serve, refuse).await) }.boxed_local()
+            async move { Ok::<Response<String>, Infallible>(incoming.answer(serve, refuse).await) }
+                .boxed_local()
         });
         let got = Rc::new(RefCell::new(Vec::new()));
         let client = Client { pieces: pieces.into(), paused: false, got: got.clone() };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_http::header::{HeaderMap, HeaderValue, UPGRADE};
+use crate::http1::fields::{FieldValues, Fields};
 
 /// Protocols that are never forwarded: with `h2c` (also its drafts such as `h2c-14`) and `http` client and replica
 /// would speak HTTP in a tunnel, past every rule, limit and log of the balancer; with `tls`, encrypted as well.
@@ -42,18 +42,15 @@ impl UpgradeAllow {
 
     /// Reduces `Upgrade` to the allowed offers, as one field; returns whether any is left. Invalid protocol names are
     /// removed.
-    pub(crate) fn filter(&self, headers: &mut HeaderMap) -> bool {
-        let fields: Vec<_> = headers.remove(UPGRADE).collect();
-        let offers = fields.iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
+    pub(crate) fn filter(&self, fields: &mut Fields) -> bool {
+        let offers = fields.values("upgrade").flat_map(|field| field.split(|byte| *byte == b','));
         let allowed = offers.map(<[u8]>::trim_ascii).filter(|offer| self.allows(offer));
         let offers = allowed.collect::<Vec<_>>().join(&b", "[..]);
-        // Protocol names are visible ASCII.
-        let Ok(value) = HeaderValue::from_bytes(&offers) else { return false };
-        if offers.is_empty() {
-            return false;
+        fields.remove("upgrade");
+        if !offers.is_empty() {
+            fields.append("upgrade", &offers);
         }
-        headers.insert(UPGRADE, value);
-        true
+        !offers.is_empty()
     }
 
     fn allows(&self, offer: &[u8]) -> bool {
@@ -95,15 +92,12 @@ mod tests {
 
     /// The offers that are left of these fields, as one value.
     fn forwarded(allow: &str, fields: &[&str]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for field in fields {
-            headers.append(UPGRADE, HeaderValue::from_str(field).unwrap());
-        }
-        let has_offers = UpgradeAllow::parse(allow).unwrap().filter(&mut headers);
-        let mut left = headers.get_all(UPGRADE).map(|value| value.to_str().unwrap().to_owned());
-        let (first, second) = (left.next(), left.next());
-        assert_eq!((has_offers, second), (first.is_some(), None));
-        first
+        let given: Vec<_> = fields.iter().map(|field| ("upgrade", *field)).collect();
+        let mut fields = Fields::from(&given[..]);
+        let kept = UpgradeAllow::parse(allow).unwrap().filter(&mut fields);
+        let left: Vec<_> = fields.values("upgrade").collect();
+        assert_eq!(left.len(), usize::from(kept));
+        left.first().map(|offers| String::from_utf8(offers.to_vec()).unwrap())
     }
 
     #[test]

@@ -7,21 +7,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_http::header::HeaderMap;
-use actix_http::{HttpMessage, Payload};
-use awc::error::SendRequestError;
-use awc::http::uri::{Parts as UriParts, Scheme};
-use awc::http::{StatusCode, Uri};
-use awc::{ClientResponse, SendClientRequest, body};
+use actix_http::{Payload, StatusCode};
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::balance::max_normal_silence;
-use crate::proxy::client;
+use crate::proxy::client::{self, Outgoing};
 use crate::ring::Incarnation;
 
 use super::in_flight::InFlight;
 use super::state::Router;
-use super::{Reply, Request, now};
+use super::{Reply, now};
 use crate::control::panic_guard::exit_on_panic;
 
 /// The shortest time for which an attempt goes on that no client needs any more.
@@ -47,12 +42,12 @@ pub(crate) enum Event {
     TooLong,
 }
 
-/// The result of an awc call.
-type CallResult = Result<ClientResponse, SendRequestError>;
+/// The result of an attempt.
+type CallResult = Result<client::Reply, client::Error>;
 
 struct Attempt {
     in_flight: InFlight,
-    call: SendClientRequest,
+    call: client::Call,
     /// Of a probe: time after which the request is hedged.
     hedge_delay: Option<Pin<Box<Sleep>>>,
     /// [`Event::Abandoned`] was reported for this attempt.
@@ -66,20 +61,13 @@ impl Attempts {
         Self { waiting: [None, None], losses: Losses::default(), cutoff }
     }
 
-    /// Sends the request. `last`: no further attempt follows, so the fields are moved instead of cloned.
-    pub fn start(
-        &mut self,
-        router: &Rc<Router>,
-        request: &mut Request,
-        last: bool,
-        in_flight: InFlight,
-    ) -> Result<(), client::Error> {
-        let attempt = Attempt::start(router, request, last, in_flight)?;
+    /// Sends the request.
+    pub fn start(&mut self, router: &Router, request: &Rc<Outgoing>, in_flight: InFlight) {
+        let attempt = Attempt::start(router, request, in_flight);
         self.losses.started();
         if let Some(newest) = self.waiting[0].replace(attempt) {
             self.waiting[1] = Some(newest);
         }
-        Ok(())
     }
 
     /// Whether the request may be sent again: see [`Losses`].
@@ -105,13 +93,12 @@ impl Attempts {
                 Ok(response) => {
                     // `--request-timeout` does not bound the lifetime of a tunnel.
                     let cutoff = self.cutoff.take();
-                    in_flight.cut_at(cutoff.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS));
+                    in_flight.cut_at(cutoff.filter(|_| response.status != StatusCode::SWITCHING_PROTOCOLS));
                     self.end_remaining();
                     let (reply, took) = reply(in_flight, response);
                     return Poll::Ready(Event::Replied(reply, took));
                 }
                 Err(error) => {
-                    let error = client::Error::from_awc(error);
                     in_flight.failed(&error);
                     let suspect = in_flight.endpoint().is_suspect();
                     self.losses.failed(&error, suspect);
@@ -181,27 +168,12 @@ impl Losses {
 }
 
 impl Attempt {
-    fn start(
-        router: &Rc<Router>,
-        request: &mut Request,
-        last: bool,
-        in_flight: InFlight,
-    ) -> Result<Self, client::Error> {
+    fn start(router: &Router, request: &Rc<Outgoing>, in_flight: InFlight) -> Self {
         let endpoint = in_flight.endpoint();
-        let mut parts = UriParts::default();
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority = endpoint.authority().cloned();
-        parts.path_and_query = Some(request.target.clone());
-        let uri = Uri::from_parts(parts).map_err(|_| client::Error::request("the target is no path"))?;
-        let mut call = router.client.request(request.method.clone(), uri, endpoint.address());
-        *call.headers_mut() = if last { mem::take(&mut request.headers) } else { request.headers.clone() };
-        let call = match &request.body {
-            None => call.send_body(body::None::new()),
-            Some(body) => call.send_body(body.attempt()),
-        };
+        let call = router.client.send(endpoint.address(), request);
         let hedge_delay =
             in_flight.is_probe().then(|| Box::pin(sleep(max_normal_silence(&endpoint.latency(), now()))));
-        Ok(Self { in_flight, call, hedge_delay, reported: false })
+        Self { in_flight, call, hedge_delay, reported: false }
     }
 
     /// Whether the replica is unavailable, or the attempt is a slow probe; `true` at most once.
@@ -217,10 +189,10 @@ impl Attempt {
         let Self { mut in_flight, call, .. } = self;
         match call.await {
             Ok(response) => {
-                in_flight.replied(response.status());
+                in_flight.replied(response.status);
                 in_flight.completed();
             }
-            Err(error) => in_flight.failed(&client::Error::from_awc(error)),
+            Err(error) => in_flight.failed(&error),
         }
     }
 }
@@ -232,18 +204,13 @@ fn poll_end(attempt: &mut Option<Attempt>, cx: &mut Context<'_>) -> Option<(InFl
     }
 }
 
-fn reply(mut in_flight: InFlight, response: ClientResponse) -> (Reply, Duration) {
-    let (mut reason, mut headers) = (None, HeaderMap::new());
-    let mut response = response.map_body(|head, payload| {
-        (reason, headers) = (head.reason, mem::take(&mut head.headers));
-        payload
-    });
-    let (status, payload) = (response.status(), response.take_payload());
+fn reply(mut in_flight: InFlight, reply: client::Reply) -> (Reply, Duration) {
+    let client::Reply { status, reason, fields, payload } = reply;
     let took = in_flight.replied(status);
     if matches!(payload, Payload::None) {
         in_flight.completed();
     }
-    (Reply { status, reason, headers, payload, in_flight }, took)
+    (Reply { status, reason, fields, payload, in_flight }, took)
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
-use crate::proxy::client::{ReplayBody, may_retry};
+use crate::http1::fields::FieldValues;
+use crate::proxy::client::{Outgoing, ReplayBody, may_retry};
 use crate::ring::{Incarnation, Replica, Slot};
 
 use super::attempts::{Attempts, Event};
@@ -33,10 +34,11 @@ pub(crate) async fn forward(
 async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Error> {
     let settings = router.settings();
     let slot = slot(router, &settings, &request);
-    let is_generated = ensure_request_id(&mut request.headers, &mut router.rng.borrow_mut());
-    request.request_log.set_route(slot, request.headers.get(&request_id::NAME), is_generated);
+    let is_generated = ensure_request_id(&mut request.fields, &mut router.rng.borrow_mut());
+    request.request_log.set_route(slot, request.fields.value(request_id::NAME), is_generated);
+    let outgoing = Rc::new(outgoing(&mut request));
     let (mut left, mut hedged) = (settings.retries, false);
-    let bodiless = request.body.is_none();
+    let bodiless = outgoing.body().is_none();
     let may_hedge = bodiless && request.method.is_idempotent();
     let options =
         |left, healthy_only| AttemptOptions { may_probe: may_hedge && left > 0, bodiless, healthy_only };
@@ -47,7 +49,7 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
     loop {
         if let Some(in_flight) = next.take() {
             request.request_log.chosen(&in_flight, router.leases.borrow().epoch());
-            attempts.start(router, &mut request, left == 0, in_flight).map_err(Error::Replica)?;
+            attempts.start(router, &outgoing, in_flight);
         }
         let failure = match attempts.next(may_hedge && left > 0, hedged).await {
             Event::Replied(reply, took) => {
@@ -67,7 +69,7 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
                 Some(error)
             }
         };
-        let replayable = request.body.as_ref().is_none_or(ReplayBody::replayable);
+        let replayable = outgoing.body().is_none_or(ReplayBody::replayable);
         let may_repeat = |error| may_retry(&request.method, replayable, error);
         if left > 0 && failure.as_ref().is_none_or(may_repeat) {
             if attempts.may_repeat() {
@@ -88,6 +90,12 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
             _ => {}
         }
     }
+}
+
+/// The request as it is written to each replica.
+fn outgoing(request: &mut Request) -> Outgoing {
+    let Request { method, target, fields, offer, body, .. } = request;
+    Outgoing::new(method.clone(), target.as_str(), fields, offer.take(), body.take())
 }
 
 /// Acquires a replica for a further attempt; `None` if no replica is left or the retry budget is exhausted.

@@ -38,13 +38,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_http::Payload;
-use actix_http::header::HeaderMap;
 use awc::http::uri::PathAndQuery;
 use awc::http::{Method, StatusCode};
+use bytes::Bytes;
 
 use super::client::ReplayBody;
 use super::key::KeySources;
 use crate::balance::{Bound, Policy};
+use crate::http1::fields::Fields;
 use crate::proxy::redaction::KeyRedactor;
 use crate::statuses::Statuses;
 
@@ -90,7 +91,9 @@ pub struct Request {
     /// Path and query as received, not decoded.
     pub target: PathAndQuery,
     /// End-to-end fields, `Host` among them if the client sent one.
-    pub headers: HeaderMap,
+    pub(crate) fields: Fields,
+    /// The protocols of an offer to upgrade, as in the field `Upgrade`; `None` if there is none.
+    pub(crate) offer: Option<Vec<u8>>,
     /// The client's address: the peer's, or the one that trusted proxies report.
     pub client: IpAddr,
     /// Body of the request; `None` if it has none.
@@ -103,10 +106,10 @@ pub struct Request {
 pub struct Reply {
     /// Status code of the reply.
     pub status: StatusCode,
-    /// Reason phrase; `None` if it is the standard one of the status code.
-    pub reason: Option<&'static str>,
+    /// Reason phrase as received.
+    pub reason: Bytes,
     /// Header fields, without `Transfer-Encoding`.
-    pub headers: HeaderMap,
+    pub(crate) fields: Fields,
     /// Body; yields an error if it was cut short.
     pub payload: Payload,
     /// Counts the request as in flight; dropped after the last byte of the body.

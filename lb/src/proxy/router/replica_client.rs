@@ -2,14 +2,12 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Instant;
-
-use awc::ClientRequest;
-use awc::http::{Method, Uri};
 
 use crate::balance::Budget;
 use crate::fleet::Activity;
-use crate::proxy::client::Pool;
+use crate::proxy::client::{Call, Client, Outgoing, Pool};
 use crate::ring::{Incarnation, Seated};
 
 use super::Settings;
@@ -17,14 +15,18 @@ use super::Settings;
 /// Sends the attempts of a router.
 pub(crate) struct ReplicaClient {
     pool: Pool,
-    awc: awc::Client,
+    client: Client,
     budget: RefCell<Budget>,
 }
 
 impl ReplicaClient {
     pub fn new(settings: &Settings, now: Instant) -> Self {
         let pool = Pool::new(settings.client);
-        Self { awc: pool.client(), pool, budget: RefCell::new(Budget::new(settings.retry_budget, now)) }
+        Self {
+            client: Client::new(&pool),
+            pool,
+            budget: RefCell::new(Budget::new(settings.retry_budget, now)),
+        }
     }
 
     pub fn configure(&self, settings: &Settings) {
@@ -32,9 +34,9 @@ impl ReplicaClient {
         self.pool.configure(settings.client);
     }
 
-    /// A request to the replica at `address`, whose reply is not decompressed.
-    pub fn request(&self, method: Method, uri: Uri, address: SocketAddr) -> ClientRequest {
-        self.awc.request(method, uri).address(address).no_decompress()
+    /// Sends a request to the replica at `address`.
+    pub fn send(&self, address: SocketAddr, request: &Rc<Outgoing>) -> Call {
+        self.client.send(address, request)
     }
 
     /// Earns the fraction of a retry for a request.

@@ -1,20 +1,18 @@
 //! X-Request-Id: kept, or generated after the request key was read, so that it does not affect routing.
 
-use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
+use crate::http1::fields::{FieldValues, Fields};
 
-pub(crate) static NAME: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const NAME: &str = "x-request-id";
 
 /// Adds an X-Request-Id of 128 random bits in hexadecimal if it is absent or empty; returns whether it did.
-pub(crate) fn ensure_request_id(headers: &mut HeaderMap, rng: &mut fastrand::Rng) -> bool {
-    if headers.get(&NAME).is_some_and(|id| !id.is_empty()) {
+pub(crate) fn ensure_request_id(fields: &mut Fields, rng: &mut fastrand::Rng) -> bool {
+    if fields.value(NAME).is_some_and(|id| !id.is_empty()) {
         return false;
     }
     let bits = rng.u128(..);
     // Without `format!`, which would cost half as much as a whole header field, for every request.
     let digits: [u8; 32] = std::array::from_fn(|at| b"0123456789abcdef"[(bits >> (4 * at)) as usize & 15]);
-    if let Ok(id) = HeaderValue::from_bytes(&digits) {
-        headers.insert(NAME.clone(), id);
-    }
+    fields.set(NAME, &digits);
     true
 }
 
@@ -26,10 +24,10 @@ mod tests {
     fn an_id_is_kept_or_generated() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut id = |given: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            given.map(|id| headers.insert(NAME.clone(), HeaderValue::from_static(id)));
-            ensure_request_id(&mut headers, &mut rng);
-            headers.get(&NAME).unwrap().to_str().unwrap().to_owned()
+            let mut fields = Fields::default();
+            given.inspect(|id| fields.append(NAME, id.as_bytes()));
+            ensure_request_id(&mut fields, &mut rng);
+            fields.text(NAME).unwrap().to_owned()
         };
         assert_eq!(id(Some("given")), "given");
         let generated = [id(None), id(Some("")), id(None)];

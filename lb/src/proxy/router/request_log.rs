@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use actix_http::{Method, Request, Version};
 use awc::http::StatusCode;
-use awc::http::header::{self, HeaderValue};
+use awc::http::header::HeaderValue;
 use awc::http::uri::PathAndQuery;
 
+use crate::http1::fields::{FieldValues, Fields};
 use crate::proxy::redaction::RedactedKey;
 use crate::ring::{Replica, Slot};
 use crate::stats::counters::ReplicaCounters;
@@ -144,7 +145,12 @@ impl RequestLog {
     }
 
     /// Records the method, and with details the request and its client's address.
-    pub fn set_client_request(&self, request: &Request, client: impl FnOnce() -> Option<IpAddr>) {
+    pub(crate) fn set_client_request(
+        &self,
+        request: &Request,
+        fields: &Fields,
+        client: impl FnOnce() -> Option<IpAddr>,
+    ) {
         let mut info = self.info_mut();
         let head = request.head();
         info.method = Some(head.method.clone());
@@ -152,9 +158,10 @@ impl RequestLog {
             client_request.client = client().or(client_request.client);
             client_request.target = head.uri.path_and_query().cloned();
             client_request.version = Some(head.version);
-            client_request.id = head.headers.get(&request_id::NAME).cloned();
-            client_request.referer = head.headers.get(header::REFERER).cloned();
-            client_request.user_agent = head.headers.get(header::USER_AGENT).cloned();
+            let value = |name| fields.value(name).and_then(|value| HeaderValue::from_bytes(value).ok());
+            client_request.id = value(request_id::NAME);
+            client_request.referer = value("referer");
+            client_request.user_agent = value("user-agent");
         }
     }
 
@@ -191,11 +198,12 @@ impl RequestLog {
     }
 
     /// Records the slot of the request, and with details its X-Request-Id. `id_is_generated`: the client sent none.
-    pub(crate) fn set_route(&self, slot: Slot, id: Option<&HeaderValue>, id_is_generated: bool) {
+    pub(crate) fn set_route(&self, slot: Slot, id: Option<&[u8]>, id_is_generated: bool) {
         let mut info = self.info_mut();
         info.slot = Some(slot);
         if let Some(client_request) = &mut info.client_request {
-            (client_request.id, client_request.id_is_generated) = (id.cloned(), id_is_generated);
+            client_request.id = id.and_then(|id| HeaderValue::from_bytes(id).ok());
+            client_request.id_is_generated = id_is_generated;
         }
     }
 
@@ -307,7 +315,7 @@ mod tests {
         let (recorder, request_logger) = recorder(false);
         let request_log = request_logger.begin();
         request_log.set_peer(Some(([127, 0, 0, 1], 1).into()));
-        request_log.set_client_request(&Request::new(), || None);
+        request_log.set_client_request(&Request::new(), &Fields::default(), || None);
         drop(request_log);
         let all = recorder.0.borrow();
         assert!(all[0].client_request.is_none() && all[0].error.is_none());

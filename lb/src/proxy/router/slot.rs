@@ -15,7 +15,7 @@ pub(crate) fn slot(router: &Router, settings: &Settings, request: &Request) -> S
     let parts = Parts {
         path: request.target.path(),
         query: request.target.query().unwrap_or_default(),
-        headers: &request.headers,
+        fields: &request.fields,
         client: Some(request.client),
     };
     let key = settings.key.key(&parts, &mut router.rng.borrow_mut());

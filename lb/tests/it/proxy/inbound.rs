@@ -56,7 +56,7 @@ fn a_pipelined_head_request_does_not_affect_the_reply_before_it() {
         for path in ["b", "c"] {
             let head = client.head().unwrap();
             assert!(
-                head.contains(&format!("content-length: {}", "HEAD /b HTTP/1.1".len())),
+                head.contains(&format!("Content-Length: {}", "HEAD /b HTTP/1.1".len())),
                 "{path}: {head}"
             );
         }

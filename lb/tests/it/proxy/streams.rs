@@ -55,7 +55,7 @@ fn bodies_of_64_mb_pass_in_both_directions_in_bounded_memory() {
         }
         // The client reads nothing until the whole reply could have been buffered.
         let head = client.head().unwrap();
-        assert!(head.contains(&format!("content-length: {LARGE}")), "{head}");
+        assert!(head.contains(&format!("Content-Length: {LARGE}")), "{head}");
         assert!(client.bytes(LARGE).unwrap() == large, "the reply arrives whole");
     }
     let grown = peak(lb.child.id()) - before;

@@ -53,7 +53,7 @@ fn bytes_after_a_101_pass_unchanged() {
     let mut fields: Vec<_> = head.lines().skip(1).filter(|field| !field.starts_with("date: ")).collect();
     fields.sort_unstable();
     let expected =
-        ["connection: upgrade", "sec-websocket-extensions: x", "upgrade: websocket", "via: 1.1 lb"];
+        ["Sec-WebSocket-Extensions: x", "connection: upgrade", "upgrade: websocket", "via: 1.1 lb"];
     assert_eq!(fields, expected);
     let request = origin.next();
     assert_eq!(

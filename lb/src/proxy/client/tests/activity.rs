@@ -34,7 +34,7 @@ async fn a_request_waits_until_its_reply_head_or_until_it_is_dropped() {
     let replica = silent().await;
     let rig = Rig::new(&replica);
     assert_eq!(rig.activity(), Activity::default());
-    let request = spawn_local(rig.request(Method::GET, "/").send_body(NoBody::new()));
+    let request = spawn_local(rig.begin(Method::GET, "/"));
     until(|| rig.activity().waiting_since.is_some()).await;
     let since = rig.activity().waiting_since;
     assert_eq!(
@@ -47,7 +47,7 @@ async fn a_request_waits_until_its_reply_head_or_until_it_is_dropped() {
 
     let replica = Replica::replying("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").await;
     let rig = Rig::new(&replica);
-    let reply = soon(rig.request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
+    let reply = soon(rig.begin(Method::GET, "/")).await.unwrap();
     let Activity { last_progress, waiting_since } = rig.activity();
     assert!(
         last_progress.is_some() && waiting_since.is_none(),
@@ -65,7 +65,7 @@ async fn a_timed_out_request_counts_while_others_wait() {
     assert!(rig.get("/").await.is_err());
     assert_eq!(rig.activity().waiting_since, None);
     let next = Instant::now();
-    let request = spawn_local(rig.request(Method::GET, "/").send_body(NoBody::new()));
+    let request = spawn_local(rig.begin(Method::GET, "/"));
     until(|| rig.activity().waiting_since.is_some()).await;
     let since = rig.activity().waiting_since.unwrap();
     assert!(start <= since && since < next, "the start of the first request counts");
@@ -84,8 +84,8 @@ async fn bytes_of_a_reply_are_progress() {
     })
     .await;
     let rig = Rig::new(&replica);
-    let mut reply = soon(rig.request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
-    let reading = spawn_local(async move { while let Some(Ok(_)) = reply.next().await {} });
+    let mut reply = soon(rig.begin(Method::GET, "/")).await.unwrap();
+    let reading = spawn_local(async move { while let Some(Ok(_)) = reply.payload.next().await {} });
     rig.progress().await;
     rig.progress().await;
     reading.abort();
@@ -100,8 +100,7 @@ async fn bytes_of_a_request_are_progress_once_it_is_a_second_old() {
         Some((Ok(Bytes::from_static(b"x")), ()))
     });
     let start = Instant::now();
-    let request =
-        spawn_local(rig.request(Method::POST, "/").send_body(body(BodySize::Stream, chunks).attempt()));
+    let request = spawn_local(rig.upload(Method::POST, "/", body(BodySize::Stream, chunks)));
     rig.progress().await;
     assert!(start.elapsed() >= Duration::from_secs(1));
     assert!(rig.activity().waiting_since.is_some());
@@ -128,12 +127,11 @@ async fn bytes_of_a_tunnel_are_progress_in_both_directions_and_an_idle_tunnel_is
     let rig = Rig::new(&replica);
     let (client, sent) = mpsc::unbounded_channel::<Bytes>();
     let sent = stream::unfold(sent, |mut sent| async { Some((Ok(sent.recv().await?), sent)) });
-    let offer = rig.request(Method::GET, "/").insert_header(("connection", "upgrade"));
-    let offer = offer.insert_header(("upgrade", "x"));
-    let offer =
-        offer.send_body(ReplayBody::offer(None, Payload::Stream { payload: Box::pin(sent) }).attempt());
+    let offer = Fields::from([("connection", "upgrade"), ("upgrade", "x")]);
+    let sent = ReplayBody::offer(None, Payload::Stream { payload: Box::pin(sent) });
+    let offer = rig.with_fields(Method::GET, "/", offer, Some(sent));
     let mut reply = soon(offer).await.unwrap();
-    assert_eq!(reply.status().as_u16(), 101);
+    assert_eq!(reply.status, 101);
     let idle = rig.activity();
     assert!(idle.last_progress.is_some() && idle.waiting_since.is_none());
     // After another sweep the activity is unchanged.
@@ -144,6 +142,6 @@ async fn bytes_of_a_tunnel_are_progress_in_both_directions_and_an_idle_tunnel_is
     rig.progress().await;
     client.send(Bytes::from_static(b"t")).unwrap();
     rig.progress().await;
-    soon(reply.next()).await.unwrap().unwrap();
+    soon(reply.payload.next()).await.unwrap().unwrap();
     rig.progress().await;
 }

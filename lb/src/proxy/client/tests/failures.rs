@@ -48,12 +48,11 @@ async fn a_reset_is_an_error_even_if_the_reply_ends_with_the_connection() {
         }
     })
     .await;
-    let mut reply =
-        soon(Rig::new(&replica).request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
-    assert_eq!(soon(reply.next()).await.unwrap().unwrap(), "hel");
+    let mut reply = soon(Rig::new(&replica).begin(Method::GET, "/")).await.unwrap();
+    assert_eq!(soon(reply.payload.next()).await.unwrap().unwrap(), "hel");
     gate.add_permits(1);
-    assert!(soon(reply.next()).await.unwrap().is_err());
-    assert!(soon(reply.next()).await.is_none());
+    assert!(soon(reply.payload.next()).await.unwrap().is_err());
+    assert!(soon(reply.payload.next()).await.is_none());
 }
 
 #[actix_rt::test]
@@ -71,7 +70,7 @@ async fn a_malformed_chunk_after_the_head_is_an_error_in_the_body() {
         }
     })
     .await;
-    let reply = soon(Rig::new(&replica).request(Method::GET, "/").send_body(NoBody::new())).await.unwrap();
+    let reply = soon(Rig::new(&replica).begin(Method::GET, "/")).await.unwrap();
     gate.add_permits(1);
     assert!(matches!(cut(&whole(reply).await).kind, Kind::Malformed(Malformed::Chunk)));
     until(|| replica.open() == 0).await;
@@ -141,8 +140,8 @@ async fn the_death_of_a_replica_aborts_only_requests_that_wait_for_a_head() {
     })
     .await;
     let rig = Rig::new(&replica);
-    let mut begun = soon(rig.request(Method::GET, "/begun").send_body(NoBody::new())).await.unwrap();
-    assert_eq!(soon(begun.next()).await.unwrap().unwrap(), "ha");
+    let mut begun = soon(rig.begin(Method::GET, "/begun")).await.unwrap();
+    assert_eq!(soon(begun.payload.next()).await.unwrap().unwrap(), "ha");
     let (pool, rig) = (rig.pool.clone(), Rc::new(rig));
     let send = |_| {
         let rig = rig.clone();
@@ -159,7 +158,7 @@ async fn the_death_of_a_replica_aborts_only_requests_that_wait_for_a_head() {
         assert_eq!((aborted.sent, aborted.received), (true, false));
     }
     until(|| replica.open() == 1).await;
-    assert!(futures::poll!(begun.next()).is_pending());
+    assert!(futures::poll!(begun.payload.next()).is_pending());
 }
 
 /// A replica that answers `/late` once for each permit of the semaphore, and anything else at once.
@@ -246,8 +245,8 @@ async fn a_stalled_exchange_times_out_in_its_phase() {
     assert_eq!((error(&result).sent, error(&result).received), (true, false));
     assert!(timed_out(cut(&rig.get("/body").await.unwrap()), Phase::Body));
     let stalled = body(BodySize::Sized(9), stream::iter([Ok("x".into())]).chain(stream::pending()));
-    let result = soon(rig.request(Method::POST, "/upload").send_body(stalled.attempt())).await;
-    assert!(timed_out(error(&result), Phase::Upload), "{result:?}");
+    let result = soon(rig.upload(Method::POST, "/upload", stalled)).await;
+    assert!(timed_out(error(&result), Phase::Upload), "{:?}", error(&result));
     until(|| replica.open() == 0).await;
 }
 
@@ -287,7 +286,7 @@ async fn a_slow_but_steady_body_does_not_time_out() {
         Ok(Bytes::from_static(b"x"))
     });
     let upload = body(BodySize::Sized(10), slow);
-    let sent = rig.request(Method::POST, "/").send_body(upload.attempt());
+    let sent = rig.upload(Method::POST, "/", upload);
     let reply = tokio::time::timeout(Duration::from_secs(900), sent).await.unwrap().unwrap();
     assert_eq!(whole(reply).await.body.unwrap(), "xxxxxxxxxx");
     assert!(begun.elapsed() >= Duration::from_secs(400));
@@ -323,8 +322,8 @@ async fn a_dropped_request_or_a_failed_body_ends_the_exchange() {
     let long = body(BodySize::Sized(1), stream::iter([Ok("xyz".into())]));
     let failed = body(BodySize::Stream, stream::iter([Ok("x".into()), Err(PayloadError::Overflow)]));
     for upload in [short, long, failed] {
-        let result = soon(rig.request(Method::POST, "/").send_body(upload.attempt())).await;
-        assert!(matches!(error(&result).kind, Kind::Client(_)), "{result:?}");
+        let result = soon(rig.upload(Method::POST, "/", upload)).await;
+        assert!(matches!(error(&result).kind, Kind::Client(_)), "{:?}", error(&result));
     }
     until(|| replica.open() == 0).await;
 }

@@ -32,11 +32,11 @@ async fn server(replica: Replica) -> (SocketAddr, ConnectionLimit) {
     let admission = Admission::new(settings, connections.clone());
     let service = Rc::new(fn_service(move |incoming: Incoming| {
         let connection = incoming.connection().clone();
-        let serve = async move |_| {
+        let serve = async move |_, _| {
             let body = replica(connection.after_body());
             let mut response = Response::with_body(StatusCode::SWITCHING_PROTOCOLS, body);
             response.headers_mut().insert(UPGRADE, HeaderValue::from_static("echo"));
-            response
+            response.into()
         };
         let refuse = |rejection| panic!("{rejection}");
         async move { Ok::<_, Infallible>(incoming.answer(serve, refuse).await) }.boxed_local()

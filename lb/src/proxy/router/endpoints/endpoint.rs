@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use awc::http::uri::Authority;
-
 use crate::balance::{Candidate, Health, Latency};
 use crate::ring::{Incarnation, Replica, Seated, Weight};
 use crate::stats::counters::ReplicaCounters;
@@ -17,7 +15,6 @@ pub(crate) struct Endpoint {
     /// A copy of this thread, so that its reference count is not shared between workers.
     replica: Rc<Replica>,
     address: SocketAddr,
-    authority: Option<Authority>,
     /// Its counters since it first got its seat; they continue while it is drained.
     counters: Rc<RefCell<ReplicaCounters>>,
     pub(super) weight: Cell<Weight>,
@@ -39,7 +36,6 @@ impl Endpoint {
             incarnation: replica.incarnation,
             replica: Rc::new(Replica::clone(replica)),
             address: replica.address,
-            authority: replica.address.to_string().parse().ok(),
             counters,
             weight: Cell::new(*weight),
             health: RefCell::default(),
@@ -61,11 +57,6 @@ impl Endpoint {
 
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Its address as the authority of a URI; `None` only if it cannot be parsed.
-    pub fn authority(&self) -> Option<&Authority> {
-        self.authority.as_ref()
     }
 
     /// Its counters. They are statistics only: no choice depends on them.

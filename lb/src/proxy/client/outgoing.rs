@@ -1,0 +1,43 @@
+//! A request as it is written to each replica that is tried.
+
+use actix_http::Method;
+use awc::body::BodySize;
+
+use super::replay::ReplayBody;
+use crate::http1::fields::Fields;
+use crate::http1::request_writer::RequestHead;
+
+/// A request for the replicas. Its head is written once and used for every attempt.
+pub struct Outgoing {
+    pub(super) method: Method,
+    pub(super) head: RequestHead,
+    pub(super) size: BodySize,
+    /// The offered protocols; `None` if the request offers no upgrade.
+    pub(super) offer: Option<Vec<u8>>,
+    pub(super) body: Option<ReplayBody>,
+}
+
+impl Outgoing {
+    /// `target`: path and query, or `*`. `fields`: without those of the framing; with `offer` they have `Upgrade` and
+    /// `Connection`.
+    pub(crate) fn new(
+        method: Method,
+        target: &str,
+        fields: &mut Fields,
+        offer: Option<Vec<u8>>,
+        body: Option<ReplayBody>,
+    ) -> Self {
+        let size = match body.as_ref().map_or(BodySize::None, ReplayBody::size) {
+            // The body of an offer without a body.
+            BodySize::Sized(0) if offer.is_some() && !fields.contains("content-length") => BodySize::None,
+            size => size,
+        };
+        let head = RequestHead::new(&method, target, fields, size);
+        Self { method, head, size, offer, body }
+    }
+
+    /// The body; `None` if the request has none.
+    pub fn body(&self) -> Option<&ReplayBody> {
+        self.body.as_ref()
+    }
+}
