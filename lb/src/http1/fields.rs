@@ -5,8 +5,12 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::known::{Known, KnownSet};
+
 /// Fields for which a list has room from the start.
 const ROOM: usize = 24;
+/// Size of added fields for which there is room from the first one on, in bytes.
+const ADDED_ROOM: usize = 256;
 
 /// The fields of a message in order: those received, without the removed ones, then those added.
 #[derive(Clone, Debug, Default)]
@@ -16,13 +20,16 @@ pub struct Fields {
     /// The added field lines.
     added: Vec<u8>,
     lines: Vec<Line>,
-    /// A bit for each name, see [`bit`]: most names that are looked up are absent, and the bit shows it at once.
-    present: u64,
+    /// The known names of the lines.
+    known: KnownSet,
+    /// Whether a name has `_`, which some servers take for `-`.
+    has_underscore: bool,
 }
 
 /// A field line: offsets into [`Fields::received`] or [`Fields::added`].
 #[derive(Clone, Copy, Debug)]
 struct Line {
+    known: Option<Known>,
     is_added: bool,
     /// Whether the line is written as it is: `name: value`, without further white space.
     is_plain: bool,
@@ -76,10 +83,10 @@ impl FieldValues for actix_http::header::HeaderMap {
 
 impl FieldValues for Fields {
     fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let lines = if self.present & bit(name.as_bytes()) == 0 { &[][..] } else { &self.lines };
-        let name = Name::new(name);
-        let named = lines.iter().filter(move |line| name.is(self.name(line)));
-        named.map(|line| self.slice(line, line.value, line.value_end))
+        let (name, length) = (name.as_bytes(), name.len() as u32);
+        let same_length = self.lines.iter().filter(move |line| line.name_end - line.start == length);
+        let named = same_length.filter(move |line| self.name(line).eq_ignore_ascii_case(name));
+        named.map(|line| self.value_of(line))
     }
 }
 
@@ -89,40 +96,76 @@ impl Fields {
         let mut fields = Self { lines: Vec::with_capacity(ROOM), ..Self::default() };
         let mut start = 0;
         while start < block.len() {
-            let end = memchr::memchr(b'\n', &block[start..]).ok_or(InvalidField::LineEnd)? + start + 1;
-            let line = block[start..end - 1].strip_suffix(b"\r").ok_or(InvalidField::LineEnd)?;
-            let colon = memchr::memchr(b':', line).ok_or(InvalidField::Colon)?;
-            let (name, rest) = (&line[..colon], &line[colon + 1..]);
-            if !is_token(name) {
-                return Err(InvalidField::Name);
-            }
-            let value = trim(rest);
-            if !value.iter().all(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\t') {
-                return Err(InvalidField::Value);
-            }
+            let line = fields.parse_line(&block, start)?;
             if fields.lines.len() == max {
                 return Err(InvalidField::TooMany);
             }
-            let skipped = value.as_ptr() as usize - line.as_ptr() as usize;
-            fields.present |= bit(name);
-            fields.lines.push(Line {
-                is_added: false,
-                is_plain: rest.len() == value.len() + 1 && rest.first() == Some(&b' '),
-                start: start as u32,
-                name_end: (start + colon) as u32,
-                value: (start + skipped) as u32,
-                value_end: (start + skipped + value.len()) as u32,
-                end: end as u32,
-            });
-            start = end;
+            fields.push(line);
+            start = line.end as usize;
         }
         fields.received = block;
         Ok(fields)
     }
 
+    fn parse_line(&mut self, block: &[u8], start: usize) -> Result<Line, InvalidField> {
+        let bytes = &block[start..];
+        let name = bytes.iter().take_while(|byte| TOKEN[usize::from(**byte)]).count();
+        let after_name = &bytes[name..];
+        let Some((b':', rest)) = after_name.split_first() else {
+            let line = complete_line(after_name)?;
+            return Err(if line.contains(&b':') { InvalidField::Name } else { InvalidField::Colon });
+        };
+        if name == 0 {
+            return Err(InvalidField::Name);
+        }
+        let length = rest.iter().take_while(|byte| VALUE[usize::from(**byte)]).count();
+        if !rest[length..].starts_with(b"\r\n") {
+            complete_line(&rest[length..])?;
+            return Err(InvalidField::Value);
+        }
+        let value = trim(&rest[..length]);
+        let skipped = value.as_ptr() as usize - rest.as_ptr() as usize;
+        let value_start = start + name + 1 + skipped;
+        self.has_underscore |= bytes[..name].contains(&b'_');
+        Ok(Line {
+            known: Known::of(&bytes[..name]),
+            is_added: false,
+            is_plain: length == value.len() + 1 && rest[0] == b' ',
+            start: start as u32,
+            name_end: (start + name) as u32,
+            value: value_start as u32,
+            value_end: (value_start + value.len()) as u32,
+            end: (start + name + 1 + length + 2) as u32,
+        })
+    }
+
+    /// The values of all fields of this name, in order.
+    pub fn all(&self, name: Known) -> impl Iterator<Item = &[u8]> {
+        let lines = if self.known.contains(name) { &self.lines[..] } else { &[] };
+        lines.iter().filter(move |line| line.known == Some(name)).map(|line| self.value_of(line))
+    }
+
+    /// The value of the first field of this name.
+    #[inline]
+    pub fn get(&self, name: Known) -> Option<&[u8]> {
+        if self.known.contains(name) { self.all(name).next() } else { None }
+    }
+
     /// Whether there is a field of this name.
-    pub fn contains(&self, name: &str) -> bool {
-        self.value(name).is_some()
+    #[inline]
+    pub fn has(&self, name: Known) -> bool {
+        self.known.contains(name)
+    }
+
+    /// Whether there is a field of one of these names.
+    #[inline]
+    pub(crate) fn has_any(&self, names: KnownSet) -> bool {
+        self.known.intersects(names)
+    }
+
+    /// Whether a name has `_`, which some servers take for `-`.
+    pub(crate) fn has_underscore(&self) -> bool {
+        self.has_underscore
     }
 
     /// Number of fields.
@@ -132,56 +175,59 @@ impl Fields {
 
     /// Names as received, and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.lines.iter().map(|line| (self.name(line), self.slice(line, line.value, line.value_end)))
+        self.lines.iter().map(|line| (self.name(line), self.value_of(line)))
     }
 
     /// Appends a field. The name must be a token, and the value free of control bytes.
     pub fn append(&mut self, name: &str, value: &[u8]) {
-        let start = self.added.len() as u32;
-        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-            self.added.extend_from_slice(part);
-        }
-        let name_end = start + name.len() as u32;
-        let value_start = name_end + 2;
-        let value_end = value_start + value.len() as u32;
-        self.present |= bit(name.as_bytes());
-        self.lines.push(Line {
-            is_added: true,
-            is_plain: true,
-            start,
-            name_end,
-            value: value_start,
-            value_end,
-            end: value_end + 2,
-        });
+        self.append_known(Known::of(name.as_bytes()), name, value);
+    }
+
+    /// Appends a field of a known name.
+    pub fn add(&mut self, name: Known, value: &[u8]) {
+        self.append_known(Some(name), name.name(), value);
     }
 
     /// Replaces all fields of this name by one.
-    pub fn set(&mut self, name: &str, value: &[u8]) {
+    pub fn set(&mut self, name: Known, value: &[u8]) {
         self.remove(name);
-        self.append(name, value);
+        self.add(name, value);
     }
 
-    /// Removes all fields of this name.
-    pub fn remove(&mut self, name: &str) {
-        if self.present & bit(name.as_bytes()) != 0 {
-            let name = Name::new(name);
-            self.retain(|other, _| !name.is(other));
+    /// Appends a field with the value of another one, if that is present.
+    pub fn add_copy(&mut self, name: Known, of: Known) {
+        if let Some(value) = self.get(of).map(<[u8]>::to_vec) {
+            self.add(name, &value);
         }
     }
 
-    /// Keeps the fields for which `keep`, called with name and value, returns true.
-    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+    /// Removes all fields of this name.
+    pub fn remove(&mut self, name: Known) {
+        if self.known.contains(name) {
+            self.lines.retain(|line| line.known != Some(name));
+            self.known.remove(name);
+        }
+    }
+
+    /// Removes all fields of these names.
+    pub(crate) fn remove_all(&mut self, names: KnownSet) {
+        if self.known.intersects(names) {
+            self.lines.retain(|line| !line.known.is_some_and(|known| names.contains(known)));
+            self.known = self.known.without(names);
+        }
+    }
+
+    /// Keeps the fields for whose names `keep` returns true.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
         let (received, added) = (&self.received, &self.added);
-        let mut present = 0;
+        let mut left = KnownSet::default();
         self.lines.retain(|line| {
             let bytes: &[u8] = if line.is_added { added } else { received };
-            let name = &bytes[line.start as usize..line.name_end as usize];
-            let kept = keep(name, &bytes[line.value as usize..line.value_end as usize]);
-            present |= if kept { bit(name) } else { 0 };
+            let kept = keep(&bytes[line.start as usize..line.name_end as usize]);
+            line.known.filter(|_| kept).inspect(|known| left.insert(*known));
             kept
         });
-        self.present = present;
+        self.known = left;
     }
 
     /// Appends the field lines to `out`.
@@ -225,6 +271,38 @@ impl Fields {
         map
     }
 
+    fn append_known(&mut self, known: Option<Known>, name: &str, value: &[u8]) {
+        let start = self.added.len();
+        let value_start = start + name.len() + 2;
+        let value_end = value_start + value.len();
+        // Room for the fields that the proxy adds to a request.
+        self.added.reserve(if start == 0 { ADDED_ROOM } else { value_end + 2 - start });
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            self.added.extend_from_slice(part);
+        }
+        self.push(Line {
+            known,
+            is_added: true,
+            is_plain: true,
+            start: start as u32,
+            name_end: (value_start - 2) as u32,
+            value: value_start as u32,
+            value_end: value_end as u32,
+            end: (value_end + 2) as u32,
+        });
+    }
+
+    fn push(&mut self, line: Line) {
+        if let Some(known) = line.known {
+            self.known.insert(known);
+        }
+        self.lines.push(line);
+    }
+
+    fn value_of(&self, line: &Line) -> &[u8] {
+        self.slice(line, line.value, line.value_end)
+    }
+
     fn name(&self, line: &Line) -> &[u8] {
         self.slice(line, line.start, line.name_end)
     }
@@ -235,31 +313,13 @@ impl Fields {
     }
 }
 
-/// A name to look for.
-#[derive(Clone, Copy)]
-struct Name<'a>(&'a [u8]);
-
-impl<'a> Name<'a> {
-    fn new(name: &'a str) -> Self {
-        Self(name.as_bytes())
-    }
-
-    fn is(self, other: &[u8]) -> bool {
-        self.0.len() == other.len() && self.0.eq_ignore_ascii_case(other)
-    }
+/// The rest of a line, without its line end.
+fn complete_line(rest: &[u8]) -> Result<&[u8], InvalidField> {
+    let end = memchr::memchr(b'\n', rest).ok_or(InvalidField::LineEnd)?;
+    rest[..end].strip_suffix(b"\r").ok_or(InvalidField::LineEnd)
 }
 
-/// The bit of a name, by its length and first letter.
-fn bit(name: &[u8]) -> u64 {
-    let first = name.first().map_or(0, |byte| usize::from(byte | 0x20));
-    1 << ((name.len() * 7 + first) % 64)
-}
-
-/// Whether these bytes are a token (RFC 9110 §5.6.2).
-fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| TOKEN[usize::from(*byte)])
-}
-
+/// The bytes of a token (RFC 9110 §5.6.2).
 static TOKEN: [bool; 256] = {
     let mut token = [false; 256];
     let mut byte = 0;
@@ -286,6 +346,17 @@ static TOKEN: [bool; 256] = {
         byte += 1;
     }
     token
+};
+
+/// The bytes of a value (RFC 9110 §5.5): white space, visible bytes, and those above ASCII.
+static VALUE: [bool; 256] = {
+    let mut value = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        value[byte] = byte == 0x09 || (byte >= 0x20 && byte != 0x7f);
+        byte += 1;
+    }
+    value
 };
 
 /// Removes optional white space (RFC 9110 §5.6.3); `trim_ascii` would also remove control bytes.
@@ -338,12 +409,17 @@ mod tests {
         let mut fields = parse(text);
         assert_eq!(fields.written(), "Host: h\r\nx-B: 1\r\nX-a: 2\r\nX-b: 3\r\nCookie: c\r\n");
         assert_eq!(fields.values("X-B").collect::<Vec<_>>(), [b"1", b"3"]);
-        fields.remove("x-a");
-        fields.append("via", b"1.1 lb");
-        fields.set("HOST", b"other");
-        assert_eq!(fields.written(), "x-B: 1\r\nX-b: 3\r\nCookie: c\r\nvia: 1.1 lb\r\nHOST: other\r\n");
-        assert!(!fields.contains("x-a") && fields.contains("host"));
-        assert_eq!((fields.count(), fields.text("via"), fields.value("x")), (5, Some("1.1 lb"), None));
+        fields.retain(|name| !name.eq_ignore_ascii_case(b"x-a"));
+        fields.append("Via", b"1.1 lb");
+        fields.set(Known::Host, b"other");
+        assert_eq!(fields.written(), "x-B: 1\r\nX-b: 3\r\nCookie: c\r\nVia: 1.1 lb\r\nhost: other\r\n");
+        assert!(fields.value("x-a").is_none() && fields.has(Known::Host) && fields.has(Known::Cookie));
+        assert_eq!((fields.count(), fields.text("via"), fields.get(Known::Te)), (5, Some("1.1 lb"), None));
+        fields.remove_all(KnownSet::new(&[Known::Host, Known::Cookie, Known::Te]));
+        fields.add_copy(Known::XForwardedHost, Known::Via);
+        fields.add_copy(Known::XForwardedFor, Known::Host);
+        assert_eq!(fields.written(), "x-B: 1\r\nX-b: 3\r\nVia: 1.1 lb\r\nx-forwarded-host: 1.1 lb\r\n");
+        assert!(!fields.has(Known::Host) && !fields.has(Known::Cookie) && fields.has(Known::Via));
     }
 
     #[test]
@@ -352,7 +428,7 @@ mod tests {
         let line = |name: &String| format!("{name}: {name} v\r\n");
         for removed in 0..names.len() {
             let mut fields = parse(&names.iter().map(line).collect::<String>());
-            fields.remove(&names[removed].to_lowercase());
+            fields.retain(|name| name != names[removed].as_bytes());
             let kept = names.iter().enumerate().filter(|(n, _)| *n != removed);
             assert_eq!(fields.written(), kept.map(|(_, name)| line(name)).collect::<String>());
         }
@@ -364,6 +440,8 @@ mod tests {
             ("A: b\n", InvalidField::LineEnd),
             ("A: b", InvalidField::LineEnd),
             ("A\r\n", InvalidField::Colon),
+            ("A: b\n: c\r\n", InvalidField::LineEnd),
+            ("A: \0\n", InvalidField::LineEnd),
             (": b\r\n", InvalidField::Name),
             ("A : b\r\n", InvalidField::Name),
             (" A: b\r\n", InvalidField::Name),

@@ -55,7 +55,7 @@ impl Block {
     /// The length of the block, its empty line included; `None` if it is not complete. Each call gets the bytes of the
     /// previous call, followed by new ones.
     pub(crate) fn find(&mut self, input: &[u8]) -> Result<Option<usize>, Malformed> {
-        while let Some(at) = input[self.scanned..].iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr::memchr(b'\n', &input[self.scanned..]) {
             let end = self.scanned + at;
             if end == self.line || input[end - 1] != b'\r' {
                 return Err(Malformed::BareLineFeed);

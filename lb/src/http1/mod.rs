@@ -2,7 +2,7 @@
 //!
 //! These modules do not depend on replicas, routers or actors.
 //!
-//! - `fields`: the header fields of a message (RFC 9110 §5)
+//! - `fields`: the header fields of a message (RFC 9110 §5) · `known`: the names that the rules of the proxy look for
 //! - `request_head`, `request_line`, `request_fields`: strict parsing of request heads (RFC 9112 §3)
 //! - `rejection`: reasons why a request is refused
 //! - `request_writer`: request heads as written to a replica
@@ -16,6 +16,7 @@ pub(crate) mod chunk_line;
 pub mod deadline;
 pub mod fields;
 pub mod framing;
+pub mod known;
 pub mod malformed;
 pub mod rejection;
 pub mod reply_head;

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::chunk_line::Grammar;
 use super::fields::{FieldValues, Fields, InvalidField};
 use super::framing::{Block, Chunked, Decoder};
+use super::known::Known;
 use super::malformed::Malformed;
 
 /// Maximum size of a reply head, and of a trailer section, in bytes.
@@ -34,7 +35,7 @@ pub(crate) struct ReplyHead {
 /// Whether a `Connection` field contains `close`.
 pub(crate) fn has_close(fields: &Fields) -> bool {
     let is_close = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(b"close");
-    fields.values("connection").any(|value| value.split(|byte| *byte == b',').any(is_close))
+    fields.all(Known::Connection).any(|value| value.split(|byte| *byte == b',').any(is_close))
 }
 
 /// How long the server keeps an idle connection by its `Keep-Alive: timeout=SECONDS`; `None`: it does not say so.
@@ -113,7 +114,7 @@ fn framing(
     fields: &mut Fields,
 ) -> Result<Decoder, Malformed> {
     let length = content_length(fields)?;
-    let mut codings = fields.values("transfer-encoding");
+    let mut codings = fields.all(Known::TransferEncoding);
     let chunked = match (codings.next(), codings.next()) {
         (None, _) => false,
         (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => true,
@@ -123,10 +124,10 @@ fn framing(
     if chunked && (length.is_some() || !http_11) {
         return Err(Malformed::TransferEncoding);
     }
-    fields.remove("transfer-encoding");
+    fields.remove(Known::TransferEncoding);
 
     if status.is_informational() || status == StatusCode::NO_CONTENT {
-        fields.remove("content-length");
+        fields.remove(Known::ContentLength);
         return Ok(Decoder::Length(0));
     }
     Ok(match length {
@@ -142,7 +143,7 @@ fn framing(
 fn content_length(fields: &mut Fields) -> Result<Option<u64>, Malformed> {
     let mut length: Option<u64> = None;
     let mut repeated = false;
-    for value in fields.values("content-length") {
+    for value in fields.all(Known::ContentLength) {
         for part in value.split(|byte| *byte == b',') {
             let part = part.trim_ascii();
             let digits = Some(part).filter(|part| part.iter().all(u8::is_ascii_digit));
@@ -155,7 +156,7 @@ fn content_length(fields: &mut Fields) -> Result<Option<u64>, Malformed> {
         }
     }
     if let Some(length) = length.filter(|_| repeated) {
-        fields.set("content-length", length.to_string().as_bytes());
+        fields.set(Known::ContentLength, length.to_string().as_bytes());
     }
     Ok(length)
 }
@@ -210,7 +211,7 @@ mod tests {
         assert!(get("HTTP/1.1 200 OK\r\n\r\n").decoder.ends_at_close());
         let chunked = get("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n");
         assert!(matches!(chunked.decoder, Decoder::Chunked(_)));
-        assert!(!chunked.fields.contains("transfer-encoding"));
+        assert!(!chunked.fields.has(Known::TransferEncoding));
         let head = read(Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").unwrap().unwrap();
         assert_eq!(length(&head.decoder), Some(0));
         assert_eq!(head.fields.text("content-length"), Some("5"));

@@ -5,7 +5,8 @@ use std::num::NonZeroU64;
 use actix_http::{Method, Version};
 use bytes::Bytes;
 
-use super::fields::{FieldValues, Fields, InvalidField};
+use super::fields::{Fields, InvalidField};
+use super::known::Known;
 use super::rejection::Rejection;
 use super::rejection::Rejection::Malformed;
 use super::request_head::{Framing, MAX_FIELDS};
@@ -53,7 +54,7 @@ pub(crate) fn validate(
     }
     let mut options = Options { framing, keep_alive: http_11, upgrade: false, expects_continue: false };
     let mut close = false;
-    for token in fields.values("connection").flat_map(|value| value.split(|byte| *byte == b',')) {
+    for token in fields.all(Known::Connection).flat_map(|value| value.split(|byte| *byte == b',')) {
         let token = token.trim_ascii();
         close |= token.eq_ignore_ascii_case(b"close");
         options.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
@@ -63,12 +64,12 @@ pub(crate) fn validate(
     // HTTP/1.0 has neither Upgrade nor Expect (RFC 9110 §7.8, §10.1.1). HEAD cannot be upgraded, because actix writes
     // nothing after the head of a response to HEAD.
     options.upgrade &= http_11 && !close && *method != Method::HEAD;
-    options.upgrade &= fields.contains("upgrade");
+    options.upgrade &= fields.has(Known::Upgrade);
     if !options.upgrade {
-        fields.remove("upgrade");
+        fields.remove(Known::Upgrade);
     }
     if http_11 {
-        for value in fields.values("expect") {
+        for value in fields.all(Known::Expect) {
             if !value.eq_ignore_ascii_case(b"100-continue") {
                 return Err(Rejection::Expectation);
             }
@@ -79,7 +80,7 @@ pub(crate) fn validate(
 }
 
 fn validate_host(fields: &mut Fields, http_11: bool, authority: Option<Bytes>) -> Result<(), Rejection> {
-    let mut hosts = fields.values("host");
+    let mut hosts = fields.all(Known::Host);
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(Malformed("there are several Host fields")),
         (None, None) if http_11 => return Err(Malformed("there is no Host field")),
@@ -90,7 +91,7 @@ fn validate_host(fields: &mut Fields, http_11: bool, authority: Option<Bytes>) -
     }
     drop(hosts);
     if let Some(authority) = authority {
-        fields.set("host", &authority);
+        fields.set(Known::Host, &authority);
     }
     Ok(())
 }
@@ -98,10 +99,10 @@ fn validate_host(fields: &mut Fields, http_11: bool, authority: Option<Bytes>) -
 /// The framing by RFC 9112 §6.3. Every ambiguity is an error.
 fn framing(fields: &Fields, http_11: bool) -> Result<Framing, Rejection> {
     let only = |name| {
-        let mut values = fields.values(name);
+        let mut values = fields.all(name);
         (values.next(), values.next().is_some())
     };
-    match (only("content-length"), only("transfer-encoding")) {
+    match (only(Known::ContentLength), only(Known::TransferEncoding)) {
         ((None, _), (None, _)) => Ok(Framing::None),
         ((Some(_), _), (Some(_), _)) => Err(Malformed("there are both Content-Length and Transfer-Encoding")),
         ((_, true), _) => Err(Malformed("there are several Content-Length fields")),

@@ -2,14 +2,15 @@
 
 use actix_http::Method;
 use awc::body::BodySize;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::fields::{FieldValues, Fields};
+use super::fields::Fields;
+use super::known::Known;
 
 /// A request head as it is written to every replica that is tried.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestHead {
-    bytes: Bytes,
+    bytes: BytesMut,
     /// Where `Host` is inserted with the address of the replica: after the request line of a request without `Host`
     /// (HTTP/1.0).
     host: Option<usize>,
@@ -20,20 +21,20 @@ impl RequestHead {
     /// if it has the field, because some servers refuse a POST without it (411).
     pub fn new(method: &Method, target: &str, fields: &mut Fields, size: BodySize) -> Self {
         match size {
-            BodySize::None if fields.contains("content-length") => set_length(fields, 0),
+            BodySize::None if fields.has(Known::ContentLength) => set_length(fields, 0),
             BodySize::None => {}
             BodySize::Sized(size) => set_length(fields, size),
-            BodySize::Stream => fields.append("transfer-encoding", b"chunked"),
+            BodySize::Stream => fields.add(Known::TransferEncoding, b"chunked"),
         }
         let line = method.as_str().len() + target.len() + " HTTP/1.1\r\n ".len();
         let mut bytes = BytesMut::with_capacity(line + fields.max_size() + 2);
         for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
-            bytes.put_slice(part.as_bytes());
+            bytes.extend_from_slice(part.as_bytes());
         }
-        let host = (!fields.contains("host")).then_some(line);
+        let host = (!fields.has(Known::Host)).then_some(line);
         fields.write(&mut bytes);
         bytes.extend_from_slice(b"\r\n");
-        Self { bytes: bytes.freeze(), host }
+        Self { bytes, host }
     }
 
     /// Appends the head to `out`. `address`: of the replica.
@@ -50,7 +51,7 @@ impl RequestHead {
 /// Sets `Content-Length`; the field stays in its place if it has this value already.
 fn set_length(fields: &mut Fields, length: u64) {
     let length = length.to_string();
-    if !fields.values("content-length").eq([length.as_bytes()]) {
-        fields.set("content-length", length.as_bytes());
+    if !fields.all(Known::ContentLength).eq([length.as_bytes()]) {
+        fields.set(Known::ContentLength, length.as_bytes());
     }
 }

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::body_encoder::BodyEncoder;
 use super::fields::Fields;
+use super::known::Known;
 
 /// Room for the status line, `Connection`, `Content-Length` and `Date`, in bytes.
 const BASE_SIZE: usize = 192;
@@ -68,7 +69,9 @@ impl ResponseHead {
     pub fn remove(&mut self, name: &'static str) {
         match self {
             Self::Own(response) => drop(response.headers_mut().remove(name)),
-            Self::Forwarded { fields, .. } => fields.remove(name),
+            Self::Forwarded { fields, .. } => {
+                fields.retain(|other| !other.eq_ignore_ascii_case(name.as_bytes()));
+            }
         }
     }
 
@@ -108,7 +111,7 @@ impl ResponseHead {
         }
         let (has_length, has_date) = match self {
             Self::Own(own) => (false, own.headers().contains_key(header::DATE)),
-            Self::Forwarded { fields, .. } => (fields.contains("content-length"), fields.contains("date")),
+            Self::Forwarded { fields, .. } => (fields.has(Known::ContentLength), fields.has(Known::Date)),
         };
         match framing.size {
             _ if is_bodiless(status) => {}

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::auth::{AuthHandle, Verification};
 use crate::fleet::CommandError;
 use crate::http1::fields::{FieldValues, Fields};
+use crate::http1::known::Known;
 
 use super::error::RequestError;
 
@@ -23,16 +24,16 @@ pub(crate) fn cookie(fields: &impl FieldValues) -> String {
 
 /// Removes session cookies from a request to a replica: browsers send them to the traffic listener too.
 pub(crate) fn remove_session_cookies(fields: &mut Fields) {
-    if !fields.values("cookie").any(|value| value.split(|byte| *byte == b';').any(is_session)) {
+    if !fields.all(Known::Cookie).any(|value| value.split(|byte| *byte == b';').any(is_session)) {
         return;
     }
-    let values: Vec<Vec<u8>> = fields.values("cookie").map(<[u8]>::to_vec).collect();
-    fields.remove("cookie");
+    let values: Vec<Vec<u8>> = fields.all(Known::Cookie).map(<[u8]>::to_vec).collect();
+    fields.remove(Known::Cookie);
     for value in values {
         let pairs = value.split(|byte| *byte == b';');
         let others = pairs.filter(|pair| !is_session(pair)).collect::<Vec<_>>().join(&b';');
         if !others.is_empty() {
-            fields.append("cookie", others.trim_ascii_start());
+            fields.add(Known::Cookie, others.trim_ascii_start());
         }
     }
 }
@@ -96,7 +97,7 @@ mod tests {
             let mut fields = Fields::from(&given[..]);
             remove_session_cookies(&mut fields);
             let left: Vec<_> = left.iter().map(|value| value.as_bytes()).collect();
-            assert_eq!(fields.values("cookie").collect::<Vec<_>>(), left);
+            assert_eq!(fields.all(Known::Cookie).collect::<Vec<_>>(), left);
         }
     }
 

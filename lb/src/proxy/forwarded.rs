@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::http1::fields::{FieldValues, Fields};
+use crate::http1::fields::Fields;
+use crate::http1::known::{Known, KnownSet};
 
 use super::reserved_fields::remove_forged;
 
-const FOR: &str = "x-forwarded-for";
-const PROTO: &str = "x-forwarded-proto";
-const HOST: &str = "x-forwarded-host";
-const PORT: &str = "x-forwarded-port";
+/// The fields that tell on which scheme, host and port the client connected.
+const ORIGIN: KnownSet =
+    KnownSet::new(&[Known::XForwardedProto, Known::XForwardedHost, Known::XForwardedPort]);
 
 /// The balancer's entry in `Via`, and its suffix by which [`is_loop`] recognises it.
 const VIA: &str = "1.1 lb";
@@ -68,22 +68,22 @@ pub fn rewrite(fields: &mut Fields, peer: &Peer, trusted: &TrustedProxies, port:
     let is_trusted = trusted.contain(peer.ip);
     remove_forged(fields, is_trusted);
     // The forwarding fields that remain come from a trusted proxy.
-    if ![PROTO, HOST, PORT].into_iter().any(|name| fields.contains(name)) {
-        fields.append(PORT, port.to_string().as_bytes());
+    if !fields.has_any(ORIGIN) {
+        fields.add(Known::XForwardedPort, port.to_string().as_bytes());
     }
-    if !fields.contains(PROTO) {
-        fields.append(PROTO, b"http");
+    if !fields.has(Known::XForwardedProto) {
+        fields.add(Known::XForwardedProto, b"http");
     }
-    if let (false, Some(host)) = (fields.contains(HOST), fields.value("host").map(<[u8]>::to_vec)) {
-        fields.append(HOST, &host);
+    if !fields.has(Known::XForwardedHost) {
+        fields.add_copy(Known::XForwardedHost, Known::Host);
     }
     match forwarded_chain(fields, peer, is_trusted) {
         Some(chain) => {
-            fields.set(FOR, &chain);
+            fields.set(Known::XForwardedFor, &chain);
             client_of(&chain, peer.ip, trusted)
         }
         None => {
-            fields.set(FOR, peer.text.as_bytes());
+            fields.set(Known::XForwardedFor, peer.text.as_bytes());
             peer.ip
         }
     }
@@ -97,19 +97,19 @@ pub fn client(fields: &Fields, peer: &Peer, trusted: &TrustedProxies) -> IpAddr 
 
 /// The X-Forwarded-For chain with the peer appended; `None` if the peer is not trusted or sent no such field.
 fn forwarded_chain(fields: &Fields, peer: &Peer, is_trusted: bool) -> Option<Vec<u8>> {
-    let values = fields.values(FOR).filter(|value| !value.is_empty());
+    let values = fields.all(Known::XForwardedFor).filter(|value| !value.is_empty());
     let chain = || values.chain([peer.text.as_bytes()]).collect::<Vec<_>>().join(&b", "[..]);
-    (is_trusted && fields.contains(FOR)).then(chain)
+    (is_trusted && fields.has(Known::XForwardedFor)).then(chain)
 }
 
 /// Appends the balancer's entry to `Via`.
 pub fn append_via(fields: &mut Fields) {
-    fields.append("via", VIA.as_bytes());
+    fields.add(Known::Via, VIA.as_bytes());
 }
 
 /// Whether a request has passed balancers so often that it must be looping.
 pub fn is_loop(fields: &Fields) -> bool {
-    let hops = fields.values("via").flat_map(|value| value.split(|byte| *byte == b','));
+    let hops = fields.all(Known::Via).flat_map(|value| value.split(|byte| *byte == b','));
     let passes = hops.filter(|hop| hop.trim_ascii_end().ends_with(VIA_SUFFIX.as_bytes()));
     passes.count() >= MAX_PASSES
 }

@@ -1,51 +1,51 @@
 //! Hop-by-hop fields, which are not forwarded (RFC 9110 §7.6.1), and `Content-Length`.
 
-use crate::http1::fields::{FieldValues, Fields};
+use crate::http1::fields::Fields;
+use crate::http1::known::{Known, KnownSet};
 
-/// Removes the hop-by-hop fields of RFC 9110 and those in common use, and the fields that `Connection` names.
-/// `Transfer-Encoding` is one of them: the next hop gets its own framing. So is `TE`: trailers are not passed on.
+/// The hop-by-hop fields of RFC 9110 and those in common use. `Transfer-Encoding` is one of them: the next hop gets its own
+/// framing. So is `TE`: trailers are not passed on.
+const HOP_BY_HOP: KnownSet = KnownSet::new(&[
+    Known::Connection,
+    Known::Http2Settings,
+    Known::KeepAlive,
+    Known::ProxyAuthenticate,
+    Known::ProxyAuthorization,
+    Known::ProxyConnection,
+    Known::Te,
+    Known::Trailer,
+    Known::TransferEncoding,
+    Known::Upgrade,
+]);
+
+/// Removes the hop-by-hop fields, and those that `Connection` names.
 pub fn strip_hop_by_hop(fields: &mut Fields) {
-    let named = named_by_connection(fields);
-    let is_named = |name: &[u8]| named.iter().any(|named| named.eq_ignore_ascii_case(name));
-    fields.retain(|name, _| !is_hop_by_hop(name) && !is_named(name));
+    if fields.has(Known::Connection) {
+        let named = named_by_connection(fields);
+        fields.retain(|name| !named.iter().any(|named| named.eq_ignore_ascii_case(name)));
+    }
+    fields.remove_all(HOP_BY_HOP);
 }
 
 /// Removes `Upgrade` and returns the offered protocols as one value; `None` if there is no such field.
 pub fn take_protocols(fields: &mut Fields) -> Option<Vec<u8>> {
-    let protocols: Vec<&[u8]> = fields.values("upgrade").collect();
-    if protocols.is_empty() {
+    if !fields.has(Known::Upgrade) {
         return None;
     }
-    let protocols = protocols.join(&b", "[..]);
-    fields.remove("upgrade");
+    let protocols = fields.all(Known::Upgrade).collect::<Vec<_>>().join(&b", "[..]);
+    fields.remove(Known::Upgrade);
     Some(protocols)
 }
 
 /// The value of `Content-Length` in bytes; `None` if it is absent or not a number.
 pub fn content_length(fields: &Fields) -> Option<u64> {
-    fields.text("content-length")?.parse().ok()
-}
-
-fn is_hop_by_hop(name: &[u8]) -> bool {
-    // Grouped by length, which is compared first.
-    let names: &[&str] = match name.len() {
-        2 => &["te"],
-        7 => &["trailer", "upgrade"],
-        10 => &["connection", "keep-alive"],
-        14 => &["http2-settings"],
-        16 => &["proxy-connection"],
-        17 => &["transfer-encoding"],
-        18 => &["proxy-authenticate"],
-        19 => &["proxy-authorization"],
-        _ => &[],
-    };
-    names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+    std::str::from_utf8(fields.get(Known::ContentLength)?).ok()?.parse().ok()
 }
 
 /// The fields that `Connection` names. `close` and `keep-alive` are not field names. `Content-Length` and `Host` are
 /// left out: their removal would change the meaning of the request (RFC 9110 §7.6.1, last paragraph).
 fn named_by_connection(fields: &Fields) -> Vec<Vec<u8>> {
-    let names = fields.values("connection").flat_map(|value| value.split(|byte| *byte == b','));
+    let names = fields.all(Known::Connection).flat_map(|value| value.split(|byte| *byte == b','));
     let is_kept = |name: &&[u8]| {
         let kept = [&b"close"[..], b"keep-alive", b"content-length", b"host", b""];
         kept.iter().any(|kept| kept.eq_ignore_ascii_case(name))
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_non_ascii_item_does_not_hide_the_others() {
         let mut fields = Fields::from([("x-listed", "1")]);
-        fields.append("connection", b"\xff, X-Listed");
+        fields.add(Known::Connection, b"\xff, X-Listed");
         strip_hop_by_hop(&mut fields);
         assert_eq!(fields.count(), 0);
     }

@@ -3,6 +3,7 @@
 use actix_http::body::BodySize;
 use actix_http::{Method, Payload, StatusCode};
 
+use crate::http1::known::Known;
 use crate::http1::response_head::ResponseHead;
 
 use super::body::Body;
@@ -20,7 +21,7 @@ pub fn response(reply: Reply, method: &Method) -> Response<Body> {
     strip_hop_by_hop(&mut fields);
     forwarded::append_via(&mut fields);
     if let Some(protocols) = protocols {
-        fields.append("upgrade", &protocols);
+        fields.add(Known::Upgrade, &protocols);
     }
     let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let size = match (content_length(&fields), &payload) {

@@ -5,69 +5,55 @@
 //! from every request. Names without `-` (Forwarded, Via, Host) have no such look-alike.
 
 use crate::http1::fields::Fields;
+use crate::http1::known::{Known, KnownSet};
 
-/// A field that the balancer writes or validates.
-struct Reserved {
-    /// In lower case.
-    name: &'static str,
-    from: Accepted,
-}
+/// Fields that only the proxies in `--trusted-proxies` may send.
+const OF_TRUSTED_PROXIES: KnownSet = KnownSet::new(&TRUSTED);
 
-/// Senders from which a reserved field is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accepted {
-    AnyPeer,
-    TrustedProxies,
-}
+const TRUSTED: [Known; 12] = [
+    Known::Forwarded,
+    Known::FrontEndHttps,
+    Known::XForwardedFor,
+    Known::XForwardedHost,
+    Known::XForwardedPort,
+    Known::XForwardedPrefix,
+    Known::XForwardedProto,
+    Known::XForwardedProtocol,
+    Known::XForwardedScheme,
+    Known::XForwardedServer,
+    Known::XForwardedSsl,
+    Known::XRealIp,
+];
 
-/// Every reserved field. The dispatcher rejects most look-alikes of Content-Length and Transfer-Encoding with 400 already.
-const RESERVED: [Reserved; 21] = [
-    Reserved::new("forwarded", Accepted::TrustedProxies),
-    Reserved::new("front-end-https", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-for", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-host", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-port", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-prefix", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-proto", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-protocol", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-scheme", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-server", Accepted::TrustedProxies),
-    Reserved::new("x-forwarded-ssl", Accepted::TrustedProxies),
-    Reserved::new("x-real-ip", Accepted::TrustedProxies),
-    Reserved::new("content-length", Accepted::AnyPeer),
-    Reserved::new("http2-settings", Accepted::AnyPeer),
-    Reserved::new("keep-alive", Accepted::AnyPeer),
-    Reserved::new("proxy-authenticate", Accepted::AnyPeer),
-    Reserved::new("proxy-authorization", Accepted::AnyPeer),
-    Reserved::new("proxy-connection", Accepted::AnyPeer),
-    Reserved::new("transfer-encoding", Accepted::AnyPeer),
-    Reserved::new("via", Accepted::AnyPeer),
-    Reserved::new("x-request-id", Accepted::AnyPeer),
+/// Further reserved fields, which every peer may send. The dispatcher rejects most look-alikes of Content-Length and
+/// Transfer-Encoding with 400 already.
+const OF_ANY_PEER: [Known; 9] = [
+    Known::ContentLength,
+    Known::Http2Settings,
+    Known::KeepAlive,
+    Known::ProxyAuthenticate,
+    Known::ProxyAuthorization,
+    Known::ProxyConnection,
+    Known::TransferEncoding,
+    Known::Via,
+    Known::XRequestId,
 ];
 
 /// Removes the reserved fields that this sender may not send, and every look-alike of a reserved field.
 pub fn remove_forged(fields: &mut Fields, is_trusted: bool) {
-    fields.retain(|name, _| match RESERVED.iter().find(|reserved| reserved.resembles(name)) {
-        None => true,
-        Some(reserved) if reserved.name.as_bytes().eq_ignore_ascii_case(name) => {
-            is_trusted || reserved.from == Accepted::AnyPeer
-        }
-        Some(_) => false,
-    });
+    if !is_trusted {
+        fields.remove_all(OF_TRUSTED_PROXIES);
+    }
+    if fields.has_underscore() {
+        fields.retain(|name| !is_look_alike(name));
+    }
 }
 
-impl Reserved {
-    const fn new(name: &'static str, from: Accepted) -> Self {
-        Self { name, from }
-    }
-
-    /// Whether a name is this one, or differs from it only by `_` for `-`.
-    fn resembles(&self, name: &[u8]) -> bool {
-        let same = |(reserved, given): (u8, &u8)| {
-            reserved.eq_ignore_ascii_case(given) || (reserved == b'-' && *given == b'_')
-        };
-        self.name.len() == name.len() && self.name.bytes().zip(name).all(same)
-    }
+/// Whether a name differs from a reserved one only by `_` for `-`.
+fn is_look_alike(name: &[u8]) -> bool {
+    let with_dashes: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
+    let meant = Known::of(&with_dashes).filter(|_| with_dashes != name);
+    meant.is_some_and(|meant| TRUSTED.contains(&meant) || OF_ANY_PEER.contains(&meant))
 }
 
 #[cfg(test)]
@@ -76,7 +62,8 @@ mod tests {
 
     /// Whether a field is kept, with all of its repetitions.
     fn is_kept(name: &str, is_trusted: bool) -> bool {
-        let mut fields = Fields::from([(name, "1"), (name, "2")]);
+        let lines = format!("{name}: 1\r\n{name}: 2\r\n");
+        let mut fields = Fields::parse(lines.into(), 2).unwrap();
         remove_forged(&mut fields, is_trusted);
         match fields.count() {
             0 => false,
@@ -87,7 +74,7 @@ mod tests {
 
     #[test]
     fn every_look_alike_is_removed_from_every_sender() {
-        for Reserved { name, .. } in RESERVED {
+        for name in TRUSTED.into_iter().chain(OF_ANY_PEER).map(Known::name) {
             let dashes: Vec<_> = name.match_indices('-').map(|(at, _)| at).collect();
             for mask in 1..1_u32 << dashes.len() {
                 let mut look_alike = name.to_owned().into_bytes();
@@ -113,9 +100,9 @@ mod tests {
 
     #[test]
     fn untrusted_senders_lose_forwarding_fields_and_other_fields_are_kept() {
-        for Reserved { name, from } in RESERVED {
-            assert!(is_kept(name, true), "{name}");
-            assert_eq!(is_kept(name, false), from == Accepted::AnyPeer, "{name}");
+        for known in Known::ALL.iter().copied() {
+            assert!(is_kept(known.name(), true), "{known:?}");
+            assert_eq!(is_kept(known.name(), false), !TRUSTED.contains(&known), "{known:?}");
         }
         for other in
             ["x_user", "x-forwarded-fo_", "xx_forwarded_for", "x_forwarded_for_", "x-request_ids", "a_b-c"]

@@ -18,6 +18,7 @@ use super::router::{RequestLog, RequestLogger, RouterHandle};
 use crate::auth::AuthHandle;
 use crate::control::supervisor::{StartDuration, SupervisorHandle};
 use crate::http1::fields::Fields;
+use crate::http1::known::Known;
 
 use super::body::{Body, LoggedBody};
 use super::error::{Error, RequestError, readiness};
@@ -197,20 +198,20 @@ impl Inner {
             None => body,
         };
         strip_hop_by_hop(&mut fields);
-        fields.remove("expect"); // the dispatcher sends the 100 itself
+        fields.remove(Known::Expect); // the dispatcher sends the 100 itself
         credentials::remove_session_cookies(&mut fields);
         let (client, mapped_path) = {
             let settings = self.settings.borrow();
             if let (Control::Token(_), "/rep" | "/add" | "/rm") = (&settings.control, target.path()) {
-                fields.remove("authorization"); // the admin token must not reach a replica, whatever the method
+                fields.remove(Known::Authorization); // the admin token must not reach a replica, whatever the method
             }
             let client = forwarded::rewrite(&mut fields, peer, &settings.trusted_proxies, settings.port);
             (client, settings.map_404.then(|| target.path().to_owned()))
         };
         forwarded::append_via(&mut fields);
         if let Some(offer) = &offer {
-            fields.append("upgrade", offer);
-            fields.append("connection", b"upgrade");
+            fields.add(Known::Upgrade, offer);
+            fields.add(Known::Connection, b"upgrade");
         }
         let (method, request_log) = (head.method.clone(), request_log.clone());
         let forwarded = router::Request { method, target, fields, offer, client, body, request_log };
@@ -246,7 +247,7 @@ fn request_body(fields: &Fields, payload: Payload) -> Option<ReplayBody> {
     if matches!(payload, Payload::None) {
         return None;
     }
-    let chunked = fields.contains("transfer-encoding");
+    let chunked = fields.has(Known::TransferEncoding);
     let size = match content_length(fields) {
         _ if chunked => BodySize::Stream,
         Some(length) => BodySize::Sized(length),

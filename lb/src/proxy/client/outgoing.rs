@@ -5,6 +5,7 @@ use awc::body::BodySize;
 
 use super::replay::ReplayBody;
 use crate::http1::fields::Fields;
+use crate::http1::known::Known;
 use crate::http1::request_writer::RequestHead;
 
 /// A request for the replicas. Its head is written once and used for every attempt.
@@ -29,7 +30,7 @@ impl Outgoing {
     ) -> Self {
         let size = match body.as_ref().map_or(BodySize::None, ReplayBody::size) {
             // The body of an offer without a body.
-            BodySize::Sized(0) if offer.is_some() && !fields.contains("content-length") => BodySize::None,
+            BodySize::Sized(0) if offer.is_some() && !fields.has(Known::ContentLength) => BodySize::None,
             size => size,
         };
         let head = RequestHead::new(&method, target, fields, size);

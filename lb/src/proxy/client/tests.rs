@@ -22,6 +22,7 @@ use futures::{Stream, StreamExt};
 use self::replica::Replica;
 use super::*;
 use crate::http1::fields::{FieldValues, Fields};
+use crate::http1::known::Known;
 use crate::ring::Incarnation;
 
 /// The incarnation of the replica that [`Rig::new`] admits.
@@ -64,8 +65,8 @@ impl Rig {
     }
 
     fn with_fields(&self, method: Method, path: &str, mut fields: Fields, body: Option<ReplayBody>) -> Call {
-        fields.append("host", b"lb");
-        let offer = fields.value("upgrade").map(<[u8]>::to_vec);
+        fields.add(Known::Host, b"lb");
+        let offer = fields.get(Known::Upgrade).map(<[u8]>::to_vec);
         self.client.send(self.address, &Rc::new(Outgoing::new(method, path, &mut fields, offer, body)))
     }
 

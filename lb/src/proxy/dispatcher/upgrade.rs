@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::http1::fields::{FieldValues, Fields};
+use crate::http1::fields::Fields;
+use crate::http1::known::Known;
 
 /// Protocols that are never forwarded: with `h2c` (also its drafts such as `h2c-14`) and `http` client and replica
 /// would speak HTTP in a tunnel, past every rule, limit and log of the balancer; with `tls`, encrypted as well.
@@ -43,12 +44,12 @@ impl UpgradeAllow {
     /// Reduces `Upgrade` to the allowed offers, as one field; returns whether any is left. Invalid protocol names are
     /// removed.
     pub(crate) fn filter(&self, fields: &mut Fields) -> bool {
-        let offers = fields.values("upgrade").flat_map(|field| field.split(|byte| *byte == b','));
+        let offers = fields.all(Known::Upgrade).flat_map(|field| field.split(|byte| *byte == b','));
         let allowed = offers.map(<[u8]>::trim_ascii).filter(|offer| self.allows(offer));
         let offers = allowed.collect::<Vec<_>>().join(&b", "[..]);
-        fields.remove("upgrade");
+        fields.remove(Known::Upgrade);
         if !offers.is_empty() {
-            fields.append("upgrade", &offers);
+            fields.add(Known::Upgrade, &offers);
         }
         !offers.is_empty()
     }
@@ -95,7 +96,7 @@ mod tests {
         let given: Vec<_> = fields.iter().map(|field| ("upgrade", *field)).collect();
         let mut fields = Fields::from(&given[..]);
         let kept = UpgradeAllow::parse(allow).unwrap().filter(&mut fields);
-        let left: Vec<_> = fields.values("upgrade").collect();
+        let left: Vec<_> = fields.all(Known::Upgrade).collect();
         assert_eq!(left.len(), usize::from(kept));
         left.first().map(|offers| String::from_utf8(offers.to_vec()).unwrap())
     }

@@ -5,14 +5,13 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 
-use crate::http1::fields::FieldValues;
+use crate::http1::known::Known;
 use crate::proxy::client::{Outgoing, ReplayBody, may_retry};
 use crate::ring::{Incarnation, Replica, Slot};
 
 use super::attempts::{Attempts, Event};
 use super::endpoints::AttemptOptions;
 use super::in_flight::InFlight;
-use super::request_id;
 use super::request_id::ensure_request_id;
 use super::slot::slot;
 use super::state::Router;
@@ -35,7 +34,7 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
     let settings = router.settings();
     let slot = slot(router, &settings, &request);
     let is_generated = ensure_request_id(&mut request.fields, &mut router.rng.borrow_mut());
-    request.request_log.set_route(slot, request.fields.value(request_id::NAME), is_generated);
+    request.request_log.set_route(slot, request.fields.get(Known::XRequestId), is_generated);
     let outgoing = Rc::new(outgoing(&mut request));
     let (mut left, mut hedged) = (settings.retries, false);
     let bodiless = outgoing.body().is_none();

@@ -17,7 +17,7 @@ use crate::ring::{Replica, Slot};
 use crate::stats::counters::ReplicaCounters;
 
 use super::in_flight::InFlight;
-use super::{Error, Skip, now, request_id};
+use super::{Error, Skip, now};
 
 /// Receives every completed request of a worker: the last byte was sent, or the client has disconnected.
 pub trait RequestObserver {
@@ -159,7 +159,7 @@ impl RequestLog {
             client_request.target = head.uri.path_and_query().cloned();
             client_request.version = Some(head.version);
             let value = |name| fields.value(name).and_then(|value| HeaderValue::from_bytes(value).ok());
-            client_request.id = value(request_id::NAME);
+            client_request.id = value("x-request-id");
             client_request.referer = value("referer");
             client_request.user_agent = value("user-agent");
         }
