@@ -2,15 +2,14 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::io;
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 
 use actix_http::Request;
 use actix_http::body::BoxBody;
 use actix_rt::net::TcpStream;
-use actix_server::{Server, ServerHandle};
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
@@ -23,8 +22,9 @@ use crate::proxy::dispatcher;
 use crate::proxy::dispatcher::{Admission, ConnectionLimit, Fields, Incoming, Response};
 use crate::proxy::socket;
 
+use super::StartError;
 use super::reload::ReloadHandle;
-use super::{StartError, spawn};
+use super::workers::{Serve, Workers};
 
 /// Serves the admin listener with at most `max_connections` connections at one time.
 pub(super) fn serve(
@@ -33,18 +33,14 @@ pub(super) fn serve(
     (admin, max_connections): (Admin, usize),
     access: Access,
     reload: ReloadHandle,
-) -> Result<(SocketAddr, ServerHandle), StartError> {
+) -> Result<(SocketAddr, Workers), StartError> {
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
     let (limits, connections) = (connection_settings(config), ConnectionLimit::new(max_connections));
-    let builder = Server::build()
-        .workers(1)
-        // Connections over the limit are answered 503; beyond this number actix stops accepting.
-        .max_concurrent_connections(max_connections + (max_connections / 16).max(1))
-        .shutdown_timeout(0)
-        .disable_signals();
-    let builder = builder.listen("admin", listener, move || {
+    // Connections over the limit are answered 503; beyond this number none is accepted.
+    let max_open = max_connections + (max_connections / 16).max(1);
+    let workers = Workers::start(1, listener, max_open, move || {
         let admission = Rc::new(Admission::new(limits.clone(), connections.clone()));
         let access = Rc::new(RefCell::new(access.clone()));
         let (live_admission, live_access) = (admission.clone(), access.clone());
@@ -54,24 +50,31 @@ pub(super) fn serve(
             live_admission.configure(connection_settings(config));
             live_access.borrow_mut().configure(&config.access());
         });
-        let (admin, admission) = (admin.clone(), admission.clone());
-        fn_factory(move || {
-            let (service, admission) = (service(admin.clone(), access.clone()), admission.clone());
-            async move {
-                let service = Rc::new(service.await?);
-                Ok::<_, ()>(fn_service(move |io: TcpStream| {
-                    socket::limit_stall(&io);
-                    let peer = io.peer_addr();
-                    let connection = peer.map(|peer| admission.serve(io, Some(peer), service.clone()));
-                    async move {
-                        connection?.await;
-                        Ok::<_, io::Error>(())
-                    }
-                }))
-            }
-        })
+        let service = service(admin.clone(), access);
+        async { Worker { admission, service: Rc::new(service.await) } }
     });
-    Ok((address, spawn(builder.map_err(failed)?.run())))
+    Ok((address, workers.map_err(failed)?))
+}
+
+/// What the admin worker serves its connections with.
+struct Worker<S> {
+    admission: Rc<Admission>,
+    service: Rc<S>,
+}
+
+impl<S> Serve for Worker<S>
+where
+    S: Service<Incoming, Response = Response<BoxBody>, Error = Infallible> + 'static,
+    S::Future: Unpin,
+{
+    fn serve(&self, io: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + 'static {
+        socket::limit_stall(&io);
+        self.admission.serve(io, Some(peer), self.service.clone())
+    }
+
+    fn drain(&self) {
+        self.admission.drain();
+    }
 }
 
 /// The limits of client connections. A subscriber of events or output that closes its connection leaves at once: the stream
@@ -84,19 +87,17 @@ fn connection_settings(config: &Config) -> dispatcher::Settings {
 async fn service(
     admin: Admin,
     access: Rc<RefCell<Access>>,
-) -> Result<
-    impl Service<
-        Incoming,
-        Response = Response<BoxBody>,
-        Error = Infallible,
-        Future = LocalBoxFuture<'static, Result<Response<BoxBody>, Infallible>>,
-    >,
-    (),
+) -> impl Service<
+    Incoming,
+    Response = Response<BoxBody>,
+    Error = Infallible,
+    Future = LocalBoxFuture<'static, Result<Response<BoxBody>, Infallible>>,
 > {
     let app = App::new().app_data(web::Data::new(access)).wrap(from_fn(admin::authorize));
     let app = app.configure(admin::routes(admin)).into_factory();
-    let app = Rc::new(map_config(app, |()| AppConfig::default()).new_service(()).await?);
-    Ok(fn_service(move |incoming: Incoming| {
+    let app = map_config(app, |()| AppConfig::default()).new_service(()).await;
+    let app = Rc::new(app.expect("the factories of the routes cannot fail"));
+    fn_service(move |incoming: Incoming| {
         let app = app.clone();
         let serve = async move |mut request: Request, fields: Fields| {
             request.head_mut().headers = fields.to_map();
@@ -107,5 +108,5 @@ async fn service(
         };
         let refuse = |rejection| admin::reject(rejection).into();
         async move { Ok(incoming.answer(serve, refuse).await) }.boxed_local()
-    }))
+    })
 }

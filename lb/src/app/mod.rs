@@ -8,13 +8,13 @@ mod error;
 mod parts;
 mod reload;
 mod traffic_listener;
+mod workers;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -23,10 +23,8 @@ use crate::admin::metrics::MetricsHandle;
 use crate::admin::{Admin, Clock};
 use crate::config::{Config, Source};
 use crate::control::journal::JournalHandle;
-use crate::control::panic_guard::exit_on_panic;
 use crate::control::ring::RingHandle;
 use crate::control::supervisor::{Serving, SupervisorHandle};
-use crate::logging::ESSENTIAL;
 use crate::observe::access_log::AccessLog;
 use crate::proxy::control_api::LiveLimits;
 use crate::proxy::dispatcher::ConnectionLimit;
@@ -36,6 +34,7 @@ use crate::runtime::{self, Runtime};
 use admin_auth::AdminAuth;
 use reload::ReloadHandle;
 use traffic_listener::WorkerContext;
+use workers::Workers;
 
 pub use embed::Embedded;
 pub use error::StartError;
@@ -58,8 +57,8 @@ pub struct Running {
     pub admin: Option<SocketAddr>,
     serving: Serving,
     supervisor: SupervisorHandle,
-    traffic_server: ServerHandle,
-    admin_server: Option<ServerHandle>,
+    traffic_workers: Workers,
+    admin_workers: Option<Workers>,
     access_log: AccessLog,
     reload: ReloadHandle,
 }
@@ -125,8 +124,8 @@ pub async fn start(
         connections: open_connections,
         per_worker: connections.per_worker(config),
     };
-    let (traffic, traffic_server) = traffic_listener::serve(config, traffic_listener, context)?;
-    let admin_server = admin_listener
+    let (traffic, traffic_workers) = traffic_listener::serve(config, traffic_listener, context)?;
+    let admin_workers = admin_listener
         .map(|listener| {
             admin_listener::serve(
                 config,
@@ -137,13 +136,13 @@ pub async fn start(
             )
         })
         .transpose()?;
-    let (admin, admin_server) = admin_server.unzip();
+    let (admin, admin_workers) = admin_workers.unzip();
     match admin {
         Some(admin) => log::info!(traffic:%, admin:%; "listening"),
         None => log::info!(traffic:%, admin = "off"; "listening"),
     }
     admin_auth.announce(admin);
-    Ok(Running { traffic, admin, serving, supervisor, traffic_server, admin_server, reload, access_log })
+    Ok(Running { traffic, admin, serving, supervisor, traffic_workers, admin_workers, reload, access_log })
 }
 
 /// Runs the balancer until a signal ends it: SIGTERM or SIGINT gracefully, a second one at once. SIGHUP reads the
@@ -203,12 +202,12 @@ impl Running {
 
     /// Stops gracefully: reports not ready, accepts no new connections, waits for the requests in flight for at most
     /// `--drain`, then stops the replicas.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.supervisor.close();
         let limits = self.reload.in_force().await.map(|config| (config.drain, config.stop_timeout));
         let (drain, stop_timeout) = limits.unwrap_or_default();
         log::info!(drain_ms:% = drain.as_millis(); "stopping");
-        if timeout(drain, self.traffic_server.stop(true)).await.is_err() {
+        if timeout(drain, self.traffic_workers.drain()).await.is_err() {
             log::warn!(why = "deadline"; "drain cut short");
         }
         if timeout(stop_timeout + REMOVAL_TIMEOUT, self.supervisor.stop()).await.is_err() {
@@ -217,9 +216,7 @@ impl Running {
                 "replicas may still run"
             );
         }
-        if let Some(admin) = self.admin_server {
-            admin.stop(false).await;
-        }
+        drop(self.admin_workers);
         self.access_log.finish().await;
         log::info!("stopped");
     }
@@ -245,24 +242,6 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
     bound().map_err(|error| StartError::Listen { flag, address, error })
 }
 
-/// Runs a server. One that panics or ends with an error (actix panics where a worker cannot be started) ends the process
-/// with code 1: without it the balancer would keep running without serving.
-fn spawn(server: actix_web::dev::Server) -> ServerHandle {
-    let handle = server.handle();
-    actix_rt::spawn(exit_on_panic(
-        "server",
-        Box::pin(async move {
-            if let Err(error) = server.await {
-                log::error!(target: ESSENTIAL, exit = "1", error:%; "server ended");
-                // Bounded: a reader of standard error that stalls does not keep the process alive.
-                log::logger().flush();
-                std::process::exit(1);
-            }
-        }),
-    ));
-    handle
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -270,6 +249,16 @@ mod tests {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use super::*;
+
+    struct Unused;
+
+    impl workers::Serve for Unused {
+        fn serve(&self, _: actix_rt::net::TcpStream, _: SocketAddr) -> impl Future<Output = ()> + 'static {
+            std::future::ready(())
+        }
+
+        fn drain(&self) {}
+    }
 
     /// Run as a process of its own: starts a server, and leaves no descriptors for its workers.
     #[test]
@@ -280,12 +269,9 @@ mod tests {
         actix_rt::System::new().block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-            let service = || actix_service::fn_service(async |_: actix_rt::net::TcpStream| Ok::<_, ()>(()));
-            let server = actix_server::Server::build().workers(4).disable_signals();
-            let server = server.listen("test", listener, service).unwrap().run();
             let maximum = getrlimit(Resource::Nofile).maximum;
             setrlimit(Resource::Nofile, Rlimit { current: Some(open + 4), maximum }).unwrap();
-            spawn(server);
+            let _workers = Workers::start(4, listener, 1, async || Unused).unwrap();
             tokio::time::sleep(Duration::from_secs(5)).await;
             std::process::exit(7);
         });

@@ -1,15 +1,13 @@
-//! The traffic server: actix's accept thread and workers, our dispatcher and our proxy service.
+//! The traffic server: in each worker a router, our dispatcher and our proxy service.
 
 use std::cell::RefCell;
-use std::io;
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_rt::net::TcpStream;
-use actix_server::{Server, ServerHandle};
-use actix_service::{fn_factory, fn_service};
 
 use crate::admin::metrics::MetricsHandle;
 use crate::auth::AuthHandle;
@@ -24,12 +22,9 @@ use crate::proxy::router::{RequestLogger, RequestObserver, RouterHandle};
 use crate::proxy::service::ProxyService;
 use crate::proxy::socket;
 
+use super::StartError;
 use super::reload::ReloadHandle;
-use super::{StartError, spawn};
-
-/// Seconds that actix waits for a worker at a stop: more than any `--drain`, which is live and enforced by
-/// `Running::stop`.
-const MAX_DRAIN: u64 = 48 * 60 * 60;
+use super::workers::{Serve, Workers};
 
 /// The actors and shared state that every worker uses.
 #[derive(Clone)]
@@ -47,64 +42,57 @@ pub(super) struct WorkerContext {
     pub per_worker: usize,
 }
 
+/// What one worker serves its connections with.
+struct Worker {
+    admission: Rc<Admission>,
+    service: Rc<ProxyService>,
+}
+
 /// Serves the traffic listener, with one router in each worker.
 pub(super) fn serve(
     config: &Config,
     listener: TcpListener,
     context: WorkerContext,
-) -> Result<(SocketAddr, ServerHandle), StartError> {
+) -> Result<(SocketAddr, Workers), StartError> {
     let failed = |error| StartError::Listen { flag: "--listen", address: config.listen, error };
     let address = listener.local_addr().map_err(failed)?;
+    socket::prepare_listener(&listener).map_err(failed)?;
     let (routing, limits) = (config.router(&context.key_redactor), config.client_connections());
     let settings = config.service(context.start_duration.clone(), context.auth.clone(), address.port());
     let (ids, logging) = (Arc::new(AtomicU64::new(0)), config.access_log.is_some());
-    let builder = Server::build()
-        .workers(config.workers)
-        // Connections over --max-connections are answered 503; beyond this number actix stops accepting.
-        .max_concurrent_connections(context.per_worker)
-        .shutdown_timeout(MAX_DRAIN)
-        .disable_signals();
-    let stopping = builder.graceful_shutdown_signal();
-    let builder = builder.listen("traffic", listener, move || {
-        let (context, routing, limits, settings) =
-            (context.clone(), routing.clone(), limits.clone(), settings.clone());
-        let (ids, stopping) = (ids.clone(), stopping.clone());
-        fn_factory(move || {
-            let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
-            let admission = Rc::new(Admission::new(limits.clone(), context.connections.clone()));
-            let settings = Rc::new(RefCell::new(settings.clone()));
-            let WorkerContext { ring, supervisor, metrics, reload, access_log, .. } = context.clone();
-            let WorkerContext { start_duration, auth, key_redactor, .. } = context.clone();
-            let (router, counters) = RouterHandle::start(id, routing.clone(), ring, supervisor.clone());
-            let log: Rc<dyn RequestObserver> = Rc::new(access_log.observer());
-            let request_logger = RequestLogger::new([counters, log]);
-            request_logger.record_details(logging); // in force for requests that arrive before the ReloadActor's first reply
-            metrics.register(id, router.clone());
-            let (live_admission, live_settings) = (admission.clone(), settings.clone());
-            let (live_router, live_logger) = (router.clone(), request_logger.clone());
-            reload.follow(move |_, config| {
-                live_admission.configure(config.client_connections());
-                *live_settings.borrow_mut() =
-                    config.service(start_duration.clone(), auth.clone(), address.port());
-                live_logger.record_details(config.access_log.is_some());
-                live_router.configure(config.router(&key_redactor));
-            });
-            let (stopping, drained) = (stopping.clone(), admission.clone());
-            actix_rt::spawn(async move {
-                stopping.notified().await;
-                drained.drain();
-            });
-            let service = Rc::new(ProxyService::new(settings, supervisor, router, request_logger));
-            let serve = fn_service(move |io: TcpStream| {
-                let peer = socket::prepare(&io, socket::user_timeout([])).and_then(|()| io.peer_addr());
-                let connection = peer.map(|peer| admission.serve(io, Some(peer), service.clone()));
-                async move {
-                    connection?.await;
-                    Ok::<_, io::Error>(())
-                }
-            });
-            async move { Ok::<_, ()>(serve) }
-        })
+    let max_open = context.per_worker;
+    let workers = Workers::start(config.workers, listener, max_open, move || {
+        let id = RouterId(ids.fetch_add(1, Ordering::Relaxed));
+        let admission = Rc::new(Admission::new(limits.clone(), context.connections.clone()));
+        let settings = Rc::new(RefCell::new(settings.clone()));
+        let WorkerContext { ring, supervisor, metrics, reload, access_log, .. } = context.clone();
+        let WorkerContext { start_duration, auth, key_redactor, .. } = context.clone();
+        let (router, counters) = RouterHandle::start(id, routing.clone(), ring, supervisor.clone());
+        let log: Rc<dyn RequestObserver> = Rc::new(access_log.observer());
+        let request_logger = RequestLogger::new([counters, log]);
+        request_logger.record_details(logging); // in force for requests that arrive before the ReloadActor's first reply
+        metrics.register(id, router.clone());
+        let (live_admission, live_settings) = (admission.clone(), settings.clone());
+        let (live_router, live_logger) = (router.clone(), request_logger.clone());
+        reload.follow(move |_, config| {
+            live_admission.configure(config.client_connections());
+            *live_settings.borrow_mut() =
+                config.service(start_duration.clone(), auth.clone(), address.port());
+            live_logger.record_details(config.access_log.is_some());
+            live_router.configure(config.router(&key_redactor));
+        });
+        let service = Rc::new(ProxyService::new(settings, supervisor, router, request_logger));
+        async { Worker { admission, service } }
     });
-    Ok((address, spawn(builder.map_err(failed)?.run())))
+    Ok((address, workers.map_err(failed)?))
+}
+
+impl Serve for Worker {
+    fn serve(&self, io: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + 'static {
+        self.admission.serve(io, Some(peer), self.service.clone())
+    }
+
+    fn drain(&self) {
+        self.admission.drain();
+    }
 }

@@ -10,7 +10,7 @@ use crate::logging::ESSENTIAL;
 /// Ends the process with code 1 when it is dropped by a panic. Held by an actor, and while one of its futures is
 /// polled.
 ///
-/// A panic hook would be wrong: a panic in actix-http's connection task must end that connection only.
+/// A panic hook would be wrong: a panic in the task of a connection must end that connection only.
 #[derive(Debug)]
 pub struct PanicGuard(pub &'static str);
 

@@ -7,13 +7,8 @@ use env_logger::{Builder, Env, Target, WriteStyle};
 use log::kv::{self, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::shortage;
-
 use super::queue::{Priority, Queue};
 use super::{ESSENTIAL, FLUSH_TIMEOUT, REPLICA};
-
-/// Target of the records of actix's accepting threads.
-const ACCEPT: &str = "actix_server::accept";
 
 /// Formats records on the thread that logs and queues them.
 pub(super) struct Logger {
@@ -28,7 +23,7 @@ pub(super) struct Logger {
 impl Logger {
     /// A logger with the filter of `RUST_LOG`.
     pub(super) fn from_env(queue: &Queue, style: WriteStyle) -> Self {
-        let filter = Env::default().default_filter_or("info,actix_server=warn");
+        let filter = Env::default().default_filter_or("info");
         let formatter = |priority| formatter(style, queue.lane(priority));
         Self {
             queue: queue.clone(),
@@ -51,9 +46,6 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if record.target() == ACCEPT {
-            return report_accept(record);
-        }
         // Like panic messages, essential records bypass the filter: with `RUST_LOG=warn` the login link would be lost.
         if record.target() != ESSENTIAL && !self.filter.matches(record) {
             return;
@@ -68,17 +60,6 @@ impl Log for Logger {
     /// Blocks until the queue is written, at most for one second: for the end of the process only.
     fn flush(&self) {
         self.queue.flush(FLUSH_TIMEOUT);
-    }
-}
-
-/// Handles a record of actix's accepting threads: one for each connection that cannot be accepted. A shortage is reported
-/// as an episode of `lb::shortage`; nothing else is logged, because a peer can cause it at will.
-fn report_accept(record: &Record<'_>) {
-    let text = record.args().to_string();
-    let code = text.rsplit_once("(os error ").and_then(|(_, code)| code.strip_suffix(')')?.parse().ok());
-    let error = code.map(io::Error::from_raw_os_error);
-    if let Some(error) = error.filter(shortage::is_own_shortage) {
-        shortage::report("accept", &error);
     }
 }
 

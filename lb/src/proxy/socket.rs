@@ -1,7 +1,7 @@
 //! TCP options of client and replica connections, and the address at which a listener is reachable.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -28,11 +28,20 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// ends the connection (`TCP_USER_TIMEOUT`). On Linux it also bounds the time of the keep-alive probes.
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sets the options of a client or replica connection of the data path: writes are sent at once (`TCP_NODELAY`), the
-/// kernel buffers little, and a peer that vanished without a FIN is detected. Otherwise it would keep a tunnel, its count
-/// of requests in flight and a drain open for ever. `user_timeout`: see [`user_timeout`].
+/// Sets the options of the traffic listener that its connections inherit: seven system calls less for each of them.
+pub(crate) fn prepare_listener(listener: &TcpListener) -> io::Result<()> {
+    set_options(SockRef::from(listener), Some(USER_TIMEOUT))
+}
+
+/// Sets the options of a replica connection. `user_timeout`: see [`user_timeout`].
 pub(crate) fn prepare(io: &TcpStream, user_timeout: Option<Duration>) -> io::Result<()> {
-    let socket = SockRef::from(io);
+    set_options(SockRef::from(io), user_timeout)
+}
+
+/// The options of the data path: writes are sent at once (`TCP_NODELAY`), the kernel buffers little, and a peer that
+/// vanished without a FIN is detected. Otherwise it would keep a tunnel, its count of requests in flight and a drain open
+/// for ever.
+fn set_options(socket: SockRef<'_>, user_timeout: Option<Duration>) -> io::Result<()> {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE);
     let keepalive = keepalive.with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
@@ -43,7 +52,7 @@ pub(crate) fn prepare(io: &TcpStream, user_timeout: Option<Duration>) -> io::Res
     }
     #[cfg(not(target_os = "linux"))]
     let _ = user_timeout;
-    io.set_nodelay(true)
+    socket.set_tcp_nodelay(true)
 }
 
 /// The `TCP_USER_TIMEOUT` of a connection whose peer may make the balancer wait as long as each of `limits` allows; 60 s

@@ -115,14 +115,12 @@ where
                     ready!(this.connection.poll_tunnel_end(&mut this.io, cx));
                     Stage::End
                 }
+                // The drop of the socket sends the FIN.
+                Stage::Close if !this.connection.expects_more() => Stage::End,
                 Stage::Close => {
                     let closed = ready!(Pin::new(&mut this.io).poll_shutdown(cx));
-                    if closed.is_ok() && this.connection.expects_more() {
-                        this.connection.reading.arm(Some(LINGER));
-                        Stage::Linger
-                    } else {
-                        Stage::End
-                    }
+                    this.connection.reading.arm(Some(LINGER));
+                    if closed.is_ok() { Stage::Linger } else { Stage::End }
                 }
                 Stage::Linger => {
                     ready!(this.connection.poll_discard(&mut this.io, cx));

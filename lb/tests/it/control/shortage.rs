@@ -112,8 +112,10 @@ fn connections_that_cannot_be_accepted_are_an_episode() {
     // No heartbeat during the test: it would begin the episode.
     let rarely = ["--replace-after", "60s", "--heartbeat-interval", "59s", "--heartbeat-timeout", "58s"];
     let mut lb = Balancer::start(&[&rarely[..], &["--workers", "1"]].concat());
-    let used = std::fs::read_dir(format!("/proc/{}/fd", lb.child.id())).unwrap().count() as u64;
-    let former = limit(&lb, used);
+    // The next descriptor would be the lowest free one.
+    let is_open = |fd: &u64| std::fs::symlink_metadata(format!("/proc/{}/fd/{fd}", lb.child.id())).is_ok();
+    let free = (0..).find(|fd| !is_open(fd)).unwrap();
+    let former = limit(&lb, free);
     let _client = TcpStream::connect(lb.traffic).unwrap();
     let begins = lb.wait_for("shortage begins");
     assert!(begins.contains("of=descriptors failed=accept error="), "{begins}");

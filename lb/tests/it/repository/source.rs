@@ -23,7 +23,13 @@ const LAYERS: &[&[&str]] = &[
 
 /// The top-level modules that each module uses: exactly these.
 const USES: &[(&str, &[&str])] = &[
-    ("app", &["admin", "auth", "config", "control", "fleet", "logging", "observe", "proxy", "runtime"]),
+    (
+        "app",
+        &[
+            "admin", "auth", "config", "control", "fleet", "logging", "observe", "proxy", "runtime",
+            "shortage",
+        ],
+    ),
     ("cli", &["auth", "config", "fleet", "name", "number", "proxy", "ring", "runtime", "statuses", "text"]),
     (
         "config",
@@ -52,7 +58,6 @@ const USES: &[(&str, &[&str])] = &[
     ("runtime", &["child", "fleet", "http1", "logging", "name", "ring", "shortage", "statuses"]),
     ("fleet", &["name", "ring", "stats"]),
     ("child", &["shortage"]),
-    ("logging", &["shortage"]),
     ("stats", &["name", "ring"]),
     ("ring", &["name"]),
     ("name", &["text"]),
@@ -89,6 +94,7 @@ const CHANNELS: &[(&str, &[&str])] = &[
     // Results of threads and the end of a thread, not replies of actors.
     ("runtime/static_servers/lookup.rs", &["oneshot::"]),
     ("app/embed.rs", &["oneshot::"]),
+    ("app/workers.rs", &["oneshot::"]),
     ("observe/access_log/mod.rs", &["oneshot::"]),
     ("observe/access_log/writer.rs", &["oneshot::"]),
     // The part of ReloadActor that the admin API may use: the actor itself lies above, in `app`.
