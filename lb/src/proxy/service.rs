@@ -214,7 +214,8 @@ impl Inner {
             fields.add(Known::Connection, b"upgrade");
         }
         let (method, request_log) = (head.method.clone(), request_log.clone());
-        let forwarded = router::Request { method, target, fields, offer, client, body, request_log };
+        let waiting = connection.waiting();
+        let forwarded = router::Request { method, target, fields, offer, client, body, waiting, request_log };
         let reply = self.router.route(forwarded).await?;
         match mapped_path {
             Some(path) if reply.status == StatusCode::NOT_FOUND => {

@@ -13,7 +13,7 @@ use awc::http::{Method, StatusCode};
 use super::connect::connect;
 use super::connection::Connection;
 use super::error::{Error, Kind, Phase};
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, Waiting};
 use super::pool::{Pool, Replica};
 use super::progress::Wait;
 use super::replay::ReplayBody;
@@ -30,12 +30,17 @@ use crate::http1::reply_head::ReplyHead;
 /// Maximum number of interim replies (1xx) before the final one.
 const MAX_INTERIM: usize = 16;
 
+/// The status 103 (RFC 8297).
+const EARLY_HINTS: u16 = 103;
+
 /// A request in progress on its connection.
 pub(crate) struct Exchange {
     connection: Connection,
     replica: Rc<Replica>,
     settings: Settings,
     upload: Upload,
+    /// Where replies 103 go; `None`: they are discarded.
+    client: Option<Waiting>,
     /// State of the search for the end of the reply head.
     block: Block,
     /// Number of interim replies received.
@@ -129,6 +134,7 @@ impl Exchange {
             replica: replica.clone(),
             settings: pool.settings(),
             upload: Upload::new(body.map(ReplayBody::attempt)),
+            client: request.client.clone(),
             block: Block::default(),
             interim: 0,
             broken: None,
@@ -151,7 +157,7 @@ impl Exchange {
         Reply::new(head, self)
     }
 
-    /// Waits for the final reply head or a 101; other interim replies are discarded.
+    /// Waits for the final reply head or a 101. Of other interim replies only 103 is passed on.
     async fn head(&mut self, method: &Method) -> Result<ReplyHead, Error> {
         let head = poll_fn(|cx| self.poll_head(method, cx)).await?;
         self.replica.progress.moved();
@@ -170,6 +176,10 @@ impl Exchange {
                     self.interim += 1;
                     if self.interim > MAX_INTERIM {
                         return Poll::Ready(Err(self.error(Malformed::Interim.into())));
+                    }
+                    if let Some(client) = self.client.as_ref().filter(|_| head.status.as_u16() == EARLY_HINTS)
+                    {
+                        client.connection.early_hints(client.request, head.fields);
                     }
                 }
                 Some(head) => return Poll::Ready(Ok(head)),

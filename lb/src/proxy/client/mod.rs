@@ -38,7 +38,7 @@ mod upload;
 pub use crate::http1::malformed::Malformed;
 pub use call::{Call, Client};
 pub use error::{Error, Kind, Phase};
-pub use outgoing::Outgoing;
+pub use outgoing::{EarlyHints, Outgoing, Waiting};
 pub use pool::Pool;
 pub use replay::{Attempt, ReplayBody};
 pub use reply::Reply;

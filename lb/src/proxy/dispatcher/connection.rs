@@ -19,7 +19,9 @@ use super::state::{ConnectionPhase, ConnectionState, Interim};
 use super::worker::Worker;
 use crate::http1::rejection::Rejection;
 use crate::http1::request_head::{Framing, Head};
-use crate::proxy::forwarded::Peer;
+use crate::proxy::client::{EarlyHints, Waiting};
+use crate::proxy::forwarded::{Peer, append_via};
+use crate::proxy::hop_by_hop::strip_hop_by_hop;
 
 /// Maximum number of bytes read ahead while a request is served. Beyond it the socket is not read.
 pub(crate) const AHEAD: usize = 64 * 1024;
@@ -106,6 +108,7 @@ impl Connection {
         let head = request?;
         (state.version, state.keep_alive) = (head.version, head.keep_alive);
         state.offers_upgrade = head.upgrade;
+        (state.request, state.awaits_response) = (state.request + 1, true);
         state.body = match head.framing {
             Framing::None => Decoder::Length(0),
             Framing::Length(length) => Decoder::Length(length.get()),
@@ -130,6 +133,11 @@ impl Connection {
             to.set_connection_type(ConnectionType::Upgrade);
         }
         (request, head.fields)
+    }
+
+    /// The present request, for replies 103.
+    pub(crate) fn waiting(self: &Rc<Self>) -> Waiting {
+        Waiting { connection: self.clone(), request: self.state.borrow().request }
     }
 
     /// The response is written, and the next request may begin.
@@ -198,6 +206,22 @@ impl Connection {
         match (head.framing, self.settings.max_body) {
             (Framing::Length(length), Some(max)) if length.get() > max => Err(Rejection::BodyTooLarge(max)),
             _ => Ok(head),
+        }
+    }
+}
+
+impl EarlyHints for Connection {
+    /// HTTP/1.0 has no interim responses (RFC 9110 §15.2). A client that does not read the ones before gets no more.
+    fn early_hints(&self, request: u64, mut fields: Fields) {
+        let state = &mut *self.state.borrow_mut();
+        let waits = state.awaits_response && state.request == request;
+        if waits && state.version == Version::HTTP_11 && state.early_hints.len() < AHEAD {
+            strip_hop_by_hop(&mut fields);
+            append_via(&mut fields);
+            state.early_hints.extend_from_slice(b"HTTP/1.1 103 Early Hints\r\n");
+            fields.write(&mut state.early_hints);
+            state.early_hints.extend_from_slice(b"\r\n");
+            wake(&mut state.task);
         }
     }
 }

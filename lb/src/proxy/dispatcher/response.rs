@@ -70,6 +70,7 @@ impl<B: MessageBody + Unpin> Sending<B> {
     pub fn new(Response { head, body }: Response<B>, connection: &Rc<Connection>) -> Self {
         let mut state = connection.state.borrow_mut();
         state.drop_interim();
+        state.awaits_response = false;
         let (tunnel, size, version) = (is_tunnel(head.status()), body.size(), state.version);
         let until_close = size == BodySize::Stream && version != Version::HTTP_11;
         let must_close = head.closes() || until_close || connection.worker.is_draining();

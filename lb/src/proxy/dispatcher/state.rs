@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use actix_http::Version;
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::http1::deadline::Deadline;
@@ -39,6 +39,12 @@ pub(crate) struct ConnectionState {
     pub(crate) body_cut_off: bool,
     /// State of the interim response 100 (Continue).
     pub(crate) interim: Interim,
+    /// Number of the present request, from 1.
+    pub(crate) request: u64,
+    /// Whether the present request waits for its response: afterwards a reply 103 would break that.
+    pub(crate) awaits_response: bool,
+    /// Replies 103 that are to be written.
+    pub(crate) early_hints: BytesMut,
     /// The response has begun, and its length is unknown.
     pub(crate) streams: bool,
     /// The bytes of a tunnel from the client have ended, or are not needed any more.
@@ -93,6 +99,9 @@ impl ConnectionState {
             body_rejection: None,
             body_cut_off: false,
             interim: Interim::None,
+            request: 0,
+            awaits_response: false,
+            early_hints: BytesMut::new(),
             streams: false,
             upload_ended: false,
             input_ended: false,
@@ -119,7 +128,7 @@ impl ConnectionState {
         Poll::Ready(())
     }
 
-    /// Writes the rest of a 100, if one is due.
+    /// Writes the interim responses that are due.
     pub(crate) fn poll_interim(
         &mut self,
         io: &mut (impl AsyncWrite + Unpin),
@@ -130,6 +139,10 @@ impl ConnectionState {
                 n if n == left.len() => Interim::None,
                 n => Interim::Wanted(&left[n..]),
             };
+        }
+        while !self.early_hints.is_empty() {
+            let n = std::task::ready!(Pin::new(&mut *io).poll_write(cx, &self.early_hints))?;
+            self.early_hints.advance(n);
         }
         Poll::Ready(Ok(()))
     }

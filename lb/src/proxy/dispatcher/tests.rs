@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Admission, ConnectionLimit, Incoming, Reset, Response, Settings, UpgradeAllow};
+use super::{Admission, Connection, ConnectionLimit, Incoming, Reset, Response, Settings, UpgradeAllow};
 use crate::http1::fields::Fields;
 
 /// A client stream that yields its bytes in pieces with a `Pending` before each, and then ends.
@@ -73,9 +73,12 @@ impl AsyncWrite for Client {
     }
 }
 
-/// Runs a connection, and returns method, target and body of each request that the service gets, and the bytes that the
+/// Runs a connection, calls `begin` for each request, and returns method, target and body of each request that the service gets, and the bytes that the
 /// client gets.
-fn served(pieces: Vec<Vec<u8>>) -> (Vec<(String, Vec<u8>)>, Vec<u8>) {
+fn served(
+    pieces: Vec<Vec<u8>>,
+    begin: impl Fn(&Rc<Connection>) + Clone + 'static,
+) -> (Vec<(String, Vec<u8>)>, Vec<u8>) {
     actix_rt::System::new().block_on(async {
         let second = Duration::from_secs(1);
         let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second), UpgradeAllow::Any);
@@ -83,8 +86,9 @@ fn served(pieces: Vec<Vec<u8>>) -> (Vec<(String, Vec<u8>)>, Vec<u8>) {
         let requests = Rc::new(RefCell::new(Vec::new()));
         let served = requests.clone();
         let service = fn_service(move |incoming: Incoming| {
-            let (served, connection) = (served.clone(), incoming.connection().clone());
+            let (served, connection, begin) = (served.clone(), incoming.connection().clone(), begin.clone());
             let serve = async move |mut request: Request, _: Fields| {
+                begin(&connection);
                 let mut bytes = Vec::new();
                 let upgrade = request.head().connection_type() == ConnectionType::Upgrade;
                 let after_body = upgrade.then(|| connection.after_body());
@@ -114,6 +118,26 @@ fn served(pieces: Vec<Vec<u8>>) -> (Vec<(String, Vec<u8>)>, Vec<u8>) {
 fn response(line: &str) -> String {
     let body = if line.starts_with("HEAD ") { "" } else { line };
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", line.len())
+}
+
+/// An abandoned attempt of the first request goes on during the second one.
+#[test]
+fn early_hints_are_written_only_while_their_request_waits() {
+    let requests = Rc::new(RefCell::new(Vec::new()));
+    let begin = move |connection: &Rc<Connection>| {
+        requests.borrow_mut().push(connection.waiting());
+        for waiting in &*requests.borrow() {
+            let link = waiting.request.to_string();
+            waiting.connection.early_hints(waiting.request, Fields::from([("link", &*link)]));
+        }
+    };
+    let request = |n: usize| format!("GET /{n} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes();
+    let (_, got) = served(vec![request(1), request(2)], begin);
+    let got = String::from_utf8(got).unwrap();
+    let got: String = got.split_inclusive("\r\n").filter(|line| !line.starts_with("date: ")).collect();
+    let hints = |n: usize| format!("HTTP/1.1 103 Early Hints\r\nlink: {n}\r\nvia: 1.1 lb\r\n\r\n");
+    let expected = [hints(1), response("GET /1"), hints(2), response("GET /2")];
+    assert_eq!(got, expected.concat());
 }
 
 proptest! {
@@ -174,7 +198,7 @@ proptest! {
         cuts.dedup();
         let mut from = 0;
         let pieces = cuts.into_iter().map(|to| wire[std::mem::replace(&mut from, to)..to].to_vec()).collect();
-        let (requests, got) = served(pieces);
+        let (requests, got) = served(pieces, |_| ());
         prop_assert_eq!(&requests, &expected);
         // After an offer that was not accepted the connection is closed.
         let last = requests.len() - usize::from((1..4).contains(&tunnel));

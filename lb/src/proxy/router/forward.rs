@@ -93,8 +93,9 @@ async fn attempts(router: &Rc<Router>, mut request: Request) -> Result<Reply, Er
 
 /// The request as it is written to each replica.
 fn outgoing(request: &mut Request) -> Outgoing {
-    let Request { method, target, fields, offer, body, .. } = request;
-    Outgoing::new(method.clone(), target.as_str(), fields, offer.take(), body.take())
+    let Request { method, target, fields, offer, body, waiting, .. } = request;
+    let outgoing = Outgoing::new(method.clone(), target.as_str(), fields, offer.take(), body.take());
+    outgoing.with_client(waiting.clone())
 }
 
 /// Acquires a replica for a further attempt; `None` if no replica is left or the retry budget is exhausted.

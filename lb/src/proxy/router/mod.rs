@@ -42,7 +42,7 @@ use awc::http::uri::PathAndQuery;
 use awc::http::{Method, StatusCode};
 use bytes::Bytes;
 
-use super::client::ReplayBody;
+use super::client::{ReplayBody, Waiting};
 use super::key::KeySources;
 use crate::balance::{Bound, Policy};
 use crate::http1::fields::Fields;
@@ -98,6 +98,8 @@ pub struct Request {
     pub client: IpAddr,
     /// Body of the request; `None` if it has none.
     pub body: Option<ReplayBody>,
+    /// The request on its connection, for replies 103.
+    pub waiting: Waiting,
     /// Log record of the request.
     pub request_log: Rc<RequestLog>,
 }

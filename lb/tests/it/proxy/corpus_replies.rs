@@ -87,9 +87,12 @@ fn bytes_after_a_reply_are_discarded() {
     let (_origin, lb) = replica(&corpus);
     let (mut failed, mut client, mut more) = (Vec::new(), Wire::connect(lb.traffic), 0);
     for (number, (id, vector)) in corpus.iter().enumerate() {
-        let Reply::Whole { status, length, until_close: false, .. } = read(vector) else { continue };
+        let Reply::Whole { status, hints, length, until_close: false, .. } = read(vector) else { continue };
         more += usize::from(length < vector.len());
         client.send(format!("GET /{number}/open HTTP/1.1\r\nHost: h\r\n\r\n"));
+        for _ in 0..hints {
+            client.head().unwrap();
+        }
         if client.reply().is_none_or(|reply| reply.status() != status) || !is_served(&mut client) {
             failed.push(format!("{id} on a kept connection"));
             client = Wire::connect(lb.traffic);

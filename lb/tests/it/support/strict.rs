@@ -8,7 +8,9 @@ pub enum Reply {
         status: u16,
         fields: Vec<(String, Vec<u8>)>,
         body: Vec<u8>,
-        /// Number of bytes of the reply; more may follow.
+        /// Number of replies 103 (Early Hints, RFC 8297) before it.
+        hints: usize,
+        /// Number of bytes of the reply and of the hints before it; more may follow.
         length: usize,
         /// Whether the end of the connection delimits the body.
         until_close: bool,
@@ -48,6 +50,15 @@ fn reply(bytes: &[u8]) -> Result<Reply, Stop> {
         }
         fields.push(field(line)?);
     }
+    if status == 103 {
+        let before = bytes.len() - rest.0.len();
+        return Ok(match reply(rest.0)? {
+            Reply::Whole { status, fields, body, hints, length, until_close } => {
+                Reply::Whole { status, fields, body, hints: hints + 1, length: before + length, until_close }
+            }
+            other => other,
+        });
+    }
     if (100..200).contains(&status) {
         return Err(Stop::Refused("an interim reply that was not requested"));
     }
@@ -70,7 +81,7 @@ fn reply(bytes: &[u8]) -> Result<Reply, Stop> {
         }
         _ => return Err(Stop::Refused("framing")),
     };
-    Ok(Reply::Whole { status, body, length: bytes.len() - rest.0.len(), until_close, fields })
+    Ok(Reply::Whole { status, body, hints: 0, length: bytes.len() - rest.0.len(), until_close, fields })
 }
 
 impl<'a> Rest<'a> {
