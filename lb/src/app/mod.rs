@@ -216,7 +216,9 @@ impl Running {
                 "replicas may still run"
             );
         }
-        drop(self.admin_workers);
+        if let Some(admin) = self.admin_workers {
+            admin.stop().await;
+        }
         self.access_log.finish().await;
         log::info!("stopped");
     }

@@ -15,13 +15,19 @@ use actix_rt::Arbiter;
 use actix_rt::net::TcpStream;
 use futures::future::join_all;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
 use crate::shortage;
 
 /// Pause after a connection that could not be accepted for a shortage.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Pause after an unexpected error, which may last.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Time limit of the end of workers that do not wait for their connections.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a worker does with its connections.
 pub(super) trait Serve {
@@ -79,6 +85,12 @@ impl Workers {
         let _ = self.drain.send(());
         join_all(self.ended.drain(..)).await;
     }
+
+    /// Stops without waiting for connections, and returns when the address is free.
+    pub async fn stop(self) {
+        drop(self.drain);
+        let _ = timeout(STOP_TIMEOUT, join_all(self.ended)).await;
+    }
 }
 
 /// The open connections of a worker.
@@ -103,6 +115,12 @@ impl Drop for Counted {
         self.0.count.set(self.0.count.get() - 1);
         self.0.closed.notify_one();
     }
+}
+
+/// Whether the client has left before its connection was accepted.
+fn has_left(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// Accepts and serves until the workers are drained, then waits for the open connections; until they are dropped.
@@ -135,8 +153,11 @@ async fn work<S: Serve>(
                     shortage::report("accept", &error);
                     sleep(SHORTAGE_PAUSE).await;
                 }
-                // The client has left before it was accepted.
-                Err(error) => log::debug!(error:%; "connection not accepted"),
+                Err(error) if has_left(&error) => log::debug!(error:%; "connection not accepted"),
+                Err(error) => {
+                    log::warn!(error:%; "connection not accepted");
+                    sleep(FAILURE_PAUSE).await;
+                }
             },
             () = open.closed.notified(), if open.count.get() >= max_open => {}
         }

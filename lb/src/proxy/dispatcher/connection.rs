@@ -151,11 +151,13 @@ impl Connection {
         self.reading.arm(Some(self.settings.idle_timeout));
     }
 
-    /// The task of the connection has ended: fails the body that is still read.
+    /// The task of the connection has ended: fails the body that is still read, and returns the permit.
     pub(super) fn end(&self) {
         let state = &mut *self.state.borrow_mut();
         (state.input_ended, state.broken) = (true, true);
         wake(&mut state.reader);
+        // A request that goes on in the background may hold the connection.
+        drop(self.permit.take());
     }
 
     /// Whether the client may still send bytes that are not going to be read.

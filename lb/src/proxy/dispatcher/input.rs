@@ -25,9 +25,6 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<(Request, Fields), Rejection>>> {
         let state = &mut *self.state.borrow_mut();
-        if self.worker.is_draining() {
-            return Poll::Ready(None);
-        }
         let mut is_head;
         let request = loop {
             is_head = state.input.trim_ascii_start().starts_with(b"HEAD ");
@@ -43,6 +40,10 @@ impl Connection {
                 self.head_begins(state);
             }
             if state.poll_fill(io, cx).is_pending() {
+                // Only now: a request that has arrived is answered.
+                if self.worker.is_draining() && state.input.is_empty() {
+                    return Poll::Ready(None);
+                }
                 ready!(self.reading.poll(cx));
                 // A client that uses the connection later would take a response for that of its request.
                 if matches!(state.phase, ConnectionPhase::Idle { .. }) {
@@ -94,7 +95,10 @@ impl Connection {
     pub(super) fn poll_tunnel_end<T: AsyncRead + Unpin>(&self, io: &mut T, cx: &mut Context<'_>) -> Poll<()> {
         let state = &mut *self.state.borrow_mut();
         store_waker(&mut state.task, cx);
-        if self.read_ahead(state, io, cx) {
+        let has_read = self.read_ahead(state, io, cx);
+        if state.input_ended || state.input.len() >= AHEAD {
+            self.reading.arm(None); // the replica is awaited, not the client
+        } else if has_read {
             self.reading.arm(Some(self.settings.idle_timeout));
         }
         if state.upload_ended || state.broken { Poll::Ready(()) } else { self.reading.poll(cx) }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use actix_http::Version;
 use bytes::{Buf, BytesMut};
@@ -45,6 +45,8 @@ pub(crate) struct ConnectionState {
     pub(crate) awaits_response: bool,
     /// Replies 103 that are to be written.
     pub(crate) early_hints: BytesMut,
+    /// A part of `early_hints` is written: nothing else may come before the rest.
+    early_hints_begun: bool,
     /// The response has begun, and its length is unknown.
     pub(crate) streams: bool,
     /// The bytes of a tunnel from the client have ended, or are not needed any more.
@@ -102,6 +104,7 @@ impl ConnectionState {
             request: 0,
             awaits_response: false,
             early_hints: BytesMut::new(),
+            early_hints_begun: false,
             streams: false,
             upload_ended: false,
             input_ended: false,
@@ -134,15 +137,27 @@ impl ConnectionState {
         io: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.early_hints_begun {
+            ready!(self.poll_early_hints(io, cx))?;
+        }
         while let Interim::Wanted(left) = self.interim {
-            self.interim = match std::task::ready!(Pin::new(&mut *io).poll_write(cx, left))? {
+            self.interim = match ready!(Pin::new(&mut *io).poll_write(cx, left))? {
                 n if n == left.len() => Interim::None,
                 n => Interim::Wanted(&left[n..]),
             };
         }
+        self.poll_early_hints(io, cx)
+    }
+
+    fn poll_early_hints(
+        &mut self,
+        io: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while !self.early_hints.is_empty() {
-            let n = std::task::ready!(Pin::new(&mut *io).poll_write(cx, &self.early_hints))?;
+            let n = ready!(Pin::new(&mut *io).poll_write(cx, &self.early_hints))?;
             self.early_hints.advance(n);
+            self.early_hints_begun = !self.early_hints.is_empty();
         }
         Poll::Ready(Ok(()))
     }
@@ -186,6 +201,59 @@ impl ConnectionState {
             Decoder::Length(left) => *left == 0,
             Decoder::Chunked(chunked) => chunked.is_complete(),
             Decoder::UntilClose => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::task::noop_waker_ref;
+
+    use super::*;
+
+    /// Accepts a number of bytes, then none until more are allowed.
+    struct Slow {
+        allowed: usize,
+        got: Vec<u8>,
+    }
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let n = bytes.len().min(self.allowed);
+            if n == 0 {
+                return Poll::Pending;
+            }
+            self.allowed -= n;
+            self.got.extend_from_slice(&bytes[..n]);
+            Poll::Ready(Ok(n))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn interim_responses_are_not_mixed() {
+        let (hints, cx) = (b"HTTP/1.1 103 Early Hints\r\n\r\n", &mut Context::from_waker(noop_waker_ref()));
+        for first in 0..hints.len() + CONTINUE.len() {
+            let (mut state, mut io) = (ConnectionState::new(), Slow { allowed: first, got: Vec::new() });
+            state.interim = Interim::Owed;
+            state.early_hints.extend_from_slice(hints);
+            let _ = state.poll_interim(&mut io, cx);
+            state.want_body();
+            io.allowed = 1000;
+            assert!(state.poll_interim(&mut io, cx).is_ready());
+            let orders = [[&hints[..], CONTINUE].concat(), [CONTINUE, &hints[..]].concat()];
+            assert!(orders.contains(&io.got), "{first}: {}", io.got.escape_ascii());
         }
     }
 }

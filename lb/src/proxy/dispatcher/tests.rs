@@ -140,6 +140,40 @@ fn early_hints_are_written_only_while_their_request_waits() {
     assert_eq!(got, expected.concat());
 }
 
+/// Also if the balancer begins to drain before it has read the request, and another holder keeps the connection.
+#[test]
+fn a_request_that_has_arrived_is_answered_and_the_permit_returned() {
+    actix_rt::System::new().block_on(async {
+        let second = Duration::from_secs(1);
+        let settings = Settings::new((16 * 1024, 8 * 1024, None), (second, second), UpgradeAllow::Any);
+        let connections = ConnectionLimit::new(1);
+        let admission = Admission::new(settings, connections.clone());
+        let kept = Rc::new(RefCell::new(None));
+        let keep = kept.clone();
+        let service = fn_service(move |incoming: Incoming| {
+            *keep.borrow_mut() = Some(incoming.connection().clone());
+            async move {
+                Ok::<Response<String>, Infallible>(
+                    actix_http::Response::with_body(StatusCode::OK, "ok".to_owned()).into(),
+                )
+            }
+            .boxed_local()
+        });
+        let got = Rc::new(RefCell::new(Vec::new()));
+        let request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_vec();
+        let client = Client { pieces: [request].into(), paused: true, got: got.clone() };
+        let mut connection = admission.serve(client, None, Rc::new(service));
+        admission.drain();
+        let cx = &mut Context::from_waker(noop_waker_ref());
+        while Pin::new(&mut connection).poll(cx).is_pending() {}
+        drop(connection);
+        let got = String::from_utf8(got.take()).unwrap();
+        assert!(got.contains("connection: close\r\n") && got.ends_with("\r\n\r\nok"), "{got}");
+        assert!(kept.borrow().is_some());
+        assert_eq!(connections.open(), 0);
+    });
+}
+
 proptest! {
     #[test]
     fn exactly_what_was_sent_is_served(

@@ -125,6 +125,36 @@ async fn a_replica_can_end_its_direction_alone() {
     tokio::time::timeout(Duration::from_secs(20), received).await.unwrap();
 }
 
+/// The deadline of the client does not run while the replica is awaited.
+#[actix_rt::test]
+async fn a_slow_replica_gets_everything_after_both_directions_have_ended() {
+    thread_local! {
+        static RECEIVED: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
+    }
+    const SIZE: usize = 20_000;
+    let replica = |mut client: Payload| {
+        actix_rt::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(900)).await; // three times the idle timeout
+            let mut received = 0;
+            while let Some(Ok(bytes)) = client.next().await {
+                received += bytes.len();
+            }
+            RECEIVED.set(Some(received));
+        });
+        BoxBody::new(BodyStream::new(stream::empty::<Result<Bytes, Infallible>>()))
+    };
+    let mut client = client(server(replica).await.0, "").await;
+    client.write_all(&[b'x'; SIZE]).await.unwrap();
+    client.shutdown().await.unwrap();
+    let received = async {
+        while RECEIVED.get().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), received).await.unwrap();
+    assert_eq!(RECEIVED.get(), Some(SIZE));
+}
+
 /// A client that keeps its direction open and silent after the replica has closed its own is disconnected.
 #[actix_rt::test]
 async fn a_client_that_is_silent_after_the_end_of_the_replica_is_closed() {
