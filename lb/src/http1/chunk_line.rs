@@ -1,5 +1,6 @@
 //! The first line of a chunk: its size, and extensions, which are ignored (RFC 9112 §7.1).
 
+use super::field_line::is_token_byte;
 use super::malformed::Malformed;
 
 /// Maximum length of a line, extensions included, in bytes.
@@ -76,8 +77,7 @@ fn trim(bytes: &[u8]) -> &[u8] {
 
 /// Removes a token (RFC 9110 §5.6.2) from the front; `None` if there is none.
 fn strip_token(bytes: &[u8]) -> Option<&[u8]> {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let length = bytes.iter().take_while(|byte| is_token(byte)).count();
+    let length = bytes.iter().take_while(|byte| is_token_byte(**byte)).count();
     (length > 0).then(|| &bytes[length..])
 }
 

@@ -5,6 +5,9 @@
 
 use bytes::{Bytes, BytesMut};
 
+pub use super::field_line::InvalidField;
+
+use super::field_line::Line;
 use super::known::{Known, KnownSet};
 
 /// Fields for which a list has room from the start.
@@ -24,35 +27,6 @@ pub struct Fields {
     known: KnownSet,
     /// Whether a name has `_`, which some servers take for `-`.
     has_underscore: bool,
-}
-
-/// A field line: offsets into [`Fields::received`] or [`Fields::added`].
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    known: Option<Known>,
-    is_added: bool,
-    /// Whether the line is written as it is: `name: value`, without further white space.
-    is_plain: bool,
-    start: u32,
-    name_end: u32,
-    value: u32,
-    value_end: u32,
-    end: u32,
-}
-
-/// Reasons why bytes are no field lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidField {
-    /// A line ends without a carriage return.
-    LineEnd,
-    /// A line has no colon.
-    Colon,
-    /// A name is no token (RFC 9110 §5.6.2).
-    Name,
-    /// A value has control bytes (RFC 9110 §5.5).
-    Value,
-    /// There are more fields than allowed.
-    TooMany,
 }
 
 /// Access to the fields of a message by name, in any case.
@@ -96,7 +70,8 @@ impl Fields {
         let mut fields = Self { lines: Vec::with_capacity(ROOM), ..Self::default() };
         let mut start = 0;
         while start < block.len() {
-            let line = fields.parse_line(&block, start)?;
+            let line = Line::parse(&block, start)?;
+            fields.has_underscore |= block[start..line.name_end as usize].contains(&b'_');
             if fields.lines.len() == max {
                 return Err(InvalidField::TooMany);
             }
@@ -105,38 +80,6 @@ impl Fields {
         }
         fields.received = block;
         Ok(fields)
-    }
-
-    fn parse_line(&mut self, block: &[u8], start: usize) -> Result<Line, InvalidField> {
-        let bytes = &block[start..];
-        let name = bytes.iter().take_while(|byte| TOKEN[usize::from(**byte)]).count();
-        let after_name = &bytes[name..];
-        let Some((b':', rest)) = after_name.split_first() else {
-            let line = complete_line(after_name)?;
-            return Err(if line.contains(&b':') { InvalidField::Name } else { InvalidField::Colon });
-        };
-        if name == 0 {
-            return Err(InvalidField::Name);
-        }
-        let length = rest.iter().take_while(|byte| VALUE[usize::from(**byte)]).count();
-        if !rest[length..].starts_with(b"\r\n") {
-            complete_line(&rest[length..])?;
-            return Err(InvalidField::Value);
-        }
-        let value = trim(&rest[..length]);
-        let skipped = value.as_ptr() as usize - rest.as_ptr() as usize;
-        let value_start = start + name + 1 + skipped;
-        self.has_underscore |= bytes[..name].contains(&b'_');
-        Ok(Line {
-            known: Known::of(&bytes[..name]),
-            is_added: false,
-            is_plain: length == value.len() + 1 && rest[0] == b' ',
-            start: start as u32,
-            name_end: (start + name) as u32,
-            value: value_start as u32,
-            value_end: (value_start + value.len()) as u32,
-            end: (start + name + 1 + length + 2) as u32,
-        })
     }
 
     /// The values of all fields of this name, in order.
@@ -311,60 +254,6 @@ impl Fields {
         let bytes: &[u8] = if line.is_added { &self.added } else { &self.received };
         &bytes[start as usize..end as usize]
     }
-}
-
-/// The rest of a line, without its line end.
-fn complete_line(rest: &[u8]) -> Result<&[u8], InvalidField> {
-    let end = memchr::memchr(b'\n', rest).ok_or(InvalidField::LineEnd)?;
-    rest[..end].strip_suffix(b"\r").ok_or(InvalidField::LineEnd)
-}
-
-/// The bytes of a token (RFC 9110 §5.6.2).
-static TOKEN: [bool; 256] = {
-    let mut token = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let char = byte as u8;
-        token[byte] = char.is_ascii_alphanumeric()
-            || matches!(
-                char,
-                b'!' | b'#'
-                    | b'$'
-                    | b'%'
-                    | b'&'
-                    | b'\''
-                    | b'*'
-                    | b'+'
-                    | b'-'
-                    | b'.'
-                    | b'^'
-                    | b'_'
-                    | b'`'
-                    | b'|'
-                    | b'~'
-            );
-        byte += 1;
-    }
-    token
-};
-
-/// The bytes of a value (RFC 9110 §5.5): white space, visible bytes, and those above ASCII.
-static VALUE: [bool; 256] = {
-    let mut value = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        value[byte] = byte == 0x09 || (byte >= 0x20 && byte != 0x7f);
-        byte += 1;
-    }
-    value
-};
-
-/// Removes optional white space (RFC 9110 §5.6.3); `trim_ascii` would also remove control bytes.
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 #[cfg(test)]

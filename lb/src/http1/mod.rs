@@ -2,7 +2,8 @@
 //!
 //! These modules do not depend on replicas, routers or actors.
 //!
-//! - `fields`: the header fields of a message (RFC 9110 §5) · `known`: the names that the rules of the proxy look for
+//! - `fields`: the header fields of a message (RFC 9110 §5) · `field_line`: the grammar of one of them
+//! - `known`: the field names that the rules of the proxy look for
 //! - `request_head`, `request_line`, `request_fields`: strict parsing of request heads (RFC 9112 §3)
 //! - `rejection`: reasons why a request is refused
 //! - `request_writer`: request heads as written to a replica
@@ -14,6 +15,7 @@
 pub(crate) mod body_encoder;
 pub(crate) mod chunk_line;
 pub mod deadline;
+pub(crate) mod field_line;
 pub mod fields;
 pub mod framing;
 pub mod known;

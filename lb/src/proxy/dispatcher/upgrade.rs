@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::http1::field_line::is_token_byte;
 use crate::http1::fields::Fields;
 use crate::http1::known::Known;
 
@@ -70,10 +71,7 @@ impl UpgradeAllow {
 
 /// The name in `protocol-name ["/" protocol-version]`; `None` if a part is not a token.
 fn protocol_name(protocol: &[u8]) -> Option<&[u8]> {
-    let is_token = |part: &&[u8]| {
-        let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-        !part.is_empty() && part.iter().all(is_tchar)
-    };
+    let is_token = |part: &&[u8]| !part.is_empty() && part.iter().copied().all(is_token_byte);
     let mut parts = protocol.splitn(2, |byte| *byte == b'/');
     let name = parts.next().filter(is_token)?;
     parts.next().is_none_or(|version| is_token(&version)).then_some(name)
