@@ -2,13 +2,11 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 
 use actix_http::Request;
 use actix_http::body::BoxBody;
-use actix_rt::net::TcpStream;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
@@ -24,7 +22,7 @@ use crate::proxy::socket;
 
 use super::StartError;
 use super::reload::ReloadHandle;
-use super::workers::{Serve, Workers};
+use super::workers::{Worker, Workers};
 
 /// Serves the admin listener with at most `max_connections` connections at one time.
 pub(super) fn serve(
@@ -37,6 +35,7 @@ pub(super) fn serve(
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
     let failed = |error| StartError::Listen { flag: "--admin-listen", address, error };
+    socket::limit_stall(&listener);
     let (limits, connections) = (connection_settings(config), ConnectionLimit::new(max_connections));
     // Connections over the limit are answered 503; beyond this number none is accepted.
     let max_open = max_connections + (max_connections / 16).max(1);
@@ -54,27 +53,6 @@ pub(super) fn serve(
         async { Worker { admission, service: Rc::new(service.await) } }
     });
     Ok((address, workers.map_err(failed)?))
-}
-
-/// What the admin worker serves its connections with.
-struct Worker<S> {
-    admission: Rc<Admission>,
-    service: Rc<S>,
-}
-
-impl<S> Serve for Worker<S>
-where
-    S: Service<Incoming, Response = Response<BoxBody>, Error = Infallible> + 'static,
-    S::Future: Unpin,
-{
-    fn serve(&self, io: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + 'static {
-        socket::limit_stall(&io);
-        self.admission.serve(io, Some(peer), self.service.clone())
-    }
-
-    fn drain(&self) {
-        self.admission.drain();
-    }
 }
 
 /// The limits of client connections. A subscriber of events or output that closes its connection leaves at once: the stream

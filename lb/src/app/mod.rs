@@ -248,19 +248,12 @@ fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
 mod tests {
     use std::process::Command;
 
+    use actix_service::fn_service;
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+    use super::workers::Worker;
     use super::*;
-
-    struct Unused;
-
-    impl workers::Serve for Unused {
-        fn serve(&self, _: actix_rt::net::TcpStream, _: SocketAddr) -> impl Future<Output = ()> + 'static {
-            std::future::ready(())
-        }
-
-        fn drain(&self) {}
-    }
+    use crate::proxy::dispatcher::{Admission, Incoming, Response};
 
     /// Run as a process of its own: starts a server, and leaves no descriptors for its workers.
     #[test]
@@ -273,7 +266,17 @@ mod tests {
             let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
             let maximum = getrlimit(Resource::Nofile).maximum;
             setrlimit(Resource::Nofile, Rlimit { current: Some(open + 4), maximum }).unwrap();
-            let _workers = Workers::start(4, listener, 1, async || Unused).unwrap();
+            let start = async || Worker {
+                admission: Rc::new(Admission::new(
+                    Config::default().client_connections(),
+                    ConnectionLimit::new(1),
+                )),
+                service: Rc::new(fn_service(|_: Incoming| {
+                    let response = actix_http::Response::ok().set_body(String::new());
+                    std::future::ready(Ok::<Response<String>, std::convert::Infallible>(response.into()))
+                })),
+            };
+            let _workers = Workers::start(4, listener, 1, start).unwrap();
             tokio::time::sleep(Duration::from_secs(5)).await;
             std::process::exit(7);
         });

@@ -1,13 +1,10 @@
 //! The traffic server: in each worker a router, our dispatcher and our proxy service.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use actix_rt::net::TcpStream;
 
 use crate::admin::metrics::MetricsHandle;
 use crate::auth::AuthHandle;
@@ -24,7 +21,7 @@ use crate::proxy::socket;
 
 use super::StartError;
 use super::reload::ReloadHandle;
-use super::workers::{Serve, Workers};
+use super::workers::{Worker, Workers};
 
 /// The actors and shared state that every worker uses.
 #[derive(Clone)]
@@ -40,12 +37,6 @@ pub(super) struct WorkerContext {
     pub connections: ConnectionLimit,
     /// The most connections that a worker accepts.
     pub per_worker: usize,
-}
-
-/// What one worker serves its connections with.
-struct Worker {
-    admission: Rc<Admission>,
-    service: Rc<ProxyService>,
 }
 
 /// Serves the traffic listener, with one router in each worker.
@@ -85,14 +76,4 @@ pub(super) fn serve(
         async { Worker { admission, service } }
     });
     Ok((address, workers.map_err(failed)?))
-}
-
-impl Serve for Worker {
-    fn serve(&self, io: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + 'static {
-        self.admission.serve(io, Some(peer), self.service.clone())
-    }
-
-    fn drain(&self) {
-        self.admission.drain();
-    }
 }

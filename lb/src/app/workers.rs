@@ -5,19 +5,22 @@
 //! port is refused, and no queued connection is lost with a worker.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
+use actix_http::body::MessageBody;
 use actix_rt::Arbiter;
-use actix_rt::net::TcpStream;
+use actix_service::Service;
 use futures::future::join_all;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::control::panic_guard::{PanicGuard, exit_on_panic};
+use crate::proxy::dispatcher::{Admission, Incoming, Response};
 use crate::shortage;
 
 /// Pause after a connection that could not be accepted for a shortage.
@@ -29,13 +32,10 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Time limit of the end of workers that do not wait for their connections.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a worker does with its connections.
-pub(super) trait Serve {
-    /// Serves a connection to its end.
-    fn serve(&self, io: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + 'static;
-
-    /// Closes idle connections, and every other one after its response.
-    fn drain(&self);
+/// What a worker serves its connections with.
+pub(super) struct Worker<S> {
+    pub admission: Rc<Admission>,
+    pub service: Rc<S>,
 }
 
 /// The running workers of one listener. They stop, without waiting for their connections, when this is dropped.
@@ -46,20 +46,26 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` workers, at least one. `start` is called once on the thread of each. A worker has at most `max_open` connections at
-    /// one time; further ones wait in the listener's queue.
+    /// Starts `count` workers, at least one. `start` is called once on the thread of each. A worker has at most `max_open`
+    /// connections at one time; further ones wait in the listener's queue.
     ///
     /// A worker that cannot start (actix panics without descriptors for it) or accept ends the process with code 1: without
     /// it the balancer would keep running without serving.
     ///
     /// # Errors
     /// The listener cannot be cloned.
-    pub fn start<S: Serve + 'static, F: Future<Output = S> + 'static>(
+    pub fn start<S, B, F>(
         count: usize,
         listener: TcpListener,
         max_open: usize,
         start: impl Fn() -> F + Clone + Send + 'static,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Self>
+    where
+        F: Future<Output = Worker<S>> + 'static,
+        S: Service<Incoming, Response = Response<B>, Error = Infallible> + 'static,
+        S::Future: Unpin,
+        B: MessageBody + Unpin + 'static,
+    {
         let _exit_on_panic = PanicGuard("worker");
         let (drain, draining) = watch::channel(());
         let mut ended = Vec::with_capacity(count);
@@ -124,12 +130,16 @@ fn has_left(error: &io::Error) -> bool {
 }
 
 /// Accepts and serves until the workers are drained, then waits for the open connections; until they are dropped.
-async fn work<S: Serve>(
+async fn work<S, B>(
     listener: TcpListener,
-    service: S,
+    Worker { admission, service }: Worker<S>,
     max_open: usize,
     mut draining: watch::Receiver<()>,
-) {
+) where
+    S: Service<Incoming, Response = Response<B>, Error = Infallible> + 'static,
+    S::Future: Unpin,
+    B: MessageBody + Unpin + 'static,
+{
     let listener = tokio::net::TcpListener::from_std(listener).expect("the worker's event loop has room");
     let open = Rc::<Open>::default();
     loop {
@@ -141,7 +151,8 @@ async fn work<S: Serve>(
             },
             accepted = listener.accept(), if open.count.get() < max_open => match accepted {
                 Ok((io, peer)) => {
-                    let (connection, counted) = (service.serve(io, peer), Counted::new(&open));
+                    let connection = admission.serve(io, Some(peer), service.clone());
+                    let counted = Counted::new(&open);
                     actix_rt::spawn(async move {
                         let _counted = counted;
                         connection.await;
@@ -163,7 +174,7 @@ async fn work<S: Serve>(
         }
     }
     drop(listener);
-    service.drain();
+    admission.drain();
     while open.count.get() > 0 {
         tokio::select! {
             () = open.closed.notified() => {}

@@ -72,11 +72,11 @@ pub(crate) fn becomes_tunnel(io: &TcpStream) {
     let _ = io;
 }
 
-/// Lets the kernel end a connection of the admin listener whose client has stopped reading: actix would keep the
-/// connection and the data written to it for ever.
-pub(crate) fn limit_stall(io: &TcpStream) {
+/// Lets the kernel end a connection of the admin listener whose client has stopped reading. Its connections inherit the
+/// option.
+pub(crate) fn limit_stall(listener: &TcpListener) {
     #[cfg(target_os = "linux")]
-    if let Err(error) = SockRef::from(io).set_tcp_user_timeout(Some(ADMIN_USER_TIMEOUT)) {
+    if let Err(error) = SockRef::from(listener).set_tcp_user_timeout(Some(ADMIN_USER_TIMEOUT)) {
         log::debug!(error:%; "stall not limited");
     }
 }
